@@ -1,0 +1,67 @@
+"""Compiles protos/ into typed stubs for the service and for the Python client.
+
+protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
+`balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
+"""
+
+import re
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+
+from grpc_tools import protoc
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "balance_service._generated": ROOT / "balance_service/_generated",
+    "balance_client._generated": ROOT / "clients/python/balance_client/_generated",
+}
+IMPORT = re.compile(r"^(from|import) balance\.v1\b", re.MULTILINE)
+REFERENCE = re.compile(r"(?<![\w./\"'])balance\.v1\.(?=\w+_pb2)")
+
+
+def includes() -> list[str]:
+    """The include path: ours, then googleapis-common-protos, then protobuf's own."""
+    google_api = next(iter(__import__("google.api").api.__path__))
+    return [
+        f"-I{ROOT / 'protos'}",
+        f"-I{Path(google_api).parent.parent}",
+        f"-I{resources.files('grpc_tools') / '_proto'}",
+    ]
+
+
+def compile_protos(arguments: list[str]) -> None:
+    """Runs protoc over every .proto of ours."""
+    sources = sorted(str(path) for path in (ROOT / "protos").rglob("*.proto"))
+    if protoc.main(["protoc", *includes(), *arguments, *sources]) != 0:
+        sys.exit("protoc failed")
+
+
+def generate(package: str, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    out = str(folder)
+    compile_protos(
+        [
+            f"--python_out={out}",
+            f"--grpc_python_out={out}",
+            f"--mypy_out=quiet:{out}",
+            f"--mypy_grpc_out=quiet:{out}",
+        ]
+    )
+    for path in [*folder.rglob("*.py"), *folder.rglob("*.pyi")]:
+        text = IMPORT.sub(rf"\1 {package}.balance.v1", path.read_text())
+        path.write_text(REFERENCE.sub(f"{package}.balance.v1.", text))
+    for inner in [folder, folder / "balance", folder / "balance/v1"]:
+        (inner / "__init__.py").write_text("")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "image":
+        compile_protos(
+            ["--include_imports", "--include_source_info", f"--descriptor_set_out={sys.argv[2]}"]
+        )
+    else:
+        for name, target in PACKAGES.items():
+            generate(name, target)
