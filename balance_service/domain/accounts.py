@@ -1,0 +1,122 @@
+"""An account's state and what it allows."""
+
+import enum
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from balance_service.domain import errors, ids, money
+
+
+class Status(enum.IntEnum):
+    """Whether money may move; the numbers are stored and those of the contract."""
+
+    ACTIVE = 1
+    FROZEN = 2
+    CLOSED = 3
+
+
+class Account(NamedTuple):
+    """A user's account as the ledger sees it.
+
+    Args:
+        account_id: Its id.
+        owner_id: The user it belongs to.
+        currency: ISO 4217 code of all its amounts.
+        balance_minor: All the money on it, in minor units.
+        held_minor: The reserved part of the balance.
+        limit_minor: How far below zero `available` may go.
+        status: Whether money may move.
+        sequence: The number of its last entry; 0 before the first.
+        changed_at: When its last entry was written, or when it was opened.
+    """
+
+    account_id: UUID
+    owner_id: UUID
+    currency: str
+    balance_minor: int
+    held_minor: int
+    limit_minor: int
+    status: Status
+    sequence: int
+    changed_at: datetime
+
+    @property
+    def available_minor(self) -> int:
+        return self.balance_minor - self.held_minor
+
+    def check_open(self) -> None:
+        """Raises AccountFrozen or AccountClosed unless money may move."""
+        if self.status == Status.CLOSED:
+            raise errors.AccountClosed(str(self.account_id))
+        if self.status == Status.FROZEN:
+            raise errors.AccountFrozen(str(self.account_id))
+
+    def check_can_pay(self, amount_minor: int) -> None:
+        """Raises InsufficientFunds if the amount would take the account below its limit."""
+        missing_minor = amount_minor - (self.available_minor + self.limit_minor)
+        if missing_minor > 0:
+            raise errors.InsufficientFunds(
+                account=str(self.account_id),
+                available=money.format_minor(self.available_minor, self.currency),
+                required=money.format_minor(amount_minor, self.currency),
+                missing=money.format_minor(missing_minor, self.currency),
+                currency=self.currency,
+            )
+
+    def check_can_close(self) -> None:
+        """Raises AccountNotEmpty unless nothing is on the account."""
+        if self.balance_minor or self.held_minor:
+            balance = money.format_minor(self.balance_minor, self.currency)
+            raise errors.AccountNotEmpty(str(self.account_id), balance, self.currency)
+
+    def check_limit(self, limit_minor: int) -> None:
+        """Raises LimitBelowBalance if the account is already beyond the limit."""
+        if self.available_minor < -limit_minor:
+            balance = money.format_minor(self.balance_minor, self.currency)
+            raise errors.LimitBelowBalance(str(self.account_id), balance, self.currency)
+
+
+class AccountProfile(NamedTuple):
+    """An account with what people see of it besides its money.
+
+    Args:
+        account: Its state.
+        number: Its public number.
+        created_at: When it was opened.
+    """
+
+    account: Account
+    number: int
+    created_at: datetime
+
+
+class SystemRole(enum.StrEnum):
+    """The service's own accounts, one in each currency, on the other side of users' movements.
+
+    settlement stands for the outside world, revenue for what was sold, fx for the position that
+    conversions leave. They may go below zero: their sum with all users' balances is zero.
+    """
+
+    SETTLEMENT = "settlement"
+    REVENUE = "revenue"
+    FX = "fx"
+
+
+class SystemAccount(NamedTuple):
+    """A system account: its id follows from its role and currency."""
+
+    role: SystemRole
+    currency: str
+
+    @property
+    def account_id(self) -> UUID:
+        return _SYSTEM_IDS[self]
+
+
+_SYSTEM_IDS = {
+    SystemAccount(role, code): ids.named_id(f"{role}/{code}")
+    for role in SystemRole
+    for code in money.DECIMALS
+}
+SYSTEM_ACCOUNTS = {account_id: account for account, account_id in _SYSTEM_IDS.items()}

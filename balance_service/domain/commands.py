@@ -1,0 +1,166 @@
+"""What can be asked of the ledger. A command is valid by itself; `ledger.plan` decides the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from balance_service.domain import errors, ids
+from balance_service.domain.accounts import SystemAccount, SystemRole
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.pricing import Rates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who asks, why, and under which request id.
+
+    Args:
+        principal: `user:<id>` or `service:<client id>`.
+        owner_id: The user who must own the account that is changed; None if the caller may change
+            any account.
+        request_id: What makes a retry safe; None for a request that is simply new.
+        description: Why, for the statement.
+        metadata: A small map of the caller's own.
+        movement_id: Follows from principal and request id.
+    """
+
+    principal: str
+    owner_id: UUID | None = None
+    request_id: UUID | None = None
+    description: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    movement_id: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        derived = self.request_id and ids.derived_id(self.principal, self.request_id)
+        object.__setattr__(self, "movement_id", derived or ids.new_id())
+
+    def differences(self, movement: Movement) -> list[str]:
+        """The fields in which a movement's request differs from this one."""
+        pairs = {
+            "description": (self.description, movement.description),
+            "metadata": (dict(self.metadata), dict(movement.metadata)),
+        }
+        return [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Bring money in from outside (a deposit) or send it there (a withdrawal).
+
+    Args:
+        kind: DEPOSIT or WITHDRAWAL.
+        source: The outside system that `reference` belongs to; None without a reference.
+        reference: The outside system's id, to be used once.
+    """
+
+    origin: Origin
+    kind: Kind
+    account_id: UUID
+    money: Money
+    source: str | None = None
+    reference: str | None = None
+
+    @property
+    def settlement(self) -> SystemAccount:
+        return SystemAccount(SystemRole.SETTLEMENT, self.money.currency)
+
+    @property
+    def account_ids(self) -> tuple[UUID, ...]:
+        return (self.account_id,)
+
+    def differences(self, movement: Movement) -> list[str]:
+        if movement.kind != self.kind:
+            return ["method"]
+        pairs = {
+            "account": (self.account_id, movement.account_id),
+            "amount": (self.money.minor, movement.amount_minor),
+            "currency": (self.money.currency, movement.currency),
+            "source": (self.source, movement.source),
+            "reference": (self.reference, movement.reference),
+        }
+        differing = [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+        return differing + self.origin.differences(movement)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Move money from one user's account to another's.
+
+    Raises:
+        SameAccount: The two accounts are one.
+    """
+
+    origin: Origin
+    from_account_id: UUID
+    to_account_id: UUID
+    money: Money
+
+    def __post_init__(self) -> None:
+        if self.from_account_id == self.to_account_id:
+            raise errors.SameAccount(str(self.from_account_id))
+
+    @property
+    def account_ids(self) -> tuple[UUID, ...]:
+        return (self.from_account_id, self.to_account_id)
+
+    def differences(self, movement: Movement) -> list[str]:
+        if movement.kind != Kind.TRANSFER:
+            return ["method"]
+        pairs = {
+            "from_account": (self.from_account_id, movement.from_account_id),
+            "to_account": (self.to_account_id, movement.to_account_id),
+            "amount": (self.money.minor, movement.amount_minor),
+            "currency": (self.money.currency, movement.currency),
+        }
+        differing = [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+        return differing + self.origin.differences(movement)
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """Buy a catalogue service, once per account and service.
+
+    Args:
+        service_id: What is bought.
+        price: Its price now, in any currency; None if it has left the catalogue, which a repeated
+            request does not mind.
+        rates: What converts the price to the account's currency.
+    """
+
+    origin: Origin
+    account_id: UUID
+    service_id: UUID
+    price: Money | None
+    rates: Rates
+
+    @property
+    def account_ids(self) -> tuple[UUID, ...]:
+        return (self.account_id,)
+
+    def differences(self, movement: Movement) -> list[str]:
+        if movement.kind != Kind.PURCHASE:
+            return ["method"]
+        pairs = {
+            "account": (self.account_id, movement.account_id),
+            "service": (self.service_id, movement.service_id),
+            "metadata": (dict(self.origin.metadata), dict(movement.metadata)),
+        }
+        return [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+
+
+Command = Settle | Transfer | Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands of one request, answered together.
+
+    Args:
+        commands: In order; each is decided after those before it.
+        all_or_nothing: Whether one refusal refuses all.
+    """
+
+    commands: tuple[Command, ...]
+    all_or_nothing: bool = False

@@ -1,0 +1,309 @@
+"""Every refusal, one class each.
+
+Refusal
+  InvalidFields, MalformedRequest, PageTokenInvalid        the request is wrong
+  TokenMissing, TokenInvalid, TokenExpired, ...            the caller is not who they say
+  PermissionMissing                                        the caller may not
+  ...NotFound, ...                                         the state does not allow it
+  Overloaded, Unavailable, DeadlinePassed                  the service cannot, now
+
+The class's docstring is its message in English. Facts are typed fields, which reach callers as
+ErrorInfo metadata under the field's name. `servicers/status.py` turns each class into a status.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What is wrong with one field of a request.
+
+    Args:
+        field: The field's path as in the proto, such as `filter.min_amount`.
+        description: What it must be, as a sentence.
+    """
+
+    field: str
+    description: str
+
+
+@dataclass
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """The request is refused."""
+
+    @property
+    def message(self) -> str:
+        """One English sentence for people."""
+        return " ".join((type(self).__doc__ or "").split())
+
+    def facts(self) -> dict[str, str]:
+        """The typed fields as text, for ErrorInfo metadata."""
+        return {
+            field.name: _text(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) not in (None, "", ())
+        }
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.facts() or ''}".strip()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+@dataclass
+class InvalidFields(Refusal):
+    """The request has invalid fields."""
+
+    violations: tuple[Violation, ...]
+
+    def facts(self) -> dict[str, str]:
+        return {}
+
+
+def invalid(field: str, description: str) -> InvalidFields:
+    """The refusal of a single field."""
+    return InvalidFields((Violation(field, description),))
+
+
+@dataclass
+class MalformedRequest(Refusal):
+    """The request is not a message of the method's type."""
+
+
+@dataclass
+class PageTokenInvalid(Refusal):
+    """The page token was not made for this list, these filters and this order."""
+
+
+@dataclass
+class TokenMissing(Refusal):
+    """The call needs an access token."""
+
+
+@dataclass
+class TokenInvalid(Refusal):
+    """The access token is not valid."""
+
+
+@dataclass
+class TokenExpired(Refusal):
+    """The access token has expired."""
+
+
+@dataclass
+class ConfirmationCodeInvalid(Refusal):
+    """The confirmation code is wrong, used or expired."""
+
+
+@dataclass
+class ConfirmationCodeLimit(Refusal):
+    """Too many confirmation codes were asked for this address."""
+
+    retry_after_seconds: int
+
+
+@dataclass
+class ClientCredentialsInvalid(Refusal):
+    """The client id or secret is wrong."""
+
+
+@dataclass
+class RefreshTokenInvalid(Refusal):
+    """The refresh token is not valid."""
+
+
+@dataclass
+class PermissionMissing(Refusal):
+    """The caller may not do this."""
+
+    required: str
+
+
+@dataclass
+class UserNotFound(Refusal):
+    """There is no such user."""
+
+    user: str
+
+
+@dataclass
+class UsernameTaken(Refusal):
+    """Another user has this username."""
+
+    username: str
+
+
+@dataclass
+class EtagMismatch(Refusal):
+    """The resource was changed since it was read."""
+
+
+@dataclass
+class AccountNotFound(Refusal):
+    """There is no such account."""
+
+    account: str
+
+
+@dataclass
+class AccountFrozen(Refusal):
+    """The account is frozen."""
+
+    account: str
+
+
+@dataclass
+class AccountClosed(Refusal):
+    """The account is closed."""
+
+    account: str
+
+
+@dataclass
+class AccountNotEmpty(Refusal):
+    """The account is not empty."""
+
+    account: str
+    balance: str
+    currency: str
+
+
+@dataclass
+class InsufficientFunds(Refusal):
+    """There is not enough money on the account."""
+
+    account: str
+    available: str
+    required: str
+    missing: str
+    currency: str
+
+    @property
+    def message(self) -> str:
+        return f"There is not enough money on the account: {self.missing} {self.currency} missing."
+
+
+@dataclass
+class CurrencyMismatch(Refusal):
+    """The account is kept in another currency."""
+
+    account: str
+    account_currency: str
+    currency: str
+
+
+@dataclass
+class SameAccount(Refusal):
+    """Money cannot be transferred from an account to itself."""
+
+    account: str
+
+
+@dataclass
+class BalanceOverflow(Refusal):
+    """The balance would exceed what the ledger can hold."""
+
+    account: str
+
+
+@dataclass
+class LimitBelowBalance(Refusal):
+    """The account already owes more than this limit."""
+
+    account: str
+    balance: str
+    currency: str
+
+
+@dataclass
+class MovementNotFound(Refusal):
+    """There is no such movement."""
+
+    movement: str
+
+
+@dataclass
+class IdempotencyKeyReused(Refusal):
+    """The request id was already used for a different request."""
+
+    request_id: str
+    fields: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return f"{super().message} Fields that differ: {', '.join(self.fields)}."
+
+
+@dataclass
+class ReferenceReused(Refusal):
+    """The source has already used this reference."""
+
+    source: str
+    reference: str
+    movement: str
+
+
+@dataclass
+class BatchRefused(Refusal):
+    """Another item of the batch was refused, so none was made."""
+
+    index: int
+
+
+@dataclass
+class ServiceNotFound(Refusal):
+    """There is no such service."""
+
+    service: str
+
+
+@dataclass
+class RateUnavailable(Refusal):
+    """No exchange rate is known for these currencies."""
+
+    currency: str
+    target_currency: str
+
+
+@dataclass
+class RateStale(Refusal):
+    """The last known exchange rate is too old."""
+
+    currency: str
+    target_currency: str
+    source: str
+    time: datetime
+
+
+@dataclass
+class ChargeTooSmall(Refusal):
+    """The price rounds to nothing in the account's currency."""
+
+    price: str
+    price_currency: str
+    currency: str
+
+
+@dataclass
+class Overloaded(Refusal):
+    """The service is at its limit; try again shortly."""
+
+    retry_after_seconds: float
+
+
+@dataclass
+class Unavailable(Refusal):
+    """The service cannot answer now; retry with the same request id."""
+
+
+@dataclass
+class DeadlinePassed(Refusal):
+    """The deadline passed before the request was handled; nothing was changed."""

@@ -1,0 +1,361 @@
+"""The only place that decides about money: a pure function from locked state and commands to
+postings or refusals.
+
+A command is checked in this order, and the first that fails is its answer:
+
+1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
+2. a purchase that the account has made before: that purchase again, charging nothing
+3. an account is unknown, or is not the caller's: AccountNotFound
+4. an account is closed or frozen: AccountClosed, AccountFrozen
+5. an account is in another currency: CurrencyMismatch
+6. the external reference is taken: ReferenceReused
+7. what is bought is not for sale, or has no rate: ServiceNotFound, RateUnavailable, RateStale, ...
+8. too little money: InsufficientFunds; more than fits in a balance: BalanceOverflow
+
+The order, with the duplicate first, is that of TigerBeetle's create_transfers.
+"""
+
+import enum
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from balance_service.domain import errors, pricing
+from balance_service.domain.accounts import Account, SystemAccount, SystemRole
+from balance_service.domain.commands import Batch, Command, Purchase, Settle, Transfer
+from balance_service.domain.money import MINOR_MAX
+from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
+
+
+class How(enum.Enum):
+    """How a movement came to be the answer."""
+
+    POSTED = "posted"
+    REPLAYED = "replayed"
+    ALREADY_PURCHASED = "already purchased"
+
+
+class Done(NamedTuple):
+    """The answer to a command that was carried out, now or before."""
+
+    movement: Movement
+    how: How
+
+
+Outcome = Done | errors.Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the commands of one commit may depend on, read under the accounts' locks.
+
+    `plan` keeps it up to date as it posts, so that each command sees those before it.
+
+    Args:
+        accounts: The locked users' accounts that exist.
+        movements: Movements already in the journal, by the commands' ids.
+        purchases: Movements by account and service bought.
+        references: Movement ids by external source and reference.
+    """
+
+    accounts: MutableMapping[UUID, Account]
+    movements: MutableMapping[UUID, Movement]
+    purchases: MutableMapping[tuple[UUID, UUID], Movement]
+    references: MutableMapping[tuple[str, str], UUID]
+
+    def copy(self) -> "State":
+        """A state to try things on."""
+        return State(
+            dict(self.accounts), dict(self.movements), dict(self.purchases), dict(self.references)
+        )
+
+    def adopt(self, other: "State") -> None:
+        """Takes over what was done to a copy."""
+        self.accounts.update(other.accounts)
+        self.movements.update(other.movements)
+        self.purchases.update(other.purchases)
+        self.references.update(other.references)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to answer and what to write.
+
+    Args:
+        outcomes: For each batch, an outcome for each of its commands.
+        movements: New journal rows, in order.
+        entries: Their entries on users' accounts.
+        system_entries: Their entries on system accounts.
+        accounts: The new state of every account that changed.
+    """
+
+    outcomes: list[list[Outcome]] = field(default_factory=list)
+    movements: list[Movement] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    system_entries: list[SystemEntry] = field(default_factory=list)
+    accounts: dict[UUID, Account] = field(default_factory=dict)
+
+    def post(self, state: State, movement: Movement, postings: Sequence["Posting"]) -> Done:
+        """Writes a movement down, here and in the state."""
+        assert _balanced(postings), "postings sum to zero in each currency"
+        for posting in postings:
+            self._enter(state, movement, posting)
+        self.movements.append(movement)
+        state.movements[movement.movement_id] = movement
+        return Done(movement, How.POSTED)
+
+    def _enter(self, state: State, movement: Movement, posting: "Posting") -> None:
+        if isinstance(posting.account, SystemAccount):
+            self.system_entries.append(
+                SystemEntry(
+                    movement.movement_id,
+                    posting.account.account_id,
+                    posting.amount_minor,
+                    movement.created_at,
+                )
+            )
+            return
+        before = posting.account
+        after = before._replace(
+            balance_minor=before.balance_minor + posting.amount_minor,
+            sequence=before.sequence + 1,
+            changed_at=movement.created_at,
+        )
+        sent = before.account_id == movement.from_account_id
+        self.entries.append(
+            Entry(
+                before.account_id,
+                after.sequence,
+                movement.movement_id,
+                movement.kind,
+                posting.amount_minor,
+                after.balance_minor,
+                movement.to_account_id if sent else movement.from_account_id,
+                movement.created_at,
+            )
+        )
+        state.accounts[before.account_id] = after
+        self.accounts[before.account_id] = after
+
+    def extend(self, other: "Plan") -> None:
+        """Takes over what another plan, made after this one, is to write."""
+        self.movements += other.movements
+        self.entries += other.entries
+        self.system_entries += other.system_entries
+        self.accounts |= other.accounts
+
+
+class Posting(NamedTuple):
+    """One side of a movement: an amount that an account gains, or loses if it is negative."""
+
+    account: Account | SystemAccount
+    amount_minor: int
+
+
+def plan(state: State, batches: Sequence[Batch], now: datetime) -> Plan:
+    """Decides every command, in order.
+
+    The result is the same as planning the batches one by one, each on the state left by the last.
+
+    Args:
+        state: What they depend on; brought up to date with what is posted.
+        batches: The requests, in the order they came.
+        now: The time of what is posted, unless an account's last entry is later.
+    """
+    whole = Plan()
+    for batch in batches:
+        if batch.all_or_nothing:
+            whole.outcomes.append(_attempt(whole, state, batch, now))
+        else:
+            whole.outcomes.append(
+                [_outcome(whole, state, command, now) for command in batch.commands]
+            )
+    return whole
+
+
+def _attempt(whole: Plan, state: State, batch: Batch, now: datetime) -> list[Outcome]:
+    """Decides an all-or-nothing batch on a copy, which is adopted if nothing was refused."""
+    trial, copy = Plan(), state.copy()
+    outcomes: list[Outcome] = []
+    for index, command in enumerate(batch.commands):
+        outcome = _outcome(trial, copy, command, now)
+        if isinstance(outcome, errors.Refusal):
+            refused: list[Outcome] = [errors.BatchRefused(index) for _ in batch.commands]
+            refused[index] = outcome
+            return refused
+        outcomes.append(outcome)
+    state.adopt(copy)
+    whole.extend(trial)
+    return outcomes
+
+
+def _outcome(whole: Plan, state: State, command: Command, now: datetime) -> Outcome:
+    try:
+        return _replay(state, command) or _carry_out(whole, state, command, now)
+    except errors.Refusal as refusal:
+        return refusal
+
+
+def _replay(state: State, command: Command) -> Done | None:
+    """The answer given before to the same request, if there was one."""
+    movement = state.movements.get(command.origin.movement_id)
+    if movement is not None:
+        if differing := command.differences(movement):
+            raise errors.IdempotencyKeyReused(str(command.origin.request_id), tuple(differing))
+        return Done(movement, How.REPLAYED)
+    if isinstance(command, Purchase):
+        bought = state.purchases.get((command.account_id, command.service_id))
+        account = state.accounts.get(command.account_id)
+        if bought and account and command.origin.owner_id in (None, account.owner_id):
+            return Done(bought, How.ALREADY_PURCHASED)
+    return None
+
+
+def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Done:
+    if isinstance(command, Transfer):
+        return _transfer(whole, state, command, now)
+    if isinstance(command, Purchase):
+        return _purchase(whole, state, command, now)
+    return _settle(whole, state, command, now)
+
+
+def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Done:
+    sender = _account(state, command.from_account_id, command.origin.owner_id)
+    receiver = _account(state, command.to_account_id, owner_id=None)
+    sender.check_open()
+    receiver.check_open()
+    _check_currency(sender, command.money.currency)
+    _check_currency(receiver, command.money.currency)
+    amount_minor = command.money.minor
+    sender.check_can_pay(amount_minor)
+    _check_fits(receiver, amount_minor)
+    movement = _movement(
+        command,
+        Kind.TRANSFER,
+        from_account_id=sender.account_id,
+        to_account_id=receiver.account_id,
+        amount_minor=amount_minor,
+        currency=sender.currency,
+        balance_after_minor=sender.balance_minor - amount_minor,
+        created_at=max(now, sender.changed_at, receiver.changed_at),
+    )
+    return whole.post(
+        state, movement, (Posting(sender, -amount_minor), Posting(receiver, amount_minor))
+    )
+
+
+def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
+    account = _account(state, command.account_id, command.origin.owner_id)
+    account.check_open()
+    _check_currency(account, command.money.currency)
+    key = (command.source or "", command.reference or "")
+    if command.reference and (taken := state.references.get(key)):
+        raise errors.ReferenceReused(*key, movement=str(taken))
+    settlement = command.settlement
+    deposit = command.kind == Kind.DEPOSIT
+    change_minor = command.money.minor if deposit else -command.money.minor
+    if deposit:
+        _check_fits(account, change_minor)
+    else:
+        account.check_can_pay(-change_minor)
+    movement = _movement(
+        command,
+        command.kind,
+        from_account_id=settlement.account_id if deposit else account.account_id,
+        to_account_id=account.account_id if deposit else settlement.account_id,
+        amount_minor=command.money.minor,
+        currency=account.currency,
+        balance_after_minor=account.balance_minor + change_minor,
+        created_at=max(now, account.changed_at),
+    )._replace(source=command.source, reference=command.reference)
+    if command.reference:
+        state.references[key] = movement.movement_id
+    return whole.post(
+        state, movement, (Posting(account, change_minor), Posting(settlement, -change_minor))
+    )
+
+
+def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Done:
+    account = _account(state, command.account_id, command.origin.owner_id)
+    account.check_open()
+    price = command.price
+    if price is None:
+        raise errors.ServiceNotFound(str(command.service_id))
+    amount_minor, rate = pricing.charge(price, account.currency, command.rates, now)
+    account.check_can_pay(amount_minor)
+    revenue = SystemAccount(SystemRole.REVENUE, price.currency)
+    movement = _movement(
+        command,
+        Kind.PURCHASE,
+        from_account_id=account.account_id,
+        to_account_id=revenue.account_id,
+        amount_minor=amount_minor,
+        currency=account.currency,
+        balance_after_minor=account.balance_minor - amount_minor,
+        created_at=max(now, account.changed_at),
+    )._replace(service_id=command.service_id, rate=rate, price_minor=price.minor if rate else None)
+    postings = [Posting(account, -amount_minor), Posting(revenue, price.minor)]
+    if rate:
+        # What the account pays and what revenue earns are in two currencies; the fx accounts
+        # take the one and give the other, so that each currency sums to zero.
+        postings += [
+            Posting(SystemAccount(SystemRole.FX, account.currency), amount_minor),
+            Posting(SystemAccount(SystemRole.FX, price.currency), -price.minor),
+        ]
+    state.purchases[account.account_id, command.service_id] = movement
+    return whole.post(state, movement, postings)
+
+
+def _account(state: State, account_id: UUID, owner_id: UUID | None) -> Account:
+    account = state.accounts.get(account_id)
+    if account is None or owner_id not in (None, account.owner_id):
+        raise errors.AccountNotFound(str(account_id))
+    return account
+
+
+def _check_currency(account: Account, currency: str) -> None:
+    if account.currency != currency:
+        raise errors.CurrencyMismatch(str(account.account_id), account.currency, currency)
+
+
+def _check_fits(account: Account, amount_minor: int) -> None:
+    if account.balance_minor + amount_minor > MINOR_MAX:
+        raise errors.BalanceOverflow(str(account.account_id))
+
+
+def _movement(
+    command: Command,
+    kind: Kind,
+    *,
+    from_account_id: UUID,
+    to_account_id: UUID,
+    amount_minor: int,
+    currency: str,
+    balance_after_minor: int,
+    created_at: datetime,
+) -> Movement:
+    origin = command.origin
+    return Movement(
+        origin.movement_id,
+        kind,
+        from_account_id,
+        to_account_id,
+        amount_minor,
+        currency,
+        balance_after_minor,
+        origin.principal,
+        origin.request_id,
+        origin.description,
+        origin.metadata,
+        created_at,
+    )
+
+
+def _balanced(postings: Sequence[Posting]) -> bool:
+    sums: dict[str, int] = {}
+    for posting in postings:
+        currency = posting.account.currency
+        sums[currency] = sums.get(currency, 0) + posting.amount_minor
+    return not any(sums.values())

@@ -1,0 +1,124 @@
+"""Money: a whole number of a currency's minor units.
+
+On the wire it is a decimal string with an ISO 4217 code; inside, an int64, because floats lie and
+because 100 must never be read as 100 kopecks. An amount's minor unit is part of what is stored, so
+the table of precisions is ours and changes only with a migration.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from balance_service.domain import errors
+
+MINOR_MAX = 2**63 - 1
+DEFAULT_CURRENCY = "RUB"
+
+# ISO 4217 active codes by number of decimals (SIX Group, list one). Funds, metals and testing codes
+# are left out: no balance is kept in them.
+_BY_DECIMALS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD "
+        "CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD "
+        "GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL "
+        "MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN "
+        "PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP "
+        "SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD XCG YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+DECIMALS = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
+
+_AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of money.
+
+    Args:
+        minor: Whole minor units (kopecks, cents), within int64.
+        currency: ISO 4217 code.
+    """
+
+    minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        return format_minor(self.minor, self.currency)
+
+
+def parse_currency(text: str, field: str, default: str = DEFAULT_CURRENCY) -> str:
+    """Reads an ISO 4217 code; an empty one is the default.
+
+    Raises:
+        InvalidFields: The code is not one that balances are kept in.
+    """
+    code = text or default
+    if code not in DECIMALS:
+        raise errors.invalid(field, "must be an active ISO 4217 currency code, in capitals")
+    return code
+
+
+def parse_amount(text: str, currency: str, field: str, minimum_minor: int = 1) -> Money:
+    """Reads a decimal string exactly.
+
+    Args:
+        text: Digits, with at most one point; no sign, exponent, spaces or leading zeros.
+        currency: ISO 4217 code, already checked.
+        field: The request's field, for the refusal.
+        minimum_minor: The least amount allowed, in minor units.
+
+    Raises:
+        InvalidFields: The text is not such an amount, has more decimals than the currency, is below
+            the minimum or beyond int64.
+    """
+    decimals = DECIMALS[currency]
+    match = _AMOUNT.fullmatch(text) if len(text) <= 40 else None
+    if match is None:
+        raise errors.invalid(field, 'must be a decimal string such as "100.50"')
+    whole, fraction = match[1], match[2] or ""
+    if len(fraction) > decimals:
+        raise errors.invalid(field, f"must have at most {decimals} decimals in {currency}")
+    minor = int(whole + fraction.ljust(decimals, "0"))
+    if minor < minimum_minor:
+        least = format_minor(minimum_minor, currency)
+        raise errors.invalid(field, f"must be at least {least} {currency}")
+    if minor > MINOR_MAX:
+        raise errors.invalid(field, f"must be at most {format_minor(MINOR_MAX, currency)}")
+    return Money(minor, currency)
+
+
+def format_minor(minor: int, currency: str) -> str:
+    """The decimal string of an amount, with all the currency's decimals.
+
+    Args:
+        minor: Minor units, of either sign.
+        currency: ISO 4217 code.
+    """
+    decimals = DECIMALS[currency]
+    if decimals == 0:
+        return str(minor)
+    sign = "-" if minor < 0 else ""
+    digits = str(abs(minor)).rjust(decimals + 1, "0")
+    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
+def convert_minor(minor: int, currency: str, target: str, rate: Decimal) -> int:
+    """Converts an amount, rounding half to even at the target's own precision.
+
+    Half-even is IEEE 754's roundTiesToEven: over many conversions it favours neither side.
+
+    Args:
+        minor: Minor units of `currency`, of either sign.
+        currency: ISO 4217 code converted from.
+        target: ISO 4217 code converted to.
+        rate: Units of target for one unit of currency.
+
+    Returns:
+        Minor units of target; not limited to int64.
+    """
+    scale = Fraction(10) ** (DECIMALS[target] - DECIMALS[currency])
+    return round(minor * Fraction(rate) * scale)

@@ -1,0 +1,66 @@
+"""Who calls: a user or a sibling service, and what they may do."""
+
+import enum
+from dataclasses import dataclass
+from uuid import UUID
+
+from balance_service.domain import errors
+from balance_service.domain.users import Role
+
+
+class Scope(enum.StrEnum):
+    """What a sibling service may be allowed."""
+
+    ACCOUNTS_READ = "accounts:read"
+    ACCOUNTS_WRITE = "accounts:write"
+    DEPOSITS_WRITE = "deposits:write"
+    WITHDRAWALS_WRITE = "withdrawals:write"
+    PURCHASES_WRITE = "purchases:write"
+    TRANSFERS_WRITE = "transfers:write"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose token was verified.
+
+    Args:
+        name: `user:<id>` or `service:<client id>`; the scope of its request ids.
+        user_id: The user's id; None for a service.
+        role: The user's role; None for a service.
+        scopes: What a service may do; empty for a user.
+    """
+
+    name: str
+    user_id: UUID | None
+    role: Role | None
+    scopes: frozenset[str] = frozenset()
+
+    def require_user(self) -> UUID:
+        """The caller's user id.
+
+        Raises:
+            PermissionMissing: The caller is a service.
+        """
+        if self.user_id is None:
+            raise errors.PermissionMissing(required="a user's token")
+        return self.user_id
+
+    def require_admin(self) -> None:
+        """Raises PermissionMissing unless the caller is an admin."""
+        if self.role != Role.ADMIN:
+            raise errors.PermissionMissing(required="role admin")
+
+    def require_admin_or(self, scope: Scope) -> None:
+        """Raises PermissionMissing unless the caller is an admin or a service with the scope."""
+        if self.role != Role.ADMIN and scope not in self.scopes:
+            raise errors.PermissionMissing(required=f"role admin or scope {scope}")
+
+    def require_scope(self, scope: Scope) -> None:
+        """Raises PermissionMissing unless the caller is a service with the scope."""
+        if scope not in self.scopes:
+            raise errors.PermissionMissing(required=f"scope {scope}")
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the caller may read every account."""
+        return self.role in (Role.MODERATOR, Role.ADMIN) or Scope.ACCOUNTS_READ in self.scopes

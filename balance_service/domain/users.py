@@ -1,0 +1,36 @@
+"""People who own accounts."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+class Role(enum.IntEnum):
+    """What a user may do; the numbers are stored and those of the contract."""
+
+    USER = 1
+    MODERATOR = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who owns accounts.
+
+    Args:
+        email: In lower case.
+        username: Unique regardless of case.
+        version: Counts changes.
+    """
+
+    user_id: UUID
+    email: str
+    username: str
+    first_name: str
+    last_name: str
+    bio: str
+    role: Role
+    version: int
+    created_at: datetime
+    updated_at: datetime
