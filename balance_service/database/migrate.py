@@ -1,0 +1,139 @@
+"""Applies migrations/ in order, once each, one process at a time.
+
+Migrations are plain SQL and go forward only. Each runs in its own transaction and is recorded with
+its checksum; a file that changed after it was applied, or a record without a file, stops all.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from balance_service.database.pool import ROLE
+
+_PACKAGED = Path(__file__).parent.parent / "migrations"
+_REPOSITORY = Path(__file__).parent.parent.parent / "migrations"
+_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
+_ADVISORY_LOCK = 0x62616C616E6365  # "balance"
+# A migration that waits for a lock makes everything behind it wait: better to give up and retry.
+LOCK_TIMEOUT = "3s"
+STATEMENT_TIMEOUT = "10min"
+
+
+class SchemaError(Exception):
+    """The database's schema is not one that this version knows or can reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of migrations/.
+
+    Args:
+        name: The file's name, which orders it.
+        sql: Its text.
+        checksum: SHA-256 of the text.
+        applied: Whether the database has it.
+    """
+
+    name: str
+    sql: str
+    checksum: str
+    applied: bool
+
+
+def status(database_url: str) -> list[Migration]:
+    """All migrations, and which of them the database has.
+
+    Raises:
+        SchemaError: The database has one that is not here, or that differs.
+    """
+    with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
+        return _compare(_applied(conn))
+
+
+def up(database_url: str) -> list[Migration]:
+    """Applies what is missing; waits while another process does.
+
+    Returns:
+        What was applied now.
+
+    Raises:
+        SchemaError: As `status`.
+        psycopg.Error: A migration failed; it left nothing behind, and those before it stay.
+    """
+    with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn, _locked(conn):
+        pending = [migration for migration in _compare(_applied(conn)) if not migration.applied]
+        for migration in pending:
+            _apply(conn, migration)
+        return pending
+
+
+def check(database_url: str) -> None:
+    """Raises SchemaError unless the database has exactly the migrations of this version."""
+    missing = [migration.name for migration in status(database_url) if not migration.applied]
+    if missing:
+        raise SchemaError(
+            f"the database lacks {', '.join(missing)}: run `balance-service migrate up`"
+        )
+
+
+@contextmanager
+def _locked(conn: psycopg.Connection) -> Iterator[None]:
+    conn.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.execute("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
+
+
+def _applied(conn: psycopg.Connection) -> dict[str, str]:
+    exists = conn.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    if not exists or not exists[0]:
+        return {}
+    return dict(conn.execute("SELECT name, checksum FROM schema_migrations").fetchall())
+
+
+def _compare(applied: dict[str, str]) -> list[Migration]:
+    migrations = []
+    for path in _files():
+        sql = path.read_text(encoding="utf-8")
+        checksum = hashlib.sha256(sql.encode()).hexdigest()
+        recorded = applied.pop(path.name, None)
+        if recorded not in (None, checksum):
+            raise SchemaError(f"{path.name} was changed after it was applied")
+        migrations.append(Migration(path.name, sql, checksum, recorded is not None))
+    if applied:
+        raise SchemaError(f"the database is newer: this version does not know {sorted(applied)}")
+    return migrations
+
+
+def _files() -> list[Path]:
+    # A wheel carries migrations/ inside the package; an editable install finds the repository's.
+    folder = _PACKAGED if _PACKAGED.is_dir() else _REPOSITORY
+    files = sorted(folder.glob("*.sql"))
+    strays = [path.name for path in files if not _NAME.fullmatch(path.name)]
+    if strays or not files:
+        raise SchemaError(f"{folder}: no migrations, or misnamed ones: {strays}")
+    return files
+
+
+def _apply(conn: psycopg.Connection, migration: Migration) -> None:
+    with conn.transaction():
+        conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        conn.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
+        conn.execute(migration.sql.encode())
+        conn.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations ("
+            "name text PRIMARY KEY, checksum text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        conn.execute(f"GRANT SELECT ON schema_migrations TO {ROLE}")
+        conn.execute(
+            "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)",
+            (migration.name, migration.checksum),
+        )

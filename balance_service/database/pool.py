@@ -1,0 +1,67 @@
+"""Connections to Postgres, as the service's own role and with bounds on waiting."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+# Names for the layers above, which speak to repositories and not to psycopg.
+Connection = AsyncConnection
+Pool = AsyncConnectionPool
+
+# What the migrations grant rights to. Whoever connects must be a member.
+ROLE: Final = "balance_service"
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_TIMEOUT_SECONDS = 5.0
+STATEMENT_TIMEOUT_MS: Final = 30_000
+LOCK_TIMEOUT_MS: Final = 5_000
+
+
+def create(database_url: str, size: int) -> AsyncConnectionPool:
+    """A pool that is not open yet.
+
+    Connections are in autocommit mode: a read is one round trip, and whoever needs a transaction
+    says so.
+
+    Args:
+        database_url: A libpq URL; may name several hosts.
+        size: Connections at most.
+    """
+    return AsyncConnectionPool(
+        database_url,
+        min_size=2,
+        max_size=size,
+        open=False,
+        timeout=POOL_TIMEOUT_SECONDS,
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "balance-service",
+            # A peer that vanished is noticed in about fifteen seconds.
+            "keepalives_idle": 5,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 15_000,
+        },
+        configure=_configure,
+        reconnect_timeout=30,
+    )
+
+
+async def _configure(conn: AsyncConnection) -> None:
+    await conn.execute(f"SET ROLE {ROLE}")
+    await conn.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    await conn.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+    # A client that dies in a transaction must not keep its accounts locked.
+    await conn.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
+    # Times are compared with and sent as UTC; parsing their zone by name is slower.
+    await conn.execute("SET timezone = 'UTC'")
+
+
+@asynccontextmanager
+async def transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
+    """A connection within a transaction, committed at the end unless something is raised."""
+    async with pool.connection() as conn, conn.transaction():
+        yield conn

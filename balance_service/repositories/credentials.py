@@ -1,0 +1,189 @@
+"""What callers prove themselves with: codes, sign-ins, signing keys, service secrets.
+
+Only hashes and sealed keys are kept; whoever reads these tables learns no secret.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from balance_service.repositories import queries
+
+_SQL = queries.load(__file__)
+
+
+class CodeHistory(NamedTuple):
+    """How often codes were sent to an address in the hour that `counted_since` starts."""
+
+    sent_at: datetime
+    sent_count: int
+    counted_since: datetime
+
+
+class RefreshToken(NamedTuple):
+    """A refresh token and the sign-in it belongs to."""
+
+    session_id: UUID
+    expires_at: datetime
+    used_at: datetime | None
+    user_id: UUID
+    session_expires_at: datetime
+    revoked_at: datetime | None
+
+
+class SigningKey(NamedTuple):
+    """A token's signing key: the private half sealed, the public half raw (32 bytes)."""
+
+    key_id: str
+    sealed_private_key: bytes
+    public_key: bytes
+    created_at: datetime
+
+
+async def lock_code(conn: AsyncConnection, email: str) -> CodeHistory | None:
+    """How often codes were sent to an address, if ever."""
+    row = await (await conn.execute(_SQL["lock_code"], {"email": email})).fetchone()
+    return CodeHistory(*row) if row else None
+
+
+async def put_code(
+    conn: AsyncConnection,
+    email: str,
+    code_hash: bytes,
+    *,
+    now: datetime,
+    expires_at: datetime,
+    sent_count: int,
+    counted_since: datetime,
+) -> None:
+    """Stores a new code in place of the last one."""
+    values = {
+        "email": email,
+        "code_hash": code_hash,
+        "now": now,
+        "expires_at": expires_at,
+        "sent_count": sent_count,
+        "counted_since": counted_since,
+    }
+    await conn.execute(_SQL["put_code"], values)
+
+
+async def count_attempt(
+    conn: AsyncConnection, email: str, attempts_max: int, now: datetime
+) -> bytes | None:
+    """Uses up one attempt; the code's hash, or None where no attempt is left."""
+    cursor = await conn.execute(
+        _SQL["count_attempt"], {"email": email, "attempts_max": attempts_max, "now": now}
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def spend_code(conn: AsyncConnection, email: str, code_hash: bytes, now: datetime) -> bool:
+    """Makes a code unusable; False if someone else was first."""
+    cursor = await conn.execute(
+        _SQL["spend_code"], {"email": email, "code_hash": code_hash, "now": now}
+    )
+    return cursor.rowcount == 1
+
+
+async def create_session(
+    conn: AsyncConnection, session_id: UUID, user_id: UUID, now: datetime, expires_at: datetime
+) -> None:
+    values = {"session_id": session_id, "user_id": user_id, "now": now, "expires_at": expires_at}
+    await conn.execute(_SQL["create_session"], values)
+
+
+async def insert_refresh_token(
+    conn: AsyncConnection, token_hash: bytes, session_id: UUID, expires_at: datetime
+) -> None:
+    values = {"token_hash": token_hash, "session_id": session_id, "expires_at": expires_at}
+    await conn.execute(_SQL["insert_refresh_token"], values)
+
+
+async def find_refresh_token(conn: AsyncConnection, token_hash: bytes) -> RefreshToken | None:
+    """A refresh token, locked until the transaction ends, if it exists."""
+    cursor = await conn.execute(_SQL["find_refresh_token"], {"token_hash": token_hash})
+    row = await cursor.fetchone()
+    return RefreshToken(*row) if row else None
+
+
+async def use_refresh_token(conn: AsyncConnection, token_hash: bytes, now: datetime) -> None:
+    await conn.execute(_SQL["use_refresh_token"], {"token_hash": token_hash, "now": now})
+
+
+async def revoke_session(conn: AsyncConnection, session_id: UUID, now: datetime) -> None:
+    """Revokes a sign-in with all its tokens."""
+    await conn.execute(_SQL["revoke_session"], {"session_id": session_id, "now": now})
+
+
+async def revoke_sessions_of_user(conn: AsyncConnection, user_id: UUID, now: datetime) -> None:
+    """Revokes all sign-ins of a user."""
+    await conn.execute(_SQL["revoke_sessions_of_user"], {"user_id": user_id, "now": now})
+
+
+async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
+    """Sign-ins that were revoked since a moment."""
+    cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def signing_keys(conn: AsyncConnection) -> list[SigningKey]:
+    """The keys in use, newest first."""
+    return [SigningKey(*row) for row in await (await conn.execute(_SQL["signing_keys"])).fetchall()]
+
+
+async def insert_signing_key(conn: AsyncConnection, key: SigningKey) -> None:
+    await conn.execute(
+        _SQL["insert_signing_key"],
+        {
+            "key_id": key.key_id,
+            "sealed_private_key": key.sealed_private_key,
+            "public_key": key.public_key,
+            "now": key.created_at,
+        },
+    )
+
+
+async def insert_principal(
+    conn: AsyncConnection,
+    client_id: str,
+    secret_hash: bytes,
+    description: str,
+    scopes: Sequence[str],
+    now: datetime,
+) -> bool:
+    """Adds a sibling service; False if the client id is taken."""
+    cursor = await conn.execute(
+        _SQL["insert_principal"],
+        {
+            "client_id": client_id,
+            "secret_hash": secret_hash,
+            "description": description,
+            "scopes": list(scopes),
+            "now": now,
+        },
+    )
+    return cursor.rowcount == 1
+
+
+async def find_principal(conn: AsyncConnection, client_id: str) -> tuple[bytes, list[str]] | None:
+    """The secret's hash and the scopes of a sibling service, if it exists and may sign in."""
+    cursor = await conn.execute(_SQL["find_principal"], {"client_id": client_id})
+    row = await cursor.fetchone()
+    return (row[0], row[1]) if row else None
+
+
+async def revoke_principal(conn: AsyncConnection, client_id: str, now: datetime) -> bool:
+    """Stops a sibling service from signing in; False if there is none that may."""
+    cursor = await conn.execute(_SQL["revoke_principal"], {"client_id": client_id, "now": now})
+    return cursor.rowcount == 1
+
+
+async def delete_expired(conn: AsyncConnection, before: datetime) -> None:
+    """Forgets what expired before a moment."""
+    for query in ("delete_old_codes", "delete_old_tokens", "delete_old_sessions"):
+        await conn.execute(_SQL[query], {"before": before})

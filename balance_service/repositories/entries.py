@@ -1,0 +1,72 @@
+"""Reads the journal: statements, movements and balances of the past."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.paging import Filter, Order, Position
+from balance_service.repositories import queries
+from balance_service.repositories.journal import movement_from
+
+_SQL = queries.load(__file__)
+
+
+async def page(
+    conn: AsyncConnection, order: Order, position: Position, kept: Filter, limit: int
+) -> list[Entry]:
+    """The entries of some accounts from a position on.
+
+    Args:
+        conn: Any connection.
+        order: How they are ordered.
+        position: Which accounts, and where the page starts in each.
+        kept: Which entries to keep.
+        limit: How many at most.
+    """
+    after = position.after_amount
+    lows = [
+        1 if order.descending else position.after.get(account_id, 0) + 1
+        for account_id in position.ends
+    ]
+    highs = [
+        position.after.get(account_id, end + 1) - 1 if order == Order.DATE_DESC else end
+        for account_id, end in position.ends.items()
+    ]
+    query = {Order.DATE: "by_date", Order.DATE_DESC: "by_date_desc"}.get(order, "by_amount")
+    cursor = await conn.execute(
+        _SQL[query],
+        {
+            "account_ids": list(position.ends),
+            "lows": lows,
+            "highs": highs,
+            "kind": kept.kind,
+            "direction": kept.direction,
+            "counterparty_id": kept.counterparty_id,
+            "start_time": kept.start_time,
+            "end_time": kept.end_time,
+            "amount_min": kept.amount_minor_min,
+            "amount_max": kept.amount_minor_max,
+            "after_amount": after and after.amount_minor,
+            "after_account": after and after.account_id,
+            "after_sequence": after and after.sequence,
+            "order": -1 if order.descending else 1,
+            "limit": limit,
+        },
+    )
+    return [Entry._make([*row[:3], Kind(row[3]), *row[4:]]) for row in await cursor.fetchall()]
+
+
+async def movements(conn: AsyncConnection, movement_ids: Sequence[UUID]) -> dict[UUID, Movement]:
+    """The movements with these ids that exist, by id."""
+    cursor = await conn.execute(_SQL["movements"], {"movement_ids": list(movement_ids)})
+    return {row[0]: movement_from(row) for row in await cursor.fetchall()}
+
+
+async def balance_at(conn: AsyncConnection, account_id: UUID, as_of: datetime) -> int:
+    """The balance in minor units that an account had right after a moment."""
+    cursor = await conn.execute(_SQL["balance_at"], {"account_id": account_id, "as_of": as_of})
+    row = await cursor.fetchone()
+    return row[0] if row else 0

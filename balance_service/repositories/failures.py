@@ -1,0 +1,45 @@
+"""What a psycopg error means. A constraint is recognised by its name, never by a message."""
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import PoolTimeout
+
+from balance_service.domain import errors
+
+# Two commits decided the same key at once: looking again shows who was first.
+_RACES = {"movements_pkey", "external_references_pkey", "purchases_pkey"}
+_TRANSIENT = (
+    pg.SerializationFailure,
+    pg.DeadlockDetected,
+    pg.LockNotAvailable,
+    pg.QueryCanceled,
+    pg.IdleInTransactionSessionTimeout,
+    pg.TooManyConnections,
+    pg.AdminShutdown,
+    pg.CrashShutdown,
+    pg.CannotConnectNow,
+    pg.ReadOnlySqlTransaction,
+    pg.DiskFull,
+    pg.OutOfMemory,
+    PoolTimeout,
+)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the same work may succeed if it is done again."""
+    if isinstance(error, pg.UniqueViolation):
+        return error.diag.constraint_name in _RACES
+    if isinstance(error, _TRANSIENT):
+        return True
+    # A lost connection has no SQLSTATE. Its commit may or may not have happened.
+    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+
+
+def refusal_of(error: Exception) -> errors.Refusal | None:
+    """The refusal that an error amounts to outside the commit path; None for a fault of ours."""
+    return errors.Unavailable() if is_transient(error) else None
+
+
+def violates(error: psycopg.Error, constraint: str) -> bool:
+    """Whether the error is the violation of the named constraint."""
+    return error.diag.constraint_name == constraint

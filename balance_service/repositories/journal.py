@@ -1,0 +1,246 @@
+"""The hot path's set-wise statements: lock, look up, write. One statement a table and commit."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from balance_service.domain import ids
+from balance_service.domain.accounts import Account, Status
+from balance_service.domain.commands import Command, Purchase, Settle
+from balance_service.domain.ledger import Plan, State
+from balance_service.domain.movements import Kind, Movement, SystemEntry
+from balance_service.domain.pricing import Rate
+from balance_service.repositories import queries
+
+_SQL = queries.load(__file__)
+
+
+async def begin(conn: AsyncConnection) -> None:
+    await conn.execute("BEGIN")
+
+
+async def commit(conn: AsyncConnection) -> None:
+    await conn.execute("COMMIT")
+
+
+async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, again: bool) -> State:
+    """Locks the accounts of some commands and loads all that these depend on.
+
+    The accounts are locked first: what another commit decided about the same request is visible
+    to the look-ups after it, each of which sees what was committed before it began.
+
+    Args:
+        conn: A connection in pipeline mode, within a transaction.
+        commands: In any order.
+        again: Whether the commands may have been committed by an attempt of ours before; then
+            those without a request id are looked up, too.
+    """
+    account_ids = {account_id for command in commands for account_id in command.account_ids}
+    locked = await conn.execute(
+        _SQL["lock_accounts"], {"account_ids": _uuids(account_ids)}, prepare=True
+    )
+    wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
+    found = wanted and await conn.execute(
+        _SQL["find_movements"], {"movement_ids": _uuids(wanted)}, prepare=True
+    )
+    buys = [c for c in commands if isinstance(c, Purchase)]
+    bought = buys and await conn.execute(
+        _SQL["find_purchases"],
+        {
+            "account_ids": _uuids(c.account_id for c in buys),
+            "service_ids": _uuids(c.service_id for c in buys),
+        },
+        prepare=True,
+    )
+    refers = [c for c in commands if isinstance(c, Settle) and c.reference]
+    referred = refers and await conn.execute(
+        _SQL["find_references"],
+        {"sources": [c.source for c in refers], "references": [c.reference for c in refers]},
+        prepare=True,
+    )
+    accounts = [
+        Account._make([*row[:6], Status(row[6]), *row[7:]]) for row in await locked.fetchall()
+    ]
+    movements = [movement_from(row) for row in await found.fetchall()] if found else []
+    purchases = [movement_from(row) for row in await bought.fetchall()] if bought else []
+    return State(
+        accounts={account.account_id: account for account in accounts},
+        movements={movement.movement_id: movement for movement in movements},
+        purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
+        references={(s, r): m for s, r, m in await referred.fetchall()} if referred else {},
+    )
+
+
+async def write(conn: AsyncConnection, plan: Plan) -> None:
+    """Writes a plan: journal, entries, accounts and what decides the next ones.
+
+    Args:
+        conn: The connection on which the plan's state was loaded, in the same transaction.
+        plan: With at least one movement.
+    """
+    movements = sorted(plan.movements, key=lambda movement: movement.movement_id)
+    plain = [m for m in movements if m.reference is None and m.service_id is None]
+    detailed = [m for m in movements if m.reference is not None or m.service_id is not None]
+    if plain:
+        await _execute(conn, "insert_movements", _movement_columns(plain))
+    if detailed:
+        columns = _movement_columns(detailed) | _detail_columns(detailed)
+        await _execute(conn, "insert_detailed_movements", columns)
+        await _claim(conn, detailed)
+    await _write_entries(conn, plan)
+    accounts = list(plan.accounts.values())
+    await _execute(
+        conn,
+        "update_accounts",
+        {
+            "account_id": _uuids(a.account_id for a in accounts),
+            "balance_minor": _numbers(a.balance_minor for a in accounts),
+            "sequence": _numbers(a.sequence for a in accounts),
+            "changed_at": _times(a.changed_at for a in accounts),
+        },
+    )
+
+
+async def _claim(conn: AsyncConnection, movements: Sequence[Movement]) -> None:
+    """Takes the keys that may be used once: services bought, references used."""
+    if bought := [m for m in movements if m.service_id is not None]:
+        await _execute(
+            conn,
+            "insert_purchases",
+            {
+                "account_id": _uuids(m.from_account_id for m in bought),
+                "service_id": _uuids(m.service_id for m in bought),
+                "movement_id": _uuids(m.movement_id for m in bought),
+            },
+        )
+    if referred := sorted(
+        (m.reference, m.source, m.movement_id)
+        for m in movements
+        if m.reference is not None and m.source is not None
+    ):
+        await _execute(
+            conn,
+            "insert_references",
+            {
+                "reference": [reference for reference, _, _ in referred],
+                "source": [source for _, source, _ in referred],
+                "movement_id": _uuids(movement_id for _, _, movement_id in referred),
+            },
+        )
+
+
+async def _write_entries(conn: AsyncConnection, plan: Plan) -> None:
+    entries, system_entries = plan.entries, plan.system_entries
+    await _execute(
+        conn,
+        "insert_entries",
+        {
+            "account_id": _uuids(e.account_id for e in entries),
+            "sequence": _numbers(e.sequence for e in entries),
+            "movement_id": _uuids(e.movement_id for e in entries),
+            "kind": _numbers(e.kind for e in entries),
+            "amount_minor": _numbers(e.amount_minor for e in entries),
+            "balance_after_minor": _numbers(e.balance_after_minor for e in entries),
+            "counterparty_id": _uuids(e.counterparty_id for e in entries),
+            "created_at": _times(e.created_at for e in entries),
+        },
+    )
+    if system_entries:
+        await _execute(
+            conn,
+            "insert_system_entries",
+            {
+                "movement_id": _uuids(e.movement_id for e in system_entries),
+                "account_id": _uuids(e.account_id for e in system_entries),
+                "amount_minor": _numbers(e.amount_minor for e in system_entries),
+                "created_at": _times(e.created_at for e in system_entries),
+            },
+        )
+        await _execute(conn, "insert_system_deltas", _delta_columns(system_entries))
+
+
+async def _execute(conn: AsyncConnection, query: str, columns: Mapping[str, object]) -> None:
+    await conn.execute(_SQL[query], columns, prepare=True)
+
+
+def movement_from(row: Sequence[Any]) -> Movement:
+    """The movement of a row of `find_movements`."""
+    rate = None
+    if row[17] is not None:
+        rate = Rate(
+            currency=row[16], target=row[5], value=Decimal(row[17]), source=row[18], as_of=row[19]
+        )
+    kind, metadata = Kind(row[1]), row[10] or {}
+    return Movement._make([row[0], kind, *row[2:10], metadata, *row[11:16], rate])
+
+
+def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
+    return {
+        "movement_id": _uuids(m.movement_id for m in movements),
+        "kind": _numbers(m.kind for m in movements),
+        "from_account_id": _uuids(m.from_account_id for m in movements),
+        "to_account_id": _uuids(m.to_account_id for m in movements),
+        "amount_minor": _numbers(m.amount_minor for m in movements),
+        "currency": [m.currency for m in movements],
+        "balance_after_minor": _numbers(m.balance_after_minor for m in movements),
+        "principal": [m.principal for m in movements],
+        "request_id": _uuids(m.request_id for m in movements),
+        "description": [m.description for m in movements],
+        "metadata": [Jsonb(dict(m.metadata)) if m.metadata else None for m in movements],
+        "created_at": _times(m.created_at for m in movements),
+    }
+
+
+def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
+    rates = [m.rate for m in movements]
+    return {
+        "source": [m.source for m in movements],
+        "reference": [m.reference for m in movements],
+        "service_id": _uuids(m.service_id for m in movements),
+        "price_minor": _numbers(m.price_minor for m in movements),
+        "price_currency": [rate and rate.currency for rate in rates],
+        "rate": _numbers(rate and rate.value for rate in rates),
+        "rate_source": [rate and rate.source for rate in rates],
+        "rate_as_of": _times(rate and rate.as_of for rate in rates),
+    }
+
+
+def _delta_columns(system_entries: Sequence[SystemEntry]) -> dict[str, object]:
+    sums: dict[UUID, int] = defaultdict(int)
+    counts: dict[UUID, int] = defaultdict(int)
+    for entry in system_entries:
+        sums[entry.account_id] += entry.amount_minor
+        counts[entry.account_id] += 1
+    return {
+        "account_id": _uuids(sums),
+        "delta_id": _uuids(ids.new_id() for _ in sums),
+        "amount_minor": _numbers(sums.values()),
+        "entries": _numbers(counts.values()),
+    }
+
+
+# Array literals are built here rather than by psycopg's list dumper: one join of a whole column
+# instead of one call an element, and one parameter type however large the numbers are, so that a
+# statement is prepared once.
+def _uuids(values: Iterable[UUID | None]) -> str:
+    return "{" + ",".join(["NULL" if v is None else v.hex for v in values]) + "}"
+
+
+def _numbers(values: Iterable[Decimal | int | None]) -> str:
+    return (
+        "{"
+        + ",".join(
+            ["NULL" if v is None else format(v, "d" if isinstance(v, int) else "f") for v in values]
+        )
+        + "}"
+    )
+
+
+def _times(values: Iterable[datetime | None]) -> str:
+    return "{" + ",".join(["NULL" if v is None else v.isoformat() for v in values]) + "}"

@@ -1,0 +1,236 @@
+-- lock_accounts --
+-- Locks and loads, in the order of ids, so that commits cannot deadlock.
+SELECT
+    account_id,
+    owner_id,
+    currency,
+    balance_minor,
+    held_minor,
+    limit_minor,
+    status,
+    sequence,
+    changed_at
+FROM accounts
+WHERE account_id = ANY(%(account_ids)s::uuid[])
+ORDER BY account_id
+FOR NO KEY UPDATE
+
+-- find_movements --
+-- Movements of requests that were carried out before.
+SELECT
+    movement_id,
+    kind,
+    from_account_id,
+    to_account_id,
+    amount_minor,
+    currency,
+    balance_after_minor,
+    principal,
+    request_id,
+    description,
+    metadata,
+    created_at,
+    source,
+    reference,
+    service_id,
+    price_minor,
+    price_currency,
+    rate,
+    rate_source,
+    rate_as_of
+FROM movements
+WHERE movement_id = ANY(%(movement_ids)s::uuid[])
+
+-- find_purchases --
+-- Movements by which accounts bought services before.
+SELECT
+    movement_id,
+    kind,
+    from_account_id,
+    to_account_id,
+    amount_minor,
+    currency,
+    balance_after_minor,
+    principal,
+    request_id,
+    description,
+    metadata,
+    created_at,
+    source,
+    reference,
+    service_id,
+    price_minor,
+    price_currency,
+    rate,
+    rate_source,
+    rate_as_of
+FROM movements
+WHERE movement_id IN (
+    SELECT p.movement_id
+    FROM purchases AS p
+    INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[]) AS wanted (account_id, service_id)
+        ON p.account_id = wanted.account_id AND p.service_id = wanted.service_id
+)
+
+-- find_references --
+-- Movements that use an external reference.
+SELECT
+    r.source,
+    r.reference,
+    r.movement_id
+FROM external_references AS r
+INNER JOIN unnest(%(sources)s::text[], %(references)s::text[]) AS wanted (source, reference)
+    ON r.reference = wanted.reference AND r.source = wanted.source
+
+-- insert_movements --
+-- The journal rows of one commit.
+INSERT INTO movements (
+    movement_id,
+    kind,
+    from_account_id,
+    to_account_id,
+    amount_minor,
+    currency,
+    balance_after_minor,
+    principal,
+    request_id,
+    description,
+    metadata,
+    created_at
+)
+SELECT *
+FROM unnest(
+    %(movement_id)s::uuid[],
+    %(kind)s::smallint[],
+    %(from_account_id)s::uuid[],
+    %(to_account_id)s::uuid[],
+    %(amount_minor)s::bigint[],
+    %(currency)s::text[],
+    %(balance_after_minor)s::bigint[],
+    %(principal)s::text[],
+    %(request_id)s::uuid[],
+    %(description)s::text[],
+    %(metadata)s::jsonb[],
+    %(created_at)s::timestamptz[]
+)
+
+-- insert_detailed_movements --
+-- The journal rows of one commit that have more to say: a reference, or a service and its price.
+INSERT INTO movements (
+    movement_id,
+    kind,
+    from_account_id,
+    to_account_id,
+    amount_minor,
+    currency,
+    balance_after_minor,
+    principal,
+    request_id,
+    description,
+    metadata,
+    created_at,
+    source,
+    reference,
+    service_id,
+    price_minor,
+    price_currency,
+    rate,
+    rate_source,
+    rate_as_of
+)
+SELECT *
+FROM unnest(
+    %(movement_id)s::uuid[],
+    %(kind)s::smallint[],
+    %(from_account_id)s::uuid[],
+    %(to_account_id)s::uuid[],
+    %(amount_minor)s::bigint[],
+    %(currency)s::text[],
+    %(balance_after_minor)s::bigint[],
+    %(principal)s::text[],
+    %(request_id)s::uuid[],
+    %(description)s::text[],
+    %(metadata)s::jsonb[],
+    %(created_at)s::timestamptz[],
+    %(source)s::text[],
+    %(reference)s::text[],
+    %(service_id)s::uuid[],
+    %(price_minor)s::bigint[],
+    %(price_currency)s::text[],
+    %(rate)s::numeric[],
+    %(rate_source)s::text[],
+    %(rate_as_of)s::timestamptz[]
+)
+
+-- insert_entries --
+-- The lines of one commit on users' statements.
+INSERT INTO entries (
+    account_id,
+    sequence,
+    movement_id,
+    kind,
+    amount_minor,
+    balance_after_minor,
+    counterparty_id,
+    created_at
+)
+SELECT *
+FROM unnest(
+    %(account_id)s::uuid[],
+    %(sequence)s::bigint[],
+    %(movement_id)s::uuid[],
+    %(kind)s::smallint[],
+    %(amount_minor)s::bigint[],
+    %(balance_after_minor)s::bigint[],
+    %(counterparty_id)s::uuid[],
+    %(created_at)s::timestamptz[]
+)
+
+-- insert_system_entries --
+-- The other sides of one commit, on the service's own accounts.
+INSERT INTO system_entries (movement_id, account_id, amount_minor, created_at)
+SELECT *
+FROM unnest(
+    %(movement_id)s::uuid[],
+    %(account_id)s::uuid[],
+    %(amount_minor)s::bigint[],
+    %(created_at)s::timestamptz[]
+)
+
+-- insert_system_deltas --
+-- What one commit adds to each system account.
+INSERT INTO system_deltas (account_id, delta_id, amount_minor, entries)
+SELECT *
+FROM unnest(
+    %(account_id)s::uuid[],
+    %(delta_id)s::uuid[],
+    %(amount_minor)s::numeric[],
+    %(entries)s::bigint[]
+)
+
+-- update_accounts --
+-- The new state of every account that one commit changed.
+UPDATE accounts AS a
+SET
+    balance_minor = changed.balance_minor,
+    sequence = changed.sequence,
+    changed_at = changed.changed_at
+FROM unnest(
+    %(account_id)s::uuid[],
+    %(balance_minor)s::bigint[],
+    %(sequence)s::bigint[],
+    %(changed_at)s::timestamptz[]
+) AS changed (account_id, balance_minor, sequence, changed_at)
+WHERE a.account_id = changed.account_id
+
+-- insert_purchases --
+-- What accounts have bought now.
+INSERT INTO purchases (account_id, service_id, movement_id)
+SELECT *
+FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[])
+
+-- insert_references --
+-- External references that are taken now.
+INSERT INTO external_references (source, reference, movement_id)
+SELECT *
+FROM unnest(%(source)s::text[], %(reference)s::text[], %(movement_id)s::uuid[])

@@ -1,0 +1,70 @@
+"""The catalogue of services."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from balance_service.domain.catalogue import Service
+from balance_service.domain.money import Money
+from balance_service.repositories import queries
+
+_SQL = queries.load(__file__)
+
+
+async def insert(conn: AsyncConnection, service: Service) -> None:
+    """Adds a service."""
+    await conn.execute(_SQL["insert"], {**_columns(service), "now": service.created_at})
+
+
+async def get(conn: AsyncConnection, service_id: UUID) -> Service | None:
+    """A service, if it ever existed."""
+    cursor = await conn.execute(_SQL["get"], {"service_id": service_id})
+    row = await cursor.fetchone()
+    return _service(row) if row else None
+
+
+async def lock(conn: AsyncConnection, service_id: UUID) -> Service | None:
+    """A service, locked until the transaction ends, if it ever existed."""
+    cursor = await conn.execute(_SQL["lock"], {"service_id": service_id})
+    row = await cursor.fetchone()
+    return _service(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection, currency: str, after: UUID | None, limit: int
+) -> list[Service]:
+    """The catalogue, oldest first.
+
+    Args:
+        conn: Any connection.
+        currency: The currency that prices must be in; empty for any.
+        after: The service after which the page starts.
+        limit: How many at most.
+    """
+    values = {"currency": currency, "after": after, "limit": limit}
+    cursor = await conn.execute(_SQL["page"], values)
+    return [_service(row) for row in await cursor.fetchall()]
+
+
+async def update(conn: AsyncConnection, service: Service) -> None:
+    """Writes a locked service back."""
+    await conn.execute(_SQL["update"], _columns(service))
+
+
+def _columns(service: Service) -> dict[str, object]:
+    return {
+        "service_id": service.service_id,
+        "name": service.name,
+        "description": service.description,
+        "price_minor": service.price.minor,
+        "currency": service.price.currency,
+        "version": service.version,
+        "updated_at": service.updated_at,
+        "deleted_at": service.deleted_at,
+    }
+
+
+def _service(row: Sequence[Any]) -> Service:
+    return Service(*[*row[:3], Money(row[3], row[4]), *row[5:]])

@@ -1,0 +1,47 @@
+-- create_if_new --
+-- The first sign of an address creates its user.
+INSERT INTO users (user_id, email, username, created_at, updated_at)
+VALUES (%(user_id)s, %(email)s, %(username)s, %(now)s, %(now)s)
+ON CONFLICT (email) DO NOTHING
+
+-- find_by_email --
+-- The user with an address.
+SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+FROM users
+WHERE email = %(email)s
+
+-- get --
+-- One user.
+SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+FROM users
+WHERE user_id = %(user_id)s
+
+-- lock --
+-- One user, for a change.
+SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+FROM users
+WHERE user_id = %(user_id)s
+FOR NO KEY UPDATE
+
+-- page --
+-- Users by username, regardless of case.
+SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+FROM users
+WHERE
+    lower(username) > %(after)s
+    AND (%(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0)
+ORDER BY lower(username)
+LIMIT %(limit)s
+
+-- update --
+-- All that can change of a user.
+UPDATE users
+SET
+    username = %(username)s,
+    first_name = %(first_name)s,
+    last_name = %(last_name)s,
+    bio = %(bio)s,
+    role = %(role)s,
+    version = %(version)s,
+    updated_at = %(updated_at)s
+WHERE user_id = %(user_id)s
