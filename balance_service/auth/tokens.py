@@ -1,0 +1,235 @@
+"""Access tokens (JWT, RFC 7519, signed with EdDSA, RFC 8037) and refresh tokens that rotate.
+
+A refresh token works once. Using it again means that it was stolen by one of two parties, so the
+whole sign-in is revoked (RFC 9700, 4.14.2).
+"""
+
+import hmac
+import secrets as random_source
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from balance_service.auth.keys import KeySet
+from balance_service.auth.secrets import Secrets
+from balance_service.database.pool import Connection, Pool, transaction
+from balance_service.domain import errors, ids
+from balance_service.domain.principals import Principal
+from balance_service.domain.users import Role, User
+from balance_service.repositories import credentials, users
+
+_ALGORITHM = "EdDSA"
+_CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
+VERIFIED_MAX = 100_000
+TOKEN_LENGTH_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """What a sign-in gives; the refresh token only to a person."""
+
+    access_token: str
+    expires_at: datetime
+    refresh_token: str = ""
+    refresh_expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What tokens say and how long they live."""
+
+    issuer: str
+    audience: str
+    access_life: timedelta
+    refresh_life: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: Principal
+    session_id: UUID | None
+    expires_at: float
+
+
+class Tokens:
+    """Issues, verifies, refreshes and revokes."""
+
+    def __init__(self, pool: Pool, keys: KeySet, secrets: Secrets, rules: TokenRules) -> None:
+        self._pool = pool
+        self._keys = keys
+        self._secrets = secrets
+        self._rules = rules
+        # Verifying a signature costs more than a small call: each token is verified once.
+        self._verified: dict[str, _Verified] = {}
+        self._revoked: set[UUID] = set()
+
+    async def sign_in(self, user: User) -> IssuedToken:
+        """Starts a session of a user who proved their address."""
+        now = datetime.now(UTC)
+        session_id, expires_at = ids.new_id(), now + self._rules.refresh_life
+        async with transaction(self._pool) as conn:
+            await credentials.create_session(conn, session_id, user.user_id, now, expires_at)
+            refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
+        return self._issue(user, session_id, now, refresh_token, expires_at)
+
+    async def sign_in_service(self, client_id: str, client_secret: str) -> IssuedToken:
+        """Gives a sibling service an access token.
+
+        Raises:
+            ClientCredentialsInvalid: The id is unknown or the secret is wrong.
+        """
+        async with self._pool.connection() as conn:
+            found = await credentials.find_principal(conn, client_id)
+        stored, scopes = found or (b"", [])
+        if not hmac.compare_digest(
+            stored, client_secret_hash(self._secrets, client_id, client_secret)
+        ):
+            raise errors.ClientCredentialsInvalid
+        now = datetime.now(UTC)
+        expires_at = now + self._rules.access_life
+        claims = {"sub": f"service:{client_id}", "scope": " ".join(sorted(scopes))}
+        return IssuedToken(self._sign(claims, now, expires_at), expires_at)
+
+    async def refresh(self, refresh_token: str) -> IssuedToken:
+        """Exchanges a refresh token for new tokens.
+
+        Raises:
+            RefreshTokenInvalid: It is unknown, expired or revoked; or it was used before, and now
+                the whole sign-in is revoked.
+        """
+        now = datetime.now(UTC)
+        token_hash = self._refresh_hash(refresh_token)
+        async with transaction(self._pool) as conn:
+            found = await credentials.find_refresh_token(conn, token_hash)
+            if found is None or found.revoked_at or now >= found.session_expires_at:
+                raise errors.RefreshTokenInvalid
+            if reused := found.used_at is not None:
+                await credentials.revoke_session(conn, found.session_id, now)
+            else:
+                await credentials.use_refresh_token(conn, token_hash, now)
+                user = await users.get(conn, found.user_id)
+                expires_at = found.session_expires_at
+                successor = await self._new_refresh_token(conn, found.session_id, expires_at)
+        if reused:  # Raised here, so that the revocation is committed.
+            raise errors.RefreshTokenInvalid
+        return self._issue(user, found.session_id, now, successor, expires_at)
+
+    async def revoke(self, refresh_token: str) -> None:
+        """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
+        async with transaction(self._pool) as conn:
+            found = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
+            if found:
+                await credentials.revoke_session(conn, found.session_id, datetime.now(UTC))
+                self._revoked.add(found.session_id)
+
+    async def load_revoked(self) -> None:
+        """Learns what other processes revoked; to be called every few seconds."""
+        async with self._pool.connection() as conn:
+            since = datetime.now(UTC) - self._rules.access_life - timedelta(minutes=1)
+            self._revoked = await credentials.revoked_sessions(conn, since)
+
+    async def verify(self, access_token: str) -> Principal:
+        """Who a token stands for.
+
+        Raises:
+            TokenExpired: It was good once.
+            TokenInvalid: It never was, or it is revoked.
+        """
+        verified = self._verified.get(access_token) or await self._decode(access_token)
+        if verified.expires_at <= time.time():
+            self._verified.pop(access_token, None)
+            raise errors.TokenExpired
+        if verified.session_id in self._revoked:
+            raise errors.TokenInvalid
+        return verified.principal
+
+    async def _decode(self, access_token: str) -> _Verified:
+        if len(access_token) > TOKEN_LENGTH_MAX:
+            raise errors.TokenInvalid
+        try:
+            key_id = jwt.get_unverified_header(access_token).get("kid")
+            key = await self._keys.verifying(key_id) if isinstance(key_id, str) else None
+            if key is None:
+                raise errors.TokenInvalid
+            claims = jwt.decode(
+                access_token,
+                key,
+                algorithms=[_ALGORITHM],
+                audience=self._rules.audience,
+                issuer=self._rules.issuer,
+                options={"require": _CLAIMS},
+            )
+            verified = _verified(claims)
+        except jwt.ExpiredSignatureError:
+            raise errors.TokenExpired from None
+        except (jwt.InvalidTokenError, ValueError, KeyError):
+            raise errors.TokenInvalid from None
+        if len(self._verified) >= VERIFIED_MAX:
+            self._verified.pop(next(iter(self._verified)))
+        self._verified[access_token] = verified
+        return verified
+
+    def _issue(
+        self,
+        user: User,
+        session_id: UUID,
+        now: datetime,
+        refresh_token: str,
+        refresh_expires_at: datetime,
+    ) -> IssuedToken:
+        expires_at = now + self._rules.access_life
+        claims = {
+            "sub": f"user:{user.user_id}",
+            "role": user.role.name.lower(),
+            "scope": "",
+            "sid": str(session_id),
+        }
+        access_token = self._sign(claims, now, expires_at)
+        return IssuedToken(access_token, expires_at, refresh_token, refresh_expires_at)
+
+    def _sign(self, claims: dict[str, str], now: datetime, expires_at: datetime) -> str:
+        key_id, key = self._keys.signing()
+        registered = {
+            "iss": self._rules.issuer,
+            "aud": self._rules.audience,
+            "iat": now,
+            "exp": expires_at,
+            "jti": ids.new_id().hex,
+        }
+        return jwt.encode(
+            {**registered, **claims}, key, algorithm=_ALGORITHM, headers={"kid": key_id}
+        )
+
+    async def _new_refresh_token(
+        self, conn: Connection, session_id: UUID, expires_at: datetime
+    ) -> str:
+        token = random_source.token_urlsafe(32)
+        token_hash = self._refresh_hash(token)
+        await credentials.insert_refresh_token(conn, token_hash, session_id, expires_at)
+        return token
+
+    def _refresh_hash(self, token: str) -> bytes:
+        return self._secrets.keyed_hash("refresh tokens", token)
+
+
+def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> bytes:
+    """What is kept of a service's secret. It is random, so it needs no slow hash."""
+    return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
+
+
+def _verified(claims: dict[str, Any]) -> _Verified:
+    """Reads our own claims; raises ValueError or KeyError if they are not ours."""
+    subject, expires_at = str(claims["sub"]), float(claims["exp"])
+    kind, _, name = subject.partition(":")
+    if kind == "user":
+        role = Role[str(claims["role"]).upper()]
+        principal = Principal(subject, UUID(name), role)
+        return _Verified(principal, UUID(str(claims["sid"])), expires_at)
+    if kind != "service":
+        raise ValueError(subject)
+    scopes = frozenset(str(claims["scope"]).split())
+    return _Verified(Principal(subject, None, None, scopes), None, expires_at)
