@@ -1,0 +1,106 @@
+"""What operators do from the command line, straight on the database."""
+
+import dataclasses
+import secrets as random_source
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from balance_service.auth.keys import KeySet
+from balance_service.auth.secrets import Secrets
+from balance_service.auth.tokens import client_secret_hash
+from balance_service.config import Settings
+from balance_service.database import pool
+from balance_service.database.pool import Pool, transaction
+from balance_service.domain import ids
+from balance_service.domain.catalogue import Service
+from balance_service.domain.money import Money
+from balance_service.domain.principals import Scope
+from balance_service.domain.users import Role
+from balance_service.repositories import credentials, services, users, verification
+
+DEMO_ADMIN = "admin@example.com"
+DEMO_USER = "demo@example.com"
+_DEMO_CATALOGUE = (
+    ("Coffee subscription", "A month of coffee", Money(49900, "RUB")),
+    ("Cloud storage", "100 GB for a year", Money(1999, "USD")),
+    ("City card", "Museums and trams for three days", Money(2450, "EUR")),
+)
+
+
+@asynccontextmanager
+async def _pool(settings: Settings) -> AsyncIterator[Pool]:
+    async with pool.create(settings.database_url, 2) as connections:
+        await connections.wait(pool.CONNECT_TIMEOUT_SECONDS)
+        yield connections
+
+
+async def create_admin(settings: Settings, email: str) -> None:
+    """Makes the user of an address an admin, creating them if need be."""
+    now = datetime.now(UTC)
+    async with _pool(settings) as connections, transaction(connections) as conn:
+        await users.ensure(conn, email, now)
+        found = await users.find_by_email(conn, email)
+        assert found is not None, "just ensured"
+        if found.role != Role.ADMIN:
+            version = found.version + 1
+            await users.update(
+                conn, dataclasses.replace(found, role=Role.ADMIN, version=version, updated_at=now)
+            )
+            await credentials.revoke_sessions_of_user(conn, found.user_id, now)
+
+
+async def create_service_principal(
+    settings: Settings, client_id: str, description: str, scopes: Sequence[Scope]
+) -> str:
+    """Adds a sibling service.
+
+    Returns:
+        Its secret, which is not kept and cannot be shown again.
+
+    Raises:
+        ValueError: The client id is taken.
+    """
+    secret = random_source.token_urlsafe(32)
+    async with _pool(settings) as connections, connections.connection() as conn:
+        stored = client_secret_hash(_secrets(settings), client_id, secret)
+        now = datetime.now(UTC)
+        if not await credentials.insert_principal(
+            conn, client_id, stored, description, scopes, now
+        ):
+            raise ValueError(f"{client_id} exists already")
+    return secret
+
+
+async def revoke_service_principal(settings: Settings, client_id: str) -> bool:
+    """Stops a sibling service from signing in; False if there is none that may."""
+    async with _pool(settings) as connections, connections.connection() as conn:
+        return await credentials.revoke_principal(conn, client_id, datetime.now(UTC))
+
+
+async def rotate_keys(settings: Settings) -> str:
+    """Makes a new signing key; its id."""
+    async with _pool(settings) as connections:
+        return await KeySet(connections, _secrets(settings)).rotate()
+
+
+async def verify(settings: Settings) -> verification.Report:
+    """Recomputes the whole ledger from its entries."""
+    async with _pool(settings) as connections, connections.connection() as conn:
+        return await verification.verify(conn)
+
+
+async def load_demo_data(settings: Settings) -> None:
+    """A demo admin, a demo user and a small catalogue; once."""
+    await create_admin(settings, DEMO_ADMIN)
+    now = datetime.now(UTC)
+    async with _pool(settings) as connections, transaction(connections) as conn:
+        await users.ensure(conn, DEMO_USER, now)
+        if not await services.page(conn, "", None, 1):
+            for name, description, price in _DEMO_CATALOGUE:
+                service = Service(ids.new_id(), name, description, price, 1, now, now)
+                await services.insert(conn, service)
+
+
+def _secrets(settings: Settings) -> Secrets:
+    return Secrets(settings.secret.get_secret_value())

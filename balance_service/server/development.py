@@ -1,0 +1,93 @@
+"""What `run` does around the workers: Postgres, a secret, demo data, a greeting."""
+
+import asyncio
+import contextlib
+import secrets as random_source
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
+
+from balance_service.config import Settings
+from balance_service.database import embedded, migrate
+from balance_service.server import administration, workers
+
+READY_TIMEOUT_SECONDS = 60
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The configured database, or an embedded one that lives as long as this context."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with embedded.running(Path(settings.data_dir).absolute() / "postgres") as url:
+        yield url
+
+
+def prepared(settings: Settings, database_url: str) -> Settings:
+    """Settings for development: complete, and lenient where production is strict."""
+    chosen: dict[str, object] = {"database_url": database_url, "development": True}
+    if "user_deposits" not in settings.model_fields_set:
+        chosen["user_deposits"] = True
+    if not settings.secret.get_secret_value():
+        chosen["secret"] = SecretStr(_kept_secret(Path(settings.data_dir)))
+    return settings.model_copy(update=chosen)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as worker processes are told them."""
+    told = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        told[f"BALANCE_{name.upper()}"] = text
+    return told
+
+
+async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
+    """Migrates, loads demo data, runs the workers and greets once they answer.
+
+    Args:
+        settings: As `prepared`.
+        greet: Tells the newcomer what runs where.
+    """
+    await asyncio.to_thread(migrate.up, settings.database_url)
+    await administration.load_demo_data(settings)
+    with workers.reserved_port(settings.host, settings.grpc_port) as port:
+        settings = settings.model_copy(update={"grpc_port": port})
+        supervising = asyncio.create_task(workers.supervise(settings, environment(settings)))
+        ready = asyncio.create_task(_ready(f"{settings.host}:{port}"))
+        await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and not supervising.done():
+            greet(settings)
+        ready.cancel()
+        return await supervising
+
+
+async def _ready(target: str) -> None:
+    """Returns once the service at a target says that it serves."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            while True:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    request = health_pb2.HealthCheckRequest()
+                    answer = await stub.Check(  # type: ignore[attr-defined]
+                        request, timeout=1, wait_for_ready=True
+                    )
+                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
+                await asyncio.sleep(0.1)
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """The secret kept beside the embedded database; made at the first run."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / "secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(random_source.token_urlsafe(48), encoding="utf-8")
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,130 @@
+"""Worker processes on one port: started, restarted when they die, stopped together.
+
+Workers share the port by SO_REUSEPORT and nothing else but Postgres.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import structlog
+
+from balance_service.config import Settings
+from balance_service.server import app
+
+RESTART_INTERVAL_SECONDS = 1.0
+# Beyond this after its drain, a worker is stuck.
+KILL_AFTER_SECONDS = 10.0
+# The exit status of a worker that could not start, which starting it again would not help.
+STARTUP_FAILED = 3
+
+_log = structlog.get_logger()
+
+
+async def work(settings: Settings) -> None:
+    """Runs one worker until SIGTERM or SIGINT, then drains it."""
+    stopping = _stop_signal()
+    worker = app.build(settings)
+    await worker.start()
+    _log.info("worker_started", port=worker.port)
+    watching = asyncio.create_task(worker.watch())
+    await stopping.wait()
+    watching.cancel()
+    await worker.stop()
+    _log.info("worker_stopped")
+
+
+async def supervise(settings: Settings, environment: dict[str, str]) -> int:
+    """Keeps `settings.workers` workers running until SIGTERM or SIGINT.
+
+    Args:
+        settings: What they run with; the port is already reserved by `reserved_port`.
+        environment: What they are told, as BALANCE_ variables.
+
+    Returns:
+        The exit status: 0, or 1 if no worker ever came up.
+    """
+    stopping = _stop_signal()
+    keepers = [
+        asyncio.create_task(_keep(environment, stopping, settings.drain_seconds))
+        for _ in range(settings.workers)
+    ]
+    failed = await asyncio.gather(*keepers)
+    return int(any(failed))
+
+
+async def _keep(environment: dict[str, str], stopping: asyncio.Event, drain_seconds: float) -> bool:
+    """Runs a worker, again and again until stopped; True if its first start failed."""
+    first = True
+    while not stopping.is_set():
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "balance_service", "worker", env={**os.environ, **environment}
+        )
+        ended = asyncio.create_task(process.wait())
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if stopping.is_set():
+            await _end(process, drain_seconds)
+            return False
+        _log.error("worker_died", pid=process.pid, status=process.returncode)
+        if first and process.returncode == STARTUP_FAILED:
+            stopping.set()
+            return True
+        first = False
+        pause = RESTART_INTERVAL_SECONDS - (time.monotonic() - began)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), max(pause, 0.05))
+    return False
+
+
+async def _end(process: asyncio.subprocess.Process, drain_seconds: float) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), drain_seconds + KILL_AFTER_SECONDS)
+    except TimeoutError:
+        _log.error("worker_killed", pid=process.pid)
+        process.kill()
+        await process.wait()
+
+
+@contextlib.contextmanager
+def reserved_port(host: str, port: int) -> Iterator[int]:
+    """Holds a port for the workers, so that it cannot be lost between their lives.
+
+    Args:
+        host: Address to listen on.
+        port: 0 for any free one.
+
+    Yields:
+        The port.
+
+    Raises:
+        OSError: Something else listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bare = host.strip("[]")
+    with socket.socket(family) as probe:
+        # Without SO_REUSEPORT, this fails where anything listens, another service of ours included.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((bare, port))
+        port = probe.getsockname()[1]
+    with socket.socket(family) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((bare, port))
+        yield port
+
+
+def _stop_signal() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping

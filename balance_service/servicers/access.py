@@ -1,0 +1,94 @@
+"""Which accounts a caller may read, and which they mean."""
+
+from uuid import UUID
+
+from balance_service.database.pool import Connection
+from balance_service.domain import errors, money
+from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.ids import is_account_number
+from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.principals import Principal
+from balance_service.repositories import accounts, entries
+from balance_service.servicers import fields
+
+
+async def readable(conn: Connection, principal: Principal, account_id: UUID) -> AccountProfile:
+    """An account that the caller may read.
+
+    Raises:
+        AccountNotFound: There is none, or it is somebody else's, which is not told apart.
+    """
+    found = await accounts.get(conn, [account_id])
+    if not found or not (principal.reads_all or found[0].account.owner_id == principal.user_id):
+        raise errors.AccountNotFound(str(account_id))
+    return found[0]
+
+
+async def listed(conn: Connection, principal: Principal, text: str) -> list[AccountProfile]:
+    """The accounts that a list is about: the given one, or all the caller's own.
+
+    Raises:
+        InvalidFields: A service gave none.
+        AccountNotFound: As `readable`.
+    """
+    account_id = fields.optional_identifier(text, "account")
+    if account_id:
+        return [await readable(conn, principal, account_id)]
+    if principal.user_id is None:
+        raise errors.invalid("account", "is required of services")
+    return await accounts.get(conn, await accounts.ids_of_owner(conn, principal.user_id))
+
+
+async def own(conn: Connection, principal: Principal, currency: str, field: str) -> UUID:
+    """The account that a user means who names none: their own in the currency.
+
+    Raises:
+        InvalidFields: A service named none.
+        AccountNotFound: The user has none.
+    """
+    if principal.user_id is None:
+        raise errors.invalid(field, "is required of services")
+    account_id = await accounts.find_id(conn, principal.user_id, currency)
+    if account_id is None:
+        raise errors.AccountNotFound(f"own account in {currency}")
+    return account_id
+
+
+async def receiver(conn: Connection, text: str) -> UUID:
+    """The account with a public number, which is ten checked digits.
+
+    Raises:
+        AccountNotFound: There is none.
+    """
+    found = await accounts.id_of_number(conn, int(text)) if is_account_number(text) else None
+    if found is None:
+        raise errors.AccountNotFound(text)
+    return found
+
+
+async def readable_movement(
+    conn: Connection, principal: Principal, movement_id: UUID, kind: Kind
+) -> tuple[Movement, bool]:
+    """A movement that the caller may read.
+
+    Returns:
+        The movement, and whether the caller sees the balance it left: not as a transfer's receiver.
+
+    Raises:
+        MovementNotFound: There is none of this kind, or it is between other people's accounts.
+    """
+    movement = (await entries.movements(conn, [movement_id])).get(movement_id)
+    if movement is not None and movement.kind == kind:
+        if principal.reads_all:
+            return movement, True
+        sides = [movement.from_account_id, movement.to_account_id]
+        owners = {p.account.account_id: p.account.owner_id for p in await accounts.get(conn, sides)}
+        if principal.user_id is not None and principal.user_id in owners.values():
+            return movement, owners.get(movement.account_id) == principal.user_id
+    raise errors.MovementNotFound(str(movement_id))
+
+
+def currency_of(profiles: list[AccountProfile]) -> str:
+    """The currency that a filter's amounts are in: the listed accounts', or the finest there is."""
+    currencies = {profile.account.currency for profile in profiles}
+    return currencies.pop() if len(currencies) == 1 else money.DEFAULT_CURRENCY

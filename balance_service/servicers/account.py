@@ -1,0 +1,195 @@
+"""AccountService: opens accounts, shows balances and statements, and lets operators set rules."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from balance_service._generated.balance.v1 import account_pb2, account_pb2_grpc
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain import errors, money
+from balance_service.domain.accounts import Account, Status
+from balance_service.domain.pricing import Rate
+from balance_service.domain.principals import Principal, Scope
+from balance_service.ledger.rates import ExchangeRates
+from balance_service.repositories import accounts, entries, users
+from balance_service.servicers import access, call, convert, fields
+from balance_service.servicers.call import Context
+from balance_service.servicers.movements import Movements
+from balance_service.servicers.once import once
+from balance_service.servicers.page_tokens import PageTokens
+
+OperatorRequest = (
+    account_pb2.FreezeAccountRequest
+    | account_pb2.UnfreezeAccountRequest
+    | account_pb2.CloseAccountRequest
+    | account_pb2.SetAccountLimitRequest
+)
+
+
+class AccountServicer(account_pb2_grpc.AccountServiceServicer):
+    """Keeps accounts."""
+
+    def __init__(
+        self, pool: Pool, movements: Movements, page_tokens: PageTokens, rates: ExchangeRates
+    ) -> None:
+        self._pool = pool
+        self._movements = movements
+        self._page_tokens = page_tokens
+        self._rates = rates
+
+    async def CreateAccount(
+        self, request: account_pb2.CreateAccountRequest, context: Context
+    ) -> account_pb2.Account:
+        checks = fields.Checks()
+        currency = checks(money.parse_currency, request.currency, "currency")
+        user_id = checks(fields.optional_identifier, request.user, "user")
+        checks(fields.request_id, request.request_id)
+        checks.finish()
+        principal = call.current.get().principal
+        if user_id is None or user_id != principal.user_id:
+            if user_id is not None:
+                principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+            elif principal.user_id is None:
+                principal.require_scope(Scope.ACCOUNTS_WRITE)
+                raise errors.invalid("user", "is required of services")
+        owner_id = user_id or principal.require_user()
+
+        async def act(conn: Connection) -> account_pb2.Account:
+            await users.get(conn, owner_id)
+            now = datetime.now(UTC)
+            account_id, _ = await accounts.open_account(conn, owner_id, currency, now)
+            return convert.account((await accounts.get(conn, [account_id]))[0])
+
+        return await once(self._pool, request, account_pb2.Account, act)
+
+    async def GetAccount(
+        self, request: account_pb2.GetAccountRequest, context: Context
+    ) -> account_pb2.Account:
+        checks = fields.Checks()
+        account_id = checks(fields.identifier, request.account, "account")
+        currency = checks(_optional_currency, request.currency)
+        as_of = (
+            checks(fields.past_moment, request.as_of, "as_of")
+            if request.HasField("as_of")
+            else None
+        )
+        checks.finish()
+        principal = call.current.get().principal
+        async with self._pool.connection() as conn:
+            profile = await access.readable(conn, principal, account_id)
+            past = (as_of, await entries.balance_at(conn, account_id, as_of)) if as_of else None
+        return convert.account(profile, self._rate(profile.account.currency, currency), past)
+
+    async def ListAccounts(
+        self, request: account_pb2.ListAccountsRequest, context: Context
+    ) -> account_pb2.ListAccountsResponse:
+        checks = fields.Checks()
+        size = checks(fields.page_size, request.page_size)
+        currency = checks(_optional_currency, request.currency)
+        user_id = checks(fields.optional_identifier, request.user, "user")
+        checks.finish()
+        owner_id = _owner(call.current.get().principal, user_id)
+        after = self._page_tokens.read(request, request.page_token)
+        async with self._pool.connection() as conn:
+            account_ids = await accounts.ids_of_owner(conn, owner_id)
+            rest = [found for found in account_ids if not after or found.hex > str(after)]
+            found = await accounts.get(conn, rest[:size])
+        answer = account_pb2.ListAccountsResponse(
+            accounts=[convert.account(p, self._rate(p.account.currency, currency)) for p in found]
+        )
+        if len(rest) > size:
+            answer.next_page_token = self._page_tokens.write(request, rest[size - 1].hex)
+        return answer
+
+    async def ListEntries(
+        self, request: account_pb2.ListEntriesRequest, context: Context
+    ) -> account_pb2.ListEntriesResponse:
+        fields.identifier(request.account, "account")
+        lines, next_page_token = await self._movements.page(request, fields.kind(request.kind))
+        return account_pb2.ListEntriesResponse(
+            entries=[
+                convert.entry(line.entry, line.movement, line.account.account.currency)
+                for line in lines
+            ],
+            next_page_token=next_page_token,
+        )
+
+    async def FreezeAccount(
+        self, request: account_pb2.FreezeAccountRequest, context: Context
+    ) -> account_pb2.Account:
+        def freeze(account: Account) -> Account:
+            if account.status == Status.CLOSED:
+                account.check_open()
+            return account._replace(status=Status.FROZEN)
+
+        return await self._change(request, freeze)
+
+    async def UnfreezeAccount(
+        self, request: account_pb2.UnfreezeAccountRequest, context: Context
+    ) -> account_pb2.Account:
+        def unfreeze(account: Account) -> Account:
+            if account.status == Status.CLOSED:
+                account.check_open()
+            return account._replace(status=Status.ACTIVE)
+
+        return await self._change(request, unfreeze)
+
+    async def CloseAccount(
+        self, request: account_pb2.CloseAccountRequest, context: Context
+    ) -> account_pb2.Account:
+        def close(account: Account) -> Account:
+            account.check_can_close()
+            return account._replace(status=Status.CLOSED)
+
+        return await self._change(request, close)
+
+    async def SetAccountLimit(
+        self, request: account_pb2.SetAccountLimitRequest, context: Context
+    ) -> account_pb2.Account:
+        def set_limit(account: Account) -> Account:
+            if account.status == Status.CLOSED:
+                account.check_open()
+            limit = money.parse_amount(request.limit, account.currency, "limit", minimum_minor=0)
+            account.check_limit(limit.minor)
+            return account._replace(limit_minor=limit.minor)
+
+        # Every currency's form of an amount is one of these, whatever the account turns out to be.
+        money.parse_amount(request.limit, "BHD", "limit", minimum_minor=0)
+        return await self._change(request, set_limit)
+
+    async def _change(
+        self, request: OperatorRequest, change: Callable[[Account], Account]
+    ) -> account_pb2.Account:
+        """Applies an operator's change to the locked account."""
+        call.current.get().principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+        account_id = fields.identifier(request.account, "account")
+
+        async def act(conn: Connection) -> account_pb2.Account:
+            profile = await accounts.lock(conn, account_id)
+            if profile is None:
+                raise errors.AccountNotFound(str(account_id))
+            after = change(profile.account)
+            await accounts.set_rules(conn, account_id, after.status, after.limit_minor)
+            return convert.account(profile._replace(account=after))
+
+        return await once(self._pool, request, account_pb2.Account, act)
+
+    def _rate(self, currency: str, target: str) -> Rate | None:
+        if target in ("", currency):
+            return None
+        return self._rates.current.rate(currency, target, datetime.now(UTC))
+
+
+def _optional_currency(code: str) -> str:
+    return code and money.parse_currency(code, "currency")
+
+
+def _owner(principal: Principal, user_id: UUID | None) -> UUID:
+    """Whose accounts are listed: one's own, or anyone's for those who may read all."""
+    if user_id is None:
+        if principal.user_id is None:
+            raise errors.invalid("user", "is required of services")
+        return principal.user_id
+    if user_id != principal.user_id and not principal.reads_all:
+        raise errors.UserNotFound(str(user_id))
+    return user_id

@@ -1,0 +1,70 @@
+"""AuthService: signs callers in."""
+
+import base64
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.protobuf.empty_pb2 import Empty
+
+from balance_service._generated.balance.v1 import auth_pb2, auth_pb2_grpc
+from balance_service.auth.codes import ConfirmationCodes
+from balance_service.auth.keys import KeySet
+from balance_service.auth.tokens import Tokens
+from balance_service.domain import errors
+from balance_service.servicers import convert, fields
+from balance_service.servicers.call import Context
+
+
+class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+    """Signs callers in."""
+
+    def __init__(self, codes: ConfirmationCodes, tokens: Tokens, keys: KeySet) -> None:
+        self._codes = codes
+        self._tokens = tokens
+        self._keys = keys
+
+    async def SendConfirmationCode(
+        self, request: auth_pb2.SendConfirmationCodeRequest, context: Context
+    ) -> auth_pb2.SendConfirmationCodeResponse:
+        email = fields.email(request.email)
+        expires_at = await self._codes.send(email)
+        return auth_pb2.SendConfirmationCodeResponse(
+            email=email, expire_time=convert.timestamp(expires_at)
+        )
+
+    async def CreateToken(
+        self, request: auth_pb2.CreateTokenRequest, context: Context
+    ) -> auth_pb2.Token:
+        by_code = request.email or request.confirmation_code
+        by_secret = request.client_id or request.client_secret
+        if bool(by_code) == bool(by_secret):
+            choice = "is required with confirmation_code, or else client_id with client_secret"
+            raise errors.invalid("email", choice)
+        checks = fields.Checks()
+        if by_code:
+            email = checks(fields.email, request.email)
+            code = checks(fields.text, request.confirmation_code, "confirmation_code", 6, 6)
+            checks.finish()
+            return convert.token(await self._tokens.sign_in(await self._codes.check(email, code)))
+        client_id = checks(fields.text, request.client_id, "client_id", 40, 1)
+        secret = checks(fields.text, request.client_secret, "client_secret", 200, 1)
+        checks.finish()
+        return convert.token(await self._tokens.sign_in_service(client_id, secret))
+
+    async def RefreshToken(
+        self, request: auth_pb2.RefreshTokenRequest, context: Context
+    ) -> auth_pb2.Token:
+        refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
+        return convert.token(await self._tokens.refresh(refresh_token))
+
+    async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, context: Context) -> Empty:
+        refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
+        await self._tokens.revoke(refresh_token)
+        return Empty()
+
+    async def GetJwks(self, request: auth_pb2.GetJwksRequest, context: Context) -> auth_pb2.Jwks:
+        jwks = auth_pb2.Jwks()
+        for key in self._keys.public():
+            raw = key.public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+            x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+            jwks.keys.add(kty="OKP", crv="Ed25519", kid=key.key_id, alg="EdDSA", use="sig", x=x)
+        return jwks

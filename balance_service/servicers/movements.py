@@ -1,0 +1,169 @@
+"""What all services that move money share: submitting commands and listing what came of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from balance_service._generated.balance.v1 import account_pb2
+from balance_service.database.pool import Pool
+from balance_service.domain import errors
+from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.commands import Batch, Command, Origin
+from balance_service.domain.ledger import Done, How, Outcome
+from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.paging import AmountPosition, Direction, Order, Position
+from balance_service.ledger.queue import CommitQueue
+from balance_service.repositories import entries
+from balance_service.servicers import access, call, fields
+from balance_service.servicers.page_tokens import (
+    PageTokens,
+    position_from_json,
+    position_to_json,
+)
+
+
+class MovingRequest(Protocol):
+    """What every request that moves money has."""
+
+    request_id: str
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+
+class MovementsRequest(Protocol):
+    """What every list of movements is asked with."""
+
+    account: str
+    page_size: int
+    page_token: str
+    order_by: str
+
+    @property
+    def filter(self) -> account_pb2.MovementFilter: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry, the movement it belongs to, and the account it is on."""
+
+    entry: Entry
+    movement: Movement
+    account: AccountProfile
+
+
+class Movements:
+    """Submits commands and lists movements.
+
+    Args:
+        pool: For reads.
+        queue: For commands.
+        page_tokens: Signs where lists go on.
+    """
+
+    def __init__(self, pool: Pool, queue: CommitQueue, page_tokens: PageTokens) -> None:
+        self.pool = pool
+        self._queue = queue
+        self._page_tokens = page_tokens
+
+    async def submit_one(self, command: Command) -> Done:
+        """Carries out a command.
+
+        Raises:
+            Refusal: It was refused.
+        """
+        outcome = (await self.submit(Batch((command,))))[0]
+        if isinstance(outcome, errors.Refusal):
+            raise outcome
+        if outcome.how == How.REPLAYED:
+            call.current.get().mark_replayed()
+        return outcome
+
+    async def submit(self, batch: Batch) -> list[Outcome]:
+        """Carries out the commands of a request; an outcome for each."""
+        return await self._queue.submit(batch, call.current.get().timeout_seconds)
+
+    async def page(
+        self,
+        request: MovementsRequest,
+        kind: Kind | None = None,
+        direction: Direction | None = None,
+    ) -> tuple[list[Line], str]:
+        """One page of movements.
+
+        Args:
+            request: Also a message, which the page token is bound to.
+            kind: The only kind to list.
+            direction: The only direction to list.
+
+        Returns:
+            The page, and the next page's token.
+        """
+        assert isinstance(request, Message)
+        principal = call.current.get().principal
+        checks = fields.Checks()
+        size = checks(fields.page_size, request.page_size)
+        order = checks(fields.order, request.order_by)
+        checks(fields.optional_identifier, request.account, "account")
+        checks.finish()
+        place = self._page_tokens.read(request, request.page_token)
+        async with self.pool.connection() as conn:
+            profiles = await access.listed(conn, principal, request.account)
+            by_id = {profile.account.account_id: profile for profile in profiles}
+            currency = access.currency_of(profiles)
+            kept = fields.movement_filter(request.filter, currency, kind, direction)
+            position = position_from_json(place) if place else _start(profiles)
+            found = await entries.page(conn, order, position, kept, size + 1)
+            shown = found[:size]
+            movements = await entries.movements(conn, [entry.movement_id for entry in shown])
+        lines = [Line(e, movements[e.movement_id], by_id[e.account_id]) for e in shown]
+        if len(found) <= size:
+            return lines, ""
+        following = position_to_json(_after(position, shown, order))
+        return lines, self._page_tokens.write(request, following)
+
+
+def _start(profiles: Sequence[AccountProfile]) -> Position:
+    return Position(ends={p.account.account_id: p.account.sequence for p in profiles})
+
+
+def _after(position: Position, shown: Sequence[Entry], order: Order) -> Position:
+    last = shown[-1]
+    if order.by_date:
+        reached = {entry.account_id: entry.sequence for entry in shown}
+        return Position(position.ends, {**position.after, **reached})
+    size_minor = abs(last.amount_minor)
+    return Position(
+        position.ends, after_amount=AmountPosition(size_minor, last.account_id, last.sequence)
+    )
+
+
+def origin(
+    request: MovingRequest,
+    checks: fields.Checks,
+    owner_id: UUID | None,
+    description: str = "",
+    request_id: UUID | None = None,
+) -> Origin:
+    """Who asks for a movement, and why.
+
+    Args:
+        request: Its request id and metadata are read here.
+        checks: Collects what is wrong with them.
+        owner_id: The user who must own the account that is changed; None for any.
+        description: Already read.
+        request_id: What stands in for a request id that was not sent.
+    """
+    sent_id = checks(fields.request_id, request.request_id)
+    metadata = checks(fields.metadata, request.metadata)
+    checks.finish()
+    return Origin(
+        principal=call.current.get().principal.name,
+        owner_id=owner_id,
+        request_id=sent_id or request_id,
+        description=description,
+        metadata=metadata,
+    )

@@ -1,0 +1,187 @@
+"""PurchaseService: the catalogue, and what was bought from it."""
+
+import dataclasses
+from datetime import UTC, datetime
+from uuid import UUID
+
+from google.protobuf.empty_pb2 import Empty
+
+from balance_service._generated.balance.v1 import purchase_pb2, purchase_pb2_grpc
+from balance_service.database.pool import Connection
+from balance_service.domain import commands, errors, ids, money
+from balance_service.domain.catalogue import Service
+from balance_service.domain.ledger import How
+from balance_service.domain.money import DECIMALS, Money
+from balance_service.domain.movements import Kind
+from balance_service.domain.principals import Scope
+from balance_service.ledger.rates import ExchangeRates
+from balance_service.repositories import services
+from balance_service.servicers import access, call, convert, fields, masks
+from balance_service.servicers.call import Context
+from balance_service.servicers.movements import Movements, origin
+from balance_service.servicers.once import once
+from balance_service.servicers.page_tokens import PageTokens
+
+_FIELDS = ("name", "description", "price", "currency")
+
+
+class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
+    """Keeps the catalogue and sells from it."""
+
+    def __init__(self, movements: Movements, page_tokens: PageTokens, rates: ExchangeRates) -> None:
+        self._pool = movements.pool
+        self._movements = movements
+        self._page_tokens = page_tokens
+        self._rates = rates
+
+    async def ListServices(
+        self, request: purchase_pb2.ListServicesRequest, context: Context
+    ) -> purchase_pb2.ListServicesResponse:
+        checks = fields.Checks()
+        size = checks(fields.page_size, request.page_size)
+        if request.currency:
+            checks(money.parse_currency, request.currency, "currency")
+        checks.finish()
+        place = self._page_tokens.read(request, request.page_token)
+        after = UUID(str(place)) if place else None
+        async with self._pool.connection() as conn:
+            found = await services.page(conn, request.currency, after, size + 1)
+        answer = purchase_pb2.ListServicesResponse(services=map(convert.service, found[:size]))
+        if len(found) > size:
+            last = found[size - 1].service_id.hex
+            answer.next_page_token = self._page_tokens.write(request, last)
+        return answer
+
+    async def GetService(
+        self, request: purchase_pb2.GetServiceRequest, context: Context
+    ) -> purchase_pb2.Service:
+        service_id = fields.identifier(request.service, "service")
+        async with self._pool.connection() as conn:
+            return convert.service(_present(await services.get(conn, service_id), service_id))
+
+    async def CreateService(
+        self, request: purchase_pb2.CreateServiceRequest, context: Context
+    ) -> purchase_pb2.Service:
+        call.current.get().principal.require_admin()
+        now = datetime.now(UTC)
+        message = request.service
+        checks = fields.Checks()
+        name = checks(fields.text, message.name, "service.name", 50, 1)
+        description = checks(fields.text, message.description, "service.description", 1000)
+        price = checks(_price, message.price, message.currency)
+        checks.finish()
+        service = Service(ids.new_id(), name, description, price, 1, now, now)
+
+        async def act(conn: Connection) -> purchase_pb2.Service:
+            await services.insert(conn, service)
+            return convert.service(service)
+
+        return await once(self._pool, request, purchase_pb2.Service, act)
+
+    async def UpdateService(
+        self, request: purchase_pb2.UpdateServiceRequest, context: Context
+    ) -> purchase_pb2.Service:
+        call.current.get().principal.require_admin()
+        service_id = fields.identifier(request.id, "id")
+        names = masks.named(request.update_mask, _FIELDS)
+
+        async def act(conn: Connection) -> purchase_pb2.Service:
+            before = _present(await services.lock(conn, service_id), service_id)
+            masks.check_etag(request.service.etag, before.version)
+            after = _changed(before, request.service, names)
+            await services.update(conn, after)
+            return convert.service(after)
+
+        return await once(self._pool, request, purchase_pb2.Service, act)
+
+    async def DeleteService(
+        self, request: purchase_pb2.DeleteServiceRequest, context: Context
+    ) -> Empty:
+        call.current.get().principal.require_admin()
+        service_id = fields.identifier(request.service, "service")
+
+        async def act(conn: Connection) -> Empty:
+            before = _present(await services.lock(conn, service_id), service_id)
+            now = datetime.now(UTC)
+            await services.update(conn, dataclasses.replace(before, deleted_at=now, updated_at=now))
+            return Empty()
+
+        return await once(self._pool, request, Empty, act)
+
+    async def CreatePurchase(
+        self, request: purchase_pb2.CreatePurchaseRequest, context: Context
+    ) -> purchase_pb2.Purchase:
+        principal = call.current.get().principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.PURCHASES_WRITE)
+        checks = fields.Checks()
+        service_id = checks(fields.identifier, request.service, "service")
+        account_id = checks(fields.optional_identifier, request.account, "account")
+        checks.finish()
+        async with self._pool.connection() as conn:
+            service = await services.get(conn, service_id)
+            if service is None:
+                raise errors.ServiceNotFound(str(service_id))
+            if account_id is None:
+                default = money.DEFAULT_CURRENCY
+                account_id = await access.own(conn, principal, default, "account")
+        origin_ = origin(request, checks, principal.user_id, service.name)
+        price = None if service.deleted_at else service.price
+        rates = self._rates.current
+        done = await self._movements.submit_one(
+            commands.Purchase(origin_, account_id, service_id, price, rates)
+        )
+        again = done.how == How.ALREADY_PURCHASED
+        return convert.purchase(done.movement, already_purchased=again)
+
+    async def GetPurchase(
+        self, request: purchase_pb2.GetPurchaseRequest, context: Context
+    ) -> purchase_pb2.Purchase:
+        principal = call.current.get().principal
+        purchase_id = fields.identifier(request.purchase, "purchase")
+        async with self._pool.connection() as conn:
+            movement, _ = await access.readable_movement(
+                conn, principal, purchase_id, Kind.PURCHASE
+            )
+        return convert.purchase(movement)
+
+    async def ListPurchases(
+        self, request: purchase_pb2.ListPurchasesRequest, context: Context
+    ) -> purchase_pb2.ListPurchasesResponse:
+        lines, next_page_token = await self._movements.page(request, Kind.PURCHASE)
+        return purchase_pb2.ListPurchasesResponse(
+            purchases=[convert.purchase(line.movement) for line in lines],
+            next_page_token=next_page_token,
+        )
+
+
+def _present(service: Service | None, service_id: UUID) -> Service:
+    if service is None or service.deleted_at:
+        raise errors.ServiceNotFound(str(service_id))
+    return service
+
+
+def _price(price: str, code: str) -> Money:
+    """Reads a price of at least one whole unit."""
+    currency = money.parse_currency(code, "service.currency")
+    return money.parse_amount(price, currency, "service.price", 10 ** DECIMALS[currency])
+
+
+def _changed(before: Service, message: purchase_pb2.Service, names: set[str]) -> Service:
+    """The service with the named fields taken from the message, checked as a whole."""
+    whole = convert.service(before)
+    for name in names:
+        setattr(whole, name, getattr(message, name))
+    checks = fields.Checks()
+    name = checks(fields.text, whole.name, "service.name", 50, 1)
+    description = checks(fields.text, whole.description, "service.description", 1000)
+    price = checks(_price, whole.price, whole.currency)
+    checks.finish()
+    return dataclasses.replace(
+        before,
+        name=name,
+        description=description,
+        price=price,
+        version=before.version + 1,
+        updated_at=datetime.now(UTC),
+    )

@@ -1,0 +1,68 @@
+"""Deposits and withdrawals: what DepositService and WithdrawalService have in common."""
+
+from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
+from balance_service.domain import errors
+from balance_service.domain.commands import Settle
+from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.principals import Principal, Scope
+from balance_service.servicers import access, call, fields
+from balance_service.servicers.movements import Line, Movements, MovementsRequest, origin
+
+CreateRequest = deposit_pb2.CreateDepositRequest | withdrawal_pb2.CreateWithdrawalRequest
+
+
+class Settlements:
+    """Moves money between accounts and the outside world.
+
+    Args:
+        movements: What carries it out.
+        kind: DEPOSIT or WITHDRAWAL.
+        scope: What a service needs for it.
+        users_may: Whether users may do it on their own accounts.
+    """
+
+    def __init__(self, movements: Movements, kind: Kind, scope: Scope, *, users_may: bool) -> None:
+        self._movements = movements
+        self._kind = kind
+        self._scope = scope
+        self._users_may = users_may
+
+    async def create(self, request: CreateRequest) -> Movement:
+        principal = call.current.get().principal
+        self._authorise(principal)
+        checks = fields.Checks()
+        amount = fields.amount(checks, request)
+        account_id = checks(fields.optional_identifier, request.account, "account")
+        description = checks(fields.description, request.description)
+        named = checks(_reference, request, principal)
+        origin_ = origin(request, checks, principal.user_id, description)
+        if account_id is None:
+            async with self._movements.pool.connection() as conn:
+                account_id = await access.own(conn, principal, amount.currency, "account")
+        command = Settle(origin_, self._kind, account_id, amount, *named)
+        return (await self._movements.submit_one(command)).movement
+
+    async def get(self, text: str, field: str) -> Movement:
+        principal = call.current.get().principal
+        movement_id = fields.identifier(text, field)
+        async with self._movements.pool.connection() as conn:
+            movement, _ = await access.readable_movement(conn, principal, movement_id, self._kind)
+        return movement
+
+    async def page(self, request: MovementsRequest) -> tuple[list[Line], str]:
+        return await self._movements.page(request, self._kind)
+
+    def _authorise(self, principal: Principal) -> None:
+        if principal.user_id is None or not self._users_may:
+            principal.require_scope(self._scope)
+
+
+def _reference(request: CreateRequest, principal: Principal) -> tuple[str | None, str | None]:
+    """The external reference and whose it is: the caller's own unless another source is named."""
+    fields.text(request.source, "source", 40)
+    fields.text(request.reference, "reference", 100)
+    if not request.reference:
+        if request.source:
+            raise errors.invalid("source", "must come with a reference")
+        return None, None
+    return request.source or principal.name, request.reference

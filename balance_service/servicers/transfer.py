@@ -1,0 +1,150 @@
+"""TransferService: money from one account to another."""
+
+from uuid import UUID
+
+from balance_service._generated.balance.v1 import transfer_pb2, transfer_pb2_grpc
+from balance_service.domain import errors, ids
+from balance_service.domain.commands import Batch, Transfer
+from balance_service.domain.ledger import How, Outcome
+from balance_service.domain.movements import Kind
+from balance_service.domain.paging import Direction
+from balance_service.domain.principals import Scope
+from balance_service.servicers import access, call, convert, fields
+from balance_service.servicers.call import Context
+from balance_service.servicers.movements import Movements, origin
+from balance_service.servicers.status import status
+
+BATCH_MAX = 1000
+
+
+class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
+    """Moves money between accounts."""
+
+    def __init__(self, movements: Movements) -> None:
+        self._movements = movements
+
+    async def CreateTransfer(
+        self, request: transfer_pb2.CreateTransferRequest, context: Context
+    ) -> transfer_pb2.Transfer:
+        _authorise()
+        command = await self._command(request)
+        done = await self._movements.submit_one(command)
+        return convert.transfer(done.movement, for_sender=True)
+
+    async def BatchCreateTransfers(
+        self, request: transfer_pb2.BatchCreateTransfersRequest, context: Context
+    ) -> transfer_pb2.BatchCreateTransfersResponse:
+        _authorise()
+        if not 1 <= len(request.requests) <= BATCH_MAX:
+            raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
+        batch_id = fields.request_id(request.request_id)
+        read = [
+            await self._item(item, index, batch_id) for index, item in enumerate(request.requests)
+        ]
+        outcomes = await self._outcomes(read, all_or_nothing=request.all_or_nothing)
+        language = call.current.get().language
+        return transfer_pb2.BatchCreateTransfersResponse(
+            outcomes=[_answer(outcome, language) for outcome in outcomes]
+        )
+
+    async def GetTransfer(
+        self, request: transfer_pb2.GetTransferRequest, context: Context
+    ) -> transfer_pb2.Transfer:
+        principal = call.current.get().principal
+        transfer_id = fields.identifier(request.transfer, "transfer")
+        async with self._movements.pool.connection() as conn:
+            movement, sender = await access.readable_movement(
+                conn, principal, transfer_id, Kind.TRANSFER
+            )
+        return convert.transfer(movement, for_sender=sender)
+
+    async def ListTransfers(
+        self, request: transfer_pb2.ListTransfersRequest, context: Context
+    ) -> transfer_pb2.ListTransfersResponse:
+        return await self._page(request, Direction.IN if request.received else Direction.OUT)
+
+    async def ListReceivedTransfers(
+        self, request: transfer_pb2.ListTransfersRequest, context: Context
+    ) -> transfer_pb2.ListTransfersResponse:
+        return await self._page(request, Direction.IN)
+
+    async def _page(
+        self, request: transfer_pb2.ListTransfersRequest, direction: Direction
+    ) -> transfer_pb2.ListTransfersResponse:
+        lines, next_page_token = await self._movements.page(request, Kind.TRANSFER, direction)
+        sent = direction == Direction.OUT
+        return transfer_pb2.ListTransfersResponse(
+            transfers=[convert.transfer(line.movement, for_sender=sent) for line in lines],
+            next_page_token=next_page_token,
+        )
+
+    async def _command(
+        self, request: transfer_pb2.CreateTransferRequest, item_id: UUID | None = None
+    ) -> Transfer:
+        """Reads a transfer; only what is not given by id is looked up.
+
+        Args:
+            request: One transfer.
+            item_id: Its request id where it has none of its own.
+        """
+        principal = call.current.get().principal
+        checks = fields.Checks()
+        amount = fields.amount(checks, request)
+        sender = checks(fields.optional_identifier, request.from_account, "from_account")
+        by_number = ids.is_account_number(request.to_account)
+        receiver = (
+            None if by_number else checks(fields.identifier, request.to_account, "to_account")
+        )
+        description = checks(fields.description, request.description)
+        origin_ = origin(request, checks, principal.user_id, description, item_id)
+        if sender is None or receiver is None:
+            async with self._movements.pool.connection() as conn:
+                sender = sender or await access.own(
+                    conn, principal, amount.currency, "from_account"
+                )
+                receiver = receiver or await access.receiver(conn, request.to_account)
+        return Transfer(origin_, sender, receiver, amount)
+
+    async def _item(
+        self, item: transfer_pb2.CreateTransferRequest, index: int, batch_id: UUID | None
+    ) -> Transfer | errors.Refusal:
+        """Reads one item of a batch, whose refusal is its own outcome."""
+        item_id = ids.derived_id(f"item {index}", batch_id) if batch_id else None
+        try:
+            return await self._command(item, item_id)
+        except errors.Refusal as refusal:
+            return refusal
+
+    async def _outcomes(
+        self, read: list[Transfer | errors.Refusal], *, all_or_nothing: bool
+    ) -> list[Outcome]:
+        """Carries out the items that could be read; the others keep their places."""
+        unread = [i for i, item in enumerate(read) if isinstance(item, errors.Refusal)]
+        if all_or_nothing and unread:
+            first = unread[0]
+            return [
+                item if isinstance(item, errors.Refusal) else errors.BatchRefused(first)
+                for item in read
+            ]
+        commands = tuple(item for item in read if isinstance(item, Transfer))
+        carried_out = (
+            iter(await self._movements.submit(Batch(commands, all_or_nothing)))
+            if commands
+            else iter(())
+        )
+        return [item if isinstance(item, errors.Refusal) else next(carried_out) for item in read]
+
+
+def _authorise() -> None:
+    principal = call.current.get().principal
+    if principal.user_id is None:
+        principal.require_scope(Scope.TRANSFERS_WRITE)
+
+
+def _answer(outcome: Outcome, language: str) -> transfer_pb2.TransferOutcome:
+    if isinstance(outcome, errors.Refusal):
+        return transfer_pb2.TransferOutcome(error=status(outcome, language))
+    return transfer_pb2.TransferOutcome(
+        transfer=convert.transfer(outcome.movement, for_sender=True),
+        replayed=outcome.how == How.REPLAYED,
+    )

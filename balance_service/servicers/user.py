@@ -1,0 +1,121 @@
+"""UserService: profiles and roles."""
+
+import dataclasses
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from balance_service._generated.balance.v1 import user_pb2, user_pb2_grpc
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain import errors
+from balance_service.domain.users import Role, User
+from balance_service.repositories import credentials, users
+from balance_service.servicers import call, convert, fields, masks
+from balance_service.servicers.call import Context
+from balance_service.servicers.once import once
+from balance_service.servicers.page_tokens import PageTokens
+
+_OWN = ("username", "first_name", "last_name", "bio")
+_USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{2,29}", re.ASCII)
+
+
+class UserServicer(user_pb2_grpc.UserServiceServicer):
+    """Keeps profiles and roles."""
+
+    def __init__(self, pool: Pool, page_tokens: PageTokens) -> None:
+        self._pool = pool
+        self._page_tokens = page_tokens
+
+    async def GetMe(self, request: user_pb2.GetMeRequest, context: Context) -> user_pb2.User:
+        user_id = call.current.get().principal.require_user()
+        async with self._pool.connection() as conn:
+            return convert.user(await users.get(conn, user_id))
+
+    async def UpdateMe(self, request: user_pb2.UpdateMeRequest, context: Context) -> user_pb2.User:
+        user_id = call.current.get().principal.require_user()
+        changes = _changes(request.user, masks.named(request.update_mask, _OWN))
+
+        async def act(conn: Connection) -> user_pb2.User:
+            return await _update(conn, user_id, request.user.etag, changes)
+
+        return await once(self._pool, request, user_pb2.User, act)
+
+    async def ListUsers(
+        self, request: user_pb2.ListUsersRequest, context: Context
+    ) -> user_pb2.ListUsersResponse:
+        call.current.get().principal.require_admin()
+        checks = fields.Checks()
+        size = checks(fields.page_size, request.page_size)
+        search = checks(fields.text, request.search, "search", 30)
+        checks.finish()
+        after = self._page_tokens.read(request, request.page_token)
+        async with self._pool.connection() as conn:
+            found = await users.page(conn, search, str(after or ""), size + 1)
+        answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]))
+        if len(found) > size:
+            last = found[size - 1].username.lower()
+            answer.next_page_token = self._page_tokens.write(request, last)
+        return answer
+
+    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> user_pb2.User:
+        call.current.get().principal.require_admin()
+        user_id = fields.identifier(request.user, "user")
+        async with self._pool.connection() as conn:
+            return convert.user(await users.get(conn, user_id))
+
+    async def UpdateUser(
+        self, request: user_pb2.UpdateUserRequest, context: Context
+    ) -> user_pb2.User:
+        principal = call.current.get().principal
+        principal.require_admin()
+        user_id = fields.identifier(request.id, "id")
+        allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
+        changes = _changes(request.user, masks.named(request.update_mask, allowed))
+
+        async def act(conn: Connection) -> user_pb2.User:
+            return await _update(conn, user_id, request.user.etag, changes)
+
+        return await once(self._pool, request, user_pb2.User, act)
+
+
+def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:
+    """The checked new values of the named fields."""
+    readers = {
+        "username": lambda: _username(message.username),
+        "first_name": lambda: fields.text(message.first_name, "user.first_name", 150),
+        "last_name": lambda: fields.text(message.last_name, "user.last_name", 150),
+        "bio": lambda: fields.text(message.bio, "user.bio", 200),
+        "role": lambda: _role(message.role),
+    }
+    checks = fields.Checks()
+    changes = {name: checks(readers[name]) for name in sorted(names)}
+    checks.finish()
+    return changes
+
+
+def _username(value: str) -> str:
+    if not _USERNAME.fullmatch(value):
+        rule = "must have 3 to 30 letters, digits, dots, hyphens or underscores, a letter first"
+        raise errors.invalid("user.username", rule)
+    return value
+
+
+def _role(value: int) -> Role:
+    try:
+        return Role(value)
+    except ValueError:
+        raise errors.invalid("user.role", "must be a known role") from None
+
+
+async def _update(
+    conn: Connection, user_id: UUID, etag: str, changes: dict[str, Any]
+) -> user_pb2.User:
+    before = await users.lock(conn, user_id)
+    masks.check_etag(etag, before.version)
+    now = datetime.now(UTC)
+    after: User = dataclasses.replace(before, **changes, version=before.version + 1, updated_at=now)
+    await users.update(conn, after)
+    if after.role != before.role:
+        await credentials.revoke_sessions_of_user(conn, user_id, now)
+    return convert.user(after)
