@@ -7,6 +7,7 @@ protoc writes `from balance.v1 import x_pb2`, which cannot be imported from insi
 import re
 import shutil
 import sys
+import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -57,11 +58,34 @@ def generate(package: str, folder: Path) -> None:
         (inner / "__init__.py").write_text("")
 
 
+def check() -> None:
+    """Fails if the committed stubs are not what the protos compile to."""
+    for package, folder in PACKAGES.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            fresh = Path(scratch) / "stubs"
+            generate(package, fresh)
+            made, committed = (
+                {
+                    path.relative_to(tree): path.read_text()
+                    for path in tree.rglob("*.py*")
+                    if path.suffix in (".py", ".pyi")
+                }
+                for tree in (fresh, folder)
+            )
+            if made != committed:
+                sys.exit(f"{folder.relative_to(ROOT)} is not up to date: run `make protos`")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "image":
-        compile_protos(
-            ["--include_imports", "--include_source_info", f"--descriptor_set_out={sys.argv[2]}"]
-        )
-    else:
-        for name, target in PACKAGES.items():
-            generate(name, target)
+    match sys.argv[1:]:
+        case []:
+            for name, target in PACKAGES.items():
+                generate(name, target)
+        case ["check"]:
+            check()
+        case ["image", file]:
+            compile_protos(
+                ["--include_imports", "--include_source_info", f"--descriptor_set_out={file}"]
+            )
+        case _:
+            sys.exit("usage: generate.py [check | image FILE]")

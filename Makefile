@@ -1,0 +1,61 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+WORKERS ?= 1
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed from the lock file, so that every machine runs the same versions.
+$(VENV)/installed: requirements.lock pyproject.toml clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable clients/python
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/installed ## Make the virtual environment
+
+.PHONY: run
+run: setup ## Start everything, with an embedded Postgres unless BALANCE_DATABASE_URL is set
+	@$(BIN)/balance-service run --workers $(WORKERS)
+
+.PHONY: demo
+demo: setup ## Tell the demo story through a service started with `make run`
+	@$(BIN)/balance-service demo
+
+.PHONY: test
+test: setup ## Run every test
+	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+
+.PHONY: check
+check: setup ## Check format, lint, types, contract, import walls and generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python protos/generate.py image $(VENV)/image.binpb
+	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py check
+
+.PHONY: fmt
+fmt: setup ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: protos
+protos: setup ## Compile protos/ into stubs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
+
+.PHONY: lock
+lock: setup ## Choose the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-header --extra embedded --group dev --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove what the other targets made; the data of `make run` stays
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -1,0 +1,11 @@
+"""Every message of the contract `balance.v1`, under one name."""
+
+# ruff: noqa: F403
+from balance_client._generated.balance.v1.account_pb2 import *
+from balance_client._generated.balance.v1.auth_pb2 import *
+from balance_client._generated.balance.v1.deposit_pb2 import *
+from balance_client._generated.balance.v1.error_reason_pb2 import *
+from balance_client._generated.balance.v1.purchase_pb2 import *
+from balance_client._generated.balance.v1.transfer_pb2 import *
+from balance_client._generated.balance.v1.user_pb2 import *
+from balance_client._generated.balance.v1.withdrawal_pb2 import *
