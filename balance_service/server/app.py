@@ -112,6 +112,10 @@ class App:
         while True:
             await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
             answers = await self._database_answers()
+            if not answers:
+                # Connections that died with the server go now, not when a call borrows them.
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(self.pool.check(), HEALTH_TIMEOUT_SECONDS)
             if answers != serving:
                 serving = answers
                 _log.warning("health_changed", serving=serving)

@@ -42,7 +42,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> "Handler | None":
         method = handler_call_details.method
         if wrapped := self._wrapped.get(method):
             return wrapped

@@ -1,0 +1,266 @@
+"""Fixtures for every level: a database a test, factories, and a running service."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+import psycopg
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, settings
+from pydantic import SecretStr
+
+from balance_client import AsyncClient, AsyncServiceCredentials, AsyncUserCredentials, v1
+from balance_service.config import Settings
+from balance_service.database import pool as pools
+from balance_service.database.pool import Pool
+from balance_service.domain.principals import Scope
+from balance_service.repositories import verification
+from balance_service.server import administration, app
+from tests import postgres
+
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the one server in the process that starts the others."""
+    for name in [name for name in os.environ if name.startswith("BALANCE_")]:
+        del os.environ[name]
+    if not hasattr(config, "workerinput"):
+        config.stash[_SERVER] = _Server()
+
+
+def pytest_configure_node(node: object) -> None:
+    """Tells each xdist worker where the server is."""
+    server = node.config.stash[_SERVER]  # type: ignore[attr-defined]
+    node.workerinput["postgres_url"] = server.url()  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _SERVER in config.stash:
+        config.stash[_SERVER].stop()
+
+
+class _Server:
+    """Postgres, started when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._context: object = None
+        self._url = ""
+
+    def url(self) -> str:
+        if not self._url:
+            folder = Path(tempfile.mkdtemp(prefix="balance-tests-")) / "postgres"
+            self._context = postgres.server(folder)
+            self._url = self._context.__enter__()
+        return self._url
+
+    def stop(self) -> None:
+        if self._url:
+            self._context.__exit__(None, None, None)  # type: ignore[attr-defined]
+
+
+_SERVER = pytest.StashKey[_Server]()
+
+
+@pytest.fixture(scope="session")
+def server_url(request: pytest.FixtureRequest) -> str:
+    """The superuser's URL of the server."""
+    workerinput: dict[str, str] | None = getattr(request.config, "workerinput", None)
+    return workerinput["postgres_url"] if workerinput else request.config.stash[_SERVER].url()
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    with postgres.database(server_url, f"test_{secrets.token_hex(8)}") as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Connections as the service makes them."""
+    async with pools.create(database_url, 8) as connections:
+        yield connections
+
+
+@pytest.fixture
+def service_settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a service on the test's database."""
+    return Settings(
+        database_url=database_url,
+        secret=SecretStr("only-for-tests-and-long-enough-0123456789"),
+        data_dir=str(tmp_path),
+        grpc_port=0,
+        development=True,
+        user_deposits=True,
+    )
+
+
+class Mailbox:
+    """Keeps mails instead of sending them."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, str, str]] = []
+
+    async def send(self, to: str, subject: str, text: str) -> None:
+        self.mails.append((to, subject, text))
+
+    def code(self, email: str) -> str:
+        """The last code sent to an address."""
+        texts = [text for to, _, text in self.mails if to == email]
+        return texts[-1].partition("code is ")[2][:6]
+
+
+@dataclass
+class Person:
+    """A signed-in user with a client of their own."""
+
+    email: str
+    user_id: str
+    token: v1.Token
+    client: AsyncClient
+
+    async def open(self, currency: str = "RUB") -> v1.Account:
+        return await self.client.accounts.CreateAccount(v1.CreateAccountRequest(currency=currency))
+
+    async def deposit(self, amount: str, account: str = "", currency: str = "RUB") -> v1.Deposit:
+        return await self.client.deposits.CreateDeposit(
+            v1.CreateDepositRequest(account=account, amount=amount, currency=currency)
+        )
+
+    async def balance(self, account: str) -> str:
+        found = await self.client.accounts.GetAccount(v1.GetAccountRequest(account=account))
+        return found.balance
+
+
+@dataclass
+class Service:
+    """A service running in the test's event loop."""
+
+    target: str
+    settings: Settings
+    mailbox: Mailbox
+    app: app.App
+    clients: list[AsyncClient] = field(default_factory=list)
+
+    def client(
+        self, credentials: AsyncUserCredentials | AsyncServiceCredentials | None = None
+    ) -> AsyncClient:
+        """A client, closed with the test."""
+        client = AsyncClient(self.target, credentials)
+        self.clients.append(client)
+        return client
+
+    async def person(self, email: str = "") -> Person:
+        """Somebody new, signed in."""
+        email = email or f"{secrets.token_hex(6)}@example.com"
+        public = self.client()
+        await public.auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=email))
+        code = self.mailbox.code(email)
+        request = v1.CreateTokenRequest(email=email, confirmation_code=code)
+        token = await public.auth.CreateToken(request)
+        client = self.client(AsyncUserCredentials(token))
+        me = await client.users.GetMe(v1.GetMeRequest())
+        return Person(email, me.id, token, client)
+
+    async def admin(self) -> Person:
+        """An admin, signed in."""
+        email = f"{secrets.token_hex(6)}@admin.example.com"
+        await administration.create_admin(self.settings, email)
+        return await self.person(email)
+
+    async def sibling(self, *scopes: Scope) -> AsyncClient:
+        """A sibling service's client."""
+        client_id = f"s-{secrets.token_hex(6)}"
+        secret = await administration.create_service_principal(self.settings, client_id, "", scopes)
+        return self.client(AsyncServiceCredentials(client_id, secret))
+
+
+StartService = Callable[..., Awaitable[Service]]
+
+
+@pytest_asyncio.fixture
+async def start_service(service_settings: Settings) -> AsyncIterator[StartService]:
+    """Starts services; all are stopped at the end."""
+    started: list[Service] = []
+
+    async def start(**changes: object) -> Service:
+        settings_ = service_settings.model_copy(update=changes)
+        mailbox = Mailbox()
+        built = app.build(settings_, mailbox)
+        await built.start()
+        started.append(Service(f"127.0.0.1:{built.port}", settings_, mailbox, built))
+        return started[-1]
+
+    yield start
+    for service in started:
+        for client in service.clients:
+            await client.close()
+        await service.app.stop()
+
+
+@pytest_asyncio.fixture
+async def service(start_service: StartService) -> Service:
+    """A running service."""
+    return await start_service()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database holds: compared before and after what must change nothing."""
+
+    rows: dict[str, list[tuple[object, ...]]]
+
+
+LEDGER_TABLES = (
+    "accounts",
+    "account_owners",
+    "movements",
+    "entries",
+    "system_entries",
+    "purchases",
+    "external_references",
+    "services",
+    "users",
+    "idempotency_keys",
+)
+
+
+@pytest.fixture
+def contents(database_url: str) -> Callable[[], Contents]:
+    """Reads everything that a refused request must leave alone."""
+
+    def read() -> Contents:
+        with psycopg.connect(database_url, autocommit=True) as conn:
+            return Contents(
+                {
+                    table: sorted(
+                        conn.execute(f"SELECT * FROM {table}".encode()).fetchall(), key=repr
+                    )
+                    for table in LEDGER_TABLES
+                }
+            )
+
+    return read
+
+
+@pytest.fixture
+def verified(pool: Pool) -> Callable[[], Awaitable[verification.Report]]:
+    """Recomputes the ledger and insists that it is clean."""
+
+    async def check() -> verification.Report:
+        async with pool.connection() as conn:
+            await conn.execute("RESET ROLE")
+            report = await verification.verify(conn)
+        assert report.clean, report
+        return report
+
+    return check

@@ -1,0 +1,261 @@
+"""The commit path on real Postgres: what a batch does, and what fails it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import errors as pg
+
+from balance_service.database import pool as pools
+from balance_service.database.pool import Pool
+from balance_service.domain import errors, ids
+from balance_service.domain.commands import Batch, Origin, Settle, Transfer
+from balance_service.domain.ledger import Done, How, Outcome
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
+from balance_service.ledger import commit as commit_module
+from balance_service.ledger.commit import Committer
+from balance_service.ledger.queue import CommitQueue
+from balance_service.repositories import accounts, journal
+
+Verified = Callable[[], Awaitable[object]]
+
+
+async def open_accounts(pool: Pool, count: int) -> list[UUID]:
+    async with pools.transaction(pool) as conn:
+        now = datetime.now(UTC)
+        return [
+            (await accounts.open_account(conn, ids.new_id(), "RUB", now))[0] for _ in range(count)
+        ]
+
+
+def deposit(account: UUID, amount: int, request_id: UUID | None = None) -> Batch:
+    origin = Origin(principal="service:test", request_id=request_id)
+    return Batch((Settle(origin, Kind.DEPOSIT, account, Money(amount, "RUB")),))
+
+
+def transfer(sender: UUID, receiver: UUID, amount: int, request_id: UUID | None = None) -> Batch:
+    origin = Origin(principal="service:test", request_id=request_id)
+    return Batch((Transfer(origin, sender, receiver, Money(amount, "RUB")),))
+
+
+async def balance(pool: Pool, account: UUID) -> int:
+    async with pool.connection() as conn:
+        return (await accounts.get(conn, [account]))[0].account.balance_minor
+
+
+def done(outcome: Outcome) -> Done:
+    assert isinstance(outcome, Done), outcome
+    return outcome
+
+
+async def test_refused_command_does_not_fail_its_neighbours(pool: Pool, verified: Verified) -> None:
+    poor, rich = await open_accounts(pool, 2)
+    committer = Committer(pool)
+    answers = await committer.commit(
+        [deposit(rich, 500), transfer(poor, rich, 10), transfer(rich, poor, 200)]
+    )
+    assert isinstance(answers[1][0], errors.InsufficientFunds)
+    assert (await balance(pool, rich), await balance(pool, poor)) == (300, 200)
+    await verified()
+
+
+async def test_same_request_in_one_batch_is_carried_out_once(
+    pool: Pool, verified: Verified
+) -> None:
+    (account,) = await open_accounts(pool, 1)
+    request = deposit(account, 100, ids.new_id())
+    answers = await Committer(pool).commit([request, request, request])
+    assert [done(a[0]).how for a in answers] == [How.POSTED, How.REPLAYED, How.REPLAYED]
+    assert len({done(a[0]).movement.movement_id for a in answers}) == 1
+    assert await balance(pool, account) == 100
+    await verified()
+
+
+async def test_same_request_in_concurrent_commits_is_carried_out_once(
+    pool: Pool, verified: Verified
+) -> None:
+    (account,) = await open_accounts(pool, 1)
+    request = deposit(account, 100, ids.new_id())
+    committers = [Committer(pool) for _ in range(6)]
+    answers = await asyncio.gather(*(c.commit([request]) for c in committers))
+    hows = [done(a[0][0]).how for a in answers]
+    assert hows.count(How.POSTED) == 1
+    assert await balance(pool, account) == 100
+    await verified()
+
+
+async def test_one_key_for_two_accounts_at_once_is_refused_for_the_second(
+    pool: Pool, verified: Verified
+) -> None:
+    """No shared lock orders these two, so the journal's key decides."""
+    first, second = await open_accounts(pool, 2)
+    for _ in range(20):
+        key = ids.new_id()
+        answers = await asyncio.gather(
+            Committer(pool).commit([deposit(first, 1, key)]),
+            Committer(pool).commit([deposit(second, 1, key)]),
+        )
+        outcomes = [a[0][0] for a in answers]
+        assert sum(isinstance(o, Done) for o in outcomes) == 1
+        assert sum(isinstance(o, errors.IdempotencyKeyReused) for o in outcomes) == 1
+    await verified()
+
+
+async def test_commit_lost_on_the_way_back_is_found_and_not_repeated(
+    pool: Pool, verified: Verified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection dies after Postgres committed: the retry must find what is there."""
+    (account,) = await open_accounts(pool, 1)
+    real, lost = journal.commit, []
+
+    async def commit_and_lose(conn: pools.Connection) -> None:
+        await real(conn)
+        if not lost:
+            lost.append(True)
+            # Fetching waits until Postgres has carried out the COMMIT before it.
+            await (await conn.execute("SELECT 1")).fetchone()
+            raise psycopg.OperationalError("connection lost")
+
+    monkeypatch.setattr(commit_module.journal, "commit", commit_and_lose)
+    answers = await Committer(pool).commit([deposit(account, 100), deposit(account, 11)])
+    assert lost
+    assert [done(a[0]).how for a in answers] == [How.POSTED, How.POSTED]
+    assert await balance(pool, account) == 111
+    await verified()
+
+
+async def test_killed_connections_are_retried_without_loss(
+    pool: Pool, database_url: str, verified: Verified
+) -> None:
+    left, right = await open_accounts(pool, 2)
+    await Committer(pool).commit([deposit(left, 10_000)])
+    stop = asyncio.Event()
+
+    async def kill() -> None:
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
+            while not stop.is_set():
+                await conn.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'balance-service' AND datname = current_database()"
+                    " AND random() < 0.3"
+                )
+                await asyncio.sleep(0.02)
+
+    async def move(worker: int) -> int:
+        moved = 0
+        for _ in range(40):
+            try:
+                (outcome,) = (await Committer(pool).commit([transfer(left, right, 1)]))[0]
+            except errors.Unavailable:
+                continue
+            moved += isinstance(outcome, Done)
+        return moved
+
+    killing = asyncio.create_task(kill())
+    acknowledged = sum(await asyncio.gather(*(move(n) for n in range(4))))
+    stop.set()
+    await killing
+    await pool.check()
+    # A request that was given up on may have been committed; an acknowledged one always is.
+    assert acknowledged <= await balance(pool, right) <= 160
+    assert await balance(pool, left) + await balance(pool, right) == 10_000
+    await verified()
+
+
+async def test_journal_cannot_be_changed_by_the_service(pool: Pool) -> None:
+    (account,) = await open_accounts(pool, 1)
+    await Committer(pool).commit([deposit(account, 100)])
+    for statement in (
+        "UPDATE entries SET amount_minor = 1",
+        "DELETE FROM entries",
+        "TRUNCATE entries",
+        "UPDATE movements SET amount_minor = 1",
+        "DELETE FROM movements",
+        "UPDATE system_entries SET amount_minor = 1",
+        "DELETE FROM system_entries",
+        "DELETE FROM accounts",
+        "DROP TABLE entries",
+    ):
+        async with pool.connection() as conn:
+            with pytest.raises(pg.InsufficientPrivilege):
+                await conn.execute(statement.encode())
+
+
+async def test_database_itself_refuses_a_balance_below_the_limit(pool: Pool) -> None:
+    (account,) = await open_accounts(pool, 1)
+    async with pool.connection() as conn:
+        with pytest.raises(pg.CheckViolation) as refused:
+            await conn.execute(
+                "UPDATE accounts SET balance_minor = -1 WHERE account_id = %s", (account,)
+            )
+    assert refused.value.diag.constraint_name == "balance_within_limit"
+
+
+async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verified) -> None:
+    (account,) = await open_accounts(pool, 1)
+    sizes: list[int] = []
+    committer = Committer(pool)
+
+    async def counted(batches: object) -> list[list[Outcome]]:
+        sizes.append(len(batches))  # type: ignore[arg-type]
+        return await committer.commit(batches)  # type: ignore[arg-type]
+
+    queue = CommitQueue(counted, lanes=2, batch_commands_max=50, queue_commands_max=1000)
+    queue.start()
+    answers = await asyncio.gather(*(queue.submit(deposit(account, n + 1)) for n in range(300)))
+    await queue.drain()
+    amounts = [done(a[0]).movement.amount_minor for a in answers]
+    assert amounts == list(range(1, 301))
+    assert max(sizes) == 50
+    assert await balance(pool, account) == sum(range(1, 301))
+    await verified()
+
+
+async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
+    release = asyncio.Event()
+
+    async def slow(batches: object) -> list[list[Outcome]]:
+        await release.wait()
+        return [[errors.BatchRefused(0)] for _ in batches]  # type: ignore[attr-defined]
+
+    queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=3)
+    queue.start()
+    account = ids.new_id()
+    waiting = [asyncio.create_task(queue.submit(deposit(account, 1)))]
+    await asyncio.sleep(0)
+    waiting += [asyncio.create_task(queue.submit(deposit(account, 1))) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(errors.Overloaded):
+        await queue.submit(deposit(account, 1))
+    release.set()
+    assert len(await asyncio.gather(*waiting)) == 4
+    await queue.drain()
+    with pytest.raises(errors.Unavailable):
+        await queue.submit(deposit(account, 1))
+
+
+async def test_request_past_its_deadline_is_dropped_before_it_is_planned() -> None:
+    release, planned = asyncio.Event(), []
+
+    async def slow(batches: list[Batch]) -> list[list[Outcome]]:
+        await release.wait()
+        planned.extend(batches)
+        return [[errors.BatchRefused(0)] for _ in batches]
+
+    queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=10)  # type: ignore[arg-type]
+    queue.start()
+    account = ids.new_id()
+    patient = asyncio.create_task(queue.submit(deposit(account, 1)))
+    await asyncio.sleep(0)
+    hasty = asyncio.create_task(queue.submit(deposit(account, 2), timeout_seconds=0))
+    await asyncio.sleep(0)
+    release.set()
+    await patient
+    with pytest.raises(errors.DeadlinePassed):
+        await hasty
+    assert len(planned) == 1
+    await queue.drain()

@@ -1,0 +1,81 @@
+"""A Postgres for the tests: a container where a Docker daemon answers, else the embedded one.
+
+One server serves all test processes; every test gets a database of its own, cloned from a migrated
+template.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from balance_service.database import embedded, migrate
+
+TEMPLATE = "migrated_template"
+# Tests lose nothing that a crash of the machine could take; crashes of processes they survive.
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB")
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """A running server with the template database; the URL of its superuser."""
+    with _container() if _docker_answers() else _embedded(folder) as url:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+        migrate.up(of_database(url, TEMPLATE))
+        yield url
+
+
+def of_database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    info = psycopg.conninfo.conninfo_to_dict(url)
+    return psycopg.conninfo.make_conninfo(**{**info, "dbname": name})
+
+
+@contextlib.contextmanager
+def database(url: str, name: str) -> Iterator[str]:
+    """A database of its own on the server, cloned from the template, as long as the context."""
+    identifier, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
+    with psycopg.connect(url, autocommit=True) as conn:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        conn.execute(create.format(identifier, template))
+    try:
+        yield of_database(url, name)
+    finally:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@contextlib.contextmanager
+def _embedded(folder: Path) -> Iterator[str]:
+    with embedded.running(folder) as url:
+        with psycopg.connect(url, autocommit=True) as conn:
+            for setting in _FAST:
+                name, value = setting.split("=")
+                conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+    with embedded.running(folder) as url:
+        yield url
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _docker_answers() -> bool:
+    """Whether a Docker daemon listens where its clients look for it."""
+    if os.environ.get("DOCKER_HOST"):
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(3)
+        return probe.connect_ex("/var/run/docker.sock") == 0
+
+
+@contextlib.contextmanager
+def _container() -> Iterator[str]:
+    from testcontainers.postgres import PostgresContainer
+
+    command = "postgres " + " ".join(f"-c {setting}" for setting in _FAST)
+    with PostgresContainer("postgres:18-alpine", driver=None).with_command(command) as container:
+        yield container.get_connection_url()
