@@ -1,0 +1,296 @@
+"""AccountService, through the client."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from balance_client import BalanceError, async_each, v1
+from balance_service.domain.principals import Scope
+from tests.conftest import Person, Service
+
+
+async def reason(call: object) -> str:
+    with pytest.raises(BalanceError) as error:
+        await call  # type: ignore[misc]
+    return error.value.reason
+
+
+async def history(person: Person, account: str, amounts: list[str]) -> None:
+    for amount in amounts:
+        if amount.startswith("-"):
+            request = v1.CreateWithdrawalRequest(account=account, amount=amount[1:])
+            await person.client.withdrawals.CreateWithdrawal(request)
+        else:
+            await person.deposit(amount, account)
+
+
+async def statement(person: Person, request: v1.ListEntriesRequest) -> list[v1.Entry]:
+    pages = async_each(person.client.accounts.ListEntries, request, lambda page: page.entries)
+    return [entry async for entry in pages]
+
+
+async def test_account_is_opened_once_per_currency(service: Service) -> None:
+    person = await service.person()
+    opened = await asyncio.gather(*(person.open() for _ in range(8)))
+    assert len({account.id for account in opened}) == 1
+    dollars = await person.open("USD")
+    assert dollars.id != opened[0].id
+    assert (opened[0].currency, dollars.currency) == ("RUB", "USD")
+    assert (opened[0].balance, opened[0].limit, opened[0].status) == ("0.00", "0.00", 1)
+    listed = await person.client.accounts.ListAccounts(v1.ListAccountsRequest())
+    assert [account.id for account in listed.accounts] == [opened[0].id, dollars.id]
+
+
+async def test_accounts_are_paged(service: Service) -> None:
+    person = await service.person()
+    opened = [(await person.open(code)).id for code in ("RUB", "USD", "EUR", "JPY", "KWD")]
+    request = v1.ListAccountsRequest(page_size=2)
+    pages = async_each(person.client.accounts.ListAccounts, request, lambda page: page.accounts)
+    assert [account.id async for account in pages] == opened
+
+
+async def test_balance_is_shown_in_another_currency_with_its_rate(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    await person.deposit("1000.01", account.id)
+    request = v1.GetAccountRequest(account=account.id, currency="USD")
+    shown = await person.client.accounts.GetAccount(request)
+    assert (shown.currency, shown.balance) == ("USD", "12.50")
+    conversion = shown.conversion
+    assert (conversion.amount, conversion.currency) == ("1000.01", "RUB")
+    assert (conversion.rate, conversion.source) == ("0.0125", "static")
+    assert conversion.HasField("time")
+    listed = await person.client.accounts.ListAccounts(v1.ListAccountsRequest(currency="USD"))
+    assert listed.accounts[0].balance == "12.50"
+
+
+async def test_unquoted_currency_is_an_error_and_not_a_guess(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    request = v1.GetAccountRequest(account=account.id, currency="ZWG")
+    assert await reason(person.client.accounts.GetAccount(request)) == "RATE_UNAVAILABLE"
+
+
+async def test_statement_tells_who_why_and_when(service: Service) -> None:
+    anna, boris = await service.person(), await service.person()
+    ours, theirs = await anna.open(), await boris.open()
+    await anna.deposit("100", ours.id)
+    await anna.client.transfers.CreateTransfer(
+        v1.CreateTransferRequest(
+            to_account=theirs.id, amount="30.25", description="Tickets", metadata={"order": "7"}
+        )
+    )
+    lines = await statement(anna, v1.ListEntriesRequest(account=ours.id))
+    assert [(e.sequence, e.kind, e.amount, e.balance_after) for e in lines] == [
+        (2, v1.MOVEMENT_KIND_TRANSFER, "-30.25", "69.75"),
+        (1, v1.MOVEMENT_KIND_DEPOSIT, "100.00", "100.00"),
+    ]
+    sent = lines[0]
+    assert (sent.counterparty, sent.description) == (theirs.id, "Tickets")
+    assert (sent.principal, dict(sent.metadata)) == (f"user:{anna.user_id}", {"order": "7"})
+    assert sent.HasField("date")
+    received = (await statement(boris, v1.ListEntriesRequest(account=theirs.id)))[0]
+    assert (received.amount, received.counterparty) == ("30.25", ours.id)
+    assert received.principal == f"user:{anna.user_id}"
+
+
+AMOUNTS = ["50", "10", "-5", "30", "-5", "20", "10", "0.01"]
+
+
+@pytest.mark.parametrize("page_size", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("", [8, 7, 6, 5, 4, 3, 2, 1]),
+        ("date desc", [8, 7, 6, 5, 4, 3, 2, 1]),
+        ("date", [1, 2, 3, 4, 5, 6, 7, 8]),
+        ("amount", [8, 3, 5, 2, 7, 6, 4, 1]),
+        ("amount desc", [1, 4, 6, 2, 7, 3, 5, 8]),
+    ],
+)
+async def test_statement_is_ordered_and_paged(
+    service: Service, order: str, expected: list[int], page_size: int
+) -> None:
+    person = await service.person()
+    account = await person.open()
+    await history(person, account.id, AMOUNTS)
+    request = v1.ListEntriesRequest(account=account.id, order_by=order, page_size=page_size)
+    assert [entry.sequence for entry in await statement(person, request)] == expected
+
+
+@pytest.mark.parametrize("order", ["date", "date desc", "amount", "amount desc"])
+async def test_pages_are_stable_while_entries_are_added(service: Service, order: str) -> None:
+    person = await service.person()
+    account = await person.open()
+    await history(person, account.id, AMOUNTS)
+    whole = await statement(person, v1.ListEntriesRequest(account=account.id, order_by=order))
+    request = v1.ListEntriesRequest(account=account.id, order_by=order, page_size=2)
+    seen: list[v1.Entry] = []
+    while True:
+        page = await person.client.accounts.ListEntries(request)
+        seen += page.entries
+        await history(person, account.id, ["15"])
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert seen == whole
+
+
+async def test_statement_is_filtered(service: Service) -> None:
+    anna, boris = await service.person(), await service.person()
+    ours, theirs = await anna.open(), await boris.open()
+    await history(anna, ours.id, AMOUNTS)
+    transfer = v1.CreateTransferRequest(to_account=theirs.id, amount="7")
+    await anna.client.transfers.CreateTransfer(transfer)
+    dates = [e.date for e in await statement(anna, v1.ListEntriesRequest(account=ours.id))][::-1]
+
+    async def kept(kind: int = 0, **bounds: object) -> list[int]:
+        request = v1.ListEntriesRequest(
+            account=ours.id,
+            order_by="date",
+            kind=kind,  # type: ignore[arg-type]
+            filter=v1.MovementFilter(**bounds),  # type: ignore[arg-type]
+            page_size=2,
+        )
+        return [entry.sequence for entry in await statement(anna, request)]
+
+    assert await kept(min_amount="10", max_amount="30") == [2, 4, 6, 7]
+    assert await kept(max_amount="5") == [3, 5, 8]
+    assert await kept(kind=v1.MOVEMENT_KIND_WITHDRAWAL) == [3, 5]
+    assert await kept(counterparty=theirs.id) == [9]
+    assert await kept(start_time=dates[6]) == [7, 8, 9]
+    assert await kept(end_time=dates[2]) == [1, 2]
+    assert await kept(start_time=dates[2], end_time=dates[4], min_amount="6") == [4]
+    assert await kept(min_amount="1000") == []
+
+
+async def test_page_token_does_not_forget_the_filter(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    await history(person, account.id, AMOUNTS)
+    request = v1.ListEntriesRequest(
+        account=account.id, page_size=1, filter=v1.MovementFilter(min_amount="6")
+    )
+    page = await person.client.accounts.ListEntries(request)
+    request.page_token = page.next_page_token
+    request.page_size = 3
+    assert len((await person.client.accounts.ListEntries(request)).entries) == 3
+    changed = [v1.ListEntriesRequest() for _ in range(4)]
+    for other in changed:
+        other.CopyFrom(request)
+    changed[0].filter.min_amount = "5"
+    changed[1].order_by = "amount"
+    changed[2].kind = v1.MOVEMENT_KIND_DEPOSIT
+    changed[3].page_token = request.page_token[:-2] + "AA"
+    for other in changed:
+        assert await reason(person.client.accounts.ListEntries(other)) == "PAGE_TOKEN_INVALID"
+
+
+async def test_balance_of_a_past_moment(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    await history(person, account.id, ["100", "-30", "5"])
+    entries = await statement(person, v1.ListEntriesRequest(account=account.id, order_by="date"))
+
+    async def at(moment: Timestamp) -> str:
+        request = v1.GetAccountRequest(account=account.id, as_of=moment)
+        return (await person.client.accounts.GetAccount(request)).balance
+
+    assert [await at(entry.date) for entry in entries] == ["100.00", "70.00", "75.00"]
+    before = Timestamp()
+    before.FromDatetime(entries[0].date.ToDatetime() - timedelta(microseconds=1))
+    assert await at(before) == "0.00"
+    future = Timestamp()
+    future.FromDatetime(entries[0].date.ToDatetime() + timedelta(days=1))
+    assert await reason(at(future)) == "INVALID_FIELD"
+
+
+async def test_somebody_elses_account_does_not_exist(service: Service) -> None:
+    anna, boris = await service.person(), await service.person()
+    account = await anna.open()
+    for account_id in (account.id, str(uuid4())):
+        for call in (
+            boris.client.accounts.GetAccount(v1.GetAccountRequest(account=account_id)),
+            boris.client.accounts.ListEntries(v1.ListEntriesRequest(account=account_id)),
+            boris.client.deposits.ListDeposits(v1.ListDepositsRequest(account=account_id)),
+        ):
+            assert await reason(call) == "ACCOUNT_NOT_FOUND"
+    call = boris.client.accounts.ListAccounts(v1.ListAccountsRequest(user=anna.user_id))
+    assert await reason(call) == "USER_NOT_FOUND"
+    call = boris.client.accounts.CreateAccount(v1.CreateAccountRequest(user=anna.user_id))
+    assert await reason(call) == "PERMISSION_MISSING"
+
+
+async def test_operators_and_services_read_and_open_for_others(service: Service) -> None:
+    anna, admin = await service.person(), await service.admin()
+    reader = await service.sibling(Scope.ACCOUNTS_READ)
+    opener = await service.sibling(Scope.ACCOUNTS_WRITE)
+    account = await opener.accounts.CreateAccount(v1.CreateAccountRequest(user=anna.user_id))
+    assert account.user == anna.user_id
+    for client in (admin.client, reader):
+        found = await client.accounts.GetAccount(v1.GetAccountRequest(account=account.id))
+        assert found == account
+        await client.accounts.ListEntries(v1.ListEntriesRequest(account=account.id))
+    call = opener.accounts.CreateAccount(v1.CreateAccountRequest(user=str(uuid4())))
+    assert await reason(call) == "USER_NOT_FOUND"
+    call = opener.accounts.GetAccount(v1.GetAccountRequest(account=account.id))
+    assert await reason(call) == "ACCOUNT_NOT_FOUND"
+
+
+async def test_frozen_account_moves_no_money_until_unfrozen(service: Service) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account = await anna.open()
+    await anna.deposit("10", account.id)
+    operators = admin.client.accounts
+    frozen = await operators.FreezeAccount(v1.FreezeAccountRequest(account=account.id))
+    assert frozen.status == v1.ACCOUNT_STATUS_FROZEN
+    withdrawal = v1.CreateWithdrawalRequest(account=account.id, amount="1")
+    for call in (
+        anna.deposit("1", account.id),
+        anna.client.withdrawals.CreateWithdrawal(withdrawal),
+    ):
+        assert await reason(call) == "ACCOUNT_FROZEN"
+    await operators.UnfreezeAccount(v1.UnfreezeAccountRequest(account=account.id))
+    await anna.client.withdrawals.CreateWithdrawal(withdrawal)
+
+
+async def test_only_an_empty_account_is_closed_and_for_good(service: Service) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account = await anna.open()
+    await anna.deposit("10", account.id)
+    close = v1.CloseAccountRequest(account=account.id)
+    assert await reason(admin.client.accounts.CloseAccount(close)) == "ACCOUNT_NOT_EMPTY"
+    withdrawal = v1.CreateWithdrawalRequest(account=account.id, amount="10")
+    await anna.client.withdrawals.CreateWithdrawal(withdrawal)
+    closed = await admin.client.accounts.CloseAccount(close)
+    assert closed.status == v1.ACCOUNT_STATUS_CLOSED
+    assert await reason(anna.deposit("1", account.id)) == "ACCOUNT_CLOSED"
+    unfreeze = v1.UnfreezeAccountRequest(account=account.id)
+    assert await reason(admin.client.accounts.UnfreezeAccount(unfreeze)) == "ACCOUNT_CLOSED"
+    assert len(await statement(anna, v1.ListEntriesRequest(account=account.id))) == 2
+
+
+async def test_limit_lets_an_account_owe_and_cannot_be_cut_below_its_debt(
+    service: Service,
+) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account = await anna.open()
+    accounts = admin.client.accounts
+    limit = await accounts.SetAccountLimit(
+        v1.SetAccountLimitRequest(account=account.id, limit="50")
+    )
+    assert limit.limit == "50.00"
+    withdrawal = v1.CreateWithdrawalRequest(account=account.id, amount="40")
+    assert (await anna.client.withdrawals.CreateWithdrawal(withdrawal)).balance == "-40.00"
+    assert (
+        await reason(anna.client.withdrawals.CreateWithdrawal(withdrawal)) == "INSUFFICIENT_FUNDS"
+    )
+    call = accounts.SetAccountLimit(v1.SetAccountLimitRequest(account=account.id, limit="39.99"))
+    assert await reason(call) == "LIMIT_BELOW_BALANCE"
+    call = anna.client.accounts.SetAccountLimit(
+        v1.SetAccountLimitRequest(account=account.id, limit="1000000")
+    )
+    assert await reason(call) == "PERMISSION_MISSING"

@@ -1,0 +1,314 @@
+"""AuthService, through the client."""
+
+import asyncio
+import socket
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import jwt
+import psycopg
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as MessageHandler
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+
+from balance_client import AsyncUserCredentials, BalanceError, v1
+from balance_service.domain import errors
+from balance_service.domain.principals import Scope
+from balance_service.providers.mail import SmtpMailer
+from balance_service.server import administration
+from tests.conftest import Service, StartService
+
+EMAIL = "anna@example.com"
+
+
+async def send(service: Service, email: str = EMAIL) -> str:
+    await service.client().auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=email))
+    return service.mailbox.code(email.lower())
+
+
+async def exchange(service: Service, code: str, email: str = EMAIL) -> v1.Token:
+    request = v1.CreateTokenRequest(email=email, confirmation_code=code)
+    return await service.client().auth.CreateToken(request)
+
+
+async def refused(call: object) -> BalanceError:
+    with pytest.raises(BalanceError) as error:
+        await call  # type: ignore[misc]
+    return error.value
+
+
+def other(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+async def test_code_signs_in_once(service: Service) -> None:
+    code = await send(service)
+    token = await exchange(service, code)
+    assert (token.token_type, token.refresh_token != "") == ("Bearer", True)
+    error = await refused(exchange(service, code))
+    assert (error.code(), error.reason) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "CONFIRMATION_CODE_INVALID",
+    )
+
+
+async def test_case_of_the_address_is_ignored(service: Service) -> None:
+    code = await send(service, "Anna@Example.COM")
+    assert (await exchange(service, code, "aNNA@example.com")).token
+
+
+async def test_first_code_creates_the_user_and_the_answer_is_the_same(service: Service) -> None:
+    await administration.create_admin(service.settings, "known@example.com")
+    client = service.client()
+    for email in ("known@example.com", "unknown@example.com"):
+        request = v1.SendConfirmationCodeRequest(email=email)
+        answer = await client.auth.SendConfirmationCode(request)
+        life = answer.expire_time.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
+        assert timedelta(minutes=9) < life <= timedelta(minutes=10)
+        assert [field.name for field, _ in answer.ListFields()] == ["email", "expire_time"]
+    assert (await exchange(service, service.mailbox.code("unknown@example.com"), email)).token
+
+
+async def test_five_wrong_attempts_spend_the_code(service: Service) -> None:
+    code = await send(service)
+    for _ in range(5):
+        await refused(exchange(service, other(code)))
+    error = await refused(exchange(service, code))
+    assert error.reason == "CONFIRMATION_CODE_INVALID"
+
+
+async def test_concurrent_guesses_get_no_more_attempts_than_five(
+    service: Service, database_url: str
+) -> None:
+    code = await send(service)
+    guesses = [exchange(service, other(code)) for _ in range(20)]
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+    assert all(isinstance(result, BalanceError) for result in results)
+    with psycopg.connect(database_url) as conn:
+        row = conn.execute("SELECT attempts FROM confirmation_codes").fetchone()
+    assert row == (5,)
+
+
+async def test_code_used_twice_at_once_signs_in_once(service: Service) -> None:
+    code = await send(service)
+    results = await asyncio.gather(
+        *(exchange(service, code) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(result, v1.Token) for result in results) == 1
+
+
+async def test_expired_code_is_refused(service: Service, database_url: str) -> None:
+    code = await send(service)
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE confirmation_codes SET expires_at = now() - interval '1 second'")
+    assert (await refused(exchange(service, code))).reason == "CONFIRMATION_CODE_INVALID"
+
+
+async def test_code_is_kept_only_as_a_keyed_hash(service: Service, database_url: str) -> None:
+    code = await send(service)
+    with psycopg.connect(database_url) as conn:
+        rows = conn.execute("SELECT c::text FROM confirmation_codes AS c").fetchall()
+    assert code not in rows[0][0].replace(EMAIL, "")
+
+
+async def test_codes_are_limited_by_address(service: Service, database_url: str) -> None:
+    await send(service)
+    error = await refused(send(service))
+    assert (error.code(), error.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "CONFIRMATION_CODE_LIMIT",
+    )
+    assert error.retry_after_seconds
+    assert 0 < error.retry_after_seconds <= 30
+    for _ in range(4):
+        with psycopg.connect(database_url) as conn:
+            conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
+        await send(service)
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
+    error = await refused(send(service))
+    assert error.retry_after_seconds
+    assert error.retry_after_seconds > 3000
+    assert await send(service, "other@example.com")
+
+
+async def test_access_token_says_who_for_whom_and_how_long(service: Service) -> None:
+    person = await service.person()
+    jwks = await service.client().auth.GetJwks(v1.GetJwksRequest())
+    header = jwt.get_unverified_header(person.token.token)
+    jwk = next(key for key in jwks.keys if key.kid == header["kid"])
+    key = OKPAlgorithm.from_jwk({"kty": jwk.kty, "crv": jwk.crv, "x": jwk.x})
+    claims = jwt.decode(
+        person.token.token, key, ["EdDSA"], audience="balance", issuer="balance-service"
+    )
+    assert header["alg"] == "EdDSA"
+    assert claims["sub"] == f"user:{person.user_id}"
+    assert (claims["role"], claims["scope"]) == ("user", "")
+    assert {"jti", "iat", "exp", "sid"} <= claims.keys()
+    assert claims["exp"] - claims["iat"] == 600
+
+
+async def test_refresh_token_rotates_and_its_reuse_revokes_the_family(service: Service) -> None:
+    person = await service.person()
+    client = service.client()
+    first = v1.RefreshTokenRequest(refresh_token=person.token.refresh_token)
+    second = await client.auth.RefreshToken(first)
+    assert second.refresh_token != person.token.refresh_token
+    again = AsyncUserCredentials(second)
+    assert (await service.client(again).users.GetMe(v1.GetMeRequest())).id == person.user_id
+
+    assert (await refused(client.auth.RefreshToken(first))).reason == "REFRESH_TOKEN_INVALID"
+    successor = v1.RefreshTokenRequest(refresh_token=second.refresh_token)
+    assert (await refused(client.auth.RefreshToken(successor))).reason == "REFRESH_TOKEN_INVALID"
+
+
+async def test_revoked_sign_in_stops_its_access_tokens(service: Service) -> None:
+    person = await service.person()
+    request = v1.RevokeTokenRequest(refresh_token=person.token.refresh_token)
+    await service.client().auth.RevokeToken(request)
+    await service.client().auth.RevokeToken(request)
+    error = await refused(person.client.users.GetMe(v1.GetMeRequest()))
+    assert error.reason == "TOKEN_INVALID"
+
+
+async def test_other_processes_learn_of_a_revocation(start_service: StartService) -> None:
+    here, there = await start_service(), await start_service()
+    person = await here.person()
+    remote = there.client(AsyncUserCredentials(person.token))
+    await remote.users.GetMe(v1.GetMeRequest())
+    request = v1.RevokeTokenRequest(refresh_token=person.token.refresh_token)
+    await here.client().auth.RevokeToken(request)
+    for _ in range(60):
+        try:
+            await remote.users.GetMe(v1.GetMeRequest())
+        except BalanceError as error:
+            assert error.reason == "TOKEN_INVALID"
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the other process still accepts the token")
+
+
+async def test_client_renews_a_token_about_to_expire(start_service: StartService) -> None:
+    service = await start_service(access_token_seconds=30)
+    token = await exchange(service, await send(service))
+    kept: list[v1.Token] = []
+    client = service.client(AsyncUserCredentials(token, kept.append))
+    await client.users.GetMe(v1.GetMeRequest())
+    await client.users.GetMe(v1.GetMeRequest())
+    assert len(kept) == 2
+    assert kept[0].refresh_token != kept[1].refresh_token
+
+
+async def test_sibling_service_signs_in_with_its_secret(service: Service) -> None:
+    client = await service.sibling(Scope.ACCOUNTS_READ)
+    error = await refused(client.users.GetMe(v1.GetMeRequest()))
+    assert error.reason == "PERMISSION_MISSING"
+    wrong = v1.CreateTokenRequest(client_id="billing", client_secret="wrong")
+    error = await refused(service.client().auth.CreateToken(wrong))
+    assert error.reason == "CLIENT_CREDENTIALS_INVALID"
+
+
+async def test_revoked_sibling_service_cannot_sign_in(service: Service) -> None:
+    secret = await administration.create_service_principal(
+        service.settings, "billing", "", [Scope.DEPOSITS_WRITE]
+    )
+    request = v1.CreateTokenRequest(client_id="billing", client_secret=secret)
+    assert (await service.client().auth.CreateToken(request)).refresh_token == ""
+    assert await administration.revoke_service_principal(service.settings, "billing")
+    error = await refused(service.client().auth.CreateToken(request))
+    assert error.reason == "CLIENT_CREDENTIALS_INVALID"
+
+
+async def test_rotated_key_signs_and_older_tokens_stay_good(service: Service) -> None:
+    before = await service.person()
+    key_id = await administration.rotate_keys(service.settings)
+    await service.app.keys.load()
+    after = await service.person()
+    assert jwt.get_unverified_header(after.token.token)["kid"] == key_id
+    for person in (before, after):
+        await person.client.users.GetMe(v1.GetMeRequest())
+
+
+def forged(token: str, **changes: object) -> str:
+    """The token's claims under another key, or none."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    header = jwt.get_unverified_header(token)
+    claims.update({k: v for k, v in changes.items() if k != "alg"})
+    if changes.get("alg") == "none":
+        return jwt.encode(claims, "", algorithm="none", headers={"kid": header["kid"]})
+    if changes.get("alg") == "HS256":
+        key = "0" * 32
+        return jwt.encode(claims, key, algorithm="HS256", headers={"kid": header["kid"]})
+    key = Ed25519PrivateKey.generate()
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": header["kid"]})
+
+
+def signed(service: Service, token: str, **changes: object) -> str:
+    """The token's claims with changes, under the service's own key."""
+    claims = jwt.decode(token, options={"verify_signature": False}) | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
+    key_id, key = service.app.keys.signing()
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
+
+
+async def test_every_bad_token_is_refused(service: Service) -> None:
+    person = await service.person()
+    good = person.token.token
+    past = int((datetime.now(UTC) - timedelta(seconds=5)).timestamp())
+    head, body, signature = good.split(".")
+    cases = {
+        "": "TOKEN_MISSING",
+        "garbage": "TOKEN_INVALID",
+        "a.b.c": "TOKEN_INVALID",
+        "x" * 5_000: "TOKEN_INVALID",
+        f"{head}.{body}.": "TOKEN_INVALID",
+        f"{head}.{body}.{signature[:-4]}AAAA": "TOKEN_INVALID",
+        forged(good): "TOKEN_INVALID",
+        forged(good, alg="none"): "TOKEN_INVALID",
+        forged(good, alg="HS256"): "TOKEN_INVALID",
+        forged(good, role="admin"): "TOKEN_INVALID",
+        signed(service, good, aud="another"): "TOKEN_INVALID",
+        signed(service, good, iss="another"): "TOKEN_INVALID",
+        signed(service, good, sub="nobody"): "TOKEN_INVALID",
+        signed(service, good, sub=None): "TOKEN_INVALID",
+        signed(service, good, exp=None): "TOKEN_INVALID",
+        signed(service, good, role="emperor"): "TOKEN_INVALID",
+        signed(service, good, exp=past): "TOKEN_EXPIRED",
+    }
+    client = service.client()
+    for token, reason in cases.items():
+        metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}")) if token else None
+        error = await refused(client.users.GetMe(v1.GetMeRequest(), metadata=metadata))
+        assert (error.code(), error.reason) == (grpc.StatusCode.UNAUTHENTICATED, reason), token
+    basic = grpc.aio.Metadata(("authorization", "Basic Zm9vOmJhcg=="))
+    error = await refused(client.users.GetMe(v1.GetMeRequest(), metadata=basic))
+    assert error.reason == "TOKEN_INVALID"
+
+
+async def test_code_arrives_by_smtp() -> None:
+    received: list[str] = []
+
+    class Handler(MessageHandler):
+        def handle_message(self, message: object) -> None:
+            received.append(str(message))
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(Handler(), hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        mailer = SmtpMailer(f"smtp://127.0.0.1:{port}", "no-reply@example.com")
+        await mailer.send("anna@example.com", "Your confirmation code", "It is 123456\n")
+    finally:
+        controller.stop()
+    assert "To: anna@example.com" in received[0]
+    assert "It is 123456" in received[0]
+
+
+async def test_mail_server_that_is_away_is_said_to_be_unavailable() -> None:
+    mailer = SmtpMailer("smtp://127.0.0.1:1", "no-reply@example.com")
+    with pytest.raises(errors.Unavailable):
+        await mailer.send("anna@example.com", "s", "t")
