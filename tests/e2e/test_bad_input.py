@@ -1,0 +1,234 @@
+"""Every RPC, each field: what is wrong is named, and nothing is changed."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from balance_client import BalanceError, v1
+from tests.conftest import Contents, Person, Service
+
+AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
+NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")
+CURRENCIES = ("rub", "XXX", "RUBLE", "€")
+LONG = "x" * 201
+
+Case = tuple[str, Message, str]
+
+
+def cases(account: str, service: str, other: str) -> Iterator[Case]:
+    """Method, request, and the field that is wrong with it."""
+    moving: dict[str, Callable[..., Message]] = {
+        "DepositService/CreateDeposit": lambda **f: v1.CreateDepositRequest(
+            **{"account": account, "amount": "1", **f}
+        ),
+        "WithdrawalService/CreateWithdrawal": lambda **f: v1.CreateWithdrawalRequest(
+            **{"account": account, "amount": "1", **f}
+        ),
+        "TransferService/CreateTransfer": lambda **f: v1.CreateTransferRequest(
+            **{"from_account": account, "to_account": other, "amount": "1", **f}
+        ),
+    }
+    for method, request in moving.items():
+        yield from ((method, request(amount=amount), "amount") for amount in AMOUNTS)
+        yield from ((method, request(currency=code), "currency") for code in CURRENCIES)
+        yield from ((method, request(request_id=text), "request_id") for text in NOT_UUIDS)
+        yield method, request(request_id="00000000-0000-0000-0000-000000000000"), "request_id"
+        yield method, request(description=LONG), "description"
+        yield method, request(description="a\x00b"), "description"
+        yield method, request(metadata={str(n): "" for n in range(17)}), "metadata"
+        yield method, request(metadata={"Key": "v"}), "metadata"
+        yield method, request(metadata={"k": LONG}), "metadata.k"
+        side = "from_account" if "Transfer" in method else "account"
+        yield from ((method, request(**{side: text}), side) for text in NOT_UUIDS)
+        if "Transfer" in method:
+            yield from ((method, request(to_account=text), "to_account") for text in NOT_UUIDS)
+            yield method, request(to_account=""), "to_account"
+            yield method, request(to_account="1234567890"), "to_account"
+        else:
+            yield method, request(source="stripe"), "source"
+            yield method, request(source="x" * 41, reference="r"), "source"
+            yield method, request(reference="x" * 101), "reference"
+    purchase = "PurchaseService/CreatePurchase"
+    for text in NOT_UUIDS:
+        yield purchase, v1.CreatePurchaseRequest(service=text), "service"
+        yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
+        yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
+    yield purchase, v1.CreatePurchaseRequest(), "service"
+    yield from reads()
+    yield from lists(account)
+    for code in CURRENCIES:
+        yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
+        get = v1.GetAccountRequest(account=account, currency=code)
+        yield "AccountService/GetAccount", get, "currency"
+    never = v1.GetAccountRequest(account=account, as_of=Timestamp(seconds=10**15))
+    yield "AccountService/GetAccount", never, "as_of"
+    yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
+    yield "AuthService/SendConfirmationCode", v1.SendConfirmationCodeRequest(), "email"
+    for email in ("x", "a@b", "a b@c.de", "a@b@c.de", "x" * 250 + "@c.de", "a\n@c.de"):
+        send = v1.SendConfirmationCodeRequest(email=email)
+        yield "AuthService/SendConfirmationCode", send, "email"
+    create = "AuthService/CreateToken"
+    yield create, v1.CreateTokenRequest(), "email"
+    yield create, v1.CreateTokenRequest(email="a@b.cd"), "confirmation_code"
+    yield create, v1.CreateTokenRequest(email="a@b.cd", client_id="x"), "email"
+    yield create, v1.CreateTokenRequest(client_id="x"), "client_secret"
+    yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
+    yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
+
+
+def reads() -> Iterator[Case]:
+    for text in ("", *NOT_UUIDS):
+        yield "AccountService/GetAccount", v1.GetAccountRequest(account=text), "account"
+        yield "DepositService/GetDeposit", v1.GetDepositRequest(deposit=text), "deposit"
+        request = v1.GetWithdrawalRequest(withdrawal=text)
+        yield "WithdrawalService/GetWithdrawal", request, "withdrawal"
+        yield "PurchaseService/GetPurchase", v1.GetPurchaseRequest(purchase=text), "purchase"
+        yield "PurchaseService/GetService", v1.GetServiceRequest(service=text), "service"
+        yield "TransferService/GetTransfer", v1.GetTransferRequest(transfer=text), "transfer"
+
+
+def lists(account: str) -> Iterator[Case]:
+    requests = {
+        "AccountService/ListEntries": v1.ListEntriesRequest,
+        "DepositService/ListDeposits": v1.ListDepositsRequest,
+        "WithdrawalService/ListWithdrawals": v1.ListWithdrawalsRequest,
+        "PurchaseService/ListPurchases": v1.ListPurchasesRequest,
+        "TransferService/ListTransfers": v1.ListTransfersRequest,
+        "TransferService/ListReceivedTransfers": v1.ListTransfersRequest,
+    }
+    for method, kind in requests.items():
+        yield method, kind(account=account, page_size=-1), "page_size"
+        for order in ("balance", "date asc desc", "amount, date", "DATE"):
+            yield method, kind(account=account, order_by=order), "order_by"
+        for text in NOT_UUIDS:
+            yield method, kind(account=text), "account"
+        filters = {
+            "min_amount": v1.MovementFilter(min_amount="-1"),
+            "max_amount": v1.MovementFilter(max_amount="NaN"),
+            "counterparty": v1.MovementFilter(counterparty="x"),
+            "start_time": v1.MovementFilter(start_time=Timestamp(seconds=10**15)),
+            "end_time": v1.MovementFilter(end_time=Timestamp(nanos=-5)),
+        }
+        for name, kept in filters.items():
+            yield method, kind(account=account, filter=kept), f"filter.{name}"
+    request = v1.ListEntriesRequest(account=account, kind=99)  # type: ignore[arg-type]
+    yield "AccountService/ListEntries", request, "kind"
+
+
+async def call(service: Service, person: Person, method: str, request: Message) -> BalanceError:
+    metadata = grpc.aio.Metadata(("authorization", f"Bearer {person.token.token}"))
+    client = service.client()
+    stub = getattr(client, stubs()[method.split("/")[0]])
+    with pytest.raises(BalanceError) as error:
+        await getattr(stub, method.split("/")[1])(request, metadata=metadata)
+    return error.value
+
+
+def stubs() -> dict[str, str]:
+    names = ("auth", "users", "accounts", "deposits", "withdrawals", "purchases", "transfers")
+    services = ("Auth", "User", "Account", "Deposit", "Withdrawal", "Purchase", "Transfer")
+    return {f"{s}Service": name for s, name in zip(services, names, strict=True)}
+
+
+async def test_every_wrong_field_is_named_and_nothing_is_changed(
+    service: Service, contents: Callable[[], Contents]
+) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account, other = await anna.open(), await admin.open()
+    await anna.deposit("100", account.id)
+    sold = await admin.client.purchases.CreateService(
+        v1.CreateServiceRequest(service=v1.Service(name="Coffee", price="10"))
+    )
+    before = contents()
+    tried = 0
+    for method, request, field in cases(account.id, sold.id, other.id):
+        error = await call(service, anna, method, request)
+        told = (error.code(), error.reason, [violation.field for violation in error.violations])
+        expected = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", [field])
+        assert told == expected, (method, request)
+        tried += 1
+    assert tried > 200
+    assert contents() == before
+
+
+async def test_all_wrong_fields_are_named_at_once(service: Service) -> None:
+    person = await service.person()
+    request = v1.CreateTransferRequest(
+        from_account="x", to_account="y", amount="-1", currency="BTC", request_id="z"
+    )
+    error = await call(service, person, "TransferService/CreateTransfer", request)
+    assert {violation.field for violation in error.violations} == {
+        "from_account",
+        "to_account",
+        "amount",
+        "currency",
+        "request_id",
+    }
+
+
+ALL_METHODS = [
+    (service.name, method)
+    for module in ("account", "auth", "deposit", "purchase", "transfer", "user", "withdrawal")
+    for service in __import__(
+        f"balance_client._generated.balance.v1.{module}_pb2", fromlist=["DESCRIPTOR"]
+    ).DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), ALL_METHODS, ids=[f"{name}.{m.name}" for name, m in ALL_METHODS]
+)
+async def test_bytes_that_are_no_message_are_refused(
+    service: Service, name: str, method: object
+) -> None:
+
+    path = f"/balance.v1.{name}/{method.name}"  # type: ignore[attr-defined]
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await channel.unary_unary(path)(b"\xff\xff\xff\xff")
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert b"MALFORMED_REQUEST" in dict(error.value.trailing_metadata())["grpc-status-details-bin"]  # type: ignore[call-overload]
+
+
+PUBLIC = {
+    "SendConfirmationCode",
+    "CreateToken",
+    "RefreshToken",
+    "RevokeToken",
+    "GetJwks",
+    "ListServices",
+    "GetService",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, m) for name, m in ALL_METHODS if m.name not in PUBLIC],
+    ids=[f"{name}.{m.name}" for name, m in ALL_METHODS if m.name not in PUBLIC],
+)
+async def test_every_other_method_needs_a_token(
+    service: Service, name: str, method: object
+) -> None:
+    stub = getattr(service.client(), stubs()[name])
+    request = getattr(v1, method.input_type.name)()  # type: ignore[attr-defined]
+    with pytest.raises(BalanceError) as error:
+        await getattr(stub, method.name)(request)  # type: ignore[attr-defined]
+    assert (error.value.code(), error.value.reason) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "TOKEN_MISSING",
+    )
+
+
+def test_every_request_that_changes_something_takes_a_request_id() -> None:
+    for name, method in ALL_METHODS:
+        if name == "AuthService" or method.GetOptions().idempotency_level == 1:
+            continue
+        field = method.input_type.fields_by_name.get("request_id")
+        assert field is not None, method.full_name
+        assert field.type == FieldDescriptor.TYPE_STRING
