@@ -33,8 +33,7 @@ def server(folder: Path) -> Iterator[str]:
 
 def of_database(url: str, name: str) -> str:
     """The URL of another database of the same server."""
-    info = psycopg.conninfo.conninfo_to_dict(url)
-    return psycopg.conninfo.make_conninfo(**{**info, "dbname": name})
+    return psycopg.conninfo.make_conninfo(url, dbname=name)
 
 
 @contextlib.contextmanager
@@ -53,11 +52,10 @@ def database(url: str, name: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _embedded(folder: Path) -> Iterator[str]:
-    with embedded.running(folder) as url:
-        with psycopg.connect(url, autocommit=True) as conn:
-            for setting in _FAST:
-                name, value = setting.split("=")
-                conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+    with embedded.running(folder) as url, psycopg.connect(url, autocommit=True) as conn:
+        for setting in _FAST:
+            name, value = setting.split("=")
+            conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
     with embedded.running(folder) as url:
         yield url
     shutil.rmtree(folder, ignore_errors=True)

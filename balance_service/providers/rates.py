@@ -138,7 +138,9 @@ def parse_ecb(document: bytes) -> RateSheet:
 def _sheet(source: str, base: str, as_of: datetime, quotations: dict[str, Quotation]) -> RateSheet:
     """Keeps the currencies that balances are kept in; SDRs and the like are quoted, too."""
     known = {code: q for code, q in quotations.items() if code in DECIMALS}
-    if not known or any(not q.units > 0 or not q.value > 0 for q in known.values()):
+    figures = [figure for quotation in known.values() for figure in quotation]
+    # A NaN is neither above zero nor comparable.
+    if not figures or not all(figure.is_finite() and figure > 0 for figure in figures):
         raise RatesError(f"{source}: no rates, or rates that are not above zero")
     return RateSheet(source, base, as_of, known)
 

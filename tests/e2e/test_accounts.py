@@ -218,10 +218,10 @@ async def test_somebody_elses_account_does_not_exist(service: Service) -> None:
             boris.client.deposits.ListDeposits(v1.ListDepositsRequest(account=account_id)),
         ):
             assert await reason(call) == "ACCOUNT_NOT_FOUND"
-    call = boris.client.accounts.ListAccounts(v1.ListAccountsRequest(user=anna.user_id))
-    assert await reason(call) == "USER_NOT_FOUND"
-    call = boris.client.accounts.CreateAccount(v1.CreateAccountRequest(user=anna.user_id))
-    assert await reason(call) == "PERMISSION_MISSING"
+    listing = boris.client.accounts.ListAccounts(v1.ListAccountsRequest(user=anna.user_id))
+    assert await reason(listing) == "USER_NOT_FOUND"
+    opening = boris.client.accounts.CreateAccount(v1.CreateAccountRequest(user=anna.user_id))
+    assert await reason(opening) == "PERMISSION_MISSING"
 
 
 async def test_operators_and_services_read_and_open_for_others(service: Service) -> None:
@@ -234,8 +234,8 @@ async def test_operators_and_services_read_and_open_for_others(service: Service)
         found = await client.accounts.GetAccount(v1.GetAccountRequest(account=account.id))
         assert found == account
         await client.accounts.ListEntries(v1.ListEntriesRequest(account=account.id))
-    call = opener.accounts.CreateAccount(v1.CreateAccountRequest(user=str(uuid4())))
-    assert await reason(call) == "USER_NOT_FOUND"
+    opening = opener.accounts.CreateAccount(v1.CreateAccountRequest(user=str(uuid4())))
+    assert await reason(opening) == "USER_NOT_FOUND"
     call = opener.accounts.GetAccount(v1.GetAccountRequest(account=account.id))
     assert await reason(call) == "ACCOUNT_NOT_FOUND"
 

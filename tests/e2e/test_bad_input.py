@@ -1,6 +1,7 @@
 """Every RPC, each field: what is wrong is named, and nothing is changed."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -123,9 +124,9 @@ def lists(account: str) -> Iterator[Case]:
 async def call(service: Service, person: Person, method: str, request: Message) -> BalanceError:
     metadata = grpc.aio.Metadata(("authorization", f"Bearer {person.token.token}"))
     client = service.client()
-    stub = getattr(client, stubs()[method.split("/")[0]])
+    name, _, rpc = method.partition("/")
     with pytest.raises(BalanceError) as error:
-        await getattr(stub, method.split("/")[1])(request, metadata=metadata)
+        await getattr(getattr(client, stubs()[name]), rpc)(request, metadata=metadata)
     return error.value
 
 
@@ -191,9 +192,11 @@ async def test_bytes_that_are_no_message_are_refused(
     path = f"/balance.v1.{name}/{method.name}"  # type: ignore[attr-defined]
     async with grpc.aio.insecure_channel(service.target) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            await channel.unary_unary(path)(b"\xff\xff\xff\xff")
+            call: Any = channel.unary_unary(path)
+            await call(b"\xff\xff\xff\xff")
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert b"MALFORMED_REQUEST" in dict(error.value.trailing_metadata())["grpc-status-details-bin"]  # type: ignore[call-overload]
+    trailers = dict(error.value.trailing_metadata() or ())
+    assert b"MALFORMED_REQUEST" in trailers["grpc-status-details-bin"]
 
 
 PUBLIC = {

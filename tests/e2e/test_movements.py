@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -246,7 +247,7 @@ async def test_each_impossible_transfer_has_its_own_refusal(
     operators = admin.client.accounts
     await operators.FreezeAccount(v1.FreezeAccountRequest(account=frozen.id))
     await operators.CloseAccount(v1.CloseAccountRequest(account=closed.id))
-    cases: dict[str, dict[str, str]] = {
+    cases: dict[str, dict[str, Any]] = {
         "SAME_ACCOUNT": {"to_account": ours},
         "ACCOUNT_FROZEN": {"to_account": frozen.id},
         "ACCOUNT_CLOSED": {"to_account": closed.id},
@@ -257,7 +258,11 @@ async def test_each_impossible_transfer_has_its_own_refusal(
     for reason, fields in cases.items():
         request = v1.CreateTransferRequest(**{"amount": "1", **fields})
         assert (await refused(anna.client.transfers.CreateTransfer(request))).reason == reason
-    for fields in ({"to_account": "1234567897"}, {"from_account": theirs, "to_account": ours}):
+    others: list[dict[str, Any]] = [
+        {"to_account": "1234567897"},
+        {"from_account": theirs, "to_account": ours},
+    ]
+    for fields in others:
         request = v1.CreateTransferRequest(amount="1", **fields)
         error = await refused(anna.client.transfers.CreateTransfer(request))
         assert (error.code(), error.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
@@ -399,7 +404,7 @@ async def test_foreign_price_is_charged_at_the_stored_rate(
     service: Service, verified: Verified
 ) -> None:
     admin = await service.admin()
-    person, account = await rich(service, "2000")
+    person, _ = await rich(service, "2000")
     sold = await catalogue(admin.client, "19.99", "USD")
     request = v1.CreatePurchaseRequest(service=sold.id)
     bought = await person.client.purchases.CreatePurchase(request)

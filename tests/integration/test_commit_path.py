@@ -16,7 +16,6 @@ from balance_service.domain.commands import Batch, Origin, Settle, Transfer
 from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from balance_service.ledger import commit as commit_module
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.repositories import accounts, journal
@@ -110,7 +109,8 @@ async def test_commit_lost_on_the_way_back_is_found_and_not_repeated(
 ) -> None:
     """The connection dies after Postgres committed: the retry must find what is there."""
     (account,) = await open_accounts(pool, 1)
-    real, lost = journal.commit, []
+    real = journal.commit
+    lost: list[bool] = []
 
     async def commit_and_lose(conn: pools.Connection) -> None:
         await real(conn)
@@ -120,7 +120,7 @@ async def test_commit_lost_on_the_way_back_is_found_and_not_repeated(
             await (await conn.execute("SELECT 1")).fetchone()
             raise psycopg.OperationalError("connection lost")
 
-    monkeypatch.setattr(commit_module.journal, "commit", commit_and_lose)
+    monkeypatch.setattr(journal, "commit", commit_and_lose)
     answers = await Committer(pool).commit([deposit(account, 100), deposit(account, 11)])
     assert lost
     assert [done(a[0]).how for a in answers] == [How.POSTED, How.POSTED]

@@ -14,7 +14,7 @@ from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
 from balance_service.domain.commands import Batch, Command, Origin, Purchase, Settle, Transfer
 from balance_service.domain.ledger import Done, How, Plan, State
 from balance_service.domain.money import MINOR_MAX, Money
-from balance_service.domain.movements import Kind
+from balance_service.domain.movements import Entry, Kind, SystemEntry
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -84,7 +84,8 @@ def test_every_movement_sums_to_zero_in_each_currency(state: State, history: lis
     currency |= {a: account.currency for a, account in SYSTEM_ACCOUNTS.items()}
     planned = plan(state, history)
     sums: dict[tuple[UUID, str], int] = defaultdict(int)
-    for entry in [*planned.entries, *planned.system_entries]:
+    legs: list[Entry | SystemEntry] = [*planned.entries, *planned.system_entries]
+    for entry in legs:
         sums[entry.movement_id, currency[entry.account_id]] += entry.amount_minor
     assert {movement for movement, _ in sums} == {m.movement_id for m in planned.movements}
     assert not any(sums.values())

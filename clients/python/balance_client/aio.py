@@ -23,6 +23,7 @@ from balance_client.policy import (
     RENEW_BEFORE_SECONDS,
     TOKEN_TIMEOUT_SECONDS,
     Attempts,
+    ChannelOptions,
     RetryPolicy,
     with_request_id,
 )
@@ -125,6 +126,7 @@ class AsyncClient:
         credentials: Who calls; None for public methods only.
         channel_credentials: TLS; None for a plain channel.
         policy: How failed calls are repeated.
+        options: Channel arguments of gRPC's.
     """
 
     def __init__(
@@ -134,15 +136,16 @@ class AsyncClient:
         *,
         channel_credentials: grpc.ChannelCredentials | None = None,
         policy: RetryPolicy | None = None,
+        options: ChannelOptions = (),
     ) -> None:
         self._credentials = credentials
         self._lock = asyncio.Lock()
         self._known: v1.Token | None = None
         interceptors = [_Interceptor(self._token, policy or RetryPolicy())]
         self._channel = channel = (
-            grpc.aio.secure_channel(target, channel_credentials, interceptors=interceptors)
+            grpc.aio.secure_channel(target, channel_credentials, options, interceptors=interceptors)
             if channel_credentials
-            else grpc.aio.insecure_channel(target, interceptors=interceptors)
+            else grpc.aio.insecure_channel(target, options, interceptors=interceptors)
         )
         self.auth = auth_pb2_grpc.AuthServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)

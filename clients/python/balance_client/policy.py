@@ -3,6 +3,7 @@
 import random
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from balance_client.errors import BalanceError
 # A token is renewed this long before it expires.
 RENEW_BEFORE_SECONDS = 30.0
 TOKEN_TIMEOUT_SECONDS = 10.0
+
+ChannelOptions = Sequence[tuple[str, str | int]]
 
 _FILES = (
     account_pb2,

@@ -23,6 +23,7 @@ from balance_client.policy import (
     RENEW_BEFORE_SECONDS,
     TOKEN_TIMEOUT_SECONDS,
     Attempts,
+    ChannelOptions,
     RetryPolicy,
     with_request_id,
 )
@@ -121,6 +122,7 @@ class Client:
         credentials: Who calls; None for public methods only.
         channel_credentials: TLS; None for a plain channel.
         policy: How failed calls are repeated.
+        options: Channel arguments of gRPC's.
     """
 
     def __init__(
@@ -130,14 +132,15 @@ class Client:
         *,
         channel_credentials: grpc.ChannelCredentials | None = None,
         policy: RetryPolicy | None = None,
+        options: ChannelOptions = (),
     ) -> None:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._known: v1.Token | None = None
         self._channel = (
-            grpc.secure_channel(target, channel_credentials)
+            grpc.secure_channel(target, channel_credentials, options)
             if channel_credentials
-            else grpc.insecure_channel(target)
+            else grpc.insecure_channel(target, options)
         )
         interceptor = _Interceptor(self._token, policy or RetryPolicy())
         channel = grpc.intercept_channel(self._channel, interceptor)
