@@ -1,8 +1,10 @@
 """`balance-service`: run, serve, migrate, verify, and what operators need. Thin."""
 
 import asyncio
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,6 +16,7 @@ from rich.table import Table
 
 from balance_service.config import Settings
 from balance_service.database import migrate
+from balance_service.database.pool import DatabaseUnavailable
 from balance_service.domain.money import format_minor
 from balance_service.domain.principals import Scope
 from balance_service.repositories.verification import CHECKS, Report
@@ -33,8 +36,12 @@ app.add_typer(keys_app, name="keys")
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Workers = Annotated[int | None, typer.Option(help="Worker processes sharing the port.")]
-GrpcPort = Annotated[int | None, typer.Option(help="Port of the gRPC server.")]
+_FAILURES = (OSError, RuntimeError, ValueError, migrate.SchemaError, DatabaseUnavailable)
+
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Worker processes sharing the port.")
+]
+GrpcPort = Annotated[int | None, typer.Option("--port", help="Port of the gRPC server.")]
 Target = Annotated[str, typer.Option(help="Where the service listens.")]
 
 
@@ -55,22 +62,20 @@ def _fail(message: object) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _with_database(*, secret: bool = False) -> Settings:
-    """Settings for commands that work on a database; those of `run` where none is given."""
-    settings = _settings()
-    if not settings.database_url:
-        _fail(
-            "BALANCE_DATABASE_URL is not set. For the database of `run`, see `balance-service url`."
-        )
-    if secret and not settings.secret.get_secret_value():
-        _fail("BALANCE_SECRET is not set")
-    return settings
+@contextlib.contextmanager
+def _database(*, secret: bool = False) -> Iterator[Settings]:
+    """Settings for commands that work on a database; that of `run` where none is configured."""
+    try:
+        with development.existing(_settings()) as settings:
+            if secret and not settings.secret.get_secret_value():
+                raise ValueError("BALANCE_SECRET is not set")
+            yield settings
+    except _FAILURES as error:
+        _fail(error)
 
 
 @app.command()
-def run(
-    workers_: Annotated[int | None, typer.Option("--workers")] = None, port: GrpcPort = None
-) -> None:
+def run(workers_: Workers = None, port: GrpcPort = None) -> None:
     """Start everything for development: Postgres if none is given, demo data, the service."""
     settings = _settings(workers=workers_, grpc_port=port)
     logs.configure(settings.log_level)
@@ -78,7 +83,7 @@ def run(
         with development.database(settings) as url:
             ready = development.prepared(settings, url)
             status = asyncio.run(development.run(ready, _greet))
-    except (OSError, RuntimeError, ValueError, migrate.SchemaError) as error:
+    except _FAILURES as error:
         _fail(error)
     raise typer.Exit(status)
 
@@ -103,9 +108,7 @@ def _greet(settings: Settings) -> None:
 
 
 @app.command()
-def serve(
-    workers_: Annotated[int | None, typer.Option("--workers")] = None, port: GrpcPort = None
-) -> None:
+def serve(workers_: Workers = None, port: GrpcPort = None) -> None:
     """Serve a migrated database, in production."""
     settings = _settings(workers=workers_, grpc_port=port)
     logs.configure(settings.log_level)
@@ -115,9 +118,8 @@ def serve(
         migrate.check(settings.database_url)
         with workers.reserved_port(settings.host, settings.grpc_port) as bound:
             settings = settings.model_copy(update={"grpc_port": bound})
-            told = development.environment(settings)
-            status = asyncio.run(workers.supervise(settings, told))
-    except (OSError, RuntimeError, ValueError, migrate.SchemaError) as error:
+            status = asyncio.run(workers.supervise(settings))
+    except _FAILURES as error:
         _fail(error)
     raise typer.Exit(status)
 
@@ -129,6 +131,8 @@ def worker() -> None:
     logs.configure(settings.log_level)
     try:
         asyncio.run(workers.work(settings))
+    except DatabaseUnavailable as error:
+        _fail(error)  # Another start may find it.
     except (RuntimeError, ValueError, migrate.SchemaError) as error:
         _err.print(escape(str(error)))
         raise typer.Exit(workers.STARTUP_FAILED) from None
@@ -152,26 +156,23 @@ def migrate_plan() -> None:
 @migrate_app.command("up")
 def migrate_up() -> None:
     """Apply what is missing; one process at a time."""
-    try:
-        applied = migrate.up(_with_database().database_url)
-    except (OSError, RuntimeError, migrate.SchemaError) as error:
-        _fail(error)
+    with _database() as settings:
+        applied = migrate.up(settings.database_url)
     for migration in applied:
         _out.print(f"applied  {migration.name}")
     _out.print("The schema is up to date.")
 
 
 def _migrations() -> list[migrate.Migration]:
-    try:
-        return migrate.status(_with_database().database_url)
-    except migrate.SchemaError as error:
-        _fail(error)
+    with _database() as settings:
+        return migrate.status(settings.database_url)
 
 
 @admin_app.command("create")
 def admin_create(email: str) -> None:
     """Make the user of an address an admin, creating them if need be."""
-    asyncio.run(administration.create_admin(_with_database(), email.strip().lower()))
+    with _database() as settings:
+        asyncio.run(administration.create_admin(settings, email.strip().lower()))
     _out.print(f"{escape(email)} is an admin. They sign in with a code sent to that address.")
 
 
@@ -182,13 +183,10 @@ def principal_create(
     description: Annotated[str, typer.Option(help="What it is.")] = "",
 ) -> None:
     """Add a sibling service and print its secret, once."""
-    settings = _with_database(secret=True)
-    try:
+    with _database(secret=True) as settings:
         secret = asyncio.run(
             administration.create_service_principal(settings, client_id, description, scope)
         )
-    except ValueError as error:
-        _fail(error)
     # On standard output and nowhere else, so that it can be piped to where it is kept.
     print(json.dumps({"client_id": client_id, "client_secret": secret}))  # noqa: T201
 
@@ -196,22 +194,25 @@ def principal_create(
 @principal_app.command("revoke")
 def principal_revoke(client_id: str) -> None:
     """Stop a sibling service from signing in; its tokens run out within minutes."""
-    if not asyncio.run(administration.revoke_service_principal(_with_database(), client_id)):
-        _fail(f"there is no service {client_id} that may sign in")
+    with _database() as settings:
+        if not asyncio.run(administration.revoke_service_principal(settings, client_id)):
+            raise ValueError(f"there is no service {client_id} that may sign in")
     _out.print(f"{escape(client_id)} may no longer sign in.")
 
 
 @keys_app.command("rotate")
 def keys_rotate() -> None:
     """Make a new signing key; tokens signed with older ones stay good until they expire."""
-    key_id = asyncio.run(administration.rotate_keys(_with_database(secret=True)))
+    with _database(secret=True) as settings:
+        key_id = asyncio.run(administration.rotate_keys(settings))
     _out.print(f"New tokens are signed with {key_id} once workers restart.")
 
 
 @app.command()
 def verify() -> None:
     """Recompute every balance from its entries; status 1 if anything is wrong."""
-    report = asyncio.run(administration.verify(_with_database()))
+    with _database() as settings:
+        report = asyncio.run(administration.verify(settings))
     _print_report(report)
     raise typer.Exit(0 if report.clean else 1)
 

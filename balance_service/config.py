@@ -1,5 +1,6 @@
 """Every setting, from the environment: BALANCE_ and the field's name in capitals."""
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -83,3 +84,12 @@ class Settings(BaseSettings):
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must be an http or https URL")
         return url
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a child process that is to have these settings."""
+        told = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            told[f"BALANCE_{name.upper()}"] = text
+        return {**os.environ, **told}

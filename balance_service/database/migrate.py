@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from balance_service.database.pool import ROLE
+from balance_service.database.pool import CONNECT_TIMEOUT_SECONDS, ROLE, DatabaseUnavailable
 
 _PACKAGED = Path(__file__).parent.parent / "migrations"
 _REPOSITORY = Path(__file__).parent.parent.parent / "migrations"
@@ -51,7 +51,7 @@ def status(database_url: str) -> list[Migration]:
     Raises:
         SchemaError: The database has one that is not here, or that differs.
     """
-    with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
+    with _connected(database_url) as conn:
         return _compare(_applied(conn))
 
 
@@ -65,7 +65,7 @@ def up(database_url: str) -> list[Migration]:
         SchemaError: As `status`.
         psycopg.Error: A migration failed; it left nothing behind, and those before it stay.
     """
-    with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn, _locked(conn):
+    with _connected(database_url) as conn, _locked(conn):
         pending = [migration for migration in _compare(_applied(conn)) if not migration.applied]
         for migration in pending:
             _apply(conn, migration)
@@ -79,6 +79,18 @@ def check(database_url: str) -> None:
         raise SchemaError(
             f"the database lacks {', '.join(missing)}: run `balance-service migrate up`"
         )
+
+
+@contextmanager
+def _connected(database_url: str) -> Iterator[psycopg.Connection]:
+    try:
+        conn = psycopg.connect(
+            database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS
+        )
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {error}") from None
+    with conn:
+        yield conn
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 # Names for the layers above, which speak to repositories and not to psycopg.
 Connection = AsyncConnection
@@ -17,6 +17,27 @@ CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
 LOCK_TIMEOUT_MS: Final = 5_000
+
+
+class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
+    """Postgres cannot be reached."""
+
+
+@asynccontextmanager
+async def opened(pool: Pool) -> AsyncIterator[Pool]:
+    """A pool that is connected, and closed at the end.
+
+    Raises:
+        DatabaseUnavailable: Postgres did not answer in time.
+    """
+    try:
+        try:
+            await pool.open(wait=True, timeout=CONNECT_TIMEOUT_SECONDS * 2)
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(f"Postgres does not answer: {error}") from None
+        yield pool
+    finally:
+        await pool.close()
 
 
 def create(database_url: str, size: int) -> AsyncConnectionPool:

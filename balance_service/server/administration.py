@@ -2,8 +2,8 @@
 
 import dataclasses
 import secrets as random_source
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 from balance_service.auth.keys import KeySet
@@ -28,11 +28,8 @@ _DEMO_CATALOGUE = (
 )
 
 
-@asynccontextmanager
-async def _pool(settings: Settings) -> AsyncIterator[Pool]:
-    async with pool.create(settings.database_url, 2) as connections:
-        await connections.wait(pool.CONNECT_TIMEOUT_SECONDS)
-        yield connections
+def _pool(settings: Settings) -> AbstractAsyncContextManager[Pool]:
+    return pool.opened(pool.create(settings.database_url, 2))
 
 
 async def create_admin(settings: Settings, email: str) -> None:

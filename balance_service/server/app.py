@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,16 +90,17 @@ class App:
     health: health.aio.HealthServicer
     server: grpc.aio.Server
     port: int
+    resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self) -> None:
         """Connects, and answers from then on.
 
         Raises:
             SchemaError: The database's schema is not this version's.
-            psycopg_pool.PoolTimeout: Postgres is away.
+            DatabaseUnavailable: Postgres is away.
         """
         await asyncio.to_thread(migrate.check, self.settings.database_url)
-        await self.pool.open(wait=True, timeout=pool.CONNECT_TIMEOUT_SECONDS * 2)
+        await self.resources.enter_async_context(pool.opened(self.pool))
         await self.keys.load()
         await self.maintenance.start()
         self.queue.start()
@@ -127,7 +128,7 @@ class App:
         await self.server.stop(self.settings.drain_seconds)
         await self.queue.drain()
         await self.maintenance.stop()
-        await self.pool.close()
+        await self.resources.aclose()
 
     async def _report(self, *, serving: bool) -> None:
         states = health_pb2.HealthCheckResponse

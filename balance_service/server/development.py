@@ -23,8 +23,24 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    with embedded.running(Path(settings.data_dir).absolute() / "postgres") as url:
+    with embedded.running(_embedded_folder(settings)) as url:
         yield url
+
+
+@contextlib.contextmanager
+def existing(settings: Settings) -> Iterator[Settings]:
+    """Settings with a database that is there already: the configured one, or that of `run`.
+
+    Raises:
+        ValueError: There is neither.
+    """
+    if settings.database_url:
+        yield settings
+        return
+    if not _embedded_folder(settings).exists():
+        raise ValueError("BALANCE_DATABASE_URL is not set, and `run` has made no database here")
+    with database(settings) as url:
+        yield prepared(settings, url)
 
 
 def prepared(settings: Settings, database_url: str) -> Settings:
@@ -35,16 +51,6 @@ def prepared(settings: Settings, database_url: str) -> Settings:
     if not settings.secret.get_secret_value():
         chosen["secret"] = SecretStr(_kept_secret(Path(settings.data_dir)))
     return settings.model_copy(update=chosen)
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as worker processes are told them."""
-    told = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        told[f"BALANCE_{name.upper()}"] = text
-    return told
 
 
 async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
@@ -58,7 +64,7 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
     await administration.load_demo_data(settings)
     with workers.reserved_port(settings.host, settings.grpc_port) as port:
         settings = settings.model_copy(update={"grpc_port": port})
-        supervising = asyncio.create_task(workers.supervise(settings, environment(settings)))
+        supervising = asyncio.create_task(workers.supervise(settings))
         ready = asyncio.create_task(_ready(f"{settings.host}:{port}"))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():
@@ -81,6 +87,10 @@ async def _ready(target: str) -> None:
                     if answer.status == health_pb2.HealthCheckResponse.SERVING:
                         return
                 await asyncio.sleep(0.1)
+
+
+def _embedded_folder(settings: Settings) -> Path:
+    return Path(settings.data_dir).absolute() / "postgres"
 
 
 def _kept_secret(data_dir: Path) -> str:

@@ -5,7 +5,6 @@ Workers share the port by SO_REUSEPORT and nothing else but Postgres.
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -39,39 +38,35 @@ async def work(settings: Settings) -> None:
     _log.info("worker_stopped")
 
 
-async def supervise(settings: Settings, environment: dict[str, str]) -> int:
+async def supervise(settings: Settings) -> int:
     """Keeps `settings.workers` workers running until SIGTERM or SIGINT.
 
     Args:
         settings: What they run with; the port is already reserved by `reserved_port`.
-        environment: What they are told, as BALANCE_ variables.
 
     Returns:
         The exit status: 0, or 1 if no worker ever came up.
     """
     stopping = _stop_signal()
-    keepers = [
-        asyncio.create_task(_keep(environment, stopping, settings.drain_seconds))
-        for _ in range(settings.workers)
-    ]
+    keepers = [asyncio.create_task(_keep(settings, stopping)) for _ in range(settings.workers)]
     failed = await asyncio.gather(*keepers)
     return int(any(failed))
 
 
-async def _keep(environment: dict[str, str], stopping: asyncio.Event, drain_seconds: float) -> bool:
+async def _keep(settings: Settings, stopping: asyncio.Event) -> bool:
     """Runs a worker, again and again until stopped; True if its first start failed."""
     first = True
     while not stopping.is_set():
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "balance_service", "worker", env={**os.environ, **environment}
+            sys.executable, "-m", "balance_service", "worker", env=settings.environment()
         )
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if stopping.is_set():
-            await _end(process, drain_seconds)
+            await _end(process, settings.drain_seconds)
             return False
         _log.error("worker_died", pid=process.pid, status=process.returncode)
         if first and process.returncode == STARTUP_FAILED:

@@ -28,7 +28,6 @@ from balance_service.domain import ids
 from balance_service.domain.principals import Scope
 from balance_service.repositories import accounts
 from balance_service.server import administration
-from balance_service.server.development import environment
 
 ACCOUNTS = 20
 CLIENTS = 32
@@ -81,7 +80,7 @@ async def program(
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "balance_service", "serve", "--workers", "2"],
-            env={**os.environ, **environment(settings)},
+            env=settings.environment(),
             stderr=log,
         )
     target = f"127.0.0.1:{port}"
