@@ -245,6 +245,16 @@ def tell_demo(target: Target = "127.0.0.1:50051") -> None:
 
 
 @app.command()
+def health(target: Target = "") -> None:
+    """Ask the service whether it serves; status 1 if not. For container health checks."""
+    settings = _settings()
+    where = target or f"127.0.0.1:{settings.grpc_port}"
+    if not asyncio.run(development.serves(where)):
+        _fail(f"{where} does not serve")
+    _out.print("serving")
+
+
+@app.command()
 def token(email: str, target: Target = "127.0.0.1:50051") -> None:
     """Sign in to a service started with `run` and print an access token."""
     try:

@@ -1,4 +1,4 @@
-"""Compiles protos/ into typed stubs for the service and for the Python client.
+"""Compiles protos/ into typed stubs for the service and for the Python client, and docs/errors.md.
 
 protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
 `balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
@@ -18,6 +18,7 @@ PACKAGES = {
     "balance_service._generated": ROOT / "balance_service/_generated",
     "balance_client._generated": ROOT / "clients/python/balance_client/_generated",
 }
+ERRORS_PAGE = ROOT / "docs/errors.md"
 IMPORT = re.compile(r"^(from|import) balance\.v1\b", re.MULTILINE)
 REFERENCE = re.compile(r"(?<![\w./\"'])balance\.v1\.(?=\w+_pb2)")
 
@@ -58,8 +59,34 @@ def generate(package: str, folder: Path) -> None:
         (inner / "__init__.py").write_text("")
 
 
+def errors_page() -> str:
+    """The reference of refusals, from the comments of the enum."""
+    text = (ROOT / "protos/balance/v1/error_reason.proto").read_text()
+    rows = []
+    for comment, name in re.findall(
+        r"((?:^  // .*\n)+)^  ERROR_REASON_(\w+) =", text, re.MULTILINE
+    ):
+        words = " ".join(line.strip().removeprefix("// ") for line in comment.splitlines())
+        code, _, meaning = words.partition(". ")
+        if name != "UNSPECIFIED":
+            rows.append(f"| `{name}` | {code} | {meaning} |")
+    head = (
+        "# Refusals\n\n"
+        "Made from `protos/balance/v1/error_reason.proto` by `make protos`.\n\n"
+        "A refused call answers a `google.rpc.Status`. Its `ErrorInfo` has the domain `balance.v1`,"
+        " one of these\nreasons, and the facts of the case as metadata; invalid fields come as"
+        " `BadRequest`, a time to retry\nas `RetryInfo`, a message for people as `LocalizedMessage`"
+        " (English, or Russian by `accept-language`).\nBranch on the reason, never on the message."
+        " Whatever is refused has changed nothing.\n\n"
+        "| reason | status | meaning |\n|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
 def check() -> None:
-    """Fails if the committed stubs are not what the protos compile to."""
+    """Fails if what is committed is not what the protos make."""
+    if ERRORS_PAGE.read_text() != errors_page():
+        sys.exit("docs/errors.md is not up to date: run `make protos`")
     for package, folder in PACKAGES.items():
         with tempfile.TemporaryDirectory() as scratch:
             fresh = Path(scratch) / "stubs"
@@ -81,6 +108,7 @@ if __name__ == "__main__":
         case []:
             for name, target in PACKAGES.items():
                 generate(name, target)
+            ERRORS_PAGE.write_text(errors_page())
         case ["check"]:
             check()
         case ["image", file]:

@@ -75,18 +75,20 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
 
 async def _ready(target: str) -> None:
     """Returns once the service at a target says that it serves."""
+    async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+        while not await serves(target):  # noqa: ASYNC110 - another process has no event
+            await asyncio.sleep(0.1)
+
+
+async def serves(target: str) -> bool:
+    """Whether the service at a target says that it serves."""
     async with grpc.aio.insecure_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-            while True:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    request = health_pb2.HealthCheckRequest()
-                    answer = await stub.Check(  # type: ignore[attr-defined]
-                        request, timeout=1, wait_for_ready=True
-                    )
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        return
-                await asyncio.sleep(0.1)
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            request = health_pb2.HealthCheckRequest()
+            answer = await stub.Check(request, timeout=2)  # type: ignore[attr-defined]
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return False
 
 
 def _embedded_folder(settings: Settings) -> Path:

@@ -158,6 +158,8 @@ def test_run_and_demo_tell_the_whole_story(cli: Cli, running: str) -> None:
         assert told in story
     token = cli("token", "admin@example.com", "--target", running)
     assert token.count(".") == 2
+    assert "serving" in cli("health", "--target", running)
+    assert "does not serve" in cli("health", "--target", "127.0.0.1:1", status=1)
     assert "The ledger is clean." in cli("verify")
 
 
