@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Awaitable
 from typing import Any
 from uuid import uuid4
@@ -9,11 +11,11 @@ from uuid import uuid4
 import grpc
 import psycopg
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
-from balance_service.server import logs
 from balance_service.server.app import SERVICES
 from tests import postgres
 from tests.conftest import Service, StartService
@@ -158,22 +160,30 @@ async def outcome(call: Awaitable[object]) -> BalanceError | None:
     return None
 
 
-async def test_log_names_the_call_and_never_its_secrets(
-    service: Service, capfd: pytest.CaptureFixture[str]
-) -> None:
-    logs.configure("debug")
-    person = await service.person()
-    metadata = grpc.aio.Metadata(
-        ("authorization", f"Bearer {person.token.token}"), ("x-request-id", "trace-7")
-    )
-    with pytest.raises(BalanceError):
-        request = v1.GetAccountRequest(account=str(uuid4()))
-        await service.client().accounts.GetAccount(request, metadata=metadata)
-    captured = capfd.readouterr().err
-    line = next(json.loads(text) for text in captured.splitlines() if "trace-7" in text)
+async def test_log_names_the_call_and_never_its_secrets(service: Service) -> None:
+    with structlog.testing.capture_logs() as lines:
+        person = await service.person()
+        metadata = grpc.aio.Metadata(
+            ("authorization", f"Bearer {person.token.token}"), ("x-request-id", "trace-7")
+        )
+        with pytest.raises(BalanceError):
+            request = v1.GetAccountRequest(account=str(uuid4()))
+            await service.client().accounts.GetAccount(request, metadata=metadata)
+    line = next(line for line in lines if line.get("request_id") == "trace-7")
     assert line["principal"] == f"user:{person.user_id}"
     assert (line["reason"], line["code"]) == ("ACCOUNT_NOT_FOUND", "NOT_FOUND")
     assert line["method"].endswith("/GetAccount")
+    assert len(lines) > 3
     code = service.mailbox.code(person.email)
-    for secret in (person.token.token, person.token.refresh_token, f'"{code}"', person.email):
-        assert secret not in captured
+    for secret in (person.token.token, person.token.refresh_token, f"'{code}'", person.email):
+        assert secret not in repr(lines)
+
+
+def test_log_is_one_json_object_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "from balance_service.server import logs; import structlog; logs.configure('info');"
+        "log = structlog.get_logger(); log.debug('hidden'); log.info('shown', request_id='r')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["request_id"] == "r"
