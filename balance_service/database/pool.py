@@ -77,6 +77,9 @@ async def _configure(conn: AsyncConnection) -> None:
     await conn.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
     # A client that dies in a transaction must not keep its accounts locked.
     await conn.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
+    # Every query of the service finds its rows by key. A plan made while the tables were small, or
+    # before they were analysed, would scan them, and stay prepared while they grow.
+    await conn.execute("SET enable_seqscan = off")
     # Times are compared with and sent as UTC; parsing their zone by name is slower.
     await conn.execute("SET timezone = 'UTC'")
 

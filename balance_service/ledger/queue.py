@@ -17,6 +17,8 @@ from balance_service.domain.commands import Batch
 from balance_service.domain.ledger import Outcome
 
 RETRY_AFTER_SECONDS = 0.1
+# Longer than the way of one more request through the event loop, shorter than a commit.
+GATHER_SECONDS = 0.001
 
 Commit = Callable[[Sequence[Batch]], Awaitable[list[list[Outcome]]]]
 
@@ -50,6 +52,7 @@ class CommitQueue:
         self._waiting: deque[_Waiting] = deque()
         self._waiting_commands = 0
         self._arrived = asyncio.Event()
+        self._committing = 0
         self._accepting = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -94,12 +97,14 @@ class CommitQueue:
 
     async def _lane(self) -> None:
         while self._waiting or self._accepting:
+            await self._gather()
             taken = self._take()
             if not taken:
                 if self._accepting:
                     self._arrived.clear()
                     await self._arrived.wait()
                 continue
+            self._committing += 1
             try:
                 answers = await self._commit([waiting.batch for waiting in taken])
             except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
@@ -110,6 +115,20 @@ class CommitQueue:
                 for waiting, answer in zip(taken, answers, strict=True):
                     if not waiting.answer.done():
                         waiting.answer.set_result(answer)
+            finally:
+                self._committing -= 1
+
+    async def _gather(self) -> None:
+        """While another commit is under way, waits for as long as requests keep arriving.
+
+        A commit costs many times what a request adds to it, and requests arrive one by one through
+        the event loop: a lane that took the first would leave the others a commit each. With no
+        commit under way a request goes at once.
+        """
+        before = -1
+        while self._committing and before < self._waiting_commands < self._batch_commands_max:
+            before = self._waiting_commands
+            await asyncio.sleep(GATHER_SECONDS)
 
     def _take(self) -> list[_Waiting]:
         """The next commit's requests, without those whose callers have gone."""

@@ -75,6 +75,7 @@ async def verify(conn: AsyncConnection) -> Report:
     }
     async with conn.transaction():
         await conn.execute(_SQL["snapshot"])
+        await conn.execute(_SQL["plan_for_whole_tables"])
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))

@@ -2,6 +2,10 @@
 -- One view of everything, for the rest of the transaction.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 
+-- plan_for_whole_tables --
+-- Undoes, for this transaction, what keeps the service's other queries from scanning tables.
+SET LOCAL enable_seqscan = on
+
 -- totals --
 -- How much there is to verify.
 SELECT
