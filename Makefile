@@ -9,23 +9,29 @@ WORKERS ?= 1
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Installed from the lock file, so that every machine runs the same versions.
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+
+# Installed from the lock files, so that every machine runs the same versions.
 $(VENV)/installed: requirements.lock pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable clients/python
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable . --editable clients/python
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
+	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
 .PHONY: setup
-setup: $(VENV)/installed ## Make the virtual environment
+setup: $(VENV)/installed-dev ## Make the virtual environment, with what development needs
 
 .PHONY: run
-run: setup ## Start everything, with an embedded Postgres unless BALANCE_DATABASE_URL is set
+run: $(VENV)/installed ## Start everything, with an embedded Postgres unless BALANCE_DATABASE_URL is set
 	@$(BIN)/balance-service run --workers $(WORKERS)
 
 .PHONY: demo
-demo: setup ## Tell the demo story through a service started with `make run`
+demo: $(VENV)/installed ## Tell the demo story through a service started with `make run`
 	@$(BIN)/balance-service demo
 
 .PHONY: test
@@ -51,10 +57,14 @@ fmt: setup ## Format the code and fix what can be fixed
 protos: setup ## Compile protos/ into stubs
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --upgrade pyproject.toml
+
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-		--no-emit-index-url --no-header --extra embedded --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra embedded --group build --output-file requirements.lock
+	$(LOCK) --extra embedded --group build --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## Remove what the other targets made; the data of `make run` stays
