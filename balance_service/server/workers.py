@@ -109,7 +109,10 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
     with socket.socket(family) as probe:
         # Without SO_REUSEPORT, this fails where anything listens, another service of ours included.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((bare, port))
+        try:
+            probe.bind((bare, port))
+        except OSError as error:
+            raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
         port = probe.getsockname()[1]
     with socket.socket(family) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
