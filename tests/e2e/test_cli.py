@@ -16,7 +16,6 @@ import pytest
 from balance_service.config import Settings
 from tests import postgres
 
-
 ROOT = Path(__file__).parent.parent.parent
 
 
