@@ -40,12 +40,12 @@ async def test_operator_lists_describes_and_calls(service: Service) -> None:
     assert "rpc CreateDeposit" in described
     request = {"amount": "100.50", "requestId": "0190a1b2-0000-7000-8000-000000000001"}
     token = f"authorization: Bearer {person.token.token}"
-    method = "balance.v1.DepositService"
+    method = "balance.v1.DepositService/CreateDeposit"
     answers = [
         await grpcurl(service, "-v", "-H", token, "-d", json.dumps(request), service.target, method)
         for _ in range(2)
     ]
-    assert [status for status, _ in answers] == [0, 0]
+    assert [status for status, _ in answers] == [0, 0], answers
     assert '"balance": "100.50"' in answers[0][1]
     assert "idempotency-replayed: true" in answers[1][1]
     assert await person.balance(account.id) == "100.50"
