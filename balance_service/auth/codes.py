@@ -82,7 +82,7 @@ class ConfirmationCodes:
         async with self._pool.connection() as conn:
             stored = await credentials.count_attempt(conn, email, ATTEMPTS_MAX, now)
             right = hmac.compare_digest(stored or b"", self._hash(email, code))
-            if not right or not await credentials.spend_code(conn, email, stored or b"", now):
+            if not right or not await credentials.spend_code(conn, email, stored or b""):
                 raise errors.ConfirmationCodeInvalid
             user = await users.find_by_email(conn, email)
         assert user is not None, "a code's user was created with it"

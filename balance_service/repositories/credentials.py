@@ -82,11 +82,9 @@ async def count_attempt(
     return row[0] if row else None
 
 
-async def spend_code(conn: AsyncConnection, email: str, code_hash: bytes, now: datetime) -> bool:
+async def spend_code(conn: AsyncConnection, email: str, code_hash: bytes) -> bool:
     """Makes a code unusable; False if someone else was first."""
-    cursor = await conn.execute(
-        _SQL["spend_code"], {"email": email, "code_hash": code_hash, "now": now}
-    )
+    cursor = await conn.execute(_SQL["spend_code"], {"email": email, "code_hash": code_hash})
     return cursor.rowcount == 1
 
 

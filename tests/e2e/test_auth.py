@@ -91,11 +91,13 @@ async def test_concurrent_guesses_get_no_more_attempts_than_five(
 
 
 async def test_code_used_twice_at_once_signs_in_once(service: Service) -> None:
-    code = await send(service)
-    results = await asyncio.gather(
-        *(exchange(service, code) for _ in range(5)), return_exceptions=True
-    )
-    assert sum(isinstance(result, v1.Token) for result in results) == 1
+    for index in range(10):
+        email = f"anna{index}@example.com"
+        code = await send(service, email)
+        results = await asyncio.gather(
+            *(exchange(service, code, email) for _ in range(5)), return_exceptions=True
+        )
+        assert sum(isinstance(result, v1.Token) for result in results) == 1
 
 
 async def test_expired_code_is_refused(service: Service, database_url: str) -> None:
