@@ -1,15 +1,13 @@
-"""Reads the journal: statements, movements and balances of the past."""
+"""Reads statements, and balances of the past."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.movements import Entry, Kind
 from balance_service.domain.paging import Filter, Order, Position
 from balance_service.repositories import queries
-from balance_service.repositories.journal import movement_from
 
 _SQL = queries.load(__file__)
 
@@ -57,12 +55,6 @@ async def page(
         },
     )
     return [Entry._make([*row[:3], Kind(row[3]), *row[4:]]) for row in await cursor.fetchall()]
-
-
-async def movements(conn: AsyncConnection, movement_ids: Sequence[UUID]) -> dict[UUID, Movement]:
-    """The movements with these ids that exist, by id."""
-    cursor = await conn.execute(_SQL["movements"], {"movement_ids": list(movement_ids)})
-    return {row[0]: movement_from(row) for row in await cursor.fetchall()}
 
 
 async def balance_at(conn: AsyncConnection, account_id: UUID, as_of: datetime) -> int:

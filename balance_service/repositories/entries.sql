@@ -99,29 +99,3 @@ FROM entries
 WHERE account_id = %(account_id)s AND created_at <= %(as_of)s
 ORDER BY sequence DESC
 LIMIT 1
-
--- movements --
--- The movements of a page of entries.
-SELECT
-    movement_id,
-    kind,
-    from_account_id,
-    to_account_id,
-    amount_minor,
-    currency,
-    balance_after_minor,
-    principal,
-    request_id,
-    description,
-    metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
-FROM movements
-WHERE movement_id = ANY(%(movement_ids)s)

@@ -67,14 +67,21 @@ async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, agai
     accounts = [
         Account._make([*row[:6], Status(row[6]), *row[7:]]) for row in await locked.fetchall()
     ]
-    movements = [movement_from(row) for row in await found.fetchall()] if found else []
-    purchases = [movement_from(row) for row in await bought.fetchall()] if bought else []
+    replays = [_movement(row) for row in await found.fetchall()] if found else []
+    purchases = [_movement(row) for row in await bought.fetchall()] if bought else []
     return State(
         accounts={account.account_id: account for account in accounts},
-        movements={movement.movement_id: movement for movement in movements},
+        movements={movement.movement_id: movement for movement in replays},
         purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
         references={(s, r): m for s, r, m in await referred.fetchall()} if referred else {},
     )
+
+
+async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
+    """The movements with these ids that exist, by id."""
+    cursor = await conn.execute(_SQL["find_movements"], {"movement_ids": _uuids(movement_ids)})
+    found = [_movement(row) for row in await cursor.fetchall()]
+    return {movement.movement_id: movement for movement in found}
 
 
 async def write(conn: AsyncConnection, plan: Plan) -> None:
@@ -84,9 +91,10 @@ async def write(conn: AsyncConnection, plan: Plan) -> None:
         conn: The connection on which the plan's state was loaded, in the same transaction.
         plan: With at least one movement.
     """
-    movements = sorted(plan.movements, key=lambda movement: movement.movement_id)
-    plain = [m for m in movements if m.reference is None and m.service_id is None]
-    detailed = [m for m in movements if m.reference is not None or m.service_id is not None]
+    # In the order of the key, so that commits which claim the same ids meet in one order.
+    ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
+    plain = [m for m in ordered if m.reference is None and m.service_id is None]
+    detailed = [m for m in ordered if m.reference is not None or m.service_id is not None]
     if plain:
         await _execute(conn, "insert_movements", _movement_columns(plain))
     if detailed:
@@ -107,9 +115,9 @@ async def write(conn: AsyncConnection, plan: Plan) -> None:
     )
 
 
-async def _claim(conn: AsyncConnection, movements: Sequence[Movement]) -> None:
+async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
     """Takes the keys that may be used once: services bought, references used."""
-    if bought := [m for m in movements if m.service_id is not None]:
+    if bought := [m for m in claimed if m.service_id is not None]:
         await _execute(
             conn,
             "insert_purchases",
@@ -121,7 +129,7 @@ async def _claim(conn: AsyncConnection, movements: Sequence[Movement]) -> None:
         )
     if referred := sorted(
         (m.reference, m.source, m.movement_id)
-        for m in movements
+        for m in claimed
         if m.reference is not None and m.source is not None
     ):
         await _execute(
@@ -169,7 +177,7 @@ async def _execute(conn: AsyncConnection, query: str, columns: Mapping[str, obje
     await conn.execute(_SQL[query], columns, prepare=True)
 
 
-def movement_from(row: Sequence[Any]) -> Movement:
+def _movement(row: Sequence[Any]) -> Movement:
     """The movement of a row of `find_movements`."""
     rate = None
     if row[17] is not None:
@@ -180,30 +188,30 @@ def movement_from(row: Sequence[Any]) -> Movement:
     return Movement._make([row[0], kind, *row[2:10], metadata, *row[11:16], rate])
 
 
-def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
+def _movement_columns(written: Sequence[Movement]) -> dict[str, object]:
     return {
-        "movement_id": _uuids(m.movement_id for m in movements),
-        "kind": _numbers(m.kind for m in movements),
-        "from_account_id": _uuids(m.from_account_id for m in movements),
-        "to_account_id": _uuids(m.to_account_id for m in movements),
-        "amount_minor": _numbers(m.amount_minor for m in movements),
-        "currency": [m.currency for m in movements],
-        "balance_after_minor": _numbers(m.balance_after_minor for m in movements),
-        "principal": [m.principal for m in movements],
-        "request_id": _uuids(m.request_id for m in movements),
-        "description": [m.description for m in movements],
-        "metadata": [Jsonb(dict(m.metadata)) if m.metadata else None for m in movements],
-        "created_at": _times(m.created_at for m in movements),
+        "movement_id": _uuids(m.movement_id for m in written),
+        "kind": _numbers(m.kind for m in written),
+        "from_account_id": _uuids(m.from_account_id for m in written),
+        "to_account_id": _uuids(m.to_account_id for m in written),
+        "amount_minor": _numbers(m.amount_minor for m in written),
+        "currency": [m.currency for m in written],
+        "balance_after_minor": _numbers(m.balance_after_minor for m in written),
+        "principal": [m.principal for m in written],
+        "request_id": _uuids(m.request_id for m in written),
+        "description": [m.description for m in written],
+        "metadata": [Jsonb(dict(m.metadata)) if m.metadata else None for m in written],
+        "created_at": _times(m.created_at for m in written),
     }
 
 
-def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
-    rates = [m.rate for m in movements]
+def _detail_columns(written: Sequence[Movement]) -> dict[str, object]:
+    rates = [m.rate for m in written]
     return {
-        "source": [m.source for m in movements],
-        "reference": [m.reference for m in movements],
-        "service_id": _uuids(m.service_id for m in movements),
-        "price_minor": _numbers(m.price_minor for m in movements),
+        "source": [m.source for m in written],
+        "reference": [m.reference for m in written],
+        "service_id": _uuids(m.service_id for m in written),
+        "price_minor": _numbers(m.price_minor for m in written),
         "price_currency": [rate and rate.currency for rate in rates],
         "rate": _numbers(rate and rate.value for rate in rates),
         "rate_source": [rate and rate.source for rate in rates],

@@ -8,7 +8,7 @@ from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.ids import is_account_number
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
-from balance_service.repositories import accounts, entries
+from balance_service.repositories import accounts, journal
 from balance_service.servicers import fields
 
 
@@ -77,7 +77,7 @@ async def readable_movement(
     Raises:
         MovementNotFound: There is none of this kind, or it is between other people's accounts.
     """
-    movement = (await entries.movements(conn, [movement_id])).get(movement_id)
+    movement = (await journal.movements(conn, [movement_id])).get(movement_id)
     if movement is not None and movement.kind == kind:
         if principal.reads_all:
             return movement, True

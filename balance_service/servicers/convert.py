@@ -1,6 +1,7 @@
 """Domain objects to messages of the contract."""
 
 from datetime import datetime
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -20,6 +21,8 @@ from balance_service.domain.money import convert_minor, format_minor
 from balance_service.domain.movements import Entry, Movement
 from balance_service.domain.pricing import Rate
 from balance_service.domain.users import User
+
+Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
 
 
 def timestamp(moment: datetime) -> Timestamp:
@@ -123,24 +126,9 @@ def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:
     )
 
 
-def deposit(movement: Movement) -> deposit_pb2.Deposit:
-    return deposit_pb2.Deposit(
-        id=str(movement.movement_id),
-        account=str(movement.account_id),
-        amount=format_minor(movement.amount_minor, movement.currency),
-        currency=movement.currency,
-        balance=format_minor(movement.balance_after_minor, movement.currency),
-        description=movement.description,
-        metadata=movement.metadata,
-        source=movement.source or "",
-        reference=movement.reference or "",
-        principal=movement.principal,
-        date=timestamp(movement.created_at),
-    )
-
-
-def withdrawal(movement: Movement) -> withdrawal_pb2.Withdrawal:
-    return withdrawal_pb2.Withdrawal(
+def settlement(kind: type[Settlement], movement: Movement) -> Settlement:
+    """A deposit or a withdrawal, which read the same."""
+    return kind(
         id=str(movement.movement_id),
         account=str(movement.account_id),
         amount=format_minor(movement.amount_minor, movement.currency),

@@ -15,18 +15,20 @@ class DepositServicer(deposit_pb2_grpc.DepositServiceServicer):
     async def CreateDeposit(
         self, request: deposit_pb2.CreateDepositRequest, context: Context
     ) -> deposit_pb2.Deposit:
-        return convert.deposit(await self._settlements.create(request))
+        return convert.settlement(deposit_pb2.Deposit, await self._settlements.create(request))
 
     async def GetDeposit(
         self, request: deposit_pb2.GetDepositRequest, context: Context
     ) -> deposit_pb2.Deposit:
-        return convert.deposit(await self._settlements.get(request.deposit, "deposit"))
+        return convert.settlement(
+            deposit_pb2.Deposit, await self._settlements.get(request.deposit, "deposit")
+        )
 
     async def ListDeposits(
         self, request: deposit_pb2.ListDepositsRequest, context: Context
     ) -> deposit_pb2.ListDepositsResponse:
         lines, next_page_token = await self._settlements.page(request)
         return deposit_pb2.ListDepositsResponse(
-            deposits=[convert.deposit(line.movement) for line in lines],
+            deposits=[convert.settlement(deposit_pb2.Deposit, line.movement) for line in lines],
             next_page_token=next_page_token,
         )

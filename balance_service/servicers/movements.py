@@ -16,7 +16,7 @@ from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Order, Position
 from balance_service.ledger.queue import CommitQueue
-from balance_service.repositories import entries
+from balance_service.repositories import entries, journal
 from balance_service.servicers import access, call, fields
 from balance_service.servicers.page_tokens import (
     PageTokens,
@@ -118,7 +118,7 @@ class Movements:
             position = position_from_json(place) if place else _start(profiles)
             found = await entries.page(conn, order, position, kept, size + 1)
             shown = found[:size]
-            movements = await entries.movements(conn, [entry.movement_id for entry in shown])
+            movements = await journal.movements(conn, [entry.movement_id for entry in shown])
         lines = [Line(e, movements[e.movement_id], by_id[e.account_id]) for e in shown]
         if len(found) <= size:
             return lines, ""

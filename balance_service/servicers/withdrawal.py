@@ -15,18 +15,24 @@ class WithdrawalServicer(withdrawal_pb2_grpc.WithdrawalServiceServicer):
     async def CreateWithdrawal(
         self, request: withdrawal_pb2.CreateWithdrawalRequest, context: Context
     ) -> withdrawal_pb2.Withdrawal:
-        return convert.withdrawal(await self._settlements.create(request))
+        return convert.settlement(
+            withdrawal_pb2.Withdrawal, await self._settlements.create(request)
+        )
 
     async def GetWithdrawal(
         self, request: withdrawal_pb2.GetWithdrawalRequest, context: Context
     ) -> withdrawal_pb2.Withdrawal:
-        return convert.withdrawal(await self._settlements.get(request.withdrawal, "withdrawal"))
+        return convert.settlement(
+            withdrawal_pb2.Withdrawal, await self._settlements.get(request.withdrawal, "withdrawal")
+        )
 
     async def ListWithdrawals(
         self, request: withdrawal_pb2.ListWithdrawalsRequest, context: Context
     ) -> withdrawal_pb2.ListWithdrawalsResponse:
         lines, next_page_token = await self._settlements.page(request)
         return withdrawal_pb2.ListWithdrawalsResponse(
-            withdrawals=[convert.withdrawal(line.movement) for line in lines],
+            withdrawals=[
+                convert.settlement(withdrawal_pb2.Withdrawal, line.movement) for line in lines
+            ],
             next_page_token=next_page_token,
         )
