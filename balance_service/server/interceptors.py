@@ -3,6 +3,7 @@
 One and not five, because each costs every call a share of the event loop.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -78,7 +79,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 await _refuse(context, now, error, started)
             else:
                 context.set_trailing_metadata(_trailers(now))
-                _log.debug("call", code="OK", **_facts(now, started))
+                _record(_log.debug, "call", now, started, code="OK")
                 return message
 
         return surrounded
@@ -119,7 +120,7 @@ def _tolerant(deserialize: Callable[[bytes], object]) -> Callable[[bytes], objec
 async def _refuse(context: Context, now: Call, error: Exception, started: float) -> NoReturn:
     refusal = error if isinstance(error, errors.Refusal) else failures.refusal_of(error)
     if refusal is None:
-        _log.error("call_failed", exc_info=error, **_facts(now, started))
+        _record(_log.error, "call_failed", now, started, exc_info=error)
         answer = status.internal(now.correlation_id)
         code = grpc.StatusCode.INTERNAL
     else:
@@ -127,7 +128,7 @@ async def _refuse(context: Context, now: Call, error: Exception, started: float)
         code = status.code(refusal)
         reason = status.TABLE[type(refusal)].reason
         cause = None if refusal is error else type(error).__name__
-        _log.info("call", code=code.name, reason=reason, cause=cause, **_facts(now, started))
+        _record(_log.info, "call", now, started, code=code.name, reason=reason, cause=cause)
     await context.abort(code, answer.message, _trailers(now, answer))
 
 
@@ -141,11 +142,17 @@ def _trailers(
     return tuple(trailers)
 
 
-def _facts(now: Call, started: float) -> dict[str, object]:
-    """What a log line says of a call: never what was in it."""
-    return {
-        "method": now.method,
-        "request_id": now.correlation_id,
-        "principal": now.caller.name if now.caller else None,
-        "milliseconds": round((time.perf_counter() - started) * 1000, 2),
-    }
+def _record(
+    write: Callable[..., object], event: str, now: Call, started: float, **facts: object
+) -> None:
+    """Logs a call: never what was in it."""
+    # The call is over, and money may have moved: a log that cannot be written must not undo that.
+    with contextlib.suppress(OSError, ValueError):
+        write(
+            event,
+            method=now.method,
+            request_id=now.correlation_id,
+            principal=now.caller.name if now.caller else None,
+            milliseconds=round((time.perf_counter() - started) * 1000, 2),
+            **facts,
+        )

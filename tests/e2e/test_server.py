@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
+from balance_service.server import interceptors
 from balance_service.server.app import SERVICES
 from tests import postgres
 from tests.conftest import Service, StartService
@@ -177,6 +178,26 @@ async def test_log_names_the_call_and_never_its_secrets(service: Service) -> Non
     code = service.mailbox.code(person.email)
     for secret in (person.token.token, person.token.refresh_token, f"'{code}'", person.email):
         assert secret not in repr(lines)
+
+
+async def test_log_that_cannot_be_written_changes_no_answer(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await service.person()
+    account = await person.open()
+
+    class Broken:
+        def __getattr__(self, level: str) -> object:
+            def write(*_: object, **__: object) -> None:
+                raise BrokenPipeError
+
+            return write
+
+    monkeypatch.setattr(interceptors, "_log", Broken())
+    assert (await person.deposit("5", account.id)).balance == "5.00"
+    with pytest.raises(BalanceError) as error:
+        await person.deposit("-5", account.id)
+    assert error.value.reason == "INVALID_FIELD"
 
 
 def test_log_is_one_json_object_a_line(capfd: pytest.CaptureFixture[str]) -> None:
