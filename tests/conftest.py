@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,13 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
-from balance_client import AsyncClient, AsyncServiceCredentials, AsyncUserCredentials, v1
+from balance_client import (
+    AsyncClient,
+    AsyncServiceCredentials,
+    AsyncUserCredentials,
+    BalanceError,
+    v1,
+)
 from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
@@ -263,3 +270,22 @@ def verified(pool: Pool) -> Callable[[], Awaitable[verification.Report]]:
         return report
 
     return check
+
+
+async def refused(call: Awaitable[object]) -> BalanceError:
+    """The error of a call that must be refused."""
+    with pytest.raises(BalanceError) as error:
+        await call
+    return error.value
+
+
+async def reason(call: Awaitable[object]) -> str:
+    """The reason of a call that must be refused."""
+    return (await refused(call)).reason
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

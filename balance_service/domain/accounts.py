@@ -45,10 +45,14 @@ class Account(NamedTuple):
     def available_minor(self) -> int:
         return self.balance_minor - self.held_minor
 
-    def check_open(self) -> None:
-        """Raises AccountFrozen or AccountClosed unless money may move."""
+    def check_not_closed(self) -> None:
+        """Raises AccountClosed if the account is closed."""
         if self.status == Status.CLOSED:
             raise errors.AccountClosed(str(self.account_id))
+
+    def check_open(self) -> None:
+        """Raises AccountFrozen or AccountClosed unless money may move."""
+        self.check_not_closed()
         if self.status == Status.FROZEN:
             raise errors.AccountFrozen(str(self.account_id))
 

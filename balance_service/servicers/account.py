@@ -45,14 +45,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         user_id = checks(fields.optional_identifier, request.user, "user")
         checks(fields.request_id, request.request_id)
         checks.finish()
-        principal = call.current.get().principal
-        if user_id is None or user_id != principal.user_id:
-            if user_id is not None:
-                principal.require_admin_or(Scope.ACCOUNTS_WRITE)
-            elif principal.user_id is None:
-                principal.require_scope(Scope.ACCOUNTS_WRITE)
-                raise errors.invalid("user", "is required of services")
-        owner_id = user_id or principal.require_user()
+        owner_id = _future_owner(call.current.get().principal, user_id)
 
         async def act(conn: Connection) -> account_pb2.Account:
             await users.get(conn, owner_id)
@@ -118,8 +111,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         self, request: account_pb2.FreezeAccountRequest, context: Context
     ) -> account_pb2.Account:
         def freeze(account: Account) -> Account:
-            if account.status == Status.CLOSED:
-                account.check_open()
+            account.check_not_closed()
             return account._replace(status=Status.FROZEN)
 
         return await self._change(request, freeze)
@@ -128,8 +120,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         self, request: account_pb2.UnfreezeAccountRequest, context: Context
     ) -> account_pb2.Account:
         def unfreeze(account: Account) -> Account:
-            if account.status == Status.CLOSED:
-                account.check_open()
+            account.check_not_closed()
             return account._replace(status=Status.ACTIVE)
 
         return await self._change(request, unfreeze)
@@ -147,8 +138,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         self, request: account_pb2.SetAccountLimitRequest, context: Context
     ) -> account_pb2.Account:
         def set_limit(account: Account) -> Account:
-            if account.status == Status.CLOSED:
-                account.check_open()
+            account.check_not_closed()
             limit = money.parse_amount(request.limit, account.currency, "limit", minimum_minor=0)
             account.check_limit(limit.minor)
             return account._replace(limit_minor=limit.minor)
@@ -182,6 +172,16 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
 
 def _optional_currency(code: str) -> str:
     return code and money.parse_currency(code, "currency")
+
+
+def _future_owner(principal: Principal, user_id: UUID | None) -> UUID:
+    """Whose account is opened: one's own, or anyone's for admins and services with the scope."""
+    if user_id is None and principal.user_id is None:
+        principal.require_scope(Scope.ACCOUNTS_WRITE)
+        raise errors.invalid("user", "is required of services")
+    if user_id not in (None, principal.user_id):
+        principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+    return user_id or principal.require_user()
 
 
 def _owner(principal: Principal, user_id: UUID | None) -> UUID:

@@ -7,15 +7,9 @@ from uuid import uuid4
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from balance_client import BalanceError, async_each, v1
+from balance_client import async_each, v1
 from balance_service.domain.principals import Scope
-from tests.conftest import Person, Service
-
-
-async def reason(call: object) -> str:
-    with pytest.raises(BalanceError) as error:
-        await call  # type: ignore[misc]
-    return error.value.reason
+from tests.conftest import Person, Service, reason
 
 
 async def history(person: Person, account: str, amounts: list[str]) -> None:

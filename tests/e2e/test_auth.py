@@ -1,7 +1,6 @@
 """AuthService, through the client."""
 
 import asyncio
-import socket
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -17,7 +16,7 @@ from balance_service.domain import errors
 from balance_service.domain.principals import Scope
 from balance_service.providers.mail import SmtpMailer
 from balance_service.server import administration
-from tests.conftest import Service, StartService
+from tests.conftest import Service, StartService, free_port, refused
 
 EMAIL = "anna@example.com"
 
@@ -30,12 +29,6 @@ async def send(service: Service, email: str = EMAIL) -> str:
 async def exchange(service: Service, code: str, email: str = EMAIL) -> v1.Token:
     request = v1.CreateTokenRequest(email=email, confirmation_code=code)
     return await service.client().auth.CreateToken(request)
-
-
-async def refused(call: object) -> BalanceError:
-    with pytest.raises(BalanceError) as error:
-        await call  # type: ignore[misc]
-    return error.value
 
 
 def other(code: str) -> str:
@@ -294,9 +287,7 @@ async def test_code_arrives_by_smtp() -> None:
         def handle_message(self, message: object) -> None:
             received.append(str(message))
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     controller = Controller(Handler(), hostname="127.0.0.1", port=port)
     controller.start()
     try:

@@ -15,6 +15,7 @@ import pytest
 
 from balance_service.config import Settings
 from tests import postgres
+from tests.conftest import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -123,9 +124,7 @@ def test_taken_port_is_said_to_be_taken(cli: Cli) -> None:
 @pytest.fixture
 def running(cli: Cli, tmp_path: Path) -> Iterator[str]:
     """`balance-service run` on the test's database; where it listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "balance_service", "run", "--port", str(port)],

@@ -10,17 +10,11 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
 
-from balance_client import AsyncClient, BalanceError, async_each, v1
+from balance_client import AsyncClient, async_each, v1
 from balance_service.domain.principals import Scope
-from tests.conftest import Person, Service, StartService
+from tests.conftest import Person, Service, StartService, refused
 
 Verified = Callable[[], Awaitable[object]]
-
-
-async def refused(call: object) -> BalanceError:
-    with pytest.raises(BalanceError) as error:
-        await call  # type: ignore[misc]
-    return error.value
 
 
 async def replayed(call: object) -> bool:

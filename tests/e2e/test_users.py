@@ -5,7 +5,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from balance_client import AsyncUserCredentials, BalanceError, async_each, v1
-from tests.conftest import Person, Service
+from tests.conftest import Person, Service, reason
 
 
 def update(paths: str, **values: object) -> v1.UpdateMeRequest:
@@ -13,12 +13,6 @@ def update(paths: str, **values: object) -> v1.UpdateMeRequest:
         user=v1.User(**values),  # type: ignore[arg-type]
         update_mask=FieldMask(paths=paths.split(",") if paths else []),
     )
-
-
-async def reason(call: object) -> str:
-    with pytest.raises(BalanceError) as error:
-        await call  # type: ignore[misc]
-    return error.value.reason
 
 
 async def test_profile_is_changed_only_where_the_mask_says(service: Service) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +27,8 @@ from balance_service.domain import ids
 from balance_service.domain.principals import Scope
 from balance_service.repositories import accounts
 from balance_service.server import administration
+from balance_service.server.development import serves
+from tests.conftest import free_port
 
 ACCOUNTS = 20
 CLIENTS = 32
@@ -50,16 +51,6 @@ class Program:
         return [int(pid) for pid in children.read_text().split()]
 
 
-async def serving(target: str) -> bool:
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)  # type: ignore[attr-defined]
-        except grpc.aio.AioRpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
@@ -70,9 +61,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -
 async def program(
     service_settings: Settings, database_url: str, tmp_path: Path
 ) -> AsyncIterator[Program]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = service_settings.model_copy(update={"grpc_port": port, "workers": 2})
     secret = await administration.create_service_principal(
         settings, "mover", "", [Scope.TRANSFERS_WRITE, Scope.DEPOSITS_WRITE, Scope.ACCOUNTS_READ]
@@ -86,7 +75,7 @@ async def program(
     target = f"127.0.0.1:{port}"
     client = AsyncClient(target, AsyncServiceCredentials("mover", secret), policy=PATIENT)
     try:
-        await until(lambda: serving(target))
+        await until(lambda: serves(target))
         yield Program(process, target, database_url, client)
     finally:
         await client.close()
@@ -215,7 +204,7 @@ async def test_killed_worker_loses_and_doubles_nothing(
 
 async def both_back(program: Program, killed: list[int]) -> bool:
     alive = program.workers()
-    return len(alive) == 2 and not set(alive) & set(killed) and await serving(program.target)
+    return len(alive) == 2 and not set(alive) & set(killed) and await serves(program.target)
 
 
 async def progressed(history: History, before: int) -> bool:

@@ -70,10 +70,6 @@ batches = st.builds(Batch, st.lists(commands(), min_size=1, max_size=6).map(tupl
 histories = st.lists(batches, max_size=12)
 
 
-def fresh(state: State) -> State:
-    return state.copy()
-
-
 def plan(state: State, history: list[Batch]) -> Plan:
     return ledger.plan(state, history, NOW)
 
@@ -121,7 +117,7 @@ def test_entries_are_numbered_without_gaps_and_chain(state: State, history: list
 @given(state=states(), history=histories, command=commands())
 def test_refusal_leaves_no_trace(state: State, history: list[Batch], command: Command) -> None:
     plan(state, history)
-    before = fresh(state)
+    before = state.copy()
     planned = plan(state, [Batch((command,))])
     if isinstance(planned.outcomes[0][0], errors.Refusal):
         assert state == before
@@ -133,7 +129,7 @@ def test_refusal_leaves_no_trace(state: State, history: list[Batch], command: Co
 
 @given(state=states(), history=histories)
 def test_batched_is_the_same_as_one_by_one(state: State, history: list[Batch]) -> None:
-    together, apart = fresh(state), fresh(state)
+    together, apart = state.copy(), state.copy()
     planned = plan(together, history)
     singly = [plan(apart, [batch]) for batch in history]
     assert together == apart
@@ -145,7 +141,7 @@ def test_batched_is_the_same_as_one_by_one(state: State, history: list[Batch]) -
 @given(state=states(), history=histories)
 def test_repeating_what_was_done_changes_nothing(state: State, history: list[Batch]) -> None:
     planned = plan(state, history)
-    after = fresh(state)
+    after = state.copy()
     answers = {
         command.origin.movement_id: (command, outcome)
         for batch, outcomes in zip(history, planned.outcomes, strict=True)

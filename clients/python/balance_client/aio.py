@@ -1,7 +1,6 @@
 """The client for asyncio."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -20,11 +19,11 @@ from balance_client._generated.balance.v1 import (
 )
 from balance_client.policy import (
     AUTH_PREFIX,
-    RENEW_BEFORE_SECONDS,
     TOKEN_TIMEOUT_SECONDS,
     Attempts,
     ChannelOptions,
     RetryPolicy,
+    needs_renewal,
     with_request_id,
 )
 
@@ -68,7 +67,7 @@ class AsyncUserCredentials:
         self._keep = keep
 
     async def renew(self, auth: "AuthServiceAsyncStub") -> v1.Token:
-        if self._token.expire_time.ToSeconds() - time.time() < RENEW_BEFORE_SECONDS:
+        if needs_renewal(self._token):
             request = v1.RefreshTokenRequest(refresh_token=self._token.refresh_token)
             self._token = await auth.RefreshToken(request, timeout=TOKEN_TIMEOUT_SECONDS)
             if self._keep:
@@ -160,7 +159,7 @@ class AsyncClient:
             return None
         async with self._lock:
             known = self._known
-            if known is None or known.expire_time.ToSeconds() - time.time() < RENEW_BEFORE_SECONDS:
+            if known is None or needs_renewal(known):
                 known = self._known = await self._credentials.renew(self.auth)
             return known.token
 

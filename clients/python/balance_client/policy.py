@@ -106,6 +106,11 @@ class Attempts:
         return pause if pause < self.remaining_seconds else None
 
 
+def needs_renewal(token: auth_pb2.Token) -> bool:
+    """Whether a token has expired, or is about to."""
+    return token.expire_time.ToSeconds() - time.time() < RENEW_BEFORE_SECONDS
+
+
 def with_request_id(request: Message) -> Message:
     """The request with a fresh request id, if it takes one and has none; the given one stays."""
     if getattr(request, "request_id", None) != "":

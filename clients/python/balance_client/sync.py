@@ -20,11 +20,11 @@ from balance_client._generated.balance.v1 import (
 )
 from balance_client.policy import (
     AUTH_PREFIX,
-    RENEW_BEFORE_SECONDS,
     TOKEN_TIMEOUT_SECONDS,
     Attempts,
     ChannelOptions,
     RetryPolicy,
+    needs_renewal,
     with_request_id,
 )
 
@@ -64,7 +64,7 @@ class UserCredentials:
         self._keep = keep
 
     def renew(self, auth: auth_pb2_grpc.AuthServiceStub) -> v1.Token:
-        if self._token.expire_time.ToSeconds() - time.time() < RENEW_BEFORE_SECONDS:
+        if needs_renewal(self._token):
             request = v1.RefreshTokenRequest(refresh_token=self._token.refresh_token)
             self._token = auth.RefreshToken(request, timeout=TOKEN_TIMEOUT_SECONDS)
             if self._keep:
@@ -157,7 +157,7 @@ class Client:
             return None
         with self._lock:
             known = self._known
-            if known is None or known.expire_time.ToSeconds() - time.time() < RENEW_BEFORE_SECONDS:
+            if known is None or needs_renewal(known):
                 known = self._known = self._credentials.renew(self.auth)
             return known.token
 
