@@ -89,6 +89,6 @@ async def readable_movement(
 
 
 def currency_of(profiles: list[AccountProfile]) -> str:
-    """The currency that a filter's amounts are in: the listed accounts', or RUB if they differ."""
-    currencies = {profile.account.currency for profile in profiles}
-    return currencies.pop() if len(currencies) == 1 else money.DEFAULT_CURRENCY
+    """The one currency of the listed accounts; RUB if there are none, "" if they differ."""
+    currencies = {profile.account.currency for profile in profiles} or {money.DEFAULT_CURRENCY}
+    return currencies.pop() if len(currencies) == 1 else ""

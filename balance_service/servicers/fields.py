@@ -17,6 +17,7 @@ from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Dire
 
 DESCRIPTION_LENGTH_MAX = 200
 METADATA_PAIRS_MAX = 16
+SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,12 +166,14 @@ def movement_filter(
     wanted: Kind | None = None,
     direction: Direction | None = None,
 ) -> Filter:
-    """Reads a filter, whose amounts are in the accounts' currency."""
+    """Reads a filter, whose amounts are in the accounts' currency; "" if they have several."""
     checks = Checks()
 
     def bound(value: str, field: str) -> int | None:
         if not value:
             return None
+        if not currency:
+            raise errors.invalid(field, SEVERAL_CURRENCIES)
         return money.parse_amount(value, currency, field, minimum_minor=0).minor
 
     start = message.HasField("start_time")

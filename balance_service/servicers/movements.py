@@ -114,6 +114,8 @@ class Movements:
             profiles = await access.listed(conn, principal, request.account)
             by_id = {profile.account.account_id: profile for profile in profiles}
             currency = access.currency_of(profiles)
+            if not (currency or order.by_date):
+                raise errors.invalid("order_by", fields.SEVERAL_CURRENCIES)
             kept = fields.movement_filter(request.filter, currency, kind, direction)
             position = position_from_json(place) if place else _start(profiles)
             found = await entries.page(conn, order, position, kept, size + 1)

@@ -183,10 +183,28 @@ async def test_list_over_all_accounts_is_by_date_and_paged(service: Service) -> 
     for index in range(7):
         account, code = ((rub.id, "RUB"), (usd.id, "USD"))[index % 3 == 0]
         made.append((await person.deposit(str(index + 1), account, code)).id)
-    for order, expected in (("date", made), ("date desc", made[::-1]), ("amount desc", made[::-1])):
+    for order, expected in (("date", made), ("date desc", made[::-1])):
         request = v1.ListDepositsRequest(page_size=2, order_by=order)
         pages = async_each(person.client.deposits.ListDeposits, request, lambda p: p.deposits)
         assert [deposit.id async for deposit in pages] == expected
+
+
+async def test_amounts_of_several_currencies_are_not_compared(service: Service) -> None:
+    person = await service.person()
+    rubles, yen = await person.open(), await person.open("JPY")
+    await person.deposit("100")
+    await person.deposit("100", currency="JPY")
+    deposits = person.client.deposits
+    bound = v1.MovementFilter(min_amount="50", max_amount="x")
+    error = await refused(deposits.ListDeposits(v1.ListDepositsRequest(filter=bound)))
+    assert {v.field for v in error.violations} == {"filter.min_amount", "filter.max_amount"}
+    error = await refused(deposits.ListDeposits(v1.ListDepositsRequest(order_by="amount")))
+    assert {v.field for v in error.violations} == {"order_by"}
+    for account in (rubles, yen):
+        request = v1.ListDepositsRequest(
+            account=account.id, order_by="amount", filter=v1.MovementFilter(min_amount="50")
+        )
+        assert len((await deposits.ListDeposits(request)).deposits) == 1
 
 
 # Transfers

@@ -307,11 +307,11 @@ class MovementFilter(_message.Message):
     COUNTERPARTY_FIELD_NUMBER: _builtins.int
     min_amount: _builtins.str
     """Optional. Keeps movements of at least this size, whatever their direction;
-    a decimal string in the account's currency.
+    a decimal string in the currency that all listed accounts share.
     """
     max_amount: _builtins.str
     """Optional. Keeps movements of at most this size, whatever their direction; a
-    decimal string in the account's currency.
+    decimal string in the currency that all listed accounts share.
     """
     counterparty: _builtins.str
     """Optional. Keeps movements with this account on the other side; its id."""

@@ -230,7 +230,9 @@ class ListDepositsRequest(_message.Message):
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     order_by: _builtins.str
-    """Optional. "date", "date desc" (the default), "amount" or "amount desc"."""
+    """Optional. "date", "date desc" (the default), "amount" or "amount desc"; by
+    amount only where all listed accounts share a currency.
+    """
     @_builtins.property
     def filter(self) -> _account_pb2.MovementFilter:
         """Optional. Which deposits to keep."""
