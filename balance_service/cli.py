@@ -20,7 +20,7 @@ from balance_service.database.pool import DatabaseUnavailable
 from balance_service.domain.money import format_minor
 from balance_service.domain.principals import Scope
 from balance_service.repositories.verification import CHECKS, Report
-from balance_service.server import administration, demo, development, logs, workers
+from balance_service.server import administration, demo, development, gateway, logs, workers
 from balance_service.server.app import mailbox
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -42,6 +42,7 @@ Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")
 ]
 GrpcPort = Annotated[int | None, typer.Option("--port", help="Port of the gRPC server.")]
+HttpPort = Annotated[int | None, typer.Option("--http-port", help="Port of the HTTP server.")]
 Target = Annotated[str, typer.Option(help="Where the service listens.")]
 
 
@@ -75,9 +76,9 @@ def _database(*, secret: bool = False) -> Iterator[Settings]:
 
 
 @app.command()
-def run(workers_: Workers = None, port: GrpcPort = None) -> None:
+def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Start everything for development: Postgres if none is given, demo data, the service."""
-    settings = _settings(workers=workers_, grpc_port=port)
+    settings = _settings(workers=workers_, grpc_port=port, http_port=http_port)
     logs.configure(settings.log_level)
     try:
         with development.database(settings) as url:
@@ -90,11 +91,14 @@ def run(workers_: Workers = None, port: GrpcPort = None) -> None:
 
 def _greet(settings: Settings) -> None:
     target = f"{settings.host}:{settings.grpc_port}"
+    address = f"http://{settings.host}:{settings.http_port}"
+    http = f"{address}, to try out at {address}/swagger/" if settings.http else "off"
     own = sys.argv[0] if Path(sys.argv[0]).name == "balance-service" else "balance-service"
     data = "embedded, in " + settings.data_dir if settings.data_dir in settings.database_url else ""
     _out.print(
         f"\n[bold]Balance service[/bold]\n"
         f"  gRPC      {target}, {settings.workers} worker(s), with reflection and health\n"
+        f"  HTTP      {http}\n"
         f"  Postgres  {escape(data or 'BALANCE_DATABASE_URL')}\n"
         f"  Mail      printed here, and kept in {escape(str(mailbox(settings)))}\n"
         f"\nSign in as {administration.DEMO_ADMIN} (admin) or {administration.DEMO_USER}:\n"
@@ -108,20 +112,30 @@ def _greet(settings: Settings) -> None:
 
 
 @app.command()
-def serve(workers_: Workers = None, port: GrpcPort = None) -> None:
+def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Serve a migrated database, in production."""
-    settings = _settings(workers=workers_, grpc_port=port)
+    settings = _settings(workers=workers_, grpc_port=port, http_port=http_port)
     logs.configure(settings.log_level)
     if not settings.database_url or not settings.secret.get_secret_value():
         _fail("BALANCE_DATABASE_URL and BALANCE_SECRET must be set")
     try:
         migrate.check(settings.database_url)
-        with workers.reserved_port(settings.host, settings.grpc_port) as bound:
-            settings = settings.model_copy(update={"grpc_port": bound})
-            status = asyncio.run(workers.supervise(settings))
+        with workers.reserved_ports(settings) as bound:
+            status = asyncio.run(workers.supervise(bound))
     except _FAILURES as error:
         _fail(error)
     raise typer.Exit(status)
+
+
+@app.command("gateway")
+def run_gateway(target: Target = "127.0.0.1:50051", http_port: HttpPort = None) -> None:
+    """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
+    settings = _settings(http_port=http_port)
+    logs.configure(settings.log_level)
+    try:
+        asyncio.run(gateway.run(settings, target))
+    except _FAILURES as error:
+        _fail(error)
 
 
 @app.command(hidden=True)

@@ -27,7 +27,18 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     grpc_port: Port = Field(50051, description="Port of the gRPC server.")
-    workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the port.")
+    http: bool = Field(default=True, description="Whether JSON over HTTP is answered, too.")
+    http_port: Port = Field(8080, description="Port of the HTTP server.")
+    http_body_bytes_max: int = Field(
+        1 << 20, ge=1024, description="Size beyond which an HTTP body is refused."
+    )
+    http_timeout_seconds: float = Field(30, gt=0, description="How long an HTTP answer may take.")
+    http_cors_origins: str = Field(
+        "",
+        description="Origins whose pages may call, separated by commas; none by default, * for "
+        "any.",
+    )
+    workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the ports.")
 
     pool_size: int = Field(8, ge=2, le=200, description="Postgres connections of a worker.")
     batches_in_flight: int = Field(
@@ -84,6 +95,11 @@ class Settings(BaseSettings):
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must be an http or https URL")
         return url
+
+    @property
+    def cors_origins(self) -> list[str]:
+        """Each of `http_cors_origins`."""
+        return [origin.strip() for origin in self.http_cors_origins.split(",") if origin.strip()]
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that is to have these settings."""

@@ -1,16 +1,20 @@
-"""Compiles protos/ into typed stubs for the service and for the Python client, and docs/errors.md.
+"""Compiles protos/ into typed stubs for the service and for the Python client, the contract's
+comments for the gateway's OpenAPI document, and docs/errors.md.
 
 protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
 `balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
 """
 
+import json
 import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +23,7 @@ PACKAGES = {
     "balance_client._generated": ROOT / "clients/python/balance_client/_generated",
 }
 ERRORS_PAGE = ROOT / "docs/errors.md"
+COMMENTS = ROOT / "balance_service/_generated/comments.json"
 IMPORT = re.compile(r"^(from|import) balance\.v1\b", re.MULTILINE)
 REFERENCE = re.compile(r"(?<![\w./\"'])balance\.v1\.(?=\w+_pb2)")
 
@@ -59,6 +64,46 @@ def generate(package: str, folder: Path) -> None:
         (inner / "__init__.py").write_text("")
 
 
+def write_image(file: str) -> None:
+    """Compiles the contract into one descriptor set, comments included."""
+    compile_protos(["--include_imports", "--include_source_info", f"--descriptor_set_out={file}"])
+
+
+def comments() -> str:
+    """What the contract says of each of its elements, by full name, as JSON."""
+    with tempfile.NamedTemporaryFile() as image:
+        write_image(image.name)
+        files = FileDescriptorSet.FromString(Path(image.name).read_bytes()).file
+    found = {}
+    for file in files:
+        if not file.package.startswith("balance."):
+            continue
+        for location in file.source_code_info.location:
+            if location.leading_comments and (name := element(file, location.path)):
+                found[f"{file.package}.{name}"] = paragraphs(location.leading_comments)
+    return json.dumps(dict(sorted(found.items())), indent=1, ensure_ascii=False) + "\n"
+
+
+def element(file: FileDescriptorProto, path: Sequence[int]) -> str:
+    """The name, within its package, of what a source path leads to; empty if it has none."""
+    node, names = file, []
+    for number, index in zip(path[::2], path[1::2], strict=False):
+        field = node.DESCRIPTOR.fields_by_number.get(number)
+        if field is None or field.message_type is None or not field.is_repeated:
+            return ""
+        enum = field.name == "value"
+        node = getattr(node, field.name)[index]
+        if enum:
+            names.pop()  # Enum values are siblings of their enum, as in C++.
+        names.append(node.name)
+    return ".".join(names) if len(path) % 2 == 0 else ""
+
+
+def paragraphs(comment: str) -> str:
+    """A comment without its line breaks."""
+    return "\n\n".join(" ".join(part.split()) for part in comment.strip().split("\n\n"))
+
+
 def errors_page() -> str:
     """The reference of refusals, from the comments of the enum."""
     text = (ROOT / "protos/balance/v1/error_reason.proto").read_text()
@@ -85,8 +130,9 @@ def errors_page() -> str:
 
 def check() -> None:
     """Fails if what is committed is not what the protos make."""
-    if ERRORS_PAGE.read_text() != errors_page():
-        sys.exit("docs/errors.md is not up to date: run `make protos`")
+    for page, text in {ERRORS_PAGE: errors_page(), COMMENTS: comments()}.items():
+        if page.read_text() != text:
+            sys.exit(f"{page.relative_to(ROOT)} is not up to date: run `make protos`")
     for package, folder in PACKAGES.items():
         with tempfile.TemporaryDirectory() as scratch:
             fresh = Path(scratch) / "stubs"
@@ -109,11 +155,10 @@ if __name__ == "__main__":
             for name, target in PACKAGES.items():
                 generate(name, target)
             ERRORS_PAGE.write_text(errors_page())
+            COMMENTS.write_text(comments())
         case ["check"]:
             check()
         case ["image", file]:
-            compile_protos(
-                ["--include_imports", "--include_source_info", f"--descriptor_set_out={file}"]
-            )
+            write_image(file)
         case _:
             sys.exit("usage: generate.py [check | image FILE]")

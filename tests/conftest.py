@@ -28,6 +28,7 @@ from balance_service.domain.principals import Scope
 from balance_service.repositories import verification
 from balance_service.server import administration, app
 from tests import postgres
+from tests.http import Http
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -105,6 +106,7 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
         secret=SecretStr("only-for-tests-and-long-enough-0123456789"),
         data_dir=str(tmp_path),
         grpc_port=0,
+        http_port=0,
         development=True,
         user_deposits=True,
     )
@@ -133,6 +135,7 @@ class Person:
     user_id: str
     token: v1.Token
     client: AsyncClient
+    http: Http
 
     async def open(self, currency: str = "RUB") -> v1.Account:
         return await self.client.accounts.CreateAccount(v1.CreateAccountRequest(currency=currency))
@@ -155,6 +158,7 @@ class Service:
     settings: Settings
     mailbox: Mailbox
     app: app.App
+    http: Http
     clients: list[AsyncClient] = field(default_factory=list)
 
     def client(
@@ -175,7 +179,7 @@ class Service:
         token = await public.auth.CreateToken(request)
         client = self.client(AsyncUserCredentials(token))
         me = await client.users.GetMe(v1.GetMeRequest())
-        return Person(email, me.id, token, client)
+        return Person(email, me.id, token, client, self.http.signed_in(token.token))
 
     async def admin(self) -> Person:
         """An admin, signed in."""
@@ -203,13 +207,15 @@ async def start_service(service_settings: Settings) -> AsyncIterator[StartServic
         mailbox = Mailbox()
         built = app.build(settings_, mailbox)
         await built.start()
-        started.append(Service(f"127.0.0.1:{built.port}", settings_, mailbox, built))
+        http = Http(f"http://127.0.0.1:{built.http.port}" if built.http else "")
+        started.append(Service(f"127.0.0.1:{built.port}", settings_, mailbox, built, http))
         return started[-1]
 
     yield start
     for service in started:
         for client in service.clients:
             await client.close()
+        await service.http.client.close()
         await service.app.stop()
 
 

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets as random_source
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from balance_service.auth.secrets import Secrets
@@ -17,6 +18,21 @@ SEND_INTERVAL = timedelta(seconds=30)
 SENDS_AN_HOUR_MAX = 5
 
 
+@dataclass(frozen=True, slots=True)
+class SentCode:
+    """What may be told of a code that was sent.
+
+    Args:
+        expires_at: When it expires.
+        remaining: How many more may be sent to the address this hour.
+        resets_in_seconds: When the hour is over.
+    """
+
+    expires_at: datetime
+    remaining: int
+    resets_in_seconds: int
+
+
 class ConfirmationCodes:
     """Sends codes and checks them."""
 
@@ -25,14 +41,11 @@ class ConfirmationCodes:
         self._mailer = mailer
         self._secrets = secrets
 
-    async def send(self, email: str) -> datetime:
+    async def send(self, email: str) -> SentCode:
         """Sends a new code to an address, whose user is created if it is the first.
 
         Args:
             email: In lower case.
-
-        Returns:
-            When the code expires.
 
         Raises:
             ConfirmationCodeLimit: Too many were sent there lately.
@@ -64,7 +77,9 @@ class ConfirmationCodes:
             f"It works once, within {LIFE.seconds // 60} minutes. "
             "If you did not ask for it, ignore this mail.\n",
         )
-        return now + LIFE
+        resets_in = counted_since + timedelta(hours=1) - now
+        remaining = SENDS_AN_HOUR_MAX - sent_count
+        return SentCode(now + LIFE, remaining, int(resets_in.total_seconds()))
 
     async def check(self, email: str, code: str) -> User:
         """Spends a code.

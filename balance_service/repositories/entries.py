@@ -13,7 +13,12 @@ _SQL = queries.load(__file__)
 
 
 async def page(
-    conn: AsyncConnection, order: Order, position: Position, kept: Filter, limit: int
+    conn: AsyncConnection,
+    order: Order,
+    position: Position,
+    kept: Filter,
+    limit: int,
+    skip: int = 0,
 ) -> list[Entry]:
     """The entries of some accounts from a position on.
 
@@ -23,6 +28,7 @@ async def page(
         position: Which accounts, and where the page starts in each.
         kept: Which entries to keep.
         limit: How many at most.
+        skip: How many to leave out before them.
     """
     after = position.after_amount
     lows = [
@@ -40,21 +46,41 @@ async def page(
             "account_ids": list(position.ends),
             "lows": lows,
             "highs": highs,
-            "kind": kept.kind,
-            "direction": kept.direction,
-            "counterparty_id": kept.counterparty_id,
-            "start_time": kept.start_time,
-            "end_time": kept.end_time,
-            "amount_min": kept.amount_minor_min,
-            "amount_max": kept.amount_minor_max,
+            **_kept(kept),
             "after_amount": after and after.amount_minor,
             "after_account": after and after.account_id,
             "after_sequence": after and after.sequence,
             "order": -1 if order.descending else 1,
             "limit": limit,
+            "skip": skip,
+            "reach": limit + skip,
         },
     )
     return [Entry._make([*row[:3], Kind(row[3]), *row[4:]]) for row in await cursor.fetchall()]
+
+
+async def count(conn: AsyncConnection, position: Position, kept: Filter) -> int:
+    """How many entries of some accounts, as they were at a list's start, a filter keeps."""
+    if kept == Filter():
+        # Statements are numbered without gaps.
+        return sum(position.ends.values())
+    ends = {"account_ids": list(position.ends), "highs": list(position.ends.values())}
+    cursor = await conn.execute(_SQL["count"], {**ends, **_kept(kept)})
+    row = await cursor.fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
+
+
+def _kept(kept: Filter) -> dict[str, object]:
+    return {
+        "kind": kept.kind,
+        "direction": kept.direction,
+        "counterparty_id": kept.counterparty_id,
+        "start_time": kept.start_time,
+        "end_time": kept.end_time,
+        "amount_min": kept.amount_minor_min,
+        "amount_max": kept.amount_minor_max,
+    }
 
 
 async def balance_at(conn: AsyncConnection, account_id: UUID, as_of: datetime) -> int:

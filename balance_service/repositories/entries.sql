@@ -25,10 +25,10 @@ CROSS JOIN LATERAL (
         AND (%(amount_min)s::bigint IS NULL OR abs(amount_minor) >= %(amount_min)s)
         AND (%(amount_max)s::bigint IS NULL OR abs(amount_minor) <= %(amount_max)s)
     ORDER BY sequence DESC
-    LIMIT %(limit)s
+    LIMIT %(reach)s
 ) AS e
 ORDER BY e.created_at DESC, e.account_id DESC, e.sequence DESC
-LIMIT %(limit)s
+LIMIT %(limit)s OFFSET %(skip)s
 
 -- by_date --
 -- The same, oldest first.
@@ -57,10 +57,10 @@ CROSS JOIN LATERAL (
         AND (%(amount_min)s::bigint IS NULL OR abs(amount_minor) >= %(amount_min)s)
         AND (%(amount_max)s::bigint IS NULL OR abs(amount_minor) <= %(amount_max)s)
     ORDER BY sequence
-    LIMIT %(limit)s
+    LIMIT %(reach)s
 ) AS e
 ORDER BY e.created_at, e.account_id, e.sequence
-LIMIT %(limit)s
+LIMIT %(limit)s OFFSET %(skip)s
 
 -- by_amount --
 -- Entries of some accounts by size, from the smallest (direction of order 1) or the largest (-1).
@@ -90,7 +90,22 @@ WHERE
         > (%(after_amount)s * %(order)s, %(after_account)s::uuid, %(after_sequence)s::bigint)
     )
 ORDER BY abs(e.amount_minor) * %(order)s::smallint, e.account_id, e.sequence
-LIMIT %(limit)s
+LIMIT %(limit)s OFFSET %(skip)s
+
+-- count --
+-- How many entries a list has, on all its pages.
+SELECT count(*)
+FROM entries AS e
+INNER JOIN unnest(%(account_ids)s::uuid[], %(highs)s::bigint[]) AS a (account_id, high)
+    ON e.account_id = a.account_id AND e.sequence <= a.high
+WHERE
+    (%(kind)s::smallint IS NULL OR e.kind = %(kind)s)
+    AND (%(direction)s::smallint IS NULL OR sign(e.amount_minor) = %(direction)s)
+    AND (%(counterparty_id)s::uuid IS NULL OR e.counterparty_id = %(counterparty_id)s)
+    AND (%(start_time)s::timestamptz IS NULL OR e.created_at >= %(start_time)s)
+    AND (%(end_time)s::timestamptz IS NULL OR e.created_at < %(end_time)s)
+    AND (%(amount_min)s::bigint IS NULL OR abs(e.amount_minor) >= %(amount_min)s)
+    AND (%(amount_max)s::bigint IS NULL OR abs(e.amount_minor) <= %(amount_max)s)
 
 -- balance_at --
 -- The balance an account had right after a moment. Times never go back along a statement.

@@ -33,7 +33,7 @@ async def lock(conn: AsyncConnection, service_id: UUID) -> Service | None:
 
 
 async def page(
-    conn: AsyncConnection, currency: str, after: UUID | None, limit: int
+    conn: AsyncConnection, currency: str, after: UUID | None, limit: int, skip: int = 0
 ) -> list[Service]:
     """The catalogue, oldest first.
 
@@ -42,10 +42,19 @@ async def page(
         currency: The currency that prices must be in; empty for any.
         after: The service after which the page starts.
         limit: How many at most.
+        skip: How many to leave out before them.
     """
-    values = {"currency": currency, "after": after, "limit": limit}
+    values = {"currency": currency, "after": after, "limit": limit, "skip": skip}
     cursor = await conn.execute(_SQL["page"], values)
     return [_service(row) for row in await cursor.fetchall()]
+
+
+async def count(conn: AsyncConnection, currency: str) -> int:
+    """How many services the catalogue has, of all currencies or of one."""
+    cursor = await conn.execute(_SQL["count"], {"currency": currency})
+    row = await cursor.fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
 
 
 async def update(conn: AsyncConnection, service: Service) -> None:

@@ -33,7 +33,13 @@ WHERE
     AND (%(after)s::uuid IS NULL OR service_id > %(after)s)
     AND (%(currency)s = '' OR currency = %(currency)s)
 ORDER BY service_id
-LIMIT %(limit)s
+LIMIT %(limit)s OFFSET %(skip)s
+
+-- count --
+-- How many services the catalogue has, on all its pages.
+SELECT count(*)
+FROM services
+WHERE deleted_at IS NULL AND (%(currency)s = '' OR currency = %(currency)s)
 
 -- update --
 -- All that can change of a service.

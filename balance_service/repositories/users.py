@@ -54,7 +54,9 @@ async def lock(conn: AsyncConnection, user_id: UUID) -> User:
     return _found(await cursor.fetchone(), user_id)
 
 
-async def page(conn: AsyncConnection, search: str, after: str, limit: int) -> list[User]:
+async def page(
+    conn: AsyncConnection, search: str, after: str, limit: int, skip: int = 0
+) -> list[User]:
     """Users by username, regardless of case.
 
     Args:
@@ -62,9 +64,19 @@ async def page(conn: AsyncConnection, search: str, after: str, limit: int) -> li
         search: What the username must contain; empty for any.
         after: The username, in lower case, after which the page starts.
         limit: How many at most.
+        skip: How many to leave out before them.
     """
-    cursor = await conn.execute(_SQL["page"], {"search": search, "after": after, "limit": limit})
+    values = {"search": search, "after": after, "limit": limit, "skip": skip}
+    cursor = await conn.execute(_SQL["page"], values)
     return [_user(row) for row in await cursor.fetchall()]
+
+
+async def count(conn: AsyncConnection, search: str) -> int:
+    """How many users there are whose username contains a text."""
+    cursor = await conn.execute(_SQL["count"], {"search": search})
+    row = await cursor.fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
 
 
 async def update(conn: AsyncConnection, user: User) -> None:

@@ -31,7 +31,13 @@ WHERE
     lower(username) > %(after)s
     AND (%(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0)
 ORDER BY lower(username)
-LIMIT %(limit)s
+LIMIT %(limit)s OFFSET %(skip)s
+
+-- count --
+-- How many users a list has, on all its pages.
+SELECT count(*)
+FROM users
+WHERE %(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0
 
 -- update --
 -- All that can change of a user.

@@ -36,15 +36,20 @@ from balance_service.database import migrate, pool
 from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
+from balance_service.gateway import site
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.rates import ExchangeRates
+from balance_service.ledger.watch import AccountWatch
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.server.interceptors import CallInterceptor
+from balance_service.server.calls import Calls
+from balance_service.server.gateway import limits
+from balance_service.server.http_port import HttpServer
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
+from balance_service.servicers.call import PUBLIC_METHODS
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.movements import Movements
 from balance_service.servicers.page_tokens import PageTokens
@@ -79,17 +84,21 @@ class App:
 
     Args:
         server: The gRPC server, with its port bound.
-        port: The port.
+        port: Its port.
+        http: The HTTP server, with its port bound, if there is to be one.
     """
 
     settings: Settings
     pool: Pool
     keys: KeySet
+    calls: Calls
     queue: CommitQueue
+    watch_list: AccountWatch
     maintenance: Maintenance
     health: health.aio.HealthServicer
     server: grpc.aio.Server
     port: int
+    http: HttpServer | None
     resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self) -> None:
@@ -105,6 +114,8 @@ class App:
         await self.maintenance.start()
         self.queue.start()
         await self.server.start()
+        if self.http:
+            await self.http.start()
         await self._report(serving=True)
 
     async def watch(self) -> None:
@@ -124,13 +135,19 @@ class App:
 
     async def stop(self) -> None:
         """Says NOT_SERVING, accepts no more, finishes what was accepted, and leaves."""
+        self.calls.serving = False
         await self.health.enter_graceful_shutdown()
-        await self.server.stop(self.settings.drain_seconds)
+        self.watch_list.close()
+        async with asyncio.TaskGroup() as stopping:
+            stopping.create_task(self.server.stop(self.settings.drain_seconds))
+            if self.http:
+                stopping.create_task(self.http.stop())
         await self.queue.drain()
         await self.maintenance.stop()
         await self.resources.aclose()
 
     async def _report(self, *, serving: bool) -> None:
+        self.calls.serving = serving
         states = health_pb2.HealthCheckResponse
         state = states.SERVING if serving else states.NOT_SERVING
         for service in ("", *SERVICES):
@@ -178,8 +195,36 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         batch_commands_max=settings.batch_commands_max,
         queue_commands_max=settings.queue_commands_max,
     )
+    page_tokens = PageTokens(secrets.key("page tokens"))
+    movements = Movements(connections, queue, page_tokens)
+    watch_list = AccountWatch(connections)
+    calls = Calls(tokens)
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(
+        AuthServicer(codes, tokens, keys), calls.registry
+    )
+    _add_services(calls.registry, settings, movements, page_tokens, rates, watch_list)
+    checks = health.aio.HealthServicer()
+    server = _grpc_server(calls, checks)
+    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    answers_kept = timedelta(days=settings.answers_kept_days)
+    maintenance = Maintenance(connections, tokens, rates, watch_list, answers_kept)
+    return App(
+        settings,
+        connections,
+        keys,
+        calls,
+        queue,
+        watch_list,
+        maintenance,
+        checks,
+        server,
+        port,
+        _http(settings, calls) if settings.http else None,
+    )
+
+
+def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(tokens)],
         options=[
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -188,27 +233,26 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
             ("grpc.keepalive_permit_without_calls", 1),
         ],
     )
-    page_tokens = PageTokens(secrets.key("page tokens"))
-    movements = Movements(connections, queue, page_tokens)
-    auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthServicer(codes, tokens, keys), server)
-    _add_services(server, settings, movements, page_tokens, rates)
-    checks = health.aio.HealthServicer()
+    calls.serve_on(server)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection(
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
-    answers_kept = timedelta(days=settings.answers_kept_days)
-    maintenance = Maintenance(connections, tokens, rates, answers_kept)
-    return App(settings, connections, keys, queue, maintenance, checks, server, port)
+    return server
+
+
+def _http(settings: Settings, calls: Calls) -> HttpServer:
+    application = site.build(calls, PUBLIC_METHODS, limits(settings), settings.cors_origins)
+    return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)
 
 
 def _add_services(
-    server: grpc.aio.Server,
+    registry: grpc.aio.Server,
     settings: Settings,
     movements: Movements,
     page_tokens: PageTokens,
     rates: ExchangeRates,
+    watch_list: AccountWatch,
 ) -> None:
     users_may = settings.user_deposits
     deposits = Settlements(movements, Kind.DEPOSIT, Scope.DEPOSITS_WRITE, users_may=users_may)
@@ -216,19 +260,19 @@ def _add_services(
         movements, Kind.WITHDRAWAL, Scope.WITHDRAWALS_WRITE, users_may=users_may
     )
     user_pb2_grpc.add_UserServiceServicer_to_server(
-        UserServicer(movements.pool, page_tokens), server
+        UserServicer(movements.pool, page_tokens), registry
     )
     account_pb2_grpc.add_AccountServiceServicer_to_server(
-        AccountServicer(movements.pool, movements, page_tokens, rates), server
+        AccountServicer(movements, page_tokens, rates, watch_list), registry
     )
-    deposit_pb2_grpc.add_DepositServiceServicer_to_server(DepositServicer(deposits), server)
+    deposit_pb2_grpc.add_DepositServiceServicer_to_server(DepositServicer(deposits), registry)
     withdrawal_pb2_grpc.add_WithdrawalServiceServicer_to_server(
-        WithdrawalServicer(withdrawals), server
+        WithdrawalServicer(withdrawals), registry
     )
     purchase_pb2_grpc.add_PurchaseServiceServicer_to_server(
-        PurchaseServicer(movements, page_tokens, rates), server
+        PurchaseServicer(movements, page_tokens, rates), registry
     )
-    transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(movements), server)
+    transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(movements), registry)
 
 
 def _mailer(settings: Settings) -> Mailer:

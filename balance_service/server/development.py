@@ -62,13 +62,12 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
     """
     await asyncio.to_thread(migrate.up, settings.database_url)
     await administration.load_demo_data(settings)
-    with workers.reserved_port(settings.host, settings.grpc_port) as port:
-        settings = settings.model_copy(update={"grpc_port": port})
-        supervising = asyncio.create_task(workers.supervise(settings))
-        ready = asyncio.create_task(_ready(f"{settings.host}:{port}"))
+    with workers.reserved_ports(settings) as bound:
+        supervising = asyncio.create_task(workers.supervise(bound))
+        ready = asyncio.create_task(_ready(f"{bound.host}:{bound.grpc_port}"))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():
-            greet(settings)
+            greet(bound)
         ready.cancel()
         return await supervising
 

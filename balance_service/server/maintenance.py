@@ -9,9 +9,11 @@ import structlog
 from balance_service.auth.tokens import Tokens
 from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.rates import ExchangeRates
+from balance_service.ledger.watch import AccountWatch
 from balance_service.repositories import credentials, requests, system_accounts
 
 RATES_INTERVAL_SECONDS = 60
+WATCH_INTERVAL_SECONDS = 0.25
 REVOKED_INTERVAL_SECONDS = 2
 ROLL_UP_INTERVAL_SECONDS = 5
 ROLL_UP_DELTAS_MAX = 10_000
@@ -37,15 +39,22 @@ class Maintenance:
         pool: Where the house is.
         tokens: Learns of revocations.
         rates: Fetches what is due.
+        watch: Looks for changes.
         answers_kept: How long answers of calls that move no money are kept.
     """
 
     def __init__(
-        self, pool: Pool, tokens: Tokens, rates: ExchangeRates, answers_kept: timedelta
+        self,
+        pool: Pool,
+        tokens: Tokens,
+        rates: ExchangeRates,
+        watch: AccountWatch,
+        answers_kept: timedelta,
     ) -> None:
         self._pool = pool
         self._tokens = tokens
         self._rates = rates
+        self._watch = watch
         self._answers_kept = answers_kept
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -56,6 +65,7 @@ class Maintenance:
         for seconds, work in (
             (REVOKED_INTERVAL_SECONDS, self._tokens.load_revoked),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
+            (WATCH_INTERVAL_SECONDS, self._watch.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (FORGET_INTERVAL_SECONDS, self.forget),
         ):

@@ -5,7 +5,6 @@ Workers share the port by SO_REUSEPORT and nothing else but Postgres.
 
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
 import time
@@ -15,6 +14,7 @@ import structlog
 
 from balance_service.config import Settings
 from balance_service.server import app
+from balance_service.server.signals import stop_signal
 
 RESTART_INTERVAL_SECONDS = 1.0
 # Beyond this after its drain, a worker is stuck.
@@ -27,10 +27,11 @@ _log = structlog.get_logger()
 
 async def work(settings: Settings) -> None:
     """Runs one worker until SIGTERM or SIGINT, then drains it."""
-    stopping = _stop_signal()
+    stopping = stop_signal()
     worker = app.build(settings)
     await worker.start()
-    _log.info("worker_started", port=worker.port)
+    http_port = worker.http.port if worker.http else None
+    _log.info("worker_started", port=worker.port, http_port=http_port)
     watching = asyncio.create_task(worker.watch())
     await stopping.wait()
     watching.cancel()
@@ -42,12 +43,12 @@ async def supervise(settings: Settings) -> int:
     """Keeps `settings.workers` workers running until SIGTERM or SIGINT.
 
     Args:
-        settings: What they run with; the port is already reserved by `reserved_port`.
+        settings: What they run with; the ports are already reserved by `reserved_ports`.
 
     Returns:
         The exit status: 0, or 1 if no worker ever came up.
     """
-    stopping = _stop_signal()
+    stopping = stop_signal()
     keepers = [asyncio.create_task(_keep(settings, stopping)) for _ in range(settings.workers)]
     failed = await asyncio.gather(*keepers)
     return int(any(failed))
@@ -91,19 +92,28 @@ async def _end(process: asyncio.subprocess.Process, drain_seconds: float) -> Non
 
 
 @contextlib.contextmanager
-def reserved_port(host: str, port: int) -> Iterator[int]:
-    """Holds a port for the workers, so that it cannot be lost between their lives.
-
-    Args:
-        host: Address to listen on.
-        port: 0 for any free one.
+def reserved_ports(settings: Settings) -> Iterator[Settings]:
+    """Holds the ports that settings name, so that they cannot be lost between workers' lives.
 
     Yields:
-        The port.
+        The settings, with the ports that were found where any would do.
 
     Raises:
         OSError: Something else listens there.
     """
+    with contextlib.ExitStack() as held:
+        grpc_port = held.enter_context(_reserved_port(settings.host, settings.grpc_port))
+        found = {"grpc_port": grpc_port}
+        if settings.http:
+            found["http_port"] = held.enter_context(
+                _reserved_port(settings.host, settings.http_port)
+            )
+        yield settings.model_copy(update=found)
+
+
+@contextlib.contextmanager
+def _reserved_port(host: str, port: int) -> Iterator[int]:
+    """Holds one port; 0 for any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bare = host.strip("[]")
     with socket.socket(family) as probe:
@@ -118,11 +128,3 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind((bare, port))
         yield port
-
-
-def _stop_signal() -> asyncio.Event:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping

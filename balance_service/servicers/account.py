@@ -1,16 +1,18 @@
 """AccountService: opens accounts, shows balances and statements, and lets operators set rules."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2, account_pb2_grpc
-from balance_service.database.pool import Connection, Pool
+from balance_service.database.pool import Connection
 from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.pricing import Rate
 from balance_service.domain.principals import Principal, Scope
 from balance_service.ledger.rates import ExchangeRates
+from balance_service.ledger.watch import AccountWatch
 from balance_service.repositories import accounts, entries, users
 from balance_service.servicers import access, call, convert, fields
 from balance_service.servicers.call import Context
@@ -30,10 +32,15 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     """Keeps accounts."""
 
     def __init__(
-        self, pool: Pool, movements: Movements, page_tokens: PageTokens, rates: ExchangeRates
+        self,
+        movements: Movements,
+        page_tokens: PageTokens,
+        rates: ExchangeRates,
+        watch: AccountWatch,
     ) -> None:
-        self._pool = pool
+        self._pool = movements.pool
         self._movements = movements
+        self._watch = watch
         self._page_tokens = page_tokens
         self._rates = rates
 
@@ -50,7 +57,9 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         async def act(conn: Connection) -> account_pb2.Account:
             await users.get(conn, owner_id)
             now = datetime.now(UTC)
-            account_id, _ = await accounts.open_account(conn, owner_id, currency, now)
+            account_id, opened = await accounts.open_account(conn, owner_id, currency, now)
+            if not opened:
+                call.current.get().mark_existing()
             return convert.account((await accounts.get(conn, [account_id]))[0])
 
         return await once(self._pool, request, account_pb2.Account, act)
@@ -73,6 +82,21 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
             past = (as_of, await entries.balance_at(conn, account_id, as_of)) if as_of else None
         return convert.account(profile, self._rate(profile.account.currency, currency), past)
 
+    async def WatchAccount(
+        self, request: account_pb2.WatchAccountRequest, context: Context
+    ) -> AsyncIterator[account_pb2.Account]:
+        checks = fields.Checks()
+        account_id = checks(fields.identifier, request.account, "account")
+        currency = checks(_optional_currency, request.currency)
+        checks.finish()
+        principal = call.current.get().principal
+        async with self._pool.connection() as conn:
+            profile = await access.readable(conn, principal, account_id)
+        yield convert.account(profile, self._rate(profile.account.currency, currency))
+        async with contextlib.aclosing(self._watch.changes(profile)) as changes:
+            async for changed in changes:
+                yield convert.account(changed, self._rate(changed.account.currency, currency))
+
     async def ListAccounts(
         self, request: account_pb2.ListAccountsRequest, context: Context
     ) -> account_pb2.ListAccountsResponse:
@@ -80,16 +104,19 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         size = checks(fields.page_size, request.page_size)
         currency = checks(_optional_currency, request.currency)
         user_id = checks(fields.optional_identifier, request.user, "user")
+        skip = checks(fields.skip, request.skip)
         checks.finish()
         owner_id = _owner(call.current.get().principal, user_id)
         after = self._page_tokens.read(request, request.page_token)
         async with self._pool.connection() as conn:
             account_ids = await accounts.ids_of_owner(conn, owner_id)
-            rest = [found for found in account_ids if not after or found.hex > str(after)]
+            rest = [found for found in account_ids if not after or found.hex > str(after)][skip:]
             found = await accounts.get(conn, rest[:size])
         answer = account_pb2.ListAccountsResponse(
             accounts=[convert.account(p, self._rate(p.account.currency, currency)) for p in found]
         )
+        if request.count_total:
+            answer.total_size = len(account_ids)
         if len(rest) > size:
             answer.next_page_token = self._page_tokens.write(request, rest[size - 1].hex)
         return answer
@@ -98,13 +125,14 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         self, request: account_pb2.ListEntriesRequest, context: Context
     ) -> account_pb2.ListEntriesResponse:
         fields.identifier(request.account, "account")
-        lines, next_page_token = await self._movements.page(request, fields.kind(request.kind))
+        page = await self._movements.page(request, fields.kind(request.kind))
         return account_pb2.ListEntriesResponse(
             entries=[
                 convert.entry(line.entry, line.movement, line.account.account.currency)
-                for line in lines
+                for line in page.lines
             ],
-            next_page_token=next_page_token,
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
         )
 
     async def FreezeAccount(

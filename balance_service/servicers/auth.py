@@ -6,11 +6,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.empty_pb2 import Empty
 
 from balance_service._generated.balance.v1 import auth_pb2, auth_pb2_grpc
-from balance_service.auth.codes import ConfirmationCodes
+from balance_service.auth.codes import SENDS_AN_HOUR_MAX, ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.tokens import Tokens
 from balance_service.domain import errors
-from balance_service.servicers import convert, fields
+from balance_service.servicers import call, convert, fields
 from balance_service.servicers.call import Context
 
 
@@ -26,9 +26,14 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self, request: auth_pb2.SendConfirmationCodeRequest, context: Context
     ) -> auth_pb2.SendConfirmationCodeResponse:
         email = fields.email(request.email)
-        expires_at = await self._codes.send(email)
+        try:
+            sent = await self._codes.send(email)
+        except errors.ConfirmationCodeLimit as refusal:
+            _tell_limit(0, refusal.retry_after_seconds)
+            raise
+        _tell_limit(sent.remaining, sent.resets_in_seconds)
         return auth_pb2.SendConfirmationCodeResponse(
-            email=email, expire_time=convert.timestamp(expires_at)
+            email=email, expire_time=convert.timestamp(sent.expires_at)
         )
 
     async def CreateToken(
@@ -68,3 +73,10 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
             jwks.keys.add(kty="OKP", crv="Ed25519", kid=key.key_id, alg="EdDSA", use="sig", x=x)
         return jwks
+
+
+def _tell_limit(remaining: int, resets_in_seconds: int) -> None:
+    """How many more codes may be sent (draft-ietf-httpapi-ratelimit-headers)."""
+    trailers = call.current.get().trailers
+    trailers["ratelimit-policy"] = f'"codes";q={SENDS_AN_HOUR_MAX};w=3600'
+    trailers["ratelimit"] = f'"codes";r={remaining};t={resets_in_seconds}'

@@ -24,6 +24,7 @@ class Call:
         timeout_seconds: How long its caller waits; None for ever.
         caller: Whose token it carries, if any.
         trailers: Metadata sent after the answer.
+        trace_id: Of the caller's `traceparent`, for the log.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Call:
     timeout_seconds: float | None
     caller: Principal | None = None
     trailers: dict[str, str] = field(default_factory=dict)
+    trace_id: str = ""
 
     @property
     def principal(self) -> Principal:
@@ -47,6 +49,10 @@ class Call:
     def mark_replayed(self) -> None:
         """Tells the caller that the answer is one given before."""
         self.trailers["idempotency-replayed"] = "true"
+
+    def mark_existing(self) -> None:
+        """Tells the caller that what was to be created was there already."""
+        self.trailers["resource-existed"] = "true"
 
 
 current: ContextVar[Call] = ContextVar("current")

@@ -27,8 +27,11 @@ class DepositServicer(deposit_pb2_grpc.DepositServiceServicer):
     async def ListDeposits(
         self, request: deposit_pb2.ListDepositsRequest, context: Context
     ) -> deposit_pb2.ListDepositsResponse:
-        lines, next_page_token = await self._settlements.page(request)
+        page = await self._settlements.page(request)
         return deposit_pb2.ListDepositsResponse(
-            deposits=[convert.settlement(deposit_pb2.Deposit, line.movement) for line in lines],
-            next_page_token=next_page_token,
+            deposits=[
+                convert.settlement(deposit_pb2.Deposit, line.movement) for line in page.lines
+            ],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
         )

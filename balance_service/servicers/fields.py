@@ -17,6 +17,7 @@ from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Dire
 
 DESCRIPTION_LENGTH_MAX = 200
 METADATA_PAIRS_MAX = 16
+SKIP_MAX = 100_000
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
 P = ParamSpec("P")
@@ -138,6 +139,13 @@ def page_size(value: int) -> int:
     if value < 0:
         raise errors.invalid("page_size", "must not be negative")
     return min(value or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+
+
+def skip(value: int) -> int:
+    """Reads how many to leave out before a page (AIP-158)."""
+    if not 0 <= value <= SKIP_MAX:
+        raise errors.invalid("skip", f"must be from 0 to {SKIP_MAX}")
+    return value
 
 
 def order(value: str) -> Order:

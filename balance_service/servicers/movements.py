@@ -40,6 +40,8 @@ class MovementsRequest(Protocol):
     account: str
     page_size: int
     page_token: str
+    skip: int
+    count_total: bool
     order_by: str
 
     @property
@@ -53,6 +55,15 @@ class Line:
     entry: Entry
     movement: Movement
     account: AccountProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of movements; the total of all pages is 0 unless it was asked for."""
+
+    lines: Sequence[Line]
+    next_page_token: str
+    total_size: int
 
 
 class Movements:
@@ -91,22 +102,20 @@ class Movements:
         request: MovementsRequest,
         kind: Kind | None = None,
         direction: Direction | None = None,
-    ) -> tuple[list[Line], str]:
+    ) -> Page:
         """One page of movements.
 
         Args:
             request: Also a message, which the page token is bound to.
             kind: The only kind to list.
             direction: The only direction to list.
-
-        Returns:
-            The page, and the next page's token.
         """
         assert isinstance(request, Message)
         principal = call.current.get().principal
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         order = checks(fields.order, request.order_by)
+        skip = checks(fields.skip, request.skip)
         checks(fields.optional_identifier, request.account, "account")
         checks.finish()
         place = self._page_tokens.read(request, request.page_token)
@@ -118,14 +127,17 @@ class Movements:
                 raise errors.invalid("order_by", fields.SEVERAL_CURRENCIES)
             kept = fields.movement_filter(request.filter, currency, kind, direction)
             position = position_from_json(place) if place else _start(profiles)
-            found = await entries.page(conn, order, position, kept, size + 1)
+            total = await entries.count(conn, position, kept) if request.count_total else 0
+            found = await entries.page(conn, order, position, kept, size + 1, skip)
             shown = found[:size]
             movements = await journal.movements(conn, [entry.movement_id for entry in shown])
         lines = [Line(e, movements[e.movement_id], by_id[e.account_id]) for e in shown]
-        if len(found) <= size:
-            return lines, ""
+        # What was skipped by date of several accounts is not known, so nor is where each goes on.
+        lost = skip and order.by_date and len(profiles) > 1
+        if len(found) <= size or lost:
+            return Page(lines, "", total)
         following = position_to_json(_after(position, shown, order))
-        return lines, self._page_tokens.write(request, following)
+        return Page(lines, self._page_tokens.write(request, following), total)
 
 
 def _start(profiles: Sequence[AccountProfile]) -> Position:

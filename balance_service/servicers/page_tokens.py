@@ -14,6 +14,8 @@ from balance_service.servicers import call
 
 _SIGNATURE_BYTES = 16
 _TOKEN_LENGTH_MAX = 8192
+# What may differ from page to page of one list.
+_OF_THE_PAGE = ("page_token", "page_size", "skip", "count_total")
 
 
 class PageTokens:
@@ -56,7 +58,7 @@ class PageTokens:
         """Covers all of the request but its page, so that a token cannot forget the filter."""
         bare = type(request)()
         bare.CopyFrom(request)
-        for field in ("page_token", "page_size"):
+        for field in _OF_THE_PAGE:
             bare.ClearField(field)
         now = call.current.get()
         scope = f"{now.method}\n{now.caller.name if now.caller else ''}\n".encode()

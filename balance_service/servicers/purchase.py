@@ -41,12 +41,16 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         size = checks(fields.page_size, request.page_size)
         if request.currency:
             checks(money.parse_currency, request.currency, "currency")
+        skip = checks(fields.skip, request.skip)
         checks.finish()
         place = self._page_tokens.read(request, request.page_token)
         after = UUID(str(place)) if place else None
         async with self._pool.connection() as conn:
-            found = await services.page(conn, request.currency, after, size + 1)
-        answer = purchase_pb2.ListServicesResponse(services=map(convert.service, found[:size]))
+            found = await services.page(conn, request.currency, after, size + 1, skip)
+            total = await services.count(conn, request.currency) if request.count_total else 0
+        answer = purchase_pb2.ListServicesResponse(
+            services=map(convert.service, found[:size]), total_size=total
+        )
         if len(found) > size:
             last = found[size - 1].service_id.hex
             answer.next_page_token = self._page_tokens.write(request, last)
@@ -131,7 +135,8 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         done = await self._movements.submit_one(
             commands.Purchase(origin_, account_id, service_id, price, rates)
         )
-        again = done.how == How.ALREADY_PURCHASED
+        if again := done.how == How.ALREADY_PURCHASED:
+            call.current.get().mark_existing()
         return convert.purchase(done.movement, already_purchased=again)
 
     async def GetPurchase(
@@ -148,10 +153,11 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
     async def ListPurchases(
         self, request: purchase_pb2.ListPurchasesRequest, context: Context
     ) -> purchase_pb2.ListPurchasesResponse:
-        lines, next_page_token = await self._movements.page(request, Kind.PURCHASE)
+        page = await self._movements.page(request, Kind.PURCHASE)
         return purchase_pb2.ListPurchasesResponse(
-            purchases=[convert.purchase(line.movement) for line in lines],
-            next_page_token=next_page_token,
+            purchases=[convert.purchase(line.movement) for line in page.lines],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
         )
 
 

@@ -6,7 +6,7 @@ from balance_service.domain.commands import Settle
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope
 from balance_service.servicers import access, call, fields
-from balance_service.servicers.movements import Line, Movements, MovementsRequest, origin
+from balance_service.servicers.movements import Movements, MovementsRequest, Page, origin
 
 CreateRequest = deposit_pb2.CreateDepositRequest | withdrawal_pb2.CreateWithdrawalRequest
 
@@ -49,7 +49,7 @@ class Settlements:
             movement, _ = await access.readable_movement(conn, principal, movement_id, self._kind)
         return movement
 
-    async def page(self, request: MovementsRequest) -> tuple[list[Line], str]:
+    async def page(self, request: MovementsRequest) -> Page:
         return await self._movements.page(request, self._kind)
 
     def _authorise(self, principal: Principal) -> None:

@@ -71,11 +71,12 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
     async def _page(
         self, request: transfer_pb2.ListTransfersRequest, direction: Direction
     ) -> transfer_pb2.ListTransfersResponse:
-        lines, next_page_token = await self._movements.page(request, Kind.TRANSFER, direction)
+        page = await self._movements.page(request, Kind.TRANSFER, direction)
         sent = direction == Direction.OUT
         return transfer_pb2.ListTransfersResponse(
-            transfers=[convert.transfer(line.movement, for_sender=sent) for line in lines],
-            next_page_token=next_page_token,
+            transfers=[convert.transfer(line.movement, for_sender=sent) for line in page.lines],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
         )
 
     async def _command(

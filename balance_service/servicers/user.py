@@ -48,11 +48,13 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         search = checks(fields.text, request.search, "search", 30)
+        skip = checks(fields.skip, request.skip)
         checks.finish()
         after = self._page_tokens.read(request, request.page_token)
         async with self._pool.connection() as conn:
-            found = await users.page(conn, search, str(after or ""), size + 1)
-        answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]))
+            found = await users.page(conn, search, str(after or ""), size + 1, skip)
+            total = await users.count(conn, search) if request.count_total else 0
+        answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]), total_size=total)
         if len(found) > size:
             last = found[size - 1].username.lower()
             answer.next_page_token = self._page_tokens.write(request, last)

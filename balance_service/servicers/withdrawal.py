@@ -29,10 +29,11 @@ class WithdrawalServicer(withdrawal_pb2_grpc.WithdrawalServiceServicer):
     async def ListWithdrawals(
         self, request: withdrawal_pb2.ListWithdrawalsRequest, context: Context
     ) -> withdrawal_pb2.ListWithdrawalsResponse:
-        lines, next_page_token = await self._settlements.page(request)
+        page = await self._settlements.page(request)
         return withdrawal_pb2.ListWithdrawalsResponse(
             withdrawals=[
-                convert.settlement(withdrawal_pb2.Withdrawal, line.movement) for line in lines
+                convert.settlement(withdrawal_pb2.Withdrawal, line.movement) for line in page.lines
             ],
-            next_page_token=next_page_token,
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
         )

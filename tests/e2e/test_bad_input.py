@@ -221,7 +221,11 @@ async def test_every_other_method_needs_a_token(
     stub = getattr(service.client(), stubs()[name])
     request = getattr(v1, method.input_type.name)()  # type: ignore[attr-defined]
     with pytest.raises(BalanceError) as error:
-        await getattr(stub, method.name)(request)  # type: ignore[attr-defined]
+        answering = getattr(stub, method.name)(request)  # type: ignore[attr-defined]
+        if method.server_streaming:  # type: ignore[attr-defined]
+            async for _ in answering:
+                pass
+        await answering
     assert (error.value.code(), error.value.reason) == (
         grpc.StatusCode.UNAUTHENTICATED,
         "TOKEN_MISSING",

@@ -107,8 +107,34 @@ class _Interceptor(grpc.aio.UnaryUnaryClientInterceptor):
             await asyncio.sleep(pause)
 
 
+class _StreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):
+    """Tokens and typed errors for streams, which are not retried: their caller knows from where."""
+
+    def __init__(self, token: Callable[[], Awaitable[str | None]]) -> None:
+        self._token = token
+
+    async def intercept_unary_stream(
+        self,
+        continuation: Callable[..., Awaitable[Any]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Any,  # noqa: ANN401 - of any method
+    ) -> Any:  # noqa: ANN401
+        token = await self._token()
+        details = _details(client_call_details, client_call_details.timeout, token)
+        return _messages(await continuation(details, request))
+
+
+async def _messages(call: Any) -> AsyncIterator[Message]:  # noqa: ANN401 - of any method
+    try:
+        async for message in call:
+            yield message
+    except grpc.aio.AioRpcError as error:
+        message = error.details() or ""
+        raise errors.from_call(error.code(), message, error.trailing_metadata()) from None
+
+
 def _details(
-    details: grpc.aio.ClientCallDetails, timeout: float, token: str | None
+    details: grpc.aio.ClientCallDetails, timeout: float | None, token: str | None
 ) -> grpc.aio.ClientCallDetails:
     extra = (("authorization", f"Bearer {token}"),) if token else ()
     metadata = grpc.aio.Metadata(*(details.metadata or ()), *extra)
@@ -140,7 +166,10 @@ class AsyncClient:
         self._credentials = credentials
         self._lock = asyncio.Lock()
         self._known: v1.Token | None = None
-        interceptors = [_Interceptor(self._token, policy or RetryPolicy())]
+        interceptors = [
+            _Interceptor(self._token, policy or RetryPolicy()),
+            _StreamInterceptor(self._token),
+        ]
         self._channel = channel = (
             grpc.aio.secure_channel(target, channel_credentials, options, interceptors=interceptors)
             if channel_credentials

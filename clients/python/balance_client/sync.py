@@ -75,7 +75,9 @@ class UserCredentials:
 class _Details(grpc.ClientCallDetails):
     """Call details with our metadata and what is left of the call's time."""
 
-    def __init__(self, details: grpc.ClientCallDetails, timeout: float, token: str | None) -> None:
+    def __init__(
+        self, details: grpc.ClientCallDetails, timeout: float | None, token: str | None
+    ) -> None:
         self.method = details.method
         self.timeout = timeout
         extra = (("authorization", f"Bearer {token}"),) if token else ()
@@ -114,6 +116,45 @@ class _Interceptor(grpc.UnaryUnaryClientInterceptor):
             time.sleep(pause)
 
 
+class _StreamInterceptor(grpc.UnaryStreamClientInterceptor):
+    """Tokens and typed errors for streams, which are not retried: their caller knows from where."""
+
+    def __init__(self, token: Callable[[], str | None]) -> None:
+        self._token = token
+
+    def intercept_unary_stream(
+        self,
+        continuation: Callable[..., Any],
+        client_call_details: grpc.ClientCallDetails,
+        request: Any,  # noqa: ANN401 - of any method
+    ) -> Any:  # noqa: ANN401
+        details = _Details(client_call_details, client_call_details.timeout, self._token())
+        return _Stream(continuation(details, request))
+
+
+class _Stream:
+    """The messages of a stream, until it ends or is cancelled."""
+
+    def __init__(self, call: Any) -> None:  # noqa: ANN401 - of any method
+        self._call = call
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        try:
+            message: Message = next(self._call)
+        except grpc.RpcError:
+            raise errors.from_call(
+                self._call.code(), self._call.details(), self._call.trailing_metadata()
+            ) from None
+        return message
+
+    def cancel(self) -> None:
+        """Ends the stream from this side."""
+        self._call.cancel()
+
+
 class Client:
     """A channel to the balance service, with a typed stub for each of its services.
 
@@ -142,8 +183,11 @@ class Client:
             if channel_credentials
             else grpc.insecure_channel(target, options)
         )
-        interceptor = _Interceptor(self._token, policy or RetryPolicy())
-        channel = grpc.intercept_channel(self._channel, interceptor)
+        channel = grpc.intercept_channel(
+            self._channel,
+            _Interceptor(self._token, policy or RetryPolicy()),
+            _StreamInterceptor(self._token),
+        )
         self.auth = auth_pb2_grpc.AuthServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)
         self.accounts = account_pb2_grpc.AccountServiceStub(channel)

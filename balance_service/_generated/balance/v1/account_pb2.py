@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/account.proto\x12\nbalance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x02\n\x07\x41\x63\x63ount\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04held\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tavailable\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05limit\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06status\x18\t \x01(\x0e\x32\x19.balance.v1.AccountStatusB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x0b \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12/\n\x05\x61s_of\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x94\x01\n\nConversion\x12\x14\n\x06\x61mount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04rate\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x9a\x03\n\x05\x45ntry\x12\x16\n\x08sequence\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08movement\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rbalance_after\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63ounterparty\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08metadata\x18\t \x03(\x0b\x32\x1f.balance.v1.Entry.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xca\x01\n\x0eMovementFilter\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x18\n\nmin_amount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nmax_amount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63ounterparty\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x14\x43reateAccountRequest\x12\x16\n\x08\x63urrency\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04user\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"s\n\x11GetAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"t\n\x13ListAccountsRequest\x12\x16\n\x08\x63urrency\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04user\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"b\n\x14ListAccountsResponse\x12+\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x13.balance.v1.AccountB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xd6\x01\n\x12ListEntriesRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12,\n\x04kind\x18\x06 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x01\"^\n\x13ListEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x11.balance.v1.EntryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"G\n\x14\x46reezeAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"I\n\x16UnfreezeAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"F\n\x13\x43loseAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"^\n\x16SetAccountLimitRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05limit\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01*\x80\x01\n\rAccountStatus\x12\x1e\n\x1a\x41\x43\x43OUNT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_ACTIVE\x10\x01\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_FROZEN\x10\x02\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_CLOSED\x10\x03*\x9e\x01\n\x0cMovementKind\x12\x1d\n\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15MOVEMENT_KIND_DEPOSIT\x10\x01\x12\x1c\n\x18MOVEMENT_KIND_WITHDRAWAL\x10\x02\x12\x1a\n\x16MOVEMENT_KIND_PURCHASE\x10\x03\x12\x1a\n\x16MOVEMENT_KIND_TRANSFER\x10\x04\x32\xae\x07\n\x0e\x41\x63\x63ountService\x12\x63\n\rCreateAccount\x12 .balance.v1.CreateAccountRequest\x1a\x13.balance.v1.Account\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/api/v1/accounts:\x01*\x12g\n\nGetAccount\x12\x1d.balance.v1.GetAccountRequest\x1a\x13.balance.v1.Account\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/accounts/{account}\x12n\n\x0cListAccounts\x12\x1f.balance.v1.ListAccountsRequest\x1a .balance.v1.ListAccountsResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x12}\n\x0bListEntries\x12\x1e.balance.v1.ListEntriesRequest\x1a\x1f.balance.v1.ListEntriesResponse\"-\x90\x02\x01\x82\xd3\xe4\x93\x02$\x12\"/api/v1/accounts/{account}/entries\x12t\n\rFreezeAccount\x12 .balance.v1.FreezeAccountRequest\x1a\x13.balance.v1.Account\",\x82\xd3\xe4\x93\x02&\"!/api/v1/accounts/{account}:freeze:\x01*\x12z\n\x0fUnfreezeAccount\x12\".balance.v1.UnfreezeAccountRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(\"#/api/v1/accounts/{account}:unfreeze:\x01*\x12q\n\x0c\x43loseAccount\x12\x1f.balance.v1.CloseAccountRequest\x1a\x13.balance.v1.Account\"+\x82\xd3\xe4\x93\x02%\" /api/v1/accounts/{account}:close:\x01*\x12z\n\x0fSetAccountLimit\x12\".balance.v1.SetAccountLimitRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(\"#/api/v1/accounts/{account}:setLimit:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/account.proto\x12\nbalance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x02\n\x07\x41\x63\x63ount\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04held\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tavailable\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05limit\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06status\x18\t \x01(\x0e\x32\x19.balance.v1.AccountStatusB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x0b \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12/\n\x05\x61s_of\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x94\x01\n\nConversion\x12\x14\n\x06\x61mount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04rate\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x9a\x03\n\x05\x45ntry\x12\x16\n\x08sequence\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08movement\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rbalance_after\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63ounterparty\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08metadata\x18\t \x03(\x0b\x32\x1f.balance.v1.Entry.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xca\x01\n\x0eMovementFilter\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x18\n\nmin_amount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nmax_amount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63ounterparty\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x14\x43reateAccountRequest\x12\x16\n\x08\x63urrency\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04user\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"s\n\x11GetAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"D\n\x13WatchAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xa3\x01\n\x13ListAccountsRequest\x12\x16\n\x08\x63urrency\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04user\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListAccountsResponse\x12+\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x13.balance.v1.AccountB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x85\x02\n\x12ListEntriesRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12,\n\x04kind\x18\x06 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"x\n\x13ListEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x11.balance.v1.EntryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"G\n\x14\x46reezeAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"I\n\x16UnfreezeAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"F\n\x13\x43loseAccountRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"^\n\x16SetAccountLimitRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05limit\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01*\x80\x01\n\rAccountStatus\x12\x1e\n\x1a\x41\x43\x43OUNT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_ACTIVE\x10\x01\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_FROZEN\x10\x02\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_CLOSED\x10\x03*\x9e\x01\n\x0cMovementKind\x12\x1d\n\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15MOVEMENT_KIND_DEPOSIT\x10\x01\x12\x1c\n\x18MOVEMENT_KIND_WITHDRAWAL\x10\x02\x12\x1a\n\x16MOVEMENT_KIND_PURCHASE\x10\x03\x12\x1a\n\x16MOVEMENT_KIND_TRANSFER\x10\x04\x32\xa3\x08\n\x0e\x41\x63\x63ountService\x12\x63\n\rCreateAccount\x12 .balance.v1.CreateAccountRequest\x1a\x13.balance.v1.Account\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/api/v1/accounts:\x01*\x12g\n\nGetAccount\x12\x1d.balance.v1.GetAccountRequest\x1a\x13.balance.v1.Account\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/accounts/{account}\x12s\n\x0cWatchAccount\x12\x1f.balance.v1.WatchAccountRequest\x1a\x13.balance.v1.Account\"+\x90\x02\x01\x82\xd3\xe4\x93\x02\"\x12 /api/v1/accounts/{account}:watch0\x01\x12n\n\x0cListAccounts\x12\x1f.balance.v1.ListAccountsRequest\x1a .balance.v1.ListAccountsResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x12}\n\x0bListEntries\x12\x1e.balance.v1.ListEntriesRequest\x1a\x1f.balance.v1.ListEntriesResponse\"-\x90\x02\x01\x82\xd3\xe4\x93\x02$\x12\"/api/v1/accounts/{account}/entries\x12t\n\rFreezeAccount\x12 .balance.v1.FreezeAccountRequest\x1a\x13.balance.v1.Account\",\x82\xd3\xe4\x93\x02&\"!/api/v1/accounts/{account}:freeze:\x01*\x12z\n\x0fUnfreezeAccount\x12\".balance.v1.UnfreezeAccountRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(\"#/api/v1/accounts/{account}:unfreeze:\x01*\x12q\n\x0c\x43loseAccount\x12\x1f.balance.v1.CloseAccountRequest\x1a\x13.balance.v1.Account\"+\x82\xd3\xe4\x93\x02%\" /api/v1/accounts/{account}:close:\x01*\x12z\n\x0fSetAccountLimit\x12\".balance.v1.SetAccountLimitRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(\"#/api/v1/accounts/{account}:setLimit:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -114,6 +114,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETACCOUNTREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001'
   _globals['_GETACCOUNTREQUEST'].fields_by_name['as_of']._loaded_options = None
   _globals['_GETACCOUNTREQUEST'].fields_by_name['as_of']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHACCOUNTREQUEST'].fields_by_name['account']._loaded_options = None
+  _globals['_WATCHACCOUNTREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\002'
+  _globals['_WATCHACCOUNTREQUEST'].fields_by_name['currency']._loaded_options = None
+  _globals['_WATCHACCOUNTREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001'
   _globals['_LISTACCOUNTSREQUEST'].fields_by_name['currency']._loaded_options = None
   _globals['_LISTACCOUNTSREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001'
   _globals['_LISTACCOUNTSREQUEST'].fields_by_name['user']._loaded_options = None
@@ -122,10 +126,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTACCOUNTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTACCOUNTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTACCOUNTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTACCOUNTSREQUEST'].fields_by_name['skip']._loaded_options = None
+  _globals['_LISTACCOUNTSREQUEST'].fields_by_name['skip']._serialized_options = b'\342A\001\001'
+  _globals['_LISTACCOUNTSREQUEST'].fields_by_name['count_total']._loaded_options = None
+  _globals['_LISTACCOUNTSREQUEST'].fields_by_name['count_total']._serialized_options = b'\342A\001\001'
   _globals['_LISTACCOUNTSRESPONSE'].fields_by_name['accounts']._loaded_options = None
   _globals['_LISTACCOUNTSRESPONSE'].fields_by_name['accounts']._serialized_options = b'\342A\001\003'
   _globals['_LISTACCOUNTSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTACCOUNTSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_LISTACCOUNTSRESPONSE'].fields_by_name['total_size']._loaded_options = None
+  _globals['_LISTACCOUNTSRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['account']._loaded_options = None
   _globals['_LISTENTRIESREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\002'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -138,10 +148,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['kind']._loaded_options = None
   _globals['_LISTENTRIESREQUEST'].fields_by_name['kind']._serialized_options = b'\342A\001\001'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['skip']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['skip']._serialized_options = b'\342A\001\001'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['count_total']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['count_total']._serialized_options = b'\342A\001\001'
   _globals['_LISTENTRIESRESPONSE'].fields_by_name['entries']._loaded_options = None
   _globals['_LISTENTRIESRESPONSE'].fields_by_name['entries']._serialized_options = b'\342A\001\003'
   _globals['_LISTENTRIESRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTENTRIESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_LISTENTRIESRESPONSE'].fields_by_name['total_size']._loaded_options = None
+  _globals['_LISTENTRIESRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
   _globals['_FREEZEACCOUNTREQUEST'].fields_by_name['account']._loaded_options = None
   _globals['_FREEZEACCOUNTREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\002'
   _globals['_FREEZEACCOUNTREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -164,6 +180,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateAccount']._serialized_options = b'\202\323\344\223\002\025\"\020/api/v1/accounts:\001*'
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetAccount']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetAccount']._serialized_options = b'\220\002\001\202\323\344\223\002\034\022\032/api/v1/accounts/{account}'
+  _globals['_ACCOUNTSERVICE'].methods_by_name['WatchAccount']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['WatchAccount']._serialized_options = b'\220\002\001\202\323\344\223\002\"\022 /api/v1/accounts/{account}:watch'
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListAccounts']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListAccounts']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/api/v1/accounts'
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListEntries']._loaded_options = None
@@ -176,10 +194,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['CloseAccount']._serialized_options = b'\202\323\344\223\002%\" /api/v1/accounts/{account}:close:\001*'
   _globals['_ACCOUNTSERVICE'].methods_by_name['SetAccountLimit']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['SetAccountLimit']._serialized_options = b'\202\323\344\223\002(\"#/api/v1/accounts/{account}:setLimit:\001*'
-  _globals['_ACCOUNTSTATUS']._serialized_start=2345
-  _globals['_ACCOUNTSTATUS']._serialized_end=2473
-  _globals['_MOVEMENTKIND']._serialized_start=2476
-  _globals['_MOVEMENTKIND']._serialized_end=2634
+  _globals['_ACCOUNTSTATUS']._serialized_start=2562
+  _globals['_ACCOUNTSTATUS']._serialized_end=2690
+  _globals['_MOVEMENTKIND']._serialized_start=2693
+  _globals['_MOVEMENTKIND']._serialized_end=2851
   _globals['_ACCOUNT']._serialized_start=137
   _globals['_ACCOUNT']._serialized_end=515
   _globals['_CONVERSION']._serialized_start=518
@@ -194,22 +212,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEACCOUNTREQUEST']._serialized_end=1378
   _globals['_GETACCOUNTREQUEST']._serialized_start=1380
   _globals['_GETACCOUNTREQUEST']._serialized_end=1495
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1497
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1613
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1615
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1713
-  _globals['_LISTENTRIESREQUEST']._serialized_start=1716
-  _globals['_LISTENTRIESREQUEST']._serialized_end=1930
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=1932
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=2026
-  _globals['_FREEZEACCOUNTREQUEST']._serialized_start=2028
-  _globals['_FREEZEACCOUNTREQUEST']._serialized_end=2099
-  _globals['_UNFREEZEACCOUNTREQUEST']._serialized_start=2101
-  _globals['_UNFREEZEACCOUNTREQUEST']._serialized_end=2174
-  _globals['_CLOSEACCOUNTREQUEST']._serialized_start=2176
-  _globals['_CLOSEACCOUNTREQUEST']._serialized_end=2246
-  _globals['_SETACCOUNTLIMITREQUEST']._serialized_start=2248
-  _globals['_SETACCOUNTLIMITREQUEST']._serialized_end=2342
-  _globals['_ACCOUNTSERVICE']._serialized_start=2637
-  _globals['_ACCOUNTSERVICE']._serialized_end=3579
+  _globals['_WATCHACCOUNTREQUEST']._serialized_start=1497
+  _globals['_WATCHACCOUNTREQUEST']._serialized_end=1565
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1568
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1731
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1733
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1857
+  _globals['_LISTENTRIESREQUEST']._serialized_start=1860
+  _globals['_LISTENTRIESREQUEST']._serialized_end=2121
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=2123
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=2243
+  _globals['_FREEZEACCOUNTREQUEST']._serialized_start=2245
+  _globals['_FREEZEACCOUNTREQUEST']._serialized_end=2316
+  _globals['_UNFREEZEACCOUNTREQUEST']._serialized_start=2318
+  _globals['_UNFREEZEACCOUNTREQUEST']._serialized_end=2391
+  _globals['_CLOSEACCOUNTREQUEST']._serialized_start=2393
+  _globals['_CLOSEACCOUNTREQUEST']._serialized_end=2463
+  _globals['_SETACCOUNTLIMITREQUEST']._serialized_start=2465
+  _globals['_SETACCOUNTLIMITREQUEST']._serialized_end=2559
+  _globals['_ACCOUNTSERVICE']._serialized_start=2854
+  _globals['_ACCOUNTSERVICE']._serialized_end=3913
 # @@protoc_insertion_point(module_scope)

@@ -409,6 +409,32 @@ class GetAccountRequest(_message.Message):
 Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
 
 @_typing.final
+class WatchAccountRequest(_message.Message):
+    """Request for WatchAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. The account's id."""
+    currency: _builtins.str
+    """Optional. ISO 4217 code to show the amounts in."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "currency", b"currency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAccountRequest: _TypeAlias = WatchAccountRequest  # noqa: Y015
+
+@_typing.final
 class ListAccountsRequest(_message.Message):
     """Request for ListAccounts."""
 
@@ -418,6 +444,8 @@ class ListAccountsRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """Optional. ISO 4217 code to show the amounts in."""
     user: _builtins.str
@@ -426,6 +454,12 @@ class ListAccountsRequest(_message.Message):
     """Optional. How many to return: 10 by default, at most 1000."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
     def __init__(
         self,
         *,
@@ -433,10 +467,12 @@ class ListAccountsRequest(_message.Message):
         user: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "page_size", b"page_size", "page_token", b"page_token", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_total", b"count_total", "currency", b"currency", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -450,8 +486,11 @@ class ListAccountsResponse(_message.Message):
 
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Account]:
         """Output only. The accounts, oldest first."""
@@ -461,10 +500,11 @@ class ListAccountsResponse(_message.Message):
         *,
         accounts: _abc.Iterable[Global___Account] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -482,6 +522,8 @@ class ListEntriesRequest(_message.Message):
     ORDER_BY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     page_size: _builtins.int
@@ -494,6 +536,12 @@ class ListEntriesRequest(_message.Message):
     """
     kind: Global___MovementKind.ValueType
     """Optional. Keeps entries of this kind."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
     @_builtins.property
     def filter(self) -> Global___MovementFilter:
         """Optional. Which entries to keep."""
@@ -507,10 +555,12 @@ class ListEntriesRequest(_message.Message):
         order_by: _builtins.str = ...,
         filter: Global___MovementFilter | None = ...,
         kind: Global___MovementKind.ValueType = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "filter", b"filter", "kind", b"kind", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "count_total", b"count_total", "filter", b"filter", "kind", b"kind", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,8 +574,11 @@ class ListEntriesResponse(_message.Message):
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]:
         """Output only. The entries, in the order asked for."""
@@ -535,10 +588,11 @@ class ListEntriesResponse(_message.Message):
         *,
         entries: _abc.Iterable[Global___Entry] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

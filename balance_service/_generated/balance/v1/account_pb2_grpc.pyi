@@ -41,6 +41,12 @@ class AccountServiceStub:
     """Returns an account, now or as it was at a past moment, in its own currency
     or converted to another.
     """
+    WatchAccount: _grpc.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]
+    """Sends an account as GetAccount returns it: at once, and again after every
+    change, wherever it came from. Changes that follow each other within a
+    quarter of a second are sent as one. The stream ends when the access token
+    does, and with UNAVAILABLE when the server stops: call again.
+    """
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]
     """Lists the caller's accounts, oldest first; for callers who may read every
     account, those of the given user.
@@ -72,6 +78,12 @@ class AccountServiceAsyncStub(AccountServiceStub):
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Returns an account, now or as it was at a past moment, in its own currency
     or converted to another.
+    """
+    WatchAccount: _aio.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Sends an account as GetAccount returns it: at once, and again after every
+    change, wherever it came from. Changes that follow each other within a
+    quarter of a second are sent as one. The stream ends when the access token
+    does, and with UNAVAILABLE when the server stops: call again.
     """
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]  # type: ignore[assignment]
     """Lists the caller's accounts, oldest first; for callers who may read every
@@ -113,6 +125,18 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
         """Returns an account, now or as it was at a past moment, in its own currency
         or converted to another.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchAccount(
+        self,
+        request: _account_pb2.WatchAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_account_pb2.Account], _abc.AsyncIterator[_account_pb2.Account]]:
+        """Sends an account as GetAccount returns it: at once, and again after every
+        change, wherever it came from. Changes that follow each other within a
+        quarter of a second are sent as one. The stream ends when the access token
+        does, and with UNAVAILABLE when the server stops: call again.
         """
 
     @_abc_1.abstractmethod

@@ -134,6 +134,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A fault in the service; metadata carries the request id to give
     to its operators.
     """
+    ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 70
+    """NOT_FOUND. HTTP alone: there is nothing at this path."""
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 71
+    """UNIMPLEMENTED. HTTP alone, with status 405: the path does not have this
+    method; the header Allow names those it has.
+    """
+    ERROR_REASON_REQUEST_TIMEOUT: _ErrorReason.ValueType  # 72
+    """DEADLINE_EXCEEDED. HTTP alone, with status 408: the request did not arrive
+    in time; nothing was changed.
+    """
+    ERROR_REASON_BODY_TOO_LARGE: _ErrorReason.ValueType  # 73
+    """INVALID_ARGUMENT. HTTP alone, with status 413: the body is too large."""
+    ERROR_REASON_MEDIA_TYPE_UNSUPPORTED: _ErrorReason.ValueType  # 74
+    """INVALID_ARGUMENT. HTTP alone, with status 415: the body is not
+    application/json.
+    """
+    ERROR_REASON_PAGE_NOT_FOUND: _ErrorReason.ValueType  # 75
+    """NOT_FOUND. HTTP alone: a list has no page of this number."""
+    ERROR_REASON_ANSWER_TIMEOUT: _ErrorReason.ValueType  # 76
+    """DEADLINE_EXCEEDED. HTTP alone, with status 504: the answer took too long.
+    The outcome may be unknown: retry with the same request id.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -253,5 +275,27 @@ nothing was changed.
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 63
 """INTERNAL. A fault in the service; metadata carries the request id to give
 to its operators.
+"""
+ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 70
+"""NOT_FOUND. HTTP alone: there is nothing at this path."""
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 71
+"""UNIMPLEMENTED. HTTP alone, with status 405: the path does not have this
+method; the header Allow names those it has.
+"""
+ERROR_REASON_REQUEST_TIMEOUT: ErrorReason.ValueType  # 72
+"""DEADLINE_EXCEEDED. HTTP alone, with status 408: the request did not arrive
+in time; nothing was changed.
+"""
+ERROR_REASON_BODY_TOO_LARGE: ErrorReason.ValueType  # 73
+"""INVALID_ARGUMENT. HTTP alone, with status 413: the body is too large."""
+ERROR_REASON_MEDIA_TYPE_UNSUPPORTED: ErrorReason.ValueType  # 74
+"""INVALID_ARGUMENT. HTTP alone, with status 415: the body is not
+application/json.
+"""
+ERROR_REASON_PAGE_NOT_FOUND: ErrorReason.ValueType  # 75
+"""NOT_FOUND. HTTP alone: a list has no page of this number."""
+ERROR_REASON_ANSWER_TIMEOUT: ErrorReason.ValueType  # 76
+"""DEADLINE_EXCEEDED. HTTP alone, with status 504: the answer took too long.
+The outcome may be unknown: retry with the same request id.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -176,6 +176,8 @@ class ListUsersRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """Optional. Keeps users whose username contains this text, regardless of
     case; at most 30 characters.
@@ -184,16 +186,24 @@ class ListUsersRequest(_message.Message):
     """Optional. How many to return: 10 by default, at most 1000."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
     def __init__(
         self,
         *,
         search: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_total", b"count_total", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -207,8 +217,11 @@ class ListUsersResponse(_message.Message):
 
     USERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
         """Output only. The users, by username."""
@@ -218,10 +231,11 @@ class ListUsersResponse(_message.Message):
         *,
         users: _abc.Iterable[Global___User] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "total_size", b"total_size", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,11 @@ class AccountServiceStub:
                 request_serializer=balance_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
                 _registered_method=True)
+        self.WatchAccount = channel.unary_stream(
+                '/balance.v1.AccountService/WatchAccount',
+                request_serializer=balance_dot_v1_dot_account__pb2.WatchAccountRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
         self.ListAccounts = channel.unary_unary(
                 '/balance.v1.AccountService/ListAccounts',
                 request_serializer=balance_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
@@ -92,6 +97,16 @@ class AccountServiceServicer:
     def GetAccount(self, request, context):
         """Returns an account, now or as it was at a past moment, in its own currency
         or converted to another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchAccount(self, request, context):
+        """Sends an account as GetAccount returns it: at once, and again after every
+        change, wherever it came from. Changes that follow each other within a
+        quarter of a second are sent as one. The stream ends when the access token
+        does, and with UNAVAILABLE when the server stops: call again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,6 +168,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
             'GetAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAccount,
                     request_deserializer=balance_dot_v1_dot_account__pb2.GetAccountRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'WatchAccount': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAccount,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.WatchAccountRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
             ),
             'ListAccounts': grpc.unary_unary_rpc_method_handler(
@@ -240,6 +260,33 @@ class AccountService:
             target,
             '/balance.v1.AccountService/GetAccount',
             balance_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/balance.v1.AccountService/WatchAccount',
+            balance_dot_v1_dot_account__pb2.WatchAccountRequest.SerializeToString,
             balance_dot_v1_dot_account__pb2.Account.FromString,
             options,
             channel_credentials,

@@ -182,22 +182,32 @@ class ListServicesRequest(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """Optional. Keeps services priced in this currency, ISO 4217."""
     page_size: _builtins.int
     """Optional. How many to return: 10 by default, at most 1000."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
     def __init__(
         self,
         *,
         currency: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_total", b"count_total", "currency", b"currency", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -211,8 +221,11 @@ class ListServicesResponse(_message.Message):
 
     SERVICES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___Service]:
         """Output only. The services, oldest first."""
@@ -222,10 +235,11 @@ class ListServicesResponse(_message.Message):
         *,
         services: _abc.Iterable[Global___Service] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "services", b"services", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,6 +452,8 @@ class ListPurchasesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Optional. The account's id; all the caller's accounts by default. Required
     of services.
@@ -450,6 +466,12 @@ class ListPurchasesRequest(_message.Message):
     """Optional. "date", "date desc" (the default), "amount" or "amount desc"; by
     amount only where all listed accounts share a currency.
     """
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
     @_builtins.property
     def filter(self) -> _account_pb2.MovementFilter:
         """Optional. Which purchases to keep."""
@@ -462,10 +484,12 @@ class ListPurchasesRequest(_message.Message):
         page_token: _builtins.str = ...,
         order_by: _builtins.str = ...,
         filter: _account_pb2.MovementFilter | None = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "count_total", b"count_total", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,8 +503,13 @@ class ListPurchasesResponse(_message.Message):
 
     PURCHASES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Output only. The next page's token; empty on the last page."""
+    """Output only. The next page's token; empty on the last page, and
+    where skip was given for several accounts.
+    """
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
     @_builtins.property
     def purchases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Purchase]:
         """Output only. The purchases, in the order asked for."""
@@ -490,10 +519,11 @@ class ListPurchasesResponse(_message.Message):
         *,
         purchases: _abc.Iterable[Global___Purchase] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

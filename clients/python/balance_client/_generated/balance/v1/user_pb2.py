@@ -28,7 +28,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x02\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08username\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nfirst_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tlast_name\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03\x62io\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\"\x0e\n\x0cGetMeRequest\"\x88\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"[\n\x10ListUsersRequest\x12\x14\n\x06search\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"$\n\x0eGetUserRequest\x12\x12\n\x04user\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x9c\x01\n\x11UpdateUserRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\xd9\x03\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x02\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08username\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nfirst_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tlast_name\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03\x62io\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\"\x0e\n\x0cGetMeRequest\"\x88\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x8a\x01\n\x10ListUsersRequest\x12\x14\n\x06search\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"$\n\x0eGetUserRequest\x12\x12\n\x04user\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x9c\x01\n\x11UpdateUserRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\xd9\x03\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,10 +67,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['skip']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['skip']._serialized_options = b'\342A\001\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['count_total']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['count_total']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERSRESPONSE'].fields_by_name['users']._loaded_options = None
   _globals['_LISTUSERSRESPONSE'].fields_by_name['users']._serialized_options = b'\342A\001\003'
   _globals['_LISTUSERSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTUSERSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_LISTUSERSRESPONSE'].fields_by_name['total_size']._loaded_options = None
+  _globals['_LISTUSERSRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
   _globals['_GETUSERREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['id']._loaded_options = None
@@ -91,22 +97,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/users/{user}'
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\202\323\344\223\002\0322\022/api/v1/users/{id}:\004user'
-  _globals['_ROLE']._serialized_start=1013
-  _globals['_ROLE']._serialized_end=1092
+  _globals['_ROLE']._serialized_start=1087
+  _globals['_ROLE']._serialized_end=1166
   _globals['_USER']._serialized_start=168
   _globals['_USER']._serialized_end=475
   _globals['_GETMEREQUEST']._serialized_start=477
   _globals['_GETMEREQUEST']._serialized_end=491
   _globals['_UPDATEMEREQUEST']._serialized_start=494
   _globals['_UPDATEMEREQUEST']._serialized_end=630
-  _globals['_LISTUSERSREQUEST']._serialized_start=632
-  _globals['_LISTUSERSREQUEST']._serialized_end=723
-  _globals['_LISTUSERSRESPONSE']._serialized_start=725
-  _globals['_LISTUSERSRESPONSE']._serialized_end=814
-  _globals['_GETUSERREQUEST']._serialized_start=816
-  _globals['_GETUSERREQUEST']._serialized_end=852
-  _globals['_UPDATEUSERREQUEST']._serialized_start=855
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1011
-  _globals['_USERSERVICE']._serialized_start=1095
-  _globals['_USERSERVICE']._serialized_end=1568
+  _globals['_LISTUSERSREQUEST']._serialized_start=633
+  _globals['_LISTUSERSREQUEST']._serialized_end=771
+  _globals['_LISTUSERSRESPONSE']._serialized_start=773
+  _globals['_LISTUSERSRESPONSE']._serialized_end=888
+  _globals['_GETUSERREQUEST']._serialized_start=890
+  _globals['_GETUSERREQUEST']._serialized_end=926
+  _globals['_UPDATEUSERREQUEST']._serialized_start=929
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1085
+  _globals['_USERSERVICE']._serialized_start=1169
+  _globals['_USERSERVICE']._serialized_end=1642
 # @@protoc_insertion_point(module_scope)

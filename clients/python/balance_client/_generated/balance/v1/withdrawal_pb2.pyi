@@ -221,6 +221,8 @@ class ListWithdrawalsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Optional. The account's id; all the caller's accounts by default. Required
     of services.
@@ -233,6 +235,12 @@ class ListWithdrawalsRequest(_message.Message):
     """Optional. "date", "date desc" (the default), "amount" or "amount desc"; by
     amount only where all listed accounts share a currency.
     """
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
     @_builtins.property
     def filter(self) -> _account_pb2.MovementFilter:
         """Optional. Which withdrawals to keep."""
@@ -245,10 +253,12 @@ class ListWithdrawalsRequest(_message.Message):
         page_token: _builtins.str = ...,
         order_by: _builtins.str = ...,
         filter: _account_pb2.MovementFilter | None = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "count_total", b"count_total", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,8 +272,13 @@ class ListWithdrawalsResponse(_message.Message):
 
     WITHDRAWALS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Output only. The next page's token; empty on the last page."""
+    """Output only. The next page's token; empty on the last page, and
+    where skip was given for several accounts.
+    """
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
     @_builtins.property
     def withdrawals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Withdrawal]:
         """Output only. The withdrawals, in the order asked for."""
@@ -273,10 +288,11 @@ class ListWithdrawalsResponse(_message.Message):
         *,
         withdrawals: _abc.Iterable[Global___Withdrawal] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "withdrawals", b"withdrawals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "total_size", b"total_size", "withdrawals", b"withdrawals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,284 @@
+"""The contract as an OpenAPI 3.1 document, made of the descriptors that requests are served by."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from importlib import metadata, resources
+
+from google.protobuf.descriptor import Descriptor
+
+from balance_service._generated.balance.v1 import error_reason_pb2
+from balance_service.gateway import examples, pages, streams
+from balance_service.gateway.answers import JSON
+from balance_service.gateway.routes import Binding
+from balance_service.gateway.schemas import Schema, Schemas, required
+
+ABOUT = """\
+Users' balances for a company's services: double entry, idempotent, durable.
+
+- **Amounts** are decimal strings with an ISO 4217 code; `RUB` where none is given.
+- **Retries are safe**: send the same `Idempotency-Key` (a UUID) or `request_id` again and get the
+  first answer again, with the header `Idempotency-Replayed: true`.
+- **Refusals** are `google.rpc.Status` with typed details and a stable reason, in English or, by
+  `Accept-Language`, in Russian.
+- **Lists** go on at `next_page_token`. With `?page=` they answer `count`, `next`, `previous` and
+  `results` instead.
+- Paths may end with a slash; fields are accepted in snake_case and camelCase.
+
+To try it out: send yourself a code, create a token, and the calls after it are signed in.
+"""
+_VARIABLE = re.compile(r"\{(\w+)\}")
+_STATUS_DETAILS: dict[str, dict[str, Schema]] = {
+    "ErrorInfo": {
+        "reason": {"$ref": "#/components/schemas/ErrorReason"},
+        "domain": {"type": "string", "description": 'Always "balance.v1".'},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "BadRequest": {
+        "field_violations": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "description": {"type": "string"}},
+            },
+        }
+    },
+    "RetryInfo": {"retry_delay": {"type": "string", "examples": ["0.100s"]}},
+    "ResourceInfo": {"resource_type": {"type": "string"}, "resource_name": {"type": "string"}},
+    "LocalizedMessage": {"locale": {"type": "string"}, "message": {"type": "string"}},
+}
+_EXAMPLE_REFUSAL = {
+    "code": 9,
+    "message": "There is not enough money on the account.",
+    "details": [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "INSUFFICIENT_FUNDS",
+            "domain": "balance.v1",
+            "metadata": {"available": "10.00", "required": "20.00", "missing": "10.00"},
+        }
+    ],
+}
+
+
+def document(bindings: Sequence[Binding], public: Collection[str]) -> dict[str, object]:
+    """The document.
+
+    Args:
+        bindings: Everything that HTTP can call.
+        public: Full names of the methods that need no token.
+    """
+    schemas = Schemas(_comments())
+    paths: dict[str, dict[str, object]] = {}
+    # Two templates that differ in their variables' names alone are one path to OpenAPI.
+    templates: dict[str, str] = {}
+    for binding in bindings:
+        template = templates.setdefault(_VARIABLE.sub("{}", binding.template), binding.template)
+        needs_token = binding.method.full_name not in public
+        operation = _operation(binding, schemas, template, needs_token=needs_token)
+        paths.setdefault(template, {})[binding.verb.lower()] = operation
+    services = {b.method.descriptor.containing_service for b in bindings}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Balance service",
+            "version": metadata.version("balance-service"),
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": service.name, "description": schemas.comment(service.full_name)}
+            for service in sorted(services, key=lambda service: service.full_name)
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted((schemas.found | _refusals(schemas)).items())),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The `token` of AuthService's answers.",
+                }
+            },
+        },
+    }
+
+
+def _comments() -> dict[str, str]:
+    """What the contract says of each element; descriptors do not keep it."""
+    file = resources.files("balance_service._generated") / "comments.json"
+    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _operation(binding: Binding, schemas: Schemas, template: str, *, needs_token: bool) -> Schema:
+    method = binding.method
+    text = schemas.comment(method.descriptor.full_name)
+    summary, dot, rest = text.partition(". ")
+    service = method.descriptor.containing_service.name
+    operation: Schema = {
+        "operationId": f"{service}_{method.descriptor.name}{binding.verb * binding.deprecated}",
+        "tags": [service],
+        "summary": summary.removesuffix("."),
+        "description": rest if dot else "",
+        "parameters": list(_parameters(binding, schemas, template)),
+        "responses": _responses(binding, schemas, needs_token=needs_token),
+        "security": [{"token": []}] if needs_token else [],
+    }
+    if binding.deprecated:
+        operation["deprecated"] = True
+    if body := _body(binding, schemas):
+        operation["requestBody"] = body
+    return operation
+
+
+def _parameters(binding: Binding, schemas: Schemas, template: str) -> Iterator[Schema]:
+    message = binding.method.input
+    for variable, name in zip(binding.variables, _VARIABLE.findall(template), strict=True):
+        field = message.fields_by_name[variable]
+        schema = schemas.field(field, given=True)
+        text = schema.pop("description", "")
+        yield {"name": name, "in": "path", "required": True, "schema": schema, "description": text}
+    if binding.body != "*":
+        taken = {*binding.variables, binding.body}
+        yield from _query(message, schemas, taken, "")
+    if "total_size" in binding.method.output.fields_by_name:
+        number = {"type": "integer", "minimum": 1, "maximum": pages.PAGE_MAX}
+        text = "A page by its number, from 1, answered as `count`, `next`, `previous`, `results`."
+        yield {"name": "page", "in": "query", "schema": number, "description": text}
+    if "order_by" in message.fields_by_name:
+        choices = {"type": "string", "enum": ["date", "-date", "amount", "-amount"]}
+        text = "The same as `order_by`, in the form of earlier callers."
+        yield {"name": "ordering", "in": "query", "schema": choices, "description": text}
+    if "request_id" in message.fields_by_name and binding.verb != "GET":
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "format": "uuid"},
+            "description": "The same as `request_id`: makes a retry safe.",
+        }
+
+
+def _query(
+    message: Descriptor, schemas: Schemas, taken: Collection[str], prefix: str
+) -> Iterator[Schema]:
+    for field in message.fields:
+        if field.name in taken:
+            continue
+        inner = field.message_type
+        if inner is not None and inner.GetOptions().map_entry:
+            continue  # A map has no form in a query.
+        if inner is not None and not inner.full_name.startswith("google."):
+            yield from _query(inner, schemas, (), f"{prefix}{field.name}.")
+            continue
+        schema = schemas.field(field, given=True)
+        text = schema.pop("description", "")
+        found: Schema = {"name": prefix + field.name, "in": "query", "schema": schema}
+        # A PATCH names by its body what it changes.
+        if required(field) and field.name != "update_mask":
+            found["required"] = True
+        yield {**found, "description": text}
+
+
+def _body(binding: Binding, schemas: Schemas) -> Schema | None:
+    if not binding.body:
+        return None
+    message = binding.method.input
+    if binding.body == "*":
+        schema = schemas.body(message, binding.variables)
+        needed = any(required(f) for f in message.fields if f.name not in binding.variables)
+    else:
+        inner = message.fields_by_name[binding.body].message_type
+        assert inner is not None, "a body is a message"
+        message, needed = inner, True
+        # A change sends what changes and no more.
+        schema = schemas.body(message) if binding.verb == "POST" else _partial(schemas, message)
+    content: Schema = {"schema": schema}
+    if message.name in examples.BODIES:
+        content["example"] = examples.BODIES[message.name]
+    return {"required": needed, "content": {JSON: content}}
+
+
+def _partial(schemas: Schemas, message: Descriptor) -> Schema:
+    """A reference to a message of which nothing is required."""
+    schemas.body(message)
+    name = f"{message.name}Input"
+    whole = schemas.found[name]
+    if "required" not in whole:
+        return {"$ref": f"#/components/schemas/{name}"}
+    schemas.found[f"{message.name}Change"] = {k: v for k, v in whole.items() if k != "required"}
+    return {"$ref": f"#/components/schemas/{message.name}Change"}
+
+
+def _responses(binding: Binding, schemas: Schemas, *, needs_token: bool) -> Schema:
+    method = binding.method
+    answer = schemas.answer(method.output)
+    if method.descriptor.server_streaming:
+        line = {"type": "object", "properties": {"result": answer, "error": _reference("Status")}}
+        content: Schema = {
+            streams.NDJSON: {"schema": line},
+            streams.EVENTS: {"schema": {"type": "string", "description": "Events of answers."}},
+        }
+    elif "total_size" in method.output.fields_by_name:
+        content = {JSON: {"schema": {"anyOf": [answer, _numbered(method.output, schemas)]}}}
+    else:
+        content = {JSON: {"schema": answer}}
+    found: Schema = {"200": {"description": "Done.", "content": content}}
+    if method.creates:
+        made = {"description": "Made.", "content": content}
+        found = {"201": made, "200": {"description": "It was there already.", "content": content}}
+    refused = [("400", "The request, or the state of things, does not allow it.")]
+    if needs_token:
+        refused += [("401", "The token is missing, wrong or expired."), ("403", "Not allowed.")]
+    if "balance" in method.output.fields_by_name and not method.reads:
+        refused.append(("402", "There is not enough money."))
+    refused += [("404", "There is no such thing."), ("409", "It conflicts with what is there.")]
+    refused += [("429", "Too much at once; see Retry-After."), ("default", "Any other refusal.")]
+    return found | {code: _refusal(text) for code, text in refused}
+
+
+def _refusal(text: str) -> Schema:
+    content = {"schema": _reference("Status"), "example": _EXAMPLE_REFUSAL}
+    return {"description": text, "content": {JSON: content}}
+
+
+def _numbered(output: Descriptor, schemas: Schemas) -> Schema:
+    """A page by its number."""
+    results = schemas.field(output.fields[0], given=False)
+    url = {"type": ["string", "null"], "format": "uri"}
+    properties = {"count": {"type": "integer"}, "next": url, "previous": url, "results": results}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _refusals(schemas: Schemas) -> dict[str, Schema]:
+    reasons = error_reason_pb2.DESCRIPTOR.enum_types_by_name["ErrorReason"]
+    return {
+        "ErrorReason": schemas.choices(reasons, "ERROR_REASON_"),
+        "Status": {
+            "type": "object",
+            "description": "A refusal (google.rpc.Status). Branch on the reason, not the message.",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "integer", "description": "A google.rpc.Code."},
+                "message": {"type": "string", "description": "For people, in their language."},
+                "details": {"type": "array", "items": {"anyOf": list(_details())}},
+            },
+        },
+    }
+
+
+def _details() -> Iterable[Schema]:
+    for name, properties in _STATUS_DETAILS.items():
+        kind = {"const": f"type.googleapis.com/google.rpc.{name}"}
+        yield {
+            "type": "object",
+            "title": name,
+            "properties": {"@type": kind, **properties},
+            "required": ["@type"],
+        }
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,185 @@
+"""Messages of the contract as JSON Schema (2020-12), for the OpenAPI document.
+
+What a request may hold and what an answer holds are schemas of their own: a request is refused for
+fields it does not know, takes null for any field as protobuf's JSON does, and never sets what is
+output only; an answer always has every field that is no message.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+Schema = dict[str, object]
+Field = FieldDescriptor
+
+INPUT = "Input"
+_UUID = {
+    "request_id", "account", "from_account", "counterparty", "deposit", "withdrawal", "purchase",
+    "transfer", "movement", "service", "user", "id",
+}  # fmt: skip
+_AMOUNTS = {"amount", "balance", "held", "available", "limit", "balance_after", "price", "rate"}
+_ASKED_AMOUNTS = {"min_amount", "max_amount"}
+_LENGTHS = re.compile(r"(?:at most|(\d+) to|up to) (\d+) (?:characters|letters)")
+_KNOWN: Mapping[str, Schema] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.FieldMask": {"type": "string", "pattern": r"^[\w.,*]*$"},
+    "google.protobuf.Empty": {"type": "object", "additionalProperties": False},
+}
+
+
+class Schemas:
+    """Gathers the schemas that a document refers to.
+
+    Args:
+        comments: What the contract says of each element, by full name.
+    """
+
+    def __init__(self, comments: Mapping[str, str]) -> None:
+        self._comments = comments
+        self.found: dict[str, Schema] = {}
+
+    def comment(self, full_name: str) -> str:
+        """What the contract says of an element."""
+        return self._comments.get(full_name, "")
+
+    def answer(self, message: Descriptor) -> Schema:
+        """A reference to what an answer holds."""
+        return self._reference(message, message.name, without=(), given=False)
+
+    def body(self, message: Descriptor, without: Sequence[str] = ()) -> Schema:
+        """A reference to what a request may hold.
+
+        Args:
+            message: The body, or what is in it.
+            without: Fields that stand elsewhere in the request.
+        """
+        suffix = "" if message.name.endswith("Request") else INPUT
+        return self._reference(message, message.name + suffix, without, given=True)
+
+    def field(self, field: Field, *, given: bool) -> Schema:
+        """A field's schema, with what the contract says of it.
+
+        Args:
+            field: The field.
+            given: Whether it is of a request.
+        """
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            value = field.message_type.fields_by_name["value"]
+            schema: Schema = {"type": "object", "additionalProperties": _scalar(value)}
+        elif field.is_repeated:
+            schema = {"type": "array", "items": self._one(field, given=given)}
+        else:
+            schema = self._one(field, given=given)
+        text = self.comment(field.full_name)
+        if schema.get("type") == "string":
+            schema |= _text(field.name, text, given=given)
+        return {**schema, "description": text} if text else schema
+
+    def choices(self, enum: EnumDescriptor, prefix: str = "") -> Schema:
+        """An enum by the names of its values, each with what the contract says of it.
+
+        Args:
+            enum: The enum.
+            prefix: What is left out of the names; with one, the value for nothing is, too.
+        """
+        package = enum.full_name.removesuffix(enum.name)
+        values = enum.values[1:] if prefix else enum.values
+        lines = [
+            f"- `{value.name.removeprefix(prefix)}`: {self.comment(package + value.name)}"
+            for value in values
+        ]
+        return {
+            "type": "string",
+            "enum": [value.name.removeprefix(prefix) for value in values],
+            "description": "\n".join([self.comment(enum.full_name), "", *lines]),
+        }
+
+    def _one(self, field: Field, *, given: bool) -> Schema:
+        if field.message_type is not None:
+            if known := _KNOWN.get(field.message_type.full_name):
+                return dict(known)
+            if field.message_type.full_name == "google.rpc.Status":
+                return {"$ref": "#/components/schemas/Status"}
+            return self.body(field.message_type) if given else self.answer(field.message_type)
+        if field.enum_type is not None:
+            self.found[field.enum_type.name] = self.choices(field.enum_type)
+            return {"$ref": f"#/components/schemas/{field.enum_type.name}"}
+        return _scalar(field)
+
+    def _reference(
+        self, message: Descriptor, name: str, without: Iterable[str], *, given: bool
+    ) -> Schema:
+        if known := _KNOWN.get(message.full_name):
+            return dict(known)
+        if name not in self.found:
+            self.found[name] = {}  # Held, for messages that hold themselves.
+            fields = [f for f in message.fields if f.name not in without]
+            if given:
+                fields = [f for f in fields if not _is(f, field_behavior_pb2.OUTPUT_ONLY)]
+            self.found[name] = self._object(message, fields, given=given)
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    def _object(self, message: Descriptor, fields: Sequence[Field], *, given: bool) -> Schema:
+        properties = {field.name: self.field(field, given=given) for field in fields}
+        if given:
+            required = [f.name for f in fields if _is(f, field_behavior_pb2.REQUIRED)]
+            properties = {
+                name: schema if name in required else _or_null(schema)
+                for name, schema in properties.items()
+            }
+        else:
+            required = [f.name for f in fields if not f.has_presence]
+        schema: Schema = {"type": "object", "properties": properties}
+        if text := self.comment(message.full_name):
+            schema["description"] = text
+        if required:
+            schema["required"] = required
+        if given:
+            schema["additionalProperties"] = False
+        return schema
+
+
+def required(field: Field) -> bool:
+    """Whether a request must have the field."""
+    return _is(field, field_behavior_pb2.REQUIRED)
+
+
+def _is(field: Field, behavior: int) -> bool:
+    return behavior in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+
+
+def _or_null(schema: Schema) -> Schema:
+    if "type" in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    description = {"description": schema["description"]} if "description" in schema else {}
+    bare = {name: value for name, value in schema.items() if name != "description"}
+    return {"anyOf": [bare, {"type": "null"}], **description}
+
+
+def _scalar(field: Field) -> Schema:
+    match field.cpp_type:
+        case Field.CPPTYPE_BOOL:
+            return {"type": "boolean"}
+        case Field.CPPTYPE_INT32:
+            return {"type": "integer", "format": "int32"}
+        case Field.CPPTYPE_INT64:
+            return {"type": "string", "format": "int64"}
+        case _:
+            return {"type": "string"}
+
+
+def _text(name: str, comment: str, *, given: bool) -> Schema:
+    """What a string must look like, by its name and by what the contract says of its length."""
+    if name in _UUID and not comment.startswith("Output only. The ISO"):
+        return {"format": "uuid"} if given else {}
+    if given and name in _AMOUNTS | _ASKED_AMOUNTS:
+        return {"pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", "examples": ["100.50"]}
+    if name == "currency":
+        return {"examples": ["RUB"]}
+    if given and (lengths := _LENGTHS.search(comment)):
+        least, most = lengths.groups()
+        found: Schema = {"maxLength": int(most)}
+        return found | {"minLength": int(least)} if least else found
+    return {}

@@ -1,0 +1,81 @@
+"""Tells callers of changes to accounts as they happen, wherever these were committed.
+
+One query a tick reads all that a worker's callers watch: no notifications in the commit path, and
+a cost that does not depend on how often an account changes.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from balance_service.database.pool import Pool
+from balance_service.domain import errors
+from balance_service.domain.accounts import AccountProfile
+from balance_service.repositories import accounts
+
+WATCHERS_MAX = 10_000
+RETRY_AFTER_SECONDS = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class _Watcher:
+    account_id: UUID
+    latest: AccountProfile | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class AccountWatch:
+    """The accounts that this worker's callers watch.
+
+    Args:
+        pool: For reads.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._watchers: set[_Watcher] = set()
+        self._closed = False
+
+    async def changes(self, seen: AccountProfile) -> AsyncGenerator[AccountProfile, None]:
+        """An account's states after one that was seen, each the latest when it is asked for.
+
+        A caller who is slow misses states in between, and holds one in memory.
+
+        Raises:
+            Overloaded: Too many watch already.
+            Unavailable: The service is stopping; another process goes on.
+        """
+        if len(self._watchers) >= WATCHERS_MAX:
+            raise errors.Overloaded(RETRY_AFTER_SECONDS)
+        watcher = _Watcher(seen.account.account_id, seen)
+        self._watchers.add(watcher)
+        try:
+            while not self._closed:
+                await watcher.changed.wait()
+                watcher.changed.clear()
+                if watcher.latest is not None and watcher.latest != seen:
+                    seen = watcher.latest
+                    yield seen
+            raise errors.Unavailable
+        finally:
+            self._watchers.discard(watcher)
+
+    async def look(self) -> None:
+        """Reads what is watched and wakes whoever has something new to hear."""
+        watched = {watcher.account_id for watcher in self._watchers}
+        if not watched:
+            return
+        async with self._pool.connection() as conn:
+            found = {p.account.account_id: p for p in await accounts.get(conn, list(watched))}
+        for watcher in self._watchers:
+            profile = found.get(watcher.account_id)
+            if profile is not None and profile != watcher.latest:
+                watcher.latest = profile
+                watcher.changed.set()
+
+    def close(self) -> None:
+        """Ends every watch, so that its caller goes to another process."""
+        self._closed = True
+        for watcher in self._watchers:
+            watcher.changed.set()

@@ -1,0 +1,242 @@
+"""Every call, whichever way it came: who calls, which request, how long, refusals to statuses.
+
+Generated code registers the servicers here as it would with a gRPC server; each method is wrapped
+once, and served by gRPC and by the gateway alike. There is no gRPC interceptor, for each would cost
+every call a share of the event loop.
+"""
+
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NoReturn, TypeAlias, cast
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+from google.rpc import status_pb2
+
+from balance_service.auth.tokens import Tokens
+from balance_service.domain import errors, ids, languages
+from balance_service.gateway.routes import Method
+from balance_service.gateway.upstream import DETAILS_KEY, Answer, Metadata, Refused
+from balance_service.repositories import failures
+from balance_service.servicers import call, status
+from balance_service.servicers.call import PUBLIC_METHODS, Call, Context
+
+# W3C Trace Context, version 00: the trace's id is the second part.
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_MALFORMED: Any = object()
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+_log = structlog.get_logger()
+
+# Its parts are typed as what a server calls; servicers take no context but their own.
+Handler: TypeAlias = Any
+
+
+class Calls:
+    """The methods of all servicers, each surrounded by what every call needs.
+
+    Args:
+        tokens: Verifies callers.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.serving = False
+        self._tokens = tokens
+        self._services: dict[str, Mapping[str, Handler]] = {}
+        self._handlers: dict[str, Handler] = {}
+
+    @property
+    def registry(self) -> grpc.aio.Server:
+        """Where generated code registers servicers, as it would with a gRPC server."""
+        return cast("grpc.aio.Server", self)
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Nothing: generated code registers the same methods by name as well."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Takes a servicer's methods, from generated code."""
+        self._services[service] = handlers
+        for name, handler in handlers.items():
+            self._handlers[f"/{service}/{name}"] = handler
+
+    def serve_on(self, server: grpc.aio.Server) -> None:
+        """Has a gRPC server answer all methods."""
+        for service, handlers in self._services.items():
+            surrounded = {
+                name: self._over_grpc(f"/{service}/{name}", handler)
+                for name, handler in handlers.items()
+            }
+            generic = grpc.method_handlers_generic_handler(service, surrounded)
+            server.add_generic_rpc_handlers((generic,))
+
+    async def unary(
+        self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None
+    ) -> Answer:
+        """Answers a call from within the process, as `gateway.upstream.Upstream`."""
+        return await self._unary(method.full_name, request, metadata, timeout_seconds)
+
+    def stream(
+        self, method: Method, request: Message, metadata: Metadata
+    ) -> AsyncIterator[Message]:
+        """Answers a streaming call from within the process."""
+        return self._stream(method.full_name, request, metadata, None)
+
+    async def serves(self) -> bool:
+        """Whether this worker can answer, as its health says."""
+        return self.serving
+
+    async def _unary(
+        self, method: str, request: Message, metadata: Metadata, timeout_seconds: float | None
+    ) -> Answer:
+        started = time.perf_counter()
+        now, token = _call(method, metadata, timeout_seconds)
+        call.current.set(now)
+        try:
+            await self._admit(request, now, token)
+            message: Message = await self._handlers[method].unary_unary(request, None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
+            raise _refused(now, error, started) from None
+        _record(_log.debug, "call", now, started, code="OK")
+        return Answer(message, _trailers(now))
+
+    async def _stream(
+        self, method: str, request: Message, metadata: Metadata, timeout_seconds: float | None
+    ) -> AsyncIterator[Message]:
+        started = time.perf_counter()
+        now, token = _call(method, metadata, timeout_seconds)
+        call.current.set(now)
+        try:
+            await self._admit(request, now, token)
+            answering = self._handlers[method].unary_stream(request, None)
+            async with contextlib.aclosing(answering) as messages:
+                async for message in messages:
+                    # What a token may see ends with it, also in the middle of a stream.
+                    if token:
+                        await self._tokens.verify(token)
+                    yield message
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _refused(now, error, started) from None
+        _record(_log.debug, "call", now, started, code="OK")
+
+    async def _admit(self, request: Message, now: Call, token: str) -> None:
+        if request is _MALFORMED:
+            raise errors.MalformedRequest
+        if token:
+            now.caller = await self._tokens.verify(token)
+        elif now.method not in PUBLIC_METHODS:
+            raise errors.TokenMissing
+
+    def _over_grpc(self, method: str, handler: Handler) -> Handler:
+        """The handler that a gRPC server calls."""
+
+        async def unary(request: Message, context: Context) -> Message:
+            metadata, seconds = _metadata(context), context.time_remaining()
+            try:
+                answer = await self._unary(method, request, metadata, seconds)
+            except Refused as refused:
+                await _abort(context, refused)
+            context.set_trailing_metadata(tuple(answer.trailers.items()))
+            return answer.message
+
+        async def stream(request: Message, context: Context) -> AsyncIterator[Message]:
+            metadata, seconds = _metadata(context), context.time_remaining()
+            try:
+                async for message in self._stream(method, request, metadata, seconds):
+                    yield message
+            except Refused as refused:
+                await _abort(context, refused)
+
+        assert handler.request_deserializer is not None
+        make, answer = (
+            (grpc.unary_stream_rpc_method_handler, stream)
+            if handler.response_streaming
+            else (grpc.unary_unary_rpc_method_handler, unary)
+        )
+        return make(
+            answer,
+            request_deserializer=_tolerant(handler.request_deserializer),
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _metadata(context: Context) -> Metadata:
+    found = context.invocation_metadata() or ()
+    return [(key, value) for key, value in found if isinstance(value, str)]
+
+
+def _call(method: str, metadata: Metadata, timeout_seconds: float | None) -> tuple[Call, str]:
+    """The call that metadata tell of, and its bearer token."""
+    token = correlation_id = accept_language = trace_id = ""
+    for key, value in metadata:
+        if key == "authorization":
+            scheme, _, rest = value.partition(" ")
+            token = rest.strip() if scheme.lower() == "bearer" else "?"
+        elif key == "x-request-id":
+            correlation_id = value
+        elif key == "accept-language":
+            accept_language = value
+        elif key == "traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
+            trace_id = trace[1]
+    now = Call(
+        method=method,
+        correlation_id=ids.correlation_id(correlation_id),
+        language=languages.preferred(accept_language),
+        timeout_seconds=timeout_seconds,
+        trace_id=trace_id,
+    )
+    return now, token
+
+
+def _tolerant(deserialize: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    """Lets bytes that are no message through, to be refused like any other bad request."""
+
+    def read(message: bytes) -> object:
+        try:
+            return deserialize(message)
+        except DecodeError:
+            return _MALFORMED
+
+    return read
+
+
+def _refused(now: Call, error: Exception, started: float) -> Refused:
+    refusal = error if isinstance(error, errors.Refusal) else failures.refusal_of(error)
+    if refusal is None:
+        _record(_log.error, "call_failed", now, started, exc_info=error)
+        return Refused(status.internal(now.correlation_id), _trailers(now))
+    code = status.code(refusal).name
+    reason = status.TABLE[type(refusal)].reason
+    cause = None if refusal is error else type(error).__name__
+    _record(_log.info, "call", now, started, code=code, reason=reason, cause=cause)
+    return Refused(status.status(refusal, now.language), _trailers(now))
+
+
+async def _abort(context: Context, refused: Refused) -> NoReturn:
+    answer: status_pb2.Status = refused.status
+    trailers = (*refused.trailers.items(), (DETAILS_KEY, answer.SerializeToString()))
+    await context.abort(_CODES[answer.code], answer.message, trailers)
+
+
+def _trailers(now: Call) -> dict[str, str]:
+    return {"x-request-id": now.correlation_id, **now.trailers}
+
+
+def _record(
+    write: Callable[..., object], event: str, now: Call, started: float, **facts: object
+) -> None:
+    """Logs a call: never what was in it."""
+    if now.trace_id:
+        facts["trace_id"] = now.trace_id
+    # The call is over, and money may have moved: a log that cannot be written must not undo that.
+    with contextlib.suppress(OSError, ValueError):
+        write(
+            event,
+            method=now.method,
+            request_id=now.correlation_id,
+            principal=now.caller.name if now.caller else None,
+            milliseconds=round((time.perf_counter() - started) * 1000, 2),
+            **facts,
+        )
