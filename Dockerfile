@@ -18,9 +18,10 @@ COPY --from=build /opt/balance /opt/balance
 ENV PATH=/opt/balance/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     BALANCE_HOST=0.0.0.0 \
-    BALANCE_GRPC_PORT=50051
+    BALANCE_GRPC_PORT=50051 \
+    BALANCE_HTTP_PORT=8080
 USER 10001
-EXPOSE 50051
+EXPOSE 50051 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["balance-service", "health"]

@@ -1,18 +1,20 @@
 """The gateway: JSON over HTTP in front of the same calls that gRPC reaches."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
 
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from starlette.types import Receive, Scope, Send
 
 from balance_service.domain import ids, languages
 from balance_service.gateway import answers, pages, refusals
 from balance_service.gateway.refusals import GatewayRefusal, HttpRefusal
 from balance_service.gateway.requests import request_of
-from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
+from balance_service.gateway.routes import Binding, Method, RouteMissing, Routes, VerbNotAllowed
 from balance_service.gateway.streams import Streaming
 from balance_service.gateway.upstream import Metadata, Refused, Upstream
 
@@ -91,12 +93,16 @@ class Gateway:
     Args:
         routes: What can be called.
         upstream: What answers.
+        public: Full names of the methods that need no token.
         limits: How much a request may ask for.
     """
 
-    def __init__(self, routes: Routes, upstream: Upstream, limits: Limits) -> None:
+    def __init__(
+        self, routes: Routes, upstream: Upstream, public: Collection[str], limits: Limits
+    ) -> None:
         self._routes = routes
         self._upstream = upstream
+        self._public = public
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,9 +129,13 @@ class Gateway:
             await answers.whole(send, 204, {"allow": allowed}, b"")
             return
         body = await self._body(request, receive)
-        paged = pages.asked(binding, request.query)
-        key = request.headers.get("idempotency-key", "").strip('"')
-        message = request_of(binding, variables, paged.query, body, key)
+        try:
+            paged = pages.asked(binding, request.query)
+            key = request.headers.get("idempotency-key")
+            message = request_of(binding, variables, paged.query, body, key)
+        except GatewayRefusal:
+            await self._refuse_stranger(binding.method, request)
+            raise
         if binding.method.descriptor.server_streaming:
             streaming = Streaming(request.headers.get("accept", ""), send)
             messages = self._upstream.stream(binding.method, message, request.metadata)
@@ -144,6 +154,14 @@ class Gateway:
         headers = {"content-type": answers.JSON, **answers.headers(answer.trailers)}
         encoded = answers.encoded(data)
         await answers.whole(send, status, headers, encoded, head=request.verb == "HEAD")
+
+    async def _refuse_stranger(self, method: Method, request: Request) -> None:
+        """Lets whoever must be known and says nothing of themselves hear that first."""
+        if method.full_name not in self._public and "authorization" not in request.headers:
+            nothing: Message = GetMessageClass(method.input)()
+            await self._upstream.unary(
+                method, nothing, request.metadata, self._limits.timeout_seconds
+            )
 
     def _find(self, request: Request) -> tuple[Binding, Mapping[str, str]]:
         """What a request calls; a HEAD is a GET of something that only reads."""

@@ -17,8 +17,8 @@ ABOUT = """\
 Users' balances for a company's services: double entry, idempotent, durable.
 
 - **Amounts** are decimal strings with an ISO 4217 code; `RUB` where none is given.
-- **Retries are safe**: send the same `Idempotency-Key` (a UUID) or `request_id` again and get the
-  first answer again, with the header `Idempotency-Replayed: true`.
+- **Retries are safe**: send the same `Idempotency-Key` (a UUID) again and get the first answer
+  again, with the header `Idempotency-Replayed: true`. The field `request_id` means the same.
 - **Refusals** are `google.rpc.Status` with typed details and a stable reason, in English or, by
   `Accept-Language`, in Russian.
 - **Lists** go on at `next_page_token`. With `?page=` they answer `count`, `next`, `previous` and
@@ -27,6 +27,8 @@ Users' balances for a company's services: double entry, idempotent, durable.
 
 To try it out: send yourself a code, create a token, and the calls after it are signed in.
 """
+# Documented once, as the header; it is accepted as a field, too.
+REQUEST_ID = "request_id"
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _STATUS_DETAILS: dict[str, dict[str, Schema]] = {
     "ErrorInfo": {
@@ -152,20 +154,17 @@ def _parameters(binding: Binding, schemas: Schemas, template: str) -> Iterator[S
         choices = {"type": "string", "enum": ["date", "-date", "amount", "-amount"]}
         text = "The same as `order_by`, in the form of earlier callers."
         yield {"name": "ordering", "in": "query", "schema": choices, "description": text}
-    if "request_id" in message.fields_by_name and binding.verb != "GET":
-        yield {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "format": "uuid"},
-            "description": "The same as `request_id`: makes a retry safe.",
-        }
+    if REQUEST_ID in message.fields_by_name:
+        text = "Makes a retry safe: the same key gets the first answer again."
+        key = {"type": "string", "format": "uuid"}
+        yield {"name": "Idempotency-Key", "in": "header", "schema": key, "description": text}
 
 
 def _query(
     message: Descriptor, schemas: Schemas, taken: Collection[str], prefix: str
 ) -> Iterator[Schema]:
     for field in message.fields:
-        if field.name in taken:
+        if field.name in taken or field.name == REQUEST_ID:
             continue
         inner = field.message_type
         if inner is not None and inner.GetOptions().map_entry:
@@ -187,7 +186,7 @@ def _body(binding: Binding, schemas: Schemas) -> Schema | None:
         return None
     message = binding.method.input
     if binding.body == "*":
-        schema = schemas.body(message, binding.variables)
+        schema = schemas.body(message, (*binding.variables, REQUEST_ID))
         needed = any(required(f) for f in message.fields if f.name not in binding.variables)
     else:
         inner = message.fields_by_name[binding.body].message_type
@@ -232,7 +231,7 @@ def _responses(binding: Binding, schemas: Schemas, *, needs_token: bool) -> Sche
     refused = [("400", "The request, or the state of things, does not allow it.")]
     if needs_token:
         refused += [("401", "The token is missing, wrong or expired."), ("403", "Not allowed.")]
-    if "balance" in method.output.fields_by_name and not method.reads:
+    if {"amount", "balance"} <= set(method.output.fields_by_name) and not method.reads:
         refused.append(("402", "There is not enough money."))
     refused += [("404", "There is no such thing."), ("409", "It conflicts with what is there.")]
     refused += [("429", "Too much at once; see Retry-After."), ("default", "Any other refusal.")]

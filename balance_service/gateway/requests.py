@@ -30,7 +30,7 @@ def request_of(
     variables: Mapping[str, str],
     query: Iterable[tuple[str, str]],
     body: bytes,
-    idempotency_key: str = "",
+    idempotency_key: str | None = None,
 ) -> Message:
     """The request message of an HTTP request.
 
@@ -39,7 +39,8 @@ def request_of(
         variables: Of its path.
         query: Names and values, decoded.
         body: JSON, or nothing.
-        idempotency_key: Its header, which is the field `request_id`.
+        idempotency_key: Its header, which is the field `request_id`; quoted (as in
+            draft-ietf-httpapi-idempotency-key-header) or not. None if there is none.
 
     Raises:
         GatewayRefusal: It is not of the contract's form.
@@ -54,8 +55,11 @@ def request_of(
         _set_text(message, name, value, seen, binding)
     for name, value in variables.items():
         _set_variable(message, name, value)
-    if idempotency_key and "request_id" in binding.method.input.fields_by_name:
-        _set_variable(message, "request_id", idempotency_key, "the header Idempotency-Key")
+    if idempotency_key is not None and "request_id" in binding.method.input.fields_by_name:
+        key = idempotency_key.strip('"')
+        if not key:
+            raise invalid("request_id", "must not be empty in the header Idempotency-Key")
+        _set_variable(message, "request_id", key, "the header Idempotency-Key")
     return message
 
 
@@ -241,6 +245,8 @@ def _parse(target: Message, field: FieldDescriptor, text: str, name: str) -> Non
     value: Json = text
     if field.cpp_type == Field.CPPTYPE_BOOL:
         value = {"true": True, "false": False}.get(text, text)
+    if field.enum_type is not None and text not in field.enum_type.values_by_name:
+        raise invalid(name, _expected(field))
     if field.is_repeated:
         value = [*getattr(target, field.name), value]
     try:

@@ -182,5 +182,6 @@ def _binding(rule: http_pb2.HttpRule, pattern: str, method: Method) -> Binding:
 
 def _pattern(template: str) -> str:
     """The expression that matches a template's text without variables."""
-    kinds = {"*": "[^/]+", "**": ".+"}
+    # A colon starts a custom verb (AIP-136), so a segment has none but as %3A.
+    kinds = {"*": "[^/:]+", "**": ".+"}
     return "".join(kinds.get(part) or re.escape(part) for part in _WILDCARD.split(template))

@@ -15,16 +15,33 @@ Schema = dict[str, object]
 Field = FieldDescriptor
 
 INPUT = "Input"
-_UUID = {
-    "request_id", "account", "from_account", "counterparty", "deposit", "withdrawal", "purchase",
-    "transfer", "movement", "service", "user", "id",
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_AMOUNT = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
+# By a field's name: what it looks like in a request.
+_PATTERNS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "request_id", "account", "from_account", "counterparty", "deposit", "withdrawal",
+            "purchase", "transfer", "service", "user", "id",
+        ),
+        _UUID,
+    ),
+    **dict.fromkeys(("amount", "limit", "price", "min_amount", "max_amount"), _AMOUNT),
+    "to_account": f"{_UUID}|[1-9][0-9]{{9}}",
+    "currency": "[A-Z]{3}",
+    "order_by": "(date|amount)( desc)?",
+    "confirmation_code": "[0-9]{6}",
+    "email": "[^@ ]+@[^@ ]+",
 }  # fmt: skip
-_AMOUNTS = {"amount", "balance", "held", "available", "limit", "balance_after", "price", "rate"}
-_ASKED_AMOUNTS = {"min_amount", "max_amount"}
+_NUMBERS: Mapping[str, Schema] = {
+    "page_size": {"minimum": 0},
+    "skip": {"minimum": 0, "maximum": 100_000},
+}
 _LENGTHS = re.compile(r"(?:at most|(\d+) to|up to) (\d+) (?:characters|letters)")
+_ITEMS = re.compile(r"\b(\d+) to (\d+) (?:transfers)")
 _KNOWN: Mapping[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.FieldMask": {"type": "string", "pattern": r"^[\w.,*]*$"},
+    "google.protobuf.FieldMask": {"type": "string", "pattern": r"^(\*|\w+(,\w+)*)$"},
     "google.protobuf.Empty": {"type": "object", "additionalProperties": False},
 }
 
@@ -73,8 +90,8 @@ class Schemas:
         else:
             schema = self._one(field, given=given)
         text = self.comment(field.full_name)
-        if schema.get("type") == "string":
-            schema |= _text(field.name, text, given=given)
+        if given:
+            schema |= _shape(field, text)
         return {**schema, "description": text} if text else schema
 
     def choices(self, enum: EnumDescriptor, prefix: str = "") -> Schema:
@@ -170,16 +187,17 @@ def _scalar(field: Field) -> Schema:
             return {"type": "string"}
 
 
-def _text(name: str, comment: str, *, given: bool) -> Schema:
-    """What a string must look like, by its name and by what the contract says of its length."""
-    if name in _UUID and not comment.startswith("Output only. The ISO"):
-        return {"format": "uuid"} if given else {}
-    if given and name in _AMOUNTS | _ASKED_AMOUNTS:
-        return {"pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", "examples": ["100.50"]}
-    if name == "currency":
-        return {"examples": ["RUB"]}
-    if given and (lengths := _LENGTHS.search(comment)):
-        least, most = lengths.groups()
-        found: Schema = {"maxLength": int(most)}
-        return found | {"minLength": int(least)} if least else found
-    return {}
+def _shape(field: Field, comment: str) -> Schema:
+    """What a value of a request must look like, by its name and by what the contract says of it."""
+    if field.is_repeated:
+        sizes = _ITEMS.search(comment)
+        return {"minItems": int(sizes[1]), "maxItems": int(sizes[2])} if sizes else {}
+    if field.cpp_type != Field.CPPTYPE_STRING:
+        return dict(_NUMBERS.get(field.name, {}))
+    if pattern := _PATTERNS.get(field.name):
+        # What is optional may be there and empty.
+        return {"pattern": f"^({pattern})$" if required(field) else f"^({pattern})?$"}
+    if lengths := _LENGTHS.search(comment):
+        least = int(lengths[1] or required(field))
+        return {"maxLength": int(lengths[2]), "minLength": least}
+    return {"minLength": 1} if required(field) else {}

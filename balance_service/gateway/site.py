@@ -74,7 +74,7 @@ def build(
     ]
     site = Starlette(routes=pages, middleware=middleware)
     site.router.redirect_slashes = False
-    site.router.default = Gateway(routes.Routes(bindings), upstream, limits)
+    site.router.default = Gateway(routes.Routes(bindings), upstream, public, limits)
     return site
 
 

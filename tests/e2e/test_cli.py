@@ -17,6 +17,7 @@ from balance_service.config import Settings
 from tests import postgres
 from tests.conftest import free_port
 
+RUN = (sys.executable, "-m", "balance_service", "run")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -127,7 +128,7 @@ def running(cli: Cli, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "balance_service", "run", "--port", str(port)],
+            [*RUN, "--port", str(port), "--http-port", str(free_port())],
             env=cli.env,
             stdout=out,
             stderr=out,

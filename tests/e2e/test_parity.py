@@ -1,0 +1,308 @@
+"""Both ways in give the same: every RPC of the descriptors, over gRPC and over HTTP."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import status_pb2
+
+from balance_client import v1
+from balance_service._generated.balance.v1 import account_pb2
+from balance_service.domain.principals import Scope
+from balance_service.gateway.routes import Binding
+from balance_service.server import administration
+from balance_service.servicers.call import PUBLIC_METHODS
+from tests.conftest import Person, Service
+from tests.e2e.test_bad_input import cases
+from tests.http import BINDINGS, BY_METHOD, Answer, as_http
+
+# Made anew by every call, so that two calls differ in them alone.
+FRESH = {"token", "refresh_token", "expire_time", "refresh_expire_time"}
+
+
+@dataclass(frozen=True)
+class OverGrpc:
+    """An answer, or a refusal, over gRPC."""
+
+    answer: Message | None
+    status: status_pb2.Status = field(default_factory=status_pb2.Status)
+    trailers: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def over_grpc(
+    service: Service, binding: Binding, request: Message, token: str, language: str = "en"
+) -> OverGrpc:
+    metadata = [("accept-language", language)]
+    if token:
+        metadata.append(("authorization", f"Bearer {token}"))
+    method = binding.method
+    kinds = {
+        "request_serializer": lambda message: message.SerializeToString(),
+        "response_deserializer": GetMessageClass(method.output).FromString,
+    }
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        try:
+            if method.descriptor.server_streaming:
+                stream: Any = channel.unary_stream(method.full_name, **kinds)
+                return OverGrpc(await anext(aiter(stream(request, metadata=metadata))))
+            unary: Any = channel.unary_unary(method.full_name, **kinds)
+            call = unary(request, metadata=metadata)
+            return OverGrpc(await call, trailers=dict(await call.trailing_metadata()))
+        except grpc.aio.AioRpcError as error:
+            trailers = dict(error.trailing_metadata())
+            status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+            assert (status.code, status.message) == (error.code().value[0], error.details())
+            return OverGrpc(None, status, trailers)
+
+
+async def over_http(person: Person, binding: Binding, request: Message) -> Any:
+    """The JSON of an answer that must be one."""
+    if binding.method.descriptor.server_streaming:
+        path = binding.template.replace("{account}", request.account)  # type: ignore[attr-defined]
+        async with person.http.stream(path) as streamed:
+            return json.loads(await streamed.content.readline())["result"]
+    answer = await person.http.call(binding, request)
+    assert answer.status in (200, 201), answer
+    return answer.json
+
+
+def assert_same(answer: Message | None, data: Any) -> None:
+    """A message and JSON say the same, field by field."""
+    assert answer is not None
+    told = json_format.MessageToDict(
+        answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    assert told.keys() == data.keys()
+    for name in told.keys() - FRESH:
+        assert told[name] == data[name], name
+
+
+def assert_same_refusal(refused: OverGrpc, answer: Answer) -> None:
+    assert refused.answer is None
+    assert answer.status >= 400
+    told = json_format.MessageToDict(refused.status, preserving_proto_field_name=True)
+    assert (told["code"], told["details"]) == (answer.json["code"], answer.json["details"])
+    assert answer.json["message"] == answer.detail("LocalizedMessage")["message"]
+
+
+@dataclass
+class World:
+    """Things to ask for."""
+
+    admin: Person
+    account: str
+    other: str
+    ids: dict[str, str]
+    refresh_token: str
+
+
+async def world(service: Service) -> World:
+    admin, boris = await service.admin(), await service.person()
+    account, other = await admin.open(), await boris.open()
+    deposit = await admin.deposit("1000", account.id)
+    client = admin.client
+    services = [
+        await client.purchases.CreateService(
+            v1.CreateServiceRequest(service=v1.Service(name=name, price="4.99", currency="USD"))
+        )
+        for name in ("Tea", "Milk", "Salt")
+    ]
+    withdrawal = await client.withdrawals.CreateWithdrawal(v1.CreateWithdrawalRequest(amount="1"))
+    purchase = await client.purchases.CreatePurchase(
+        v1.CreatePurchaseRequest(service=services[0].id)
+    )
+    transfer = await client.transfers.CreateTransfer(
+        v1.CreateTransferRequest(to_account=other.id, amount="7")
+    )
+    ids = {
+        "deposit": deposit.id,
+        "withdrawal": withdrawal.id,
+        "purchase": purchase.id,
+        "transfer": transfer.id,
+        "sold": services[1].id,
+        "leaving": services[2].id,
+        "boris": boris.user_id,
+    }
+    return World(admin, account.id, other.id, ids, boris.token.refresh_token)
+
+
+def requests(there: World) -> dict[str, Message]:
+    """A request of every method that succeeds, by the method's name."""
+    account, other, ids = there.account, there.other, there.ids
+    transfer = v1.CreateTransferRequest(to_account=other, amount="0.50", metadata={"a": "b"})
+    return {
+        "CreateAccount": v1.CreateAccountRequest(currency="EUR", user=ids["boris"]),
+        "GetAccount": v1.GetAccountRequest(account=account, currency="USD"),
+        "WatchAccount": v1.WatchAccountRequest(account=account),
+        "ListAccounts": v1.ListAccountsRequest(count_total=True),
+        "ListEntries": v1.ListEntriesRequest(
+            account=account,
+            page_size=2,
+            order_by="amount desc",
+            filter=v1.MovementFilter(min_amount="2"),
+            kind=v1.MovementKind.MOVEMENT_KIND_TRANSFER,
+        ),
+        "SetAccountLimit": v1.SetAccountLimitRequest(account=other, limit="100"),
+        "FreezeAccount": v1.FreezeAccountRequest(account=other),
+        "UnfreezeAccount": v1.UnfreezeAccountRequest(account=other),
+        "SendConfirmationCode": v1.SendConfirmationCodeRequest(email="new@example.com"),
+        "RevokeToken": v1.RevokeTokenRequest(refresh_token="unknown"),
+        "GetJwks": v1.GetJwksRequest(),
+        "CreateDeposit": v1.CreateDepositRequest(amount="3", source="bank", reference="r 1/2"),
+        "GetDeposit": v1.GetDepositRequest(deposit=ids["deposit"]),
+        "ListDeposits": v1.ListDepositsRequest(account=account),
+        "CreateWithdrawal": v1.CreateWithdrawalRequest(amount="3", description="A & Б = ?"),
+        "GetWithdrawal": v1.GetWithdrawalRequest(withdrawal=ids["withdrawal"]),
+        "ListWithdrawals": v1.ListWithdrawalsRequest(page_size=1, skip=1),
+        "ListServices": v1.ListServicesRequest(currency="USD", page_size=1),
+        "GetService": v1.GetServiceRequest(service=ids["sold"]),
+        "CreateService": v1.CreateServiceRequest(service=v1.Service(name="Rye", price="3")),
+        "UpdateService": v1.UpdateServiceRequest(
+            id=ids["sold"],
+            service=v1.Service(name="Cream", price="9"),
+            update_mask=FieldMask(paths=["name", "price"]),
+        ),
+        "CreatePurchase": v1.CreatePurchaseRequest(service=ids["sold"], metadata={"a": "b"}),
+        "GetPurchase": v1.GetPurchaseRequest(purchase=ids["purchase"]),
+        "ListPurchases": v1.ListPurchasesRequest(),
+        "DeleteService": v1.DeleteServiceRequest(service=ids["leaving"]),
+        "CreateTransfer": transfer,
+        "BatchCreateTransfers": v1.BatchCreateTransfersRequest(
+            requests=[transfer, v1.CreateTransferRequest(to_account=other, amount="x")]
+        ),
+        "GetTransfer": v1.GetTransferRequest(transfer=ids["transfer"]),
+        "ListTransfers": v1.ListTransfersRequest(),
+        "ListReceivedTransfers": v1.ListTransfersRequest(account=other),
+        "GetMe": v1.GetMeRequest(),
+        "UpdateMe": v1.UpdateMeRequest(
+            user=v1.User(first_name="Анна"), update_mask=FieldMask(paths=["first_name"])
+        ),
+        "ListUsers": v1.ListUsersRequest(search="user-", page_size=1),
+        "GetUser": v1.GetUserRequest(user=ids["boris"]),
+        "UpdateUser": v1.UpdateUserRequest(
+            id=ids["boris"],
+            user=v1.User(role=v1.Role.ROLE_MODERATOR),
+            update_mask=FieldMask(paths=["role"]),
+        ),
+        "CloseAccount": v1.CloseAccountRequest(account=there.account),
+    }
+
+
+async def test_every_method_answers_the_same_both_ways(service: Service) -> None:
+    there = await world(service)
+    admin, token = there.admin, there.admin.token.token
+    table = requests(there)
+    # Those that need a secret which works once are compared below.
+    tried = {"CreateToken", "RefreshToken"}
+    for binding in BY_METHOD.values():
+        name = binding.method.descriptor.name
+        if name in tried:
+            continue
+        tried.add(name)
+        request: Any = table[name]
+        repeatable = "request_id" in binding.method.input.fields_by_name
+        if name == "CloseAccount":
+            balance = await admin.balance(there.account)
+            await admin.client.withdrawals.CreateWithdrawal(
+                v1.CreateWithdrawalRequest(amount=balance)
+            )
+        if repeatable:
+            request.request_id = str(uuid4())
+        data = await over_http(admin, binding, request)
+        if name == "SendConfirmationCode":
+            request.email = "other@example.com"
+            data["email"] = request.email
+        answered = await over_grpc(service, binding, request, token)
+        if name == "BatchCreateTransfers":
+            # An outcome says of itself whether it is a replay.
+            assert answered.answer is not None
+            for outcome in answered.answer.outcomes:  # type: ignore[attr-defined]
+                outcome.replayed = False
+        elif repeatable:
+            assert answered.trailers["idempotency-replayed"] == "true", name
+        assert_same(answered.answer, data)
+    assert tried == {binding.method.descriptor.name for binding in BINDINGS}
+
+
+async def test_tokens_are_given_the_same_both_ways(service: Service) -> None:
+    client_secret = await _secret(service)
+    create = BY_METHOD["/balance.v1.AuthService/CreateToken"]
+    request = v1.CreateTokenRequest(client_id="billing", client_secret=client_secret)
+    anna, boris = await service.person(), await service.person()
+    assert_same(
+        (await over_grpc(service, create, request, "")).answer,
+        await over_http(anna, create, request),
+    )
+    refresh = BY_METHOD["/balance.v1.AuthService/RefreshToken"]
+    theirs = [
+        v1.RefreshTokenRequest(refresh_token=person.token.refresh_token) for person in (anna, boris)
+    ]
+    assert_same(
+        (await over_grpc(service, refresh, theirs[0], "")).answer,
+        await over_http(boris, refresh, theirs[1]),
+    )
+
+
+async def _secret(service: Service) -> str:
+    return await administration.create_service_principal(
+        service.settings, "billing", "", [Scope.DEPOSITS_WRITE]
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_every_method_refuses_the_same_both_ways(service: Service, language: str) -> None:
+    stranger = await service.person()
+    for binding in BY_METHOD.values():
+        for person_token in ("", "forged", stranger.token.token):
+            request = _foreign(binding)
+            refused = await over_grpc(service, binding, request, person_token, language)
+            if refused.answer is not None:
+                assert binding.method.full_name in PUBLIC_METHODS or binding.method.reads
+                continue
+            http = service.http.signed_in(person_token)
+            path, body = as_http(binding, request)
+            answer = await http(binding.verb, path, body, accept_language=language)
+            assert_same_refusal(refused, answer)
+
+
+def _foreign(binding: Binding) -> Message:
+    """A request for things that are nobody's."""
+    request: Message = GetMessageClass(binding.method.input)()
+    for name in binding.variables:
+        setattr(request, name, "0190a1b2-0000-7000-8000-00000000abcd")
+    if "update_mask" in binding.method.input.fields_by_name:
+        request.update_mask.paths.append("name")  # type: ignore[attr-defined]
+    if isinstance(request, account_pb2.CreateAccountRequest):
+        request.user = "0190a1b2-0000-7000-8000-00000000abcd"
+    return request
+
+
+async def test_every_wrong_field_is_refused_the_same_both_ways(service: Service) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account, other = await anna.open(), await admin.open()
+    await anna.deposit("100", account.id)
+    sold = await admin.client.purchases.CreateService(
+        v1.CreateServiceRequest(service=v1.Service(name="Coffee", price="10"))
+    )
+    tried = 0
+    for method, request, field_name in cases(account.id, sold.id, other.id):
+        binding = BY_METHOD[f"/balance.v1.{method}"]
+        try:
+            path, body = as_http(binding, request)
+        except (json_format.Error, KeyError):
+            continue  # JSON has no form for it, or the path would be another.
+        if "metadata" in field_name and binding.body != "*":
+            continue
+        refused = await over_grpc(service, binding, request, anna.token.token)
+        answer = await anna.http(binding.verb, path, body)
+        assert_same_refusal(refused, answer)
+        tried += 1
+    assert tried > 200
