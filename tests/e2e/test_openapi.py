@@ -73,7 +73,7 @@ def test_examples_are_requests() -> None:
             assert inner is not None
             message = inner
         if binding.body and message.name in examples.BODIES:
-            json_format.ParseDict(examples.BODIES[message.name], GetMessageClass(message)())
+            json_format.ParseDict(dict(examples.BODIES[message.name]), GetMessageClass(message)())
             known.add(message.name)
     assert known == set(examples.BODIES)
 
