@@ -118,11 +118,7 @@ class Plan:
             )
             return
         before = posting.account
-        after = before._replace(
-            balance_minor=before.balance_minor + posting.amount_minor,
-            sequence=before.sequence + 1,
-            changed_at=movement.created_at,
-        )
+        after = before.entered(posting.amount_minor, movement.created_at)
         sent = before.account_id == movement.from_account_id
         self.entries.append(
             Entry(

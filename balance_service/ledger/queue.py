@@ -1,9 +1,11 @@
-"""The bounded queue in front of the ledger: requests gather while commits are under way.
+"""The bounded queue in front of the ledger: requests gather while a commit is under way.
 
-There is no timer. A request that finds a free lane is committed at once, alone; while all lanes are
-busy the next batch grows. So latency is lowest when there is little to do, and a batch is largest
-when there is much. Group commit of this kind is described in DeWitt et al., "Implementation
-Techniques for Main Memory Database Systems" (SIGMOD 1984).
+A request that finds nothing under way is committed at once, with whatever came in the same turn of
+the event loop; all that comes meanwhile shares the next commit. So latency is lowest when there is
+little to do, and a batch is largest when there is much. Another commit starts beside the first only
+when enough waits to be worth it, or when the first takes long, as behind a lock. Group commit of
+this kind is described in DeWitt et al., "Implementation Techniques for Main Memory Database
+Systems" (SIGMOD 1984).
 """
 
 import asyncio
@@ -17,8 +19,10 @@ from balance_service.domain.commands import Batch
 from balance_service.domain.ledger import Outcome
 
 RETRY_AFTER_SECONDS = 0.1
-# Longer than the way of one more request through the event loop, shorter than a commit.
-GATHER_SECONDS = 0.001
+# A commit costs as much as this many commands add to it: fewer do not pay for one beside another.
+WORTH_A_COMMIT = 100
+# A commit that takes longer waits for something that the others need not wait for.
+LONG_SECONDS = 0.05
 
 Commit = Callable[[Sequence[Batch]], Awaitable[list[list[Outcome]]]]
 
@@ -51,15 +55,14 @@ class CommitQueue:
         self._queue_commands_max = queue_commands_max
         self._waiting: deque[_Waiting] = deque()
         self._waiting_commands = 0
-        self._arrived = asyncio.Event()
-        self._committing = 0
+        self._commits: set[asyncio.Task[None]] = set()
+        self._began = 0.0
+        self._wakes = False
         self._accepting = False
-        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Opens the lanes."""
+        """Accepts requests from then on."""
         self._accepting = True
-        self._tasks = [asyncio.create_task(self._lane()) for _ in range(self._lanes)]
 
     async def submit(self, batch: Batch, timeout_seconds: float | None = None) -> list[Outcome]:
         """Waits until a request is committed or refused.
@@ -86,49 +89,55 @@ class CommitQueue:
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future(), deadline)
         self._waiting.append(waiting)
         self._waiting_commands += len(batch.commands)
-        self._arrived.set()
+        if not self._wakes:
+            # What else comes in this turn of the loop comes along.
+            self._wakes = True
+            asyncio.get_running_loop().call_soon(self._wake)
         return await waiting.answer
 
     async def drain(self) -> None:
-        """Accepts no more, finishes what waits, and closes the lanes."""
+        """Accepts no more and finishes what waits."""
         self._accepting = False
-        self._arrived.set()
-        await asyncio.gather(*self._tasks)
+        self._wake()
+        while self._commits:
+            await asyncio.wait(self._commits)
 
-    async def _lane(self) -> None:
-        while self._waiting or self._accepting:
-            await self._gather()
-            taken = self._take()
-            if not taken:
-                if self._accepting:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-                continue
-            self._committing += 1
-            try:
-                answers = await self._commit([waiting.batch for waiting in taken])
-            except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
-                for waiting in taken:
-                    if not waiting.answer.done():
-                        waiting.answer.set_exception(error)
-            else:
-                for waiting, answer in zip(taken, answers, strict=True):
-                    if not waiting.answer.done():
-                        waiting.answer.set_result(answer)
-            finally:
-                self._committing -= 1
+    def _wake(self) -> None:
+        """Starts the commits that there is work and room for."""
+        self._wakes = False
+        while self._waiting and self._may_start():
+            if taken := self._take():
+                task = asyncio.create_task(self._run(taken))
+                self._commits.add(task)
+                self._began = time.monotonic()
+                asyncio.get_running_loop().call_later(LONG_SECONDS, self._wake)
+                task.add_done_callback(self._ended)
 
-    async def _gather(self) -> None:
-        """While another commit is under way, waits for as long as requests keep arriving.
+    def _may_start(self) -> bool:
+        under_way = len(self._commits)
+        return under_way == 0 or (
+            under_way < self._lanes
+            and (
+                self._waiting_commands >= WORTH_A_COMMIT
+                or time.monotonic() - self._began >= LONG_SECONDS
+            )
+        )
 
-        A commit costs many times what a request adds to it, and requests arrive one by one through
-        the event loop: a lane that took the first would leave the others a commit each. With no
-        commit under way a request goes at once.
-        """
-        before = -1
-        while self._committing and before < self._waiting_commands < self._batch_commands_max:
-            before = self._waiting_commands
-            await asyncio.sleep(GATHER_SECONDS)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._commits.discard(task)
+        self._wake()
+
+    async def _run(self, taken: Sequence[_Waiting]) -> None:
+        try:
+            answers = await self._commit([waiting.batch for waiting in taken])
+        except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
+            for waiting in taken:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+        else:
+            for waiting, answer in zip(taken, answers, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(answer)
 
     def _take(self) -> list[_Waiting]:
         """The next commit's requests, without those whose callers have gone."""

@@ -1,7 +1,7 @@
-"""The hot path's set-wise statements: lock, look up, write. One statement a table and commit."""
+"""The hot path's set-wise statements: lock, look up, write."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from balance_service.domain import ids
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.commands import Command, Purchase, Settle
 from balance_service.domain.ledger import Plan, State
-from balance_service.domain.movements import Kind, Movement, SystemEntry
+from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
 from balance_service.repositories import queries
 
@@ -94,25 +94,14 @@ async def write(conn: AsyncConnection, plan: Plan) -> None:
     # In the order of the key, so that commits which claim the same ids meet in one order.
     ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
     plain = [m for m in ordered if m.reference is None and m.service_id is None]
-    detailed = [m for m in ordered if m.reference is not None or m.service_id is not None]
-    if plain:
-        await _execute(conn, "insert_movements", _movement_columns(plain))
-    if detailed:
+    if detailed := [m for m in ordered if m.reference is not None or m.service_id is not None]:
         columns = _movement_columns(detailed) | _detail_columns(detailed)
         await _execute(conn, "insert_detailed_movements", columns)
         await _claim(conn, detailed)
-    await _write_entries(conn, plan)
-    accounts = list(plan.accounts.values())
-    await _execute(
-        conn,
-        "update_accounts",
-        {
-            "account_id": _uuids(a.account_id for a in accounts),
-            "balance_minor": _numbers(a.balance_minor for a in accounts),
-            "sequence": _numbers(a.sequence for a in accounts),
-            "changed_at": _times(a.changed_at for a in accounts),
-        },
-    )
+    columns = _movement_columns(plain) | _entry_columns(plan.entries)
+    await _execute(conn, "write", columns | _account_columns(plan.accounts.values()))
+    if plan.system_entries:
+        await _execute(conn, "write_system_entries", _system_columns(plan.system_entries))
 
 
 async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
@@ -143,36 +132,6 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
         )
 
 
-async def _write_entries(conn: AsyncConnection, plan: Plan) -> None:
-    entries, system_entries = plan.entries, plan.system_entries
-    await _execute(
-        conn,
-        "insert_entries",
-        {
-            "account_id": _uuids(e.account_id for e in entries),
-            "sequence": _numbers(e.sequence for e in entries),
-            "movement_id": _uuids(e.movement_id for e in entries),
-            "kind": _numbers(e.kind for e in entries),
-            "amount_minor": _numbers(e.amount_minor for e in entries),
-            "balance_after_minor": _numbers(e.balance_after_minor for e in entries),
-            "counterparty_id": _uuids(e.counterparty_id for e in entries),
-            "created_at": _times(e.created_at for e in entries),
-        },
-    )
-    if system_entries:
-        await _execute(
-            conn,
-            "insert_system_entries",
-            {
-                "movement_id": _uuids(e.movement_id for e in system_entries),
-                "account_id": _uuids(e.account_id for e in system_entries),
-                "amount_minor": _numbers(e.amount_minor for e in system_entries),
-                "created_at": _times(e.created_at for e in system_entries),
-            },
-        )
-        await _execute(conn, "insert_system_deltas", _delta_columns(system_entries))
-
-
 async def _execute(conn: AsyncConnection, query: str, columns: Mapping[str, object]) -> None:
     await conn.execute(_SQL[query], columns, prepare=True)
 
@@ -195,11 +154,11 @@ def _movement_columns(written: Sequence[Movement]) -> dict[str, object]:
         "from_account_id": _uuids(m.from_account_id for m in written),
         "to_account_id": _uuids(m.to_account_id for m in written),
         "amount_minor": _numbers(m.amount_minor for m in written),
-        "currency": [m.currency for m in written],
+        "currency": _texts(m.currency for m in written),
         "balance_after_minor": _numbers(m.balance_after_minor for m in written),
-        "principal": [m.principal for m in written],
+        "principal": _texts(m.principal for m in written),
         "request_id": _uuids(m.request_id for m in written),
-        "description": [m.description for m in written],
+        "description": _texts(m.description for m in written),
         "metadata": [Jsonb(dict(m.metadata)) if m.metadata else None for m in written],
         "created_at": _times(m.created_at for m in written),
     }
@@ -219,17 +178,43 @@ def _detail_columns(written: Sequence[Movement]) -> dict[str, object]:
     }
 
 
-def _delta_columns(system_entries: Sequence[SystemEntry]) -> dict[str, object]:
+def _entry_columns(entries: Sequence[Entry]) -> dict[str, object]:
+    return {
+        "entry_account_id": _uuids(e.account_id for e in entries),
+        "entry_sequence": _numbers(e.sequence for e in entries),
+        "entry_movement_id": _uuids(e.movement_id for e in entries),
+        "entry_kind": _numbers(e.kind for e in entries),
+        "entry_amount_minor": _numbers(e.amount_minor for e in entries),
+        "entry_balance_after_minor": _numbers(e.balance_after_minor for e in entries),
+        "entry_counterparty_id": _uuids(e.counterparty_id for e in entries),
+        "entry_created_at": _times(e.created_at for e in entries),
+    }
+
+
+def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
+    return {
+        "account_id": _uuids(a.account_id for a in accounts),
+        "account_balance_minor": _numbers(a.balance_minor for a in accounts),
+        "account_sequence": _numbers(a.sequence for a in accounts),
+        "account_changed_at": _times(a.changed_at for a in accounts),
+    }
+
+
+def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
     sums: dict[UUID, int] = defaultdict(int)
     counts: dict[UUID, int] = defaultdict(int)
-    for entry in system_entries:
+    for entry in entries:
         sums[entry.account_id] += entry.amount_minor
         counts[entry.account_id] += 1
     return {
-        "account_id": _uuids(sums),
+        "movement_id": _uuids(e.movement_id for e in entries),
+        "account_id": _uuids(e.account_id for e in entries),
+        "amount_minor": _numbers(e.amount_minor for e in entries),
+        "created_at": _times(e.created_at for e in entries),
+        "delta_account_id": _uuids(sums),
         "delta_id": _uuids(ids.new_id() for _ in sums),
-        "amount_minor": _numbers(sums.values()),
-        "entries": _numbers(counts.values()),
+        "delta_amount_minor": _numbers(sums.values()),
+        "delta_entries": _numbers(counts.values()),
     }
 
 
@@ -241,14 +226,32 @@ def _uuids(values: Iterable[UUID | None]) -> str:
 
 
 def _numbers(values: Iterable[Decimal | int | None]) -> str:
-    return (
-        "{"
-        + ",".join(
-            ["NULL" if v is None else format(v, "d" if isinstance(v, int) else "f") for v in values]
-        )
-        + "}"
-    )
+    return "{" + ",".join(["NULL" if v is None else _number(v) for v in values]) + "}"
+
+
+def _number(value: Decimal | int) -> str:
+    # An IntEnum's str would be its name.
+    return f"{value:d}" if isinstance(value, int) else f"{value:f}"
 
 
 def _times(values: Iterable[datetime | None]) -> str:
-    return "{" + ",".join(["NULL" if v is None else v.isoformat() for v in values]) + "}"
+    # The rows of a commit mostly share one time.
+    known: dict[datetime | None, str] = {None: "NULL"}
+    found = []
+    for value in values:
+        text = known.get(value)
+        if text is None:
+            assert value is not None, "known from the start"
+            text = known[value] = value.isoformat()
+        found.append(text)
+    return "{" + ",".join(found) + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    return "{" + ",".join([f'"{_escaped(v)}"' for v in values]) + "}"
+
+
+def _escaped(value: str) -> str:
+    if "\\" in value or '"' in value:
+        return value.replace("\\", "\\\\").replace('"', '\\"')
+    return value

@@ -40,6 +40,7 @@ from balance_service.gateway import site
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.rates import ExchangeRates
+from balance_service.ledger.reads import AccountReads
 from balance_service.ledger.watch import AccountWatch
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
@@ -263,7 +264,8 @@ def _add_services(
         UserServicer(movements.pool, page_tokens), registry
     )
     account_pb2_grpc.add_AccountServiceServicer_to_server(
-        AccountServicer(movements, page_tokens, rates, watch_list), registry
+        AccountServicer(movements, page_tokens, rates, AccountReads(movements.pool), watch_list),
+        registry,
     )
     deposit_pb2_grpc.add_DepositServiceServicer_to_server(DepositServicer(deposits), registry)
     withdrawal_pb2_grpc.add_WithdrawalServiceServicer_to_server(

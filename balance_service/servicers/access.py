@@ -19,9 +19,14 @@ async def readable(conn: Connection, principal: Principal, account_id: UUID) -> 
         AccountNotFound: There is none, or it is somebody else's, which is not told apart.
     """
     found = await accounts.get(conn, [account_id])
-    if not found or not (principal.reads_all or found[0].account.owner_id == principal.user_id):
-        raise errors.AccountNotFound(str(account_id))
-    return found[0]
+    return visible(found[0] if found else None, principal, account_id)
+
+
+def visible(found: AccountProfile | None, principal: Principal, account_id: UUID) -> AccountProfile:
+    """An account that was looked for, if the caller may read it; raises as `readable`."""
+    if found and (principal.reads_all or found.account.owner_id == principal.user_id):
+        return found
+    raise errors.AccountNotFound(str(account_id))
 
 
 async def listed(conn: Connection, principal: Principal, text: str) -> list[AccountProfile]:

@@ -12,6 +12,7 @@ from balance_service.domain.accounts import Account, Status
 from balance_service.domain.pricing import Rate
 from balance_service.domain.principals import Principal, Scope
 from balance_service.ledger.rates import ExchangeRates
+from balance_service.ledger.reads import AccountReads
 from balance_service.ledger.watch import AccountWatch
 from balance_service.repositories import accounts, entries, users
 from balance_service.servicers import access, call, convert, fields
@@ -36,10 +37,12 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         movements: Movements,
         page_tokens: PageTokens,
         rates: ExchangeRates,
+        reads: AccountReads,
         watch: AccountWatch,
     ) -> None:
         self._pool = movements.pool
         self._movements = movements
+        self._reads = reads
         self._watch = watch
         self._page_tokens = page_tokens
         self._rates = rates
@@ -77,9 +80,11 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         )
         checks.finish()
         principal = call.current.get().principal
-        async with self._pool.connection() as conn:
-            profile = await access.readable(conn, principal, account_id)
-            past = (as_of, await entries.balance_at(conn, account_id, as_of)) if as_of else None
+        profile = access.visible(await self._reads.get(account_id), principal, account_id)
+        past = None
+        if as_of:
+            async with self._pool.connection() as conn:
+                past = (as_of, await entries.balance_at(conn, account_id, as_of))
         return convert.account(profile, self._rate(profile.account.currency, currency), past)
 
     async def WatchAccount(
@@ -90,8 +95,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         currency = checks(_optional_currency, request.currency)
         checks.finish()
         principal = call.current.get().principal
-        async with self._pool.connection() as conn:
-            profile = await access.readable(conn, principal, account_id)
+        profile = access.visible(await self._reads.get(account_id), principal, account_id)
         yield convert.account(profile, self._rate(profile.account.currency, currency))
         async with contextlib.aclosing(self._watch.changes(profile)) as changes:
             async for changed in changes:

@@ -1,5 +1,6 @@
 """Domain objects to messages of the contract."""
 
+import functools
 from datetime import datetime
 from typing import TypeVar
 
@@ -25,7 +26,9 @@ from balance_service.domain.users import User
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
 
 
+@functools.lru_cache(maxsize=64)
 def timestamp(moment: datetime) -> Timestamp:
+    """A moment, to be copied and not changed: what one commit wrote shares one."""
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp

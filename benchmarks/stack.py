@@ -1,0 +1,186 @@
+"""What is measured: an embedded Postgres with fsync on, and the real program on it."""
+
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+
+from balance_client import Client, ServiceCredentials, v1
+from balance_service.config import Settings
+from balance_service.database import embedded, migrate
+from balance_service.domain import ids
+from balance_service.domain.principals import Scope
+from balance_service.server import administration, development
+
+TICKS = os.sysconf("SC_CLK_TCK")
+# Accounts that calls are about; more may lie around them.
+USED = 10_000
+POSTGRES = {
+    "shared_buffers": "512MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "15min",
+    "max_connections": "200",
+    "fsync": "on",
+    "synchronous_commit": "on",
+}
+
+
+@dataclass
+class Stack:
+    """A running service with accounts.
+
+    Args:
+        target: Where it listens for gRPC.
+        url: Where it listens for HTTP.
+        database: Its Postgres, as the superuser.
+        token: A sibling service's, with every scope.
+        accounts: Ids of rich accounts in roubles.
+        service: A catalogue service's id.
+        program: The supervisor of its workers.
+        folder: Where its files are.
+    """
+
+    target: str
+    url: str
+    database: str
+    token: str
+    accounts: list[str]
+    service: str
+    program: subprocess.Popen[bytes]
+    folder: Path
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Processor time so far: of the service and of Postgres, their children included."""
+        pid = int((self.folder / "postgres/postmaster.pid").read_text().split()[0])
+        return {"service": _family(self.program.pid), "postgres": _family(pid)}
+
+    def memory_mib(self) -> list[float]:
+        """Resident memory of each worker."""
+        pages = [
+            Path(f"/proc/{p}/statm").read_text().split()[1] for p in children(self.program.pid)
+        ]
+        return [int(count) * os.sysconf("SC_PAGE_SIZE") / 2**20 for count in pages]
+
+
+@contextlib.contextmanager
+def running(workers: int, accounts: int = USED, **settings: object) -> Iterator[Stack]:
+    """Starts everything, and stops it."""
+    with tempfile.TemporaryDirectory(prefix="balance-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with embedded.running(folder / "postgres") as url:
+            _configure(url)
+        with embedded.running(folder / "postgres") as url:
+            migrate.up(url)
+            used = open_accounts(url, accounts)
+            chosen = Settings(
+                database_url=url,
+                secret=SecretStr(secrets.token_urlsafe(48)),
+                data_dir=name,
+                grpc_port=_free_port(),
+                http_port=_free_port(),
+                workers=workers,
+                development=True,
+                access_token_seconds=86_400,
+                log_level="warning",
+            ).model_copy(update=settings)
+            with _program(chosen) as (program, token, service):
+                yield Stack(
+                    f"127.0.0.1:{chosen.grpc_port}",
+                    f"http://127.0.0.1:{chosen.http_port}",
+                    url,
+                    token,
+                    used,
+                    service,
+                    program,
+                    folder,
+                )
+
+
+@contextlib.contextmanager
+def _program(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
+    """The service, a token, and a catalogue service's id."""
+    secret = asyncio.run(_prepare(settings))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "balance_service", "serve"], env=settings.environment()
+    )
+    target = f"127.0.0.1:{settings.grpc_port}"
+    try:
+        while not asyncio.run(development.serves(target)):
+            time.sleep(0.2)
+        with Client(target, ServiceCredentials("bench", secret)) as client:
+            request = v1.CreateTokenRequest(client_id="bench", client_secret=secret)
+            token = client.auth.CreateToken(request).token
+            catalogue = client.purchases.ListServices(v1.ListServicesRequest())
+        yield program, token, catalogue.services[0].id
+    finally:
+        program.terminate()
+        program.wait(40)
+
+
+async def _prepare(settings: Settings) -> str:
+    await administration.load_demo_data(settings)
+    return await administration.create_service_principal(settings, "bench", "", list(Scope))
+
+
+def open_accounts(url: str, count: int) -> list[str]:
+    """Rich accounts, written straight into the tables: their history is not what is measured."""
+    opened = [ids.new_id() for _ in range(count)]
+    now = datetime.now(UTC)
+    with psycopg.connect(url) as conn:
+        with conn.cursor().copy(
+            "COPY accounts (account_id, owner_id, number, currency, balance_minor, created_at,"
+            " changed_at) FROM STDIN"
+        ) as copy:
+            for account in opened:
+                copy.write_row((account, ids.new_id(), 1, "RUB", 10**14, now, now))
+        conn.execute("CREATE TABLE bench (n int PRIMARY KEY, account_id uuid)")
+        used = random.Random(1).sample(opened, min(count, USED))
+        with conn.cursor().copy("COPY bench FROM STDIN") as copy:
+            for number, account in enumerate(used, 1):
+                copy.write_row((number, account))
+        conn.execute("GRANT SELECT ON bench TO balance_service")
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("VACUUM ANALYZE")
+    return [str(account) for account in used]
+
+
+def _configure(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        for name, value in POSTGRES.items():
+            conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that run."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def _family(pid: int) -> float:
+    total = 0.0
+    for member in [pid, *children(pid)]:
+        with contextlib.suppress(FileNotFoundError):
+            text = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+            # utime and stime; of the parent, also those of its children that have ended.
+            total += sum(map(int, text[11:15] if member == pid else text[11:13])) / TICKS
+    return total
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
