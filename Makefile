@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 WORKERS ?= 1
+BENCH ?=
 
 .PHONY: help
 help: ## Show this help
@@ -37,6 +38,10 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 .PHONY: test
 test: setup ## Run every test
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+
+.PHONY: bench
+bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
+	$(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: check
 check: setup ## Check format, lint, types, contract, import walls and generated files

@@ -1,5 +1,6 @@
 """Exchange rates: real formats from a local server, cached in Postgres, with an age."""
 
+import asyncio
 import http.server
 import threading
 from collections.abc import Iterator
@@ -8,11 +9,12 @@ from decimal import Decimal
 
 import pytest
 
-from balance_service.database.pool import Pool
+from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.providers import rates as providers
 from balance_service.providers.rates import BankOfRussia, EuropeanCentralBank, StaticTable
+from balance_service.repositories import rates
 
 CBR = """<?xml version="1.0" encoding="windows-1251"?>
 <ValCurs Date="{date}" name="Foreign Currency Market">
@@ -162,3 +164,20 @@ async def test_no_sheet_at_all_is_no_rate(pool: Pool, source: Source) -> None:
     await rates.refresh()
     with pytest.raises(errors.RateUnavailable):
         rates.current.rate("USD", "RUB", datetime.now(UTC))
+
+
+async def test_two_processes_that_start_together_store_one_sheet(pool: Pool) -> None:
+    sheet = await StaticTable().fetch()
+    now = datetime.now(UTC)
+
+    async def bring() -> None:
+        async with transaction(pool) as conn:
+            # Both begin before either commits, as two workers do that found no sheet.
+            await rates.put(conn, sheet, now)
+            await asyncio.sleep(0.2)
+
+    await asyncio.gather(bring(), bring())
+    async with pool.connection() as conn:
+        stored = await rates.get(conn, "static", expires=False)
+    assert stored is not None
+    assert stored[0].quotations.keys() == sheet.quotations.keys()
