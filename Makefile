@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 WORKERS ?= 1
 BENCH ?=
+MINUTES ?= 10
+SEED ?=
+TORTURE ?=
 
 .PHONY: help
 help: ## Show this help
@@ -38,6 +41,10 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 .PHONY: test
 test: setup ## Run every test
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+
+.PHONY: torture
+torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
+	$(BIN)/python -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")

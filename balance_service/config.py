@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     batch_commands_max: int = Field(
         1000, ge=1, le=10_000, description="Commands that share one commit."
     )
+    calls_max: int = Field(
+        2000, ge=1, description="Calls that a worker has under way before it refuses more."
+    )
     queue_commands_max: int = Field(
         20_000, ge=1000, description="Commands that wait in a worker before it refuses more."
     )

@@ -1,7 +1,7 @@
 """`make bench`: what the service does, beside what plain SQL does on the same Postgres, in one run.
 
 Usage: python -m benchmarks [WORKLOAD ...] [--seconds 3] [--rounds 3] [--workers N] [--in-flight 1,64,512]
-           [--accounts 10000] [--history 0] [--json FILE]
+           [--accounts 20000] [--history 0] [--json FILE]
 
 Starts its own embedded Postgres (fsync and synchronous_commit on) and the real program. Each round runs
 every workload and, right after it, its baseline; figures are the rounds' medians. A ratio compares
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--in-flight", default="1,64,512")
-    parser.add_argument("--accounts", type=int, default=stack.USED)
+    parser.add_argument("--accounts", type=int, default=stack.USED * 2)
     parser.add_argument("--history", type=int, default=0, help="movements there before")
     parser.add_argument("--json", default="build/bench.json")
     options = parser.parse_args()

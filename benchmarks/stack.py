@@ -76,7 +76,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(workers: int, accounts: int = USED, **settings: object) -> Iterator[Stack]:
+def running(workers: int, accounts: int = USED * 2, **settings: object) -> Iterator[Stack]:
     """Starts everything, and stops it."""
     with tempfile.TemporaryDirectory(prefix="balance-bench-") as name:
         folder = Path(name)
@@ -148,9 +148,11 @@ def open_accounts(url: str, count: int) -> list[str]:
             for account in opened:
                 copy.write_row((account, ids.new_id(), 1, "RUB", 10**14, now, now))
         conn.execute("CREATE TABLE bench (n int PRIMARY KEY, account_id uuid)")
-        used = random.Random(1).sample(opened, min(count, USED))
+        # Those that plain SQL moves money between lie beside those of the service.
+        chosen = random.Random(1).sample(opened, USED * 2)
+        used, plain = chosen[:USED], chosen[USED:]
         with conn.cursor().copy("COPY bench FROM STDIN") as copy:
-            for number, account in enumerate(used, 1):
+            for number, account in enumerate(plain, 1):
                 copy.write_row((number, account))
         conn.execute("GRANT SELECT ON bench TO balance_service")
     with psycopg.connect(url, autocommit=True) as conn:

@@ -81,10 +81,7 @@ class CommitQueue:
             Unavailable: The service is stopping, or Postgres is away. If it was lost during the
                 commit, the outcome is unknown; the same request id finds out.
         """
-        if not self._accepting:
-            raise errors.Unavailable
-        if self._waiting_commands + len(batch.commands) > self._queue_commands_max:
-            raise errors.Overloaded(RETRY_AFTER_SECONDS)
+        self.check_room(len(batch.commands))
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future(), deadline)
         self._waiting.append(waiting)
@@ -94,6 +91,18 @@ class CommitQueue:
             self._wakes = True
             asyncio.get_running_loop().call_soon(self._wake)
         return await waiting.answer
+
+    def check_room(self, commands: int) -> None:
+        """Refuses what `submit` would refuse, before anybody has taken the trouble to read it.
+
+        Raises:
+            Overloaded: So many commands more are too many.
+            Unavailable: The service is stopping.
+        """
+        if not self._accepting:
+            raise errors.Unavailable
+        if self._waiting_commands + commands > self._queue_commands_max:
+            raise errors.Overloaded(RETRY_AFTER_SECONDS)
 
     async def drain(self) -> None:
         """Accepts no more and finishes what waits."""

@@ -150,12 +150,12 @@ def _movement(row: Sequence[Any]) -> Movement:
 def _movement_columns(written: Sequence[Movement]) -> dict[str, object]:
     return {
         "movement_id": _uuids(m.movement_id for m in written),
-        "kind": _numbers(m.kind for m in written),
+        "kind": _integers(m.kind for m in written),
         "from_account_id": _uuids(m.from_account_id for m in written),
         "to_account_id": _uuids(m.to_account_id for m in written),
-        "amount_minor": _numbers(m.amount_minor for m in written),
+        "amount_minor": _integers(m.amount_minor for m in written),
         "currency": _texts(m.currency for m in written),
-        "balance_after_minor": _numbers(m.balance_after_minor for m in written),
+        "balance_after_minor": _integers(m.balance_after_minor for m in written),
         "principal": _texts(m.principal for m in written),
         "request_id": _uuids(m.request_id for m in written),
         "description": _texts(m.description for m in written),
@@ -170,9 +170,9 @@ def _detail_columns(written: Sequence[Movement]) -> dict[str, object]:
         "source": [m.source for m in written],
         "reference": [m.reference for m in written],
         "service_id": _uuids(m.service_id for m in written),
-        "price_minor": _numbers(m.price_minor for m in written),
+        "price_minor": _decimals(m.price_minor for m in written),
         "price_currency": [rate and rate.currency for rate in rates],
-        "rate": _numbers(rate and rate.value for rate in rates),
+        "rate": _decimals(rate and rate.value for rate in rates),
         "rate_source": [rate and rate.source for rate in rates],
         "rate_as_of": _times(rate and rate.as_of for rate in rates),
     }
@@ -181,11 +181,11 @@ def _detail_columns(written: Sequence[Movement]) -> dict[str, object]:
 def _entry_columns(entries: Sequence[Entry]) -> dict[str, object]:
     return {
         "entry_account_id": _uuids(e.account_id for e in entries),
-        "entry_sequence": _numbers(e.sequence for e in entries),
+        "entry_sequence": _integers(e.sequence for e in entries),
         "entry_movement_id": _uuids(e.movement_id for e in entries),
-        "entry_kind": _numbers(e.kind for e in entries),
-        "entry_amount_minor": _numbers(e.amount_minor for e in entries),
-        "entry_balance_after_minor": _numbers(e.balance_after_minor for e in entries),
+        "entry_kind": _integers(e.kind for e in entries),
+        "entry_amount_minor": _integers(e.amount_minor for e in entries),
+        "entry_balance_after_minor": _integers(e.balance_after_minor for e in entries),
         "entry_counterparty_id": _uuids(e.counterparty_id for e in entries),
         "entry_created_at": _times(e.created_at for e in entries),
     }
@@ -194,8 +194,8 @@ def _entry_columns(entries: Sequence[Entry]) -> dict[str, object]:
 def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
     return {
         "account_id": _uuids(a.account_id for a in accounts),
-        "account_balance_minor": _numbers(a.balance_minor for a in accounts),
-        "account_sequence": _numbers(a.sequence for a in accounts),
+        "account_balance_minor": _integers(a.balance_minor for a in accounts),
+        "account_sequence": _integers(a.sequence for a in accounts),
         "account_changed_at": _times(a.changed_at for a in accounts),
     }
 
@@ -209,12 +209,12 @@ def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
     return {
         "movement_id": _uuids(e.movement_id for e in entries),
         "account_id": _uuids(e.account_id for e in entries),
-        "amount_minor": _numbers(e.amount_minor for e in entries),
+        "amount_minor": _integers(e.amount_minor for e in entries),
         "created_at": _times(e.created_at for e in entries),
         "delta_account_id": _uuids(sums),
         "delta_id": _uuids(ids.new_id() for _ in sums),
-        "delta_amount_minor": _numbers(sums.values()),
-        "delta_entries": _numbers(counts.values()),
+        "delta_amount_minor": _integers(sums.values()),
+        "delta_entries": _integers(counts.values()),
     }
 
 
@@ -225,13 +225,18 @@ def _uuids(values: Iterable[UUID | None]) -> str:
     return "{" + ",".join(["NULL" if v is None else v.hex for v in values]) + "}"
 
 
-def _numbers(values: Iterable[Decimal | int | None]) -> str:
-    return "{" + ",".join(["NULL" if v is None else _number(v) for v in values]) + "}"
+def _integers(values: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"
 
 
-def _number(value: Decimal | int) -> str:
-    # An IntEnum's str would be its name.
-    return f"{value:d}" if isinstance(value, int) else f"{value:f}"
+def _decimals(values: Iterable[Decimal | int | None]) -> str:
+    return (
+        "{"
+        + ",".join(
+            ["NULL" if v is None else str(v) if isinstance(v, int) else f"{v:f}" for v in values]
+        )
+        + "}"
+    )
 
 
 def _times(values: Iterable[datetime | None]) -> str:

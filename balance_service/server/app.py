@@ -199,7 +199,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     page_tokens = PageTokens(secrets.key("page tokens"))
     movements = Movements(connections, queue, page_tokens)
     watch_list = AccountWatch(connections)
-    calls = Calls(tokens)
+    calls = Calls(tokens, settings.calls_max)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(
         AuthServicer(codes, tokens, keys), calls.registry
     )

@@ -20,6 +20,7 @@ from balance_service.auth.tokens import Tokens
 from balance_service.domain import errors, ids, languages
 from balance_service.gateway.routes import Method
 from balance_service.gateway.upstream import DETAILS_KEY, Answer, Metadata, Refused
+from balance_service.ledger.queue import RETRY_AFTER_SECONDS
 from balance_service.repositories import failures
 from balance_service.servicers import call, status
 from balance_service.servicers.call import PUBLIC_METHODS, Call, Context
@@ -40,11 +41,14 @@ class Calls:
 
     Args:
         tokens: Verifies callers.
+        calls_max: How many unary calls may be under way before more are refused.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, calls_max: int) -> None:
         self.serving = False
         self._tokens = tokens
+        self._calls_max = calls_max
+        self._under_way = 0
         self._services: dict[str, Mapping[str, Handler]] = {}
         self._handlers: dict[str, Handler] = {}
 
@@ -94,11 +98,16 @@ class Calls:
         started = time.perf_counter()
         now, token = _call(method, metadata, timeout_seconds)
         call.current.set(now)
+        self._under_way += 1
         try:
+            if self._under_way > self._calls_max:
+                raise errors.Overloaded(RETRY_AFTER_SECONDS)
             await self._admit(request, now, token)
             message: Message = await self._handlers[method].unary_unary(request, None)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
             raise _refused(now, error, started) from None
+        finally:
+            self._under_way -= 1
         _record(_log.debug, "call", now, started, code="OK")
         return Answer(message, _trailers(now))
 

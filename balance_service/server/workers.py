@@ -22,7 +22,7 @@ RESTART_INTERVAL_SECONDS = 1.0
 KILL_AFTER_SECONDS = 10.0
 # The exit status of a worker that could not start, which starting it again would not help.
 STARTUP_FAILED = 3
-# Objects made, and not freed, between collections; Python's own 700 is one batch of a few transfers.
+# Objects made, and not freed, between collections; Python's own 700 is a batch of few transfers.
 GC_ALLOCATIONS = 50_000
 
 _log = structlog.get_logger()

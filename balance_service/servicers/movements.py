@@ -93,6 +93,10 @@ class Movements:
             call.current.get().mark_replayed()
         return outcome
 
+    def check_room(self, commands: int) -> None:
+        """Raises what `submit` would for want of room, before a large request is read."""
+        self._queue.check_room(commands)
+
     async def submit(self, batch: Batch) -> list[Outcome]:
         """Carries out the commands of a request; an outcome for each."""
         return await self._queue.submit(batch, call.current.get().timeout_seconds)

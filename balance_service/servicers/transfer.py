@@ -37,6 +37,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         _authorise()
         if not 1 <= len(request.requests) <= BATCH_MAX:
             raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
+        self._movements.check_room(len(request.requests))
         batch_id = fields.request_id(request.request_id)
         read = [
             await self._item(item, index, batch_id) for index, item in enumerate(request.requests)

@@ -143,14 +143,14 @@ async def test_full_queue_refuses_with_a_time_to_retry(
             for _ in range(12)
         ]
         async with asyncio.timeout(10):
-            while sum(call.done() for call in calls) < 5:
+            while sum(call.done() for call in calls) < 6:
                 await asyncio.sleep(0.05)
         locker.rollback()
     refused = [error for error in await asyncio.gather(*calls) if error]
-    # Two are being committed and five wait.
-    assert [error.reason for error in refused] == ["OVERLOADED"] * 5
+    # One is being committed and five wait; none is worth a commit beside it so soon.
+    assert [error.reason for error in refused] == ["OVERLOADED"] * 6
     assert all(error.retry_after_seconds for error in refused)
-    assert await person.balance(account.id) == "7.00"
+    assert await person.balance(account.id) == "6.00"
 
 
 async def outcome(call: Awaitable[object]) -> BalanceError | None:
@@ -208,3 +208,28 @@ def test_log_is_one_json_object_a_line(capfd: pytest.CaptureFixture[str]) -> Non
     subprocess.run([sys.executable, "-c", program], check=True)
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["request_id"] == "r"
+
+
+async def test_calls_beyond_what_a_worker_holds_are_refused_and_cost_nothing(
+    start_service: StartService, database_url: str
+) -> None:
+    service = await start_service(calls_max=5)
+    person = await service.person()
+    account = await person.open()
+    patient = AsyncClient(
+        service.target, AsyncUserCredentials(person.token), policy=RetryPolicy(attempts_max=1)
+    )
+    request = v1.CreateDepositRequest(account=account.id, amount="1")
+    with psycopg.connect(database_url) as locker:
+        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        accepted = [asyncio.create_task(person.deposit("1", account.id)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        refused = await asyncio.gather(
+            *(patient.deposits.CreateDeposit(request) for _ in range(5)), return_exceptions=True
+        )
+    assert [(e.reason, e.retry_after_seconds) for e in refused if isinstance(e, BalanceError)] == [
+        ("OVERLOADED", 0.1)
+    ] * 5
+    await asyncio.gather(*accepted)
+    assert await person.balance(account.id) == "5.00"
+    await patient.close()

@@ -14,7 +14,7 @@ from balance_service.domain import errors
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.providers import rates as providers
 from balance_service.providers.rates import BankOfRussia, EuropeanCentralBank, StaticTable
-from balance_service.repositories import rates
+from balance_service.repositories import rates as sheets
 
 CBR = """<?xml version="1.0" encoding="windows-1251"?>
 <ValCurs Date="{date}" name="Foreign Currency Market">
@@ -173,11 +173,11 @@ async def test_two_processes_that_start_together_store_one_sheet(pool: Pool) -> 
     async def bring() -> None:
         async with transaction(pool) as conn:
             # Both begin before either commits, as two workers do that found no sheet.
-            await rates.put(conn, sheet, now)
+            await sheets.put(conn, sheet, now)
             await asyncio.sleep(0.2)
 
     await asyncio.gather(bring(), bring())
     async with pool.connection() as conn:
-        stored = await rates.get(conn, "static", expires=False)
+        stored = await sheets.get(conn, "static", expires=False)
     assert stored is not None
     assert stored[0].quotations.keys() == sheet.quotations.keys()

@@ -1,0 +1,1 @@
+"""Faults by the minute, and a checker that believes nobody: `make torture`."""

@@ -1,0 +1,191 @@
+"""What goes wrong, one kind after another, by a seeded schedule."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from tests.torture.servers import CONNECTIONS_MAX, Postgres, Proxy, workers
+
+
+@dataclass
+class World:
+    """What faults are injected into.
+
+    Args:
+        postgres: The server.
+        database: Between the service and Postgres.
+        clients: Between clients and the service.
+        process: The service's supervisor.
+        rng: Chance.
+    """
+
+    postgres: Postgres
+    database: Proxy
+    clients: Proxy
+    process: subprocess.Popen[bytes]
+    rng: random.Random
+
+
+async def worker_killed(world: World) -> None:
+    """kill -9 of one worker."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(world.rng.choice(workers(world.process) or [2**22]), signal.SIGKILL)
+
+
+async def workers_killed(world: World) -> None:
+    """kill -9 of all workers."""
+    for pid in workers(world.process):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def worker_stopped(world: World) -> None:
+    """A worker that stands still for seconds and then goes on."""
+    with contextlib.suppress(ProcessLookupError, IndexError):
+        pid = world.rng.choice(workers(world.process))
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(world.rng.uniform(1, 4))
+        os.kill(pid, signal.SIGCONT)
+
+
+async def postgres_crashed(world: World) -> None:
+    """An immediate shutdown, and recovery from the log."""
+    await asyncio.to_thread(world.postgres.stop, "immediate")
+    await asyncio.sleep(world.rng.uniform(0, 1))
+    await asyncio.to_thread(world.postgres.restart_until_up)
+
+
+async def postgres_killed(world: World) -> None:
+    """kill -9 of the postmaster."""
+    world.postgres.kill()
+    await asyncio.sleep(world.rng.uniform(0.2, 1))
+    await asyncio.to_thread(world.postgres.restart_until_up)
+
+
+async def database_cut(world: World) -> None:
+    """Every connection to Postgres reset, several times."""
+    for _ in range(world.rng.randint(1, 5)):
+        world.database.cut()
+        await asyncio.sleep(world.rng.uniform(0, 0.3))
+
+
+async def database_stalled(world: World) -> None:
+    """Nothing goes to Postgres or comes from it, and no connection says why."""
+    await world.database.stall(world.rng.uniform(1, 5))
+
+
+async def database_gone(world: World) -> None:
+    """New connections to Postgres are refused as well."""
+    world.database.refusing = True
+    world.database.cut()
+    await asyncio.sleep(world.rng.uniform(1, 4))
+    world.database.refusing = False
+
+
+async def clients_cut(world: World) -> None:
+    """Every client's connection reset, several times."""
+    for _ in range(world.rng.randint(1, 5)):
+        world.clients.cut()
+        await asyncio.sleep(world.rng.uniform(0, 0.5))
+
+
+async def clients_stalled(world: World) -> None:
+    """Nothing comes from clients or goes to them."""
+    await world.clients.stall(world.rng.uniform(1, 5))
+
+
+async def _in_postgres(world: World, statement: str) -> None:
+    def run() -> None:
+        with (
+            contextlib.suppress(psycopg.Error),
+            psycopg.connect(world.postgres.url, autocommit=True) as conn,
+        ):
+            conn.execute(statement.encode())
+
+    await asyncio.to_thread(run)
+
+
+async def statements_cancelled(world: World) -> None:
+    """Whatever runs is cancelled, as by a statement timeout, many times over."""
+    for _ in range(30):
+        await _in_postgres(
+            world,
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'balance-service'",
+        )
+        await asyncio.sleep(0.05)
+
+
+async def backends_terminated(world: World) -> None:
+    """Connections end from Postgres's side, by an administrator's command."""
+    for _ in range(3):
+        await _in_postgres(
+            world,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'balance-service' AND random() < 0.7",
+        )
+        await asyncio.sleep(world.rng.uniform(0, 0.5))
+
+
+async def accounts_locked(world: World) -> None:
+    """Some accounts locked by somebody else, for longer than the service waits for a lock."""
+
+    def run() -> None:
+        with contextlib.suppress(psycopg.Error), psycopg.connect(world.postgres.url) as conn:
+            conn.execute("SELECT 1 FROM accounts ORDER BY account_id LIMIT 3 FOR UPDATE")
+            conn.execute("SELECT pg_sleep(7)")
+
+    await asyncio.to_thread(run)
+
+
+async def connections_taken(world: World) -> None:
+    """Every connection that Postgres allows is taken by others while the service's are cut."""
+
+    def take() -> contextlib.ExitStack:
+        taken = contextlib.ExitStack()
+        for _ in range(CONNECTIONS_MAX):
+            with contextlib.suppress(psycopg.Error):
+                taken.enter_context(psycopg.connect(world.postgres.url))
+        return taken
+
+    world.database.cut()
+    with await asyncio.to_thread(take):
+        world.database.cut()
+        await asyncio.sleep(world.rng.uniform(1, 4))
+
+
+Fault = Callable[[World], Awaitable[None]]
+
+KINDS: dict[str, Fault] = {
+    fault.__name__.replace("_", " "): fault
+    for fault in (
+        worker_killed,
+        workers_killed,
+        worker_stopped,
+        postgres_crashed,
+        postgres_killed,
+        database_cut,
+        database_stalled,
+        database_gone,
+        clients_cut,
+        clients_stalled,
+        statements_cancelled,
+        backends_terminated,
+        accounts_locked,
+        connections_taken,
+    )
+}
+
+
+def schedule(rng: random.Random) -> "list[str]":
+    """Every kind once, in an order of chance; asked for again and again."""
+    names = list(KINDS)
+    rng.shuffle(names)
+    return names
