@@ -1,5 +1,6 @@
 """Answers of calls as HTTP: their status, headers and JSON."""
 
+import gzip
 import json
 from collections.abc import Mapping
 
@@ -10,6 +11,8 @@ from starlette.types import Send
 from balance_service.gateway.routes import Method
 
 JSON = "application/json"
+GZIP_BYTES_MIN = 1024
+GZIP_LEVEL = 5
 # Says that what was to be created was there already, which HTTP tells by 200.
 _EXISTED = "resource-existed"
 # Money is not for caches, and an answer is not a page.
@@ -57,9 +60,26 @@ async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
 
 
 async def whole(
-    send: Send, status: int, headers: Mapping[str, str], body: bytes, *, head: bool = False
+    send: Send, status: int, headers: Mapping[str, str], body: bytes, request: Mapping[str, str]
 ) -> None:
-    """Sends a response; `head` keeps its body back, as HEAD asks."""
-    length = {} if status == 204 else {"content-length": str(len(body))}
-    await start(send, status, {**headers, **length})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    """Sends a response, compressed if it is large and the caller takes that.
+
+    Args:
+        send: Of ASGI.
+        status: Its status.
+        headers: What it says besides.
+        body: Its body; a server keeps it back from a HEAD.
+        request: The request's headers.
+    """
+    about = dict(headers)
+    if len(body) >= GZIP_BYTES_MIN:
+        about["vary"] = (
+            f"{about['vary']}, accept-encoding" if "vary" in about else "accept-encoding"
+        )
+        if "gzip" in request.get("accept-encoding", ""):
+            body = gzip.compress(body, GZIP_LEVEL, mtime=0)
+            about["content-encoding"] = "gzip"
+    if status != 204:
+        about["content-length"] = str(len(body))
+    await start(send, status, about)
+    await send({"type": "http.response.body", "body": body})

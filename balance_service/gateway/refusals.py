@@ -91,6 +91,9 @@ TABLE: Mapping[str, Row] = {
 }
 
 
+INTERNAL = status_pb2.Status(code=code_pb2.INTERNAL, message="Internal error.")
+
+
 class Violation(NamedTuple):
     """What is wrong with a field."""
 

@@ -6,18 +6,20 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from balance_service.gateway import openapi, routes, streams
+from balance_service.gateway import answers, openapi, routes
 from balance_service.gateway.app import Gateway, Limits
 from balance_service.gateway.upstream import Upstream
 
 ASSETS = Path(__file__).parent / "assets"
-GZIP_BYTES_MIN = 1024
+# What the first part of a page's path is.
+PAGES = {"", "healthz", "openapi.json", "assets", "swagger", "redoc"}
 # The readers are large scripts that write styles; they load nothing from elsewhere.
 _PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
@@ -30,9 +32,26 @@ _PAGE_HEADERS = {
 _EXPOSED = ("x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy")
 
 
+class Site:
+    """Calls go to the gateway at once; only what is a page passes the layers that pages need.
+
+    Args:
+        gateway: Answers calls, and whatever is no page.
+        pages: Answers the rest.
+    """
+
+    def __init__(self, gateway: ASGIApp, pages: ASGIApp) -> None:
+        self._gateway = gateway
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = scope["path"].split("/", 2)[1]
+        await (self._pages if first in PAGES else self._gateway)(scope, receive, send)
+
+
 def build(
     upstream: Upstream, public: Collection[str], limits: Limits, cors_origins: Sequence[str] = ()
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application.
 
     Args:
@@ -54,16 +73,6 @@ def build(
     async def description(_: Request) -> Response:
         return JSONResponse(document)
 
-    middleware = [
-        Middleware(
-            GZipMiddleware,
-            minimum_size=GZIP_BYTES_MIN,
-            compresslevel=5,
-            exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, streams.NDJSON),
-        )
-    ]
-    if cors_origins:
-        middleware.insert(0, _cors(cors_origins))
     pages: list[BaseRoute] = [
         Route("/healthz", health),
         Route("/openapi.json", description),
@@ -72,10 +81,14 @@ def build(
         *_page("redoc"),
         Route("/", lambda _: RedirectResponse("/swagger/")),
     ]
-    site = Starlette(routes=pages, middleware=middleware)
-    site.router.redirect_slashes = False
-    site.router.default = Gateway(routes.Routes(bindings), upstream, public, limits)
-    return site
+    site = Site(
+        Gateway(routes.Routes(bindings), upstream, public, limits),
+        Starlette(
+            routes=pages,
+            middleware=[Middleware(GZipMiddleware, minimum_size=answers.GZIP_BYTES_MIN)],
+        ),
+    )
+    return _cors(site, cors_origins) if cors_origins else site
 
 
 def _page(name: str) -> list[BaseRoute]:
@@ -88,9 +101,9 @@ def _page(name: str) -> list[BaseRoute]:
     return [Route(f"/{name}{slash}", page) for slash in ("", "/")]
 
 
-def _cors(origins: Sequence[str]) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
+def _cors(site: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        site,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
@@ -463,3 +464,13 @@ def test_changes_by_get_are_deprecated_and_for_purchases_alone() -> None:
     assert [b.template for b in BINDINGS if b.deprecated] == ["/api/v1/services/{service}/purchase"]
     reads = [b for b in BINDINGS if b.method.reads]
     assert {b.verb for b in reads} == {"GET"}
+
+
+async def test_answers_do_not_wait_for_acknowledgements(service: Service) -> None:
+    await service.http("GET", "/healthz")
+    assert service.app.http is not None
+    connections = service.app.http._server.server_state.connections
+    assert connections, "the client keeps its connection"
+    for connection in connections:
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -299,8 +299,8 @@ async def test_every_wrong_field_is_refused_the_same_both_ways(service: Service)
             path, body = as_http(binding, request)
         except (json_format.Error, KeyError):
             continue  # JSON has no form for it, or the path would be another.
-        if "metadata" in field_name and binding.body != "*":
-            continue
+        if "kind=99" in path:
+            continue  # Over HTTP an enum is given by its names, which this one lacks.
         refused = await over_grpc(service, binding, request, anna.token.token)
         answer = await anna.http(binding.verb, path, body)
         assert_same_refusal(refused, answer)
