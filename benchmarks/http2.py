@@ -9,6 +9,7 @@ import selectors
 import socket
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ WINDOW = 2**31 - 1
 FRAME_BYTES_MAX = 16_384
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 INITIAL_WINDOW_SIZE = 4
+# A caller that is refused comes again after what RetryInfo says.
+RETRY_AFTER_SECONDS = 0.1
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
 
 Body = Callable[[], tuple[str, bytes]]
@@ -102,16 +105,19 @@ class Connection:
         self._unread, self._unsent = b"", bytearray(PREFACE)
         self.began: dict[int, float] = {}
         self._answered: set[int] = set()
+        self._paused: deque[float] = deque()
         self._unsent += frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE.to_bytes(2) + WINDOW.to_bytes(4))
         self._unsent += frame(WINDOW_UPDATE, 0, 0, (WINDOW - 65_535).to_bytes(4))
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    @property
-    def can_send(self) -> bool:
-        """Whether the server takes more now."""
-        return self._window > FRAME_BYTES_MAX or not self.began
+    def may_call(self, depth: int, now: float) -> bool:
+        """Whether one more call keeps within a depth, in which a refused call has its place still."""
+        while self._paused and self._paused[0] <= now:
+            self._paused.popleft()
+        room = self._window > FRAME_BYTES_MAX or not self.began
+        return room and len(self.began) + len(self._paused) < depth
 
     def call(self, path: str, message: bytes, now: float) -> None:
         """Starts a call; `flush` sends it."""
@@ -175,7 +181,11 @@ class Connection:
         if ended and stream in self.began:
             self._held.pop(stream, None)
             took = now - self.began.pop(stream)
-            (measured.took if stream in self._answered else measured.refused).append(took)
+            if stream in self._answered:
+                measured.took.append(took)
+            else:
+                measured.refused.append(took)
+                self._paused.append(now + RETRY_AFTER_SECONDS)
             self._answered.discard(stream)
 
     def _widen(self, stream: int, size: int) -> None:
@@ -238,7 +248,7 @@ def load(
                 turn, due = turn + 1, due + 1 / rate
         else:
             for connection in opened:
-                while len(connection.began) < depth and connection.can_send:
+                while connection.may_call(depth, clock()):
                     connection.call(*body(), clock())
         sent = all([connection.flush() for connection in opened])  # noqa: C419 - each must flush
         wait = max(due - clock(), 0.0) if rate else 0.05

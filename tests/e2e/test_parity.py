@@ -293,7 +293,7 @@ async def test_every_wrong_field_is_refused_the_same_both_ways(service: Service)
         v1.CreateServiceRequest(service=v1.Service(name="Coffee", price="10"))
     )
     tried = 0
-    for method, request, field_name in cases(account.id, sold.id, other.id):
+    for method, request, _ in cases(account.id, sold.id, other.id):
         binding = BY_METHOD[f"/balance.v1.{method}"]
         try:
             path, body = as_http(binding, request)
