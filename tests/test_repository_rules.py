@@ -1,6 +1,7 @@
 """Rules that hold for the whole repository, so that nobody has to remember them."""
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 
@@ -124,3 +125,12 @@ def test_client_exports_what_it_says() -> None:
 def test_migrations_are_named_in_order() -> None:
     names = [path.name for path in sorted((ROOT / "migrations").glob("*.sql"))]
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+
+
+def test_bundled_files_are_those_that_were_published() -> None:
+    assets = ROOT / "balance_service/gateway/assets"
+    table = (assets / "licences/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w.-]+\.(?:js|css)) .* ([0-9a-f]{64}) \|$", table, re.MULTILINE)
+    assert len(rows) == 3
+    for name, digest in rows:
+        assert hashlib.sha256((assets / name).read_bytes()).hexdigest() == digest, name

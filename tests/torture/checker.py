@@ -77,6 +77,9 @@ def read(url: str) -> Journal:
 
 def anomalies(operations: Sequence[Operation], journal: Journal) -> Iterator[str]:
     """Everything that must not be."""
+    for operation in operations:
+        if operation.faults:
+            yield f"answered what it must not: {operation.faults[0]}: {operation}"
     yield from _done_once(operations, journal)
     for account, (balance, limit) in journal.balances.items():
         yield from _statement(account, journal.statements.get(account, []), balance, limit)
