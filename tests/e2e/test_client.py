@@ -115,6 +115,14 @@ async def test_retries_send_the_same_request_id(flaky: Start) -> None:
     assert [request.request_id for request in servicer.sent] == ["mine"] * 3
 
 
+async def test_what_an_overloaded_server_cancels_is_sent_again(flaky: Start) -> None:
+    servicer, target = flaky(grpc.StatusCode.CANCELLED)
+    async with AsyncClient(target, policy=FAST) as client:
+        await client.transfers.CreateTransfer(v1.CreateTransferRequest(amount="1"))
+    ids = [request.request_id for request in servicer.sent]
+    assert (len(ids), len(set(ids))) == (2, 1)
+
+
 async def test_reads_are_retried_and_attempts_are_limited(flaky: Start) -> None:
     servicer, target = flaky(*[AWAY] * 9)
     async with AsyncClient(target, policy=FAST) as client:

@@ -91,9 +91,12 @@ class Attempts:
     def pause_seconds(self, error: BalanceError) -> float | None:
         """How long to wait before the next attempt; None if there should be none."""
         self._made += 1
-        passing = error.code() == grpc.StatusCode.UNAVAILABLE or (
+        passing = (
+            error.code() == grpc.StatusCode.UNAVAILABLE
             # Without a hint it is a limit of the caller's own, such as a message's size.
-            error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED"
+            or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED")
+            # A server with a thousand calls unread has gRPC's core refuse more, with no details.
+            or (error.code() == grpc.StatusCode.CANCELLED and not error.reason)
         )
         if not passing or not self._repeatable or self._made >= self._policy.attempts_max:
             return None
