@@ -6,7 +6,7 @@ The mapping of codes is grpc-gateway's (runtime/errors.go), but for a lack of mo
 # ruff: noqa: RUF001 - Cyrillic is the point
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -179,8 +179,3 @@ def as_json(status: status_pb2.Status) -> dict[str, object]:
     """A status as its JSON form."""
     found: dict[str, object] = json_format.MessageToDict(status, preserving_proto_field_name=True)
     return {"code": status.code, "message": status.message, "details": [], **found}
-
-
-def reasons() -> Iterable[str]:
-    """Every reason that the gateway gives by itself."""
-    return TABLE
