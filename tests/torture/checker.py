@@ -138,8 +138,8 @@ def _ordered(
         latest = max(latest, operation.invoked)
     floor = _Steps(sorted((o.returned, place) for o, place in placed if o.returned < INFINITY))
     ceiling = _Steps(sorted((o.invoked, place) for o, place in placed))
-    known = [entry for entry in entries if entry.request_id not in _requests(placed)]
-    base = max((entry.sequence for entry in known), default=0)
+    asked = {operation.request_id for operation, _ in placed}
+    base = max((e.sequence for e in entries if e.request_id not in asked), default=0)
     balances = [0, *(entry.balance_after_minor for entry in entries)]
     seen = _Steps([])
     for operation in sorted(operations, key=lambda o: o.returned):
@@ -160,10 +160,6 @@ def _ordered(
             and operation.available_minor not in balances[low : high + 1]
         ):
             yield f"{account}: refused for a balance that never was: {operation}"
-
-
-def _requests(placed: Iterable[tuple[Operation, int]]) -> set[str]:
-    return {operation.request_id for operation, _ in placed}
 
 
 class _Steps:
