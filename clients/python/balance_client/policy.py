@@ -95,7 +95,7 @@ class Attempts:
             error.code() == grpc.StatusCode.UNAVAILABLE
             # Without a hint it is a limit of the caller's own, such as a message's size.
             or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED")
-            # A server with a thousand calls unread has gRPC's core refuse more, with no details.
+            # gRPC's core ends calls that an overloaded server has not read, with no details.
             or (error.code() == grpc.StatusCode.CANCELLED and not error.reason)
         )
         if not passing or not self._repeatable or self._made >= self._policy.attempts_max:
