@@ -15,13 +15,17 @@ GZIP_BYTES_MIN = 1024
 GZIP_LEVEL = 5
 # Says that what was to be created was there already, which HTTP tells by 200.
 _EXISTED = "resource-existed"
+# What every answer and every page tells a browser.
+GUARDED = {
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
 # Money is not for caches, and an answer is not a page.
 _ALWAYS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
+    **GUARDED,
 }
 
 

@@ -11,7 +11,7 @@ from balance_service._generated.balance.v1 import error_reason_pb2
 from balance_service.gateway import examples, pages, streams
 from balance_service.gateway.answers import JSON
 from balance_service.gateway.routes import Binding
-from balance_service.gateway.schemas import Schema, Schemas, required
+from balance_service.gateway.schemas import INPUT, Schema, Schemas, reference, required
 
 ABOUT = """\
 Users' balances for a company's services: double entry, idempotent, durable.
@@ -32,7 +32,7 @@ REQUEST_ID = "request_id"
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _STATUS_DETAILS: dict[str, dict[str, Schema]] = {
     "ErrorInfo": {
-        "reason": {"$ref": "#/components/schemas/ErrorReason"},
+        "reason": reference("ErrorReason"),
         "domain": {"type": "string", "description": 'Always "balance.v1".'},
         "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
     },
@@ -203,19 +203,19 @@ def _body(binding: Binding, schemas: Schemas) -> Schema | None:
 def _partial(schemas: Schemas, message: Descriptor) -> Schema:
     """A reference to a message of which nothing is required."""
     schemas.body(message)
-    name = f"{message.name}Input"
+    name = message.name + INPUT
     whole = schemas.found[name]
     if "required" not in whole:
-        return {"$ref": f"#/components/schemas/{name}"}
+        return reference(name)
     schemas.found[f"{message.name}Change"] = {k: v for k, v in whole.items() if k != "required"}
-    return {"$ref": f"#/components/schemas/{message.name}Change"}
+    return reference(f"{message.name}Change")
 
 
 def _responses(binding: Binding, schemas: Schemas, *, needs_token: bool) -> Schema:
     method = binding.method
     answer = schemas.answer(method.output)
     if method.descriptor.server_streaming:
-        line = {"type": "object", "properties": {"result": answer, "error": _reference("Status")}}
+        line = {"type": "object", "properties": {"result": answer, "error": reference("Status")}}
         content: Schema = {
             streams.NDJSON: {"schema": line},
             streams.EVENTS: {"schema": {"type": "string", "description": "Events of answers."}},
@@ -239,7 +239,7 @@ def _responses(binding: Binding, schemas: Schemas, *, needs_token: bool) -> Sche
 
 
 def _refusal(text: str) -> Schema:
-    content = {"schema": _reference("Status"), "example": _EXAMPLE_REFUSAL}
+    content = {"schema": reference("Status"), "example": _EXAMPLE_REFUSAL}
     return {"description": text, "content": {JSON: content}}
 
 
@@ -277,7 +277,3 @@ def _details() -> Iterable[Schema]:
             "properties": {"@type": kind, **properties},
             "required": ["@type"],
         }
-
-
-def _reference(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}

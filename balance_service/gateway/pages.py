@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from balance_service.gateway.refusals import GatewayRefusal, invalid
 from balance_service.gateway.routes import Binding
 
 Query = Sequence[tuple[str, str]]
 
-PAGE_SIZE_DEFAULT = 10
-PAGE_SIZE_MAX = 1000
 PAGE_MAX = 1_000_000
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from balance_service.domain.paging import SKIP_MAX
+
 Schema = dict[str, object]
 Field = FieldDescriptor
 
@@ -35,7 +37,7 @@ _PATTERNS: Mapping[str, str] = {
 }  # fmt: skip
 _NUMBERS: Mapping[str, Schema] = {
     "page_size": {"minimum": 0},
-    "skip": {"minimum": 0, "maximum": 100_000},
+    "skip": {"minimum": 0, "maximum": SKIP_MAX},
 }
 _LENGTHS = re.compile(r"(?:at most|(\d+) to|up to) (\d+) (?:characters|letters)")
 _ITEMS = re.compile(r"\b(\d+) to (\d+) (?:transfers)")
@@ -118,11 +120,11 @@ class Schemas:
             if known := _KNOWN.get(field.message_type.full_name):
                 return dict(known)
             if field.message_type.full_name == "google.rpc.Status":
-                return {"$ref": "#/components/schemas/Status"}
+                return reference("Status")
             return self.body(field.message_type) if given else self.answer(field.message_type)
         if field.enum_type is not None:
             self.found[field.enum_type.name] = self.choices(field.enum_type)
-            return {"$ref": f"#/components/schemas/{field.enum_type.name}"}
+            return reference(field.enum_type.name)
         return _scalar(field)
 
     def _reference(
@@ -136,7 +138,7 @@ class Schemas:
             if given:
                 fields = [f for f in fields if not _is(f, field_behavior_pb2.OUTPUT_ONLY)]
             self.found[name] = self._object(message, fields, given=given)
-        return {"$ref": f"#/components/schemas/{name}"}
+        return reference(name)
 
     def _object(self, message: Descriptor, fields: Sequence[Field], *, given: bool) -> Schema:
         properties = {field.name: self.field(field, given=given) for field in fields}
@@ -156,6 +158,11 @@ class Schemas:
         if given:
             schema["additionalProperties"] = False
         return schema
+
+
+def reference(name: str) -> Schema:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def required(field: Field) -> bool:

@@ -25,9 +25,7 @@ _PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
+    **answers.GUARDED,
 }
 _EXPOSED = ("x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy")
 

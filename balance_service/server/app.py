@@ -36,7 +36,6 @@ from balance_service.database import migrate, pool
 from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
-from balance_service.gateway import site
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.rates import ExchangeRates
@@ -45,12 +44,11 @@ from balance_service.ledger.watch import AccountWatch
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
 from balance_service.server.calls import Calls
-from balance_service.server.gateway import limits
+from balance_service.server.gateway import http_server
 from balance_service.server.http_port import HttpServer
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
-from balance_service.servicers.call import PUBLIC_METHODS
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.movements import Movements
 from balance_service.servicers.page_tokens import PageTokens
@@ -220,7 +218,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         checks,
         server,
         port,
-        _http(settings, calls) if settings.http else None,
+        http_server(settings, calls) if settings.http else None,
     )
 
 
@@ -240,11 +238,6 @@ def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Se
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
     return server
-
-
-def _http(settings: Settings, calls: Calls) -> HttpServer:
-    application = site.build(calls, PUBLIC_METHODS, limits(settings), settings.cors_origins)
-    return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)
 
 
 def _add_services(

@@ -1,11 +1,11 @@
-"""The gateway alone, in front of gRPC servers elsewhere."""
+"""The gateway: its server, and the gateway alone in front of gRPC servers elsewhere."""
 
 import structlog
 
 from balance_service.config import Settings
 from balance_service.gateway import site
 from balance_service.gateway.app import Limits
-from balance_service.gateway.upstream import RemoteUpstream
+from balance_service.gateway.upstream import RemoteUpstream, Upstream
 from balance_service.server.http_port import HttpServer
 from balance_service.server.signals import stop_signal
 from balance_service.servicers.call import PUBLIC_METHODS
@@ -37,11 +37,15 @@ def build(settings: Settings, target: str) -> tuple[HttpServer, RemoteUpstream]:
         RuntimeError: The port is taken.
     """
     upstream = RemoteUpstream(target)
-    application = site.build(upstream, PUBLIC_METHODS, limits(settings), settings.cors_origins)
-    server = HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)
-    return server, upstream
+    return http_server(settings, upstream), upstream
 
 
-def limits(settings: Settings) -> Limits:
-    """What a request may ask for, as settings say."""
-    return Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
+def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
+    """A server, with its port bound, in front of whatever answers calls.
+
+    Raises:
+        RuntimeError: The port is taken.
+    """
+    limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
+    application = site.build(upstream, PUBLIC_METHODS, limits, settings.cors_origins)
+    return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)

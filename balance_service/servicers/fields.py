@@ -12,11 +12,17 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain import errors, money
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Direction, Filter, Order
+from balance_service.domain.paging import (
+    PAGE_SIZE_DEFAULT,
+    PAGE_SIZE_MAX,
+    SKIP_MAX,
+    Direction,
+    Filter,
+    Order,
+)
 
 DESCRIPTION_LENGTH_MAX = 200
 METADATA_PAIRS_MAX = 16
-SKIP_MAX = 100_000
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
 P = ParamSpec("P")
