@@ -34,10 +34,11 @@ def derived_id(scope: str, request_id: UUID) -> UUID:
         scope: Who asked, such as `user:<id>`.
         request_id: The request id they sent.
     """
-    digest = hashlib.sha256(scope.encode() + b"\x00" + request_id.bytes).digest()
+    sent = request_id.int
+    digest = hashlib.sha256(scope.encode() + b"\x00" + sent.to_bytes(16, "big")).digest()
     bits = int.from_bytes(digest[:16], "big")
-    if request_id.version == 7:
-        time_bits = (request_id.int >> 80) << 80
+    if (sent >> 76) & 0xF == 7 and (sent >> 62) & 0x3 == 2:
+        time_bits = (sent >> 80) << 80
         return UUID(int=time_bits | (0x7 << 76) | _VARIANT | (bits & _RANDOM_BITS_V7))
     return UUID(int=(bits & _CUSTOM_BITS_V8) | (0x8 << 76) | _VARIANT)
 
