@@ -3,15 +3,16 @@
 Usage: python -m tests.torture [--minutes 10] [--seed N] [--workers 2] [--clients 24]
            [--faults KIND,KIND]
 
-Runs the real program on a real Postgres, both behind proxies, with many clients that send each
-request under its id until they know its outcome, and injects faults on a seeded schedule. Then it
-holds what the clients saw to what the database holds. Status 1, and every anomaly printed, if
-anything is wrong. The seed decides faults and requests; when each meets the other is up to the
-machine.
+Runs the real program on a real Postgres, both behind proxies, with many clients, over gRPC and
+HTTP, that send each request under its id until they know its outcome, and injects faults on a
+seeded schedule. Then it holds what the clients saw to what the database holds. Status 1, and every
+anomaly printed, if anything is wrong. The seed decides faults and requests; when each meets the
+other is up to the machine.
 """
 
 import argparse
 import asyncio
+import contextlib
 import random
 import secrets
 import socket
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,33 +38,74 @@ from balance_service.repositories import accounts, verification
 from balance_service.server import administration
 from balance_service.server.development import serves
 from tests.torture import checker, faults, history, servers
+from tests.torture.transports import OverGrpc, OverHttp, Transport
 
 ACCOUNTS = 12
+DATABASE_HOST = "database.torture"
 RECOVERY_SECONDS_MAX = 90
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
     rng = random.Random(options.seed)
-    postgres = servers.Postgres(folder / "postgres")
-    postgres.start()
+    postgres = servers.Postgres(folder / "postgres", small_disk=servers.USER is not None)
     try:
+        postgres.start()
         database = servers.Proxy(postgres.socket)
         await database.start()
         settings = _settings(folder, database.port, options.workers)
         await asyncio.to_thread(migrate.up, postgres.url)
         secret = await administration.create_service_principal(settings, "torture", "", list(Scope))
         opened = await _open_accounts(settings)
-        with servers.program(settings, folder / "service.log") as process:
-            clients = servers.Proxy(settings.grpc_port)
-            await clients.start()
-            world = faults.World(postgres, database, clients, process, rng)
+        async with _service(settings, folder) as (process, names, clock):
+            clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
+            for proxy in clients:
+                await proxy.start()
+            world = faults.World(postgres, database, clients, process, names, clock, rng)
             operations, injected, slowest = await _torture(options, world, settings, secret, opened)
         found = list(checker.anomalies(operations, checker.read(postgres.url)))
         found += await _verified(postgres.url)
     finally:
-        postgres.stop()
+        postgres.close()
     _report(options, operations, injected, slowest, found)
+    for kind, need in faults.missing(world).items():
+        print(f"not injected: {kind}, which needs {need}")
     return 1 if found else 0
+
+
+@contextlib.asynccontextmanager
+async def _service(
+    settings: Settings, folder: Path
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], Path | None, Path | None]]:
+    """The supervisor of the workers, and the files that say what host names and clocks they see.
+
+    A worker with a clock of its own runs beside the supervisor's, as on another host.
+    """
+    names = folder / "hosts" if servers.NSS_WRAPPER.exists() else None
+    clock = folder / "clock" if servers.FAKETIME.exists() else None
+    known = {}
+    if names:
+        names.write_text(f"127.0.0.1 {DATABASE_HOST}\n")
+        known = {"LD_PRELOAD": str(servers.NSS_WRAPPER), "NSS_WRAPPER_HOSTS": str(names)}
+        url = settings.database_url.replace("@127.0.0.1:", f"@{DATABASE_HOST}:")
+        settings = settings.model_copy(update={"database_url": url})
+    stack = contextlib.ExitStack()
+    try:
+        log = folder / "service.log"
+        process = stack.enter_context(servers.program(settings, log, environment=known))
+        if clock:
+            clock.write_text("+0")
+            off = known | {
+                "LD_PRELOAD": f"{servers.FAKETIME} {known.get('LD_PRELOAD', '')}",
+                "FAKETIME_TIMESTAMP_FILE": str(clock),
+                "FAKETIME_NO_CACHE": "1",
+                # Clocks that measure go on as they do where a clock is set.
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+            stack.enter_context(servers.program(settings, log, "worker", off))
+        yield process, names, clock
+    finally:
+        # The proxies must go on meanwhile: the service finishes what it took.
+        await asyncio.to_thread(stack.close)
 
 
 async def _torture(
@@ -77,9 +120,10 @@ async def _torture(
     await _serving(target)
     token = await asyncio.to_thread(_token, target, secret)
     stop = asyncio.Event()
-    proxy = f"127.0.0.1:{world.clients.port}"
     running = [
-        history.Client(proxy, token, opened, random.Random(f"{options.seed} {number}"))
+        history.Client(
+            _transport(world, number, token), opened, random.Random(f"{options.seed} {number}")
+        )
         for number in range(options.clients)
     ]
     tasks = [asyncio.create_task(client.run(stop)) for client in running]
@@ -88,7 +132,7 @@ async def _torture(
     ending = time.monotonic() + options.minutes * 60
     wanted = [kind.strip() for kind in options.faults.split(",") if kind.strip()]
     while time.monotonic() < ending:
-        for kind in wanted or faults.schedule(world.rng):
+        for kind in wanted or faults.schedule(world):
             if time.monotonic() >= ending:
                 break
             await asyncio.sleep(world.rng.uniform(0.5, 2))
@@ -104,17 +148,26 @@ async def _torture(
     return [operation for client in running for operation in client.operations], injected, slowest
 
 
+def _transport(world: faults.World, number: int, token: str) -> Transport:
+    """A third of the clients speak JSON."""
+    grpc_proxy, http_proxy = world.clients
+    if number % 3 == 0:
+        return OverHttp(f"http://127.0.0.1:{http_proxy.port}", token)
+    return OverGrpc(f"127.0.0.1:{grpc_proxy.port}", token)
+
+
 def _settings(folder: Path, database_port: int, workers: int) -> Settings:
-    with socket.socket() as free:
+    with socket.socket() as free, socket.socket() as other:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, http_port = free.getsockname()[1], other.getsockname()[1]
     url = f"postgresql://postgres@127.0.0.1:{database_port}/postgres"
     return Settings(
         database_url=url,
         secret=SecretStr(secrets.token_urlsafe(48)),
         data_dir=str(folder),
         grpc_port=port,
-        http=False,
+        http_port=http_port,
         workers=workers,
         development=True,
         access_token_seconds=86_400,

@@ -8,9 +8,11 @@ import signal
 import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
+from balance_service.database.pool import STATEMENT_TIMEOUT_MS
 from tests.torture.servers import CONNECTIONS_MAX, Postgres, Proxy, workers
 
 
@@ -21,15 +23,20 @@ class World:
     Args:
         postgres: The server.
         database: Between the service and Postgres.
-        clients: Between clients and the service.
+        clients: Between clients and the service: for gRPC, and for HTTP.
         process: The service's supervisor.
+        names: The file that tells the service which address its database has; None where names
+            cannot be taken away.
+        clock: The file that tells one worker how far its clock is off; None where it cannot be.
         rng: Chance.
     """
 
     postgres: Postgres
     database: Proxy
-    clients: Proxy
+    clients: tuple[Proxy, ...]
     process: subprocess.Popen[bytes]
+    names: Path | None
+    clock: Path | None
     rng: random.Random
 
 
@@ -92,13 +99,15 @@ async def database_gone(world: World) -> None:
 async def clients_cut(world: World) -> None:
     """Every client's connection reset, several times."""
     for _ in range(world.rng.randint(1, 5)):
-        world.clients.cut()
+        for proxy in world.clients:
+            proxy.cut()
         await asyncio.sleep(world.rng.uniform(0, 0.5))
 
 
 async def clients_stalled(world: World) -> None:
     """Nothing comes from clients or goes to them."""
-    await world.clients.stall(world.rng.uniform(1, 5))
+    seconds = world.rng.uniform(1, 5)
+    await asyncio.gather(*[proxy.stall(seconds) for proxy in world.clients])
 
 
 async def _in_postgres(world: World, statement: str) -> None:
@@ -161,6 +170,54 @@ async def connections_taken(world: World) -> None:
         await asyncio.sleep(world.rng.uniform(1, 4))
 
 
+async def statements_timed_out(world: World) -> None:
+    """Postgres's processes stand still for longer than a statement may take, and then go on."""
+    stopped = await asyncio.to_thread(world.postgres.backends)
+    try:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(STATEMENT_TIMEOUT_MS / 1000 + 1)
+    finally:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+async def disk_full(world: World) -> None:
+    """Postgres cannot write its log: it ends, and starts again once there is room."""
+    wal = world.postgres.wal
+    assert wal, "available only then"
+    ballast = wal / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as full:
+        while True:
+            full.write(bytes(1 << 16))
+    # Segments that were made before are used up first.
+    for _ in range(20):
+        await _in_postgres(world, "SELECT pg_switch_wal()")
+    await asyncio.sleep(world.rng.uniform(1, 4))
+    ballast.unlink()
+    await asyncio.to_thread(world.postgres.restart_until_up)
+
+
+async def clock_set_back(world: World) -> None:
+    """One worker's clock is an hour and more behind for seconds, and then right again."""
+    assert world.clock, "available only then"
+    world.clock.write_text(f"-{world.rng.randint(60, 90)}m")
+    await asyncio.sleep(world.rng.uniform(2, 5))
+    world.clock.write_text("+0")
+
+
+async def name_gone(world: World) -> None:
+    """The name of Postgres's host is not known while connections to it are cut."""
+    assert world.names, "available only then"
+    known = world.names.read_text()
+    world.names.write_text("127.0.0.1 elsewhere.torture\n")
+    world.database.cut()
+    await asyncio.sleep(world.rng.uniform(1, 5))
+    world.names.write_text(known)
+
+
 Fault = Callable[[World], Awaitable[None]]
 
 KINDS: dict[str, Fault] = {
@@ -180,12 +237,26 @@ KINDS: dict[str, Fault] = {
         backends_terminated,
         accounts_locked,
         connections_taken,
+        statements_timed_out,
+        disk_full,
+        clock_set_back,
+        name_gone,
     )
 }
 
 
-def schedule(rng: random.Random) -> "list[str]":
+def missing(world: World) -> dict[str, str]:
+    """The kinds that this machine cannot bring about, and what they need."""
+    needs = {
+        "disk full": (world.postgres.wal, "root, for a file system of its own"),
+        "clock set back": (world.clock, "libfaketime"),
+        "name gone": (world.names, "libnss-wrapper"),
+    }
+    return {kind: need for kind, (there, need) in needs.items() if there is None}
+
+
+def schedule(world: World) -> list[str]:
     """Every kind once, in an order of chance; asked for again and again."""
-    names = list(KINDS)
-    rng.shuffle(names)
+    names = [kind for kind in KINDS if kind not in missing(world)]
+    world.rng.shuffle(names)
     return names

@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
-from balance_client import AsyncClient, BalanceError, v1
+from balance_client import v1
 from balance_client.policy import new_request_id
+from tests.torture.transports import Transport
 
 OPERATION_SECONDS_MAX = 120
-CALL_SECONDS = 8
+METHODS = {
+    "transfer": "/balance.v1.TransferService/CreateTransfer",
+    "deposit": "/balance.v1.DepositService/CreateDeposit",
+    "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
+    "read": "/balance.v1.AccountService/ListEntries",
+}
 # Money that the service may refuse to move, whatever happens around it.
 REFUSALS = {"INSUFFICIENT_FUNDS"}
 # What does not tell whether anything was done.
@@ -58,73 +65,66 @@ class Client:
     """One client: one request after another, with the service wherever it is.
 
     Args:
-        target: Where the proxy listens.
-        token: A sibling service's.
+        transport: How it sends.
         accounts: What it moves money between.
         rng: Its own chance.
     """
 
-    target: str
-    token: str
+    transport: Transport
     accounts: list[str]
     rng: random.Random
     operations: list[Operation] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
-        client = AsyncClient(self.target, options=[("grpc.use_local_subchannel_pool", 1)])
-        async with client:
+        try:
             while not stop.is_set():
-                operation, call = self._next(client)
+                operation, method, request = self._next()
                 self.operations.append(operation)
-                await self._settle(operation, call)
+                await self._settle(operation, method, request)
+        finally:
+            await self.transport.close()
 
-    def _next(self, client: AsyncClient) -> tuple[Operation, Any]:
+    def _next(self) -> tuple[Operation, str, Message]:
         now = asyncio.get_running_loop().time
         sender, receiver = self.rng.sample(self.accounts, 2)
         amount, request_id = f"{self.rng.randint(1, 40_000) / 100:.2f}", str(new_request_id())
         kind = self.rng.choices(["transfer", "deposit", "withdrawal", "read"], [6, 1, 2, 3])[0]
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
-            return Operation(kind, (sender,), "", now()), (client.accounts.ListEntries, listing)
+            return Operation(kind, (sender,), "", now()), METHODS[kind], listing
         if kind == "transfer":
-            request: Any = v1.CreateTransferRequest(
+            request: Message = v1.CreateTransferRequest(
                 from_account=sender, to_account=receiver, amount=amount, request_id=request_id
             )
-            operation = Operation(kind, (sender, receiver), request_id, now())
-            return operation, (client.transfers.CreateTransfer, request)
+            return Operation(kind, (sender, receiver), request_id, now()), METHODS[kind], request
         deposit = kind == "deposit"
         message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
         request = message(account=sender, amount=amount, request_id=request_id)
-        method = client.deposits.CreateDeposit if deposit else client.withdrawals.CreateWithdrawal
-        return Operation(kind, (sender,), request_id, now()), (method, request)
+        return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
 
-    async def _settle(self, operation: Operation, call: Any) -> None:
+    async def _settle(self, operation: Operation, method: str, request: Message) -> None:
         """Sends a request until its outcome is known."""
         loop = asyncio.get_running_loop()
-        method, request = call
         began = operation.invoked
-        metadata = grpc.aio.Metadata(("authorization", f"Bearer {self.token}"))
         for attempt in itertools.count():
-            try:
-                answer = await method(request, metadata=metadata, timeout=CALL_SECONDS)
-            except BalanceError as error:
-                if error.reason in REFUSALS:
-                    operation.outcome, operation.returned = "refused", loop.time()
-                    operation.available_minor = _minor(error.metadata["available"])
-                    return
-                if error.code() not in UNKNOWN:
-                    operation.faults.append(f"{error.code().name} {error.reason}")
-                operation.unknowns += 1
-                if loop.time() - began > OPERATION_SECONDS_MAX:
-                    operation.faults.append("no answer for so long")
-                    return
-                if operation.kind == "read":
-                    operation.invoked = loop.time()  # Another read, which must see what is now.
-                await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
-            else:
+            reply = await self.transport.send(method, request)
+            if reply.code == grpc.StatusCode.OK:
                 operation.outcome, operation.returned = "ok", loop.time()
-                operation.answer = _answer(operation.kind, answer)
+                operation.answer = _answer(operation.kind, reply.message)
                 return
+            if reply.reason in REFUSALS:
+                operation.outcome, operation.returned = "refused", loop.time()
+                operation.available_minor = _minor(reply.facts["available"])
+                return
+            if reply.code not in UNKNOWN:
+                operation.faults.append(f"{reply.code.name} {reply.reason}")
+            operation.unknowns += 1
+            if loop.time() - began > OPERATION_SECONDS_MAX:
+                operation.faults.append("no answer for so long")
+                return
+            if operation.kind == "read":
+                operation.invoked = loop.time()  # Another read, which must see what is now.
+            await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
 
 
 def _answer(kind: str, answer: Any) -> str:

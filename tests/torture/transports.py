@@ -1,0 +1,103 @@
+"""The two ways to send a request: typed stubs, and JSON to the gateway."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import aiohttp
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from balance_client import AsyncClient, BalanceError, v1
+from tests.http import BY_METHOD, Http
+
+CALL_SECONDS = 8
+ANSWERS: dict[str, type[Message]] = {
+    "/balance.v1.TransferService/CreateTransfer": v1.Transfer,
+    "/balance.v1.DepositService/CreateDeposit": v1.Deposit,
+    "/balance.v1.WithdrawalService/CreateWithdrawal": v1.Withdrawal,
+    "/balance.v1.AccountService/ListEntries": v1.ListEntriesResponse,
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back.
+
+    Args:
+        code: The status code.
+        message: The answer, if the code is OK.
+        reason: Of a refusal.
+        facts: Of a refusal.
+    """
+
+    code: grpc.StatusCode
+    message: Any = None
+    reason: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transport(Protocol):
+    """Sends requests as a sibling service."""
+
+    async def send(self, method: str, request: Message) -> Reply:
+        """Sends one request once, by its method's full name."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
+class OverGrpc:
+    """Sends with the client library, which repeats what it may."""
+
+    def __init__(self, target: str, token: str) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self._client = client = AsyncClient(target, options=options)
+        self._metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+        self._stubs: dict[str, Any] = {
+            "AccountService": client.accounts,
+            "DepositService": client.deposits,
+            "TransferService": client.transfers,
+            "WithdrawalService": client.withdrawals,
+        }
+
+    async def send(self, method: str, request: Message) -> Reply:
+        _, service, name = method.split("/")
+        stub = getattr(self._stubs[service.rpartition(".")[2]], name)
+        try:
+            message = await stub(request, metadata=self._metadata, timeout=CALL_SECONDS)
+        except BalanceError as error:
+            return Reply(error.code(), reason=error.reason, facts=error.metadata)
+        return Reply(grpc.StatusCode.OK, message)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class OverHttp:
+    """Sends JSON to the gateway."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = Http(url, token)
+
+    async def send(self, method: str, request: Message) -> Reply:
+        binding = BY_METHOD[method]
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await self._http.call(binding, request)
+            if answer.status < 300:
+                message = json_format.ParseDict(answer.json, ANSWERS[method]())
+                return Reply(grpc.StatusCode.OK, message)
+            code = _CODES[answer.json["code"]]
+            info = answer.detail("ErrorInfo")
+        except (aiohttp.ClientError, TimeoutError):
+            return Reply(grpc.StatusCode.UNAVAILABLE)
+        return Reply(code, reason=info["reason"], facts=info.get("metadata", {}))
+
+    async def close(self) -> None:
+        await self._http.client.close()
+
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
