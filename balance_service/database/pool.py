@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -17,6 +18,10 @@ CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
 LOCK_TIMEOUT_MS: Final = 5_000
+
+
+class NotReplicated(psycopg.OperationalError):
+    """Postgres committed here and gave up waiting for its standby; a failover may undo that."""
 
 
 class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
@@ -55,6 +60,7 @@ def create(database_url: str, size: int) -> AsyncConnectionPool:
         min_size=2,
         max_size=size,
         open=False,
+        connection_class=_Attentive,
         timeout=POOL_TIMEOUT_SECONDS,
         kwargs={
             "autocommit": True,
@@ -69,6 +75,31 @@ def create(database_url: str, size: int) -> AsyncConnectionPool:
         configure=_configure,
         reconnect_timeout=30,
     )
+
+
+class _Attentive(AsyncConnection[Any]):
+    """A connection that remembers what Postgres warned of."""
+
+    warned = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
+        super().__init__(*args, **kwargs)
+        self.add_notice_handler(self._heed)
+
+    def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
+        self.warned = self.warned or notice.severity_nonlocalized == "WARNING"
+
+
+def check_replicated(conn: Connection) -> None:
+    """Raises NotReplicated if a commit on the connection did not reach the standby it waited for.
+
+    A statement timeout or a cancellation ends that wait with a warning, and a COMMIT that succeeded
+    (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
+    transactions meet.
+    """
+    if isinstance(conn, _Attentive) and conn.warned:
+        conn.warned = False
+        raise NotReplicated
 
 
 async def _configure(conn: AsyncConnection) -> None:
@@ -90,5 +121,7 @@ async def _configure(conn: AsyncConnection) -> None:
 @asynccontextmanager
 async def transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
     """A connection within a transaction, committed at the end unless something is raised."""
-    async with pool.connection() as conn, conn.transaction():
-        yield conn
+    async with pool.connection() as conn:
+        async with conn.transaction():
+            yield conn
+        check_replicated(conn)

@@ -2,17 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
-from psycopg_pool import AsyncConnectionPool
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.commands import Batch
 from balance_service.domain.ledger import Done, How, Outcome
-from balance_service.repositories import failures, journal
+from balance_service.ledger.store import Store
+from balance_service.repositories import failures
 
 ATTEMPTS_MAX = 6
 BACKOFF_SECONDS = 0.02
@@ -20,22 +20,41 @@ BACKOFF_SECONDS = 0.02
 _log = structlog.get_logger()
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nobody(_: int) -> bool:
+    return False
+
+
 class Committer:
-    """Commits batches on connections of a pool.
+    """Commits batches to a store.
 
     Args:
-        pool: Where the connections are from.
+        store: Where the accounts and the journal are.
+        now: The clock that movements are dated by.
     """
 
-    def __init__(self, pool: AsyncConnectionPool) -> None:
-        self._pool = pool
+    def __init__(self, store: Store, now: Callable[[], datetime] = _now) -> None:
+        self._store = store
+        self._now = now
 
-    async def commit(self, batches: Sequence[Batch]) -> list[list[Outcome]]:
+    async def commit(
+        self, batches: Sequence[Batch], gone: Callable[[int], bool] = _nobody
+    ) -> list[list[Outcome]]:
         """Carries out some requests in one transaction.
 
         A batch that fails as a whole for a passing cause is done again as a whole. If the failure
         hid whether it was committed, the next attempt finds its movements by their ids and posts
         nothing twice.
+
+        A request whose caller has stopped waiting is not carried out. That is decided under the
+        accounts' locks, so that whoever asks again later finds it done or never done.
+
+        Args:
+            batches: The requests.
+            gone: Whether nobody waits for a batch's answer any more, by its place.
 
         Returns:
             For each batch, an outcome for each of its commands.
@@ -47,7 +66,7 @@ class Committer:
         for attempt in range(ATTEMPTS_MAX):
             earlier = set(attempted)
             try:
-                plan = await self._attempt(batches, attempted)
+                answers = await self._attempt(batches, gone, attempted)
             except Exception as error:
                 if not failures.is_transient(error):
                     raise
@@ -55,21 +74,25 @@ class Committer:
                 # Full jitter, so that workers which collided do not collide again.
                 await asyncio.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311
             else:
-                return [[_own(o, earlier) for o in answers] for answers in plan.outcomes]
+                return [[_own(o, earlier) for o in outcomes] for outcomes in answers]
         raise errors.Unavailable
 
-    async def _attempt(self, batches: Sequence[Batch], attempted: set[UUID]) -> ledger.Plan:
+    async def _attempt(
+        self, batches: Sequence[Batch], gone: Callable[[int], bool], attempted: set[UUID]
+    ) -> list[list[Outcome]]:
         commands = [command for batch in batches for command in batch.commands]
-        async with self._pool.connection() as conn, conn.pipeline():
-            await journal.begin(conn)
-            state = await journal.load_state(conn, commands, again=bool(attempted))
-            plan = ledger.plan(state, batches, datetime.now(UTC))
+        dropped = errors.Unavailable() if attempted else errors.DeadlinePassed()
+        answers: list[list[Outcome]] = [[dropped] * len(batch.commands) for batch in batches]
+        async with self._store.transaction() as transaction:
+            state = await transaction.load(commands, again=bool(attempted))
+            wanted = [place for place in range(len(batches)) if not gone(place)]
+            plan = ledger.plan(state, [batches[place] for place in wanted], self._now())
             if plan.movements:
                 attempted.update(movement.movement_id for movement in plan.movements)
-                await journal.write(conn, plan)
-            await journal.commit(conn)
-        # Leaving the pipeline waited for Postgres to say that the commit is durable.
-        return plan
+                await transaction.write(plan)
+        for place, outcomes in zip(wanted, plan.outcomes, strict=True):
+            answers[place] = outcomes
+        return answers
 
 
 def _own(outcome: Outcome, earlier: set[UUID]) -> Outcome:

@@ -9,7 +9,6 @@ Systems" (SIGMOD 1984).
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ WORTH_A_COMMIT = 100
 # A commit that takes longer waits for something that the others need not wait for.
 LONG_SECONDS = 0.05
 
-Commit = Callable[[Sequence[Batch]], Awaitable[list[list[Outcome]]]]
+# Commits some batches; the second argument says whether a batch's caller is gone, by its place.
+Commit = Callable[[Sequence[Batch], Callable[[int], bool]], Awaitable[list[list[Outcome]]]]
 
 
 @dataclass(slots=True)
@@ -32,6 +32,14 @@ class _Waiting:
     batch: Batch
     answer: asyncio.Future[list[Outcome]]
     deadline: float | None
+
+    def late(self) -> bool:
+        """Whether its caller has stopped waiting by the clock."""
+        return self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline
+
+    def gone(self) -> bool:
+        """Whether nobody waits for its answer."""
+        return self.answer.done() or self.late()
 
 
 class CommitQueue:
@@ -69,8 +77,8 @@ class CommitQueue:
 
         Args:
             batch: The request.
-            timeout_seconds: When its caller stops waiting; past that it is dropped, if it was not
-                planned yet.
+            timeout_seconds: When its caller stops waiting; past that it is not carried out any
+                more, unless it was planned before and is being committed.
 
         Returns:
             An outcome for each command, in order.
@@ -82,14 +90,15 @@ class CommitQueue:
                 commit, the outcome is unknown; the same request id finds out.
         """
         self.check_room(len(batch.commands))
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        waiting = _Waiting(batch, asyncio.get_running_loop().create_future(), deadline)
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
+        waiting = _Waiting(batch, loop.create_future(), deadline)
         self._waiting.append(waiting)
         self._waiting_commands += len(batch.commands)
         if not self._wakes:
             # What else comes in this turn of the loop comes along.
             self._wakes = True
-            asyncio.get_running_loop().call_soon(self._wake)
+            loop.call_soon(self._wake)
         return await waiting.answer
 
     def check_room(self, commands: int) -> None:
@@ -118,8 +127,9 @@ class CommitQueue:
             if taken := self._take():
                 task = asyncio.create_task(self._run(taken))
                 self._commits.add(task)
-                self._began = time.monotonic()
-                asyncio.get_running_loop().call_later(LONG_SECONDS, self._wake)
+                loop = asyncio.get_running_loop()
+                self._began = loop.time()
+                loop.call_later(LONG_SECONDS, self._wake)
                 task.add_done_callback(self._ended)
 
     def _may_start(self) -> bool:
@@ -128,7 +138,7 @@ class CommitQueue:
             under_way < self._lanes
             and (
                 self._waiting_commands >= WORTH_A_COMMIT
-                or time.monotonic() - self._began >= LONG_SECONDS
+                or asyncio.get_running_loop().time() - self._began >= LONG_SECONDS
             )
         )
 
@@ -138,7 +148,9 @@ class CommitQueue:
 
     async def _run(self, taken: Sequence[_Waiting]) -> None:
         try:
-            answers = await self._commit([waiting.batch for waiting in taken])
+            answers = await self._commit(
+                [waiting.batch for waiting in taken], lambda place: taken[place].gone()
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
             for waiting in taken:
                 if not waiting.answer.done():
@@ -152,7 +164,6 @@ class CommitQueue:
         """The next commit's requests, without those whose callers have gone."""
         taken: list[_Waiting] = []
         commands = 0
-        now = time.monotonic()
         while self._waiting:
             waiting = self._waiting[0]
             size = len(waiting.batch.commands)
@@ -162,7 +173,7 @@ class CommitQueue:
             self._waiting_commands -= size
             if waiting.answer.done():
                 continue
-            if waiting.deadline is not None and now >= waiting.deadline:
+            if waiting.late():
                 waiting.answer.set_exception(errors.DeadlinePassed())
                 continue
             taken.append(waiting)

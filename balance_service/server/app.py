@@ -40,6 +40,7 @@ from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.ledger.reads import AccountReads
+from balance_service.ledger.store import PostgresStore
 from balance_service.ledger.watch import AccountWatch
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
@@ -189,7 +190,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         stale_after=timedelta(hours=settings.rates_stale_after_hours),
     )
     queue = CommitQueue(
-        Committer(connections).commit,
+        Committer(PostgresStore(connections)).commit,
         lanes=settings.batches_in_flight,
         batch_commands_max=settings.batch_commands_max,
         queue_commands_max=settings.queue_commands_max,

@@ -1,8 +1,9 @@
 """The commit path on real Postgres: what a batch does, and what fails it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -18,6 +19,7 @@ from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
+from balance_service.ledger.store import PostgresStore
 from balance_service.repositories import accounts, journal
 
 Verified = Callable[[], Awaitable[object]]
@@ -53,7 +55,7 @@ def done(outcome: Outcome) -> Done:
 
 async def test_refused_command_does_not_fail_its_neighbours(pool: Pool, verified: Verified) -> None:
     poor, rich = await open_accounts(pool, 2)
-    committer = Committer(pool)
+    committer = Committer(PostgresStore(pool))
     answers = await committer.commit(
         [deposit(rich, 500), transfer(poor, rich, 10), transfer(rich, poor, 200)]
     )
@@ -67,7 +69,7 @@ async def test_same_request_in_one_batch_is_carried_out_once(
 ) -> None:
     (account,) = await open_accounts(pool, 1)
     request = deposit(account, 100, ids.new_id())
-    answers = await Committer(pool).commit([request, request, request])
+    answers = await Committer(PostgresStore(pool)).commit([request, request, request])
     assert [done(a[0]).how for a in answers] == [How.POSTED, How.REPLAYED, How.REPLAYED]
     assert len({done(a[0]).movement.movement_id for a in answers}) == 1
     assert await balance(pool, account) == 100
@@ -79,7 +81,7 @@ async def test_same_request_in_concurrent_commits_is_carried_out_once(
 ) -> None:
     (account,) = await open_accounts(pool, 1)
     request = deposit(account, 100, ids.new_id())
-    committers = [Committer(pool) for _ in range(6)]
+    committers = [Committer(PostgresStore(pool)) for _ in range(6)]
     answers = await asyncio.gather(*(c.commit([request]) for c in committers))
     hows = [done(a[0][0]).how for a in answers]
     assert hows.count(How.POSTED) == 1
@@ -95,8 +97,8 @@ async def test_one_key_for_two_accounts_at_once_is_refused_for_the_second(
     for _ in range(20):
         key = ids.new_id()
         answers = await asyncio.gather(
-            Committer(pool).commit([deposit(first, 1, key)]),
-            Committer(pool).commit([deposit(second, 1, key)]),
+            Committer(PostgresStore(pool)).commit([deposit(first, 1, key)]),
+            Committer(PostgresStore(pool)).commit([deposit(second, 1, key)]),
         )
         outcomes = [a[0][0] for a in answers]
         assert sum(isinstance(o, Done) for o in outcomes) == 1
@@ -121,7 +123,9 @@ async def test_commit_lost_on_the_way_back_is_found_and_not_repeated(
             raise psycopg.OperationalError("connection lost")
 
     monkeypatch.setattr(journal, "commit", commit_and_lose)
-    answers = await Committer(pool).commit([deposit(account, 100), deposit(account, 11)])
+    answers = await Committer(PostgresStore(pool)).commit(
+        [deposit(account, 100), deposit(account, 11)]
+    )
     assert lost
     assert [done(a[0]).how for a in answers] == [How.POSTED, How.POSTED]
     assert await balance(pool, account) == 111
@@ -132,7 +136,7 @@ async def test_killed_connections_are_retried_without_loss(
     pool: Pool, database_url: str, verified: Verified
 ) -> None:
     left, right = await open_accounts(pool, 2)
-    await Committer(pool).commit([deposit(left, 10_000)])
+    await Committer(PostgresStore(pool)).commit([deposit(left, 10_000)])
     stop = asyncio.Event()
 
     async def kill() -> None:
@@ -149,7 +153,9 @@ async def test_killed_connections_are_retried_without_loss(
         moved = 0
         for _ in range(40):
             try:
-                (outcome,) = (await Committer(pool).commit([transfer(left, right, 1)]))[0]
+                (outcome,) = (
+                    await Committer(PostgresStore(pool)).commit([transfer(left, right, 1)])
+                )[0]
             except errors.Unavailable:
                 continue
             moved += isinstance(outcome, Done)
@@ -168,7 +174,7 @@ async def test_killed_connections_are_retried_without_loss(
 
 async def test_journal_cannot_be_changed_by_the_service(pool: Pool) -> None:
     (account,) = await open_accounts(pool, 1)
-    await Committer(pool).commit([deposit(account, 100)])
+    await Committer(PostgresStore(pool)).commit([deposit(account, 100)])
     for statement in (
         "UPDATE entries SET amount_minor = 1",
         "DELETE FROM entries",
@@ -198,11 +204,11 @@ async def test_database_itself_refuses_a_balance_below_the_limit(pool: Pool) -> 
 async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verified) -> None:
     (account,) = await open_accounts(pool, 1)
     sizes: list[int] = []
-    committer = Committer(pool)
+    committer = Committer(PostgresStore(pool))
 
-    async def counted(batches: object) -> list[list[Outcome]]:
-        sizes.append(len(batches))  # type: ignore[arg-type]
-        return await committer.commit(batches)  # type: ignore[arg-type]
+    async def counted(batches: Sequence[Batch], gone: Callable[[int], bool]) -> list[list[Outcome]]:
+        sizes.append(len(batches))
+        return await committer.commit(batches, gone)
 
     queue = CommitQueue(counted, lanes=2, batch_commands_max=50, queue_commands_max=1000)
     queue.start()
@@ -218,9 +224,9 @@ async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verif
 async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
     release = asyncio.Event()
 
-    async def slow(batches: object) -> list[list[Outcome]]:
+    async def slow(batches: Sequence[Batch], _: object) -> list[list[Outcome]]:
         await release.wait()
-        return [[errors.BatchRefused(0)] for _ in batches]  # type: ignore[attr-defined]
+        return [[errors.BatchRefused(0)] for _ in batches]
 
     queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=3)
     queue.start()
@@ -239,14 +245,15 @@ async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
 
 
 async def test_request_past_its_deadline_is_dropped_before_it_is_planned() -> None:
-    release, planned = asyncio.Event(), []
+    release = asyncio.Event()
+    planned: list[Batch] = []
 
-    async def slow(batches: list[Batch]) -> list[list[Outcome]]:
+    async def slow(batches: Sequence[Batch], _: object) -> list[list[Outcome]]:
         await release.wait()
         planned.extend(batches)
         return [[errors.BatchRefused(0)] for _ in batches]
 
-    queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=10)  # type: ignore[arg-type]
+    queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=10)
     queue.start()
     account = ids.new_id()
     patient = asyncio.create_task(queue.submit(deposit(account, 1)))
@@ -259,3 +266,31 @@ async def test_request_past_its_deadline_is_dropped_before_it_is_planned() -> No
         await hasty
     assert len(planned) == 1
     await queue.drain()
+
+
+async def test_request_whose_caller_left_is_not_carried_out_by_a_retry(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, verified: Verified
+) -> None:
+    """Whoever asks again after the deadline must not be refused, and done all the same."""
+    (account,) = await open_accounts(pool, 1)
+    real, failed = journal.load_state, asyncio.Event()
+
+    async def fail_once(*arguments: Any, **named: Any) -> object:
+        state = await real(*arguments, **named)
+        if not failed.is_set():
+            failed.set()
+            raise psycopg.OperationalError("connection lost")
+        return state
+
+    monkeypatch.setattr(journal, "load_state", fail_once)
+    committer = Committer(PostgresStore(pool))
+    queue = CommitQueue(committer.commit, lanes=1, batch_commands_max=9, queue_commands_max=9)
+    queue.start()
+    hasty = asyncio.create_task(queue.submit(deposit(account, 1)))
+    patient = asyncio.create_task(queue.submit(deposit(account, 20)))
+    await failed.wait()
+    hasty.cancel()
+    await patient
+    await queue.drain()
+    assert await balance(pool, account) == 20
+    await verified()

@@ -155,7 +155,7 @@ def _ordered(
                 yield f"{account}: a read went back in time: {operation}"
             seen.add(operation.returned, sequence)
         elif (
-            operation.outcome == "refused"
+            operation.available_minor is not None
             and operation.accounts[0] == account
             and operation.available_minor not in balances[low : high + 1]
         ):

@@ -1,0 +1,68 @@
+"""Where the commit path keeps its books: one transaction at a time, durable once it is left."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from balance_service.database import pool as pools
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain.commands import Command
+from balance_service.domain.ledger import Plan, State
+from balance_service.repositories import journal
+
+
+class Transaction(Protocol):
+    """What a commit reads and writes."""
+
+    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+        """Locks the accounts of some commands, and loads all that these depend on.
+
+        Args:
+            commands: In any order.
+            again: Whether an attempt of ours may have carried them out before.
+        """
+
+    async def write(self, plan: Plan) -> None:
+        """Writes a plan with at least one movement."""
+
+
+class Store(Protocol):
+    """What commits are made on."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction, durable once it is left; undone if anything is raised before that.
+
+        What is raised on leaving may hide whether it was committed.
+        """
+
+
+class PostgresStore:
+    """Commits to Postgres, in as few round trips as pipelining allows.
+
+    Args:
+        pool: Where the connections are from.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._pool.connection() as conn:
+            async with conn.pipeline():
+                await journal.begin(conn)
+                yield _PostgresTransaction(conn)
+                await journal.commit(conn)
+            # Leaving the pipeline waited for Postgres to say that the commit is durable.
+            pools.check_replicated(conn)
+
+
+class _PostgresTransaction:
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+        return await journal.load_state(self._conn, commands, again=again)
+
+    async def write(self, plan: Plan) -> None:
+        await journal.write(self._conn, plan)

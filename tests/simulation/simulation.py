@@ -1,0 +1,292 @@
+"""The real queue, committer and plan over made-up time and storage, with everything failing.
+
+One seed decides a whole run: what is asked, what fails, and the order of every step.
+"""
+
+import asyncio
+import functools
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest import mock
+from uuid import UUID
+
+import structlog
+
+from balance_service.domain import errors, ids
+from balance_service.domain.accounts import Account, Status
+from balance_service.domain.commands import Batch, Command, Origin, Settle, Transfer
+from balance_service.domain.ledger import Done, Outcome
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
+from balance_service.ledger.commit import Committer
+from balance_service.ledger.queue import CommitQueue
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.store import Database
+from tests.torture.checker import Entry, Journal, anomalies
+from tests.torture.history import Operation
+
+ACCOUNTS = 5
+CLIENTS = 6
+REQUESTS = 5
+WORKERS = 2
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class WorkerKilled(Exception):  # noqa: N818 - it is what it says
+    """The worker that a request was sent to is gone; nobody knows the outcome."""
+
+
+@dataclass
+class Worker:
+    """A worker process: what it knows is lost when it is killed.
+
+    Args:
+        database: What it commits to.
+        rng: Chance.
+    """
+
+    database: Database
+    rng: random.Random
+    skew: timedelta = timedelta()
+    queue: CommitQueue = field(init=False)
+    calls: set[asyncio.Task[list[Outcome]]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self.queue = CommitQueue(
+            Committer(self.database, self.now).commit,
+            lanes=2,
+            batch_commands_max=self.rng.choice([1, 3, 100]),
+            queue_commands_max=self.rng.choice([5, 100]),
+        )
+        self.queue.start()
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
+
+    def kill(self) -> None:
+        """kill -9, and a new process at once, whose clock may be wrong."""
+        # In the order in which they began, for a set has none that replays.
+        began = sorted([*self.calls, *self.queue._commits], key=_number)
+        for task in began:
+            task.cancel()
+        self.skew = timedelta(seconds=self.rng.choice([0, 0, -3600, 60]))
+        self.start()
+
+    async def call(self, batch: Batch, timeout_seconds: float) -> list[Outcome]:
+        """A request as its client sees it.
+
+        Raises:
+            WorkerKilled: The worker was killed meanwhile.
+        """
+        task = asyncio.create_task(self.queue.submit(batch, timeout_seconds))
+        self.calls.add(task)
+        task.add_done_callback(self.calls.discard)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise WorkerKilled
+        return task.result()
+
+
+@dataclass
+class Client:
+    """Sends requests, and each again under its ids until it knows their outcome."""
+
+    simulation: "Simulation"
+    number: int
+
+    async def run(self) -> None:
+        for _ in range(REQUESTS):
+            await self._request()
+
+    async def _request(self) -> None:
+        rng, loop = self.simulation.rng, asyncio.get_running_loop()
+        commands = [self._command() for _ in range(rng.choice([1, 1, 1, 3]))]
+        batch = Batch(tuple(commands), all_or_nothing=rng.random() < 0.3)
+        operations = [
+            Operation(
+                type(c).__name__,
+                tuple(map(str, c.account_ids)),
+                _key(c.origin.request_id, c.origin.movement_id),
+                loop.time(),
+            )
+            for c in commands
+        ]
+        self.simulation.operations += operations
+        while not all(o.outcome != "unknown" for o in operations):
+            try:
+                outcomes = await self._send(batch)
+            except errors.Refusal as refusal:
+                assert isinstance(
+                    refusal, errors.Unavailable | errors.Overloaded | errors.DeadlinePassed
+                ), refusal
+            except (WorkerKilled, TimeoutError):
+                pass
+            else:
+                for operation, outcome in zip(operations, outcomes, strict=True):
+                    _note(operation, outcome, batch, loop.time())
+                return
+            if not all(c.origin.request_id for c in commands):
+                return
+            await asyncio.sleep(rng.expovariate(1 / 0.1))
+
+    async def _send(self, batch: Batch) -> list[Outcome]:
+        """One sending, which is given up on when it takes long; the worker goes on with it."""
+        rng = self.simulation.rng
+        worker = rng.choice(self.simulation.workers)
+        patience = rng.choice([0.01, 1.0, 30.0])
+        call = asyncio.create_task(worker.call(batch, patience))
+        self.simulation.sent.add(call)
+        async with asyncio.timeout(patience):
+            return await asyncio.shield(call)
+
+    def _command(self) -> Command:
+        rng = self.simulation.rng
+        sender, receiver = rng.sample(self.simulation.accounts, 2)
+        money = Money(rng.randint(1, 60), "RUB")
+        request_id = None if rng.random() < 0.1 else _uuid(rng)
+        origin = Origin(principal=f"service:{self.number}", request_id=request_id)
+        kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
+        if kind == Kind.TRANSFER:
+            return Transfer(origin, sender, receiver, money)
+        reference = rng.choice([None, None, str(rng.randint(1, 8))])
+        return Settle(origin, kind, sender, money, reference and "bank", reference)
+
+
+def _note(operation: Operation, outcome: Outcome, batch: Batch, now: float) -> None:
+    operation.returned = now
+    if isinstance(outcome, Done):
+        operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
+        return
+    assert isinstance(
+        outcome, errors.InsufficientFunds | errors.ReferenceReused | errors.BatchRefused
+    ), outcome
+    operation.outcome = "refused"
+    # What is decided together is refused for a balance that only its own commands would have left.
+    if isinstance(outcome, errors.InsufficientFunds) and not batch.all_or_nothing:
+        operation.available_minor = int(outcome.available.replace(".", ""))
+
+
+class Simulation:
+    """One run.
+
+    Args:
+        seed: Decides everything.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = random.Random(seed)
+        self.accounts = [_uuid(rng) for _ in range(ACCOUNTS)]
+        opened = {
+            account_id: Account(
+                account_id,
+                _uuid(rng),
+                "RUB",
+                0,
+                0,
+                rng.choice([0, 0, 100]),
+                Status.ACTIVE,
+                0,
+                EPOCH,
+            )
+            for account_id in self.accounts
+        }
+        self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
+        self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
+        self.operations: list[Operation] = []
+        self.sent: set[asyncio.Task[list[Outcome]]] = set()
+
+    async def run(self) -> None:
+        """Until every client knows all it asked, and nothing is under way."""
+        clients = [asyncio.create_task(Client(self, n).run()) for n in range(CLIENTS)]
+        chaos = asyncio.create_task(self._chaos())
+        await asyncio.gather(*clients)
+        chaos.cancel()
+        await asyncio.gather(*self.sent, return_exceptions=True)
+        for worker in self.workers:
+            await worker.queue.drain()
+        while self.database.lingering:
+            await asyncio.wait(self.database.lingering)
+
+    async def _chaos(self) -> None:
+        """Kills workers and crashes Postgres, in runs with trouble."""
+        while self.database.trouble:
+            await asyncio.sleep(self.rng.expovariate(1 / 0.05))
+            if self.rng.random() < 0.7:
+                self.rng.choice(self.workers).kill()
+            else:
+                self.database.crash()
+
+    def wrong(self) -> Iterator[str]:
+        """Everything that must not be."""
+        database = self.database
+        movements: dict[str, list[str]] = defaultdict(list)
+        for movement in database.movements.values():
+            key = _key(movement.request_id, movement.movement_id)
+            movements[key].append(str(movement.movement_id))
+        statements = {}
+        for account, entries in database.entries.items():
+            requests = [
+                _key(database.movements[e.movement_id].request_id, e.movement_id) for e in entries
+            ]
+            statements[str(account)] = [
+                Entry(e.sequence, r, str(e.movement_id), e.amount_minor, e.balance_after_minor)
+                for e, r in zip(entries, requests, strict=True)
+            ]
+            times = [e.created_at for e in entries]
+            if times != sorted(times):
+                yield f"{account}: times go back"
+        balances = {
+            str(key): (found.balance_minor, found.limit_minor)
+            for key, found in database.accounts.items()
+        }
+        yield from anomalies(self.operations, Journal(dict(movements), statements, balances))
+        used = [(m.source, m.reference) for m in database.movements.values() if m.reference]
+        if len(used) != len(set(used)):
+            yield f"a reference was used twice: {sorted(used, key=str)}"
+
+
+def _number(task: asyncio.Task[Any]) -> int:
+    return int(task.get_name().removeprefix("Task-"))
+
+
+def _uuid(rng: random.Random) -> UUID:
+    return UUID(int=rng.getrandbits(128), version=4)
+
+
+def _key(request_id: UUID | None, movement_id: UUID) -> str:
+    """What names a request: its id, or its movement's where it has none and is sent once."""
+    return str(request_id or movement_id)
+
+
+@contextmanager
+def simulated(seed: int) -> Iterator[asyncio.Runner]:
+    """Where all time and chance follow from a seed."""
+    # The committer's pauses between attempts take their chance from there.
+    random.seed(seed)
+    made = random.Random(seed)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        with (
+            mock.patch.object(ids, "new_id", functools.partial(_uuid, made)),
+            asyncio.Runner(loop_factory=SimulatedLoop) as runner,
+        ):
+            yield runner
+    finally:
+        structlog.reset_defaults()
+
+
+def run(seed: int) -> Sequence[str]:
+    """Runs one seed, and says what was wrong."""
+    simulation = Simulation(seed)
+    with simulated(seed) as runner:
+        runner.run(simulation.run())
+    return list(simulation.wrong())

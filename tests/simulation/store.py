@@ -1,0 +1,210 @@
+"""A store in memory, with Postgres's rules for locks, keys and commits, and its ways to fail."""
+
+import asyncio
+import random
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg import errors as pg
+
+from balance_service.domain.accounts import Account
+from balance_service.domain.commands import Command, Settle
+from balance_service.domain.ledger import Plan, State
+from balance_service.domain.movements import Entry, Movement
+
+LOCK_TIMEOUT_SECONDS = 5.0
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Collision(psycopg.OperationalError):
+    """Stands for a violation of a primary key that two transactions claimed at once."""
+
+
+@dataclass
+class Locks:
+    """Locks that are held until their transaction ends and are given in the order of asking."""
+
+    held: dict[object, "SimulatedTransaction"] = field(default_factory=dict)
+    waiting: dict[object, deque[asyncio.Future[None]]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
+
+    async def take(self, key: object, holder: "SimulatedTransaction") -> None:
+        """Waits for a lock.
+
+        Raises:
+            LockNotAvailable: It took too long.
+        """
+        while self.held.get(key, holder) is not holder:
+            turn = asyncio.get_running_loop().create_future()
+            self.waiting[key].append(turn)
+            try:
+                await asyncio.wait_for(turn, LOCK_TIMEOUT_SECONDS)
+            except TimeoutError:
+                raise pg.LockNotAvailable from None
+        self.held[key] = holder
+
+    def release(self, holder: "SimulatedTransaction") -> None:
+        for key in [key for key, theirs in self.held.items() if theirs is holder]:
+            del self.held[key]
+            waiting = self.waiting.pop(key, deque())
+            # Each looks again; one of them takes it, and the others line up anew.
+            for turn in waiting:
+                if not turn.done():
+                    turn.set_result(None)
+
+
+@dataclass
+class Database:
+    """What is durable, and what goes wrong on the way to it.
+
+    Args:
+        rng: Chance.
+        trouble: How likely each step is to fail.
+        accounts: Their state.
+    """
+
+    rng: random.Random
+    trouble: float
+    accounts: dict[UUID, Account]
+    movements: dict[UUID, Movement] = field(default_factory=dict)
+    references: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    locks: Locks = field(default_factory=Locks)
+    # Grows when Postgres crashes: what began before that can no longer be committed.
+    life: int = 0
+    lingering: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def crash(self) -> None:
+        """Ends every transaction that is under way."""
+        self.life += 1
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["SimulatedTransaction"]:
+        """As `Store.transaction`; its connection may be lost before, within or after the commit."""
+        transaction = SimulatedTransaction(self, self.life)
+        committing = False
+        try:
+            yield transaction
+            committing = True
+            await transaction.step()
+            transaction.apply()
+            await transaction.step()
+        except BaseException as error:
+            known = isinstance(error, psycopg.Error) and error.sqlstate is not None
+            # Postgres learns late that a client is gone, and may carry out what it was sent.
+            if not known and not transaction.ended and self.rng.random() < 0.5:
+                self._linger(transaction, may_commit=committing)
+            raise
+        finally:
+            if not transaction.lingers:
+                transaction.end()
+
+    def _linger(self, transaction: "SimulatedTransaction", *, may_commit: bool) -> None:
+        """Keeps the locks of a transaction that has lost its client for a while."""
+        transaction.lingers = True
+
+        async def end() -> None:
+            await asyncio.sleep(self.rng.expovariate(1 / 0.05))
+            if may_commit and self.rng.random() < 0.5 and transaction.alive:
+                transaction.apply()
+            transaction.end()
+
+        task = asyncio.create_task(end())
+        self.lingering.add(task)
+        task.add_done_callback(self.lingering.discard)
+
+
+class SimulatedTransaction:
+    """One transaction: reads what is committed, under locks, and writes all at once.
+
+    Args:
+        database: What it is on.
+        life: The database's when it began.
+    """
+
+    def __init__(self, database: Database, life: int) -> None:
+        self.lingers = False
+        self.ended = False
+        self._database = database
+        self._life = life
+        self._plan: Plan | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._life == self._database.life
+
+    async def step(self) -> None:
+        """Time passes, and anything may have happened meanwhile."""
+        database = self._database
+        await asyncio.sleep(database.rng.expovariate(1 / 0.002))
+        if not self.alive:
+            raise psycopg.OperationalError("Postgres has crashed")
+        if database.rng.random() < database.trouble:
+            kinds = [psycopg.OperationalError, pg.DeadlockDetected, pg.QueryCanceled]
+            raise database.rng.choice(kinds)("trouble")
+
+    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+        database = self._database
+        await self.step()
+        account_ids = {account_id for command in commands for account_id in command.account_ids}
+        for account_id in sorted(account_ids):
+            await database.locks.take(account_id, self)
+        await self.step()
+        wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
+        referred = [
+            (c.source or "", c.reference or "")
+            for c in commands
+            if isinstance(c, Settle) and c.reference
+        ]
+        return State(
+            accounts=_found(database.accounts, account_ids),
+            movements=_found(database.movements, wanted),
+            purchases={},
+            references=_found(database.references, referred),
+        )
+
+    async def write(self, plan: Plan) -> None:
+        database = self._database
+        await self.step()
+        for movement in sorted(plan.movements, key=lambda m: m.movement_id):
+            await database.locks.take(("movement", movement.movement_id), self)
+            if movement.movement_id in database.movements:
+                raise Collision
+            if movement.reference:
+                reference = (movement.source or "", movement.reference)
+                await database.locks.take(("reference", reference), self)
+                if reference in database.references:
+                    raise Collision
+        await self.step()
+        self._plan = plan
+
+    def apply(self) -> None:
+        """Commits: all of it is durable at once."""
+        database, plan = self._database, self._plan
+        if plan:
+            for movement in plan.movements:
+                database.movements[movement.movement_id] = movement
+                if movement.reference:
+                    key = (movement.source or "", movement.reference)
+                    database.references[key] = movement.movement_id
+            for entry in plan.entries:
+                database.entries[entry.account_id].append(entry)
+            database.accounts.update(plan.accounts)
+        self.end()
+
+    def end(self) -> None:
+        """Lets go of its locks."""
+        self.ended = True
+        self._database.locks.release(self)
+
+
+def _found(table: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
+    return {key: table[key] for key in keys if key in table}
