@@ -11,7 +11,7 @@ TORTURE ?=
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
@@ -45,6 +45,10 @@ test: setup ## Run every test
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
 	$(BIN)/python -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
+.PHONY: torture-failover
+torture-failover: setup ## Lose the primary 20 times, with a synchronous standby to take over
+	$(BIN)/python -m tests.torture.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")

@@ -15,34 +15,20 @@ import asyncio
 import contextlib
 import random
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
-from pydantic import SecretStr
-
-from balance_client import Client, ServiceCredentials, v1
 from balance_service.config import Settings
-from balance_service.database import migrate, pool
-from balance_service.domain import ids
-from balance_service.domain.accounts import Status
-from balance_service.domain.principals import Scope
-from balance_service.repositories import accounts, verification
-from balance_service.server import administration
-from balance_service.server.development import serves
-from tests.torture import checker, faults, history, servers
+from balance_service.database import migrate
+from tests.torture import checker, faults, history, servers, stage
 from tests.torture.transports import OverGrpc, OverHttp, Transport
 
-ACCOUNTS = 12
 DATABASE_HOST = "database.torture"
-RECOVERY_SECONDS_MAX = 90
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
@@ -52,10 +38,10 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         postgres.start()
         database = servers.Proxy(postgres.socket)
         await database.start()
-        settings = _settings(folder, database.port, options.workers)
+        settings = stage.settings(folder, stage.url(database.port), options.workers)
         await asyncio.to_thread(migrate.up, postgres.url)
-        secret = await administration.create_service_principal(settings, "torture", "", list(Scope))
-        opened = await _open_accounts(settings)
+        secret = await stage.secret(settings)
+        opened = await stage.open_accounts(settings)
         async with _service(settings, folder) as (process, names, clock):
             clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
             for proxy in clients:
@@ -63,7 +49,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             world = faults.World(postgres, database, clients, process, names, clock, rng)
             operations, injected, slowest = await _torture(options, world, settings, secret, opened)
         found = list(checker.anomalies(operations, checker.read(postgres.url)))
-        found += await _verified(postgres.url)
+        found += await stage.verified(postgres.url)
     finally:
         postgres.close()
     _report(options, operations, injected, slowest, found)
@@ -117,8 +103,8 @@ async def _torture(
 ) -> tuple[list[history.Operation], Counter[str], dict[str, float]]:
     """Runs clients and faults side by side."""
     target = f"127.0.0.1:{settings.grpc_port}"
-    await _serving(target)
-    token = await asyncio.to_thread(_token, target, secret)
+    await stage.serving(target)
+    token = await asyncio.to_thread(stage.token, target, secret)
     stop = asyncio.Event()
     running = [
         history.Client(
@@ -139,7 +125,7 @@ async def _torture(
             await faults.KINDS[kind](world)
             injected[kind] += 1
             began = time.monotonic()
-            await _serving(target)
+            await stage.serving(target)
             slowest[kind] = max(slowest.get(kind, 0), time.monotonic() - began)
             if broken := [task for task in tasks if task.done()]:
                 broken[0].result()
@@ -154,61 +140,6 @@ def _transport(world: faults.World, number: int, token: str) -> Transport:
     if number % 3 == 0:
         return OverHttp(f"http://127.0.0.1:{http_proxy.port}", token)
     return OverGrpc(f"127.0.0.1:{grpc_proxy.port}", token)
-
-
-def _settings(folder: Path, database_port: int, workers: int) -> Settings:
-    with socket.socket() as free, socket.socket() as other:
-        free.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, http_port = free.getsockname()[1], other.getsockname()[1]
-    url = f"postgresql://postgres@127.0.0.1:{database_port}/postgres"
-    return Settings(
-        database_url=url,
-        secret=SecretStr(secrets.token_urlsafe(48)),
-        data_dir=str(folder),
-        grpc_port=port,
-        http_port=http_port,
-        workers=workers,
-        development=True,
-        access_token_seconds=86_400,
-    )
-
-
-async def _open_accounts(settings: Settings) -> list[str]:
-    """Accounts with nothing on them; a third may go below zero."""
-    opened = []
-    now = datetime.now(UTC)
-    async with pool.opened(pool.create(settings.database_url, 2)) as connections:
-        for number in range(ACCOUNTS):
-            async with pool.transaction(connections) as conn:
-                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB", now)
-                if number % 3 == 0:
-                    limit = 50_000 * (number + 1)
-                    await accounts.set_rules(conn, account, Status.ACTIVE, limit)
-                opened.append(str(account))
-    return opened
-
-
-def _token(target: str, secret: str) -> str:
-    with Client(target, ServiceCredentials("torture", secret)) as client:
-        request = v1.CreateTokenRequest(client_id="torture", client_secret=secret)
-        return client.auth.CreateToken(request).token
-
-
-async def _serving(target: str) -> None:
-    """Returns once the service says that it serves: it must come back by itself."""
-    async with asyncio.timeout(RECOVERY_SECONDS_MAX):
-        while not await serves(target):
-            await asyncio.sleep(0.1)
-
-
-async def _verified(url: str) -> list[str]:
-    """What the service's own check of its ledger finds."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        report = await verification.verify(conn)
-    return [
-        f"verify: {check}: {fault}" for check, found in report.faults.items() for fault in found
-    ]
 
 
 def _report(

