@@ -50,6 +50,14 @@ torture: setup ## Inject faults for MINUTES and hold the history to the database
 torture-failover: setup ## Lose the primary 20 times, with a synchronous standby to take over
 	$(BIN)/python -m tests.torture.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
+.PHONY: torture-restarts
+torture-restarts: setup ## Restart the service 50 times under load: no call may fail
+	$(BIN)/python -m tests.torture.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
+.PHONY: torture-restore
+torture-restore: setup ## Restore a back-up to a point in time, and hold it to what clients saw
+	$(BIN)/python -m tests.torture.restore $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -1,5 +1,5 @@
 """Compiles protos/ into typed stubs for the service and for the Python client, the contract's
-comments for the gateway's OpenAPI document, and docs/errors.md.
+comments for the gateway's OpenAPI document, the clients' service config, and docs/errors.md.
 
 protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
 `balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +24,18 @@ PACKAGES = {
 }
 ERRORS_PAGE = ROOT / "docs/errors.md"
 COMMENTS = ROOT / "balance_service/_generated/comments.json"
+# For clients in any language, and for the Python client's own package.
+SERVICE_CONFIGS = (
+    ROOT / "clients/service_config.json",
+    ROOT / "clients/python/balance_client/service_config.json",
+)
+RETRY_POLICY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
 IMPORT = re.compile(r"^(from|import) balance\.v1\b", re.MULTILINE)
 REFERENCE = re.compile(r"(?<![\w./\"'])balance\.v1\.(?=\w+_pb2)")
 
@@ -69,15 +81,51 @@ def write_image(file: str) -> None:
     compile_protos(["--include_imports", "--include_source_info", f"--descriptor_set_out={file}"])
 
 
-def comments() -> str:
-    """What the contract says of each of its elements, by full name, as JSON."""
+def contract() -> list[FileDescriptorProto]:
+    """Our files, comments included."""
     with tempfile.NamedTemporaryFile() as image:
         write_image(image.name)
         files = FileDescriptorSet.FromString(Path(image.name).read_bytes()).file
+    return [file for file in files if file.package.startswith("balance.")]
+
+
+def service_config() -> str:
+    """The gRPC service config that clients follow: which calls they may send again, and when.
+
+    A call may be sent again if it changes nothing, or if its request carries a request id.
+    """
+    files = contract()
+    with_request_id = {
+        f".{file.package}.{message.name}"
+        for file in files
+        for message in file.message_type
+        if any(field.name == "request_id" for field in message.field)
+    }
+    names = [
+        {"service": f"{file.package}.{service.name}", "method": method.name}
+        for file in files
+        for service in file.service
+        for method in service.method
+        if not method.server_streaming
+        and (
+            method.options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+            or method.input_type in with_request_id
+        )
+    ]
+    config = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [
+            # Ready again after a restart sooner than a call's time is over.
+            {"name": names, "waitForReady": True, "timeout": "30s", "retryPolicy": RETRY_POLICY}
+        ],
+    }
+    return json.dumps(config, indent=2) + "\n"
+
+
+def comments() -> str:
+    """What the contract says of each of its elements, by full name, as JSON."""
     found = {}
-    for file in files:
-        if not file.package.startswith("balance."):
-            continue
+    for file in contract():
         for location in file.source_code_info.location:
             if location.leading_comments and (name := element(file, location.path)):
                 found[f"{file.package}.{name}"] = paragraphs(location.leading_comments)
@@ -128,9 +176,16 @@ def errors_page() -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def pages() -> dict[Path, str]:
+    """What is made besides stubs."""
+    config = service_config()
+    made = {ERRORS_PAGE: errors_page(), COMMENTS: comments()}
+    return made | dict.fromkeys(SERVICE_CONFIGS, config)
+
+
 def check() -> None:
     """Fails if what is committed is not what the protos make."""
-    for page, text in {ERRORS_PAGE: errors_page(), COMMENTS: comments()}.items():
+    for page, text in pages().items():
         if page.read_text() != text:
             sys.exit(f"{page.relative_to(ROOT)} is not up to date: run `make protos`")
     for package, folder in PACKAGES.items():
@@ -154,8 +209,8 @@ if __name__ == "__main__":
         case []:
             for name, target in PACKAGES.items():
                 generate(name, target)
-            ERRORS_PAGE.write_text(errors_page())
-            COMMENTS.write_text(comments())
+            for page, text in pages().items():
+                page.write_text(text)
         case ["check"]:
             check()
         case ["image", file]:

@@ -23,6 +23,7 @@ from balance_client.policy import (
     Attempts,
     ChannelOptions,
     RetryPolicy,
+    channel_options,
     needs_renewal,
     with_request_id,
 )
@@ -163,6 +164,7 @@ class AsyncClient:
         policy: RetryPolicy | None = None,
         options: ChannelOptions = (),
     ) -> None:
+        arguments = channel_options(options)
         self._credentials = credentials
         self._lock = asyncio.Lock()
         self._known: v1.Token | None = None
@@ -171,9 +173,11 @@ class AsyncClient:
             _StreamInterceptor(self._token),
         ]
         self._channel = channel = (
-            grpc.aio.secure_channel(target, channel_credentials, options, interceptors=interceptors)
+            grpc.aio.secure_channel(
+                target, channel_credentials, arguments, interceptors=interceptors
+            )
             if channel_credentials
-            else grpc.aio.insecure_channel(target, options, interceptors=interceptors)
+            else grpc.aio.insecure_channel(target, arguments, interceptors=interceptors)
         )
         self.auth = auth_pb2_grpc.AuthServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)

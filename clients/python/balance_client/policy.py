@@ -1,25 +1,18 @@
 """What both clients decide the same: which calls are safe to repeat, and when."""
 
+import json
 import random
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from uuid import UUID
 
 import grpc
-from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
-from balance_client._generated.balance.v1 import (
-    account_pb2,
-    auth_pb2,
-    deposit_pb2,
-    purchase_pb2,
-    transfer_pb2,
-    user_pb2,
-    withdrawal_pb2,
-)
+from balance_client._generated.balance.v1 import auth_pb2
 from balance_client.errors import BalanceError
 
 # A token is renewed this long before it expires.
@@ -28,28 +21,18 @@ TOKEN_TIMEOUT_SECONDS = 10.0
 
 ChannelOptions = Sequence[tuple[str, str | int]]
 
-_FILES = (
-    account_pb2,
-    auth_pb2,
-    deposit_pb2,
-    purchase_pb2,
-    transfer_pb2,
-    user_pb2,
-    withdrawal_pb2,
-)
-_READS = {
-    f"/{service.full_name}/{method.name}"
-    for file in _FILES
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-    if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
-}
+# What clients in any language follow. The retry policy is followed here by the clients, which know
+# more of a failure than its status, and the rest by gRPC.
+_PUBLISHED = json.loads(resources.files(__package__).joinpath("service_config.json").read_text())
+(_CALLS,) = _PUBLISHED["methodConfig"]
+_RETRY = _CALLS["retryPolicy"]
+_REPEATABLE = {f"/{name['service']}/{name['method']}" for name in _CALLS["name"]}
 AUTH_PREFIX = "/balance.v1.AuthService/"
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How failed calls are repeated.
+    """How failed calls are repeated; as the published service config says, unless told otherwise.
 
     Args:
         attempts_max: Attempts in all, the first included.
@@ -58,10 +41,10 @@ class RetryPolicy:
         timeout_seconds: For all attempts of a call that is given no timeout.
     """
 
-    attempts_max: int = 5
-    backoff_seconds: float = 0.05
-    backoff_seconds_max: float = 2.0
-    timeout_seconds: float = 30.0
+    attempts_max: int = _RETRY["maxAttempts"]
+    backoff_seconds: float = float(_RETRY["initialBackoff"].removesuffix("s"))
+    backoff_seconds_max: float = float(_RETRY["maxBackoff"].removesuffix("s"))
+    timeout_seconds: float = float(_CALLS["timeout"].removesuffix("s"))
 
 
 class Attempts:
@@ -81,7 +64,7 @@ class Attempts:
         self._deadline = time.monotonic() + (timeout_seconds or policy.timeout_seconds)
         self._made = 0
         # With a request id, the service carries the call out once however often it is sent.
-        self._repeatable = method in _READS or bool(getattr(request, "request_id", ""))
+        self._repeatable = method in _REPEATABLE and getattr(request, "request_id", None) != ""
 
     @property
     def remaining_seconds(self) -> float:
@@ -107,6 +90,21 @@ class Attempts:
         pause = random.uniform(0, longest)  # noqa: S311
         pause = max(pause, error.retry_after_seconds or 0.0)
         return pause if pause < self.remaining_seconds else None
+
+
+def channel_options(options: ChannelOptions) -> ChannelOptions:
+    """A caller's own channel arguments after ours.
+
+    Every address of the target takes its turn, and calls wait for a connection within their time.
+    """
+    calls = {key: _CALLS[key] for key in ("name", "waitForReady")}
+    config = json.dumps(_PUBLISHED | {"methodConfig": [calls]})
+    return [
+        ("grpc.service_config", config),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+        *options,
+    ]
 
 
 def needs_renewal(token: auth_pb2.Token) -> bool:

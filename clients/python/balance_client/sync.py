@@ -24,6 +24,7 @@ from balance_client.policy import (
     Attempts,
     ChannelOptions,
     RetryPolicy,
+    channel_options,
     needs_renewal,
     with_request_id,
 )
@@ -175,13 +176,14 @@ class Client:
         policy: RetryPolicy | None = None,
         options: ChannelOptions = (),
     ) -> None:
+        arguments = channel_options(options)
         self._credentials = credentials
         self._lock = threading.Lock()
         self._known: v1.Token | None = None
         self._channel = (
-            grpc.secure_channel(target, channel_credentials, options)
+            grpc.secure_channel(target, channel_credentials, arguments)
             if channel_credentials
-            else grpc.insecure_channel(target, options)
+            else grpc.insecure_channel(target, arguments)
         )
         channel = grpc.intercept_channel(
             self._channel,

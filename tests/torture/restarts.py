@@ -1,0 +1,163 @@
+"""Rolling restarts under load: no call fails that follows the published retry policy.
+
+Usage: python -m tests.torture.restarts [--restarts 50] [--seed N] [--clients 24]
+
+Two instances of the program on one Postgres, as two hosts behind one name, and clients of the
+Python library that know both addresses. One instance after the other is told to stop and started
+anew, or one of its workers is; every call's end is recorded. Status 1 if any failed.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from balance_client import AsyncClient, BalanceError, v1
+from balance_client.aio import AsyncServiceCredentials
+from balance_service.config import Settings
+from balance_service.database import migrate
+from tests.torture import servers, stage
+from tests.torture.servers import Postgres
+
+REFUSALS = {"INSUFFICIENT_FUNDS"}
+WORKERS = 2
+
+
+class Instance:
+    """One host's program, which is restarted.
+
+    Args:
+        settings: What it runs with.
+        log: Where it logs to.
+    """
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.target = f"127.0.0.1:{settings.grpc_port}"
+        self._settings, self._log = settings, log
+        self._running = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        self._process = self._running.enter_context(servers.program(self._settings, self._log))
+        await stage.serving(self.target)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._running.close)
+
+    async def restart_worker(self, rng: random.Random) -> None:
+        """Has one worker leave; its supervisor starts another."""
+        assert self._process, "started"
+        before = servers.workers(self._process)
+        os.kill(rng.choice(before), signal.SIGTERM)
+        async with asyncio.timeout(stage.RECOVERY_SECONDS_MAX):
+            while True:
+                now = servers.workers(self._process)
+                if now != before and len(now) == WORKERS:
+                    break
+                await asyncio.sleep(0.1)
+        await stage.serving(self.target)
+
+
+async def main(options: argparse.Namespace, folder: Path) -> int:
+    rng = random.Random(options.seed)
+    postgres = Postgres(folder / "postgres")
+    try:
+        postgres.start()
+        await asyncio.to_thread(migrate.up, postgres.url)
+        chosen = stage.settings(folder, postgres.url, WORKERS)
+        ports = stage.settings(folder, "", 1)
+        other = chosen.model_copy(
+            update={"grpc_port": ports.grpc_port, "http_port": ports.http_port}
+        )
+        secret = await stage.secret(chosen)
+        accounts = await stage.open_accounts(chosen)
+        instances = [Instance(s, folder / f"{s.grpc_port}.log") for s in (chosen, other)]
+        for instance in instances:
+            await instance.start()
+        ended = await _restart(options, rng, instances, secret, accounts)
+        for instance in instances:
+            await instance.stop()
+        found = await stage.verified(postgres.url)
+    finally:
+        postgres.close()
+    failed = sum(count for end, count in ended.items() if end not in ("OK", *REFUSALS))
+    print(f"{options.restarts} restarts under load; calls by their end:")
+    for end, count in ended.most_common():
+        print(f"  {end:<24}{count:>8}")
+    for fault in found:
+        print(f"ANOMALY  {fault}")
+    print(f"seed {options.seed}: {failed} failed calls, {len(found)} anomalies")
+    return 1 if failed or found else 0
+
+
+async def _restart(
+    options: argparse.Namespace,
+    rng: random.Random,
+    instances: list[Instance],
+    secret: str,
+    accounts: list[str],
+) -> Counter[str]:
+    """Restarts one thing after another; how the calls of meanwhile ended."""
+    ended: Counter[str] = Counter()
+    stop = asyncio.Event()
+    target = "ipv4:" + ",".join(instance.target for instance in instances)
+    credentials = AsyncServiceCredentials("torture", secret)
+    async with AsyncClient(target, credentials) as client:
+        calling = [
+            asyncio.create_task(_call(client, accounts, random.Random(number), ended, stop))
+            for number in range(options.clients)
+        ]
+        for number in range(options.restarts):
+            instance = instances[number % len(instances)]
+            if number % 5 == 4:
+                await instance.restart_worker(rng)
+            else:
+                await instance.stop()
+                await instance.start()
+            await asyncio.sleep(rng.uniform(0, 0.5))
+        stop.set()
+        await asyncio.gather(*calling)
+    return ended
+
+
+async def _call(
+    client: AsyncClient,
+    accounts: list[str],
+    rng: random.Random,
+    ended: Counter[str],
+    stop: asyncio.Event,
+) -> None:
+    while not stop.is_set():
+        sender, receiver = rng.sample(accounts, 2)
+        request = v1.CreateTransferRequest(
+            from_account=sender, to_account=receiver, amount=f"{rng.randint(1, 300)}.00"
+        )
+        try:
+            if rng.random() < 0.2:
+                await client.accounts.GetAccount(v1.GetAccountRequest(account=sender))
+            else:
+                await client.transfers.CreateTransfer(request)
+        except BalanceError as error:
+            ended[error.reason or error.code().name] += 1
+        else:
+            ended["OK"] += 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--restarts", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--clients", type=int, default=24)
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="balance-restarts-") as name:
+        subprocess.run(["chmod", "755", name], check=True)
+        sys.exit(asyncio.run(main(arguments, Path(name))))
