@@ -58,6 +58,10 @@ torture-restarts: setup ## Restart the service 50 times under load: no call may 
 torture-restore: setup ## Restore a back-up to a point in time, and hold it to what clients saw
 	$(BIN)/python -m tests.torture.restore $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
+.PHONY: torture-limits
+torture-limits: setup ## Overload the service in every way, and watch its memory and health
+	$(BIN)/python -m tests.torture.limits $(TORTURE)
+
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
 	$(BIN)/python -m benchmarks $(BENCH)

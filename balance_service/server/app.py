@@ -73,7 +73,11 @@ SERVICES = tuple(
 )
 HEALTH_INTERVAL_SECONDS = 1.0
 HEALTH_TIMEOUT_SECONDS = 2.0
-MESSAGE_BYTES_MAX = 4 << 20
+# As much as a body over HTTP: a full batch with room for descriptions.
+MESSAGE_BYTES_MAX = 1 << 20
+# Beyond that a caller's own gRPC waits, where the server's would drop calls it has not read.
+STREAMS_MAX = 1000
+HANDSHAKE_TIMEOUT_MS = 10_000
 
 _log = structlog.get_logger()
 
@@ -228,6 +232,8 @@ def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Se
         options=[
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+            ("grpc.max_concurrent_streams", STREAMS_MAX),
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),

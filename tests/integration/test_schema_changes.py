@@ -1,0 +1,162 @@
+"""Migrations while the service is at work: nobody waits long, nothing is rewritten or lost."""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import errors as pg
+from psycopg import sql
+
+from balance_service.database import migrate
+from balance_service.database import pool as pools
+from balance_service.domain import ids
+from balance_service.domain.commands import Batch, Origin, Settle
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
+from balance_service.ledger.commit import Committer
+from balance_service.ledger.store import PostgresStore
+from balance_service.repositories import accounts, verification
+from tests import postgres
+
+MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*.sql"))
+# The first version that has a ledger.
+LEDGER = 2
+USERS = 20_000
+NO_REWRITES = """
+CREATE FUNCTION forbid_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rewrites %', pg_event_trigger_table_rewrite_oid()::regclass;
+END
+$$;
+CREATE EVENT TRIGGER no_rewrites ON table_rewrite EXECUTE FUNCTION forbid_rewrite();
+"""
+
+
+@pytest.fixture
+def url(server_url: str) -> Iterator[str]:
+    """A database in which nothing may be rewritten."""
+    name = f"schema_{secrets.token_hex(8)}"
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    found = postgres.of_database(server_url, name)
+    with psycopg.connect(found, autocommit=True) as conn:
+        conn.execute(NO_REWRITES)
+    yield found
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of migrations, without any yet."""
+    empty = tmp_path / "migrations"
+    empty.mkdir()
+    monkeypatch.setattr(migrate, "_REPOSITORY", empty)
+    return empty
+
+
+class Load:
+    """What goes on while a schema changes: sign-ups, and money where there is a ledger."""
+
+    def __init__(self, pool: pools.Pool, opened: list[UUID]) -> None:
+        self._pool = pool
+        self._opened = opened
+        self.sign_ups = 0
+        self.deposits = 0
+
+    async def sign_up(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            name = f"u{secrets.token_hex(8)}"
+            async with self._pool.connection() as conn:
+                await conn.execute(
+                    "INSERT INTO users (user_id, email, username, created_at, updated_at)"
+                    " VALUES (gen_random_uuid(), %s, %s, now(), now())",
+                    (f"{name}@example.com", name),
+                )
+            self.sign_ups += 1
+
+    async def deposit(self, stop: asyncio.Event) -> None:
+        committer = Committer(PostgresStore(self._pool))
+        while self._opened and not stop.is_set():
+            account = self._opened[self.deposits % len(self._opened)]
+            origin = Origin(principal="service:test", request_id=ids.new_id())
+            command = Settle(origin, Kind.DEPOSIT, account, Money(1, "RUB"))
+            await committer.commit([Batch((command,))])
+            self.deposits += 1
+
+
+async def _populate(url: str, pool: pools.Pool, version: int) -> list[UUID]:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO users (user_id, email, username, created_at, updated_at)"
+            " SELECT gen_random_uuid(), 'p' || n || '@example.com', 'person' || n, now(), now()"
+            " FROM generate_series(1, %s) AS n",
+            (USERS,),
+        )
+    if version < LEDGER:
+        return []
+    async with pools.transaction(pool) as conn:
+        now = datetime.now(UTC)
+        return [(await accounts.open_account(conn, ids.new_id(), "RUB", now))[0] for _ in range(20)]
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+async def test_every_earlier_schema_becomes_the_newest_under_load(
+    url: str, folder: Path, version: int
+) -> None:
+    for path in MIGRATIONS[:version]:
+        shutil.copy(path, folder)
+    migrate.up(url)
+    async with pools.create(url, 8) as pool:
+        opened = await _populate(url, pool, version)
+        load, stop = Load(pool, opened), asyncio.Event()
+        async with asyncio.TaskGroup() as going_on:
+            for _ in range(3):
+                going_on.create_task(load.sign_up(stop))
+                going_on.create_task(load.deposit(stop))
+            await asyncio.sleep(0.3)
+            for path in MIGRATIONS[version:]:
+                shutil.copy(path, folder)
+            applied = await asyncio.to_thread(migrate.up, url)
+            await asyncio.sleep(0.3)
+            stop.set()
+    assert [m.name for m in applied] == [path.name for path in MIGRATIONS[version:]]
+    with psycopg.connect(url) as conn:
+        counted = conn.execute("SELECT count(*) FROM users").fetchone()
+        assert counted == (USERS + load.sign_ups,)
+        summed = conn.execute("SELECT coalesce(sum(balance_minor), 0) FROM accounts").fetchone()
+        assert summed == (load.deposits,)
+    assert load.sign_ups
+    assert bool(load.deposits) == (version >= LEDGER)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        assert (await verification.verify(conn)).clean
+
+
+def test_migration_that_rewrites_a_table_would_be_seen(url: str, folder: Path) -> None:
+    for path in MIGRATIONS:
+        shutil.copy(path, folder)
+    (folder / "9998_rewrites.sql").write_text(
+        "ALTER TABLE entries ALTER COLUMN amount_minor TYPE numeric;"
+    )
+    with pytest.raises(pg.RaiseException, match="rewrites entries"):
+        migrate.up(url)
+
+
+def test_migration_that_would_make_callers_wait_gives_up(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(MIGRATIONS[0], folder)
+    migrate.up(url)
+    (folder / "9998_waits.sql").write_text("ALTER TABLE users ADD COLUMN more int;")
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "100ms")
+    with psycopg.connect(url) as busy:
+        busy.execute("SELECT count(*) FROM users")
+        with pytest.raises(pg.LockNotAvailable):
+            migrate.up(url)
+    assert [m.name for m in migrate.up(url)] == ["9998_waits.sql"]
