@@ -89,6 +89,15 @@ class CommitQueue:
             Unavailable: The service is stopping, or Postgres is away. If it was lost during the
                 commit, the outcome is unknown; the same request id finds out.
         """
+        return await self.enqueue(batch, timeout_seconds)
+
+    def enqueue(
+        self, batch: Batch, timeout_seconds: float | None = None
+    ) -> asyncio.Future[list[Outcome]]:
+        """As `submit`, without waiting: the answer comes, and refusals of waiting ones, later.
+
+        Cancelling the answer says that nobody waits for it.
+        """
         self.check_room(len(batch.commands))
         loop = asyncio.get_running_loop()
         deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
@@ -99,7 +108,7 @@ class CommitQueue:
             # What else comes in this turn of the loop comes along.
             self._wakes = True
             loop.call_soon(self._wake)
-        return await waiting.answer
+        return waiting.answer
 
     def check_room(self, commands: int) -> None:
         """Refuses what `submit` would refuse, before anybody has taken the trouble to read it.

@@ -55,6 +55,7 @@ from balance_service.servicers.movements import Movements
 from balance_service.servicers.page_tokens import PageTokens
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.settlement import Settlements
+from balance_service.servicers.streams import Streams
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
 from balance_service.servicers.withdrawal import WithdrawalServicer
@@ -78,6 +79,8 @@ MESSAGE_BYTES_MAX = 1 << 20
 # Beyond that a caller's own gRPC waits, where the server's would drop calls it has not read.
 STREAMS_MAX = 1000
 HANDSHAKE_TIMEOUT_MS = 10_000
+# What a stream may have sent that was not read yet; gRPC would let it grow to megabytes.
+WINDOW_BYTES = 1 << 18
 
 _log = structlog.get_logger()
 
@@ -98,6 +101,7 @@ class App:
     calls: Calls
     queue: CommitQueue
     watch_list: AccountWatch
+    streams: Streams
     maintenance: Maintenance
     health: health.aio.HealthServicer
     server: grpc.aio.Server
@@ -142,6 +146,7 @@ class App:
         self.calls.serving = False
         await self.health.enter_graceful_shutdown()
         self.watch_list.close()
+        self.streams.close()
         async with asyncio.TaskGroup() as stopping:
             stopping.create_task(self.server.stop(self.settings.drain_seconds))
             if self.http:
@@ -201,12 +206,12 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     )
     page_tokens = PageTokens(secrets.key("page tokens"))
     movements = Movements(connections, queue, page_tokens)
-    watch_list = AccountWatch(connections)
+    watch_list, streams = AccountWatch(connections), Streams()
     calls = Calls(tokens, settings.calls_max)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(
         AuthServicer(codes, tokens, keys), calls.registry
     )
-    _add_services(calls.registry, settings, movements, page_tokens, rates, watch_list)
+    _add_services(calls.registry, settings, movements, page_tokens, rates, watch_list, streams)
     checks = health.aio.HealthServicer()
     server = _grpc_server(calls, checks)
     port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
@@ -219,6 +224,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         calls,
         queue,
         watch_list,
+        streams,
         maintenance,
         checks,
         server,
@@ -234,6 +240,8 @@ def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Se
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_concurrent_streams", STREAMS_MAX),
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
@@ -254,6 +262,7 @@ def _add_services(
     page_tokens: PageTokens,
     rates: ExchangeRates,
     watch_list: AccountWatch,
+    streams: Streams,
 ) -> None:
     users_may = settings.user_deposits
     deposits = Settlements(movements, Kind.DEPOSIT, Scope.DEPOSITS_WRITE, users_may=users_may)
@@ -274,7 +283,9 @@ def _add_services(
     purchase_pb2_grpc.add_PurchaseServiceServicer_to_server(
         PurchaseServicer(movements, page_tokens, rates), registry
     )
-    transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(movements), registry)
+    transfer_pb2_grpc.add_TransferServiceServicer_to_server(
+        TransferServicer(movements, streams), registry
+    )
 
 
 def _mailer(settings: Settings) -> Mailer:

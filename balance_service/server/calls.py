@@ -112,14 +112,22 @@ class Calls:
         return Answer(message, _trailers(now))
 
     async def _stream(
-        self, method: str, request: Message, metadata: Metadata, timeout_seconds: float | None
+        self,
+        method: str,
+        request: Message | AsyncIterator[Message],
+        metadata: Metadata,
+        timeout_seconds: float | None,
     ) -> AsyncIterator[Message]:
         started = time.perf_counter()
         now, token = _call(method, metadata, timeout_seconds)
         call.current.set(now)
         try:
             await self._admit(request, now, token)
-            answering = self._handlers[method].unary_stream(request, None)
+            handler = self._handlers[method]
+            if isinstance(request, Message):
+                answering = handler.unary_stream(request, None)
+            else:
+                answering = handler.stream_stream(self._admitted(request, now, token), None)
             async with contextlib.aclosing(answering) as messages:
                 async for message in messages:
                     # What a token may see ends with it, also in the middle of a stream.
@@ -130,7 +138,15 @@ class Calls:
             raise _refused(now, error, started) from None
         _record(_log.debug, "call", now, started, code="OK")
 
-    async def _admit(self, request: Message, now: Call, token: str) -> None:
+    async def _admitted(
+        self, requests: AsyncIterator[Message], now: Call, token: str
+    ) -> AsyncIterator[Message]:
+        """A stream's requests, as long as each may be made."""
+        async for request in requests:
+            await self._admit(request, now, token)
+            yield request
+
+    async def _admit(self, request: object, now: Call, token: str) -> None:
         if request is _MALFORMED:
             raise errors.MalformedRequest
         if token:
@@ -150,7 +166,9 @@ class Calls:
             context.set_trailing_metadata(tuple(answer.trailers.items()))
             return answer.message
 
-        async def stream(request: Message, context: Context) -> AsyncIterator[Message]:
+        async def stream(
+            request: Message | AsyncIterator[Message], context: Context
+        ) -> AsyncIterator[Message]:
             metadata, seconds = _metadata(context), context.time_remaining()
             try:
                 async for message in self._stream(method, request, metadata, seconds):
@@ -159,13 +177,15 @@ class Calls:
                 await _abort(context, refused)
 
         assert handler.request_deserializer is not None
-        make, answer = (
-            (grpc.unary_stream_rpc_method_handler, stream)
-            if handler.response_streaming
-            else (grpc.unary_unary_rpc_method_handler, unary)
-        )
+        make: Callable[..., Handler] = grpc.unary_unary_rpc_method_handler
+        if handler.response_streaming:
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
         return make(
-            answer,
+            stream if handler.response_streaming else unary,
             request_deserializer=_tolerant(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )

@@ -1,5 +1,6 @@
 """What all services that move money share: submitting commands and listing what came of them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,6 +101,10 @@ class Movements:
     async def submit(self, batch: Batch) -> list[Outcome]:
         """Carries out the commands of a request; an outcome for each."""
         return await self._queue.submit(batch, call.current.get().timeout_seconds)
+
+    def begin(self, command: Command) -> asyncio.Future[list[Outcome]]:
+        """Starts to carry out a command, whose one outcome comes later."""
+        return self._queue.enqueue(Batch((command,)), call.current.get().timeout_seconds)
 
     async def page(
         self,

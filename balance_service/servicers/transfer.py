@@ -1,5 +1,7 @@
 """TransferService: money from one account to another."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import transfer_pb2, transfer_pb2_grpc
@@ -13,6 +15,7 @@ from balance_service.servicers import access, call, convert, fields
 from balance_service.servicers.call import Context
 from balance_service.servicers.movements import Movements, origin
 from balance_service.servicers.status import status
+from balance_service.servicers.streams import Begun, Streams
 
 BATCH_MAX = 1000
 
@@ -20,8 +23,9 @@ BATCH_MAX = 1000
 class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
     """Moves money between accounts."""
 
-    def __init__(self, movements: Movements) -> None:
+    def __init__(self, movements: Movements, streams: Streams) -> None:
         self._movements = movements
+        self._streams = streams
 
     async def CreateTransfer(
         self, request: transfer_pb2.CreateTransferRequest, context: Context
@@ -47,6 +51,15 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         return transfer_pb2.BatchCreateTransfersResponse(
             outcomes=[_answer(outcome, language) for outcome in outcomes]
         )
+
+    async def StreamTransfers(
+        self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], context: Context
+    ) -> AsyncIterator[transfer_pb2.TransferOutcome]:
+        _authorise()
+        language = call.current.get().language
+        async with contextlib.aclosing(self._streams.answers(requests, self._begin)) as outcomes:
+            async for outcome in outcomes:
+                yield _answer(outcome, language)
 
     async def GetTransfer(
         self, request: transfer_pb2.GetTransferRequest, context: Context
@@ -106,6 +119,11 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
                 )
                 receiver = receiver or await access.receiver(conn, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
+
+    async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Begun:
+        if not request.request_id:
+            raise errors.invalid("request_id", "is required in a stream, which may break")
+        return self._movements.begin(await self._command(request))
 
     async def _item(
         self, item: transfer_pb2.CreateTransferRequest, index: int, batch_id: UUID | None

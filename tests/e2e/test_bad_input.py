@@ -186,14 +186,21 @@ ALL_METHODS = [
     ("name", "method"), ALL_METHODS, ids=[f"{name}.{m.name}" for name, m in ALL_METHODS]
 )
 async def test_bytes_that_are_no_message_are_refused(
-    service: Service, name: str, method: object
+    service: Service, name: str, method: Any
 ) -> None:
-
-    path = f"/balance.v1.{name}/{method.name}"  # type: ignore[attr-defined]
+    path = f"/balance.v1.{name}/{method.name}"
     async with grpc.aio.insecure_channel(service.target) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            call: Any = channel.unary_unary(path)
-            await call(b"\xff\xff\xff\xff")
+            if method.client_streaming:
+                # Who calls is known before a stream is read.
+                token = (await service.person()).token.token
+                stream: Any = channel.stream_stream(path)
+                metadata = (("authorization", f"Bearer {token}"),)
+                async for _ in stream(iter([b"\xff\xff\xff\xff"]), metadata=metadata):
+                    pass
+            else:
+                call: Any = channel.unary_unary(path)
+                await call(b"\xff\xff\xff\xff")
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     trailers = dict(error.value.trailing_metadata() or ())
     assert b"MALFORMED_REQUEST" in trailers["grpc-status-details-bin"]
@@ -215,14 +222,14 @@ PUBLIC = {
     [(name, m) for name, m in ALL_METHODS if m.name not in PUBLIC],
     ids=[f"{name}.{m.name}" for name, m in ALL_METHODS if m.name not in PUBLIC],
 )
-async def test_every_other_method_needs_a_token(
-    service: Service, name: str, method: object
-) -> None:
+async def test_every_other_method_needs_a_token(service: Service, name: str, method: Any) -> None:
     stub = getattr(service.client(), stubs()[name])
-    request = getattr(v1, method.input_type.name)()  # type: ignore[attr-defined]
+    request = getattr(v1, method.input_type.name)()
     with pytest.raises(BalanceError) as error:
-        answering = getattr(stub, method.name)(request)  # type: ignore[attr-defined]
-        if method.server_streaming:  # type: ignore[attr-defined]
+        answering = getattr(stub, method.name)(
+            iter([request]) if method.client_streaming else request
+        )
+        if method.server_streaming:
             async for _ in answering:
                 pass
         await answering

@@ -125,6 +125,23 @@ class _StreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):
         return _messages(await continuation(details, request))
 
 
+class _DuplexInterceptor(grpc.aio.StreamStreamClientInterceptor):
+    """The same for calls with a stream each way."""
+
+    def __init__(self, token: Callable[[], Awaitable[str | None]]) -> None:
+        self._token = token
+
+    async def intercept_stream_stream(
+        self,
+        continuation: Callable[..., Awaitable[Any]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request_iterator: Any,  # noqa: ANN401 - of any method
+    ) -> Any:  # noqa: ANN401
+        token = await self._token()
+        details = _details(client_call_details, client_call_details.timeout, token)
+        return _messages(await continuation(details, request_iterator))
+
+
 async def _messages(call: Any) -> AsyncIterator[Message]:  # noqa: ANN401 - of any method
     try:
         async for message in call:
@@ -171,6 +188,7 @@ class AsyncClient:
         interceptors = [
             _Interceptor(self._token, policy or RetryPolicy()),
             _StreamInterceptor(self._token),
+            _DuplexInterceptor(self._token),
         ]
         self._channel = channel = (
             grpc.aio.secure_channel(

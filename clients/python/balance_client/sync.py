@@ -117,7 +117,7 @@ class _Interceptor(grpc.UnaryUnaryClientInterceptor):
             time.sleep(pause)
 
 
-class _StreamInterceptor(grpc.UnaryStreamClientInterceptor):
+class _StreamInterceptor(grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
     """Tokens and typed errors for streams, which are not retried: their caller knows from where."""
 
     def __init__(self, token: Callable[[], str | None]) -> None:
@@ -131,6 +131,14 @@ class _StreamInterceptor(grpc.UnaryStreamClientInterceptor):
     ) -> Any:  # noqa: ANN401
         details = _Details(client_call_details, client_call_details.timeout, self._token())
         return _Stream(continuation(details, request))
+
+    def intercept_stream_stream(
+        self,
+        continuation: Callable[..., Any],
+        client_call_details: grpc.ClientCallDetails,
+        request_iterator: Any,  # noqa: ANN401 - of any method
+    ) -> Any:  # noqa: ANN401
+        return self.intercept_unary_stream(continuation, client_call_details, request_iterator)
 
 
 class _Stream:

@@ -107,7 +107,7 @@ Global___Transfer: _TypeAlias = Transfer  # noqa: Y015
 
 @_typing.final
 class TransferOutcome(_message.Message):
-    """The outcome of one item of a batch."""
+    """The outcome of one item of a batch or a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -42,6 +42,15 @@ class TransferServiceStub:
     the order of the requests. With all_or_nothing, one refused item refuses
     all.
     """
+    StreamTransfers: _grpc.StreamStreamMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.TransferOutcome]
+    """Moves money as requests come, for callers with many transfers and no end
+    to gather them for: a stream saves what each call costs. Each request is
+    carried out by itself, as CreateTransfer would, and needs a request_id; the
+    outcomes come in the order of the requests. Where too many are under way,
+    the service stops reading until their outcomes are read. A stream that ends
+    with UNAVAILABLE leaves the requests without an outcome unknown: send them
+    again, with their ids, on a new one. It has no HTTP path.
+    """
     GetTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetTransferRequest, _transfer_pb2.Transfer]
     """Returns a transfer to either account's owner, and to callers who may read
     every account.
@@ -69,6 +78,15 @@ class TransferServiceAsyncStub(TransferServiceStub):
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
     the order of the requests. With all_or_nothing, one refused item refuses
     all.
+    """
+    StreamTransfers: _aio.StreamStreamMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.TransferOutcome]  # type: ignore[assignment]
+    """Moves money as requests come, for callers with many transfers and no end
+    to gather them for: a stream saves what each call costs. Each request is
+    carried out by itself, as CreateTransfer would, and needs a request_id; the
+    outcomes come in the order of the requests. Where too many are under way,
+    the service stops reading until their outcomes are read. A stream that ends
+    with UNAVAILABLE leaves the requests without an outcome unknown: send them
+    again, with their ids, on a new one. It has no HTTP path.
     """
     GetTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetTransferRequest, _transfer_pb2.Transfer]  # type: ignore[assignment]
     """Returns a transfer to either account's owner, and to callers who may read
@@ -106,6 +124,21 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes up to 1000 transfers in one call. Each item has its own outcome, in
         the order of the requests. With all_or_nothing, one refused item refuses
         all.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamTransfers(
+        self,
+        request_iterator: _MaybeAsyncIterator[_transfer_pb2.CreateTransferRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_transfer_pb2.TransferOutcome], _abc.AsyncIterator[_transfer_pb2.TransferOutcome]]:
+        """Moves money as requests come, for callers with many transfers and no end
+        to gather them for: a stream saves what each call costs. Each request is
+        carried out by itself, as CreateTransfer would, and needs a request_id; the
+        outcomes come in the order of the requests. Where too many are under way,
+        the service stops reading until their outcomes are read. A stream that ends
+        with UNAVAILABLE leaves the requests without an outcome unknown: send them
+        again, with their ids, on a new one. It has no HTTP path.
         """
 
     @_abc_1.abstractmethod

@@ -45,6 +45,11 @@ class TransferServiceStub:
                 request_serializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersResponse.FromString,
                 _registered_method=True)
+        self.StreamTransfers = channel.stream_stream(
+                '/balance.v1.TransferService/StreamTransfers',
+                request_serializer=balance_dot_v1_dot_transfer__pb2.CreateTransferRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_transfer__pb2.TransferOutcome.FromString,
+                _registered_method=True)
         self.GetTransfer = channel.unary_unary(
                 '/balance.v1.TransferService/GetTransfer',
                 request_serializer=balance_dot_v1_dot_transfer__pb2.GetTransferRequest.SerializeToString,
@@ -78,6 +83,19 @@ class TransferServiceServicer:
         """Makes up to 1000 transfers in one call. Each item has its own outcome, in
         the order of the requests. With all_or_nothing, one refused item refuses
         all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTransfers(self, request_iterator, context):
+        """Moves money as requests come, for callers with many transfers and no end
+        to gather them for: a stream saves what each call costs. Each request is
+        carried out by itself, as CreateTransfer would, and needs a request_id; the
+        outcomes come in the order of the requests. Where too many are under way,
+        the service stops reading until their outcomes are read. A stream that ends
+        with UNAVAILABLE leaves the requests without an outcome unknown: send them
+        again, with their ids, on a new one. It has no HTTP path.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,6 +138,11 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     servicer.BatchCreateTransfers,
                     request_deserializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersRequest.FromString,
                     response_serializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersResponse.SerializeToString,
+            ),
+            'StreamTransfers': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamTransfers,
+                    request_deserializer=balance_dot_v1_dot_transfer__pb2.CreateTransferRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_transfer__pb2.TransferOutcome.SerializeToString,
             ),
             'GetTransfer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTransfer,
@@ -192,6 +215,33 @@ class TransferService:
             '/balance.v1.TransferService/BatchCreateTransfers',
             balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersRequest.SerializeToString,
             balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTransfers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/balance.v1.TransferService/StreamTransfers',
+            balance_dot_v1_dot_transfer__pb2.CreateTransferRequest.SerializeToString,
+            balance_dot_v1_dot_transfer__pb2.TransferOutcome.FromString,
             options,
             channel_credentials,
             insecure,
