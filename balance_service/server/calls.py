@@ -149,6 +149,8 @@ class Calls:
     async def _admit(self, request: object, now: Call, token: str) -> None:
         if request is _MALFORMED:
             raise errors.MalformedRequest
+        if now.sent_before and not _repeatable(request):
+            raise errors.invalid("request_id", "is required of a call that is sent again by gRPC")
         if token:
             now.caller = await self._tokens.verify(token)
         elif now.method not in PUBLIC_METHODS:
@@ -191,6 +193,14 @@ class Calls:
         )
 
 
+def _repeatable(request: object) -> bool:
+    """Whether a request is safe to send again: where it may change something, it has its id."""
+    if getattr(request, "request_id", None) != "":
+        return True
+    items = getattr(request, "requests", ())
+    return bool(items) and all(item.request_id for item in items)
+
+
 def _metadata(context: Context) -> Metadata:
     found = context.invocation_metadata() or ()
     return [(key, value) for key, value in found if isinstance(value, str)]
@@ -199,6 +209,7 @@ def _metadata(context: Context) -> Metadata:
 def _call(method: str, metadata: Metadata, timeout_seconds: float | None) -> tuple[Call, str]:
     """The call that metadata tell of, and its bearer token."""
     token = correlation_id = accept_language = trace_id = ""
+    sent_before = False
     for key, value in metadata:
         if key == "authorization":
             scheme, _, rest = value.partition(" ")
@@ -207,6 +218,8 @@ def _call(method: str, metadata: Metadata, timeout_seconds: float | None) -> tup
             correlation_id = value
         elif key == "accept-language":
             accept_language = value
+        elif key == "grpc-previous-rpc-attempts":
+            sent_before = True
         elif key == "traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
             trace_id = trace[1]
     now = Call(
@@ -215,6 +228,7 @@ def _call(method: str, metadata: Metadata, timeout_seconds: float | None) -> tup
         language=languages.preferred(accept_language),
         timeout_seconds=timeout_seconds,
         trace_id=trace_id,
+        sent_before=sent_before,
     )
     return now, token
 

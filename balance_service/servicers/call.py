@@ -25,6 +25,7 @@ class Call:
         caller: Whose token it carries, if any.
         trailers: Metadata sent after the answer.
         trace_id: Of the caller's `traceparent`, for the log.
+        sent_before: Whether gRPC sends it again by itself, following a service config.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Call:
     caller: Principal | None = None
     trailers: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
+    sent_before: bool = False
 
     @property
     def principal(self) -> Principal:
