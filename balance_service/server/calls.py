@@ -163,10 +163,16 @@ class Calls:
             metadata, seconds = _metadata(context), context.time_remaining()
             try:
                 answer = await self._unary(method, request, metadata, seconds)
-            except Refused as refused:
-                await _abort(context, refused)
-            context.set_trailing_metadata(tuple(answer.trailers.items()))
-            return answer.message
+            except Refused as error:
+                refused = error
+            else:
+                context.set_trailing_metadata(tuple(answer.trailers.items()))
+                return answer.message
+            # gRPC keeps what `abort` raises in a cycle with the call, until garbage is collected:
+            # a large request must not hang on it.
+            del request
+            refused.__traceback__ = refused.__context__ = None
+            return await _abort(context, refused)
 
         async def stream(
             request: Message | AsyncIterator[Message], context: Context

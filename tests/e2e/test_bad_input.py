@@ -1,5 +1,6 @@
 """Every RPC, each field: what is wrong is named, and nothing is changed."""
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -246,3 +247,23 @@ def test_every_request_that_changes_something_takes_a_request_id() -> None:
         field = method.input_type.fields_by_name.get("request_id")
         assert field is not None, method.full_name
         assert field.type == FieldDescriptor.TYPE_STRING
+
+
+async def test_refused_request_is_freed_at_once(service: Service) -> None:
+    """And not when garbage is collected, which is seldom: large ones would pile up."""
+    kind = v1.BatchCreateTransfersRequest
+    items = [v1.CreateTransferRequest(amount="1") for _ in range(1001)]
+    large = kind(requests=items).SerializeToString()
+    metadata = (("authorization", f"Bearer {(await service.person()).token.token}"),)
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        call: Any = channel.unary_unary("/balance.v1.TransferService/BatchCreateTransfers")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await call(large, metadata=metadata)
+            left = [found for found in gc.get_objects() if type(found).__name__ == kind.__name__]
+        finally:
+            gc.enable()
+    assert not left

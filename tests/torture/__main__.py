@@ -26,7 +26,7 @@ from pathlib import Path
 from balance_service.config import Settings
 from balance_service.database import migrate
 from tests.torture import checker, faults, history, servers, stage
-from tests.torture.transports import OverGrpc, OverHttp, Transport
+from tests.torture.transports import OverGrpc, OverHttp, OverStream, Transport
 
 DATABASE_HOST = "database.torture"
 
@@ -135,11 +135,12 @@ async def _torture(
 
 
 def _transport(world: faults.World, number: int, token: str) -> Transport:
-    """A third of the clients speak JSON."""
+    """A third of the clients speak JSON, and a third send transfers on a stream."""
     grpc_proxy, http_proxy = world.clients
     if number % 3 == 0:
         return OverHttp(f"http://127.0.0.1:{http_proxy.port}", token)
-    return OverGrpc(f"127.0.0.1:{grpc_proxy.port}", token)
+    kind = OverStream if number % 3 == 1 else OverGrpc
+    return kind(f"127.0.0.1:{grpc_proxy.port}", token)
 
 
 def _report(

@@ -88,6 +88,21 @@ async def database_stalled(world: World) -> None:
     await world.database.stall(world.rng.uniform(1, 5))
 
 
+async def database_answers_lost(world: World) -> None:
+    """Postgres carries out what it was sent, and nobody hears of it."""
+    for _ in range(world.rng.randint(2, 5)):
+        await world.database.lose_answers(world.rng.uniform(0, 0.2))
+        await asyncio.sleep(world.rng.uniform(0, 0.3))
+
+
+async def client_answers_lost(world: World) -> None:
+    """The service carries out what it was sent, and no client hears of it."""
+    for _ in range(world.rng.randint(1, 4)):
+        seconds = world.rng.uniform(0, 0.5)
+        await asyncio.gather(*[proxy.lose_answers(seconds) for proxy in world.clients])
+        await asyncio.sleep(world.rng.uniform(0, 0.5))
+
+
 async def database_gone(world: World) -> None:
     """New connections to Postgres are refused as well."""
     world.database.refusing = True
@@ -230,8 +245,10 @@ KINDS: dict[str, Fault] = {
         postgres_killed,
         database_cut,
         database_stalled,
+        database_answers_lost,
         database_gone,
         clients_cut,
+        client_answers_lost,
         clients_stalled,
         statements_cancelled,
         backends_terminated,

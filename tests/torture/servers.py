@@ -192,11 +192,13 @@ class Proxy:
         target: What is behind: a socket's path, or a port.
         port: Where it listens, once it is started.
         refusing: Whether new connections are closed at once.
+        deaf: Whether what comes back from the target is lost.
     """
 
     target: Path | int
     port: int = 0
     refusing: bool = False
+    deaf: bool = False
     _open: set[asyncio.Task[None]] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -217,7 +219,7 @@ class Proxy:
                 there, far = await asyncio.open_unix_connection(str(self.target))
             else:
                 there, far = await asyncio.open_connection("127.0.0.1", self.target)
-            ways = [self._pass(reader, far), self._pass(there, writer)]
+            ways = [self._pass(reader, far, back=False), self._pass(there, writer, back=True)]
             passing = [asyncio.create_task(way) for way in ways]
             try:
                 await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
@@ -232,17 +234,27 @@ class Proxy:
                 if end is not None:
                     end.transport.abort()
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, back: bool
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
                 await self._flowing.wait()
-                sink.write(data)
-                await sink.drain()
+                if not (self.deaf and back):
+                    sink.write(data)
+                    await sink.drain()
 
     def cut(self) -> None:
         """Resets every connection."""
         for task in list(self._open):
             task.cancel()
+
+    async def lose_answers(self, seconds: float) -> None:
+        """Lets through what is asked, loses what is answered, and resets every connection."""
+        self.deaf = True
+        await asyncio.sleep(seconds)
+        self.cut()
+        self.deaf = False
 
     async def stall(self, seconds: float) -> None:
         """Lets nothing through for a while."""

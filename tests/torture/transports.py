@@ -1,7 +1,7 @@
-"""The two ways to send a request: typed stubs, and JSON to the gateway."""
+"""The ways to send a request: typed stubs, a stream of transfers, and JSON to the gateway."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import aiohttp
 import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.rpc import error_details_pb2
 
 from balance_client import AsyncClient, BalanceError, v1
 from tests.http import BY_METHOD, Http
@@ -74,6 +75,41 @@ class OverGrpc:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+class OverStream(OverGrpc):
+    """Sends transfers on one stream, made anew when it breaks; everything else as a call."""
+
+    _stream: Any = None
+
+    async def send(self, method: str, request: Message) -> Reply:
+        if not isinstance(request, v1.CreateTransferRequest):
+            return await super().send(method, request)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                if self._stream is None:
+                    self._sending = asyncio.Queue[Message]()
+                    stub = self._stubs["TransferService"]
+                    requests = _each(self._sending)
+                    self._stream = aiter(stub.StreamTransfers(requests, metadata=self._metadata))
+                self._sending.put_nowait(request)
+                outcome = await anext(self._stream)
+        except BalanceError as error:
+            self._stream = None
+            return Reply(error.code(), reason=error.reason)
+        except (StopAsyncIteration, TimeoutError):
+            self._stream = None
+            return Reply(grpc.StatusCode.UNAVAILABLE)
+        if outcome.HasField("transfer"):
+            return Reply(grpc.StatusCode.OK, outcome.transfer)
+        info = error_details_pb2.ErrorInfo()
+        assert outcome.error.details[0].Unpack(info), outcome
+        return Reply(_CODES[outcome.error.code], reason=info.reason, facts=info.metadata)
+
+
+async def _each(sending: "asyncio.Queue[Message]") -> AsyncIterator[Message]:
+    while True:
+        yield await sending.get()
 
 
 class OverHttp:
