@@ -132,6 +132,30 @@ async def test_commit_lost_on_the_way_back_is_found_and_not_repeated(
     await verified()
 
 
+async def test_commit_that_no_standby_confirmed_is_not_acknowledged(
+    pool: Pool, verified: Verified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres says so with a warning, and a COMMIT that succeeded; the next one is confirmed."""
+    (account,) = await open_accounts(pool, 1)
+    real = journal.commit
+    commits: list[bool] = []
+
+    async def commit(conn: pools.Connection) -> None:
+        commits.append(True)
+        if len(commits) == 1:
+            await conn.execute("DO $$ BEGIN RAISE WARNING 'not replicated'; END $$")
+        await real(conn)
+
+    monkeypatch.setattr(journal, "commit", commit)
+    answers = await Committer(PostgresStore(pool)).commit([deposit(account, 100)])
+    assert (len(commits), done(answers[0][0]).how) == (2, How.POSTED)
+    assert await balance(pool, account) == 100
+    with pytest.raises(pools.NotReplicated):
+        async with pools.transaction(pool) as conn:
+            await conn.execute("DO $$ BEGIN RAISE WARNING 'not replicated'; END $$")
+    await verified()
+
+
 async def test_killed_connections_are_retried_without_loss(
     pool: Pool, database_url: str, verified: Verified
 ) -> None:

@@ -29,7 +29,6 @@ from balance_service.ledger.commit import Committer
 from balance_service.ledger.store import PostgresStore
 from tests.torture import checker, history, servers, stage
 from tests.torture.servers import Postgres, Proxy
-from tests.torture.transports import OverGrpc
 
 # Enough of the log for a standby that was away.
 OPTIONS = ("wal_keep_size=512MB",)
@@ -58,12 +57,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             target = f"127.0.0.1:{settings.grpc_port}"
             await stage.serving(target)
             token = await asyncio.to_thread(stage.token, target, secret)
-            clients = [
-                history.Client(
-                    OverGrpc(target, token), opened, random.Random(f"{options.seed} {number}")
-                )
-                for number in range(options.clients)
-            ]
+            clients = stage.clients(target, token, opened, options.clients, options.seed)
             stop = asyncio.Event()
             tasks = [asyncio.create_task(client.run(stop)) for client in clients]
             gaps = []

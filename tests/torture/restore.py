@@ -12,7 +12,6 @@ verify, and the service must serve from it.
 import argparse
 import asyncio
 import dataclasses
-import random
 import secrets
 import subprocess
 import sys
@@ -21,10 +20,9 @@ import time
 from pathlib import Path
 
 from balance_service.database import migrate
-from tests.torture import checker, history, servers, stage
+from tests.torture import checker, servers, stage
 from tests.torture.history import Operation
 from tests.torture.servers import Postgres
-from tests.torture.transports import OverGrpc
 
 POINT = "before_the_mistake"
 
@@ -46,12 +44,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         with servers.program(settings, folder / "service.log"):
             await stage.serving(target)
             token = await asyncio.to_thread(stage.token, target, secret)
-            clients = [
-                history.Client(
-                    OverGrpc(target, token), accounts, random.Random(f"{options.seed} {number}")
-                )
-                for number in range(options.clients)
-            ]
+            clients = stage.clients(target, token, accounts, options.clients, options.seed)
             stop = asyncio.Event()
             tasks = [asyncio.create_task(client.run(stop)) for client in clients]
             await asyncio.sleep(3)

@@ -1,6 +1,7 @@
 """What every run has: a service's settings, accounts, a caller, and the last look at the ledger."""
 
 import asyncio
+import random
 import secrets
 import socket
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from balance_service.domain.principals import Scope
 from balance_service.repositories import accounts, verification
 from balance_service.server import administration
 from balance_service.server.development import serves
+from tests.torture import history
+from tests.torture.transports import OverGrpc
 
 ACCOUNTS = 12
 RECOVERY_SECONDS_MAX = 90
@@ -72,6 +75,24 @@ async def open_accounts(chosen: Settings) -> list[str]:
                     await accounts.set_rules(conn, account, Status.ACTIVE, limit)
                 opened.append(str(account))
     return opened
+
+
+def clients(
+    target: str, caller: str, accounts: list[str], count: int, seed: object
+) -> list[history.Client]:
+    """Clients that call over gRPC and record what they see.
+
+    Args:
+        target: Where the service, or a proxy, listens.
+        caller: Their access token.
+        accounts: What they move money between.
+        count: How many.
+        seed: Decides what they ask for.
+    """
+    return [
+        history.Client(OverGrpc(target, caller), accounts, random.Random(f"{seed} {number}"))
+        for number in range(count)
+    ]
 
 
 async def serving(target: str) -> None:

@@ -1,9 +1,9 @@
 """The ways to send a request: typed stubs, a stream of transfers, and JSON to the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import aiohttp
 import grpc
@@ -88,10 +88,9 @@ class OverStream(OverGrpc):
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 if self._stream is None:
-                    self._sending = asyncio.Queue[Message]()
-                    stub = self._stubs["TransferService"]
-                    requests = _each(self._sending)
-                    self._stream = aiter(stub.StreamTransfers(requests, metadata=self._metadata))
+                    self._sending = _Requests()
+                    begin = self._stubs["TransferService"].StreamTransfers
+                    self._stream = aiter(begin(self._sending, metadata=self._metadata))
                 self._sending.put_nowait(request)
                 outcome = await anext(self._stream)
         except BalanceError as error:
@@ -107,9 +106,14 @@ class OverStream(OverGrpc):
         return Reply(_CODES[outcome.error.code], reason=info.reason, facts=info.metadata)
 
 
-async def _each(sending: "asyncio.Queue[Message]") -> AsyncIterator[Message]:
-    while True:
-        yield await sending.get()
+class _Requests(asyncio.Queue[Message]):
+    """The requests of a stream, which never ends from this side."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        return await self.get()
 
 
 class OverHttp:

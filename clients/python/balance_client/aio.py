@@ -126,10 +126,10 @@ class _StreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):
 
 
 class _DuplexInterceptor(grpc.aio.StreamStreamClientInterceptor):
-    """The same for calls with a stream each way."""
+    """The same for calls with a stream each way, which gRPC wants an object of its own for."""
 
-    def __init__(self, token: Callable[[], Awaitable[str | None]]) -> None:
-        self._token = token
+    def __init__(self, streams: _StreamInterceptor) -> None:
+        self._streams = streams
 
     async def intercept_stream_stream(
         self,
@@ -137,9 +137,8 @@ class _DuplexInterceptor(grpc.aio.StreamStreamClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request_iterator: Any,  # noqa: ANN401 - of any method
     ) -> Any:  # noqa: ANN401
-        token = await self._token()
-        details = _details(client_call_details, client_call_details.timeout, token)
-        return _messages(await continuation(details, request_iterator))
+        begin = self._streams.intercept_unary_stream
+        return await begin(continuation, client_call_details, request_iterator)
 
 
 async def _messages(call: Any) -> AsyncIterator[Message]:  # noqa: ANN401 - of any method
@@ -185,10 +184,11 @@ class AsyncClient:
         self._credentials = credentials
         self._lock = asyncio.Lock()
         self._known: v1.Token | None = None
+        streams = _StreamInterceptor(self._token)
         interceptors = [
             _Interceptor(self._token, policy or RetryPolicy()),
-            _StreamInterceptor(self._token),
-            _DuplexInterceptor(self._token),
+            streams,
+            _DuplexInterceptor(streams),
         ]
         self._channel = channel = (
             grpc.aio.secure_channel(
