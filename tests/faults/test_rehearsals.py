@@ -1,0 +1,32 @@
+"""Each rehearsal (`make torture`, `torture-failover`, ...) in short: it runs, and finds nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tests.torture", "--minutes", "0.1", "--faults", "worker killed,database answers lost"],
+        ["tests.torture.failover", "--failovers", "1"],
+        ["tests.torture.restarts", "--restarts", "2"],
+        ["tests.torture.restore"],
+    ],
+    ids=lambda arguments: arguments[0].rpartition(".")[2],
+)
+def test_rehearsal_finds_nothing(arguments: list[str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ended.returncode == 0, (ended.stdout + ended.stderr)[-4000:]
+    assert " 0 anomalies" in ended.stdout
