@@ -265,7 +265,7 @@ KINDS: dict[str, Fault] = {
 def missing(world: World) -> dict[str, str]:
     """The kinds that this machine cannot bring about, and what they need."""
     needs = {
-        "disk full": (world.postgres.wal, "root, for a file system of its own"),
+        "disk full": (world.postgres.wal, "a small file system, which root may mount"),
         "clock set back": (world.clock, "libfaketime"),
         "name gone": (world.names, "libnss-wrapper"),
     }

@@ -38,7 +38,8 @@ class Postgres:
         folder: Where its files are; readable by all.
         options: Settings besides those that all have, such as `archive_mode=on`.
         source: The server that it is made a standby of; None for one that is new.
-        small_disk: Whether its log lies on a file system of few megabytes, which needs root.
+        small_disk: Whether its log lies on a file system of few megabytes, where the machine allows
+            to mount one.
     """
 
     def __init__(
@@ -51,22 +52,10 @@ class Postgres:
     ) -> None:
         self._folder = folder
         self.data, self._log = folder / "data", folder / "postgres.log"
-        self.wal = folder / "wal" if small_disk else None
-        for path in [folder, self.data, *([self.wal] if self.wal else [])]:
+        for path in (folder, self.data):
             path.mkdir(exist_ok=True)
-            if path == self.wal:
-                mounted: list[str | Path] = [
-                    "mount",
-                    "-t",
-                    "tmpfs",
-                    "-o",
-                    f"size={WAL_MIB}m",
-                    "tmpfs",
-                    path,
-                ]
-                subprocess.run(mounted, check=True)
-            if USER:
-                subprocess.run(["chown", USER, path], check=True)
+            _give(path)
+        self.wal = _small_disk(folder / "wal") if small_disk else None
         self.data.chmod(0o700)
         if source:
             self._do("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
@@ -182,6 +171,22 @@ class Postgres:
                 return
             time.sleep(0.5)
         raise AssertionError(self._log.read_text()[-2000:])
+
+
+def _give(path: Path) -> None:
+    """Makes Postgres's user the owner."""
+    if USER:
+        subprocess.run(["chown", USER, path], check=True)
+
+
+def _small_disk(path: Path) -> Path | None:
+    """Mounts a small file system, if that may be done here."""
+    path.mkdir()
+    size = f"size={WAL_MIB}m"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", path], check=False).returncode:
+        return None
+    _give(path)
+    return path
 
 
 @dataclass
