@@ -11,9 +11,12 @@ from google.protobuf.message import Message
 
 from balance_client import v1
 from balance_client.policy import new_request_id
-from tests.torture.transports import Transport
+from tests.torture.transports import CALL_SECONDS, Transport
 
 OPERATION_SECONDS_MAX = 120
+# After which a sending without an answer cannot be on its way any more: its own time, and as long
+# as networks and workers here stand still.
+LOST_SECONDS = CALL_SECONDS + 10
 METHODS = {
     "transfer": "/balance.v1.TransferService/CreateTransfer",
     "deposit": "/balance.v1.DepositService/CreateDeposit",
@@ -103,22 +106,32 @@ class Client:
         return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
 
     async def _settle(self, operation: Operation, method: str, request: Message) -> None:
-        """Sends a request until its outcome is known."""
+        """Sends a request until its outcome is known.
+
+        A refusal is about its own sending. Where an earlier one got no answer, that may still be on
+        its way, so only a refusal of what was sent after its time is the end.
+        """
         loop = asyncio.get_running_loop()
         began = operation.invoked
+        lost = float("-inf")
         for attempt in itertools.count():
+            sent = loop.time()
             reply = await self.transport.send(method, request)
             if reply.code == grpc.StatusCode.OK:
                 operation.outcome, operation.returned = "ok", loop.time()
                 operation.answer = _answer(operation.kind, reply.message)
                 return
             if reply.reason in REFUSALS:
+                if sent < lost + LOST_SECONDS:
+                    await asyncio.sleep(lost + LOST_SECONDS - sent)
+                    continue
                 operation.outcome, operation.returned = "refused", loop.time()
                 operation.available_minor = _minor(reply.facts["available"])
                 return
             if reply.code not in UNKNOWN:
                 operation.faults.append(f"{reply.code.name} {reply.reason}")
             operation.unknowns += 1
+            lost = loop.time()
             if loop.time() - began > OPERATION_SECONDS_MAX:
                 operation.faults.append("no answer for so long")
                 return
