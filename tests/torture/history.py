@@ -124,6 +124,7 @@ class Client:
             if reply.reason in REFUSALS:
                 if sent < lost + LOST_SECONDS:
                     await asyncio.sleep(lost + LOST_SECONDS - sent)
+                    began = loop.time()  # It was an answer.
                     continue
                 operation.outcome, operation.returned = "refused", loop.time()
                 operation.available_minor = _minor(reply.facts["available"])
