@@ -175,7 +175,7 @@ def children(pid: int) -> list[int]:
 def _family(pid: int) -> float:
     total = 0.0
     for member in [pid, *children(pid)]:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             text = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             # utime and stime; of the parent, also those of its children that have ended.
             total += sum(map(int, text[11:15] if member == pid else text[11:13])) / TICKS
