@@ -37,7 +37,7 @@ from balance_service.server.development import serves
 from tests.torture import servers, stage
 from tests.torture.servers import Postgres
 
-MEMORY_MIB_MAX = 400
+MEMORY_MIB_MAX = 256
 RECOVERY_SECONDS_MAX = 10
 HONEST_WITHIN_SECONDS = 5
 IDLE_GRPC, IDLE_HTTP = 3000, 1000
