@@ -163,16 +163,11 @@ class Calls:
             metadata, seconds = _metadata(context), context.time_remaining()
             try:
                 answer = await self._unary(method, request, metadata, seconds)
-            except Refused as error:
-                refused = error
-            else:
-                context.set_trailing_metadata(tuple(answer.trailers.items()))
-                return answer.message
-            # gRPC keeps what `abort` raises in a cycle with the call, until garbage is collected:
-            # a large request must not hang on it.
-            del request
-            refused.__traceback__ = refused.__context__ = None
-            return await _abort(context, refused)
+            except Refused as refused:
+                del request  # As `_abort` says.
+                await _abort(context, refused)
+            context.set_trailing_metadata(tuple(answer.trailers.items()))
+            return answer.message
 
         async def stream(
             request: Message | AsyncIterator[Message], context: Context
@@ -264,6 +259,9 @@ def _refused(now: Call, error: Exception, started: float) -> Refused:
 
 
 async def _abort(context: Context, refused: Refused) -> NoReturn:
+    # gRPC keeps what `abort` raises in a cycle with the call, until garbage is collected: a large
+    # request must not hang on it by the frames that it passed.
+    refused.__traceback__ = refused.__context__ = None
     answer: status_pb2.Status = refused.status
     trailers = (*refused.trailers.items(), (DETAILS_KEY, answer.SerializeToString()))
     await context.abort(_CODES[answer.code], answer.message, trailers)

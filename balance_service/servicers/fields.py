@@ -73,16 +73,18 @@ def amount(checks: Checks, request: AmountFields) -> Money:
 
 def identifier(value: str, field: str) -> UUID:
     """Reads a required UUID."""
-    found = _uuid(value)
+    found = _known_uuid(value)
     if found is None:
         raise errors.invalid(field, "must be a UUID" if value else "is required: a UUID")
     return found
 
 
-# Accounts come again and again, and reading one takes five times as long as finding it here.
-@functools.lru_cache(maxsize=8192)
 def _uuid(value: str) -> UUID | None:
     return UUID(value) if _UUID.fullmatch(value) else None
+
+
+# Accounts come again and again, and reading one takes five times as long as finding it here.
+_known_uuid = functools.lru_cache(maxsize=8192)(_uuid)
 
 
 def optional_identifier(value: str, field: str) -> UUID | None:
@@ -95,7 +97,7 @@ def request_id(value: str, field: str = "request_id") -> UUID | None:
     if not value:
         return None
     # Never seen before, unless it is sent again.
-    found = _uuid.__wrapped__(value)
+    found = _uuid(value)
     if found is None:
         raise errors.invalid(field, "must be a UUID")
     if found.int == 0:

@@ -13,11 +13,10 @@ other is up to the machine.
 import argparse
 import asyncio
 import contextlib
+import functools
 import random
 import secrets
 import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -174,7 +173,4 @@ if __name__ == "__main__":
     parser.add_argument("--faults", default="", help=", ".join(faults.KINDS))
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="balance-torture-") as name:
-        subprocess.run(["chmod", "755", name], check=True)
-        (Path(name) / "postgres").mkdir()
-        sys.exit(asyncio.run(main(chosen, Path(name))))
+    stage.run("torture", functools.partial(main, chosen))

@@ -11,12 +11,10 @@ back as the other's standby. The checker then holds the history to the last prim
 import argparse
 import asyncio
 import contextlib
+import functools
 import random
 import secrets
 import statistics
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from uuid import UUID
 
@@ -188,6 +186,4 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=24)
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="balance-failover-") as name:
-        subprocess.run(["chmod", "755", name], check=True)
-        sys.exit(asyncio.run(main(chosen, Path(name))))
+    stage.run("failover", functools.partial(main, chosen))

@@ -126,14 +126,8 @@ async def clients_stalled(world: World) -> None:
 
 
 async def _in_postgres(world: World, statement: str) -> None:
-    def run() -> None:
-        with (
-            contextlib.suppress(psycopg.Error),
-            psycopg.connect(world.postgres.url, autocommit=True) as conn,
-        ):
-            conn.execute(statement.encode())
-
-    await asyncio.to_thread(run)
+    with contextlib.suppress(psycopg.Error):
+        await asyncio.to_thread(world.postgres.execute, statement)
 
 
 async def statements_cancelled(world: World) -> None:

@@ -10,14 +10,12 @@ memory is watched. Status 1 if a bound was passed or it did not recover.
 import argparse
 import asyncio
 import contextlib
+import functools
 import os
 import random
 import resource
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,9 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
 
-from balance_client import v1
+from balance_client import errors, v1
 from balance_client._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
 from balance_client.policy import new_request_id
 from balance_service.config import Settings
@@ -96,21 +93,12 @@ class Scene:
             await method(request, metadata=self.metadata, timeout=30)
         except grpc.aio.AioRpcError as error:
             self.refusal_seconds.append(time.monotonic() - began)
-            pause = _retry_after(error)
+            refused = errors.from_call(error.code(), "", error.trailing_metadata())
+            pause = refused.retry_after_seconds
             self.ended[f"{error.code().name}{'' if pause is None else ' with RetryInfo'}"] += 1
             await asyncio.sleep(0.1 if pause is None else pause)
         else:
             self.ended["OK"] += 1
-
-
-def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            for detail in status_pb2.Status.FromString(value).details:
-                info = error_details_pb2.RetryInfo()
-                if detail.Unpack(info):
-                    return float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
-    return None
 
 
 async def _many(scene: Scene, in_flight: int, method: Any, make: Callable[[], Any]) -> None:
@@ -302,6 +290,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=5)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="balance-limits-") as name:
-        subprocess.run(["chmod", "755", name], check=True)
-        sys.exit(asyncio.run(main(chosen.seconds, Path(name))))
+    stage.run("limits", functools.partial(main, chosen.seconds))

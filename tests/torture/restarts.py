@@ -10,13 +10,12 @@ anew, or one of its workers is; every call's end is recorded. Status 1 if any fa
 import argparse
 import asyncio
 import contextlib
+import functools
 import os
 import random
 import secrets
 import signal
 import subprocess
-import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -158,6 +157,4 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=24)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="balance-restarts-") as name:
-        subprocess.run(["chmod", "755", name], check=True)
-        sys.exit(asyncio.run(main(arguments, Path(name))))
+    stage.run("restarts", functools.partial(main, arguments))

@@ -12,10 +12,8 @@ verify, and the service must serve from it.
 import argparse
 import asyncio
 import dataclasses
+import functools
 import secrets
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -61,7 +59,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         postgres.stop()
         seconds = await asyncio.to_thread(_restore, restored, archive)
         operations = [o for client in clients for o in client.operations]
-        kept = list(_as_of(operations, before, after))
+        kept = _as_of(operations, before, after)
         found = list(checker.anomalies(kept, checker.read(restored.url)))
         found += await stage.verified(restored.url)
         elsewhere = settings.model_copy(update={"database_url": restored.url})
@@ -128,6 +126,4 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=12)
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="balance-restore-") as name:
-        subprocess.run(["chmod", "755", name], check=True)
-        sys.exit(asyncio.run(main(chosen, Path(name))))
+    stage.run("restore", functools.partial(main, chosen))

@@ -4,8 +4,12 @@ import asyncio
 import random
 import secrets
 import socket
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 from pydantic import SecretStr
@@ -93,6 +97,13 @@ def clients(
         history.Client(OverGrpc(target, caller), accounts, random.Random(f"{seed} {number}"))
         for number in range(count)
     ]
+
+
+def run(name: str, main: Callable[[Path], Coroutine[None, None, int]]) -> NoReturn:
+    """Runs a rehearsal in a folder that Postgres's user may enter, and exits with its status."""
+    with tempfile.TemporaryDirectory(prefix=f"balance-{name}-") as folder:
+        Path(folder).chmod(0o755)
+        sys.exit(asyncio.run(main(Path(folder))))
 
 
 async def serving(target: str) -> None:
