@@ -12,10 +12,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from yarl import URL
 
+from balance_service.calls.methods import contract
 from balance_service.gateway import routes
 from balance_service.gateway.routes import Binding
 
-BINDINGS = tuple(routes.bindings(routes.contract()))
+BINDINGS = tuple(routes.bindings(contract()))
 BY_METHOD = {binding.method.full_name: binding for binding in reversed(BINDINGS)}
 
 

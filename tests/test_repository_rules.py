@@ -9,11 +9,11 @@ import pytest
 
 import balance_client
 from balance_service._generated.balance.v1 import error_reason_pb2
+from balance_service.calls.refusals import TABLE
+from balance_service.calls.russian import RUSSIAN
 from balance_service.domain import errors
 from balance_service.gateway import refusals
 from balance_service.repositories import queries
-from balance_service.servicers.russian import RUSSIAN
-from balance_service.servicers.status import TABLE
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (ROOT / "balance_service", ROOT / "clients/python/balance_client")

@@ -6,7 +6,6 @@ second index is needed to find it again.
 """
 
 import hashlib
-import re
 import secrets
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from uuid_utils import compat
 _RANDOM_BITS_V7 = (1 << 62) - 1 | (0xFFF << 64)
 _CUSTOM_BITS_V8 = ((1 << 128) - 1) & ~(0xF << 76) & ~(0x3 << 62)
 _VARIANT = 0x2 << 62
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
 def new_id() -> UUID:
@@ -46,11 +44,6 @@ def derived_id(scope: str, request_id: UUID) -> UUID:
 def named_id(name: str) -> UUID:
     """The id of something that the service itself names, such as a system account."""
     return derived_id(name, UUID(int=0))
-
-
-def correlation_id(sent: str) -> str:
-    """What names a call in logs and errors: what its caller sent, if it is well formed, or new."""
-    return sent if _CORRELATION_ID.fullmatch(sent) else new_id().hex
 
 
 def new_account_number() -> int:

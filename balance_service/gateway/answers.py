@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from starlette.types import Send
 
-from balance_service.gateway.routes import Method
+from balance_service.calls.methods import Method
 
 JSON = "application/json"
 GZIP_BYTES_MIN = 1024

@@ -1,7 +1,7 @@
 """The gateway: JSON over HTTP in front of the same calls that gRPC reaches."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
@@ -11,13 +11,16 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from starlette.types import Receive, Scope, Send
 
-from balance_service.domain import ids, languages
+from balance_service.calls import languages
+from balance_service.calls.call import Metadata, correlation_id
+from balance_service.calls.dispatch import Refused
+from balance_service.calls.methods import Method
 from balance_service.gateway import answers, pages, refusals
 from balance_service.gateway.refusals import GatewayRefusal, HttpRefusal
 from balance_service.gateway.requests import request_of
-from balance_service.gateway.routes import Binding, Method, RouteMissing, Routes, VerbNotAllowed
+from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
 from balance_service.gateway.streams import Streaming
-from balance_service.gateway.upstream import Metadata, Refused, Upstream
+from balance_service.gateway.upstream import Upstream
 
 FORWARDED = ("authorization", "x-request-id", "accept-language", "traceparent")
 QUERY_FIELDS_MAX = 100
@@ -95,16 +98,12 @@ class Gateway:
     Args:
         routes: What can be called.
         upstream: What answers.
-        public: Full names of the methods that need no token.
         limits: How much a request may ask for.
     """
 
-    def __init__(
-        self, routes: Routes, upstream: Upstream, public: Collection[str], limits: Limits
-    ) -> None:
+    def __init__(self, routes: Routes, upstream: Upstream, limits: Limits) -> None:
         self._routes = routes
         self._upstream = upstream
-        self._public = public
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,9 +111,9 @@ class Gateway:
         try:
             await self._answer(request, receive, send)
         except GatewayRefusal as refusal:
-            correlation_id = ids.correlation_id(request.headers.get("x-request-id", ""))
-            answer = refusals.of_gateway(refusal, request.language, correlation_id)
-            answer.headers["x-request-id"] = correlation_id
+            call_id = correlation_id(request.headers.get("x-request-id", ""))
+            answer = refusals.of_gateway(refusal, request.language, call_id)
+            answer.headers["x-request-id"] = call_id
             await _refuse(request, answer, send)
         except Refused as refused:
             answer = refusals.of_status(refused.status)
@@ -161,7 +160,7 @@ class Gateway:
 
     async def _refuse_stranger(self, method: Method, request: Request) -> None:
         """Lets whoever must be known and says nothing of themselves hear that first."""
-        if method.full_name not in self._public and "authorization" not in request.headers:
+        if not method.public and "authorization" not in request.headers:
             nothing: Message = GetMessageClass(method.input)()
             await self._upstream.unary(
                 method, nothing, request.metadata, self._limits.timeout_seconds

@@ -63,12 +63,11 @@ _EXAMPLE_REFUSAL = {
 }
 
 
-def document(bindings: Sequence[Binding], public: Collection[str]) -> dict[str, object]:
+def document(bindings: Sequence[Binding]) -> dict[str, object]:
     """The document.
 
     Args:
         bindings: Everything that HTTP can call.
-        public: Full names of the methods that need no token.
     """
     schemas = Schemas(_comments())
     paths: dict[str, dict[str, object]] = {}
@@ -76,8 +75,7 @@ def document(bindings: Sequence[Binding], public: Collection[str]) -> dict[str, 
     templates: dict[str, str] = {}
     for binding in bindings:
         template = templates.setdefault(_VARIABLE.sub("{}", binding.template), binding.template)
-        needs_token = binding.method.full_name not in public
-        operation = _operation(binding, schemas, template, needs_token=needs_token)
+        operation = _operation(binding, schemas, template)
         paths.setdefault(template, {})[binding.verb.lower()] = operation
     services = {b.method.descriptor.containing_service for b in bindings}
     return {
@@ -115,7 +113,7 @@ def _comments() -> dict[str, str]:
     return found
 
 
-def _operation(binding: Binding, schemas: Schemas, template: str, *, needs_token: bool) -> Schema:
+def _operation(binding: Binding, schemas: Schemas, template: str) -> Schema:
     method = binding.method
     text = schemas.comment(method.descriptor.full_name)
     summary, dot, rest = text.partition(". ")
@@ -126,8 +124,8 @@ def _operation(binding: Binding, schemas: Schemas, template: str, *, needs_token
         "summary": summary.removesuffix("."),
         "description": rest if dot else "",
         "parameters": list(_parameters(binding, schemas, template)),
-        "responses": _responses(binding, schemas, needs_token=needs_token),
-        "security": [{"token": []}] if needs_token else [],
+        "responses": _responses(binding, schemas),
+        "security": [] if method.public else [{"token": []}],
     }
     if binding.deprecated:
         operation["deprecated"] = True
@@ -211,7 +209,7 @@ def _partial(schemas: Schemas, message: Descriptor) -> Schema:
     return reference(f"{message.name}Change")
 
 
-def _responses(binding: Binding, schemas: Schemas, *, needs_token: bool) -> Schema:
+def _responses(binding: Binding, schemas: Schemas) -> Schema:
     method = binding.method
     answer = schemas.answer(method.output)
     if method.descriptor.server_streaming:
@@ -229,7 +227,7 @@ def _responses(binding: Binding, schemas: Schemas, *, needs_token: bool) -> Sche
         made = {"description": "Made.", "content": content}
         found = {"201": made, "200": {"description": "It was there already.", "content": content}}
     refused = [("400", "The request, or the state of things, does not allow it.")]
-    if needs_token:
+    if not method.public:
         refused += [("401", "The token is missing, wrong or expired."), ("403", "Not allowed.")]
     if {"amount", "balance"} <= set(method.output.fields_by_name) and not method.reads:
         refused.append(("402", "There is not enough money."))

@@ -8,50 +8,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
-from pkgutil import iter_modules
 from urllib.parse import unquote
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
-from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.descriptor import FileDescriptor
 
-from balance_service._generated.balance import v1
+from balance_service.calls.methods import Method
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _PART = re.compile(r"\{([\w.]+)(?:=([^}]+))?\}|([^{]+)")
 _WILDCARD = re.compile(r"(\*\*|\*)")
-
-
-@dataclass(frozen=True)
-class Method:
-    """An RPC."""
-
-    descriptor: MethodDescriptor
-
-    @cached_property
-    def full_name(self) -> str:
-        """As gRPC calls it, such as `/balance.v1.AccountService/GetAccount`."""
-        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
-
-    @cached_property
-    def input(self) -> Descriptor:
-        return self.descriptor.input_type
-
-    @cached_property
-    def output(self) -> Descriptor:
-        return self.descriptor.output_type
-
-    @cached_property
-    def creates(self) -> bool:
-        """Whether it makes a resource (AIP-133), which HTTP tells by 201."""
-        return self.descriptor.name.startswith("Create") and "id" in self.output.fields_by_name
-
-    @cached_property
-    def reads(self) -> bool:
-        """Whether it changes nothing."""
-        level: int = self.descriptor.GetOptions().idempotency_level
-        return level == MethodOptions.NO_SIDE_EFFECTS
 
 
 @dataclass(frozen=True)
@@ -165,12 +131,6 @@ def bindings(files: Iterable[FileDescriptor]) -> Iterator[Binding]:
                 for one in (rule, *rule.additional_bindings):
                     if pattern := one.WhichOneof("pattern"):
                         yield _binding(one, pattern, Method(descriptor))
-
-
-def contract() -> list[FileDescriptor]:
-    """The files of the contract; a new one needs nothing here."""
-    names = sorted(module.name for module in iter_modules(v1.__path__, f"{v1.__name__}."))
-    return [import_module(name).DESCRIPTOR for name in names if name.endswith("_pb2")]
 
 
 def _binding(rule: http_pb2.HttpRule, pattern: str, method: Method) -> Binding:

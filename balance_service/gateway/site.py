@@ -1,6 +1,6 @@
 """The whole HTTP side: calls, health, the OpenAPI document and the pages that show it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from balance_service.calls.methods import contract
 from balance_service.gateway import answers, openapi, routes
 from balance_service.gateway.app import Gateway, Limits
 from balance_service.gateway.upstream import Upstream
@@ -47,19 +48,16 @@ class Site:
         await (self._pages if first in PAGES else self._gateway)(scope, receive, send)
 
 
-def build(
-    upstream: Upstream, public: Collection[str], limits: Limits, cors_origins: Sequence[str] = ()
-) -> ASGIApp:
+def build(upstream: Upstream, limits: Limits, cors_origins: Sequence[str] = ()) -> ASGIApp:
     """The ASGI application.
 
     Args:
         upstream: What answers calls.
-        public: Full names of the methods that need no token.
         limits: How much a request may ask for.
         cors_origins: Origins whose pages may call; none by default, `*` for any.
     """
-    bindings = tuple(routes.bindings(routes.contract()))
-    document = openapi.document(bindings, public)
+    bindings = tuple(routes.bindings(contract()))
+    document = openapi.document(bindings)
 
     async def health(_: Request) -> Response:
         serving = await upstream.serves()
@@ -80,7 +78,7 @@ def build(
         Route("/", lambda _: RedirectResponse("/swagger/")),
     ]
     site = Site(
-        Gateway(routes.Routes(bindings), upstream, public, limits),
+        Gateway(routes.Routes(bindings), upstream, limits),
         Starlette(
             routes=pages,
             middleware=[Middleware(GZipMiddleware, minimum_size=answers.GZIP_BYTES_MIN)],

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import Message
 from starlette.types import Receive, Send
 
+from balance_service.calls.dispatch import Refused
 from balance_service.gateway import answers, refusals
-from balance_service.gateway.upstream import Refused
 
 NDJSON = "application/x-ndjson"
 EVENTS = "text/event-stream"

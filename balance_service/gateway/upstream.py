@@ -1,8 +1,7 @@
 """What the gateway calls: the servicers of its own process, or a gRPC server elsewhere."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 import grpc
 from google.protobuf.message import Message
@@ -10,39 +9,12 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from balance_service.gateway.routes import Method
+from balance_service.calls.call import Metadata
+from balance_service.calls.dispatch import Answer, Refused
+from balance_service.calls.methods import Method
 
 DETAILS_KEY = "grpc-status-details-bin"
 HEALTH_TIMEOUT_SECONDS = 2.0
-
-Metadata: TypeAlias = Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call answered.
-
-    Args:
-        message: The answer.
-        trailers: What was said besides, such as `x-request-id`.
-    """
-
-    message: Message
-    trailers: Mapping[str, str]
-
-
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """A call was refused or failed.
-
-    Args:
-        status: Why.
-        trailers: As of an answer.
-    """
-
-    def __init__(self, status: status_pb2.Status, trailers: Mapping[str, str]) -> None:
-        super().__init__(status.message)
-        self.status = status
-        self.trailers = trailers
 
 
 class Upstream(Protocol):

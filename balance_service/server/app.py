@@ -8,29 +8,14 @@ from pathlib import Path
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
-from balance_service._generated.balance.v1 import (
-    account_pb2,
-    account_pb2_grpc,
-    auth_pb2,
-    auth_pb2_grpc,
-    deposit_pb2,
-    deposit_pb2_grpc,
-    purchase_pb2,
-    purchase_pb2_grpc,
-    transfer_pb2,
-    transfer_pb2_grpc,
-    user_pb2,
-    user_pb2_grpc,
-    withdrawal_pb2,
-    withdrawal_pb2_grpc,
-)
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.secrets import Secrets
 from balance_service.auth.tokens import TokenRules, Tokens
+from balance_service.calls.dispatch import Calls
+from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool
 from balance_service.database.pool import Pool
@@ -44,7 +29,7 @@ from balance_service.ledger.store import PostgresStore
 from balance_service.ledger.watch import AccountWatch
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.server.calls import Calls
+from balance_service.server import grpc_server
 from balance_service.server.gateway import http_server
 from balance_service.server.http_port import HttpServer
 from balance_service.server.maintenance import Maintenance
@@ -55,33 +40,12 @@ from balance_service.servicers.movements import Movements
 from balance_service.servicers.page_tokens import PageTokens
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.settlement import Settlements
-from balance_service.servicers.streams import Streams
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
-SERVICES = tuple(
-    module.DESCRIPTOR.services_by_name[name].full_name
-    for module, name in (
-        (auth_pb2, "AuthService"),
-        (user_pb2, "UserService"),
-        (account_pb2, "AccountService"),
-        (deposit_pb2, "DepositService"),
-        (withdrawal_pb2, "WithdrawalService"),
-        (purchase_pb2, "PurchaseService"),
-        (transfer_pb2, "TransferService"),
-    )
-)
 HEALTH_INTERVAL_SECONDS = 1.0
 HEALTH_TIMEOUT_SECONDS = 2.0
-# As much as a body over HTTP: a full batch with room for descriptions.
-MESSAGE_BYTES_MAX = 1 << 20
-# Beyond that a caller's own gRPC waits, where the server's would drop calls it has not read.
-STREAMS_MAX = 1000
-HANDSHAKE_TIMEOUT_MS = 10_000
-# What a stream may have sent that was not read yet; gRPC would let it grow to megabytes.
-WINDOW_BYTES = 1 << 18
-
 _log = structlog.get_logger()
 
 
@@ -159,7 +123,7 @@ class App:
         self.calls.serving = serving
         states = health_pb2.HealthCheckResponse
         state = states.SERVING if serving else states.NOT_SERVING
-        for service in ("", *SERVICES):
+        for service in ("", *(service.full_name for service in self.calls.services)):
             await self.health.set(service, state)
 
     async def _database_answers(self) -> bool:
@@ -208,12 +172,15 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     movements = Movements(connections, queue, page_tokens)
     watch_list, streams = AccountWatch(connections), Streams()
     calls = Calls(tokens, settings.calls_max)
-    auth_pb2_grpc.add_AuthServiceServicer_to_server(
-        AuthServicer(codes, tokens, keys), calls.registry
-    )
-    _add_services(calls.registry, settings, movements, page_tokens, rates, watch_list, streams)
+    calls.add(AuthServicer(codes, tokens, keys))
+    calls.add(UserServicer(connections, page_tokens))
+    calls.add(AccountServicer(movements, page_tokens, rates, AccountReads(connections), watch_list))
+    calls.add(DepositServicer(_settlements(movements, settings, Kind.DEPOSIT)))
+    calls.add(WithdrawalServicer(_settlements(movements, settings, Kind.WITHDRAWAL)))
+    calls.add(PurchaseServicer(movements, page_tokens, rates))
+    calls.add(TransferServicer(movements, streams))
     checks = health.aio.HealthServicer()
-    server = _grpc_server(calls, checks)
+    server = grpc_server.build(calls, checks)
     port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
     answers_kept = timedelta(days=settings.answers_kept_days)
     maintenance = Maintenance(connections, tokens, rates, watch_list, answers_kept)
@@ -233,59 +200,9 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     )
 
 
-def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
-    server = grpc.aio.server(
-        options=[
-            ("grpc.so_reuseport", 1),
-            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-            ("grpc.max_concurrent_streams", STREAMS_MAX),
-            ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
-            ("grpc.http2.bdp_probe", 0),
-            ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
-            ("grpc.keepalive_time_ms", 60_000),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-        ],
-    )
-    calls.serve_on(server)
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    reflection.enable_server_reflection(
-        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
-    return server
-
-
-def _add_services(
-    registry: grpc.aio.Server,
-    settings: Settings,
-    movements: Movements,
-    page_tokens: PageTokens,
-    rates: ExchangeRates,
-    watch_list: AccountWatch,
-    streams: Streams,
-) -> None:
-    users_may = settings.user_deposits
-    deposits = Settlements(movements, Kind.DEPOSIT, Scope.DEPOSITS_WRITE, users_may=users_may)
-    withdrawals = Settlements(
-        movements, Kind.WITHDRAWAL, Scope.WITHDRAWALS_WRITE, users_may=users_may
-    )
-    user_pb2_grpc.add_UserServiceServicer_to_server(
-        UserServicer(movements.pool, page_tokens), registry
-    )
-    account_pb2_grpc.add_AccountServiceServicer_to_server(
-        AccountServicer(movements, page_tokens, rates, AccountReads(movements.pool), watch_list),
-        registry,
-    )
-    deposit_pb2_grpc.add_DepositServiceServicer_to_server(DepositServicer(deposits), registry)
-    withdrawal_pb2_grpc.add_WithdrawalServiceServicer_to_server(
-        WithdrawalServicer(withdrawals), registry
-    )
-    purchase_pb2_grpc.add_PurchaseServiceServicer_to_server(
-        PurchaseServicer(movements, page_tokens, rates), registry
-    )
-    transfer_pb2_grpc.add_TransferServiceServicer_to_server(
-        TransferServicer(movements, streams), registry
-    )
+def _settlements(movements: Movements, settings: Settings, kind: Kind) -> Settlements:
+    scope = Scope.DEPOSITS_WRITE if kind == Kind.DEPOSIT else Scope.WITHDRAWALS_WRITE
+    return Settlements(movements, kind, scope, users_may=settings.user_deposits)
 
 
 def _mailer(settings: Settings) -> Mailer:

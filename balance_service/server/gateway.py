@@ -8,7 +8,6 @@ from balance_service.gateway.app import Limits
 from balance_service.gateway.upstream import RemoteUpstream, Upstream
 from balance_service.server.http_port import HttpServer
 from balance_service.server.signals import stop_signal
-from balance_service.servicers.call import PUBLIC_METHODS
 
 _log = structlog.get_logger()
 
@@ -47,5 +46,5 @@ def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
         RuntimeError: The port is taken.
     """
     limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
-    application = site.build(upstream, PUBLIC_METHODS, limits, settings.cors_origins)
+    application = site.build(upstream, limits, settings.cors_origins)
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)

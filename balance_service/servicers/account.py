@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from balance_service._generated.balance.v1 import account_pb2, account_pb2_grpc
+from balance_service._generated.balance.v1 import account_pb2
+from balance_service.calls.call import Call
 from balance_service.database.pool import Connection
 from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account, Status
@@ -15,8 +16,7 @@ from balance_service.ledger.rates import ExchangeRates
 from balance_service.ledger.reads import AccountReads
 from balance_service.ledger.watch import AccountWatch
 from balance_service.repositories import accounts, entries, users
-from balance_service.servicers import access, call, convert, fields
-from balance_service.servicers.call import Context
+from balance_service.servicers import access, convert, fields
 from balance_service.servicers.movements import Movements
 from balance_service.servicers.once import once
 from balance_service.servicers.page_tokens import PageTokens
@@ -29,8 +29,10 @@ OperatorRequest = (
 )
 
 
-class AccountServicer(account_pb2_grpc.AccountServiceServicer):
+class AccountServicer:
     """Keeps accounts."""
+
+    service = account_pb2.DESCRIPTOR.services_by_name["AccountService"]
 
     def __init__(
         self,
@@ -48,27 +50,27 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         self._rates = rates
 
     async def CreateAccount(
-        self, request: account_pb2.CreateAccountRequest, context: Context
+        self, request: account_pb2.CreateAccountRequest, call: Call
     ) -> account_pb2.Account:
         checks = fields.Checks()
         currency = checks(money.parse_currency, request.currency, "currency")
         user_id = checks(fields.optional_identifier, request.user, "user")
         checks(fields.request_id, request.request_id)
         checks.finish()
-        owner_id = _future_owner(call.current.get().principal, user_id)
+        owner_id = _future_owner(call.principal, user_id)
 
         async def act(conn: Connection) -> account_pb2.Account:
             await users.get(conn, owner_id)
             now = datetime.now(UTC)
             account_id, opened = await accounts.open_account(conn, owner_id, currency, now)
             if not opened:
-                call.current.get().mark_existing()
+                call.mark_existing()
             return convert.account((await accounts.get(conn, [account_id]))[0])
 
-        return await once(self._pool, request, account_pb2.Account, act)
+        return await once(self._pool, request, call, account_pb2.Account, act)
 
     async def GetAccount(
-        self, request: account_pb2.GetAccountRequest, context: Context
+        self, request: account_pb2.GetAccountRequest, call: Call
     ) -> account_pb2.Account:
         checks = fields.Checks()
         account_id = checks(fields.identifier, request.account, "account")
@@ -79,7 +81,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
             else None
         )
         checks.finish()
-        principal = call.current.get().principal
+        principal = call.principal
         profile = access.visible(await self._reads.get(account_id), principal, account_id)
         past = None
         if as_of:
@@ -88,13 +90,13 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         return convert.account(profile, self._rate(profile.account.currency, currency), past)
 
     async def WatchAccount(
-        self, request: account_pb2.WatchAccountRequest, context: Context
+        self, request: account_pb2.WatchAccountRequest, call: Call
     ) -> AsyncIterator[account_pb2.Account]:
         checks = fields.Checks()
         account_id = checks(fields.identifier, request.account, "account")
         currency = checks(_optional_currency, request.currency)
         checks.finish()
-        principal = call.current.get().principal
+        principal = call.principal
         profile = access.visible(await self._reads.get(account_id), principal, account_id)
         yield convert.account(profile, self._rate(profile.account.currency, currency))
         async with contextlib.aclosing(self._watch.changes(profile)) as changes:
@@ -102,7 +104,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
                 yield convert.account(changed, self._rate(changed.account.currency, currency))
 
     async def ListAccounts(
-        self, request: account_pb2.ListAccountsRequest, context: Context
+        self, request: account_pb2.ListAccountsRequest, call: Call
     ) -> account_pb2.ListAccountsResponse:
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
@@ -110,8 +112,8 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         user_id = checks(fields.optional_identifier, request.user, "user")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        owner_id = _owner(call.current.get().principal, user_id)
-        after = self._page_tokens.read(request, request.page_token)
+        owner_id = _owner(call.principal, user_id)
+        after = self._page_tokens.read(request, call, request.page_token)
         async with self._pool.connection() as conn:
             account_ids = await accounts.ids_of_owner(conn, owner_id)
             rest = [found for found in account_ids if not after or found.hex > str(after)][skip:]
@@ -122,14 +124,14 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         if request.count_total:
             answer.total_size = len(account_ids)
         if len(rest) > size:
-            answer.next_page_token = self._page_tokens.write(request, rest[size - 1].hex)
+            answer.next_page_token = self._page_tokens.write(request, call, rest[size - 1].hex)
         return answer
 
     async def ListEntries(
-        self, request: account_pb2.ListEntriesRequest, context: Context
+        self, request: account_pb2.ListEntriesRequest, call: Call
     ) -> account_pb2.ListEntriesResponse:
         fields.identifier(request.account, "account")
-        page = await self._movements.page(request, fields.kind(request.kind))
+        page = await self._movements.page(request, call, fields.kind(request.kind))
         return account_pb2.ListEntriesResponse(
             entries=[
                 convert.entry(line.entry, line.movement, line.account.account.currency)
@@ -140,34 +142,34 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         )
 
     async def FreezeAccount(
-        self, request: account_pb2.FreezeAccountRequest, context: Context
+        self, request: account_pb2.FreezeAccountRequest, call: Call
     ) -> account_pb2.Account:
         def freeze(account: Account) -> Account:
             account.check_not_closed()
             return account._replace(status=Status.FROZEN)
 
-        return await self._change(request, freeze)
+        return await self._change(request, call, freeze)
 
     async def UnfreezeAccount(
-        self, request: account_pb2.UnfreezeAccountRequest, context: Context
+        self, request: account_pb2.UnfreezeAccountRequest, call: Call
     ) -> account_pb2.Account:
         def unfreeze(account: Account) -> Account:
             account.check_not_closed()
             return account._replace(status=Status.ACTIVE)
 
-        return await self._change(request, unfreeze)
+        return await self._change(request, call, unfreeze)
 
     async def CloseAccount(
-        self, request: account_pb2.CloseAccountRequest, context: Context
+        self, request: account_pb2.CloseAccountRequest, call: Call
     ) -> account_pb2.Account:
         def close(account: Account) -> Account:
             account.check_can_close()
             return account._replace(status=Status.CLOSED)
 
-        return await self._change(request, close)
+        return await self._change(request, call, close)
 
     async def SetAccountLimit(
-        self, request: account_pb2.SetAccountLimitRequest, context: Context
+        self, request: account_pb2.SetAccountLimitRequest, call: Call
     ) -> account_pb2.Account:
         def set_limit(account: Account) -> Account:
             account.check_not_closed()
@@ -177,13 +179,13 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
 
         # Every currency's form of an amount is one of these, whatever the account turns out to be.
         money.parse_amount(request.limit, "BHD", "limit", minimum_minor=0)
-        return await self._change(request, set_limit)
+        return await self._change(request, call, set_limit)
 
     async def _change(
-        self, request: OperatorRequest, change: Callable[[Account], Account]
+        self, request: OperatorRequest, call: Call, change: Callable[[Account], Account]
     ) -> account_pb2.Account:
         """Applies an operator's change to the locked account."""
-        call.current.get().principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+        call.principal.require_admin_or(Scope.ACCOUNTS_WRITE)
         account_id = fields.identifier(request.account, "account")
 
         async def act(conn: Connection) -> account_pb2.Account:
@@ -194,7 +196,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
             await accounts.set_rules(conn, account_id, after.status, after.limit_minor)
             return convert.account(profile._replace(account=after))
 
-        return await once(self._pool, request, account_pb2.Account, act)
+        return await once(self._pool, request, call, account_pb2.Account, act)
 
     def _rate(self, currency: str, target: str) -> Rate | None:
         if target in ("", currency):

@@ -5,17 +5,19 @@ import base64
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.empty_pb2 import Empty
 
-from balance_service._generated.balance.v1 import auth_pb2, auth_pb2_grpc
+from balance_service._generated.balance.v1 import auth_pb2
 from balance_service.auth.codes import SENDS_AN_HOUR_MAX, ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.tokens import Tokens
+from balance_service.calls.call import Call
 from balance_service.domain import errors
-from balance_service.servicers import call, convert, fields
-from balance_service.servicers.call import Context
+from balance_service.servicers import convert, fields
 
 
-class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+class AuthServicer:
     """Signs callers in."""
+
+    service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
 
     def __init__(self, codes: ConfirmationCodes, tokens: Tokens, keys: KeySet) -> None:
         self._codes = codes
@@ -23,22 +25,20 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._keys = keys
 
     async def SendConfirmationCode(
-        self, request: auth_pb2.SendConfirmationCodeRequest, context: Context
+        self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
     ) -> auth_pb2.SendConfirmationCodeResponse:
         email = fields.email(request.email)
         try:
             sent = await self._codes.send(email)
         except errors.ConfirmationCodeLimit as refusal:
-            _tell_limit(0, refusal.retry_after_seconds)
+            _tell_limit(call, 0, refusal.retry_after_seconds)
             raise
-        _tell_limit(sent.remaining, sent.resets_in_seconds)
+        _tell_limit(call, sent.remaining, sent.resets_in_seconds)
         return auth_pb2.SendConfirmationCodeResponse(
             email=email, expire_time=convert.timestamp(sent.expires_at)
         )
 
-    async def CreateToken(
-        self, request: auth_pb2.CreateTokenRequest, context: Context
-    ) -> auth_pb2.Token:
+    async def CreateToken(self, request: auth_pb2.CreateTokenRequest, call: Call) -> auth_pb2.Token:
         by_code = request.email or request.confirmation_code
         by_secret = request.client_id or request.client_secret
         if bool(by_code) == bool(by_secret):
@@ -56,17 +56,17 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return convert.token(await self._tokens.sign_in_service(client_id, secret))
 
     async def RefreshToken(
-        self, request: auth_pb2.RefreshTokenRequest, context: Context
+        self, request: auth_pb2.RefreshTokenRequest, call: Call
     ) -> auth_pb2.Token:
         refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
         return convert.token(await self._tokens.refresh(refresh_token))
 
-    async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, context: Context) -> Empty:
+    async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, call: Call) -> Empty:
         refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
         await self._tokens.revoke(refresh_token)
         return Empty()
 
-    async def GetJwks(self, request: auth_pb2.GetJwksRequest, context: Context) -> auth_pb2.Jwks:
+    async def GetJwks(self, request: auth_pb2.GetJwksRequest, call: Call) -> auth_pb2.Jwks:
         jwks = auth_pb2.Jwks()
         for key in self._keys.public():
             raw = key.public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -75,8 +75,8 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return jwks
 
 
-def _tell_limit(remaining: int, resets_in_seconds: int) -> None:
+def _tell_limit(call: Call, remaining: int, resets_in_seconds: int) -> None:
     """How many more codes may be sent (draft-ietf-httpapi-ratelimit-headers)."""
-    trailers = call.current.get().trailers
+    trailers = call.trailers
     trailers["ratelimit-policy"] = f'"codes";q={SENDS_AN_HOUR_MAX};w=3600'
     trailers["ratelimit"] = f'"codes";r={remaining};t={resets_in_seconds}'

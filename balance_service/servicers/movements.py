@@ -9,6 +9,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from balance_service._generated.balance.v1 import account_pb2
+from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
@@ -18,7 +19,7 @@ from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Order, Position
 from balance_service.ledger.queue import CommitQueue
 from balance_service.repositories import entries, journal
-from balance_service.servicers import access, call, fields
+from balance_service.servicers import access, fields
 from balance_service.servicers.page_tokens import (
     PageTokens,
     position_from_json,
@@ -81,34 +82,35 @@ class Movements:
         self._queue = queue
         self._page_tokens = page_tokens
 
-    async def submit_one(self, command: Command) -> Done:
+    async def submit_one(self, command: Command, call: Call) -> Done:
         """Carries out a command.
 
         Raises:
             Refusal: It was refused.
         """
-        outcome = (await self.submit(Batch((command,))))[0]
+        outcome = (await self._queue.submit(Batch((command,)), call.timeout_seconds))[0]
         if isinstance(outcome, errors.Refusal):
             raise outcome
         if outcome.how == How.REPLAYED:
-            call.current.get().mark_replayed()
+            call.mark_replayed()
         return outcome
 
     def check_room(self, commands: int) -> None:
         """Raises what `submit` would for want of room, before a large request is read."""
         self._queue.check_room(commands)
 
-    async def submit(self, batch: Batch) -> list[Outcome]:
+    async def submit(self, batch: Batch, call: Call) -> list[Outcome]:
         """Carries out the commands of a request; an outcome for each."""
-        return await self._queue.submit(batch, call.current.get().timeout_seconds)
+        return await self._queue.submit(batch, call.timeout_seconds)
 
-    def begin(self, command: Command) -> asyncio.Future[list[Outcome]]:
+    def begin(self, command: Command, call: Call) -> asyncio.Future[list[Outcome]]:
         """Starts to carry out a command, whose one outcome comes later."""
-        return self._queue.enqueue(Batch((command,)), call.current.get().timeout_seconds)
+        return self._queue.enqueue(Batch((command,)), call.timeout_seconds)
 
     async def page(
         self,
         request: MovementsRequest,
+        call: Call,
         kind: Kind | None = None,
         direction: Direction | None = None,
     ) -> Page:
@@ -116,18 +118,19 @@ class Movements:
 
         Args:
             request: Also a message, which the page token is bound to.
+            call: Who asks.
             kind: The only kind to list.
             direction: The only direction to list.
         """
         assert isinstance(request, Message)
-        principal = call.current.get().principal
+        principal = call.principal
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         order = checks(fields.order, request.order_by)
         skip = checks(fields.skip, request.skip)
         checks(fields.optional_identifier, request.account, "account")
         checks.finish()
-        place = self._page_tokens.read(request, request.page_token)
+        place = self._page_tokens.read(request, call, request.page_token)
         async with self.pool.connection() as conn:
             profiles = await access.listed(conn, principal, request.account)
             by_id = {profile.account.account_id: profile for profile in profiles}
@@ -146,7 +149,7 @@ class Movements:
         if len(found) <= size or lost:
             return Page(lines, "", total)
         following = position_to_json(_after(position, shown, order))
-        return Page(lines, self._page_tokens.write(request, following), total)
+        return Page(lines, self._page_tokens.write(request, call, following), total)
 
 
 def _start(profiles: Sequence[AccountProfile]) -> Position:
@@ -166,6 +169,7 @@ def _after(position: Position, shown: Sequence[Entry], order: Order) -> Position
 
 def origin(
     request: MovingRequest,
+    call: Call,
     checks: fields.Checks,
     owner_id: UUID | None,
     description: str = "",
@@ -175,6 +179,7 @@ def origin(
 
     Args:
         request: Its request id and metadata are read here.
+        call: Who asks.
         checks: Collects what is wrong with them.
         owner_id: The user who must own the account that is changed; None for any.
         description: Already read.
@@ -184,7 +189,7 @@ def origin(
     metadata = checks(fields.metadata, request.metadata)
     checks.finish()
     return Origin(
-        principal=call.current.get().principal.name,
+        principal=call.principal.name,
         owner_id=owner_id,
         request_id=sent_id or request_id,
         description=description,

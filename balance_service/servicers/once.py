@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors
 from balance_service.repositories import requests
-from balance_service.servicers import call, fields
+from balance_service.servicers import fields
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -17,6 +18,7 @@ Answer = TypeVar("Answer", bound=Message)
 async def once(
     pool: Pool,
     request: Message,
+    call: Call,
     answer_type: type[Answer],
     act: Callable[[Connection], Awaitable[Answer]],
 ) -> Answer:
@@ -27,30 +29,30 @@ async def once(
     Args:
         pool: Where the connection is from.
         request: A message with a `request_id`; without one, the call is simply new.
+        call: Who asks.
         answer_type: What `act` answers.
         act: Makes the change on the connection it is given.
 
     Raises:
         IdempotencyKeyReused: The request id was used for another request.
     """
-    now = call.current.get()
     request_id = fields.request_id(getattr(request, "request_id"))  # noqa: B009 - any such message
     async with transaction(pool) as conn:
         if request_id is None:
             return await act(conn)
         bare = _without_id(request)
-        principal = now.principal.name
+        principal = call.principal.name
         earlier = await requests.claim(
-            conn, principal, request_id, now.method, bare, datetime.now(UTC)
+            conn, principal, request_id, call.method, bare, datetime.now(UTC)
         )
         if earlier is None:
             answer = await act(conn)
             message = answer.SerializeToString()
             await requests.answer(conn, principal, request_id, message)
             return answer
-    if differing := _differences(request, now.method, earlier):
+    if differing := _differences(request, call.method, earlier):
         raise errors.IdempotencyKeyReused(str(request_id), tuple(differing))
-    now.mark_replayed()
+    call.mark_replayed()
     return answer_type.FromString(earlier.answer)
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.paging import AmountPosition, Position
-from balance_service.servicers import call
 
 _SIGNATURE_BYTES = 16
 _TOKEN_LENGTH_MAX = 8192
@@ -28,13 +28,13 @@ class PageTokens:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def write(self, request: Message, place: object) -> str:
+    def write(self, request: Message, call: Call, place: object) -> str:
         """A token for the place, made of JSON's types, where the next page of a list starts."""
         body = json.dumps(place, separators=(",", ":")).encode()
-        token = self._signature(request, body) + body
+        token = self._signature(request, call, body) + body
         return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
 
-    def read(self, request: Message, token: str) -> object | None:
+    def read(self, request: Message, call: Call, token: str) -> object | None:
         """The place in a token; None for the first page.
 
         Raises:
@@ -49,19 +49,18 @@ class PageTokens:
             raise errors.PageTokenInvalid from None
         signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
         fits = len(token) <= _TOKEN_LENGTH_MAX
-        if not fits or not hmac.compare_digest(signature, self._signature(request, body)):
+        if not fits or not hmac.compare_digest(signature, self._signature(request, call, body)):
             raise errors.PageTokenInvalid
         place: object = json.loads(body)
         return place
 
-    def _signature(self, request: Message, body: bytes) -> bytes:
+    def _signature(self, request: Message, call: Call, body: bytes) -> bytes:
         """Covers all of the request but its page, so that a token cannot forget the filter."""
         bare = type(request)()
         bare.CopyFrom(request)
         for field in _OF_THE_PAGE:
             bare.ClearField(field)
-        now = call.current.get()
-        scope = f"{now.method}\n{now.caller.name if now.caller else ''}\n".encode()
+        scope = f"{call.method}\n{call.caller.name if call.caller else ''}\n".encode()
         covered = scope + bare.SerializeToString(deterministic=True) + b"\n" + body
         return hmac.digest(self._key, covered, hashlib.sha256)[:_SIGNATURE_BYTES]
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
 
-from balance_service._generated.balance.v1 import purchase_pb2, purchase_pb2_grpc
+from balance_service._generated.balance.v1 import purchase_pb2
+from balance_service.calls.call import Call
 from balance_service.database.pool import Connection
 from balance_service.domain import commands, errors, ids, money
 from balance_service.domain.catalogue import Service
@@ -16,8 +17,7 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.repositories import services
-from balance_service.servicers import access, call, convert, fields, masks
-from balance_service.servicers.call import Context
+from balance_service.servicers import access, convert, fields, masks
 from balance_service.servicers.movements import Movements, origin
 from balance_service.servicers.once import once
 from balance_service.servicers.page_tokens import PageTokens
@@ -25,8 +25,10 @@ from balance_service.servicers.page_tokens import PageTokens
 _FIELDS = ("name", "description", "price", "currency")
 
 
-class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
+class PurchaseServicer:
     """Keeps the catalogue and sells from it."""
+
+    service = purchase_pb2.DESCRIPTOR.services_by_name["PurchaseService"]
 
     def __init__(self, movements: Movements, page_tokens: PageTokens, rates: ExchangeRates) -> None:
         self._pool = movements.pool
@@ -35,7 +37,7 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         self._rates = rates
 
     async def ListServices(
-        self, request: purchase_pb2.ListServicesRequest, context: Context
+        self, request: purchase_pb2.ListServicesRequest, call: Call
     ) -> purchase_pb2.ListServicesResponse:
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
@@ -43,7 +45,7 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             checks(money.parse_currency, request.currency, "currency")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        place = self._page_tokens.read(request, request.page_token)
+        place = self._page_tokens.read(request, call, request.page_token)
         after = UUID(str(place)) if place else None
         async with self._pool.connection() as conn:
             found = await services.page(conn, request.currency, after, size + 1, skip)
@@ -53,20 +55,20 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         )
         if len(found) > size:
             last = found[size - 1].service_id.hex
-            answer.next_page_token = self._page_tokens.write(request, last)
+            answer.next_page_token = self._page_tokens.write(request, call, last)
         return answer
 
     async def GetService(
-        self, request: purchase_pb2.GetServiceRequest, context: Context
+        self, request: purchase_pb2.GetServiceRequest, call: Call
     ) -> purchase_pb2.Service:
         service_id = fields.identifier(request.service, "service")
         async with self._pool.connection() as conn:
             return convert.service(_present(await services.get(conn, service_id), service_id))
 
     async def CreateService(
-        self, request: purchase_pb2.CreateServiceRequest, context: Context
+        self, request: purchase_pb2.CreateServiceRequest, call: Call
     ) -> purchase_pb2.Service:
-        call.current.get().principal.require_admin()
+        call.principal.require_admin()
         now = datetime.now(UTC)
         message = request.service
         checks = fields.Checks()
@@ -80,12 +82,12 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             await services.insert(conn, service)
             return convert.service(service)
 
-        return await once(self._pool, request, purchase_pb2.Service, act)
+        return await once(self._pool, request, call, purchase_pb2.Service, act)
 
     async def UpdateService(
-        self, request: purchase_pb2.UpdateServiceRequest, context: Context
+        self, request: purchase_pb2.UpdateServiceRequest, call: Call
     ) -> purchase_pb2.Service:
-        call.current.get().principal.require_admin()
+        call.principal.require_admin()
         service_id = fields.identifier(request.id, "id")
         names = masks.named(request.update_mask, _FIELDS)
 
@@ -96,12 +98,10 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             await services.update(conn, after)
             return convert.service(after)
 
-        return await once(self._pool, request, purchase_pb2.Service, act)
+        return await once(self._pool, request, call, purchase_pb2.Service, act)
 
-    async def DeleteService(
-        self, request: purchase_pb2.DeleteServiceRequest, context: Context
-    ) -> Empty:
-        call.current.get().principal.require_admin()
+    async def DeleteService(self, request: purchase_pb2.DeleteServiceRequest, call: Call) -> Empty:
+        call.principal.require_admin()
         service_id = fields.identifier(request.service, "service")
 
         async def act(conn: Connection) -> Empty:
@@ -110,12 +110,12 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             await services.update(conn, dataclasses.replace(before, deleted_at=now, updated_at=now))
             return Empty()
 
-        return await once(self._pool, request, Empty, act)
+        return await once(self._pool, request, call, Empty, act)
 
     async def CreatePurchase(
-        self, request: purchase_pb2.CreatePurchaseRequest, context: Context
+        self, request: purchase_pb2.CreatePurchaseRequest, call: Call
     ) -> purchase_pb2.Purchase:
-        principal = call.current.get().principal
+        principal = call.principal
         if principal.user_id is None:
             principal.require_scope(Scope.PURCHASES_WRITE)
         checks = fields.Checks()
@@ -129,20 +129,20 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             if account_id is None:
                 default = money.DEFAULT_CURRENCY
                 account_id = await access.own(conn, principal, default, "account")
-        origin_ = origin(request, checks, principal.user_id, service.name)
+        origin_ = origin(request, call, checks, principal.user_id, service.name)
         price = None if service.deleted_at else service.price
         rates = self._rates.current
         done = await self._movements.submit_one(
-            commands.Purchase(origin_, account_id, service_id, price, rates)
+            commands.Purchase(origin_, account_id, service_id, price, rates), call
         )
         if again := done.how == How.ALREADY_PURCHASED:
-            call.current.get().mark_existing()
+            call.mark_existing()
         return convert.purchase(done.movement, already_purchased=again)
 
     async def GetPurchase(
-        self, request: purchase_pb2.GetPurchaseRequest, context: Context
+        self, request: purchase_pb2.GetPurchaseRequest, call: Call
     ) -> purchase_pb2.Purchase:
-        principal = call.current.get().principal
+        principal = call.principal
         purchase_id = fields.identifier(request.purchase, "purchase")
         async with self._pool.connection() as conn:
             movement, _ = await access.readable_movement(
@@ -151,9 +151,9 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         return convert.purchase(movement)
 
     async def ListPurchases(
-        self, request: purchase_pb2.ListPurchasesRequest, context: Context
+        self, request: purchase_pb2.ListPurchasesRequest, call: Call
     ) -> purchase_pb2.ListPurchasesResponse:
-        page = await self._movements.page(request, Kind.PURCHASE)
+        page = await self._movements.page(request, call, Kind.PURCHASE)
         return purchase_pb2.ListPurchasesResponse(
             purchases=[convert.purchase(line.movement) for line in page.lines],
             next_page_token=page.next_page_token,

@@ -1,11 +1,12 @@
 """Deposits and withdrawals: what DepositService and WithdrawalService have in common."""
 
 from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
+from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.commands import Settle
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope
-from balance_service.servicers import access, call, fields
+from balance_service.servicers import access, fields
 from balance_service.servicers.movements import Movements, MovementsRequest, Page, origin
 
 CreateRequest = deposit_pb2.CreateDepositRequest | withdrawal_pb2.CreateWithdrawalRequest
@@ -27,30 +28,30 @@ class Settlements:
         self._scope = scope
         self._users_may = users_may
 
-    async def create(self, request: CreateRequest) -> Movement:
-        principal = call.current.get().principal
+    async def create(self, request: CreateRequest, call: Call) -> Movement:
+        principal = call.principal
         self._authorise(principal)
         checks = fields.Checks()
         amount = fields.amount(checks, request)
         account_id = checks(fields.optional_identifier, request.account, "account")
         description = checks(fields.description, request.description)
         named = checks(_reference, request, principal)
-        origin_ = origin(request, checks, principal.user_id, description)
+        origin_ = origin(request, call, checks, principal.user_id, description)
         if account_id is None:
             async with self._movements.pool.connection() as conn:
                 account_id = await access.own(conn, principal, amount.currency, "account")
         command = Settle(origin_, self._kind, account_id, amount, *named)
-        return (await self._movements.submit_one(command)).movement
+        return (await self._movements.submit_one(command, call)).movement
 
-    async def get(self, text: str, field: str) -> Movement:
-        principal = call.current.get().principal
+    async def get(self, call: Call, text: str, field: str) -> Movement:
+        principal = call.principal
         movement_id = fields.identifier(text, field)
         async with self._movements.pool.connection() as conn:
             movement, _ = await access.readable_movement(conn, principal, movement_id, self._kind)
         return movement
 
-    async def page(self, request: MovementsRequest) -> Page:
-        return await self._movements.page(request, self._kind)
+    async def page(self, request: MovementsRequest, call: Call) -> Page:
+        return await self._movements.page(request, call, self._kind)
 
     def _authorise(self, principal: Principal) -> None:
         if principal.user_id is None or not self._users_may:

@@ -4,67 +4,76 @@ import contextlib
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from balance_service._generated.balance.v1 import transfer_pb2, transfer_pb2_grpc
+from balance_service._generated.balance.v1 import transfer_pb2
+from balance_service.calls.call import Call
+from balance_service.calls.refusals import status
+from balance_service.calls.streams import Begun, Streams
 from balance_service.domain import errors, ids
 from balance_service.domain.commands import Batch, Transfer
 from balance_service.domain.ledger import How, Outcome
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
-from balance_service.servicers import access, call, convert, fields
-from balance_service.servicers.call import Context
+from balance_service.servicers import access, convert, fields
 from balance_service.servicers.movements import Movements, origin
-from balance_service.servicers.status import status
-from balance_service.servicers.streams import Begun, Streams
 
 BATCH_MAX = 1000
 
 
-class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
+class TransferServicer:
     """Moves money between accounts."""
+
+    service = transfer_pb2.DESCRIPTOR.services_by_name["TransferService"]
 
     def __init__(self, movements: Movements, streams: Streams) -> None:
         self._movements = movements
         self._streams = streams
 
     async def CreateTransfer(
-        self, request: transfer_pb2.CreateTransferRequest, context: Context
+        self, request: transfer_pb2.CreateTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
-        _authorise()
-        command = await self._command(request)
-        done = await self._movements.submit_one(command)
+        _authorise(call)
+        command = await self._command(request, call)
+        done = await self._movements.submit_one(command, call)
         return convert.transfer(done.movement, for_sender=True)
 
     async def BatchCreateTransfers(
-        self, request: transfer_pb2.BatchCreateTransfersRequest, context: Context
+        self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
     ) -> transfer_pb2.BatchCreateTransfersResponse:
-        _authorise()
+        _authorise(call)
         if not 1 <= len(request.requests) <= BATCH_MAX:
             raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
         self._movements.check_room(len(request.requests))
         batch_id = fields.request_id(request.request_id)
         read = [
-            await self._item(item, index, batch_id) for index, item in enumerate(request.requests)
+            await self._item(item, call, index, batch_id)
+            for index, item in enumerate(request.requests)
         ]
-        outcomes = await self._outcomes(read, all_or_nothing=request.all_or_nothing)
-        language = call.current.get().language
+        outcomes = await self._outcomes(read, call, all_or_nothing=request.all_or_nothing)
+        language = call.language
         return transfer_pb2.BatchCreateTransfersResponse(
             outcomes=[_answer(outcome, language) for outcome in outcomes]
         )
 
     async def StreamTransfers(
-        self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], context: Context
+        self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], call: Call
     ) -> AsyncIterator[transfer_pb2.TransferOutcome]:
-        _authorise()
-        language = call.current.get().language
-        async with contextlib.aclosing(self._streams.answers(requests, self._begin)) as outcomes:
+        _authorise(call)
+        language = call.language
+
+        async def begin(request: transfer_pb2.CreateTransferRequest) -> Begun:
+            if not request.request_id:
+                raise errors.invalid("request_id", "is required in a stream, which may break")
+            return self._movements.begin(await self._command(request, call), call)
+
+        async with contextlib.aclosing(self._streams.answers(requests, begin)) as outcomes:
             async for outcome in outcomes:
                 yield _answer(outcome, language)
 
     async def GetTransfer(
-        self, request: transfer_pb2.GetTransferRequest, context: Context
+        self, request: transfer_pb2.GetTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
-        principal = call.current.get().principal
+        principal = call.principal
         transfer_id = fields.identifier(request.transfer, "transfer")
         async with self._movements.pool.connection() as conn:
             movement, sender = await access.readable_movement(
@@ -73,19 +82,19 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         return convert.transfer(movement, for_sender=sender)
 
     async def ListTransfers(
-        self, request: transfer_pb2.ListTransfersRequest, context: Context
+        self, request: transfer_pb2.ListTransfersRequest, call: Call
     ) -> transfer_pb2.ListTransfersResponse:
-        return await self._page(request, Direction.IN if request.received else Direction.OUT)
+        return await self._page(request, call, Direction.IN if request.received else Direction.OUT)
 
     async def ListReceivedTransfers(
-        self, request: transfer_pb2.ListTransfersRequest, context: Context
+        self, request: transfer_pb2.ListTransfersRequest, call: Call
     ) -> transfer_pb2.ListTransfersResponse:
-        return await self._page(request, Direction.IN)
+        return await self._page(request, call, Direction.IN)
 
     async def _page(
-        self, request: transfer_pb2.ListTransfersRequest, direction: Direction
+        self, request: transfer_pb2.ListTransfersRequest, call: Call, direction: Direction
     ) -> transfer_pb2.ListTransfersResponse:
-        page = await self._movements.page(request, Kind.TRANSFER, direction)
+        page = await self._movements.page(request, call, Kind.TRANSFER, direction)
         sent = direction == Direction.OUT
         return transfer_pb2.ListTransfersResponse(
             transfers=[convert.transfer(line.movement, for_sender=sent) for line in page.lines],
@@ -94,15 +103,19 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         )
 
     async def _command(
-        self, request: transfer_pb2.CreateTransferRequest, item_id: UUID | None = None
+        self,
+        request: transfer_pb2.CreateTransferRequest,
+        call: Call,
+        item_id: UUID | None = None,
     ) -> Transfer:
         """Reads a transfer; only what is not given by id is looked up.
 
         Args:
             request: One transfer.
+            call: Who asks.
             item_id: Its request id where it has none of its own.
         """
-        principal = call.current.get().principal
+        principal = call.principal
         checks = fields.Checks()
         amount = fields.amount(checks, request)
         sender = checks(fields.optional_identifier, request.from_account, "from_account")
@@ -111,7 +124,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             None if by_number else checks(fields.identifier, request.to_account, "to_account")
         )
         description = checks(fields.description, request.description)
-        origin_ = origin(request, checks, principal.user_id, description, item_id)
+        origin_ = origin(request, call, checks, principal.user_id, description, item_id)
         if sender is None or receiver is None:
             async with self._movements.pool.connection() as conn:
                 sender = sender or await access.own(
@@ -120,23 +133,22 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
                 receiver = receiver or await access.receiver(conn, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
 
-    async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Begun:
-        if not request.request_id:
-            raise errors.invalid("request_id", "is required in a stream, which may break")
-        return self._movements.begin(await self._command(request))
-
     async def _item(
-        self, item: transfer_pb2.CreateTransferRequest, index: int, batch_id: UUID | None
+        self,
+        item: transfer_pb2.CreateTransferRequest,
+        call: Call,
+        index: int,
+        batch_id: UUID | None,
     ) -> Transfer | errors.Refusal:
         """Reads one item of a batch, whose refusal is its own outcome."""
         item_id = ids.derived_id(f"item {index}", batch_id) if batch_id else None
         try:
-            return await self._command(item, item_id)
+            return await self._command(item, call, item_id)
         except errors.Refusal as refusal:
             return refusal
 
     async def _outcomes(
-        self, read: list[Transfer | errors.Refusal], *, all_or_nothing: bool
+        self, read: list[Transfer | errors.Refusal], call: Call, *, all_or_nothing: bool
     ) -> list[Outcome]:
         """Carries out the items that could be read; the others keep their places."""
         unread = [i for i, item in enumerate(read) if isinstance(item, errors.Refusal)]
@@ -148,15 +160,15 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             ]
         commands = tuple(item for item in read if isinstance(item, Transfer))
         carried_out = (
-            iter(await self._movements.submit(Batch(commands, all_or_nothing)))
+            iter(await self._movements.submit(Batch(commands, all_or_nothing), call))
             if commands
             else iter(())
         )
         return [item if isinstance(item, errors.Refusal) else next(carried_out) for item in read]
 
 
-def _authorise() -> None:
-    principal = call.current.get().principal
+def _authorise(call: Call) -> None:
+    principal = call.principal
     if principal.user_id is None:
         principal.require_scope(Scope.TRANSFERS_WRITE)
 

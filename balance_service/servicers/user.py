@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from balance_service._generated.balance.v1 import user_pb2, user_pb2_grpc
+from balance_service._generated.balance.v1 import user_pb2
+from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role, User
 from balance_service.repositories import credentials, users
-from balance_service.servicers import call, convert, fields, masks
-from balance_service.servicers.call import Context
+from balance_service.servicers import convert, fields, masks
 from balance_service.servicers.once import once
 from balance_service.servicers.page_tokens import PageTokens
 
@@ -20,56 +20,56 @@ _OWN = ("username", "first_name", "last_name", "bio")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{2,29}", re.ASCII)
 
 
-class UserServicer(user_pb2_grpc.UserServiceServicer):
+class UserServicer:
     """Keeps profiles and roles."""
+
+    service = user_pb2.DESCRIPTOR.services_by_name["UserService"]
 
     def __init__(self, pool: Pool, page_tokens: PageTokens) -> None:
         self._pool = pool
         self._page_tokens = page_tokens
 
-    async def GetMe(self, request: user_pb2.GetMeRequest, context: Context) -> user_pb2.User:
-        user_id = call.current.get().principal.require_user()
+    async def GetMe(self, request: user_pb2.GetMeRequest, call: Call) -> user_pb2.User:
+        user_id = call.principal.require_user()
         async with self._pool.connection() as conn:
             return convert.user(await users.get(conn, user_id))
 
-    async def UpdateMe(self, request: user_pb2.UpdateMeRequest, context: Context) -> user_pb2.User:
-        user_id = call.current.get().principal.require_user()
+    async def UpdateMe(self, request: user_pb2.UpdateMeRequest, call: Call) -> user_pb2.User:
+        user_id = call.principal.require_user()
         changes = _changes(request.user, masks.named(request.update_mask, _OWN))
 
         async def act(conn: Connection) -> user_pb2.User:
             return await _update(conn, user_id, request.user.etag, changes)
 
-        return await once(self._pool, request, user_pb2.User, act)
+        return await once(self._pool, request, call, user_pb2.User, act)
 
     async def ListUsers(
-        self, request: user_pb2.ListUsersRequest, context: Context
+        self, request: user_pb2.ListUsersRequest, call: Call
     ) -> user_pb2.ListUsersResponse:
-        call.current.get().principal.require_admin()
+        call.principal.require_admin()
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         search = checks(fields.text, request.search, "search", 30)
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        after = self._page_tokens.read(request, request.page_token)
+        after = self._page_tokens.read(request, call, request.page_token)
         async with self._pool.connection() as conn:
             found = await users.page(conn, search, str(after or ""), size + 1, skip)
             total = await users.count(conn, search) if request.count_total else 0
         answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]), total_size=total)
         if len(found) > size:
             last = found[size - 1].username.lower()
-            answer.next_page_token = self._page_tokens.write(request, last)
+            answer.next_page_token = self._page_tokens.write(request, call, last)
         return answer
 
-    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> user_pb2.User:
-        call.current.get().principal.require_admin()
+    async def GetUser(self, request: user_pb2.GetUserRequest, call: Call) -> user_pb2.User:
+        call.principal.require_admin()
         user_id = fields.identifier(request.user, "user")
         async with self._pool.connection() as conn:
             return convert.user(await users.get(conn, user_id))
 
-    async def UpdateUser(
-        self, request: user_pb2.UpdateUserRequest, context: Context
-    ) -> user_pb2.User:
-        principal = call.current.get().principal
+    async def UpdateUser(self, request: user_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
+        principal = call.principal
         principal.require_admin()
         user_id = fields.identifier(request.id, "id")
         allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
@@ -78,7 +78,7 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         async def act(conn: Connection) -> user_pb2.User:
             return await _update(conn, user_id, request.user.etag, changes)
 
-        return await once(self._pool, request, user_pb2.User, act)
+        return await once(self._pool, request, call, user_pb2.User, act)
 
 
 def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:

@@ -1,35 +1,38 @@
 """WithdrawalService: money out to the outside."""
 
-from balance_service._generated.balance.v1 import withdrawal_pb2, withdrawal_pb2_grpc
+from balance_service._generated.balance.v1 import withdrawal_pb2
+from balance_service.calls.call import Call
 from balance_service.servicers import convert
-from balance_service.servicers.call import Context
 from balance_service.servicers.settlement import Settlements
 
 
-class WithdrawalServicer(withdrawal_pb2_grpc.WithdrawalServiceServicer):
+class WithdrawalServicer:
     """Sends money out."""
+
+    service = withdrawal_pb2.DESCRIPTOR.services_by_name["WithdrawalService"]
 
     def __init__(self, settlements: Settlements) -> None:
         self._settlements = settlements
 
     async def CreateWithdrawal(
-        self, request: withdrawal_pb2.CreateWithdrawalRequest, context: Context
+        self, request: withdrawal_pb2.CreateWithdrawalRequest, call: Call
     ) -> withdrawal_pb2.Withdrawal:
         return convert.settlement(
-            withdrawal_pb2.Withdrawal, await self._settlements.create(request)
+            withdrawal_pb2.Withdrawal, await self._settlements.create(request, call)
         )
 
     async def GetWithdrawal(
-        self, request: withdrawal_pb2.GetWithdrawalRequest, context: Context
+        self, request: withdrawal_pb2.GetWithdrawalRequest, call: Call
     ) -> withdrawal_pb2.Withdrawal:
         return convert.settlement(
-            withdrawal_pb2.Withdrawal, await self._settlements.get(request.withdrawal, "withdrawal")
+            withdrawal_pb2.Withdrawal,
+            await self._settlements.get(call, request.withdrawal, "withdrawal"),
         )
 
     async def ListWithdrawals(
-        self, request: withdrawal_pb2.ListWithdrawalsRequest, context: Context
+        self, request: withdrawal_pb2.ListWithdrawalsRequest, call: Call
     ) -> withdrawal_pb2.ListWithdrawalsResponse:
-        page = await self._settlements.page(request)
+        page = await self._settlements.page(request, call)
         return withdrawal_pb2.ListWithdrawalsResponse(
             withdrawals=[
                 convert.settlement(withdrawal_pb2.Withdrawal, line.movement) for line in page.lines

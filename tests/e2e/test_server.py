@@ -16,13 +16,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
-from balance_service.server import calls
-from balance_service.server.app import SERVICES
+from balance_service.calls import dispatch, methods
 from tests import postgres
 from tests.conftest import Service, StartService
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+SERVICES = [
+    service.full_name for file in methods.contract() for service in file.services_by_name.values()
+]
 
 
 async def health(target: str, service: str = "") -> int:
@@ -193,7 +196,7 @@ async def test_log_that_cannot_be_written_changes_no_answer(
 
             return write
 
-    monkeypatch.setattr(calls, "_log", Broken())
+    monkeypatch.setattr(dispatch, "_log", Broken())
     assert (await person.deposit("5", account.id)).balance == "5.00"
     with pytest.raises(BalanceError) as error:
         await person.deposit("-5", account.id)

@@ -11,9 +11,9 @@ from google.rpc import error_details_pb2
 from balance_client import AsyncClient, BalanceError, Client, ServiceCredentials, v1
 from balance_client.aio import AsyncServiceCredentials
 from balance_client.policy import new_request_id
+from balance_service.calls.streams import WINDOW
 from balance_service.domain.principals import Scope
 from balance_service.server import administration
-from balance_service.servicers.streams import WINDOW
 from tests.conftest import Person, Service
 
 

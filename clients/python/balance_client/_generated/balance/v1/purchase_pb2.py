@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from balance_client._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
+from balance_client._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
@@ -30,7 +31,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/purchase.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x01\n\x07Service\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05price\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"\xb3\x03\n\x08Purchase\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x06 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\t \x03(\x0b\x32\".balance.v1.Purchase.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x61lready_purchased\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\x13ListServicesRequest\x12\x16\n\x08\x63urrency\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x11GetServiceRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\\\n\x14\x43reateServiceRequest\x12*\n\x07service\x18\x01 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xa5\x01\n\x14UpdateServiceRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x07service\x18\x02 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"G\n\x14\x44\x65leteServiceRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xd9\x01\n\x15\x43reatePurchaseRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12G\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreatePurchaseRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\x12GetPurchaseRequest\x12\x16\n\x08purchase\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xd9\x01\n\x14ListPurchasesRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListPurchasesResponse\x12-\n\tpurchases\x18\x01 \x03(\x0b\x32\x14.balance.v1.PurchaseB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xbf\x07\n\x0fPurchaseService\x12n\n\x0cListServices\x12\x1f.balance.v1.ListServicesRequest\x1a .balance.v1.ListServicesResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12g\n\nGetService\x12\x1d.balance.v1.GetServiceRequest\x1a\x13.balance.v1.Service\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/services/{service}\x12i\n\rCreateService\x12 .balance.v1.CreateServiceRequest\x1a\x13.balance.v1.Service\"!\x82\xd3\xe4\x93\x02\x1b\"\x10/api/v1/services:\x07service\x12n\n\rUpdateService\x12 .balance.v1.UpdateServiceRequest\x1a\x13.balance.v1.Service\"&\x82\xd3\xe4\x93\x02 2\x15/api/v1/services/{id}:\x07service\x12m\n\rDeleteService\x12 .balance.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/services/{service}\x12\xa0\x01\n\x0e\x43reatePurchase\x12!.balance.v1.CreatePurchaseRequest\x1a\x14.balance.v1.Purchase\"U\x82\xd3\xe4\x93\x02O\"#/api/v1/services/{service}/purchase:\x01*Z%\x12#/api/v1/services/{service}/purchase\x12o\n\x0bGetPurchase\x12\x1e.balance.v1.GetPurchaseRequest\x1a\x14.balance.v1.Purchase\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transactions/{purchase}\x12u\n\rListPurchases\x12 .balance.v1.ListPurchasesRequest\x1a!.balance.v1.ListPurchasesResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/transactionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/purchase.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x01\n\x07Service\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05price\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"\xb3\x03\n\x08Purchase\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x06 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\t \x03(\x0b\x32\".balance.v1.Purchase.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x61lready_purchased\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\x13ListServicesRequest\x12\x16\n\x08\x63urrency\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x11GetServiceRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\\\n\x14\x43reateServiceRequest\x12*\n\x07service\x18\x01 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xa5\x01\n\x14UpdateServiceRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x07service\x18\x02 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"G\n\x14\x44\x65leteServiceRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xd9\x01\n\x15\x43reatePurchaseRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12G\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreatePurchaseRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\x12GetPurchaseRequest\x12\x16\n\x08purchase\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xd9\x01\n\x14ListPurchasesRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListPurchasesResponse\x12-\n\tpurchases\x18\x01 \x03(\x0b\x32\x14.balance.v1.PurchaseB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xc7\x07\n\x0fPurchaseService\x12r\n\x0cListServices\x12\x1f.balance.v1.ListServicesRequest\x1a .balance.v1.ListServicesResponse\"\x1f\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12k\n\nGetService\x12\x1d.balance.v1.GetServiceRequest\x1a\x13.balance.v1.Service\")\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/services/{service}\x12i\n\rCreateService\x12 .balance.v1.CreateServiceRequest\x1a\x13.balance.v1.Service\"!\x82\xd3\xe4\x93\x02\x1b\"\x10/api/v1/services:\x07service\x12n\n\rUpdateService\x12 .balance.v1.UpdateServiceRequest\x1a\x13.balance.v1.Service\"&\x82\xd3\xe4\x93\x02 2\x15/api/v1/services/{id}:\x07service\x12m\n\rDeleteService\x12 .balance.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/services/{service}\x12\xa0\x01\n\x0e\x43reatePurchase\x12!.balance.v1.CreatePurchaseRequest\x1a\x14.balance.v1.Purchase\"U\x82\xd3\xe4\x93\x02O\"#/api/v1/services/{service}/purchase:\x01*Z%\x12#/api/v1/services/{service}/purchase\x12o\n\x0bGetPurchase\x12\x1e.balance.v1.GetPurchaseRequest\x1a\x14.balance.v1.Purchase\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transactions/{purchase}\x12u\n\rListPurchases\x12 .balance.v1.ListPurchasesRequest\x1a!.balance.v1.ListPurchasesResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/transactionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -146,9 +147,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPURCHASESRESPONSE'].fields_by_name['total_size']._loaded_options = None
   _globals['_LISTPURCHASESRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
   _globals['_PURCHASESERVICE'].methods_by_name['ListServices']._loaded_options = None
-  _globals['_PURCHASESERVICE'].methods_by_name['ListServices']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/api/v1/services'
+  _globals['_PURCHASESERVICE'].methods_by_name['ListServices']._serialized_options = b'\220\002\001\230\270\030\001\202\323\344\223\002\022\022\020/api/v1/services'
   _globals['_PURCHASESERVICE'].methods_by_name['GetService']._loaded_options = None
-  _globals['_PURCHASESERVICE'].methods_by_name['GetService']._serialized_options = b'\220\002\001\202\323\344\223\002\034\022\032/api/v1/services/{service}'
+  _globals['_PURCHASESERVICE'].methods_by_name['GetService']._serialized_options = b'\220\002\001\230\270\030\001\202\323\344\223\002\034\022\032/api/v1/services/{service}'
   _globals['_PURCHASESERVICE'].methods_by_name['CreateService']._loaded_options = None
   _globals['_PURCHASESERVICE'].methods_by_name['CreateService']._serialized_options = b'\202\323\344\223\002\033\"\020/api/v1/services:\007service'
   _globals['_PURCHASESERVICE'].methods_by_name['UpdateService']._loaded_options = None
@@ -161,34 +162,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASESERVICE'].methods_by_name['GetPurchase']._serialized_options = b'\220\002\001\202\323\344\223\002!\022\037/api/v1/transactions/{purchase}'
   _globals['_PURCHASESERVICE'].methods_by_name['ListPurchases']._loaded_options = None
   _globals['_PURCHASESERVICE'].methods_by_name['ListPurchases']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/transactions'
-  _globals['_SERVICE']._serialized_start=227
-  _globals['_SERVICE']._serialized_end=476
-  _globals['_PURCHASE']._serialized_start=479
-  _globals['_PURCHASE']._serialized_end=914
-  _globals['_PURCHASE_METADATAENTRY']._serialized_start=867
-  _globals['_PURCHASE_METADATAENTRY']._serialized_end=914
-  _globals['_LISTSERVICESREQUEST']._serialized_start=917
-  _globals['_LISTSERVICESREQUEST']._serialized_end=1060
-  _globals['_LISTSERVICESRESPONSE']._serialized_start=1062
-  _globals['_LISTSERVICESRESPONSE']._serialized_end=1186
-  _globals['_GETSERVICEREQUEST']._serialized_start=1188
-  _globals['_GETSERVICEREQUEST']._serialized_end=1230
-  _globals['_CREATESERVICEREQUEST']._serialized_start=1232
-  _globals['_CREATESERVICEREQUEST']._serialized_end=1324
-  _globals['_UPDATESERVICEREQUEST']._serialized_start=1327
-  _globals['_UPDATESERVICEREQUEST']._serialized_end=1492
-  _globals['_DELETESERVICEREQUEST']._serialized_start=1494
-  _globals['_DELETESERVICEREQUEST']._serialized_end=1565
-  _globals['_CREATEPURCHASEREQUEST']._serialized_start=1568
-  _globals['_CREATEPURCHASEREQUEST']._serialized_end=1785
-  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_start=867
-  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_end=914
-  _globals['_GETPURCHASEREQUEST']._serialized_start=1787
-  _globals['_GETPURCHASEREQUEST']._serialized_end=1831
-  _globals['_LISTPURCHASESREQUEST']._serialized_start=1834
-  _globals['_LISTPURCHASESREQUEST']._serialized_end=2051
-  _globals['_LISTPURCHASESRESPONSE']._serialized_start=2053
-  _globals['_LISTPURCHASESRESPONSE']._serialized_end=2180
-  _globals['_PURCHASESERVICE']._serialized_start=2183
-  _globals['_PURCHASESERVICE']._serialized_end=3142
+  _globals['_SERVICE']._serialized_start=253
+  _globals['_SERVICE']._serialized_end=502
+  _globals['_PURCHASE']._serialized_start=505
+  _globals['_PURCHASE']._serialized_end=940
+  _globals['_PURCHASE_METADATAENTRY']._serialized_start=893
+  _globals['_PURCHASE_METADATAENTRY']._serialized_end=940
+  _globals['_LISTSERVICESREQUEST']._serialized_start=943
+  _globals['_LISTSERVICESREQUEST']._serialized_end=1086
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=1088
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=1212
+  _globals['_GETSERVICEREQUEST']._serialized_start=1214
+  _globals['_GETSERVICEREQUEST']._serialized_end=1256
+  _globals['_CREATESERVICEREQUEST']._serialized_start=1258
+  _globals['_CREATESERVICEREQUEST']._serialized_end=1350
+  _globals['_UPDATESERVICEREQUEST']._serialized_start=1353
+  _globals['_UPDATESERVICEREQUEST']._serialized_end=1518
+  _globals['_DELETESERVICEREQUEST']._serialized_start=1520
+  _globals['_DELETESERVICEREQUEST']._serialized_end=1591
+  _globals['_CREATEPURCHASEREQUEST']._serialized_start=1594
+  _globals['_CREATEPURCHASEREQUEST']._serialized_end=1811
+  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_start=893
+  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_end=940
+  _globals['_GETPURCHASEREQUEST']._serialized_start=1813
+  _globals['_GETPURCHASEREQUEST']._serialized_end=1857
+  _globals['_LISTPURCHASESREQUEST']._serialized_start=1860
+  _globals['_LISTPURCHASESREQUEST']._serialized_end=2077
+  _globals['_LISTPURCHASESRESPONSE']._serialized_start=2079
+  _globals['_LISTPURCHASESRESPONSE']._serialized_end=2206
+  _globals['_PURCHASESERVICE']._serialized_start=2209
+  _globals['_PURCHASESERVICE']._serialized_end=3176
 # @@protoc_insertion_point(module_scope)

@@ -8,8 +8,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
+from balance_service.calls.russian import RUSSIAN
 from balance_service.domain import errors
-from balance_service.servicers.russian import RUSSIAN
 
 DOMAIN = "balance.v1"
 Code = grpc.StatusCode

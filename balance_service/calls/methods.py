@@ -1,0 +1,54 @@
+"""The contract's methods, as its descriptors tell of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pkgutil import iter_modules
+
+from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from balance_service._generated.balance import v1
+from balance_service._generated.balance.v1 import options_pb2
+
+
+@dataclass(frozen=True)
+class Method:
+    """An RPC."""
+
+    descriptor: MethodDescriptor
+
+    @cached_property
+    def full_name(self) -> str:
+        """As gRPC calls it, such as `/balance.v1.AccountService/GetAccount`."""
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @cached_property
+    def input(self) -> Descriptor:
+        return self.descriptor.input_type
+
+    @cached_property
+    def output(self) -> Descriptor:
+        return self.descriptor.output_type
+
+    @cached_property
+    def creates(self) -> bool:
+        """Whether it makes a resource (AIP-133), which HTTP tells by 201."""
+        return self.descriptor.name.startswith("Create") and "id" in self.output.fields_by_name
+
+    @cached_property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        level: int = self.descriptor.GetOptions().idempotency_level
+        return level == MethodOptions.NO_SIDE_EFFECTS
+
+    @cached_property
+    def public(self) -> bool:
+        """Whether it needs no token: the option `balance.v1.public` of the contract."""
+        return bool(self.descriptor.GetOptions().Extensions[options_pb2.public])
+
+
+def contract() -> list[FileDescriptor]:
+    """The files of the contract; a new one needs nothing here."""
+    names = sorted(module.name for module in iter_modules(v1.__path__, f"{v1.__name__}."))
+    return [import_module(name).DESCRIPTOR for name in names if name.endswith("_pb2")]
