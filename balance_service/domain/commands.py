@@ -20,6 +20,7 @@ class Origin:
         owner_id: The user who must own the account that is changed; None if the caller may change
             any account.
         request_id: What makes a retry safe; None for a request that is simply new.
+        request_text: How the caller spelled it, for a refusal to name it.
         description: Why, for the statement.
         metadata: A small map of the caller's own.
         movement_id: Follows from principal and request id.
@@ -28,6 +29,7 @@ class Origin:
     principal: str
     owner_id: UUID | None = None
     request_id: UUID | None = None
+    request_text: str = ""
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     movement_id: UUID = field(init=False)

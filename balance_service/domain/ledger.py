@@ -199,7 +199,9 @@ def _replay(state: State, command: Command) -> Done | None:
     movement = state.movements.get(command.origin.movement_id)
     if movement is not None:
         if differing := command.differences(movement):
-            raise errors.IdempotencyKeyReused(str(command.origin.request_id), tuple(differing))
+            origin = command.origin
+            sent = origin.request_text or str(origin.request_id)
+            raise errors.IdempotencyKeyReused(sent, tuple(differing))
         return Done(movement, How.REPLAYED)
     if isinstance(command, Purchase):
         bought = state.purchases.get((command.account_id, command.service_id))

@@ -10,7 +10,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_service._generated.balance.v1 import account_pb2
-from balance_service.domain import errors, money
+from balance_service.domain import errors, ids, money
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import (
@@ -30,6 +30,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# What a header carries unchanged, whoever passes it on.
+_REQUEST_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?", re.ASCII)
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]{1,40}", re.ASCII)
 # Unicode's category Cc, but for newline and tab.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -93,13 +95,16 @@ def optional_identifier(value: str, field: str) -> UUID | None:
 
 
 def request_id(value: str, field: str = "request_id") -> UUID | None:
-    """Reads a request id; the nil UUID is none."""
+    """Reads a request id: a UUID is itself, and any other text stands for one of its own."""
     if not value:
         return None
     # Never seen before, unless it is sent again.
     found = _uuid(value)
     if found is None:
-        raise errors.invalid(field, "must be a UUID")
+        if not _REQUEST_ID.fullmatch(value):
+            rule = "must have 1 to 255 printable ASCII characters, no space first or last"
+            raise errors.invalid(field, rule)
+        return ids.text_id(value)
     if found.int == 0:
         raise errors.invalid(field, "must not be the nil UUID")
     return found

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -65,6 +65,13 @@ class Page:
     lines: Sequence[Line]
     next_page_token: str
     total_size: int
+
+
+class SentId(NamedTuple):
+    """A request id, and the text by which its caller knows it."""
+
+    request_id: UUID
+    text: str
 
 
 class Movements:
@@ -169,7 +176,7 @@ def origin(
     checks: fields.Checks,
     owner_id: UUID | None,
     description: str = "",
-    request_id: UUID | None = None,
+    default_id: SentId | None = None,
 ) -> Origin:
     """Who asks for a movement, and why.
 
@@ -178,15 +185,18 @@ def origin(
         checks: Collects what is wrong with them.
         owner_id: The user who must own the account that is changed; None for any.
         description: Already read.
-        request_id: What stands in for a request id that was not sent.
+        default_id: What stands in for a request id that was not sent.
     """
-    sent_id = checks(fields.request_id, request.request_id)
+    request_id, text = checks(fields.request_id, request.request_id), request.request_id
+    if default_id and not text:
+        request_id, text = default_id
     metadata = checks(fields.metadata, request.metadata)
     checks.finish()
     return Origin(
         principal=call.current.get().principal.name,
         owner_id=owner_id,
-        request_id=sent_id or request_id,
+        request_id=request_id,
+        request_text=text,
         description=description,
         metadata=metadata,
     )

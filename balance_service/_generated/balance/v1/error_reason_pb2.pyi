@@ -95,8 +95,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     far as the caller may know.
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 41
-    """ALREADY_EXISTS. The request id was used for a different request; metadata
-    names the fields that differ. Nothing was changed.
+    """ALREADY_EXISTS. The request id was used for a request that means something
+    else, however it is spelled; metadata names the fields that differ. Nothing
+    was changed.
     """
     ERROR_REASON_REFERENCE_REUSED: _ErrorReason.ValueType  # 42
     """ALREADY_EXISTS. The source has already used this external reference;
@@ -237,8 +238,9 @@ ERROR_REASON_MOVEMENT_NOT_FOUND: ErrorReason.ValueType  # 40
 far as the caller may know.
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 41
-"""ALREADY_EXISTS. The request id was used for a different request; metadata
-names the fields that differ. Nothing was changed.
+"""ALREADY_EXISTS. The request id was used for a request that means something
+else, however it is spelled; metadata names the fields that differ. Nothing
+was changed.
 """
 ERROR_REASON_REFERENCE_REUSED: ErrorReason.ValueType  # 42
 """ALREADY_EXISTS. The source has already used this external reference;
