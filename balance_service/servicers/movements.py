@@ -192,9 +192,11 @@ def origin(
         request_id, text = default_id
     metadata = checks(fields.metadata, request.metadata)
     checks.finish()
+    principal = call.current.get().principal
     return Origin(
-        principal=call.current.get().principal.name,
+        principal=principal.name,
         owner_id=owner_id,
+        reads_all=principal.reads_all,
         request_id=request_id,
         request_text=text,
         description=description,

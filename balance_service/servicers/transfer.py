@@ -115,7 +115,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
                 sender = sender or await access.own(
                     conn, principal, amount.currency, "from_account"
                 )
-                receiver = receiver or await access.receiver(conn, request.to_account)
+                receiver = receiver or await access.receiver(conn, principal, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
 
     async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Begun:

@@ -90,6 +90,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_LIMIT_BELOW_BALANCE: _ErrorReason.ValueType  # 38
     """FAILED_PRECONDITION. The account already owes more than the new limit."""
+    ERROR_REASON_RECEIVER_UNAVAILABLE: _ErrorReason.ValueType  # 77
+    """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+    who may read that account is told why: whether there is none, or it is
+    frozen, closed, full or in another currency.
+    """
     ERROR_REASON_MOVEMENT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
     far as the caller may know.
@@ -233,6 +238,11 @@ ledger can hold.
 """
 ERROR_REASON_LIMIT_BELOW_BALANCE: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION. The account already owes more than the new limit."""
+ERROR_REASON_RECEIVER_UNAVAILABLE: ErrorReason.ValueType  # 77
+"""FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+who may read that account is told why: whether there is none, or it is
+frozen, closed, full or in another currency.
+"""
 ERROR_REASON_MOVEMENT_NOT_FOUND: ErrorReason.ValueType  # 40
 """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
 far as the caller may know.
