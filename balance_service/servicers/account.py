@@ -123,10 +123,11 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         skip = checks(fields.skip, request.skip)
         checks.finish()
         owner_id = _owner(call.current.get().principal, user_id)
-        after = self._page_tokens.read(request, request.page_token)
+        asked = (owner_id, currency)
+        place = self._page_tokens.read(asked, request.page_token)
         async with self._pool.connection() as conn:
             account_ids = await accounts.ids_of_owner(conn, owner_id)
-            rest = [found for found in account_ids if not after or found.hex > str(after)][skip:]
+            rest = [found for found in account_ids if not place or found.bytes > place][skip:]
             found = await accounts.get(conn, rest[:size])
         answer = account_pb2.ListAccountsResponse(
             accounts=[convert.account(p, self._rate(p.account.currency, currency)) for p in found]
@@ -134,7 +135,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         if request.count_total:
             answer.total_size = len(account_ids)
         if len(rest) > size:
-            answer.next_page_token = self._page_tokens.write(request, rest[size - 1].hex)
+            answer.next_page_token = self._page_tokens.write(asked, rest[size - 1].bytes)
         return answer
 
     async def ListEntries(

@@ -69,8 +69,9 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             checks(money.parse_currency, request.currency, "currency")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        place = self._page_tokens.read(request, request.page_token)
-        after = UUID(str(place)) if place else None
+        asked = (request.currency,)
+        place = self._page_tokens.read(asked, request.page_token)
+        after = UUID(bytes=place) if place else None
         async with self._pool.connection() as conn:
             found = await services.page(conn, request.currency, after, size + 1, skip)
             total = await services.count(conn, request.currency) if request.count_total else 0
@@ -78,8 +79,8 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             services=map(convert.service, found[:size]), total_size=total
         )
         if len(found) > size:
-            last = found[size - 1].service_id.hex
-            answer.next_page_token = self._page_tokens.write(request, last)
+            last = found[size - 1].service_id.bytes
+            answer.next_page_token = self._page_tokens.write(asked, last)
         return answer
 
     async def GetService(

@@ -61,14 +61,14 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         search = checks(fields.text, request.search, "search", 30)
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        after = self._page_tokens.read(request, request.page_token)
+        after = (self._page_tokens.read((search,), request.page_token) or b"").decode()
         async with self._pool.connection() as conn:
-            found = await users.page(conn, search, str(after or ""), size + 1, skip)
+            found = await users.page(conn, search, after, size + 1, skip)
             total = await users.count(conn, search) if request.count_total else 0
         answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]), total_size=total)
         if len(found) > size:
-            last = found[size - 1].username.lower()
-            answer.next_page_token = self._page_tokens.write(request, last)
+            last = found[size - 1].username.lower().encode()
+            answer.next_page_token = self._page_tokens.write((search,), last)
         return answer
 
     async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> user_pb2.User:
