@@ -442,3 +442,7 @@ async def test_row_of_an_earlier_version_is_read_by_todays_rules(
     request = stored("Anna", str(uuid4()))
     request.update_mask.paths[:] = ["first_name", "first_name"]
     assert (await person.client.users.UpdateMe(request)).first_name == "stored"
+    hidden = stored("Anna\u202e", str(uuid4()))
+    hidden.user.first_name = "Anna"
+    error = await refused(person.client.users.UpdateMe(hidden))
+    assert (error.reason, error.metadata["fields"]) == ("IDEMPOTENCY_KEY_REUSED", "user")
