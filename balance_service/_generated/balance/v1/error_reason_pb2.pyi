@@ -26,7 +26,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
     """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
-    field. Send a corrected request.
+    field. Send a corrected request. No text may hold characters that are not
+    seen or change how the rest is shown, such as U+202E; texts are kept as they
+    are sent, not normalised.
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
@@ -174,7 +176,9 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
-field. Send a corrected request.
+field. Send a corrected request. No text may hold characters that are not
+seen or change how the rest is shown, such as U+202E; texts are kept as they
+are sent, not normalised.
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
