@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from balance_service.domain import errors, ids
+from balance_service.domain import ids
 from balance_service.domain.accounts import SystemAccount, SystemRole
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
@@ -19,7 +19,10 @@ class Origin:
         principal: `user:<id>` or `service:<client id>`.
         owner_id: The user who must own the account that is changed; None if the caller may change
             any account.
+        reads_all: Whether the caller may read every account, and so hear why another's account
+            cannot receive.
         request_id: What makes a retry safe; None for a request that is simply new.
+        request_text: How the caller spelled it, for a refusal to name it.
         description: Why, for the statement.
         metadata: A small map of the caller's own.
         movement_id: Follows from principal and request id.
@@ -27,7 +30,9 @@ class Origin:
 
     principal: str
     owner_id: UUID | None = None
+    reads_all: bool = False
     request_id: UUID | None = None
+    request_text: str = ""
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     movement_id: UUID = field(init=False)
@@ -86,20 +91,12 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Move money from one user's account to another's.
-
-    Raises:
-        SameAccount: The two accounts are one.
-    """
+    """Move money from one account to another."""
 
     origin: Origin
     from_account_id: UUID
     to_account_id: UUID
     money: Money
-
-    def __post_init__(self) -> None:
-        if self.from_account_id == self.to_account_id:
-            raise errors.SameAccount(str(self.from_account_id))
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:

@@ -215,6 +215,11 @@ class BalanceOverflow(Refusal):
 
 
 @dataclass
+class ReceiverUnavailable(Refusal):
+    """The receiving account cannot take this transfer."""
+
+
+@dataclass
 class LimitBelowBalance(Refusal):
     """The account already owes more than this limit."""
 

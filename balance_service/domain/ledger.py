@@ -5,12 +5,14 @@ A command is checked in this order, and the first that fails is its answer:
 
 1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
 2. a purchase that the account has made before: that purchase again, charging nothing
-3. an account is unknown, or is not the caller's: AccountNotFound
-4. an account is closed or frozen: AccountClosed, AccountFrozen
-5. an account is in another currency: CurrencyMismatch
+3. the account is unknown, or is not the caller's: AccountNotFound
+4. the account is closed or frozen: AccountClosed, AccountFrozen
+5. the account is in another currency: CurrencyMismatch
 6. the external reference is taken: ReferenceReused
 7. what is bought is not for sale, or has no rate: ServiceNotFound, RateUnavailable, RateStale, ...
 8. too little money: InsufficientFunds; more than fits in a balance: BalanceOverflow
+9. the account that receives a transfer, by 3, 4, 5 and 8; a caller who may not read it hears
+   ReceiverUnavailable alone, and that only where their own side could pay
 
 The order, with the duplicate first, is that of TigerBeetle's create_transfers.
 """
@@ -199,7 +201,9 @@ def _replay(state: State, command: Command) -> Done | None:
     movement = state.movements.get(command.origin.movement_id)
     if movement is not None:
         if differing := command.differences(movement):
-            raise errors.IdempotencyKeyReused(str(command.origin.request_id), tuple(differing))
+            origin = command.origin
+            sent = origin.request_text or str(origin.request_id)
+            raise errors.IdempotencyKeyReused(sent, tuple(differing))
         return Done(movement, How.REPLAYED)
     if isinstance(command, Purchase):
         bought = state.purchases.get((command.account_id, command.service_id))
@@ -219,14 +223,13 @@ def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Do
 
 def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Done:
     sender = _account(state, command.from_account_id, command.origin.owner_id)
-    receiver = _account(state, command.to_account_id, owner_id=None)
+    if command.from_account_id == command.to_account_id:
+        raise errors.SameAccount(str(sender.account_id))
     sender.check_open()
-    receiver.check_open()
     _check_currency(sender, command.money.currency)
-    _check_currency(receiver, command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
-    _check_fits(receiver, amount_minor)
+    receiver = _receiver(state, command)
     movement = _movement(
         command,
         Kind.TRANSFER,
@@ -240,6 +243,21 @@ def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Do
     return whole.post(
         state, movement, (Posting(sender, -amount_minor), Posting(receiver, amount_minor))
     )
+
+
+def _receiver(state: State, command: Transfer) -> Account:
+    """The account that a transfer goes to, if it can take it."""
+    try:
+        receiver = _account(state, command.to_account_id, owner_id=None)
+        receiver.check_open()
+        _check_currency(receiver, command.money.currency)
+        _check_fits(receiver, command.money.minor)
+    except errors.Refusal:
+        found = state.accounts.get(command.to_account_id)
+        if command.origin.reads_all or (found and found.owner_id == command.origin.owner_id):
+            raise
+        raise errors.ReceiverUnavailable from None
+    return receiver
 
 
 def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:

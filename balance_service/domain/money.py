@@ -91,6 +91,22 @@ def parse_amount(text: str, currency: str, field: str, minimum_minor: int = 1) -
     return Money(minor, currency)
 
 
+def parse_number(text: str, field: str) -> Decimal:
+    """Reads an amount whose currency is not known yet; `parse_amount` holds it to that later.
+
+    Raises:
+        InvalidFields: The text is an amount in no currency.
+    """
+    match = _AMOUNT.fullmatch(text) if len(text) <= 40 else None
+    if match is None:
+        raise errors.invalid(field, 'must be a decimal string such as "100.50"')
+    if len(match[2] or "") > (most := max(DECIMALS.values())):
+        raise errors.invalid(field, f"must have at most {most} decimals")
+    if int(match[1]) > MINOR_MAX:
+        raise errors.invalid(field, f"must be at most {MINOR_MAX}")
+    return Decimal(text)
+
+
 def format_minor(minor: int, currency: str) -> str:
     """The decimal string of an amount, with all the currency's decimals.
 

@@ -83,6 +83,11 @@ class Request:
     def language(self) -> str:
         return languages.preferred(self.headers.get("accept-language", ""))
 
+    def joined(self, name: str) -> str | None:
+        """A header; sent twice, both values as one (RFC 9110, 5.3), so that neither is lost."""
+        found = [text for other, text in self.scope["headers"] if other == name.encode()]
+        return b", ".join(found).decode("latin-1") if found else None
+
     @property
     def metadata(self) -> Metadata:
         """What a call's metadata take over."""
@@ -136,7 +141,7 @@ class Gateway:
         body = await self._body(request, receive)
         try:
             paged = pages.asked(binding, request.query)
-            key = request.headers.get("idempotency-key")
+            key = request.joined("idempotency-key")
             message = request_of(binding, variables, paged.query, body, key)
         except GatewayRefusal:
             await self._refuse_stranger(binding.method, request)

@@ -17,8 +17,9 @@ ABOUT = """\
 Users' balances for a company's services: double entry, idempotent, durable.
 
 - **Amounts** are decimal strings with an ISO 4217 code; `RUB` where none is given.
-- **Retries are safe**: send the same `Idempotency-Key` (a UUID) again and get the first answer
-  again, with the header `Idempotency-Replayed: true`. The field `request_id` means the same.
+- **Retries are safe**: send the same `Idempotency-Key` (a UUID, or other text) again and get the
+  first answer again, with the header `Idempotency-Replayed: true`. The field `request_id` means
+  the same.
 - **Refusals** are `google.rpc.Status` with typed details and a stable reason, in English or, by
   `Accept-Language`, in Russian.
 - **Lists** go on at `next_page_token`. With `?page=` they answer `count`, `next`, `previous` and
@@ -155,8 +156,11 @@ def _parameters(binding: Binding, schemas: Schemas, template: str) -> Iterator[S
         text = "The same as `order_by`, in the form of earlier callers."
         yield {"name": "ordering", "in": "query", "schema": choices, "description": text}
     if REQUEST_ID in message.fields_by_name:
-        text = "Makes a retry safe: the same key gets the first answer again."
-        key = {"type": "string", "format": "uuid"}
+        text = (
+            "Makes a retry safe: the same key gets the first answer again. A UUID, or 1 to 255 "
+            "printable ASCII characters; with a quote first, it is a string in quotes (RFC 9651)."
+        )
+        key = {"type": "string", "pattern": "^[!#-~]([ -~]{0,253}[!-~])?$"}
         yield {"name": "Idempotency-Key", "in": "header", "schema": key, "description": text}
 
 

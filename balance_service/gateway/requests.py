@@ -5,6 +5,7 @@ field is refused with its name, for a misspelt optional field must not be lost i
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, cast
 
@@ -18,6 +19,7 @@ from balance_service.gateway.refusals import GatewayRefusal, Violation, invalid
 from balance_service.gateway.routes import Binding
 
 Field = FieldDescriptor
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
 MASK = "google.protobuf.FieldMask"
 TIMESTAMP = "google.protobuf.Timestamp"
 _INTEGERS = {Field.CPPTYPE_INT32, Field.CPPTYPE_INT64, Field.CPPTYPE_UINT32, Field.CPPTYPE_UINT64}
@@ -39,8 +41,9 @@ def request_of(
         variables: Of its path.
         query: Names and values, decoded.
         body: JSON, or nothing.
-        idempotency_key: Its header, which is the field `request_id`; quoted (as in
-            draft-ietf-httpapi-idempotency-key-header) or not. None if there is none.
+        idempotency_key: Its header, which is the field `request_id`: a string in quotes, as
+            draft-ietf-httpapi-idempotency-key-header has it, or its bare text. None if there is
+            none.
 
     Raises:
         GatewayRefusal: It is not of the contract's form.
@@ -56,11 +59,22 @@ def request_of(
     for name, value in variables.items():
         _set_variable(message, name, value)
     if idempotency_key is not None and "request_id" in binding.method.input.fields_by_name:
-        key = idempotency_key.strip('"')
+        key = _key(idempotency_key.strip(" \t"))
         if not key:
             raise invalid("request_id", "must not be empty in the header Idempotency-Key")
         _set_variable(message, "request_id", key, "the header Idempotency-Key")
     return message
+
+
+def _key(header: str) -> str:
+    """What a string of RFC 9651 says, or the header as it is where it does not start as one."""
+    if not header.startswith('"'):
+        return header
+    quoted = _QUOTED.fullmatch(header)
+    if quoted is None:
+        rule = "must be bare text or one string in quotes (RFC 9651) in the header Idempotency-Key"
+        raise invalid("request_id", rule)
+    return re.sub(r"\\(.)", r"\1", quoted[1])
 
 
 def same(given: str, name: str) -> bool:

@@ -23,12 +23,14 @@ _AMOUNT = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
 _PATTERNS: Mapping[str, str] = {
     **dict.fromkeys(
         (
-            "request_id", "account", "from_account", "counterparty", "deposit", "withdrawal",
+            "account", "from_account", "counterparty", "deposit", "withdrawal",
             "purchase", "transfer", "service", "user", "id",
         ),
         _UUID,
     ),
     **dict.fromkeys(("amount", "limit", "price", "min_amount", "max_amount"), _AMOUNT),
+    # Printable ASCII; no space first or last.
+    "request_id": "[!-~]([ -~]{0,253}[!-~])?",
     "to_account": f"{_UUID}|[1-9][0-9]{{9}}",
     "currency": "[A-Z]{3}",
     "order_by": "(date|amount)( desc)?",

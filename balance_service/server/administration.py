@@ -12,7 +12,7 @@ from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import ids
+from balance_service.domain import ids, texts
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.principals import Scope
@@ -56,8 +56,10 @@ async def create_service_principal(
         Its secret, which is not kept and cannot be shown again.
 
     Raises:
-        ValueError: The client id is taken.
+        ValueError: The client id is taken, or the description has what is not seen.
     """
+    if fault := texts.fault(description):
+        raise ValueError(f"the description {fault}")
     secret = random_source.token_urlsafe(32)
     async with _pool(settings) as connections, connections.connection() as conn:
         stored = client_secret_hash(_secrets(settings), client_id, secret)

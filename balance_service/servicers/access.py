@@ -3,9 +3,8 @@
 from uuid import UUID
 
 from balance_service.database.pool import Connection
-from balance_service.domain import errors, money
+from balance_service.domain import errors, ids, money
 from balance_service.domain.accounts import AccountProfile
-from balance_service.domain.ids import is_account_number
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
 from balance_service.repositories import accounts, journal
@@ -59,16 +58,19 @@ async def own(conn: Connection, principal: Principal, currency: str, field: str)
     return account_id
 
 
-async def receiver(conn: Connection, text: str) -> UUID:
+async def receiver(conn: Connection, principal: Principal, number: str) -> UUID:
     """The account with a public number, which is ten checked digits.
 
+    Where there is none, a caller who may not read every account gets an id that is no account's:
+    the ledger then refuses it as it does an account that cannot receive, and no earlier.
+
     Raises:
-        AccountNotFound: There is none.
+        AccountNotFound: There is none, and the caller may know.
     """
-    found = await accounts.id_of_number(conn, int(text)) if is_account_number(text) else None
-    if found is None:
-        raise errors.AccountNotFound(text)
-    return found
+    found = await accounts.id_of_number(conn, int(number))
+    if found is None and principal.reads_all:
+        raise errors.AccountNotFound(number)
+    return found or ids.named_id(f"account number/{number}")
 
 
 async def readable_movement(

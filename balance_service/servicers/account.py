@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2, account_pb2_grpc
@@ -25,8 +27,25 @@ OperatorRequest = (
     account_pb2.FreezeAccountRequest
     | account_pb2.UnfreezeAccountRequest
     | account_pb2.CloseAccountRequest
-    | account_pb2.SetAccountLimitRequest
 )
+
+
+class _Opening(NamedTuple):
+    user: UUID
+    currency: str
+
+
+class _Named(NamedTuple):
+    account: UUID
+
+
+class _Limit(NamedTuple):
+    account: UUID
+    limit: Decimal
+
+
+Changing = TypeVar("Changing", bound=OperatorRequest | account_pb2.SetAccountLimitRequest)
+Change = TypeVar("Change", _Named, _Limit)
 
 
 class AccountServicer(account_pb2_grpc.AccountServiceServicer):
@@ -50,22 +69,15 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def CreateAccount(
         self, request: account_pb2.CreateAccountRequest, context: Context
     ) -> account_pb2.Account:
-        checks = fields.Checks()
-        currency = checks(money.parse_currency, request.currency, "currency")
-        user_id = checks(fields.optional_identifier, request.user, "user")
-        checks(fields.request_id, request.request_id)
-        checks.finish()
-        owner_id = _future_owner(call.current.get().principal, user_id)
-
-        async def act(conn: Connection) -> account_pb2.Account:
-            await users.get(conn, owner_id)
+        async def act(conn: Connection, asked: _Opening) -> account_pb2.Account:
+            await users.get(conn, asked.user)
             now = datetime.now(UTC)
-            account_id, opened = await accounts.open_account(conn, owner_id, currency, now)
+            account_id, opened = await accounts.open_account(conn, *asked, now)
             if not opened:
                 call.current.get().mark_existing()
             return convert.account((await accounts.get(conn, [account_id]))[0])
 
-        return await once(self._pool, request, account_pb2.Account, act)
+        return await once(self._pool, request, _opening, act, account_pb2.Account)
 
     async def GetAccount(
         self, request: account_pb2.GetAccountRequest, context: Context
@@ -111,10 +123,11 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         skip = checks(fields.skip, request.skip)
         checks.finish()
         owner_id = _owner(call.current.get().principal, user_id)
-        after = self._page_tokens.read(request, request.page_token)
+        asked = (owner_id, currency)
+        place = self._page_tokens.read(asked, request.page_token)
         async with self._pool.connection() as conn:
             account_ids = await accounts.ids_of_owner(conn, owner_id)
-            rest = [found for found in account_ids if not after or found.hex > str(after)][skip:]
+            rest = [found for found in account_ids if not place or found.bytes > place][skip:]
             found = await accounts.get(conn, rest[:size])
         answer = account_pb2.ListAccountsResponse(
             accounts=[convert.account(p, self._rate(p.account.currency, currency)) for p in found]
@@ -122,7 +135,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         if request.count_total:
             answer.total_size = len(account_ids)
         if len(rest) > size:
-            answer.next_page_token = self._page_tokens.write(request, rest[size - 1].hex)
+            answer.next_page_token = self._page_tokens.write(asked, rest[size - 1].bytes)
         return answer
 
     async def ListEntries(
@@ -142,64 +155,84 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def FreezeAccount(
         self, request: account_pb2.FreezeAccountRequest, context: Context
     ) -> account_pb2.Account:
-        def freeze(account: Account) -> Account:
+        def freeze(account: Account, _: _Named) -> Account:
             account.check_not_closed()
             return account._replace(status=Status.FROZEN)
 
-        return await self._change(request, freeze)
+        return await self._change(request, _named, freeze)
 
     async def UnfreezeAccount(
         self, request: account_pb2.UnfreezeAccountRequest, context: Context
     ) -> account_pb2.Account:
-        def unfreeze(account: Account) -> Account:
+        def unfreeze(account: Account, _: _Named) -> Account:
             account.check_not_closed()
             return account._replace(status=Status.ACTIVE)
 
-        return await self._change(request, unfreeze)
+        return await self._change(request, _named, unfreeze)
 
     async def CloseAccount(
         self, request: account_pb2.CloseAccountRequest, context: Context
     ) -> account_pb2.Account:
-        def close(account: Account) -> Account:
+        def close(account: Account, _: _Named) -> Account:
             account.check_can_close()
             return account._replace(status=Status.CLOSED)
 
-        return await self._change(request, close)
+        return await self._change(request, _named, close)
 
     async def SetAccountLimit(
         self, request: account_pb2.SetAccountLimitRequest, context: Context
     ) -> account_pb2.Account:
-        def set_limit(account: Account) -> Account:
+        def set_limit(account: Account, _: _Limit) -> Account:
             account.check_not_closed()
             limit = money.parse_amount(request.limit, account.currency, "limit", minimum_minor=0)
             account.check_limit(limit.minor)
             return account._replace(limit_minor=limit.minor)
 
-        # Every currency's form of an amount is one of these, whatever the account turns out to be.
-        money.parse_amount(request.limit, "BHD", "limit", minimum_minor=0)
-        return await self._change(request, set_limit)
+        return await self._change(request, _limit, set_limit)
 
     async def _change(
-        self, request: OperatorRequest, change: Callable[[Account], Account]
+        self,
+        request: Changing,
+        read: Callable[[Changing], Change],
+        change: Callable[[Account, Change], Account],
     ) -> account_pb2.Account:
         """Applies an operator's change to the locked account."""
         call.current.get().principal.require_admin_or(Scope.ACCOUNTS_WRITE)
-        account_id = fields.identifier(request.account, "account")
 
-        async def act(conn: Connection) -> account_pb2.Account:
-            profile = await accounts.lock(conn, account_id)
+        async def act(conn: Connection, asked: Change) -> account_pb2.Account:
+            profile = await accounts.lock(conn, asked.account)
             if profile is None:
-                raise errors.AccountNotFound(str(account_id))
-            after = change(profile.account)
-            await accounts.set_rules(conn, account_id, after.status, after.limit_minor)
+                raise errors.AccountNotFound(str(asked.account))
+            after = change(profile.account, asked)
+            await accounts.set_rules(conn, asked.account, after.status, after.limit_minor)
             return convert.account(profile._replace(account=after))
 
-        return await once(self._pool, request, account_pb2.Account, act)
+        return await once(self._pool, request, read, act, account_pb2.Account)
 
     def _rate(self, currency: str, target: str) -> Rate | None:
         if target in ("", currency):
             return None
         return self._rates.current.rate(currency, target, datetime.now(UTC))
+
+
+def _opening(request: account_pb2.CreateAccountRequest) -> _Opening:
+    checks = fields.Checks()
+    currency = checks(money.parse_currency, request.currency, "currency")
+    user_id = checks(fields.optional_identifier, request.user, "user")
+    checks.finish()
+    return _Opening(_future_owner(call.current.get().principal, user_id), currency)
+
+
+def _named(request: OperatorRequest) -> _Named:
+    return _Named(fields.identifier(request.account, "account"))
+
+
+def _limit(request: account_pb2.SetAccountLimitRequest) -> _Limit:
+    checks = fields.Checks()
+    account_id = checks(fields.identifier, request.account, "account")
+    limit = checks(money.parse_number, request.limit, "limit")
+    checks.finish()
+    return _Limit(account_id, limit)
 
 
 def _optional_currency(code: str) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_service._generated.balance.v1 import account_pb2
-from balance_service.domain import errors, money
+from balance_service.domain import errors, ids, money, texts
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import (
@@ -30,9 +30,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# What a header carries unchanged, whoever passes it on.
+_REQUEST_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?", re.ASCII)
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]{1,40}", re.ASCII)
-# Unicode's category Cc, but for newline and tab.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # One "@", no spaces, a dot in the domain: the mail itself proves the rest.
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
 
@@ -93,25 +93,28 @@ def optional_identifier(value: str, field: str) -> UUID | None:
 
 
 def request_id(value: str, field: str = "request_id") -> UUID | None:
-    """Reads a request id; the nil UUID is none."""
+    """Reads a request id: a UUID is itself, and any other text stands for one of its own."""
     if not value:
         return None
     # Never seen before, unless it is sent again.
     found = _uuid(value)
     if found is None:
-        raise errors.invalid(field, "must be a UUID")
+        if not _REQUEST_ID.fullmatch(value):
+            rule = "must have 1 to 255 printable ASCII characters, no space first or last"
+            raise errors.invalid(field, rule)
+        return ids.text_id(value)
     if found.int == 0:
         raise errors.invalid(field, "must not be the nil UUID")
     return found
 
 
 def text(value: str, field: str, length_max: int, length_min: int = 0) -> str:
-    """Reads printable text; newlines and tabs are fine, other control characters are not."""
+    """Reads text as people see it, newlines and tabs included: see `domain.texts`."""
     if not length_min <= len(value) <= length_max:
         size = f"{length_min} to {length_max}" if length_min else f"at most {length_max}"
         raise errors.invalid(field, f"must have {size} characters")
-    if _CONTROL.search(value):
-        raise errors.invalid(field, "must not contain control characters")
+    if fault := texts.fault(value):
+        raise errors.invalid(field, fault)
     return value
 
 
@@ -135,7 +138,7 @@ def metadata(pairs: Mapping[str, str]) -> dict[str, str]:
 def email(value: str) -> str:
     """Reads an e-mail address, in lower case."""
     address = value.strip().lower()
-    if len(address) > 254 or not _EMAIL.fullmatch(address):
+    if len(address) > 254 or not _EMAIL.fullmatch(address) or texts.fault(address):
         raise errors.invalid("email", "must be an e-mail address")
     return address
 

@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
-
-from google.protobuf.message import Message
 
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.database.pool import Pool
@@ -21,8 +19,8 @@ from balance_service.repositories import entries, journal
 from balance_service.servicers import access, call, fields
 from balance_service.servicers.page_tokens import (
     PageTokens,
-    position_from_json,
-    position_to_json,
+    position_from_bytes,
+    position_to_bytes,
 )
 
 
@@ -65,6 +63,13 @@ class Page:
     lines: Sequence[Line]
     next_page_token: str
     total_size: int
+
+
+class SentId(NamedTuple):
+    """A request id, and the text by which its caller knows it."""
+
+    request_id: UUID
+    text: str
 
 
 class Movements:
@@ -115,19 +120,17 @@ class Movements:
         """One page of movements.
 
         Args:
-            request: Also a message, which the page token is bound to.
+            request: Which accounts, and which part of their movements.
             kind: The only kind to list.
             direction: The only direction to list.
         """
-        assert isinstance(request, Message)
         principal = call.current.get().principal
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         order = checks(fields.order, request.order_by)
         skip = checks(fields.skip, request.skip)
-        checks(fields.optional_identifier, request.account, "account")
+        account_id = checks(fields.optional_identifier, request.account, "account")
         checks.finish()
-        place = self._page_tokens.read(request, request.page_token)
         async with self.pool.connection() as conn:
             profiles = await access.listed(conn, principal, request.account)
             by_id = {profile.account.account_id: profile for profile in profiles}
@@ -135,7 +138,10 @@ class Movements:
             if not (currency or order.by_date):
                 raise errors.invalid("order_by", fields.SEVERAL_CURRENCIES)
             kept = fields.movement_filter(request.filter, currency, kind, direction)
-            position = position_from_json(place) if place else _start(profiles)
+            asked = (account_id, order, kept)
+            currencies = {p.account.account_id: p.account.currency for p in profiles}
+            place = self._page_tokens.read(asked, request.page_token)
+            position = position_from_bytes(place, currencies) if place else _start(profiles)
             total = await entries.count(conn, position, kept) if request.count_total else 0
             found = await entries.page(conn, order, position, kept, size + 1, skip)
             shown = found[:size]
@@ -145,19 +151,22 @@ class Movements:
         lost = skip and order.by_date and len(profiles) > 1
         if len(found) <= size or lost:
             return Page(lines, "", total)
-        following = position_to_json(_after(position, shown, order))
-        return Page(lines, self._page_tokens.write(request, following), total)
+        following = position_to_bytes(_after(position, shown, order, skip), currencies)
+        return Page(lines, self._page_tokens.write(asked, following), total)
 
 
 def _start(profiles: Sequence[AccountProfile]) -> Position:
     return Position(ends={p.account.account_id: p.account.sequence for p in profiles})
 
 
-def _after(position: Position, shown: Sequence[Entry], order: Order) -> Position:
-    last = shown[-1]
-    if order.by_date:
-        reached = {entry.account_id: entry.sequence for entry in shown}
+def _after(position: Position, shown: Sequence[Entry], order: Order, skip: int) -> Position:
+    reached = {entry.account_id: entry.sequence for entry in shown}
+    if order == Order.DATE_DESC:
+        before = {account_id: sequence - 1 for account_id, sequence in reached.items()}
+        return Position({**position.ends, **before}, passed=position.passed + skip + len(shown))
+    if order == Order.DATE:
         return Position(position.ends, {**position.after, **reached})
+    last = shown[-1]
     size_minor = abs(last.amount_minor)
     return Position(
         position.ends, after_amount=AmountPosition(size_minor, last.account_id, last.sequence)
@@ -169,7 +178,7 @@ def origin(
     checks: fields.Checks,
     owner_id: UUID | None,
     description: str = "",
-    request_id: UUID | None = None,
+    default_id: SentId | None = None,
 ) -> Origin:
     """Who asks for a movement, and why.
 
@@ -178,15 +187,20 @@ def origin(
         checks: Collects what is wrong with them.
         owner_id: The user who must own the account that is changed; None for any.
         description: Already read.
-        request_id: What stands in for a request id that was not sent.
+        default_id: What stands in for a request id that was not sent.
     """
-    sent_id = checks(fields.request_id, request.request_id)
+    request_id, text = checks(fields.request_id, request.request_id), request.request_id
+    if default_id and not text:
+        request_id, text = default_id
     metadata = checks(fields.metadata, request.metadata)
     checks.finish()
+    principal = call.current.get().principal
     return Origin(
-        principal=call.current.get().principal.name,
+        principal=principal.name,
         owner_id=owner_id,
-        request_id=sent_id or request_id,
+        reads_all=principal.reads_all,
+        request_id=request_id,
+        request_text=text,
         description=description,
         metadata=metadata,
     )

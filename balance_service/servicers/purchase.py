@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
@@ -25,6 +26,31 @@ from balance_service.servicers.page_tokens import PageTokens
 _FIELDS = ("name", "description", "price", "currency")
 
 
+class _Offer(NamedTuple):
+    name: str
+    description: str
+    price: Money
+
+
+class _Creation(NamedTuple):
+    service: _Offer
+
+
+class _Values(NamedTuple):
+    etag: str
+    changes: dict[str, Any]
+
+
+class _Update(NamedTuple):
+    id: UUID
+    service: _Values
+    update_mask: frozenset[str]
+
+
+class _Deletion(NamedTuple):
+    service: UUID
+
+
 class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
     """Keeps the catalogue and sells from it."""
 
@@ -43,8 +69,9 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             checks(money.parse_currency, request.currency, "currency")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        place = self._page_tokens.read(request, request.page_token)
-        after = UUID(str(place)) if place else None
+        asked = (request.currency,)
+        place = self._page_tokens.read(asked, request.page_token)
+        after = UUID(bytes=place) if place else None
         async with self._pool.connection() as conn:
             found = await services.page(conn, request.currency, after, size + 1, skip)
             total = await services.count(conn, request.currency) if request.count_total else 0
@@ -52,8 +79,8 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             services=map(convert.service, found[:size]), total_size=total
         )
         if len(found) > size:
-            last = found[size - 1].service_id.hex
-            answer.next_page_token = self._page_tokens.write(request, last)
+            last = found[size - 1].service_id.bytes
+            answer.next_page_token = self._page_tokens.write(asked, last)
         return answer
 
     async def GetService(
@@ -67,50 +94,44 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         self, request: purchase_pb2.CreateServiceRequest, context: Context
     ) -> purchase_pb2.Service:
         call.current.get().principal.require_admin()
-        now = datetime.now(UTC)
-        message = request.service
-        checks = fields.Checks()
-        name = checks(fields.text, message.name, "service.name", 50, 1)
-        description = checks(fields.text, message.description, "service.description", 1000)
-        price = checks(_price, message.price, message.currency)
-        checks.finish()
-        service = Service(ids.new_id(), name, description, price, 1, now, now)
 
-        async def act(conn: Connection) -> purchase_pb2.Service:
+        def read(sent: purchase_pb2.CreateServiceRequest) -> _Creation:
+            return _Creation(_offer(sent.service))
+
+        async def act(conn: Connection, asked: _Creation) -> purchase_pb2.Service:
+            now = datetime.now(UTC)
+            service = Service(ids.new_id(), *asked.service, 1, now, now)
             await services.insert(conn, service)
             return convert.service(service)
 
-        return await once(self._pool, request, purchase_pb2.Service, act)
+        return await once(self._pool, request, read, act, purchase_pb2.Service)
 
     async def UpdateService(
         self, request: purchase_pb2.UpdateServiceRequest, context: Context
     ) -> purchase_pb2.Service:
         call.current.get().principal.require_admin()
-        service_id = fields.identifier(request.id, "id")
-        names = masks.named(request.update_mask, _FIELDS)
 
-        async def act(conn: Connection) -> purchase_pb2.Service:
-            before = _present(await services.lock(conn, service_id), service_id)
-            masks.check_etag(request.service.etag, before.version)
-            after = _changed(before, request.service, names)
+        async def act(conn: Connection, asked: _Update) -> purchase_pb2.Service:
+            before = _present(await services.lock(conn, asked.id), asked.id)
+            masks.check_etag(asked.service.etag, before.version)
+            after = _changed(before, asked.service.changes)
             await services.update(conn, after)
             return convert.service(after)
 
-        return await once(self._pool, request, purchase_pb2.Service, act)
+        return await once(self._pool, request, _update, act, purchase_pb2.Service)
 
     async def DeleteService(
         self, request: purchase_pb2.DeleteServiceRequest, context: Context
     ) -> Empty:
         call.current.get().principal.require_admin()
-        service_id = fields.identifier(request.service, "service")
 
-        async def act(conn: Connection) -> Empty:
-            before = _present(await services.lock(conn, service_id), service_id)
+        async def act(conn: Connection, asked: _Deletion) -> Empty:
+            before = _present(await services.lock(conn, asked.service), asked.service)
             now = datetime.now(UTC)
             await services.update(conn, dataclasses.replace(before, deleted_at=now, updated_at=now))
             return Empty()
 
-        return await once(self._pool, request, Empty, act)
+        return await once(self._pool, request, _deletion, act, Empty)
 
     async def CreatePurchase(
         self, request: purchase_pb2.CreatePurchaseRequest, context: Context
@@ -173,21 +194,42 @@ def _price(price: str, code: str) -> Money:
     return money.parse_amount(price, currency, "service.price", 10 ** DECIMALS[currency])
 
 
-def _changed(before: Service, message: purchase_pb2.Service, names: set[str]) -> Service:
-    """The service with the named fields taken from the message, checked as a whole."""
-    whole = convert.service(before)
-    for name in names:
-        setattr(whole, name, getattr(message, name))
+def _offer(message: purchase_pb2.Service) -> _Offer:
     checks = fields.Checks()
-    name = checks(fields.text, whole.name, "service.name", 50, 1)
-    description = checks(fields.text, whole.description, "service.description", 1000)
-    price = checks(_price, whole.price, whole.currency)
+    name = checks(fields.text, message.name, "service.name", 50, 1)
+    description = checks(fields.text, message.description, "service.description", 1000)
+    price = checks(_price, message.price, message.currency)
     checks.finish()
-    return dataclasses.replace(
-        before,
-        name=name,
-        description=description,
-        price=price,
-        version=before.version + 1,
-        updated_at=datetime.now(UTC),
-    )
+    return _Offer(name, description, price)
+
+
+def _update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
+    """Reads a change by itself, before it is known whether the price will fit the currency."""
+    service_id = fields.identifier(request.id, "id")
+    names = masks.named(request.update_mask, _FIELDS)
+    message = request.service
+    readers = {
+        "name": lambda: fields.text(message.name, "service.name", 50, 1),
+        "description": lambda: fields.text(message.description, "service.description", 1000),
+        "price": lambda: money.parse_number(message.price, "service.price"),
+        "currency": lambda: money.parse_currency(message.currency, "service.currency"),
+    }
+    checks = fields.Checks()
+    changes = {name: checks(readers[name]) for name in sorted(names)}
+    checks.finish()
+    return _Update(service_id, _Values(message.etag, changes), names)
+
+
+def _deletion(request: purchase_pb2.DeleteServiceRequest) -> _Deletion:
+    return _Deletion(fields.identifier(request.service, "service"))
+
+
+def _changed(before: Service, changes: dict[str, Any]) -> Service:
+    """The service with what was read; a price must fit its currency, whichever of them is new."""
+    after = {name: value for name, value in changes.items() if name in ("name", "description")}
+    if "price" in changes or "currency" in changes:
+        kept = money.format_minor(before.price.minor, before.price.currency)
+        price = format(changes["price"], "f") if "price" in changes else kept
+        after["price"] = _price(price, changes.get("currency", before.price.currency))
+    version = before.version + 1
+    return dataclasses.replace(before, **after, version=version, updated_at=datetime.now(UTC))

@@ -24,6 +24,7 @@ RUSSIAN = {
     "CURRENCY_MISMATCH": "Счёт ведётся в другой валюте.",
     "SAME_ACCOUNT": "Нельзя перевести деньги на тот же счёт.",
     "BALANCE_OVERFLOW": "Баланс превысил бы предел реестра.",
+    "RECEIVER_UNAVAILABLE": "Счёт получателя не может принять этот перевод.",
     "LIMIT_BELOW_BALANCE": "Долг по счёту уже больше этого лимита.",
     "MOVEMENT_NOT_FOUND": "Такого движения денег нет.",
     "IDEMPOTENCY_KEY_REUSED": "Этот request_id уже использован для другого запроса.",

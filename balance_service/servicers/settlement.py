@@ -59,7 +59,8 @@ class Settlements:
 
 def _reference(request: CreateRequest, principal: Principal) -> tuple[str | None, str | None]:
     """The external reference and whose it is: the caller's own unless another source is named."""
-    fields.text(request.source, "source", 40)
+    if request.source != principal.name:  # The default, spelled out, is longer.
+        fields.text(request.source, "source", 40)
     fields.text(request.reference, "reference", 100)
     if not request.reference:
         if request.source:

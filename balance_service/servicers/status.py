@@ -46,6 +46,7 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.CurrencyMismatch: Row(Code.FAILED_PRECONDITION, "CURRENCY_MISMATCH"),
     errors.SameAccount: Row(Code.INVALID_ARGUMENT, "SAME_ACCOUNT"),
     errors.BalanceOverflow: Row(Code.FAILED_PRECONDITION, "BALANCE_OVERFLOW"),
+    errors.ReceiverUnavailable: Row(Code.FAILED_PRECONDITION, "RECEIVER_UNAVAILABLE"),
     errors.LimitBelowBalance: Row(Code.FAILED_PRECONDITION, "LIMIT_BELOW_BALANCE"),
     errors.MovementNotFound: Row(Code.NOT_FOUND, "MOVEMENT_NOT_FOUND", "movement"),
     errors.IdempotencyKeyReused: Row(Code.ALREADY_EXISTS, "IDEMPOTENCY_KEY_REUSED"),

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 from balance_service._generated.balance.v1 import transfer_pb2, transfer_pb2_grpc
 from balance_service.domain import errors, ids
@@ -13,7 +12,7 @@ from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
 from balance_service.servicers import access, call, convert, fields
 from balance_service.servicers.call import Context
-from balance_service.servicers.movements import Movements, origin
+from balance_service.servicers.movements import Movements, SentId, origin
 from balance_service.servicers.status import status
 from balance_service.servicers.streams import Begun, Streams
 
@@ -43,9 +42,8 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
         self._movements.check_room(len(request.requests))
         batch_id = fields.request_id(request.request_id)
-        read = [
-            await self._item(item, index, batch_id) for index, item in enumerate(request.requests)
-        ]
+        batch = SentId(batch_id, request.request_id) if batch_id else None
+        read = [await self._item(item, index, batch) for index, item in enumerate(request.requests)]
         outcomes = await self._outcomes(read, all_or_nothing=request.all_or_nothing)
         language = call.current.get().language
         return transfer_pb2.BatchCreateTransfersResponse(
@@ -94,13 +92,13 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         )
 
     async def _command(
-        self, request: transfer_pb2.CreateTransferRequest, item_id: UUID | None = None
+        self, request: transfer_pb2.CreateTransferRequest, default_id: SentId | None = None
     ) -> Transfer:
         """Reads a transfer; only what is not given by id is looked up.
 
         Args:
             request: One transfer.
-            item_id: Its request id where it has none of its own.
+            default_id: Its request id where it has none of its own.
         """
         principal = call.current.get().principal
         checks = fields.Checks()
@@ -111,13 +109,13 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             None if by_number else checks(fields.identifier, request.to_account, "to_account")
         )
         description = checks(fields.description, request.description)
-        origin_ = origin(request, checks, principal.user_id, description, item_id)
+        origin_ = origin(request, checks, principal.user_id, description, default_id)
         if sender is None or receiver is None:
             async with self._movements.pool.connection() as conn:
                 sender = sender or await access.own(
                     conn, principal, amount.currency, "from_account"
                 )
-                receiver = receiver or await access.receiver(conn, request.to_account)
+                receiver = receiver or await access.receiver(conn, principal, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
 
     async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Begun:
@@ -126,10 +124,12 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         return self._movements.begin(await self._command(request))
 
     async def _item(
-        self, item: transfer_pb2.CreateTransferRequest, index: int, batch_id: UUID | None
+        self, item: transfer_pb2.CreateTransferRequest, index: int, batch: SentId | None
     ) -> Transfer | errors.Refusal:
         """Reads one item of a batch, whose refusal is its own outcome."""
-        item_id = ids.derived_id(f"item {index}", batch_id) if batch_id else None
+        item_id = None
+        if batch:
+            item_id = SentId(ids.derived_id(f"item {index}", batch.request_id), batch.text)
         try:
             return await self._command(item, item_id)
         except errors.Refusal as refusal:

@@ -16,6 +16,7 @@ from tests.conftest import Contents, Person, Service
 
 AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
 NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")
+NOT_KEYS = (" ", " x", "x ", "a\nb", "a\x00b", "\x7f", "ключ", "x" * 256)
 CURRENCIES = ("rub", "XXX", "RUBLE", "€")
 LONG = "x" * 201
 
@@ -38,7 +39,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     for method, request in moving.items():
         yield from ((method, request(amount=amount), "amount") for amount in AMOUNTS)
         yield from ((method, request(currency=code), "currency") for code in CURRENCIES)
-        yield from ((method, request(request_id=text), "request_id") for text in NOT_UUIDS)
+        yield from ((method, request(request_id=text), "request_id") for text in NOT_KEYS)
         yield method, request(request_id="00000000-0000-0000-0000-000000000000"), "request_id"
         yield method, request(description=LONG), "description"
         yield method, request(description="a\x00b"), "description"
@@ -59,6 +60,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     for text in NOT_UUIDS:
         yield purchase, v1.CreatePurchaseRequest(service=text), "service"
         yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
+    for text in NOT_KEYS:
         yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
     yield purchase, v1.CreatePurchaseRequest(), "service"
     yield from reads()
@@ -161,7 +163,7 @@ async def test_every_wrong_field_is_named_and_nothing_is_changed(
 async def test_all_wrong_fields_are_named_at_once(service: Service) -> None:
     person = await service.person()
     request = v1.CreateTransferRequest(
-        from_account="x", to_account="y", amount="-1", currency="BTC", request_id="z"
+        from_account="x", to_account="y", amount="-1", currency="BTC", request_id="z\n"
     )
     error = await call(service, person, "TransferService/CreateTransfer", request)
     assert {violation.field for violation in error.violations} == {

@@ -254,32 +254,89 @@ async def test_each_impossible_transfer_has_its_own_refusal(
     anna, ours = await rich(service)
     boris, theirs = await rich(service)
     admin = await service.admin()
-    dollars = await boris.open("USD")
-    frozen, closed = [await (await service.person()).open() for _ in range(2)]
-    operators = admin.client.accounts
-    await operators.FreezeAccount(v1.FreezeAccountRequest(account=frozen.id))
-    await operators.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    own = (await admin.open()).id
+    await admin.deposit("10", own)
+    unfit = await unfit_receivers(service, admin)
+    for reason, (account, number) in unfit.items():
+        for receiver in (account, number):
+            request = v1.CreateTransferRequest(amount="1", to_account=receiver)
+            error = await refused(admin.client.transfers.CreateTransfer(request))
+            assert error.reason == reason
     cases: dict[str, dict[str, Any]] = {
         "SAME_ACCOUNT": {"to_account": ours},
-        "ACCOUNT_FROZEN": {"to_account": frozen.id},
-        "ACCOUNT_CLOSED": {"to_account": closed.id},
-        "CURRENCY_MISMATCH": {"to_account": dollars.id},
-        "ACCOUNT_NOT_FOUND": {"to_account": str(uuid4())},
         "INSUFFICIENT_FUNDS": {"to_account": theirs, "amount": "1000.01"},
+        "ACCOUNT_NOT_FOUND": {"from_account": theirs, "to_account": ours},
     }
     for reason, fields in cases.items():
         request = v1.CreateTransferRequest(**{"amount": "1", **fields})
         assert (await refused(anna.client.transfers.CreateTransfer(request))).reason == reason
-    others: list[dict[str, Any]] = [
-        {"to_account": "1234567897"},
-        {"from_account": theirs, "to_account": ours},
-    ]
-    for fields in others:
-        request = v1.CreateTransferRequest(amount="1", **fields)
-        error = await refused(anna.client.transfers.CreateTransfer(request))
-        assert (error.code(), error.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
     assert await anna.balance(ours) == await boris.balance(theirs) == "1000.00"
     await verified()
+
+
+async def unfit_receivers(service: Service, admin: Person) -> dict[str, tuple[str, str]]:
+    """Strangers' accounts that cannot receive, by why: id and number."""
+    frozen, closed = [await (await service.person()).open() for _ in range(2)]
+    dollars = await (await service.person()).open("USD")
+    operators = admin.client.accounts
+    await operators.FreezeAccount(v1.FreezeAccountRequest(account=frozen.id))
+    await operators.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    full = await (await service.person()).open()
+    await (await service.sibling(Scope.DEPOSITS_WRITE)).deposits.CreateDeposit(
+        v1.CreateDepositRequest(account=full.id, amount="92233720368547758.07")
+    )
+    return {
+        "ACCOUNT_FROZEN": (frozen.id, frozen.number),
+        "ACCOUNT_CLOSED": (closed.id, closed.number),
+        "CURRENCY_MISMATCH": (dollars.id, dollars.number),
+        "BALANCE_OVERFLOW": (full.id, full.number),
+        "ACCOUNT_NOT_FOUND": (str(uuid4()), "1234567897"),
+    }
+
+
+async def test_strangers_account_that_cannot_receive_is_always_refused_the_same(
+    service: Service, verified: Verified
+) -> None:
+    anna, ours = await rich(service)
+    unfit = await unfit_receivers(service, await service.admin())
+    payroll = await service.sibling(Scope.TRANSFERS_WRITE)
+    receivers = [receiver for both in unfit.values() for receiver in both]
+    for client in (anna.client, payroll):
+        told: set[bytes] = set()
+        alone: set[tuple[str, ...]] = set()
+        for amount in ("1", "1000.01"):
+            requests = [
+                v1.CreateTransferRequest(
+                    from_account=ours, to_account=text, amount=amount, request_id=f"{amount} {text}"
+                )
+                for text in receivers
+            ]
+            answers = [
+                *(await client.transfers.BatchCreateTransfers(
+                    v1.BatchCreateTransfersRequest(requests=requests)
+                )).outcomes,
+                *[outcome async for outcome in client.transfers.StreamTransfers(iter(requests))],
+            ]  # fmt: skip
+            told |= {answer.error.SerializeToString(deterministic=True) for answer in answers}
+            for request in requests:
+                error = await refused(client.transfers.CreateTransfer(request))
+                fact = error.metadata.get("missing", "")
+                alone.add((error.reason, str(error), fact))
+        reasons = sorted(reason_of(status_pb2.Status.FromString(status)) for status in told)
+        assert reasons == ["INSUFFICIENT_FUNDS", "RECEIVER_UNAVAILABLE"]
+        assert sorted(reason for reason, *_ in alone) == reasons
+    own = (await anna.open("USD")).id
+    request = v1.CreateTransferRequest(from_account=ours, to_account=own, amount="1")
+    error = await refused(anna.client.transfers.CreateTransfer(request))
+    assert (error.reason, error.metadata["account"]) == ("CURRENCY_MISMATCH", own)
+    assert await anna.balance(ours) == "1000.00"
+    await verified()
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    return str(info.reason)
 
 
 async def test_batch_answers_each_item_in_order(service: Service, verified: Verified) -> None:

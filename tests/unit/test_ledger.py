@@ -207,7 +207,8 @@ def by(request: int | None = None, owner: UUID | None = None, principal: str = "
 
 
 def transfer(amount: int = 10, origin: Origin | None = None, currency: str = "RUB") -> Transfer:
-    return Transfer(origin or by(), ACCOUNTS[0], ACCOUNTS[1], Money(amount, currency))
+    origin = origin or Origin(principal="user:1", reads_all=True)
+    return Transfer(origin, ACCOUNTS[0], ACCOUNTS[1], Money(amount, currency))
 
 
 CLOSED = {"status": Status.CLOSED, "balance_minor": 0}
@@ -321,9 +322,45 @@ def test_time_never_goes_back_along_a_statement() -> None:
     assert outcome.movement.created_at == later
 
 
-def test_transfer_to_the_same_account_cannot_be_asked_for() -> None:
-    with pytest.raises(errors.SameAccount):
-        Transfer(by(), ACCOUNTS[0], ACCOUNTS[0], Money(1, "RUB"))
+def test_transfer_to_the_same_account_is_refused_to_its_owner_alone() -> None:
+    state = state_of(account(0))
+
+    def to_itself(owner: UUID) -> ledger.Outcome:
+        return only(state, Transfer(by(owner=owner), ACCOUNTS[0], ACCOUNTS[0], Money(1, "RUB")))
+
+    assert isinstance(to_itself(USERS[0]), errors.SameAccount)
+    # Whether a number is that of an account whose id they know is nothing to others.
+    assert isinstance(to_itself(USERS[1]), errors.AccountNotFound)
+
+
+UNFIT = [
+    [],
+    [account(1, status=Status.FROZEN)],
+    [account(1, **CLOSED)],
+    [account(1, currency="USD")],
+    [account(1, MINOR_MAX)],
+]
+
+
+@pytest.mark.parametrize("receiver", UNFIT)
+@pytest.mark.parametrize("owner", [USERS[0], None])
+def test_receiver_that_cannot_receive_is_one_refusal_to_who_may_not_read_it(
+    receiver: list[Account], owner: UUID | None
+) -> None:
+    state = state_of(account(0), *receiver)
+    assert only(state, transfer(10, by(owner=owner))) == errors.ReceiverUnavailable()
+    # Nor does it show to one who could not have paid.
+    poor = only(state, transfer(1001, by(owner=owner)))
+    assert poor == only(state_of(account(0), account(1)), transfer(1001, by(owner=owner)))
+
+
+@pytest.mark.parametrize("receiver", UNFIT[1:])
+def test_owner_of_both_accounts_hears_why_one_cannot_receive(receiver: list[Account]) -> None:
+    state = state_of(account(0), receiver[0]._replace(owner_id=USERS[0]))
+    outcome = only(state, transfer(10, by(owner=USERS[0])))
+    seen = only(state, transfer())
+    assert outcome == seen
+    assert not isinstance(outcome, errors.ReceiverUnavailable)
 
 
 def test_settlement_needs_no_lock_and_no_state() -> None:

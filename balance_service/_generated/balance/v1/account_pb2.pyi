@@ -356,8 +356,9 @@ class CreateAccountRequest(_message.Message):
     given by admins and by services with the scope accounts:write.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155). An account is opened
-    once in any case.
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is. An account is opened once in any case.
     """
     def __init__(
         self,
@@ -609,7 +610,10 @@ class FreezeAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -635,7 +639,10 @@ class UnfreezeAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -661,7 +668,10 @@ class CloseAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -692,7 +702,10 @@ class SetAccountLimitRequest(_message.Message):
     account's currency; "0" is never.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,

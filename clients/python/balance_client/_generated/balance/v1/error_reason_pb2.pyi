@@ -26,7 +26,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
     """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
-    field. Send a corrected request.
+    field. Send a corrected request. No text may hold characters that are not
+    seen or change how the rest is shown, such as U+202E; texts are kept as they
+    are sent, not normalised.
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
@@ -90,13 +92,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_LIMIT_BELOW_BALANCE: _ErrorReason.ValueType  # 38
     """FAILED_PRECONDITION. The account already owes more than the new limit."""
+    ERROR_REASON_RECEIVER_UNAVAILABLE: _ErrorReason.ValueType  # 77
+    """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+    who may read that account is told why: whether there is none, or it is
+    frozen, closed, full or in another currency.
+    """
     ERROR_REASON_MOVEMENT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
     far as the caller may know.
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 41
-    """ALREADY_EXISTS. The request id was used for a different request; metadata
-    names the fields that differ. Nothing was changed.
+    """ALREADY_EXISTS. The request id was used for a request that means something
+    else, however it is spelled; metadata names the fields that differ. Nothing
+    was changed.
     """
     ERROR_REASON_REFERENCE_REUSED: _ErrorReason.ValueType  # 42
     """ALREADY_EXISTS. The source has already used this external reference;
@@ -168,7 +176,9 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
-field. Send a corrected request.
+field. Send a corrected request. No text may hold characters that are not
+seen or change how the rest is shown, such as U+202E; texts are kept as they
+are sent, not normalised.
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
@@ -232,13 +242,19 @@ ledger can hold.
 """
 ERROR_REASON_LIMIT_BELOW_BALANCE: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION. The account already owes more than the new limit."""
+ERROR_REASON_RECEIVER_UNAVAILABLE: ErrorReason.ValueType  # 77
+"""FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+who may read that account is told why: whether there is none, or it is
+frozen, closed, full or in another currency.
+"""
 ERROR_REASON_MOVEMENT_NOT_FOUND: ErrorReason.ValueType  # 40
 """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
 far as the caller may know.
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 41
-"""ALREADY_EXISTS. The request id was used for a different request; metadata
-names the fields that differ. Nothing was changed.
+"""ALREADY_EXISTS. The request id was used for a request that means something
+else, however it is spelled; metadata names the fields that differ. Nothing
+was changed.
 """
 ERROR_REASON_REFERENCE_REUSED: ErrorReason.ValueType  # 42
 """ALREADY_EXISTS. The source has already used this external reference;
