@@ -4,11 +4,11 @@ import hmac
 import secrets as random_source
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from balance_service.auth.secrets import Secrets
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
-from balance_service.domain.users import User
 from balance_service.providers.mail import Mailer
 from balance_service.repositories import credentials, users
 
@@ -81,12 +81,15 @@ class ConfirmationCodes:
         remaining = SENDS_AN_HOUR_MAX - sent_count
         return SentCode(now + LIFE, remaining, int(resets_in.total_seconds()))
 
-    async def check(self, email: str, code: str) -> User:
+    async def check(self, email: str, code: str) -> UUID:
         """Spends a code.
 
         Args:
             email: In lower case.
             code: What the caller says it is.
+
+        Returns:
+            The id of the user whom it signs in.
 
         Raises:
             ConfirmationCodeInvalid: It is wrong, used, expired or was tried too often, or there is
@@ -101,7 +104,7 @@ class ConfirmationCodes:
                 raise errors.ConfirmationCodeInvalid
             user = await users.find_by_email(conn, email)
         assert user is not None, "a code's user was created with it"
-        return user
+        return user.user_id
 
     def _hash(self, email: str, code: str) -> bytes:
         return self._secrets.keyed_hash("confirmation codes", f"{email} {code}")

@@ -67,12 +67,14 @@ class Tokens:
         self._verified: dict[str, _Verified] = {}
         self._revoked: set[UUID] = set()
 
-    async def sign_in(self, user: User) -> IssuedToken:
+    async def sign_in(self, user_id: UUID) -> IssuedToken:
         """Starts a session of a user who proved their address."""
         now = datetime.now(UTC)
         session_id, expires_at = ids.new_id(), now + self._rules.refresh_life
         async with transaction(self._pool) as conn:
-            await credentials.create_session(conn, session_id, user.user_id, now, expires_at)
+            # Whoever changes the role waits for this session, and revokes it; or is waited for.
+            user = await users.hold(conn, user_id)
+            await credentials.create_session(conn, session_id, user_id, now, expires_at)
             refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
         return self._issue(user, session_id, now, refresh_token, expires_at)
 
@@ -111,7 +113,7 @@ class Tokens:
                 await credentials.revoke_session(conn, found.session_id, now)
             else:
                 await credentials.use_refresh_token(conn, token_hash, now)
-                user = await users.get(conn, found.user_id)
+                user = await users.hold(conn, found.user_id)
                 expires_at = found.session_expires_at
                 successor = await self._new_refresh_token(conn, found.session_id, expires_at)
         if reused:  # Raised here, so that the revocation is committed.
