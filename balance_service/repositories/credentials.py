@@ -140,6 +140,11 @@ async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def lock_signing_keys(conn: AsyncConnection) -> None:
+    """Lets nobody else add a key until the transaction ends."""
+    await conn.execute(_SQL["lock_signing_keys"])
+
+
 async def signing_keys(conn: AsyncConnection) -> list[SigningKey]:
     """The keys in use, newest first."""
     return [SigningKey(*row) for row in await (await conn.execute(_SQL["signing_keys"])).fetchall()]

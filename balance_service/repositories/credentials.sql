@@ -91,6 +91,10 @@ SELECT session_id
 FROM sessions
 WHERE revoked_at > %(since)s
 
+-- lock_signing_keys --
+-- Keeps others from adding keys, so that no two processes make a first one; reading goes on.
+LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE
+
 -- signing_keys --
 -- Keys that tokens may be signed with, newest first.
 SELECT key_id, sealed_private_key, public_key, created_at

@@ -61,6 +61,7 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
         greet: Tells the newcomer what runs where.
     """
     await asyncio.to_thread(migrate.up, settings.database_url)
+    await administration.prove_secret(settings)
     await administration.load_demo_data(settings)
     with workers.reserved_ports(settings) as bound:
         supervising = asyncio.create_task(workers.supervise(bound))
