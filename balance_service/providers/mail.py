@@ -62,12 +62,17 @@ class SmtpMailer:
     """
 
     def __init__(self, url: str, sender: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ValueError("BALANCE_SMTP_URL must look like smtp://user:password@host:port")
-        self._tls = parts.scheme == "smtps"
-        self._host = parts.hostname
-        self._port = parts.port or (465 if self._tls else 587)
+        try:
+            parts = urlsplit(url)
+            if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+                raise ValueError(url)
+            self._tls = parts.scheme == "smtps"
+            self._host = parts.hostname
+            self._port = parts.port or (465 if self._tls else 587)
+        except ValueError:
+            # What the library says may quote the password.
+            form = "BALANCE_SMTP_URL must look like smtp://user:password@host:port"
+            raise ValueError(form) from None
         self._username = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
         self._sender = _sender(sender)

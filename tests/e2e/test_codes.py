@@ -328,3 +328,13 @@ async def test_mail_server_that_falls_silent_before_the_mail_has_nothing(
 def test_sender_that_is_no_address_is_refused_at_the_start(sender: str) -> None:
     with pytest.raises(ValueError, match="BALANCE_MAIL_FROM"):
         SmtpMailer("smtp://127.0.0.1:1", sender)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "mail", "http://mail", "smtp://", "smtp://me:hunter2/x@mail:25", "smtp://hunter2＠[x"],
+)
+def test_malformed_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="BALANCE_SMTP_URL must look like") as error:
+        SmtpMailer(url, "a@b.cd")
+    assert "hunter2" not in str(error.value)

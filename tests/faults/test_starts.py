@@ -20,9 +20,9 @@ from balance_service.server.development import serves
 from tests.conftest import free_port
 
 
-def serve(settings: Settings) -> subprocess.Popen[str]:
+def serve(settings: Settings, command: str = "serve") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "balance_service", "serve"],
+        [sys.executable, "-m", "balance_service", *command.split()],
         env=settings.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -51,15 +51,45 @@ def count(starts: Path) -> int:
     return len(starts.read_text().splitlines()) if starts.exists() else 0
 
 
-async def test_serve_with_a_wrong_secret_says_so_and_leaves(service_settings: Settings) -> None:
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "run", "keys rotate", "service-principal create billing --scope deposits:write"],
+)
+async def test_wrong_secret_is_said_to_be_wrong(
+    service_settings: Settings, database_url: str, command: str
+) -> None:
     await administration.rotate_keys(service_settings)
     wrong = SecretStr(random_source.token_urlsafe(48))
-    process = serve(service_settings.model_copy(update={"secret": wrong, "workers": 2}))
+    settings = service_settings.model_copy(update={"secret": wrong, "workers": 2})
+    process = serve(settings, command)
     told, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 1
     assert "BALANCE_SECRET is not the one" in told
     assert "Traceback" not in told
     assert wrong.get_secret_value() not in told
+    with psycopg.connect(database_url) as conn:
+        counts = conn.execute(
+            "SELECT (SELECT count(*) FROM signing_keys), (SELECT count(*) FROM users),"
+            " (SELECT count(*) FROM service_principals)"
+        ).fetchone()
+    assert counts == (2, 0, 0)
+
+
+@pytest.mark.parametrize("command", ["run", "keys rotate"])
+async def test_weak_secret_writes_nothing(
+    service_settings: Settings, database_url: str, command: str
+) -> None:
+    with psycopg.connect(database_url) as conn:
+        conn.execute("DROP SCHEMA public CASCADE")
+        conn.execute("CREATE SCHEMA public")
+    weak = service_settings.model_copy(update={"secret": SecretStr("password" * 5)})
+    process = serve(weak, command)
+    told, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    assert process.returncode == 1
+    assert told.strip().splitlines()[-1] == "BALANCE_SECRET repeats itself, and must be random"
+    with psycopg.connect(database_url) as conn:
+        tables = conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert tables.fetchone() == (0,)
 
 
 async def test_serve_starts_beside_a_key_that_cannot_be_read(

@@ -11,7 +11,7 @@ from balance_service.auth.secrets import Secrets
     ("secret", "told"),
     [
         ("", "at least 32 characters"),
-        (random_source.token_hex(15), "at least 32 characters"),
+        ("kG7w-Zq2_xV9bN4mT1rLs8Yd3HfJc6P", "at least 32 characters"),
         ("x" * 32, "repeats itself"),
         ("ab" * 40, "repeats itself"),
         ("password" * 4, "repeats itself"),
