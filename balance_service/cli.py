@@ -139,14 +139,15 @@ def run_gateway(target: Target = "127.0.0.1:50051", http_port: HttpPort = None) 
 
 
 @app.command(hidden=True)
-def worker() -> None:
+def worker(started_fd: int | None = None) -> None:
     """One worker of `run` or `serve`."""
     settings = _settings()
     logs.configure(settings.log_level)
     try:
-        asyncio.run(workers.work(settings))
+        asyncio.run(workers.work(settings, started_fd))
     except DatabaseUnavailable as error:
-        _fail(error)  # Another start may find it.
+        _err.print(escape(str(error)))
+        raise typer.Exit(workers.DATABASE_AWAY) from None
     except (RuntimeError, ValueError, migrate.SchemaError) as error:
         _err.print(escape(str(error)))
         raise typer.Exit(workers.STARTUP_FAILED) from None

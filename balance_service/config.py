@@ -86,7 +86,8 @@ class Settings(BaseSettings):
         7, ge=1, description="How long answers of calls that move no money are kept for retries."
     )
     development: bool = Field(
-        default=False, description="Set by `run`: allows mail to the terminal."
+        default=False,
+        description="Set by `run`: allows mail to the terminal and an example's secret.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."

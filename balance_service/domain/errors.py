@@ -308,6 +308,8 @@ class Overloaded(Refusal):
 class Unavailable(Refusal):
     """The service cannot answer now; retry with the same request id."""
 
+    retry_after_seconds: float | None = None
+
 
 @dataclass
 class DeadlinePassed(Refusal):

@@ -1,18 +1,20 @@
 """What operators do from the command line, straight on the database."""
 
 import dataclasses
+import re
 import secrets as random_source
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
-from balance_service.auth.keys import KeySet
+from balance_service.auth.keys import KeySet, prove
 from balance_service.auth.secrets import Secrets
 from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import ids, texts
+from balance_service.domain import errors, ids, texts
+from balance_service.domain.addresses import parse_email
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.principals import Scope
@@ -21,6 +23,8 @@ from balance_service.repositories import credentials, services, users, verificat
 
 DEMO_ADMIN = "admin@example.com"
 DEMO_USER = "demo@example.com"
+# As the table's constraint has it.
+_CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
 _DEMO_CATALOGUE = (
     ("Coffee subscription", "A month of coffee", Money(49900, "RUB")),
     ("Cloud storage", "100 GB for a year", Money(1999, "USD")),
@@ -33,12 +37,18 @@ def _pool(settings: Settings) -> AbstractAsyncContextManager[Pool]:
 
 
 async def create_admin(settings: Settings, email: str) -> None:
-    """Makes the user of an address an admin, creating them if need be."""
+    """Makes the user of an address an admin, creating them if need be.
+
+    Raises:
+        ValueError: It is no e-mail address.
+    """
+    address = _address(email)
     now = datetime.now(UTC)
     async with _pool(settings) as connections, transaction(connections) as conn:
-        await users.ensure(conn, email, now)
-        found = await users.find_by_email(conn, email)
+        await users.ensure(conn, address, now)
+        found = await users.find_by_email(conn, address)
         assert found is not None, "just ensured"
+        found = await users.lock(conn, found.user_id)
         if found.role != Role.ADMIN:
             version = found.version + 1
             await users.update(
@@ -56,13 +66,20 @@ async def create_service_principal(
         Its secret, which is not kept and cannot be shown again.
 
     Raises:
-        ValueError: The client id is taken, or the description has what is not seen.
+        ValueError: The client id is malformed or taken, or the description has what is not seen.
+        WrongSecret: The service's secret is another; what it would hash could not sign in.
     """
     if fault := texts.fault(description):
         raise ValueError(f"the description {fault}")
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise ValueError(
+            "a client id has 2 to 40 small letters, digits and hyphens, a letter first"
+        )
     secret = random_source.token_urlsafe(32)
-    async with _pool(settings) as connections, connections.connection() as conn:
-        stored = client_secret_hash(_secrets(settings), client_id, secret)
+    secrets = _secrets(settings)
+    async with _pool(settings) as connections, transaction(connections) as conn:
+        await prove(conn, secrets)
+        stored = client_secret_hash(secrets, client_id, secret)
         now = datetime.now(UTC)
         if not await credentials.insert_principal(
             conn, client_id, stored, description, scopes, now
@@ -77,8 +94,25 @@ async def revoke_service_principal(settings: Settings, client_id: str) -> bool:
         return await credentials.revoke_principal(conn, client_id, datetime.now(UTC))
 
 
+async def prove_secret(settings: Settings) -> None:
+    """Insists that the secret is the service's, and binds a new database to it.
+
+    Raises:
+        WrongSecret: It is another.
+    """
+    async with _pool(settings) as connections:
+        await KeySet(connections, _secrets(settings)).load()
+
+
 async def rotate_keys(settings: Settings) -> str:
-    """Makes a new signing key; its id."""
+    """Makes a new signing key.
+
+    Returns:
+        Its id.
+
+    Raises:
+        WrongSecret: The keys in use were sealed with another secret.
+    """
     async with _pool(settings) as connections:
         return await KeySet(connections, _secrets(settings)).rotate()
 
@@ -102,4 +136,11 @@ async def load_demo_data(settings: Settings) -> None:
 
 
 def _secrets(settings: Settings) -> Secrets:
-    return Secrets(settings.secret.get_secret_value())
+    return Secrets(settings.secret.get_secret_value(), development=settings.development)
+
+
+def _address(text: str) -> str:
+    try:
+        return parse_email(text)
+    except errors.InvalidFields:
+        raise ValueError(f"{text!r} is not an e-mail address") from None

@@ -115,6 +115,7 @@ class App:
         Raises:
             SchemaError: The database's schema is not this version's.
             DatabaseUnavailable: Postgres is away.
+            WrongSecret: The signing keys were sealed with another secret.
         """
         await asyncio.to_thread(migrate.check, self.settings.database_url)
         await self.resources.enter_async_context(pool.opened(self.pool))
@@ -181,7 +182,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         ValueError: A setting is missing or malformed.
         RuntimeError: The port is taken.
     """
-    secrets = Secrets(settings.secret.get_secret_value())
+    secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
     connections = pool.create(settings.database_url, settings.pool_size)
     keys = KeySet(connections, secrets)
     rules = TokenRules(

@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
 
+from balance_service.auth.secrets import Secrets
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
 from balance_service.server import administration, workers
@@ -59,8 +60,14 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
     Args:
         settings: As `prepared`.
         greet: Tells the newcomer what runs where.
+
+    Raises:
+        ValueError: The secret is weak, or not the one of this database.
     """
+    # Refuses a weak secret before anything is written.
+    Secrets(settings.secret.get_secret_value(), development=settings.development)
     await asyncio.to_thread(migrate.up, settings.database_url)
+    await administration.prove_secret(settings)
     await administration.load_demo_data(settings)
     with workers.reserved_ports(settings) as bound:
         supervising = asyncio.create_task(workers.supervise(bound))

@@ -10,6 +10,7 @@ from balance_service.auth.codes import SENDS_AN_HOUR_MAX, ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.tokens import Tokens
 from balance_service.domain import errors
+from balance_service.domain.addresses import parse_email
 from balance_service.servicers import call, convert, fields
 from balance_service.servicers.call import Context
 
@@ -25,7 +26,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, context: Context
     ) -> auth_pb2.SendConfirmationCodeResponse:
-        email = fields.email(request.email)
+        email = parse_email(request.email)
         try:
             sent = await self._codes.send(email)
         except errors.ConfirmationCodeLimit as refusal:
@@ -46,7 +47,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             raise errors.invalid("email", choice)
         checks = fields.Checks()
         if by_code:
-            email = checks(fields.email, request.email)
+            email = checks(parse_email, request.email)
             code = checks(fields.text, request.confirmation_code, "confirmation_code", 6, 6)
             checks.finish()
             return convert.token(await self._tokens.sign_in(await self._codes.check(email, code)))

@@ -33,8 +33,6 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE |
 # What a header carries unchanged, whoever passes it on.
 _REQUEST_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?", re.ASCII)
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]{1,40}", re.ASCII)
-# One "@", no spaces, a dot in the domain: the mail itself proves the rest.
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
 
 
 class Checks:
@@ -133,14 +131,6 @@ def metadata(pairs: Mapping[str, str]) -> dict[str, str]:
             raise errors.invalid("metadata", rule)
         text(value, f"metadata.{key}", 200)
     return dict(pairs)
-
-
-def email(value: str) -> str:
-    """Reads an e-mail address, in lower case."""
-    address = value.strip().lower()
-    if len(address) > 254 or not _EMAIL.fullmatch(address) or texts.fault(address):
-        raise errors.invalid("email", "must be an e-mail address")
-    return address
 
 
 def moment(stamp: Timestamp, field: str) -> datetime:

@@ -86,7 +86,8 @@ def status(refusal: errors.Refusal, language: str = "en") -> status_pb2.Status:
             bad.field_violations.add(field=violation.field, description=violation.description)
         answer.message = "; ".join(f"{v.field} {v.description}" for v in refusal.violations)
         answer.details.add().Pack(bad)
-    if isinstance(refusal, errors.Overloaded | errors.ConfirmationCodeLimit):
+    limits = errors.Overloaded | errors.ConfirmationCodeLimit | errors.Unavailable
+    if isinstance(refusal, limits) and refusal.retry_after_seconds is not None:
         delay = Duration()
         delay.FromTimedelta(timedelta(seconds=refusal.retry_after_seconds))
         answer.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
