@@ -282,6 +282,14 @@ def test_refusal_does_not_burn_the_request_id() -> None:
     assert outcome.how == How.POSTED
 
 
+def test_charge_beyond_what_an_amount_can_be_is_refused() -> None:
+    state = state_of(account(0, MINOR_MAX, limit_minor=1000))
+    price = Money(MINOR_MAX // 80 + 1, "USD")
+    command = Purchase(by(), ACCOUNTS[0], SERVICES[0], price, RATES)
+    assert MINOR_MAX < price.minor * 80 <= MINOR_MAX + 1000
+    assert isinstance(only(state, command), errors.BalanceOverflow)
+
+
 def test_purchase_in_another_currency_goes_through_the_fx_accounts() -> None:
     state = state_of(account(0, 100_000))
     command = Purchase(by(), ACCOUNTS[0], SERVICES[0], Money(100, "USD"), RATES)
