@@ -2,6 +2,7 @@
 
 import os
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -95,8 +96,17 @@ class Settings(BaseSettings):
     @field_validator("rates_url")
     @classmethod
     def _http_only(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
+        if not url:
+            return url
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            # Its own text repeats the URL.
+            raise ValueError("must be a URL") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https URL")
+        if "@" in parts.netloc:
+            raise ValueError("must not hold a user name or password")
         return url
 
     @property

@@ -7,7 +7,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from balance_service.database.pool import transaction
 from balance_service.domain.pricing import Rates
-from balance_service.providers.rates import RatesError, RatesProvider
+from balance_service.providers.download import RatesError
+from balance_service.providers.rates import RatesProvider
 from balance_service.repositories import rates
 
 _log = structlog.get_logger()
