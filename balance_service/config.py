@@ -76,7 +76,11 @@ class Settings(BaseSettings):
     rates_url: str = Field("", description="Where the source's file is, if not at the source.")
     rates_refresh_seconds: int = Field(3600, ge=10, description="How often rates are fetched.")
     rates_stale_after_hours: int = Field(
-        96, ge=1, description="Age beyond which a rate is refused; static rates have none."
+        96,
+        ge=1,
+        le=8760,
+        description="How long purchases go by a rate after the source should have published a "
+        "newer one, in hours of the days on which it publishes; static rates have no age.",
     )
 
     user_deposits: bool = Field(

@@ -1,10 +1,11 @@
 """Fetches exchange rates: from the Bank of Russia, the ECB, or a shipped table."""
 
 import asyncio
+import functools
 import json
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Container, Iterable
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from importlib import resources
 from typing import Protocol
@@ -13,6 +14,7 @@ from xml.parsers import expat
 
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.pricing import Quotation, RateSheet
+from balance_service.domain.publishing import PublishingDays
 from balance_service.providers import download
 from balance_service.providers.download import RatesError
 
@@ -28,19 +30,40 @@ _CBR_DATE = re.compile(r"[0-9]{2}\.[0-9]{2}\.20[0-9]{2}")
 _ECB_DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 
+@functools.cache
+def _russian_holidays() -> Container[date]:
+    # Of all countries' calendars, 20 MB: loaded where one is needed.
+    import holidays  # noqa: PLC0415
+
+    return holidays.country_holidays("RU")
+
+
+@functools.cache
+def _target_holidays() -> Container[date]:
+    import holidays  # noqa: PLC0415 - as above
+
+    return holidays.financial_holidays("ECB")
+
+
+# The Bank of Russia publishes in the afternoon what is in force from the next day on.
+CBR_DAYS = PublishingDays(_russian_holidays, _MOSCOW, timedelta(hours=24))
+# The ECB publishes at about 16:00 CET what is in force at once.
+ECB_DAYS = PublishingDays(_target_holidays, UTC, timedelta(hours=15))
+
+
 class RatesProvider(Protocol):
-    """Fetches a source's current sheet.
+    """Fetches a source's sheets.
 
     Args:
         source: The source's name.
-        expires: Whether its sheets go stale.
+        days: When it publishes; None if its sheets never go stale.
     """
 
     source: str
-    expires: bool
+    days: PublishingDays | None
 
-    async def fetch(self) -> RateSheet:
-        """The source's current sheet.
+    async def fetch(self, moment: datetime | None = None) -> RateSheet:
+        """The source's newest sheet, or the one in force at a moment where it can be asked for.
 
         Raises:
             RatesError: It cannot be had now.
@@ -51,25 +74,29 @@ class BankOfRussia:
     """The Bank of Russia's daily rates: roubles for a number of units of each currency."""
 
     source = "cbr"
-    expires = True
+    days: PublishingDays | None = CBR_DAYS
 
     def __init__(self, url: str = "") -> None:
         self._url = url or CBR_URL
 
-    async def fetch(self) -> RateSheet:
-        return parse_cbr(await asyncio.to_thread(download.get, self._url))
+    async def fetch(self, moment: datetime | None = None) -> RateSheet:
+        url = self._url
+        if moment:
+            day = moment.astimezone(_MOSCOW).strftime("%d/%m/%Y")
+            url += f"{'&' if '?' in url else '?'}date_req={day}"
+        return parse_cbr(await asyncio.to_thread(download.get, url))
 
 
 class EuropeanCentralBank:
     """The ECB's euro foreign exchange reference rates: units of each currency for one euro."""
 
     source = "ecb"
-    expires = True
+    days: PublishingDays | None = ECB_DAYS
 
     def __init__(self, url: str = "") -> None:
         self._url = url or ECB_URL
 
-    async def fetch(self) -> RateSheet:
+    async def fetch(self, moment: datetime | None = None) -> RateSheet:
         return parse_ecb(await asyncio.to_thread(download.get, self._url))
 
 
@@ -77,9 +104,9 @@ class StaticTable:
     """The table shipped with the service, with its date: for development and offline use."""
 
     source = "static"
-    expires = False
+    days: PublishingDays | None = None
 
-    async def fetch(self) -> RateSheet:
+    async def fetch(self, moment: datetime | None = None) -> RateSheet:
         text = resources.files(__package__).joinpath("static_rates.json").read_text("utf-8")
         table = json.loads(text, parse_float=Decimal, parse_int=Decimal)
         quotations = {

@@ -103,6 +103,7 @@ def test_admin_and_service_principal_are_made(cli: Cli, database_url: str) -> No
         ({"BALANCE_RATES_URL": "https://a:secret@b.example/"}, "BALANCE_RATES_URL"),
         ({"BALANCE_RATES_URL": "https://a:secret@b\u2100.example/"}, "BALANCE_RATES_URL"),
         ({"BALANCE_RATES_URL": "https:///daily.xml"}, "BALANCE_RATES_URL"),
+        ({"BALANCE_RATES_STALE_AFTER_HOURS": "8761"}, "BALANCE_RATES_STALE_AFTER_HOURS"),
     ],
 )
 def test_wrong_setting_is_named(cli: Cli, env: dict[str, str], told: str) -> None:
