@@ -2,6 +2,7 @@
 
 import os
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -75,7 +76,11 @@ class Settings(BaseSettings):
     rates_url: str = Field("", description="Where the source's file is, if not at the source.")
     rates_refresh_seconds: int = Field(3600, ge=10, description="How often rates are fetched.")
     rates_stale_after_hours: int = Field(
-        96, ge=1, description="Age beyond which a rate is refused; static rates have none."
+        96,
+        ge=1,
+        le=8760,
+        description="How long purchases go by a rate after the source should have published a "
+        "newer one, in hours of the days on which it publishes; static rates have no age.",
     )
 
     user_deposits: bool = Field(
@@ -96,8 +101,17 @@ class Settings(BaseSettings):
     @field_validator("rates_url")
     @classmethod
     def _http_only(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
+        if not url:
+            return url
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            # Its own text repeats the URL.
+            raise ValueError("must be a URL") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https URL")
+        if "@" in parts.netloc:
+            raise ValueError("must not hold a user name or password")
         return url
 
     @property

@@ -299,6 +299,9 @@ def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Do
         raise errors.ServiceNotFound(str(command.service_id))
     amount_minor, rate = pricing.charge(price, account.currency, command.rates, now)
     account.check_can_pay(amount_minor)
+    if amount_minor > MINOR_MAX:
+        # Balance and limit together may pay what no amount can be.
+        raise errors.BalanceOverflow(str(account.account_id))
     revenue = SystemAccount(SystemRole.REVENUE, price.currency)
     movement = _movement(
         command,

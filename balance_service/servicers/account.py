@@ -10,8 +10,8 @@ from uuid import UUID
 from balance_service._generated.balance.v1 import account_pb2, account_pb2_grpc
 from balance_service.database.pool import Connection
 from balance_service.domain import errors, money
-from balance_service.domain.accounts import Account, Status
-from balance_service.domain.pricing import Rate
+from balance_service.domain.accounts import Account, AccountProfile, Status
+from balance_service.domain.pricing import Rates, Shown
 from balance_service.domain.principals import Principal, Scope
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.ledger.reads import AccountReads
@@ -93,11 +93,13 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         checks.finish()
         principal = call.current.get().principal
         profile = access.visible(await self._reads.get(account_id), principal, account_id)
-        past = None
-        if as_of:
-            async with self._pool.connection() as conn:
-                past = (as_of, await entries.balance_at(conn, account_id, as_of))
-        return convert.account(profile, self._rate(profile.account.currency, currency), past)
+        if as_of is None:
+            return self._shown(profile, currency)
+        async with self._pool.connection() as conn:
+            past = (as_of, await entries.balance_at(conn, account_id, as_of))
+            rates = await self._rates.past(conn, as_of) if currency else self._rates.current
+        shown = _rate(rates, profile, currency, as_of)
+        return convert.account(profile, currency, shown, past)
 
     async def WatchAccount(
         self, request: account_pb2.WatchAccountRequest, context: Context
@@ -108,10 +110,10 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         checks.finish()
         principal = call.current.get().principal
         profile = access.visible(await self._reads.get(account_id), principal, account_id)
-        yield convert.account(profile, self._rate(profile.account.currency, currency))
+        yield self._shown(profile, currency)
         async with contextlib.aclosing(self._watch.changes(profile)) as changes:
             async for changed in changes:
-                yield convert.account(changed, self._rate(changed.account.currency, currency))
+                yield self._shown(changed, currency)
 
     async def ListAccounts(
         self, request: account_pb2.ListAccountsRequest, context: Context
@@ -130,7 +132,7 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
             rest = [found for found in account_ids if not place or found.bytes > place][skip:]
             found = await accounts.get(conn, rest[:size])
         answer = account_pb2.ListAccountsResponse(
-            accounts=[convert.account(p, self._rate(p.account.currency, currency)) for p in found]
+            accounts=[self._shown(profile, currency) for profile in found]
         )
         if request.count_total:
             answer.total_size = len(account_ids)
@@ -209,10 +211,15 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
 
         return await once(self._pool, request, read, act, account_pb2.Account)
 
-    def _rate(self, currency: str, target: str) -> Rate | None:
-        if target in ("", currency):
-            return None
-        return self._rates.current.rate(currency, target, datetime.now(UTC))
+    def _shown(self, profile: AccountProfile, currency: str) -> account_pb2.Account:
+        """An account as it is now, in a currency if that can be."""
+        shown = _rate(self._rates.current, profile, currency, datetime.now(UTC))
+        return convert.account(profile, currency, shown)
+
+
+def _rate(rates: Rates, profile: AccountProfile, target: str, moment: datetime) -> Shown | None:
+    currency = profile.account.currency
+    return None if target in ("", currency) else rates.shown(currency, target, moment)
 
 
 def _opening(request: account_pb2.CreateAccountRequest) -> _Opening:

@@ -61,13 +61,6 @@ async def test_balance_is_shown_in_another_currency_with_its_rate(service: Servi
     assert listed.accounts[0].balance == "12.50"
 
 
-async def test_unquoted_currency_is_an_error_and_not_a_guess(service: Service) -> None:
-    person = await service.person()
-    account = await person.open()
-    request = v1.GetAccountRequest(account=account.id, currency="ZWG")
-    assert await reason(person.client.accounts.GetAccount(request)) == "RATE_UNAVAILABLE"
-
-
 async def test_statement_tells_who_why_and_when(service: Service) -> None:
     anna, boris = await service.person(), await service.person()
     ours, theirs = await anna.open(), await boris.open()

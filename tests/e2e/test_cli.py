@@ -100,10 +100,16 @@ def test_admin_and_service_principal_are_made(cli: Cli, database_url: str) -> No
         ({"BALANCE_GRPC_PORT": "99999"}, "BALANCE_GRPC_PORT"),
         ({"BALANCE_RATES_SOURCE": "guess"}, "BALANCE_RATES_SOURCE"),
         ({"BALANCE_RATES_URL": "file:///etc/passwd"}, "BALANCE_RATES_URL"),
+        ({"BALANCE_RATES_URL": "https://a:secret@b.example/"}, "BALANCE_RATES_URL"),
+        ({"BALANCE_RATES_URL": "https://a:secret@b\u2100.example/"}, "BALANCE_RATES_URL"),
+        ({"BALANCE_RATES_URL": "https:///daily.xml"}, "BALANCE_RATES_URL"),
+        ({"BALANCE_RATES_STALE_AFTER_HOURS": "8761"}, "BALANCE_RATES_STALE_AFTER_HOURS"),
     ],
 )
 def test_wrong_setting_is_named(cli: Cli, env: dict[str, str], told: str) -> None:
-    assert told in cli("serve", status=2, **env)
+    said = cli("serve", status=2, **env)
+    assert told in said
+    assert "secret" not in said
 
 
 def test_serve_says_what_is_missing(cli: Cli) -> None:

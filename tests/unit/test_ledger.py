@@ -19,7 +19,8 @@ from balance_service.domain.pricing import Quotation, Rates, RateSheet
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RATES = Rates(
-    RateSheet("cbr", "RUB", NOW, {"USD": Quotation(Decimal(1), Decimal(80))}), timedelta(hours=96)
+    (RateSheet("cbr", "RUB", NOW, {"USD": Quotation(Decimal(1), Decimal(80))}),),
+    lambda as_of: as_of + timedelta(hours=96),
 )
 USERS = [UUID(int=n) for n in range(1, 4)]
 ACCOUNTS = [UUID(int=100 + n) for n in range(6)]
@@ -281,6 +282,14 @@ def test_refusal_does_not_burn_the_request_id() -> None:
     outcome = only(state, transfer(10, by(1)))
     assert isinstance(outcome, Done)
     assert outcome.how == How.POSTED
+
+
+def test_charge_beyond_what_an_amount_can_be_is_refused() -> None:
+    state = state_of(account(0, MINOR_MAX, limit_minor=1000))
+    price = Money(MINOR_MAX // 80 + 1, "USD")
+    command = Purchase(by(), ACCOUNTS[0], SERVICES[0], price, RATES)
+    assert MINOR_MAX < price.minor * 80 <= MINOR_MAX + 1000
+    assert isinstance(only(state, command), errors.BalanceOverflow)
 
 
 def test_purchase_in_another_currency_goes_through_the_fx_accounts() -> None:

@@ -119,8 +119,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RATE_UNAVAILABLE: _ErrorReason.ValueType  # 51
     """FAILED_PRECONDITION. No exchange rate is known for the pair."""
     ERROR_REASON_RATE_STALE: _ErrorReason.ValueType  # 52
-    """FAILED_PRECONDITION. The last known exchange rate is older than its limit;
-    metadata gives its time.
+    """FAILED_PRECONDITION. The source of exchange rates should have replaced the
+    last known one a while ago; metadata gives its time.
     """
     ERROR_REASON_CHARGE_TOO_SMALL: _ErrorReason.ValueType  # 53
     """FAILED_PRECONDITION. The price rounds to nothing in the account's
@@ -269,8 +269,8 @@ ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 50
 ERROR_REASON_RATE_UNAVAILABLE: ErrorReason.ValueType  # 51
 """FAILED_PRECONDITION. No exchange rate is known for the pair."""
 ERROR_REASON_RATE_STALE: ErrorReason.ValueType  # 52
-"""FAILED_PRECONDITION. The last known exchange rate is older than its limit;
-metadata gives its time.
+"""FAILED_PRECONDITION. The source of exchange rates should have replaced the
+last known one a while ago; metadata gives its time.
 """
 ERROR_REASON_CHARGE_TOO_SMALL: ErrorReason.ValueType  # 53
 """FAILED_PRECONDITION. The price rounds to nothing in the account's
