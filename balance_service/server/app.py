@@ -9,7 +9,6 @@ from pathlib import Path
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from balance_service._generated.balance.v1 import (
     account_pb2,
@@ -48,6 +47,7 @@ from balance_service.server.calls import Calls
 from balance_service.server.gateway import http_server
 from balance_service.server.http_port import HttpServer
 from balance_service.server.maintenance import Maintenance
+from balance_service.server.reflection import Reflection
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
@@ -249,9 +249,7 @@ def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Se
     )
     calls.serve_on(server)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    reflection.enable_server_reflection(
-        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    Reflection((*SERVICES, health.SERVICE_NAME)).serve_on(server)
     return server
 
 
