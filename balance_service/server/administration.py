@@ -12,12 +12,13 @@ from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import ids
+from balance_service.domain import errors, ids
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
-from balance_service.domain.principals import Scope
+from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.users import Role
 from balance_service.repositories import credentials, services, users, verification
+from balance_service.servicers import fields
 
 DEMO_ADMIN = "admin@example.com"
 DEMO_USER = "demo@example.com"
@@ -29,11 +30,19 @@ _DEMO_CATALOGUE = (
 
 
 def _pool(settings: Settings) -> AbstractAsyncContextManager[Pool]:
-    return pool.opened(pool.create(settings.database_url, 2))
+    return pool.opened(pool.create(settings.database_url.get_secret_value(), 2))
 
 
-async def create_admin(settings: Settings, email: str) -> None:
-    """Makes the user of an address an admin, creating them if need be."""
+async def create_admin(settings: Settings, email: str) -> str:
+    """Makes the user of an address an admin, creating them if need be.
+
+    Returns:
+        The address as it is kept.
+
+    Raises:
+        InvalidFields: It is no e-mail address.
+    """
+    email = fields.email(email)
     now = datetime.now(UTC)
     async with _pool(settings) as connections, transaction(connections) as conn:
         await users.ensure(conn, email, now)
@@ -45,6 +54,7 @@ async def create_admin(settings: Settings, email: str) -> None:
                 conn, dataclasses.replace(found, role=Role.ADMIN, version=version, updated_at=now)
             )
             await credentials.revoke_sessions_of_user(conn, found.user_id, now)
+    return email
 
 
 async def create_service_principal(
@@ -56,8 +66,14 @@ async def create_service_principal(
         Its secret, which is not kept and cannot be shown again.
 
     Raises:
+        InvalidFields: The client id, the description or the scopes are not what the API takes.
         ValueError: The client id is taken.
     """
+    checks = fields.Checks()
+    checks(parse_client_id, client_id)
+    checks(fields.description, description)
+    checks(_each_once, scopes)
+    checks.finish()
     secret = random_source.token_urlsafe(32)
     async with _pool(settings) as connections, connections.connection() as conn:
         stored = client_secret_hash(_secrets(settings), client_id, secret)
@@ -97,6 +113,12 @@ async def load_demo_data(settings: Settings) -> None:
             for name, description, price in _DEMO_CATALOGUE:
                 service = Service(ids.new_id(), name, description, price, 1, now, now)
                 await services.insert(conn, service)
+
+
+def _each_once(scopes: Sequence[Scope]) -> None:
+    twice = [scope for place, scope in enumerate(scopes) if scope in scopes[:place]]
+    if twice:
+        raise errors.invalid("scope", f"must not be given twice: {twice[0]}")
 
 
 def _secrets(settings: Settings) -> Secrets:

@@ -116,7 +116,7 @@ class App:
             SchemaError: The database's schema is not this version's.
             DatabaseUnavailable: Postgres is away.
         """
-        await asyncio.to_thread(migrate.check, self.settings.database_url)
+        await asyncio.to_thread(migrate.check, self.settings.database_url.get_secret_value())
         await self.resources.enter_async_context(pool.opened(self.pool))
         await self.keys.load()
         await self.maintenance.start()
@@ -182,7 +182,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         RuntimeError: The port is taken.
     """
     secrets = Secrets(settings.secret.get_secret_value())
-    connections = pool.create(settings.database_url, settings.pool_size)
+    connections = pool.create(settings.database_url.get_secret_value(), settings.pool_size)
     keys = KeySet(connections, secrets)
     rules = TokenRules(
         issuer=settings.token_issuer,
