@@ -7,6 +7,7 @@ from importlib import metadata, resources
 
 from google.protobuf.descriptor import Descriptor
 
+from balance_service import DISTRIBUTION
 from balance_service._generated.balance.v1 import error_reason_pb2
 from balance_service.gateway import examples, pages, streams
 from balance_service.gateway.answers import JSON
@@ -85,7 +86,7 @@ def document(bindings: Sequence[Binding], public: Collection[str]) -> dict[str, 
         "openapi": "3.1.0",
         "info": {
             "title": "Balance service",
-            "version": metadata.version("balance-service"),
+            "version": metadata.version(DISTRIBUTION),
             "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -1,7 +1,6 @@
 """What operators do from the command line, straight on the database."""
 
 import dataclasses
-import re
 import secrets as random_source
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,18 +12,18 @@ from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import errors, ids, texts
+from balance_service.domain import errors, ids
 from balance_service.domain.addresses import parse_email
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
-from balance_service.domain.principals import Scope
+from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.users import Role
 from balance_service.repositories import credentials, services, users, verification
+from balance_service.servicers import fields
 
 DEMO_ADMIN = "admin@example.com"
 DEMO_USER = "demo@example.com"
 # As the table's constraint has it.
-_CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
 _DEMO_CATALOGUE = (
     ("Coffee subscription", "A month of coffee", Money(49900, "RUB")),
     ("Cloud storage", "100 GB for a year", Money(1999, "USD")),
@@ -33,16 +32,19 @@ _DEMO_CATALOGUE = (
 
 
 def _pool(settings: Settings) -> AbstractAsyncContextManager[Pool]:
-    return pool.opened(pool.create(settings.database_url, 2))
+    return pool.opened(pool.create(settings.database_url.get_secret_value(), 2))
 
 
-async def create_admin(settings: Settings, email: str) -> None:
+async def create_admin(settings: Settings, email: str) -> str:
     """Makes the user of an address an admin, creating them if need be.
 
+    Returns:
+        The address as it is kept.
+
     Raises:
-        ValueError: It is no e-mail address.
+        InvalidFields: It is no e-mail address.
     """
-    address = _address(email)
+    address = parse_email(email)
     now = datetime.now(UTC)
     async with _pool(settings) as connections, transaction(connections) as conn:
         await users.ensure(conn, address, now)
@@ -55,6 +57,7 @@ async def create_admin(settings: Settings, email: str) -> None:
                 conn, dataclasses.replace(found, role=Role.ADMIN, version=version, updated_at=now)
             )
             await credentials.revoke_sessions_of_user(conn, found.user_id, now)
+    return email
 
 
 async def create_service_principal(
@@ -66,15 +69,15 @@ async def create_service_principal(
         Its secret, which is not kept and cannot be shown again.
 
     Raises:
-        ValueError: The client id is malformed or taken, or the description has what is not seen.
+        InvalidFields: The client id, the description or the scopes are not what the API takes.
+        ValueError: The client id is taken.
         WrongSecret: The service's secret is another; what it would hash could not sign in.
     """
-    if fault := texts.fault(description):
-        raise ValueError(f"the description {fault}")
-    if not _CLIENT_ID.fullmatch(client_id):
-        raise ValueError(
-            "a client id has 2 to 40 small letters, digits and hyphens, a letter first"
-        )
+    checks = fields.Checks()
+    checks(parse_client_id, client_id)
+    checks(fields.description, description)
+    checks(_each_once, scopes)
+    checks.finish()
     secret = random_source.token_urlsafe(32)
     secrets = _secrets(settings)
     async with _pool(settings) as connections, transaction(connections) as conn:
@@ -135,12 +138,11 @@ async def load_demo_data(settings: Settings) -> None:
                 await services.insert(conn, service)
 
 
+def _each_once(scopes: Sequence[Scope]) -> None:
+    twice = [scope for place, scope in enumerate(scopes) if scope in scopes[:place]]
+    if twice:
+        raise errors.invalid("scope", f"must not be given twice: {twice[0]}")
+
+
 def _secrets(settings: Settings) -> Secrets:
     return Secrets(settings.secret.get_secret_value(), development=settings.development)
-
-
-def _address(text: str) -> str:
-    try:
-        return parse_email(text)
-    except errors.InvalidFields:
-        raise ValueError(f"{text!r} is not an e-mail address") from None

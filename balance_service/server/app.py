@@ -9,7 +9,6 @@ from pathlib import Path
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from balance_service._generated.balance.v1 import (
     account_pb2,
@@ -48,6 +47,7 @@ from balance_service.server.calls import Calls
 from balance_service.server.gateway import http_server
 from balance_service.server.http_port import HttpServer
 from balance_service.server.maintenance import Maintenance
+from balance_service.server.reflection import Reflection
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
@@ -117,7 +117,7 @@ class App:
             DatabaseUnavailable: Postgres is away.
             WrongSecret: The signing keys were sealed with another secret.
         """
-        await asyncio.to_thread(migrate.check, self.settings.database_url)
+        await asyncio.to_thread(migrate.check, self.settings.database_url.get_secret_value())
         await self.resources.enter_async_context(pool.opened(self.pool))
         await self.keys.load()
         await self.maintenance.start()
@@ -183,7 +183,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         RuntimeError: The port is taken.
     """
     secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
-    connections = pool.create(settings.database_url, settings.pool_size)
+    connections = pool.create(settings.database_url.get_secret_value(), settings.pool_size)
     keys = KeySet(connections, secrets)
     rules = TokenRules(
         issuer=settings.token_issuer,
@@ -250,9 +250,7 @@ def _grpc_server(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Se
     )
     calls.serve_on(server)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    reflection.enable_server_reflection(
-        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    Reflection((*SERVICES, health.SERVICE_NAME)).serve_on(server)
     return server
 
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from balance_service.config import Settings
 from balance_service.server import administration, workers
-from balance_service.server.development import serves
+from balance_service.server.probe import serves
 from tests.conftest import free_port
 
 
