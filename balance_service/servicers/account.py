@@ -50,12 +50,15 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def CreateAccount(
         self, request: account_pb2.CreateAccountRequest, context: Context
     ) -> account_pb2.Account:
+        principal = call.current.get().principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.ACCOUNTS_WRITE)
         checks = fields.Checks()
         currency = checks(money.parse_currency, request.currency, "currency")
-        user_id = checks(fields.optional_identifier, request.user, "user")
+        user_id = checks(access.named, principal, request.user, "user")
         checks(fields.request_id, request.request_id)
         checks.finish()
-        owner_id = _future_owner(call.current.get().principal, user_id)
+        owner_id = _future_owner(principal, user_id)
 
         async def act(conn: Connection) -> account_pb2.Account:
             await users.get(conn, owner_id)
@@ -104,13 +107,14 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def ListAccounts(
         self, request: account_pb2.ListAccountsRequest, context: Context
     ) -> account_pb2.ListAccountsResponse:
+        principal = call.current.get().principal
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         currency = checks(_optional_currency, request.currency)
-        user_id = checks(fields.optional_identifier, request.user, "user")
+        user_id = checks(access.named, principal, request.user, "user")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        owner_id = _owner(call.current.get().principal, user_id)
+        owner_id = _owner(principal, user_id)
         after = self._page_tokens.read(request, request.page_token)
         async with self._pool.connection() as conn:
             account_ids = await accounts.ids_of_owner(conn, owner_id)
@@ -128,8 +132,10 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def ListEntries(
         self, request: account_pb2.ListEntriesRequest, context: Context
     ) -> account_pb2.ListEntriesResponse:
-        fields.identifier(request.account, "account")
-        page = await self._movements.page(request, fields.kind(request.kind))
+        checks = fields.Checks()
+        account_id = checks(fields.identifier, request.account, "account")
+        kind = checks(fields.kind, request.kind)
+        page = await self._movements.page_of(request, checks, account_id, kind)
         return account_pb2.ListEntriesResponse(
             entries=[
                 convert.entry(line.entry, line.movement, line.account.account.currency)
@@ -175,16 +181,22 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
             account.check_limit(limit.minor)
             return account._replace(limit_minor=limit.minor)
 
-        # Every currency's form of an amount is one of these, whatever the account turns out to be.
-        money.parse_amount(request.limit, "BHD", "limit", minimum_minor=0)
-        return await self._change(request, set_limit)
+        checks = fields.Checks()
+        checks(money.check_amount, request.limit, "limit", zero=True)
+        return await self._change(request, set_limit, checks)
 
     async def _change(
-        self, request: OperatorRequest, change: Callable[[Account], Account]
+        self,
+        request: OperatorRequest,
+        change: Callable[[Account], Account],
+        checks: fields.Checks | None = None,
     ) -> account_pb2.Account:
-        """Applies an operator's change to the locked account."""
+        """Applies an operator's change to the locked account; `checks` has read what is its own."""
         call.current.get().principal.require_admin_or(Scope.ACCOUNTS_WRITE)
-        account_id = fields.identifier(request.account, "account")
+        checks = checks or fields.Checks()
+        account_id = checks(fields.identifier, request.account, "account")
+        checks(fields.request_id, request.request_id)
+        checks.finish()
 
         async def act(conn: Connection) -> account_pb2.Account:
             profile = await accounts.lock(conn, account_id)
@@ -208,9 +220,6 @@ def _optional_currency(code: str) -> str:
 
 def _future_owner(principal: Principal, user_id: UUID | None) -> UUID:
     """Whose account is opened: one's own, or anyone's for admins and services with the scope."""
-    if user_id is None and principal.user_id is None:
-        principal.require_scope(Scope.ACCOUNTS_WRITE)
-        raise errors.invalid("user", "is required of services")
     if user_id not in (None, principal.user_id):
         principal.require_admin_or(Scope.ACCOUNTS_WRITE)
     return user_id or principal.require_user()
@@ -219,9 +228,7 @@ def _future_owner(principal: Principal, user_id: UUID | None) -> UUID:
 def _owner(principal: Principal, user_id: UUID | None) -> UUID:
     """Whose accounts are listed: one's own, or anyone's for those who may read all."""
     if user_id is None:
-        if principal.user_id is None:
-            raise errors.invalid("user", "is required of services")
-        return principal.user_id
+        return principal.require_user()
     if user_id != principal.user_id and not principal.reads_all:
         raise errors.UserNotFound(str(user_id))
     return user_id

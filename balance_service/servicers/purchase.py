@@ -1,7 +1,9 @@
 """PurchaseService: the catalogue, and what was bought from it."""
 
 import dataclasses
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
@@ -72,7 +74,8 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         checks = fields.Checks()
         name = checks(fields.text, message.name, "service.name", 50, 1)
         description = checks(fields.text, message.description, "service.description", 1000)
-        price = checks(_price, message.price, message.currency)
+        price = _price(checks, message)
+        checks(fields.request_id, request.request_id)
         checks.finish()
         service = Service(ids.new_id(), name, description, price, 1, now, now)
 
@@ -86,8 +89,12 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         self, request: purchase_pb2.UpdateServiceRequest, context: Context
     ) -> purchase_pb2.Service:
         call.current.get().principal.require_admin()
-        service_id = fields.identifier(request.id, "id")
-        names = masks.named(request.update_mask, _FIELDS)
+        checks = fields.Checks()
+        service_id = checks(fields.identifier, request.id, "id")
+        names = checks(masks.named, request.update_mask, _FIELDS)
+        _check_named(checks, request.service, names or set(request.update_mask.paths))
+        checks(fields.request_id, request.request_id)
+        checks.finish()
 
         async def act(conn: Connection) -> purchase_pb2.Service:
             before = _present(await services.lock(conn, service_id), service_id)
@@ -102,7 +109,10 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
         self, request: purchase_pb2.DeleteServiceRequest, context: Context
     ) -> Empty:
         call.current.get().principal.require_admin()
-        service_id = fields.identifier(request.service, "service")
+        checks = fields.Checks()
+        service_id = checks(fields.identifier, request.service, "service")
+        checks(fields.request_id, request.request_id)
+        checks.finish()
 
         async def act(conn: Connection) -> Empty:
             before = _present(await services.lock(conn, service_id), service_id)
@@ -120,16 +130,16 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             principal.require_scope(Scope.PURCHASES_WRITE)
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
-        account_id = checks(fields.optional_identifier, request.account, "account")
+        account_id = checks(access.named, principal, request.account, "account")
+        origin_ = origin(request, checks, principal.user_id)
         checks.finish()
         async with self._pool.connection() as conn:
             service = await services.get(conn, service_id)
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
             if account_id is None:
-                default = money.DEFAULT_CURRENCY
-                account_id = await access.own(conn, principal, default, "account")
-        origin_ = origin(request, checks, principal.user_id, service.name)
+                account_id = await access.own(conn, principal, money.DEFAULT_CURRENCY)
+        origin_ = dataclasses.replace(origin_, description=service.name)
         price = None if service.deleted_at else service.price
         rates = self._rates.current
         done = await self._movements.submit_one(
@@ -167,10 +177,29 @@ def _present(service: Service | None, service_id: UUID) -> Service:
     return service
 
 
-def _price(price: str, code: str) -> Money:
+def _price(checks: fields.Checks, message: purchase_pb2.Service) -> Money:
     """Reads a price of at least one whole unit."""
-    currency = money.parse_currency(code, "service.currency")
-    return money.parse_amount(price, currency, "service.price", 10 ** DECIMALS[currency])
+    currency = checks(money.parse_currency, message.currency, "service.currency")
+    if currency:
+        least = 10 ** DECIMALS[currency]
+        return checks(money.parse_amount, message.price, currency, "service.price", least)
+    checks(money.check_amount, message.price, "service.price")
+    return cast("Money", None)
+
+
+def _check_named(
+    checks: fields.Checks, message: purchase_pb2.Service, names: Collection[str]
+) -> None:
+    """Checks what can be said of the named fields before the service is known."""
+    readers: dict[str, Callable[[], object]] = {
+        "name": lambda: fields.text(message.name, "service.name", 50, 1),
+        "description": lambda: fields.text(message.description, "service.description", 1000),
+        "price": lambda: money.check_amount(message.price, "service.price"),
+        "currency": lambda: money.parse_currency(message.currency, "service.currency"),
+    }
+    for name, read in readers.items():
+        if name in names:
+            checks(read)
 
 
 def _changed(before: Service, message: purchase_pb2.Service, names: set[str]) -> Service:
@@ -181,7 +210,7 @@ def _changed(before: Service, message: purchase_pb2.Service, names: set[str]) ->
     checks = fields.Checks()
     name = checks(fields.text, whole.name, "service.name", 50, 1)
     description = checks(fields.text, whole.description, "service.description", 1000)
-    price = checks(_price, whole.price, whole.currency)
+    price = _price(checks, whole)
     checks.finish()
     return dataclasses.replace(
         before,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,7 +35,9 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
 
     async def UpdateMe(self, request: user_pb2.UpdateMeRequest, context: Context) -> user_pb2.User:
         user_id = call.current.get().principal.require_user()
-        changes = _changes(request.user, masks.named(request.update_mask, _OWN))
+        checks = fields.Checks()
+        changes = _changes(checks, request, _OWN)
+        checks.finish()
 
         async def act(conn: Connection) -> user_pb2.User:
             return await _update(conn, user_id, request.user.etag, changes)
@@ -71,9 +74,11 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
     ) -> user_pb2.User:
         principal = call.current.get().principal
         principal.require_admin()
-        user_id = fields.identifier(request.id, "id")
+        checks = fields.Checks()
+        user_id = checks(fields.identifier, request.id, "id")
         allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
-        changes = _changes(request.user, masks.named(request.update_mask, allowed))
+        changes = _changes(checks, request, allowed)
+        checks.finish()
 
         async def act(conn: Connection) -> user_pb2.User:
             return await _update(conn, user_id, request.user.etag, changes)
@@ -81,8 +86,15 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         return await once(self._pool, request, user_pb2.User, act)
 
 
-def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:
-    """The checked new values of the named fields."""
+def _changes(
+    checks: fields.Checks,
+    request: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest,
+    allowed: Collection[str],
+) -> dict[str, Any]:
+    """The new values of the fields that the mask names."""
+    message = request.user
+    names = checks(masks.named, request.update_mask, allowed) or set(request.update_mask.paths)
+    checks(fields.request_id, request.request_id)
     readers = {
         "username": lambda: _username(message.username),
         "first_name": lambda: fields.text(message.first_name, "user.first_name", 150),
@@ -90,10 +102,7 @@ def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:
         "bio": lambda: fields.text(message.bio, "user.bio", 200),
         "role": lambda: _role(message.role),
     }
-    checks = fields.Checks()
-    changes = {name: checks(readers[name]) for name in sorted(names)}
-    checks.finish()
-    return changes
+    return {name: checks(read) for name, read in readers.items() if name in names}
 
 
 def _username(value: str) -> str:
