@@ -29,7 +29,9 @@ async def commit(conn: AsyncConnection) -> None:
     await conn.execute("COMMIT")
 
 
-async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, again: bool) -> State:
+async def load_state(
+    conn: AsyncConnection, commands: Sequence[Command], *, again: bool
+) -> tuple[State, datetime]:
     """Locks the accounts of some commands and loads all that these depend on.
 
     The accounts are locked first: what another commit decided about the same request is visible
@@ -40,11 +42,15 @@ async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, agai
         commands: In any order.
         again: Whether the commands may have been committed by an attempt of ours before; then
             those without a request id are looked up, too.
+
+    Returns:
+        The state, and Postgres's time once the accounts are locked.
     """
     account_ids = {account_id for command in commands for account_id in command.account_ids}
     locked = await conn.execute(
         _SQL["lock_accounts"], {"account_ids": _uuids(account_ids)}, prepare=True
     )
+    clock = await conn.execute(_SQL["read_clock"], prepare=True)
     wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
     found = wanted and await conn.execute(
         _SQL["find_movements"], {"movement_ids": _uuids(wanted)}, prepare=True
@@ -69,12 +75,15 @@ async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, agai
     ]
     replays = [_movement(row) for row in await found.fetchall()] if found else []
     purchases = [_movement(row) for row in await bought.fetchall()] if bought else []
-    return State(
+    state = State(
         accounts={account.account_id: account for account in accounts},
         movements={movement.movement_id: movement for movement in replays},
         purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
         references={(s, r): m for s, r, m in await referred.fetchall()} if referred else {},
     )
+    read = await clock.fetchone()
+    assert read is not None, "a clock always answers"
+    return state, read[0]
 
 
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:

@@ -15,6 +15,11 @@ WHERE account_id = ANY(%(account_ids)s::uuid[])
 ORDER BY account_id
 FOR NO KEY UPDATE
 
+-- read_clock --
+-- When the accounts were locked, by the one clock that all workers share. A statement of its own,
+-- for what a locking statement evaluates, it evaluates before it waits.
+SELECT clock_timestamp()
+
 -- find_movements --
 -- Movements of requests that were carried out before.
 SELECT

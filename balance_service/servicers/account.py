@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2, account_pb2_grpc
@@ -11,6 +11,7 @@ from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.pricing import Rate
 from balance_service.domain.principals import Principal, Scope
+from balance_service.ledger.past import settled
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.ledger.reads import AccountReads
 from balance_service.ledger.watch import AccountWatch
@@ -84,11 +85,10 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         checks.finish()
         principal = call.current.get().principal
         profile = access.visible(await self._reads.get(account_id), principal, account_id)
-        past = None
-        if as_of:
-            async with self._pool.connection() as conn:
-                past = (as_of, await entries.balance_at(conn, account_id, as_of))
-        return convert.account(profile, self._rate(profile.account.currency, currency), past)
+        rate = self._rate(profile.account.currency, currency)
+        if as_of is None:
+            return convert.account(profile, rate)
+        return convert.account(profile, rate, (as_of, await self._balance_at(account_id, as_of)))
 
     async def WatchAccount(
         self, request: account_pb2.WatchAccountRequest, context: Context
@@ -207,6 +207,17 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
             return convert.account(profile._replace(account=after))
 
         return await once(self._pool, request, account_pb2.Account, act)
+
+    async def _balance_at(self, account_id: UUID, as_of: datetime) -> int:
+        """The balance right after a moment, in minor units, once that is final."""
+        # Entries are dated to the microsecond.
+        end = as_of + timedelta(microseconds=1)
+        timeout_seconds = call.current.get().timeout_seconds
+        past = await settled(self._pool, [account_id], end, timeout_seconds)
+        if past.now < end:
+            raise errors.invalid("as_of", fields.IN_THE_FUTURE)
+        async with self._pool.connection() as conn:
+            return await entries.balance_at(conn, account_id, as_of)
 
     def _rate(self, currency: str, target: str) -> Rate | None:
         if target in ("", currency):

@@ -16,6 +16,7 @@ from balance_service.domain.commands import Batch, Command, Origin
 from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
+from balance_service.ledger.past import settled
 from balance_service.ledger.queue import CommitQueue
 from balance_service.repositories import entries, journal
 from balance_service.servicers import access, call, fields
@@ -146,8 +147,13 @@ class Movements:
         place = self._page_tokens.read(request, request.page_token)
         async with self.pool.connection() as conn:
             profiles = await access.listed(conn, principal, account_id)
-            by_id = {profile.account.account_id: profile for profile in profiles}
-            kept = _compared(request, order, kept, profiles)
+        kept = _compared(request, order, kept, profiles)
+        by_id = {profile.account.account_id: profile for profile in profiles}
+        if kept.end_time and not place:
+            timeout_seconds = call.current.get().timeout_seconds
+            past = await settled(self.pool, list(by_id), kept.end_time, timeout_seconds)
+            profiles = past.accounts
+        async with self.pool.connection() as conn:
             position = position_from_json(place) if place else _start(profiles)
             total = await entries.count(conn, position, kept) if request.count_total else 0
             found = await entries.page(conn, order, position, kept, size + 1, skip)

@@ -8,7 +8,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import async_each, v1
+from balance_service.database.pool import Connection
 from balance_service.domain.principals import Scope
+from balance_service.ledger.past import SKEW_MAX
+from balance_service.repositories import journal
 from tests.conftest import Person, Service, reason, refused
 
 
@@ -247,6 +250,54 @@ async def test_bounds_in_time_are_exact_below_the_microsecond(service: Service) 
     total = await person.balance(account.id)
     assert at[1:] == [total, total]
     assert at[0] != total
+
+
+async def test_answer_about_a_moment_ago_is_final(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deposit is dated before the moment, and committed long after it is asked about."""
+    person = await service.person()
+    account = await person.open()
+    await person.deposit("6", account.id)
+    real = journal.commit
+
+    async def commit(conn: Connection) -> None:
+        await (await conn.execute("SELECT 1")).fetchone()
+        await asyncio.sleep(2 * SKEW_MAX.total_seconds())
+        await real(conn)
+
+    monkeypatch.setattr(journal, "commit", commit)
+    depositing = asyncio.create_task(person.deposit("100", account.id))
+    await asyncio.sleep(0.3)
+    moment = Timestamp()
+    moment.GetCurrentTime()
+    get = v1.GetAccountRequest(account=account.id, as_of=moment)
+    within = v1.MovementFilter(end_time=moment)
+    listing = v1.ListEntriesRequest(account=account.id, filter=within, count_total=True)
+
+    async def ask() -> tuple[v1.Account, v1.ListEntriesResponse]:
+        accounts = person.client.accounts
+        return await asyncio.gather(accounts.GetAccount(get), accounts.ListEntries(listing))
+
+    first = await ask()
+    await depositing
+    assert await ask() == first
+    found, listed = first
+    assert (found.balance, listed.total_size) == ("106.00", 2)
+    # Of the past only the balance is known.
+    assert (found.limit, found.held, found.available, found.status) == ("", "", "", 0)
+
+
+async def test_moment_that_is_not_over_in_the_callers_time_is_not_answered(
+    service: Service,
+) -> None:
+    person = await service.person()
+    account = await person.open()
+    moment = Timestamp()
+    moment.GetCurrentTime()
+    get = v1.GetAccountRequest(account=account.id, as_of=moment)
+    call = person.client.accounts.GetAccount(get, timeout=SKEW_MAX.total_seconds() / 2)
+    assert await reason(call) == "DEADLINE_PASSED"
 
 
 async def test_somebody_elses_account_does_not_exist(service: Service) -> None:
