@@ -67,7 +67,11 @@ async def load_state(
     refers = [c for c in commands if isinstance(c, Settle) and c.reference]
     referred = refers and await conn.execute(
         _SQL["find_references"],
-        {"sources": [c.source for c in refers], "references": [c.reference for c in refers]},
+        {
+            "principals": [c.origin.principal for c in refers],
+            "sources": [c.source for c in refers],
+            "references": [c.reference for c in refers],
+        },
         prepare=True,
     )
     accounts = [
@@ -79,7 +83,7 @@ async def load_state(
         accounts={account.account_id: account for account in accounts},
         movements={movement.movement_id: movement for movement in replays},
         purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
-        references={(s, r): m for s, r, m in await referred.fetchall()} if referred else {},
+        references={(p, s, r): m for p, s, r, m in await referred.fetchall()} if referred else {},
     )
     read = await clock.fetchone()
     assert read is not None, "a clock always answers"
@@ -126,7 +130,7 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
             },
         )
     if referred := sorted(
-        (m.reference, m.source, m.movement_id)
+        (m.reference, m.source, m.principal, m.movement_id)
         for m in claimed
         if m.reference is not None and m.source is not None
     ):
@@ -134,9 +138,10 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
             conn,
             "insert_references",
             {
-                "reference": [reference for reference, _, _ in referred],
-                "source": [source for _, source, _ in referred],
-                "movement_id": _uuids(movement_id for _, _, movement_id in referred),
+                "reference": [reference for reference, _, _, _ in referred],
+                "source": [source for _, source, _, _ in referred],
+                "principal": [principal for _, _, principal, _ in referred],
+                "movement_id": _uuids(movement_id for _, _, _, movement_id in referred),
             },
         )
 

@@ -182,7 +182,7 @@ class Client:
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
-        origin = Origin(principal=f"service:{self.number}", request_id=request_id)
+        origin = Origin(principal=f"service:{self.number % 2}", request_id=request_id)
         kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
         if kind == Kind.TRANSFER:
             return Transfer(origin, sender, receiver, money)
@@ -283,7 +283,9 @@ class Simulation:
         for past in self.told:
             if past.balance_minor != (now := database.balance_at(past.account_id, past.end)):
                 yield f"the past has changed: {past}, now {now}"
-        used = [(m.source, m.reference) for m in database.movements.values() if m.reference]
+        used = [
+            (m.principal, m.source, m.reference) for m in database.movements.values() if m.reference
+        ]
         if len(used) != len(set(used)):
             yield f"a reference was used twice: {sorted(used, key=str)}"
 

@@ -79,7 +79,7 @@ class Database:
     trouble: float
     accounts: dict[UUID, Account]
     movements: dict[UUID, Movement] = field(default_factory=dict)
-    references: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
     entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     locks: Locks = field(default_factory=Locks)
     # Grows when Postgres crashes: what began before that can no longer be committed.
@@ -179,7 +179,7 @@ class SimulatedTransaction:
         await self.step()
         wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
         referred = [
-            (c.source or "", c.reference or "")
+            (c.origin.principal, c.source or "", c.reference or "")
             for c in commands
             if isinstance(c, Settle) and c.reference
         ]
@@ -199,7 +199,7 @@ class SimulatedTransaction:
             if movement.movement_id in database.movements:
                 raise Collision
             if movement.reference:
-                reference = (movement.source or "", movement.reference)
+                reference = _used(movement)
                 await database.locks.take(("reference", reference), self)
                 if reference in database.references:
                     raise Collision
@@ -213,8 +213,7 @@ class SimulatedTransaction:
             for movement in plan.movements:
                 database.movements[movement.movement_id] = movement
                 if movement.reference:
-                    key = (movement.source or "", movement.reference)
-                    database.references[key] = movement.movement_id
+                    database.references[_used(movement)] = movement.movement_id
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)
@@ -224,6 +223,10 @@ class SimulatedTransaction:
         """Lets go of its locks."""
         self.ended = True
         self._database.locks.release(self)
+
+
+def _used(movement: Movement) -> tuple[str, str, str]:
+    return movement.principal, movement.source or "", movement.reference or ""
 
 
 def _found(table: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
