@@ -57,7 +57,7 @@ class Settle:
     Args:
         kind: DEPOSIT or WITHDRAWAL.
         source: The outside system that `reference` belongs to; None without a reference.
-        reference: The outside system's id, to be used once.
+        reference: The outside system's id, which a principal can use once.
     """
 
     origin: Origin

@@ -249,7 +249,7 @@ class IdempotencyKeyReused(Refusal):
 
 @dataclass
 class ReferenceReused(Refusal):
-    """The source has already used this reference."""
+    """The caller has already used this reference of the source."""
 
     source: str
     reference: str

@@ -8,7 +8,7 @@ A command is checked in this order, and the first that fails is its answer:
 3. the account is unknown, or is not the caller's: AccountNotFound
 4. the account is closed or frozen: AccountClosed, AccountFrozen
 5. the account is in another currency: CurrencyMismatch
-6. the external reference is taken: ReferenceReused
+6. the caller has used the external reference: ReferenceReused
 7. what is bought is not for sale, or has no rate: ServiceNotFound, RateUnavailable, RateStale, ...
 8. too little money: InsufficientFunds; more than fits in a balance: BalanceOverflow
 9. the account that receives a transfer, by 3, 4, 5 and 8; a caller who may not read it hears
@@ -59,13 +59,13 @@ class State:
         accounts: The locked users' accounts that exist.
         movements: Movements already in the journal, by the commands' ids.
         purchases: Movements by account and service bought.
-        references: Movement ids by external source and reference.
+        references: Movement ids by principal, external source and reference.
     """
 
     accounts: MutableMapping[UUID, Account]
     movements: MutableMapping[UUID, Movement]
     purchases: MutableMapping[tuple[UUID, UUID], Movement]
-    references: MutableMapping[tuple[str, str], UUID]
+    references: MutableMapping[tuple[str, str, str], UUID]
 
     def copy(self) -> "State":
         """A state to try things on."""
@@ -264,9 +264,9 @@ def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
     account = _account(state, command.account_id, command.origin.owner_id)
     account.check_open()
     _check_currency(account, command.money.currency)
-    key = (command.source or "", command.reference or "")
+    key = (command.origin.principal, command.source or "", command.reference or "")
     if command.reference and (taken := state.references.get(key)):
-        raise errors.ReferenceReused(*key, movement=str(taken))
+        raise errors.ReferenceReused(*key[1:], movement=str(taken))
     settlement = command.settlement
     deposit = command.kind == Kind.DEPOSIT
     change_minor = command.money.minor if deposit else -command.money.minor

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -20,10 +19,6 @@ BACKOFF_SECONDS = 0.02
 _log = structlog.get_logger()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _nobody(_: int) -> bool:
     return False
 
@@ -33,12 +28,10 @@ class Committer:
 
     Args:
         store: Where the accounts and the journal are.
-        now: The clock that movements are dated by.
     """
 
-    def __init__(self, store: Store, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._now = now
 
     async def commit(
         self, batches: Sequence[Batch], gone: Callable[[int], bool] = _nobody
@@ -84,9 +77,9 @@ class Committer:
         dropped = errors.Unavailable() if attempted else errors.DeadlinePassed()
         answers: list[list[Outcome]] = [[dropped] * len(batch.commands) for batch in batches]
         async with self._store.transaction() as transaction:
-            state = await transaction.load(commands, again=bool(attempted))
+            state, now = await transaction.load(commands, again=bool(attempted))
             wanted = [place for place in range(len(batches)) if not gone(place)]
-            plan = ledger.plan(state, [batches[place] for place in wanted], self._now())
+            plan = ledger.plan(state, [batches[place] for place in wanted], now)
             if plan.movements:
                 attempted.update(movement.movement_id for movement in plan.movements)
                 await transaction.write(plan)

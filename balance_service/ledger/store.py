@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Protocol
 
 from balance_service.database import pool as pools
@@ -14,12 +15,16 @@ from balance_service.repositories import journal
 class Transaction(Protocol):
     """What a commit reads and writes."""
 
-    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+    async def load(self, commands: Sequence[Command], *, again: bool) -> tuple[State, datetime]:
         """Locks the accounts of some commands, and loads all that these depend on.
 
         Args:
             commands: In any order.
             again: Whether an attempt of ours may have carried them out before.
+
+        Returns:
+            The state, and the store's time once the accounts are locked: what is posted now is
+            dated by the one clock that all workers share.
         """
 
     async def write(self, plan: Plan) -> None:
@@ -61,7 +66,7 @@ class _PostgresTransaction:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
-    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+    async def load(self, commands: Sequence[Command], *, again: bool) -> tuple[State, datetime]:
         return await journal.load_state(self._conn, commands, again=again)
 
     async def write(self, plan: Plan) -> None:

@@ -85,6 +85,23 @@ async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None
     return _profile(row) if row else None
 
 
+async def free(conn: AsyncConnection, account_ids: Sequence[UUID]) -> tuple[datetime, set[UUID]]:
+    """Which of some accounts no commit has locked, and when by Postgres's clock.
+
+    What is committed on these later is dated later: movements are dated under the accounts' locks.
+
+    Args:
+        conn: A connection outside any transaction.
+        account_ids: Existing accounts.
+    """
+    # Undone rather than committed, for a commit would wait for the disk and for standbys.
+    async with conn.transaction(force_rollback=True):
+        cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
+        row = await cursor.fetchone()
+    assert row is not None, "a clock always answers"
+    return row[0], set(row[1])
+
+
 async def set_rules(
     conn: AsyncConnection, account_id: UUID, status: Status, limit_minor: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,9 @@ async def commit(conn: AsyncConnection) -> None:
     await conn.execute("COMMIT")
 
 
-async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, again: bool) -> State:
+async def load_state(
+    conn: AsyncConnection, commands: Sequence[Command], *, again: bool
+) -> tuple[State, datetime]:
     """Locks the accounts of some commands and loads all that these depend on.
 
     The accounts are locked first: what another commit decided about the same request is visible
@@ -38,11 +41,15 @@ async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, agai
         commands: In any order.
         again: Whether the commands may have been committed by an attempt of ours before; then
             those without a request id are looked up, too.
+
+    Returns:
+        The state, and Postgres's time once the accounts are locked.
     """
     account_ids = {account_id for command in commands for account_id in command.account_ids}
     locked = await conn.execute(
         _SQL["lock_accounts"], {"account_ids": arrays.uuids(account_ids)}, prepare=True
     )
+    clock = await conn.execute(_SQL["read_clock"], prepare=True)
     wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
     found = wanted and await conn.execute(
         _SQL["find_movements"], {"movement_ids": arrays.uuids(wanted)}, prepare=True
@@ -60,6 +67,7 @@ async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, agai
     referred = refers and await conn.execute(
         _SQL["find_references"],
         {
+            "principals": arrays.texts(c.origin.principal for c in refers),
             "sources": arrays.texts(c.source for c in refers),
             "references": arrays.texts(c.reference for c in refers),
         },
@@ -70,12 +78,15 @@ async def load_state(conn: AsyncConnection, commands: Sequence[Command], *, agai
     ]
     replays = [_movement(row) for row in await found.fetchall()] if found else []
     purchases = [_movement(row) for row in await bought.fetchall()] if bought else []
-    return State(
+    state = State(
         accounts={account.account_id: account for account in accounts},
         movements={movement.movement_id: movement for movement in replays},
         purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
-        references={(s, r): m for s, r, m in await referred.fetchall()} if referred else {},
+        references={(p, s, r): m for p, s, r, m in await referred.fetchall()} if referred else {},
     )
+    read = await clock.fetchone()
+    assert read is not None, "a clock always answers"
+    return state, read[0]
 
 
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
@@ -120,7 +131,7 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
             },
         )
     if referred := sorted(
-        (m.reference, m.source, m.movement_id)
+        (m.reference, m.source, m.principal, m.movement_id)
         for m in claimed
         if m.reference is not None and m.source is not None
     ):
@@ -128,9 +139,10 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
             conn,
             "insert_references",
             {
-                "reference": arrays.texts(reference for reference, _, _ in referred),
-                "source": arrays.texts(source for _, source, _ in referred),
-                "movement_id": arrays.uuids(movement_id for _, _, movement_id in referred),
+                "reference": arrays.texts(reference for reference, _, _, _ in referred),
+                "source": arrays.texts(source for _, source, _, _ in referred),
+                "principal": arrays.texts(principal for _, _, principal, _ in referred),
+                "movement_id": arrays.uuids(movement_id for _, _, _, movement_id in referred),
             },
         )
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from balance_service.database.pool import Connection
-from balance_service.domain import errors, ids, money
+from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
@@ -28,31 +28,38 @@ def visible(found: AccountProfile | None, principal: Principal, account_id: UUID
     raise errors.AccountNotFound(str(account_id))
 
 
-async def listed(conn: Connection, principal: Principal, text: str) -> list[AccountProfile]:
-    """The accounts that a list is about: the given one, or all the caller's own.
+def named(principal: Principal, text: str, field: str) -> UUID | None:
+    """The id that a request names; None where a user leaves it out and means their own.
 
     Raises:
-        InvalidFields: A service gave none.
+        InvalidFields: It is no id, or a service named none.
+    """
+    if not text and principal.user_id is None:
+        raise errors.invalid(field, "is required of services")
+    return fields.optional_identifier(text, field)
+
+
+async def listed(
+    conn: Connection, principal: Principal, account_id: UUID | None
+) -> list[AccountProfile]:
+    """The accounts that a list is about: the named one, or all the caller's own.
+
+    Raises:
         AccountNotFound: As `readable`.
     """
-    account_id = fields.optional_identifier(text, "account")
     if account_id:
         return [await readable(conn, principal, account_id)]
-    if principal.user_id is None:
-        raise errors.invalid("account", "is required of services")
-    return await accounts.get(conn, await accounts.ids_of_owner(conn, principal.user_id))
+    owner_id = principal.require_user()
+    return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
 
 
-async def own(conn: Connection, principal: Principal, currency: str, field: str) -> UUID:
+async def own(conn: Connection, principal: Principal, currency: str) -> UUID:
     """The account that a user means who names none: their own in the currency.
 
     Raises:
-        InvalidFields: A service named none.
         AccountNotFound: The user has none.
     """
-    if principal.user_id is None:
-        raise errors.invalid(field, "is required of services")
-    account_id = await accounts.find_id(conn, principal.user_id, currency)
+    account_id = await accounts.find_id(conn, principal.require_user(), currency)
     if account_id is None:
         raise errors.AccountNotFound(f"own account in {currency}")
     return account_id
@@ -93,9 +100,3 @@ async def readable_movement(
         if principal.user_id is not None and principal.user_id in owners.values():
             return movement, owners.get(movement.account_id) == principal.user_id
     raise errors.MovementNotFound(str(movement_id))
-
-
-def currency_of(profiles: list[AccountProfile]) -> str:
-    """The one currency of the listed accounts; RUB if there are none, "" if they differ."""
-    currencies = {profile.account.currency for profile in profiles} or {money.DEFAULT_CURRENCY}
-    return currencies.pop() if len(currencies) == 1 else ""

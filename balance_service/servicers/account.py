@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 from uuid import UUID
@@ -13,6 +13,7 @@ from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account, AccountProfile, Status
 from balance_service.domain.pricing import Rates, Shown
 from balance_service.domain.principals import Principal, Scope
+from balance_service.ledger.past import settled
 from balance_service.ledger.rates import ExchangeRates
 from balance_service.ledger.reads import AccountReads
 from balance_service.ledger.watch import AccountWatch
@@ -69,6 +70,10 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def CreateAccount(
         self, request: account_pb2.CreateAccountRequest, context: Context
     ) -> account_pb2.Account:
+        principal = call.current.get().principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.ACCOUNTS_WRITE)
+
         async def act(conn: Connection, asked: _Opening) -> account_pb2.Account:
             await users.get(conn, asked.user)
             now = datetime.now(UTC)
@@ -95,11 +100,10 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         profile = access.visible(await self._reads.get(account_id), principal, account_id)
         if as_of is None:
             return self._shown(profile, currency)
+        past = (as_of, await self._balance_at(account_id, as_of))
         async with self._pool.connection() as conn:
-            past = (as_of, await entries.balance_at(conn, account_id, as_of))
             rates = await self._rates.past(conn, as_of) if currency else self._rates.current
-        shown = _rate(rates, profile, currency, as_of)
-        return convert.account(profile, currency, shown, past)
+        return convert.account(profile, currency, _rate(rates, profile, currency, as_of), past)
 
     async def WatchAccount(
         self, request: account_pb2.WatchAccountRequest, context: Context
@@ -118,13 +122,14 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def ListAccounts(
         self, request: account_pb2.ListAccountsRequest, context: Context
     ) -> account_pb2.ListAccountsResponse:
+        principal = call.current.get().principal
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         currency = checks(_optional_currency, request.currency)
-        user_id = checks(fields.optional_identifier, request.user, "user")
+        user_id = checks(access.named, principal, request.user, "user")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        owner_id = _owner(call.current.get().principal, user_id)
+        owner_id = _owner(principal, user_id)
         asked = (owner_id, currency)
         place = self._page_tokens.read(asked, request.page_token)
         async with self._pool.connection() as conn:
@@ -143,8 +148,10 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
     async def ListEntries(
         self, request: account_pb2.ListEntriesRequest, context: Context
     ) -> account_pb2.ListEntriesResponse:
-        fields.identifier(request.account, "account")
-        page = await self._movements.page(request, fields.kind(request.kind))
+        checks = fields.Checks()
+        account_id = checks(fields.identifier, request.account, "account")
+        kind = checks(fields.kind, request.kind)
+        page = await self._movements.page_of(request, checks, account_id, kind)
         return account_pb2.ListEntriesResponse(
             entries=[
                 convert.entry(line.entry, line.movement, line.account.account.currency)
@@ -216,6 +223,17 @@ class AccountServicer(account_pb2_grpc.AccountServiceServicer):
         shown = _rate(self._rates.current, profile, currency, datetime.now(UTC))
         return convert.account(profile, currency, shown)
 
+    async def _balance_at(self, account_id: UUID, as_of: datetime) -> int:
+        """The balance right after a moment, in minor units, once that is final."""
+        # Entries are dated to the microsecond.
+        end = as_of + timedelta(microseconds=1)
+        timeout_seconds = call.current.get().timeout_seconds
+        past = await settled(self._pool, [account_id], end, timeout_seconds)
+        if past.now < end:
+            raise errors.invalid("as_of", fields.IN_THE_FUTURE)
+        async with self._pool.connection() as conn:
+            return await entries.balance_at(conn, account_id, as_of)
+
 
 def _rate(rates: Rates, profile: AccountProfile, target: str, moment: datetime) -> Shown | None:
     currency = profile.account.currency
@@ -223,11 +241,12 @@ def _rate(rates: Rates, profile: AccountProfile, target: str, moment: datetime) 
 
 
 def _opening(request: account_pb2.CreateAccountRequest) -> _Opening:
+    principal = call.current.get().principal
     checks = fields.Checks()
     currency = checks(money.parse_currency, request.currency, "currency")
-    user_id = checks(fields.optional_identifier, request.user, "user")
+    user_id = checks(access.named, principal, request.user, "user")
     checks.finish()
-    return _Opening(_future_owner(call.current.get().principal, user_id), currency)
+    return _Opening(_future_owner(principal, user_id), currency)
 
 
 def _named(request: OperatorRequest) -> _Named:
@@ -237,7 +256,7 @@ def _named(request: OperatorRequest) -> _Named:
 def _limit(request: account_pb2.SetAccountLimitRequest) -> _Limit:
     checks = fields.Checks()
     account_id = checks(fields.identifier, request.account, "account")
-    limit = checks(money.parse_number, request.limit, "limit")
+    limit = checks(money.parse_number, request.limit, "limit", zero=True)
     checks.finish()
     return _Limit(account_id, limit)
 
@@ -248,9 +267,6 @@ def _optional_currency(code: str) -> str:
 
 def _future_owner(principal: Principal, user_id: UUID | None) -> UUID:
     """Whose account is opened: one's own, or anyone's for admins and services with the scope."""
-    if user_id is None and principal.user_id is None:
-        principal.require_scope(Scope.ACCOUNTS_WRITE)
-        raise errors.invalid("user", "is required of services")
     if user_id not in (None, principal.user_id):
         principal.require_admin_or(Scope.ACCOUNTS_WRITE)
     return user_id or principal.require_user()
@@ -259,9 +275,7 @@ def _future_owner(principal: Principal, user_id: UUID | None) -> UUID:
 def _owner(principal: Principal, user_id: UUID | None) -> UUID:
     """Whose accounts are listed: one's own, or anyone's for those who may read all."""
     if user_id is None:
-        if principal.user_id is None:
-            raise errors.invalid("user", "is required of services")
-        return principal.user_id
+        return principal.require_user()
     if user_id != principal.user_id and not principal.reads_all:
         raise errors.UserNotFound(str(user_id))
     return user_id

@@ -104,9 +104,14 @@ def account(
         past: A moment, and the balance in minor units that it had then.
     """
     found = profile.account
-    minors = {"balance": past[1] if past else found.balance_minor, "limit": found.limit_minor}
-    if not past:
-        minors |= {"held": found.held_minor, "available": found.available_minor}
+    minors = {
+        "balance": found.balance_minor,
+        "limit": found.limit_minor,
+        "held": found.held_minor,
+        "available": found.available_minor,
+    }
+    if past:
+        minors = {"balance": past[1]}
     amounts = _Amounts(found.currency, minors)
     if target not in ("", found.currency):
         amounts = _converted(amounts, target, shown)
@@ -116,7 +121,7 @@ def account(
         user=str(found.owner_id),
         currency=amounts.currency,
         **{name: format_minor(minor, amounts.currency) for name, minor in amounts.minors.items()},
-        status=account_pb2.AccountStatus.ValueType(found.status),
+        status=account_pb2.AccountStatus.ValueType(0 if past else found.status),
         date=timestamp(profile.created_at),
         conversion=amounts.conversion,
         conversion_obstacle=amounts.obstacle,

@@ -13,7 +13,8 @@ from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.commands import Batch, Command, Origin
 from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.movements import Entry, Kind, Movement
-from balance_service.domain.paging import AmountPosition, Direction, Order, Position
+from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
+from balance_service.ledger.past import settled
 from balance_service.ledger.queue import CommitQueue
 from balance_service.repositories import entries, journal
 from balance_service.servicers import access, call, fields
@@ -117,31 +118,49 @@ class Movements:
         kind: Kind | None = None,
         direction: Direction | None = None,
     ) -> Page:
-        """One page of movements.
+        """One page of movements of the named account, or of all the caller's own.
 
         Args:
             request: Which accounts, and which part of their movements.
             kind: The only kind to list.
             direction: The only direction to list.
         """
-        principal = call.current.get().principal
         checks = fields.Checks()
+        principal = call.current.get().principal
+        account_id = checks(access.named, principal, request.account, "account")
+        return await self.page_of(request, checks, account_id, kind, direction)
+
+    async def page_of(
+        self,
+        request: MovementsRequest,
+        checks: fields.Checks,
+        account_id: UUID | None,
+        kind: Kind | None = None,
+        direction: Direction | None = None,
+    ) -> Page:
+        """As `page`, with the account read already, and what is wrong with the request so far."""
+        principal = call.current.get().principal
         size = checks(fields.page_size, request.page_size)
         order = checks(fields.order, request.order_by)
         skip = checks(fields.skip, request.skip)
-        account_id = checks(fields.optional_identifier, request.account, "account")
+        kept = fields.movement_filter(checks, request.filter, kind, direction)
+        if checks.failed:
+            # In which currency is not looked up for a request that is refused in any case.
+            fields.check_amounts(checks, request.filter)
         checks.finish()
         async with self.pool.connection() as conn:
-            profiles = await access.listed(conn, principal, request.account)
-            by_id = {profile.account.account_id: profile for profile in profiles}
-            currency = access.currency_of(profiles)
-            if not (currency or order.by_date):
-                raise errors.invalid("order_by", fields.SEVERAL_CURRENCIES)
-            kept = fields.movement_filter(request.filter, currency, kind, direction)
-            asked = (account_id, order, kept)
-            currencies = {p.account.account_id: p.account.currency for p in profiles}
-            place = self._page_tokens.read(asked, request.page_token)
-            position = position_from_bytes(place, currencies) if place else _start(profiles)
+            profiles = await access.listed(conn, principal, account_id)
+        kept = _compared(request, order, kept, profiles)
+        asked = (account_id, order, kept)
+        currencies = {p.account.account_id: p.account.currency for p in profiles}
+        place = self._page_tokens.read(asked, request.page_token)
+        if kept.end_time and not place:
+            timeout_seconds = call.current.get().timeout_seconds
+            past = await settled(self.pool, list(currencies), kept.end_time, timeout_seconds)
+            profiles = past.accounts
+        by_id = {profile.account.account_id: profile for profile in profiles}
+        position = position_from_bytes(place, currencies) if place else _start(profiles)
+        async with self.pool.connection() as conn:
             total = await entries.count(conn, position, kept) if request.count_total else 0
             found = await entries.page(conn, order, position, kept, size + 1, skip)
             shown = found[:size]
@@ -153,6 +172,23 @@ class Movements:
             return Page(lines, "", total)
         following = position_to_bytes(_after(position, shown, order, skip), currencies)
         return Page(lines, self._page_tokens.write(asked, following), total)
+
+
+def _compared(
+    request: MovementsRequest, order: Order, kept: Filter, profiles: Sequence[AccountProfile]
+) -> Filter:
+    """The filter with its amounts; refuses to compare amounts of several currencies."""
+    checks = fields.Checks()
+    currencies = {profile.account.currency for profile in profiles}
+    if len(currencies) > 1 and not order.by_date:
+        checks.refuse("order_by", fields.SEVERAL_CURRENCIES)
+    if currencies:
+        currency = currencies.pop() if len(currencies) == 1 else ""
+        kept = fields.with_amounts(checks, kept, request.filter, currency)
+    else:
+        fields.check_amounts(checks, request.filter)
+    checks.finish()
+    return kept
 
 
 def _start(profiles: Sequence[AccountProfile]) -> Position:
@@ -180,7 +216,7 @@ def origin(
     description: str = "",
     default_id: SentId | None = None,
 ) -> Origin:
-    """Who asks for a movement, and why.
+    """Who asks for a movement, and why; not to be used before `checks` has finished.
 
     Args:
         request: Its request id and metadata are read here.
@@ -193,7 +229,6 @@ def origin(
     if default_id and not text:
         request_id, text = default_id
     metadata = checks(fields.metadata, request.metadata)
-    checks.finish()
     principal = call.current.get().principal
     return Origin(
         principal=principal.name,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
@@ -141,16 +141,16 @@ class PurchaseServicer(purchase_pb2_grpc.PurchaseServiceServicer):
             principal.require_scope(Scope.PURCHASES_WRITE)
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
-        account_id = checks(fields.optional_identifier, request.account, "account")
+        account_id = checks(access.named, principal, request.account, "account")
+        origin_ = origin(request, checks, principal.user_id)
         checks.finish()
         async with self._pool.connection() as conn:
             service = await services.get(conn, service_id)
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
             if account_id is None:
-                default = money.DEFAULT_CURRENCY
-                account_id = await access.own(conn, principal, default, "account")
-        origin_ = origin(request, checks, principal.user_id, service.name)
+                account_id = await access.own(conn, principal, money.DEFAULT_CURRENCY)
+        origin_ = dataclasses.replace(origin_, description=service.name)
         price = None if service.deleted_at else service.price
         rates = self._rates.current
         done = await self._movements.submit_one(
@@ -188,25 +188,27 @@ def _present(service: Service | None, service_id: UUID) -> Service:
     return service
 
 
-def _price(price: str, code: str) -> Money:
+def _price(checks: fields.Checks, price: str, code: str) -> Money:
     """Reads a price of at least one whole unit."""
-    currency = money.parse_currency(code, "service.currency")
-    return money.parse_amount(price, currency, "service.price", 10 ** DECIMALS[currency])
+    currency = checks(money.parse_currency, code, "service.currency")
+    if currency:
+        least = 10 ** DECIMALS[currency]
+        return checks(money.parse_amount, price, currency, "service.price", least)
+    checks(money.parse_number, price, "service.price")
+    return cast("Money", None)
 
 
 def _offer(message: purchase_pb2.Service) -> _Offer:
     checks = fields.Checks()
     name = checks(fields.text, message.name, "service.name", 50, 1)
     description = checks(fields.text, message.description, "service.description", 1000)
-    price = checks(_price, message.price, message.currency)
+    price = _price(checks, message.price, message.currency)
     checks.finish()
     return _Offer(name, description, price)
 
 
 def _update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
     """Reads a change by itself, before it is known whether the price will fit the currency."""
-    service_id = fields.identifier(request.id, "id")
-    names = masks.named(request.update_mask, _FIELDS)
     message = request.service
     readers = {
         "name": lambda: fields.text(message.name, "service.name", 50, 1),
@@ -215,7 +217,11 @@ def _update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
         "currency": lambda: money.parse_currency(message.currency, "service.currency"),
     }
     checks = fields.Checks()
-    changes = {name: checks(readers[name]) for name in sorted(names)}
+    service_id = checks(fields.identifier, request.id, "id")
+    names = checks(masks.named, request.update_mask, _FIELDS) or frozenset(
+        request.update_mask.paths
+    )
+    changes = {name: checks(readers[name]) for name in sorted(names) if name in readers}
     checks.finish()
     return _Update(service_id, _Values(message.etag, changes), names)
 
@@ -230,6 +236,8 @@ def _changed(before: Service, changes: dict[str, Any]) -> Service:
     if "price" in changes or "currency" in changes:
         kept = money.format_minor(before.price.minor, before.price.currency)
         price = format(changes["price"], "f") if "price" in changes else kept
-        after["price"] = _price(price, changes.get("currency", before.price.currency))
+        checks = fields.Checks()
+        after["price"] = _price(checks, price, changes.get("currency", before.price.currency))
+        checks.finish()
     version = before.version + 1
     return dataclasses.replace(before, **after, version=version, updated_at=datetime.now(UTC))

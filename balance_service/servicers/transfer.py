@@ -30,7 +30,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         self, request: transfer_pb2.CreateTransferRequest, context: Context
     ) -> transfer_pb2.Transfer:
         _authorise()
-        command = await self._command(request)
+        command = await self._command(request, fields.Checks())
         done = await self._movements.submit_one(command)
         return convert.transfer(done.movement, for_sender=True)
 
@@ -38,10 +38,12 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         self, request: transfer_pb2.BatchCreateTransfersRequest, context: Context
     ) -> transfer_pb2.BatchCreateTransfersResponse:
         _authorise()
+        checks = fields.Checks()
         if not 1 <= len(request.requests) <= BATCH_MAX:
-            raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
+            checks.refuse("requests", f"must have 1 to {BATCH_MAX} items")
+        batch_id = checks(fields.request_id, request.request_id)
+        checks.finish()
         self._movements.check_room(len(request.requests))
-        batch_id = fields.request_id(request.request_id)
         batch = SentId(batch_id, request.request_id) if batch_id else None
         read = [await self._item(item, index, batch) for index, item in enumerate(request.requests)]
         outcomes = await self._outcomes(read, all_or_nothing=request.all_or_nothing)
@@ -92,36 +94,39 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         )
 
     async def _command(
-        self, request: transfer_pb2.CreateTransferRequest, default_id: SentId | None = None
+        self,
+        request: transfer_pb2.CreateTransferRequest,
+        checks: fields.Checks,
+        default_id: SentId | None = None,
     ) -> Transfer:
         """Reads a transfer; only what is not given by id is looked up.
 
         Args:
             request: One transfer.
+            checks: What is wrong with it so far.
             default_id: Its request id where it has none of its own.
         """
         principal = call.current.get().principal
-        checks = fields.Checks()
         amount = fields.amount(checks, request)
-        sender = checks(fields.optional_identifier, request.from_account, "from_account")
+        sender = checks(access.named, principal, request.from_account, "from_account")
         by_number = ids.is_account_number(request.to_account)
         receiver = (
             None if by_number else checks(fields.identifier, request.to_account, "to_account")
         )
         description = checks(fields.description, request.description)
         origin_ = origin(request, checks, principal.user_id, description, default_id)
+        checks.finish()
         if sender is None or receiver is None:
             async with self._movements.pool.connection() as conn:
-                sender = sender or await access.own(
-                    conn, principal, amount.currency, "from_account"
-                )
+                sender = sender or await access.own(conn, principal, amount.currency)
                 receiver = receiver or await access.receiver(conn, principal, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
 
     async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Begun:
+        checks = fields.Checks()
         if not request.request_id:
-            raise errors.invalid("request_id", "is required in a stream, which may break")
-        return self._movements.begin(await self._command(request))
+            checks.refuse("request_id", "is required in a stream, which may break")
+        return self._movements.begin(await self._command(request, checks))
 
     async def _item(
         self, item: transfer_pb2.CreateTransferRequest, index: int, batch: SentId | None
@@ -131,7 +136,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         if batch:
             item_id = SentId(ids.derived_id(f"item {index}", batch.request_id), batch.text)
         try:
-            return await self._command(item, item_id)
+            return await self._command(item, fields.Checks(), item_id)
         except errors.Refusal as refusal:
             return refusal
 

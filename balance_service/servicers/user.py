@@ -84,9 +84,12 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         principal.require_admin()
 
         def read(sent: user_pb2.UpdateUserRequest) -> _Update:
-            user_id = fields.identifier(sent.id, "id")
+            checks = fields.Checks()
+            user_id = checks(fields.identifier, sent.id, "id")
             allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
-            return _read(user_id, sent, allowed)
+            update = checks(_read, user_id, sent, allowed)
+            checks.finish()
+            return update
 
         return await once(self._pool, request, read, _update, user_pb2.User)
 
@@ -96,12 +99,8 @@ def _read(
     sent: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest,
     allowed: Collection[str],
 ) -> _Update:
-    names = masks.named(sent.update_mask, allowed)
-    return _Update(user_id, _Profile(sent.user.etag, _changes(sent.user, names)), names)
-
-
-def _changes(message: user_pb2.User, names: Collection[str]) -> dict[str, Any]:
-    """The checked new values of the named fields."""
+    """The checked new values of the fields that the mask names."""
+    message = sent.user
     readers = {
         "username": lambda: _username(message.username),
         "first_name": lambda: fields.text(message.first_name, "user.first_name", 150),
@@ -110,9 +109,11 @@ def _changes(message: user_pb2.User, names: Collection[str]) -> dict[str, Any]:
         "role": lambda: _role(message.role),
     }
     checks = fields.Checks()
-    changes = {name: checks(readers[name]) for name in sorted(names)}
+    paths = frozenset(sent.update_mask.paths)
+    names = checks(masks.named, sent.update_mask, allowed) or paths
+    changes = {name: checks(read) for name, read in readers.items() if name in names}
     checks.finish()
-    return changes
+    return _Update(user_id, _Profile(message.etag, changes), names)
 
 
 def _username(value: str) -> str:

@@ -7,12 +7,16 @@ from uuid import uuid4
 
 import grpc
 import pytest
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 
-from balance_client import BalanceError, v1
-from tests.conftest import Contents, Person, Service
+from balance_client import AsyncUserCredentials, BalanceError, v1
+from balance_service.domain.principals import Scope
+from tests.conftest import Contents, Person, Service, refused
 
 AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
 NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")
@@ -173,6 +177,117 @@ async def test_all_wrong_fields_are_named_at_once(service: Service) -> None:
         "currency",
         "request_id",
     }
+
+
+# A currency or a filter is not needed to see that these are no amounts, whatever the field.
+WRONG: dict[int, object] = {
+    FieldDescriptor.TYPE_STRING: "\x00" * 300,
+    FieldDescriptor.TYPE_INT32: -1,
+    FieldDescriptor.TYPE_ENUM: 99,
+}
+# Read when all else is right: one was changed by another, the other not made by us.
+READ_LAST = {"page_token", "etag"}
+
+
+def make_wrong(message: Any, path: str = "") -> set[str]:
+    """Makes every field wrong that can be; their names."""
+    named: set[str] = set()
+    for field in message.DESCRIPTOR.fields:
+        name = path + field.name
+        behaviours = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        if field.name in READ_LAST or field_behavior_pb2.OUTPUT_ONLY in behaviours:
+            continue
+        if field.type in WRONG and not field.is_repeated:
+            setattr(message, field.name, WRONG[field.type])
+        elif field.name == "metadata":
+            message.metadata.update({"Key": "", "k": LONG, "j": "\x00"})
+            named |= {"metadata.k", "metadata.j"}
+        elif field.message_type is not None and field.message_type.name == "Timestamp":
+            getattr(message, field.name).seconds = 10**15
+        elif field.message_type is not None and field.message_type.name == "FieldMask":
+            changed = {
+                "User": "username first_name last_name bio",
+                "Service": "name price currency",
+            }
+            (kind,) = {f.message_type.name for f in message.DESCRIPTOR.fields if f.message_type} & {
+                *changed
+            }
+            message.update_mask.paths.extend(["nothing", *changed[kind].split()])
+        elif field.name != "requests" and field.message_type is not None:
+            named |= make_wrong(getattr(message, field.name), f"{name}.")
+            continue
+        elif field.name != "requests":
+            continue
+        named.add(name)
+    return named
+
+
+async def violations(call: Any, *, streams: bool) -> list[str]:
+    """The fields that a refused call names, or the first outcome of its stream."""
+    try:
+        if not streams:
+            await call
+        async for outcome in call:
+            bad = error_details_pb2.BadRequest()
+            assert any(detail.Unpack(bad) for detail in outcome.error.details)
+            return [violation.field for violation in bad.field_violations]
+    except BalanceError as error:
+        assert error.reason == "INVALID_FIELD"
+        return [violation.field for violation in error.violations]
+    raise AssertionError("was not refused")
+
+
+async def test_every_method_names_all_its_wrong_fields_at_once(service: Service) -> None:
+    admin = await service.admin()
+    client = service.client(AsyncUserCredentials(admin.token))
+    fields_tried = 0
+    for name, method in ALL_METHODS:
+        request = getattr(v1, method.input_type.name)()
+        expected = make_wrong(request)
+        if method.name == "CreateToken":
+            # It is one pair or the other.
+            request.ClearField("client_id")
+            request.ClearField("client_secret")
+            expected -= {"client_id", "client_secret"}
+        if method.name in ("UpdateMe", "UpdateUser", "UpdateService"):
+            # What the mask does not name is not looked at.
+            expected -= {"user.role", "service.description"}
+        if not expected:
+            continue
+        call = getattr(getattr(client, stubs()[name]), method.name)(
+            iter([request]) if method.client_streaming else request
+        )
+        found = await violations(call, streams=method.server_streaming)
+        assert sorted(found) == sorted(expected), method.full_name
+        fields_tried += len(expected)
+    assert fields_tried > 120
+
+
+async def test_an_update_that_keeps_the_currency_names_what_is_wrong_at_once(
+    service: Service,
+) -> None:
+    admin = await service.admin()
+    request = v1.UpdateServiceRequest(
+        id="x",
+        service=v1.Service(price="1.0001", description="x" * 1001),
+        update_mask=FieldMask(paths=["price", "description"]),
+    )
+    error = await call(service, admin, "PurchaseService/UpdateService", request)
+    fields = {violation.field for violation in error.violations}
+    assert fields == {"id", "service.price", "service.description"}
+
+
+async def test_services_hear_at_once_that_they_must_name_an_account(service: Service) -> None:
+    sibling = await service.sibling(*Scope)
+    calls: dict[str, Any] = {
+        "account": sibling.deposits.CreateDeposit(v1.CreateDepositRequest(amount="x")),
+        "from_account": sibling.transfers.CreateTransfer(v1.CreateTransferRequest(amount="x")),
+        "user": sibling.accounts.CreateAccount(v1.CreateAccountRequest(currency="x")),
+    }
+    for field, made in calls.items():
+        named = {violation.field for violation in (await refused(made)).violations}
+        assert field in named
+        assert named & {"amount", "currency"}
 
 
 ALL_METHODS = [

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
 
-from balance_client import AsyncClient, async_each, v1
+from balance_client import AsyncClient, BalanceError, async_each, v1
 from balance_service.domain.principals import Scope
 from tests.conftest import Person, Service, StartService, refused
 
@@ -99,7 +99,9 @@ async def test_reused_key_names_the_fields_that_differ(service: Service) -> None
     assert await person.balance(account) == "1009.00"
 
 
-async def test_reference_is_used_once_per_source(service: Service, verified: Verified) -> None:
+async def test_caller_uses_a_reference_of_a_source_once(
+    service: Service, verified: Verified
+) -> None:
     person, account = await rich(service)
     billing = await service.sibling(Scope.DEPOSITS_WRITE)
     payouts = await service.sibling(Scope.DEPOSITS_WRITE)
@@ -110,12 +112,41 @@ async def test_reference_is_used_once_per_source(service: Service, verified: Ver
     assert (error.reason, error.metadata["movement"]) == ("REFERENCE_REUSED", first.id)
     await payouts.deposits.CreateDeposit(request)
     request.source = "stripe"
+    clients = [billing, payouts] * 4
     results = await asyncio.gather(
-        *(client.deposits.CreateDeposit(request) for client in [billing, payouts] * 4),
-        return_exceptions=True,
+        *(client.deposits.CreateDeposit(request) for client in clients), return_exceptions=True
     )
-    assert sum(isinstance(result, v1.Deposit) for result in results) == 1
-    assert await person.balance(account) == "1015.00"
+    heard: dict[AsyncClient, set[str]] = {billing: set(), payouts: set()}
+    for client, result in zip(clients, results, strict=True):
+        if isinstance(result, BalanceError):
+            assert result.reason == "REFERENCE_REUSED"
+            heard[client].add(result.metadata["movement"])
+        else:
+            assert isinstance(result, v1.Deposit)
+            heard[client].add(result.id)
+    # Each made one deposit, and heard of no other.
+    assert [len(ids) for ids in heard.values()] == [1, 1]
+    assert not heard[billing] & heard[payouts]
+    assert await person.balance(account) == "1020.00"
+    await verified()
+
+
+async def test_nobody_burns_a_reference_of_another(service: Service, verified: Verified) -> None:
+    person, account = await rich(service)
+    billing = await service.sibling(Scope.DEPOSITS_WRITE)
+    own = v1.CreateDepositRequest(account=account, amount="5", reference="ch_1")
+    source = (await billing.deposits.CreateDeposit(own)).source
+    burning = v1.CreateDepositRequest(account=account, amount="1", source=source, reference="ch_2")
+    burnt = await person.client.deposits.CreateDeposit(burning)
+    own.reference = "ch_2"
+    deposit = await billing.deposits.CreateDeposit(own)
+    assert (deposit.source, deposit.reference) == (burnt.source, burnt.reference)
+    for client, request, movement in (
+        (billing, own, deposit),
+        (person.client, burning, burnt),
+    ):
+        error = await refused(client.deposits.CreateDeposit(request))
+        assert (error.reason, error.metadata["movement"]) == ("REFERENCE_REUSED", movement.id)
     await verified()
 
 

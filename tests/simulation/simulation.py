@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 from uuid import UUID
@@ -25,9 +25,10 @@ from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
+from balance_service.ledger.past import is_over
 from balance_service.ledger.queue import CommitQueue
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.store import Database
+from tests.simulation.store import EPOCH, Database
 from tests.torture.checker import Entry, Journal, anomalies
 from tests.torture.history import Operation
 
@@ -35,7 +36,8 @@ ACCOUNTS = 5
 CLIENTS = 6
 REQUESTS = 5
 WORKERS = 2
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+READERS = 2
+QUESTIONS = 10
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -53,7 +55,6 @@ class Worker:
 
     database: Database
     rng: random.Random
-    skew: timedelta = timedelta()
     queue: CommitQueue = field(init=False)
     calls: set[asyncio.Task[list[Outcome]]] = field(default_factory=set)
 
@@ -62,23 +63,19 @@ class Worker:
 
     def start(self) -> None:
         self.queue = CommitQueue(
-            Committer(self.database, self.now).commit,
+            Committer(self.database).commit,
             lanes=2,
             batch_commands_max=self.rng.choice([1, 3, 100]),
             queue_commands_max=self.rng.choice([5, 100]),
         )
         self.queue.start()
 
-    def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
-
     def kill(self) -> None:
-        """kill -9, and a new process at once, whose clock may be wrong."""
+        """kill -9, and a new process at once."""
         # In the order in which they began, for a set has none that replays.
         began = sorted([*self.calls, *self.queue._commits], key=_number)
         for task in began:
             task.cancel()
-        self.skew = timedelta(seconds=self.rng.choice([0, 0, -3600, 60]))
         self.start()
 
     async def call(self, batch: Batch, timeout_seconds: float) -> list[Outcome]:
@@ -94,6 +91,38 @@ class Worker:
         if task.cancelled():
             raise WorkerKilled
         return task.result()
+
+
+@dataclass(frozen=True)
+class Past:
+    """What an account had before a moment, as it was told when that was over."""
+
+    account_id: UUID
+    end: datetime
+    balance_minor: int
+
+
+@dataclass
+class Reader:
+    """Asks what accounts had shortly before, and waits as `ledger.past` does."""
+
+    simulation: "Simulation"
+
+    async def run(self) -> None:
+        rng, database = self.simulation.rng, self.simulation.database
+        for _ in range(QUESTIONS):
+            await asyncio.sleep(rng.expovariate(1 / 0.1))
+            account_id = rng.choice(self.simulation.accounts)
+            end = database.now() - timedelta(seconds=rng.choice([0, 0.01, 1]))
+            while not is_over(
+                end,
+                database.now(),
+                database.accounts[account_id],
+                free=account_id not in database.locks.held,
+            ):
+                await asyncio.sleep(0.02)
+            told = Past(account_id, end, database.balance_at(account_id, end))
+            self.simulation.told.append(told)
 
 
 @dataclass
@@ -153,7 +182,7 @@ class Client:
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
-        origin = Origin(principal=f"service:{self.number}", request_id=request_id)
+        origin = Origin(principal=f"service:{self.number % 2}", request_id=request_id)
         kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
         if kind == Kind.TRANSFER:
             return Transfer(origin, sender, receiver, money)
@@ -203,12 +232,14 @@ class Simulation:
         self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
         self.operations: list[Operation] = []
         self.sent: set[asyncio.Task[list[Outcome]]] = set()
+        self.told: list[Past] = []
 
     async def run(self) -> None:
         """Until every client knows all it asked, and nothing is under way."""
         clients = [asyncio.create_task(Client(self, n).run()) for n in range(CLIENTS)]
+        readers = [asyncio.create_task(Reader(self).run()) for _ in range(READERS)]
         chaos = asyncio.create_task(self._chaos())
-        await asyncio.gather(*clients)
+        await asyncio.gather(*clients, *readers)
         chaos.cancel()
         await asyncio.gather(*self.sent, return_exceptions=True)
         for worker in self.workers:
@@ -249,7 +280,12 @@ class Simulation:
             for key, found in database.accounts.items()
         }
         yield from anomalies(self.operations, Journal(dict(movements), statements, balances))
-        used = [(m.source, m.reference) for m in database.movements.values() if m.reference]
+        for past in self.told:
+            if past.balance_minor != (now := database.balance_at(past.account_id, past.end)):
+                yield f"the past has changed: {past}, now {now}"
+        used = [
+            (m.principal, m.source, m.reference) for m in database.movements.values() if m.reference
+        ]
         if len(used) != len(set(used)):
             yield f"a reference was used twice: {sorted(used, key=str)}"
 

@@ -185,7 +185,9 @@ def test_an_account_buys_a_service_once(state: State, history: list[Batch]) -> N
 
 @given(state=states(), history=histories)
 def test_a_reference_is_used_once(state: State, history: list[Batch]) -> None:
-    used = [(m.source, m.reference) for m in plan(state, history).movements if m.reference]
+    used = [
+        (m.principal, m.source, m.reference) for m in plan(state, history).movements if m.reference
+    ]
     assert len(used) == len(set(used))
 
 
@@ -273,6 +275,25 @@ def test_request_ids_of_others_are_their_own() -> None:
     assert isinstance(first, Done)
     assert isinstance(second, Done)
     assert first.movement.movement_id != second.movement.movement_id
+
+
+def test_references_of_others_are_their_own() -> None:
+    state = state_of(account(0))
+
+    def refer(principal: str) -> ledger.Outcome:
+        origin = by(principal=principal)
+        source = "service:billing"
+        return only(
+            state, Settle(origin, Kind.DEPOSIT, ACCOUNTS[0], Money(1, "RUB"), source, "ch_1")
+        )
+
+    burnt = refer("user:1")
+    first = refer("service:billing")
+    again = refer("service:billing")
+    assert isinstance(burnt, Done)
+    assert isinstance(first, Done)
+    assert isinstance(again, errors.ReferenceReused)
+    assert again.movement == str(first.movement.movement_id)
 
 
 def test_refusal_does_not_burn_the_request_id() -> None:

@@ -146,9 +146,11 @@ class Account(_message.Message):
     available: _builtins.str
     """Output only. balance less held: what is free to spend, before the limit."""
     limit: _builtins.str
-    """Output only. How far below zero `available` may go; "0.00" is never."""
+    """Output only. How far below zero `available` may go; "0.00" is never. Empty
+    with `as_of`.
+    """
     status: Global___AccountStatus.ValueType
-    """Output only. Whether money may move."""
+    """Output only. Whether money may move; unspecified with `as_of`."""
     conversion_obstacle: Global___ConversionObstacle.ValueType
     """Output only. Set when another currency was asked for and the amounts are
     shown in the account's own all the same: why.
@@ -163,9 +165,10 @@ class Account(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """Output only. The moment that was asked for; unset for the present. Only
-        balance is known of the past: held and available are shown for the present
-        alone, and are empty here.
+        """Output only. The moment that was asked for, to the microsecond; unset for
+        the present. Only balance is known of the past: held, available, limit and
+        status are those of the present alone, and are left out here. A conversion
+        is at the rate of that time.
         """
 
     def __init__(
@@ -358,11 +361,14 @@ class MovementFilter(_message.Message):
     """Optional. Keeps movements with this account on the other side; its id."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Keeps movements at or after this moment."""
+        """Optional. Keeps movements at or after this moment, to the nanosecond."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Keeps movements before this moment."""
+        """Optional. Keeps movements before this moment, to the nanosecond. A list up
+        to a past moment is final, and waits for that as GetAccount does with
+        `as_of`; up to one in the future, more may be added.
+        """
 
     def __init__(
         self,
@@ -432,7 +438,8 @@ class GetAccountRequest(_message.Message):
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """Optional. Shows the balance as it was right after this moment; not in the
-        future.
+        future. For a moment less than a second ago the answer waits until it is
+        one.
         """
 
     def __init__(

@@ -97,7 +97,10 @@ class AccountServiceServicer:
     def GetAccount(self, request, context):
         """Returns an account, now or as it was at a past moment, in its own currency
         or converted to another. An account that cannot be converted is shown in
-        its own currency, with conversion_obstacle.
+        its own currency, with conversion_obstacle. A balance of the past is final:
+        it is the same whenever it is asked for. So the answer waits, within the
+        call's deadline, until no movement of that time is under way any more; if
+        that takes long, it is UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,10 @@ class AccountServiceStub:
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]
     """Returns an account, now or as it was at a past moment, in its own currency
     or converted to another. An account that cannot be converted is shown in
-    its own currency, with conversion_obstacle.
+    its own currency, with conversion_obstacle. A balance of the past is final:
+    it is the same whenever it is asked for. So the answer waits, within the
+    call's deadline, until no movement of that time is under way any more; if
+    that takes long, it is UNAVAILABLE.
     """
     WatchAccount: _grpc.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]
     """Sends an account as GetAccount returns it: at once, and again after every
@@ -80,7 +83,10 @@ class AccountServiceAsyncStub(AccountServiceStub):
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Returns an account, now or as it was at a past moment, in its own currency
     or converted to another. An account that cannot be converted is shown in
-    its own currency, with conversion_obstacle.
+    its own currency, with conversion_obstacle. A balance of the past is final:
+    it is the same whenever it is asked for. So the answer waits, within the
+    call's deadline, until no movement of that time is under way any more; if
+    that takes long, it is UNAVAILABLE.
     """
     WatchAccount: _aio.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Sends an account as GetAccount returns it: at once, and again after every
@@ -129,7 +135,10 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
         """Returns an account, now or as it was at a past moment, in its own currency
         or converted to another. An account that cannot be converted is shown in
-        its own currency, with conversion_obstacle.
+        its own currency, with conversion_obstacle. A balance of the past is final:
+        it is the same whenever it is asked for. So the answer waits, within the
+        call's deadline, until no movement of that time is under way any more; if
+        that takes long, it is UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

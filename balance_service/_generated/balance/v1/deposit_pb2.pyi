@@ -158,7 +158,8 @@ class CreateDepositRequest(_message.Message):
     """
     reference: _builtins.str
     """Optional. The outside system's id of this payment, at most 100 characters.
-    A source can use a reference once, for a deposit or a withdrawal.
+    A caller can use a reference of a source once, for a deposit or a
+    withdrawal.
     """
     request_id: _builtins.str
     """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,

@@ -107,8 +107,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     was changed.
     """
     ERROR_REASON_REFERENCE_REUSED: _ErrorReason.ValueType  # 42
-    """ALREADY_EXISTS. The source has already used this external reference;
-    metadata names the movement that has it.
+    """ALREADY_EXISTS. The caller has already used this external reference of the
+    source; metadata names the caller's movement that has it.
     """
     ERROR_REASON_BATCH_REFUSED: _ErrorReason.ValueType  # 43
     """ABORTED. Another item of an all-or-nothing batch was refused; metadata
@@ -257,8 +257,8 @@ else, however it is spelled; metadata names the fields that differ. Nothing
 was changed.
 """
 ERROR_REASON_REFERENCE_REUSED: ErrorReason.ValueType  # 42
-"""ALREADY_EXISTS. The source has already used this external reference;
-metadata names the movement that has it.
+"""ALREADY_EXISTS. The caller has already used this external reference of the
+source; metadata names the caller's movement that has it.
 """
 ERROR_REASON_BATCH_REFUSED: ErrorReason.ValueType  # 43
 """ABORTED. Another item of an all-or-nothing batch was refused; metadata
