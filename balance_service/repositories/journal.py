@@ -2,13 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account, Status
@@ -16,7 +14,7 @@ from balance_service.domain.commands import Command, Purchase, Settle
 from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
-from balance_service.repositories import queries
+from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
 
@@ -48,26 +46,29 @@ async def load_state(
     """
     account_ids = {account_id for command in commands for account_id in command.account_ids}
     locked = await conn.execute(
-        _SQL["lock_accounts"], {"account_ids": _uuids(account_ids)}, prepare=True
+        _SQL["lock_accounts"], {"account_ids": arrays.uuids(account_ids)}, prepare=True
     )
     clock = await conn.execute(_SQL["read_clock"], prepare=True)
     wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
     found = wanted and await conn.execute(
-        _SQL["find_movements"], {"movement_ids": _uuids(wanted)}, prepare=True
+        _SQL["find_movements"], {"movement_ids": arrays.uuids(wanted)}, prepare=True
     )
     buys = [c for c in commands if isinstance(c, Purchase)]
     bought = buys and await conn.execute(
         _SQL["find_purchases"],
         {
-            "account_ids": _uuids(c.account_id for c in buys),
-            "service_ids": _uuids(c.service_id for c in buys),
+            "account_ids": arrays.uuids(c.account_id for c in buys),
+            "service_ids": arrays.uuids(c.service_id for c in buys),
         },
         prepare=True,
     )
     refers = [c for c in commands if isinstance(c, Settle) and c.reference]
     referred = refers and await conn.execute(
         _SQL["find_references"],
-        {"sources": [c.source for c in refers], "references": [c.reference for c in refers]},
+        {
+            "sources": arrays.texts(c.source for c in refers),
+            "references": arrays.texts(c.reference for c in refers),
+        },
         prepare=True,
     )
     accounts = [
@@ -88,7 +89,9 @@ async def load_state(
 
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
     """The movements with these ids that exist, by id."""
-    cursor = await conn.execute(_SQL["find_movements"], {"movement_ids": _uuids(movement_ids)})
+    cursor = await conn.execute(
+        _SQL["find_movements"], {"movement_ids": arrays.uuids(movement_ids)}
+    )
     found = [_movement(row) for row in await cursor.fetchall()]
     return {movement.movement_id: movement for movement in found}
 
@@ -120,9 +123,9 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
             conn,
             "insert_purchases",
             {
-                "account_id": _uuids(m.from_account_id for m in bought),
-                "service_id": _uuids(m.service_id for m in bought),
-                "movement_id": _uuids(m.movement_id for m in bought),
+                "account_id": arrays.uuids(m.from_account_id for m in bought),
+                "service_id": arrays.uuids(m.service_id for m in bought),
+                "movement_id": arrays.uuids(m.movement_id for m in bought),
             },
         )
     if referred := sorted(
@@ -134,9 +137,9 @@ async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
             conn,
             "insert_references",
             {
-                "reference": [reference for reference, _, _ in referred],
-                "source": [source for _, source, _ in referred],
-                "movement_id": _uuids(movement_id for _, _, movement_id in referred),
+                "reference": arrays.texts(reference for reference, _, _ in referred),
+                "source": arrays.texts(source for _, source, _ in referred),
+                "movement_id": arrays.uuids(movement_id for _, _, movement_id in referred),
             },
         )
 
@@ -158,54 +161,54 @@ def _movement(row: Sequence[Any]) -> Movement:
 
 def _movement_columns(written: Sequence[Movement]) -> dict[str, object]:
     return {
-        "movement_id": _uuids(m.movement_id for m in written),
-        "kind": _integers(m.kind for m in written),
-        "from_account_id": _uuids(m.from_account_id for m in written),
-        "to_account_id": _uuids(m.to_account_id for m in written),
-        "amount_minor": _integers(m.amount_minor for m in written),
-        "currency": _texts(m.currency for m in written),
-        "balance_after_minor": _integers(m.balance_after_minor for m in written),
-        "principal": _texts(m.principal for m in written),
-        "request_id": _uuids(m.request_id for m in written),
-        "description": _texts(m.description for m in written),
-        "metadata": [Jsonb(dict(m.metadata)) if m.metadata else None for m in written],
-        "created_at": _times(m.created_at for m in written),
+        "movement_id": arrays.uuids(m.movement_id for m in written),
+        "kind": arrays.smallints(m.kind for m in written),
+        "from_account_id": arrays.uuids(m.from_account_id for m in written),
+        "to_account_id": arrays.uuids(m.to_account_id for m in written),
+        "amount_minor": arrays.bigints(m.amount_minor for m in written),
+        "currency": arrays.texts(m.currency for m in written),
+        "balance_after_minor": arrays.bigints(m.balance_after_minor for m in written),
+        "principal": arrays.texts(m.principal for m in written),
+        "request_id": arrays.uuids(m.request_id for m in written),
+        "description": arrays.texts(m.description for m in written),
+        "metadata": arrays.objects(m.metadata for m in written),
+        "created_at": arrays.times(m.created_at for m in written),
     }
 
 
 def _detail_columns(written: Sequence[Movement]) -> dict[str, object]:
     rates = [m.rate for m in written]
     return {
-        "source": [m.source for m in written],
-        "reference": [m.reference for m in written],
-        "service_id": _uuids(m.service_id for m in written),
-        "price_minor": _decimals(m.price_minor for m in written),
-        "price_currency": [rate and rate.currency for rate in rates],
+        "source": arrays.texts(m.source for m in written),
+        "reference": arrays.texts(m.reference for m in written),
+        "service_id": arrays.uuids(m.service_id for m in written),
+        "price_minor": arrays.bigints(m.price_minor for m in written),
+        "price_currency": arrays.texts(rate and rate.currency for rate in rates),
         "rate": _decimals(rate and rate.value for rate in rates),
-        "rate_source": [rate and rate.source for rate in rates],
-        "rate_as_of": _times(rate and rate.as_of for rate in rates),
+        "rate_source": arrays.texts(rate and rate.source for rate in rates),
+        "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
     }
 
 
 def _entry_columns(entries: Sequence[Entry]) -> dict[str, object]:
     return {
-        "entry_account_id": _uuids(e.account_id for e in entries),
-        "entry_sequence": _integers(e.sequence for e in entries),
-        "entry_movement_id": _uuids(e.movement_id for e in entries),
-        "entry_kind": _integers(e.kind for e in entries),
-        "entry_amount_minor": _integers(e.amount_minor for e in entries),
-        "entry_balance_after_minor": _integers(e.balance_after_minor for e in entries),
-        "entry_counterparty_id": _uuids(e.counterparty_id for e in entries),
-        "entry_created_at": _times(e.created_at for e in entries),
+        "entry_account_id": arrays.uuids(e.account_id for e in entries),
+        "entry_sequence": arrays.bigints(e.sequence for e in entries),
+        "entry_movement_id": arrays.uuids(e.movement_id for e in entries),
+        "entry_kind": arrays.smallints(e.kind for e in entries),
+        "entry_amount_minor": arrays.bigints(e.amount_minor for e in entries),
+        "entry_balance_after_minor": arrays.bigints(e.balance_after_minor for e in entries),
+        "entry_counterparty_id": arrays.uuids(e.counterparty_id for e in entries),
+        "entry_created_at": arrays.times(e.created_at for e in entries),
     }
 
 
 def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
     return {
-        "account_id": _uuids(a.account_id for a in accounts),
-        "account_balance_minor": _integers(a.balance_minor for a in accounts),
-        "account_sequence": _integers(a.sequence for a in accounts),
-        "account_changed_at": _times(a.changed_at for a in accounts),
+        "account_id": arrays.uuids(a.account_id for a in accounts),
+        "account_balance_minor": arrays.bigints(a.balance_minor for a in accounts),
+        "account_sequence": arrays.bigints(a.sequence for a in accounts),
+        "account_changed_at": arrays.times(a.changed_at for a in accounts),
     }
 
 
@@ -216,56 +219,18 @@ def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
         sums[entry.account_id] += entry.amount_minor
         counts[entry.account_id] += 1
     return {
-        "movement_id": _uuids(e.movement_id for e in entries),
-        "account_id": _uuids(e.account_id for e in entries),
-        "amount_minor": _integers(e.amount_minor for e in entries),
-        "created_at": _times(e.created_at for e in entries),
-        "delta_account_id": _uuids(sums),
-        "delta_id": _uuids(ids.new_id() for _ in sums),
-        "delta_amount_minor": _integers(sums.values()),
-        "delta_entries": _integers(counts.values()),
+        "movement_id": arrays.uuids(e.movement_id for e in entries),
+        "account_id": arrays.uuids(e.account_id for e in entries),
+        "amount_minor": arrays.bigints(e.amount_minor for e in entries),
+        "created_at": arrays.times(e.created_at for e in entries),
+        "delta_account_id": arrays.uuids(sums),
+        "delta_id": arrays.uuids(ids.new_id() for _ in sums),
+        "delta_amount_minor": _decimals(sums.values()),
+        "delta_entries": arrays.bigints(counts.values()),
     }
 
 
-# Array literals are built here rather than by psycopg's list dumper: one join of a whole column
-# instead of one call an element, and one parameter type however large the numbers are, so that a
-# statement is prepared once.
-def _uuids(values: Iterable[UUID | None]) -> str:
-    return "{" + ",".join(["NULL" if v is None else v.hex for v in values]) + "}"
-
-
-def _integers(values: Iterable[int]) -> str:
-    return "{" + ",".join(map(str, values)) + "}"
-
-
 def _decimals(values: Iterable[Decimal | int | None]) -> str:
-    return (
-        "{"
-        + ",".join(
-            ["NULL" if v is None else str(v) if isinstance(v, int) else f"{v:f}" for v in values]
-        )
-        + "}"
-    )
-
-
-def _times(values: Iterable[datetime | None]) -> str:
-    # The rows of a commit mostly share one time.
-    known: dict[datetime | None, str] = {None: "NULL"}
-    found = []
-    for value in values:
-        text = known.get(value)
-        if text is None:
-            assert value is not None, "known from the start"
-            text = known[value] = value.isoformat()
-        found.append(text)
-    return "{" + ",".join(found) + "}"
-
-
-def _texts(values: Iterable[str]) -> str:
-    return "{" + ",".join([f'"{_escaped(v)}"' for v in values]) + "}"
-
-
-def _escaped(value: str) -> str:
-    if "\\" in value or '"' in value:
-        return value.replace("\\", "\\\\").replace('"', '\\"')
-    return value
+    """A column of exact numbers, as text: few statements have one, and their form is intricate."""
+    parts = ["NULL" if value is None else f"{value:f}" for value in values]
+    return "{" + ",".join(parts) + "}"
