@@ -1,6 +1,6 @@
 """What can be asked of the ledger. A command is valid by itself; `ledger.plan` decides the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -154,13 +154,19 @@ Command = Settle | Transfer | Purchase
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Commands of one request, answered together.
+class Request:
+    """What one call asks of the ledger: decided and answered together.
 
     Args:
-        commands: In order; each is decided after those before it.
+        items: Commands in order, each decided after those before it. What could not be read keeps
+            its place as the refusal that it got.
         all_or_nothing: Whether one refusal refuses all.
     """
 
-    commands: tuple[Command, ...]
+    items: tuple[Command | errors.Refusal, ...]
     all_or_nothing: bool = False
+
+    @property
+    def commands(self) -> Iterator[Command]:
+        """The items that can be carried out."""
+        return (item for item in self.items if not isinstance(item, errors.Refusal))
