@@ -179,6 +179,21 @@ def check_replicated(conn: Connection) -> None:
 
 
 @asynccontextmanager
+async def pipelined_transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
+    """As `transaction`, in pipeline mode: statements are sent without waiting for answers.
+
+    A transaction that psycopg itself begins waits for Postgres twice more.
+    """
+    async with pool.connection() as conn:
+        async with conn.pipeline():
+            await conn.execute("BEGIN")
+            yield conn
+            await conn.execute("COMMIT")
+        # Leaving the pipeline waited for Postgres to say that the commit is durable.
+        check_replicated(conn)
+
+
+@asynccontextmanager
 async def transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
     """A connection within a transaction, committed at the end unless something is raised."""
     async with pool.connection() as conn:

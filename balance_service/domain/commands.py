@@ -1,10 +1,10 @@
 """What can be asked of the ledger. A command is valid by itself; `ledger.plan` decides the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from balance_service.domain import ids
+from balance_service.domain import errors, ids
 from balance_service.domain.accounts import SystemAccount, SystemRole
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
@@ -151,13 +151,19 @@ Command = Settle | Transfer | Purchase
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Commands of one request, answered together.
+class Request:
+    """What one call asks of the ledger: decided and answered together.
 
     Args:
-        commands: In order; each is decided after those before it.
+        items: Commands in order, each decided after those before it. What could not be read keeps
+            its place as the refusal that it got.
         all_or_nothing: Whether one refusal refuses all.
     """
 
-    commands: tuple[Command, ...]
+    items: tuple[Command | errors.Refusal, ...]
     all_or_nothing: bool = False
+
+    @property
+    def commands(self) -> Iterator[Command]:
+        """The items that can be carried out."""
+        return (item for item in self.items if not isinstance(item, errors.Refusal))

@@ -1,5 +1,5 @@
-"""The only place that decides about money: a pure function from locked state and commands to
-postings or refusals.
+"""The only place that decides about money: from locked state and commands to postings or refusals,
+always the same for the same, and without I/O.
 
 A command is checked in this order, and the first that fails is its answer:
 
@@ -26,7 +26,7 @@ from uuid import UUID
 
 from balance_service.domain import errors, pricing
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
-from balance_service.domain.commands import Batch, Command, Purchase, Settle, Transfer
+from balance_service.domain.commands import Command, Purchase, Request, Settle, Transfer
 from balance_service.domain.money import MINOR_MAX
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 
@@ -53,24 +53,31 @@ Outcome = Done | errors.Refusal
 class State:
     """What the commands of one commit may depend on, read under the accounts' locks.
 
-    `plan` keeps it up to date as it posts, so that each command sees those before it.
+    `plan` changes it as it posts, so that each command sees those before it.
 
     Args:
         accounts: The locked users' accounts that exist.
         movements: Movements already in the journal, by the commands' ids.
         purchases: Movements by account and service bought.
         references: Movement ids by principal, external source and reference.
+        tried: Ids of movements that an attempt of ours tried to commit, without learning whether
+            it did. The first command that finds such a movement posted it.
     """
 
     accounts: MutableMapping[UUID, Account]
     movements: MutableMapping[UUID, Movement]
     purchases: MutableMapping[tuple[UUID, UUID], Movement]
     references: MutableMapping[tuple[str, str, str], UUID]
+    tried: set[UUID] = field(default_factory=set)
 
     def copy(self) -> "State":
         """A state to try things on."""
         return State(
-            dict(self.accounts), dict(self.movements), dict(self.purchases), dict(self.references)
+            dict(self.accounts),
+            dict(self.movements),
+            dict(self.purchases),
+            dict(self.references),
+            set(self.tried),
         )
 
     def adopt(self, other: "State") -> None:
@@ -79,6 +86,7 @@ class State:
         self.movements.update(other.movements)
         self.purchases.update(other.purchases)
         self.references.update(other.references)
+        self.tried.intersection_update(other.tried)
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ class Plan:
     """What to answer and what to write.
 
     Args:
-        outcomes: For each batch, an outcome for each of its commands.
+        outcomes: For each request, an outcome for each of its items.
         movements: New journal rows, in order.
         entries: Their entries on users' accounts.
         system_entries: Their entries on system accounts.
@@ -152,35 +160,37 @@ class Posting(NamedTuple):
     amount_minor: int
 
 
-def plan(state: State, batches: Sequence[Batch], now: datetime) -> Plan:
+def plan(state: State, requests: Sequence[Request], now: datetime) -> Plan:
     """Decides every command, in order.
 
-    The result is the same as planning the batches one by one, each on the state left by the last.
+    The result is the same as planning the requests one by one, each on the state left by the last.
 
     Args:
-        state: What they depend on; brought up to date with what is posted.
-        batches: The requests, in the order they came.
+        state: What they depend on. It is changed: what is posted is entered in it.
+        requests: In the order they came.
         now: The time of what is posted, unless an account's last entry is later.
     """
     whole = Plan()
-    for batch in batches:
-        if batch.all_or_nothing:
-            whole.outcomes.append(_attempt(whole, state, batch, now))
+    for request in requests:
+        if request.all_or_nothing:
+            whole.outcomes.append(_all_or_nothing(whole, state, request, now))
         else:
-            whole.outcomes.append(
-                [_outcome(whole, state, command, now) for command in batch.commands]
-            )
+            whole.outcomes.append([_outcome(whole, state, item, now) for item in request.items])
     return whole
 
 
-def _attempt(whole: Plan, state: State, batch: Batch, now: datetime) -> list[Outcome]:
-    """Decides an all-or-nothing batch on a copy, which is adopted if nothing was refused."""
+def _all_or_nothing(whole: Plan, state: State, request: Request, now: datetime) -> list[Outcome]:
+    """Decides a request on a copy, which is adopted if nothing was refused."""
+    unread = {i: item for i, item in enumerate(request.items) if isinstance(item, errors.Refusal)}
+    if unread:
+        others = errors.BatchRefused(min(unread))
+        return [unread.get(index, others) for index in range(len(request.items))]
     trial, copy = Plan(), state.copy()
     outcomes: list[Outcome] = []
-    for index, command in enumerate(batch.commands):
-        outcome = _outcome(trial, copy, command, now)
+    for index, item in enumerate(request.items):
+        outcome = _outcome(trial, copy, item, now)
         if isinstance(outcome, errors.Refusal):
-            refused: list[Outcome] = [errors.BatchRefused(index) for _ in batch.commands]
+            refused: list[Outcome] = [errors.BatchRefused(index) for _ in request.items]
             refused[index] = outcome
             return refused
         outcomes.append(outcome)
@@ -189,9 +199,11 @@ def _attempt(whole: Plan, state: State, batch: Batch, now: datetime) -> list[Out
     return outcomes
 
 
-def _outcome(whole: Plan, state: State, command: Command, now: datetime) -> Outcome:
+def _outcome(whole: Plan, state: State, item: Command | errors.Refusal, now: datetime) -> Outcome:
+    if isinstance(item, errors.Refusal):
+        return item
     try:
-        return _replay(state, command) or _carry_out(whole, state, command, now)
+        return _replay(state, item) or _carry_out(whole, state, item, now)
     except errors.Refusal as refusal:
         return refusal
 
@@ -204,6 +216,9 @@ def _replay(state: State, command: Command) -> Done | None:
             origin = command.origin
             sent = origin.request_text or str(origin.request_id)
             raise errors.IdempotencyKeyReused(sent, tuple(differing))
+        if movement.movement_id in state.tried:
+            state.tried.discard(movement.movement_id)
+            return Done(movement, How.POSTED)
         return Done(movement, How.REPLAYED)
     if isinstance(command, Purchase):
         bought = state.purchases.get((command.account_id, command.service_id))
@@ -214,11 +229,13 @@ def _replay(state: State, command: Command) -> Done | None:
 
 
 def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Done:
-    if isinstance(command, Transfer):
-        return _transfer(whole, state, command, now)
-    if isinstance(command, Purchase):
-        return _purchase(whole, state, command, now)
-    return _settle(whole, state, command, now)
+    match command:
+        case Transfer():
+            return _transfer(whole, state, command, now)
+        case Purchase():
+            return _purchase(whole, state, command, now)
+        case Settle():
+            return _settle(whole, state, command, now)
 
 
 def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Done:

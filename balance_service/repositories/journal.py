@@ -7,159 +7,198 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import namedtuple_row, tuple_row
 
 from balance_service.domain import ids
-from balance_service.domain.accounts import Account, Status
+from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Command, Purchase, Settle
 from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
 from balance_service.repositories import arrays, queries
+from balance_service.repositories.accounts import account_of
 
 _SQL = queries.load(__file__)
 
 
-async def begin(conn: AsyncConnection) -> None:
-    await conn.execute("BEGIN")
-
-
-async def commit(conn: AsyncConnection) -> None:
-    await conn.execute("COMMIT")
-
-
-async def load_state(
-    conn: AsyncConnection, commands: Sequence[Command], *, again: bool
-) -> tuple[State, datetime]:
-    """Locks the accounts of some commands and loads all that these depend on.
-
-    The accounts are locked first: what another commit decided about the same request is visible
-    to the look-ups after it, each of which sees what was committed before it began.
+class Journal:
+    """The journal within one transaction.
 
     Args:
         conn: A connection in pipeline mode, within a transaction.
-        commands: In any order.
-        again: Whether the commands may have been committed by an attempt of ours before; then
-            those without a request id are looked up, too.
-
-    Returns:
-        The state, and Postgres's time once the accounts are locked.
     """
-    account_ids = {account_id for command in commands for account_id in command.account_ids}
-    locked = await conn.execute(
-        _SQL["lock_accounts"], {"account_ids": arrays.uuids(account_ids)}, prepare=True
-    )
-    clock = await conn.execute(_SQL["read_clock"], prepare=True)
-    wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
-    found = wanted and await conn.execute(
-        _SQL["find_movements"], {"movement_ids": arrays.uuids(wanted)}, prepare=True
-    )
-    buys = [c for c in commands if isinstance(c, Purchase)]
-    bought = buys and await conn.execute(
-        _SQL["find_purchases"],
-        {
-            "account_ids": arrays.uuids(c.account_id for c in buys),
-            "service_ids": arrays.uuids(c.service_id for c in buys),
-        },
-        prepare=True,
-    )
-    refers = [c for c in commands if isinstance(c, Settle) and c.reference]
-    referred = refers and await conn.execute(
-        _SQL["find_references"],
-        {
-            "principals": arrays.texts(c.origin.principal for c in refers),
-            "sources": arrays.texts(c.source for c in refers),
-            "references": arrays.texts(c.reference for c in refers),
-        },
-        prepare=True,
-    )
-    accounts = [
-        Account._make([*row[:6], Status(row[6]), *row[7:]]) for row in await locked.fetchall()
-    ]
-    replays = [_movement(row) for row in await found.fetchall()] if found else []
-    purchases = [_movement(row) for row in await bought.fetchall()] if bought else []
-    state = State(
-        accounts={account.account_id: account for account in accounts},
-        movements={movement.movement_id: movement for movement in replays},
-        purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
-        references={(p, s, r): m for p, s, r, m in await referred.fetchall()} if referred else {},
-    )
-    read = await clock.fetchone()
-    assert read is not None, "a clock always answers"
-    return state, read[0]
+
+    def __init__(self, conn: AsyncConnection) -> None:
+        self._conn = conn
+
+    async def load(
+        self, commands: Sequence[Command], tried: Collection[UUID]
+    ) -> tuple[State, datetime]:
+        """Locks the accounts of some commands and loads all that these depend on.
+
+        The accounts are locked first: what another commit decided about the same request is visible
+        to the look-ups after it, each of which sees what was committed before it began.
+
+        Args:
+            commands: In any order.
+            tried: Ids of movements that an attempt of ours may have committed before; these are
+                looked up though their commands have no request id.
+
+        Returns:
+            The state, and Postgres's time once the accounts are locked.
+        """
+        # All are sent before the first answer is waited for.
+        locked = await self._lock(commands)
+        clock = await self._send("read_clock")
+        replayed = await self._find_movements(commands, tried)
+        bought = await self._find_purchases(commands)
+        referred = await self._find_references(commands)
+        accounts = [account_of(row) for row in await locked.fetchall()]
+        replays = [_movement(row) for row in await _rows(replayed)]
+        purchases = [_movement(row) for row in await _rows(bought)]
+        state = State(
+            accounts={account.account_id: account for account in accounts},
+            movements={movement.movement_id: movement for movement in replays},
+            purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
+            references={(p, s, r): m for p, s, r, m in await _rows(referred)},
+            tried=set(tried),
+        )
+        now = await clock.fetchone()
+        assert now is not None, "a clock always answers"
+        return state, now[0]
+
+    async def _lock(self, commands: Sequence[Command]) -> AsyncCursor:
+        account_ids = {account_id for command in commands for account_id in command.account_ids}
+        return await self._send("lock_accounts", {"account_ids": arrays.uuids(account_ids)})
+
+    async def _find_movements(
+        self, commands: Sequence[Command], tried: Collection[UUID]
+    ) -> AsyncCursor | None:
+        origins = [command.origin for command in commands]
+        wanted = [o.movement_id for o in origins if o.request_id or o.movement_id in tried]
+        if not wanted:
+            return None
+        return await self._send(
+            "find_movements", {"movement_ids": arrays.uuids(wanted)}, named=True
+        )
+
+    async def _find_purchases(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        buys = [c for c in commands if isinstance(c, Purchase)]
+        if not buys:
+            return None
+        return await self._send(
+            "find_purchases",
+            {
+                "account_ids": arrays.uuids(c.account_id for c in buys),
+                "service_ids": arrays.uuids(c.service_id for c in buys),
+            },
+            named=True,
+        )
+
+    async def _find_references(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        refers = [c for c in commands if isinstance(c, Settle) and c.reference]
+        if not refers:
+            return None
+        return await self._send(
+            "find_references",
+            {
+                "principals": arrays.texts(c.origin.principal for c in refers),
+                "sources": arrays.texts(c.source for c in refers),
+                "references": arrays.texts(c.reference for c in refers),
+            },
+        )
+
+    async def write(self, plan: Plan) -> None:
+        """Writes a plan: journal, entries, accounts and what decides the next ones.
+
+        Args:
+            plan: With at least one movement; its state was loaded here.
+        """
+        # In the order of the key, so that commits which claim the same ids meet in one order.
+        ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
+        plain = [m for m in ordered if m.reference is None and m.service_id is None]
+        if detailed := [m for m in ordered if m.reference is not None or m.service_id is not None]:
+            columns = _movement_columns(detailed) | _detail_columns(detailed)
+            await self._send("insert_detailed_movements", columns)
+            await self._claim(detailed)
+        columns = _movement_columns(plain) | _entry_columns(plan.entries)
+        await self._send("write", columns | _account_columns(plan.accounts.values()))
+        if plan.system_entries:
+            await self._send("write_system_entries", _system_columns(plan.system_entries))
+
+    async def _claim(self, claimed: Sequence[Movement]) -> None:
+        """Takes the keys that may be used once: services bought, references used."""
+        if bought := [m for m in claimed if m.service_id is not None]:
+            await self._send(
+                "insert_purchases",
+                {
+                    "account_id": arrays.uuids(m.from_account_id for m in bought),
+                    "service_id": arrays.uuids(m.service_id for m in bought),
+                    "movement_id": arrays.uuids(m.movement_id for m in bought),
+                },
+            )
+        if referred := sorted(
+            (m.reference, m.source, m.principal, m.movement_id)
+            for m in claimed
+            if m.reference is not None and m.source is not None
+        ):
+            await self._send(
+                "insert_references",
+                {
+                    "reference": arrays.texts(reference for reference, _, _, _ in referred),
+                    "source": arrays.texts(source for _, source, _, _ in referred),
+                    "principal": arrays.texts(principal for _, _, principal, _ in referred),
+                    "movement_id": arrays.uuids(movement_id for _, _, _, movement_id in referred),
+                },
+            )
+
+    async def _send(
+        self, query: str, columns: Mapping[str, object] | None = None, *, named: bool = False
+    ) -> AsyncCursor:
+        """Sends a prepared statement, whose rows are read later, by their columns' names or not."""
+        cursor = self._conn.cursor(row_factory=namedtuple_row if named else tuple_row)
+        await cursor.execute(_SQL[query], columns, prepare=True)
+        return cursor
+
+
+async def _rows(cursor: AsyncCursor | None) -> Sequence[Any]:
+    return await cursor.fetchall() if cursor else ()
 
 
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
     """The movements with these ids that exist, by id."""
-    cursor = await conn.execute(
-        _SQL["find_movements"], {"movement_ids": arrays.uuids(movement_ids)}
-    )
+    cursor = conn.cursor(row_factory=namedtuple_row)
+    await cursor.execute(_SQL["find_movements"], {"movement_ids": arrays.uuids(movement_ids)})
     found = [_movement(row) for row in await cursor.fetchall()]
     return {movement.movement_id: movement for movement in found}
 
 
-async def write(conn: AsyncConnection, plan: Plan) -> None:
-    """Writes a plan: journal, entries, accounts and what decides the next ones.
-
-    Args:
-        conn: The connection on which the plan's state was loaded, in the same transaction.
-        plan: With at least one movement.
-    """
-    # In the order of the key, so that commits which claim the same ids meet in one order.
-    ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
-    plain = [m for m in ordered if m.reference is None and m.service_id is None]
-    if detailed := [m for m in ordered if m.reference is not None or m.service_id is not None]:
-        columns = _movement_columns(detailed) | _detail_columns(detailed)
-        await _execute(conn, "insert_detailed_movements", columns)
-        await _claim(conn, detailed)
-    columns = _movement_columns(plain) | _entry_columns(plan.entries)
-    await _execute(conn, "write", columns | _account_columns(plan.accounts.values()))
-    if plan.system_entries:
-        await _execute(conn, "write_system_entries", _system_columns(plan.system_entries))
-
-
-async def _claim(conn: AsyncConnection, claimed: Sequence[Movement]) -> None:
-    """Takes the keys that may be used once: services bought, references used."""
-    if bought := [m for m in claimed if m.service_id is not None]:
-        await _execute(
-            conn,
-            "insert_purchases",
-            {
-                "account_id": arrays.uuids(m.from_account_id for m in bought),
-                "service_id": arrays.uuids(m.service_id for m in bought),
-                "movement_id": arrays.uuids(m.movement_id for m in bought),
-            },
-        )
-    if referred := sorted(
-        (m.reference, m.source, m.principal, m.movement_id)
-        for m in claimed
-        if m.reference is not None and m.source is not None
-    ):
-        await _execute(
-            conn,
-            "insert_references",
-            {
-                "reference": arrays.texts(reference for reference, _, _, _ in referred),
-                "source": arrays.texts(source for _, source, _, _ in referred),
-                "principal": arrays.texts(principal for _, _, principal, _ in referred),
-                "movement_id": arrays.uuids(movement_id for _, _, _, movement_id in referred),
-            },
-        )
-
-
-async def _execute(conn: AsyncConnection, query: str, columns: Mapping[str, object]) -> None:
-    await conn.execute(_SQL[query], columns, prepare=True)
-
-
-def _movement(row: Sequence[Any]) -> Movement:
-    """The movement of a row of `find_movements`."""
+def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the query's columns
+    """The movement of a row of `find_movements` or `find_purchases`."""
     rate = None
-    if row[17] is not None:
-        rate = Rate(
-            currency=row[16], target=row[5], value=Decimal(row[17]), source=row[18], as_of=row[19]
-        )
-    kind, metadata = Kind(row[1]), row[10] or {}
-    return Movement._make([row[0], kind, *row[2:10], metadata, *row[11:16], rate])
+    if row.rate is not None:
+        value = Decimal(row.rate)
+        rate = Rate(row.price_currency, row.currency, value, row.rate_source, row.rate_as_of)
+    return Movement(
+        movement_id=row.movement_id,
+        kind=Kind(row.kind),
+        from_account_id=row.from_account_id,
+        to_account_id=row.to_account_id,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        balance_after_minor=row.balance_after_minor,
+        principal=row.principal,
+        request_id=row.request_id,
+        description=row.description,
+        metadata=row.metadata or {},
+        created_at=row.created_at,
+        source=row.source,
+        reference=row.reference,
+        service_id=row.service_id,
+        price_minor=row.price_minor,
+        rate=rate,
+    )
 
 
 def _movement_columns(written: Sequence[Movement]) -> dict[str, object]:

@@ -201,8 +201,8 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     )
     queue = CommitQueue(
         Committer(PostgresStore(connections)).commit,
-        lanes=settings.batches_in_flight,
-        batch_commands_max=settings.batch_commands_max,
+        commits_in_flight_max=settings.batches_in_flight,
+        commit_commands_max=settings.batch_commands_max,
         queue_commands_max=settings.queue_commands_max,
     )
     page_tokens = PageTokens(secrets.key("page tokens"))

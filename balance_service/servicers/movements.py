@@ -1,6 +1,5 @@
 """What all services that move money share: submitting commands and listing what came of them."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -10,12 +9,12 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
-from balance_service.domain.commands import Batch, Command, Origin
+from balance_service.domain.commands import Command, Origin, Request
 from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
 from balance_service.ledger.past import settled
-from balance_service.ledger.queue import CommitQueue
+from balance_service.ledger.queue import Answer, CommitQueue
 from balance_service.repositories import entries, journal
 from balance_service.servicers import access, call, fields
 from balance_service.servicers.page_tokens import (
@@ -93,7 +92,7 @@ class Movements:
         Raises:
             Refusal: It was refused.
         """
-        outcome = (await self.submit(Batch((command,))))[0]
+        outcome = (await self.submit(Request((command,))))[0]
         if isinstance(outcome, errors.Refusal):
             raise outcome
         if outcome.how == How.REPLAYED:
@@ -104,13 +103,13 @@ class Movements:
         """Raises what `submit` would for want of room, before a large request is read."""
         self._queue.check_room(commands)
 
-    async def submit(self, batch: Batch) -> list[Outcome]:
-        """Carries out the commands of a request; an outcome for each."""
-        return await self._queue.submit(batch, call.current.get().timeout_seconds)
+    async def submit(self, request: Request) -> Sequence[Outcome]:
+        """Carries out the commands of a request; an outcome for each of its items."""
+        return await self._queue.submit(request, call.current.get().timeout_seconds)
 
-    def begin(self, command: Command) -> asyncio.Future[list[Outcome]]:
+    def begin(self, command: Command) -> Answer:
         """Starts to carry out a command, whose one outcome comes later."""
-        return self._queue.enqueue(Batch((command,)), call.current.get().timeout_seconds)
+        return self._queue.enqueue(Request((command,)), call.current.get().timeout_seconds)
 
     async def page(
         self,

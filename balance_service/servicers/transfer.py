@@ -5,16 +5,17 @@ from collections.abc import AsyncIterator
 
 from balance_service._generated.balance.v1 import transfer_pb2, transfer_pb2_grpc
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Batch, Transfer
+from balance_service.domain.commands import Request, Transfer
 from balance_service.domain.ledger import How, Outcome
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
+from balance_service.ledger.queue import Answer
 from balance_service.servicers import access, call, convert, fields
 from balance_service.servicers.call import Context
 from balance_service.servicers.movements import Movements, SentId, origin
 from balance_service.servicers.status import status
-from balance_service.servicers.streams import Begun, Streams
+from balance_service.servicers.streams import Streams
 
 BATCH_MAX = 1000
 
@@ -46,7 +47,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         self._movements.check_room(len(request.requests))
         batch = SentId(batch_id, request.request_id) if batch_id else None
         read = [await self._item(item, index, batch) for index, item in enumerate(request.requests)]
-        outcomes = await self._outcomes(read, all_or_nothing=request.all_or_nothing)
+        outcomes = await self._movements.submit(Request(tuple(read), request.all_or_nothing))
         language = call.current.get().language
         return transfer_pb2.BatchCreateTransfersResponse(
             outcomes=[_answer(outcome, language) for outcome in outcomes]
@@ -122,7 +123,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
                 receiver = receiver or await access.receiver(conn, principal, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
 
-    async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Begun:
+    async def _begin(self, request: transfer_pb2.CreateTransferRequest) -> Answer:
         checks = fields.Checks()
         if not request.request_id:
             checks.refuse("request_id", "is required in a stream, which may break")
@@ -139,25 +140,6 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             return await self._command(item, fields.Checks(), item_id)
         except errors.Refusal as refusal:
             return refusal
-
-    async def _outcomes(
-        self, read: list[Transfer | errors.Refusal], *, all_or_nothing: bool
-    ) -> list[Outcome]:
-        """Carries out the items that could be read; the others keep their places."""
-        unread = [i for i, item in enumerate(read) if isinstance(item, errors.Refusal)]
-        if all_or_nothing and unread:
-            first = unread[0]
-            return [
-                item if isinstance(item, errors.Refusal) else errors.BatchRefused(first)
-                for item in read
-            ]
-        commands = tuple(item for item in read if isinstance(item, Transfer))
-        carried_out = (
-            iter(await self._movements.submit(Batch(commands, all_or_nothing)))
-            if commands
-            else iter(())
-        )
-        return [item if isinstance(item, errors.Refusal) else next(carried_out) for item in read]
 
 
 def _authorise() -> None:

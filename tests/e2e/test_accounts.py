@@ -8,10 +8,9 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import async_each, v1
-from balance_service.database.pool import Connection
 from balance_service.domain.principals import Scope
 from balance_service.ledger.past import SKEW_MAX
-from balance_service.repositories import journal
+from tests.commits import slow_down
 from tests.conftest import Person, Service, reason, refused
 
 
@@ -252,14 +251,7 @@ async def test_answer_about_a_moment_ago_is_final(
     person = await service.person()
     account = await person.open()
     await person.deposit("6", account.id)
-    real = journal.commit
-
-    async def commit(conn: Connection) -> None:
-        await (await conn.execute("SELECT 1")).fetchone()
-        await asyncio.sleep(2 * SKEW_MAX.total_seconds())
-        await real(conn)
-
-    monkeypatch.setattr(journal, "commit", commit)
+    slow_down(monkeypatch, lambda: 2 * SKEW_MAX.total_seconds())
     depositing = asyncio.create_task(person.deposit("100", account.id))
     await asyncio.sleep(0.3)
     moment = Timestamp()

@@ -11,10 +11,9 @@ from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
 from balance_service.ledger import past
-from balance_service.ledger.commit import Committer
 from balance_service.ledger.past import settled
-from balance_service.ledger.store import PostgresStore
-from balance_service.repositories import accounts, entries, journal
+from balance_service.repositories import accounts, entries
+from tests.commits import commit, slow_down
 from tests.integration.test_commit_path import deposit, done, open_accounts, transfer
 
 MICROSECOND = timedelta(microseconds=1)
@@ -41,15 +40,7 @@ async def seen_at(pool: Pool, account_id: UUID, as_of: datetime) -> int:
 
 def slow_commits(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> None:
     """Commits that take longer than the margin for clocks, now and then."""
-    real = journal.commit
-
-    async def commit(conn: pools.Connection) -> None:
-        # Sends what is waiting in the pipeline.
-        await (await conn.execute("SELECT 1")).fetchone()
-        await asyncio.sleep(rng.choice([0, 0.01, past.SKEW_MAX.total_seconds() * 2]))
-        await real(conn)
-
-    monkeypatch.setattr(journal, "commit", commit)
+    slow_down(monkeypatch, lambda: rng.choice([0, 0.01, past.SKEW_MAX.total_seconds() * 2]))
 
 
 async def test_answers_about_the_last_seconds_never_change(
@@ -64,15 +55,14 @@ async def test_answers_about_the_last_seconds_never_change(
     ):
         opened = await open_accounts(first, 4)
         for account_id in opened:
-            await Committer(PostgresStore(first)).commit([deposit(account_id, 10_000)])
+            await commit(first, deposit(account_id, 10_000))
         slow_commits(monkeypatch, rng)
         stop = asyncio.Event()
 
         async def move(pool: Pool) -> None:
-            committer = Committer(PostgresStore(pool))
             while not stop.is_set():
                 sender, receiver = rng.sample(opened, 2)
-                await committer.commit([transfer(sender, receiver, rng.randint(1, 100))])
+                await commit(pool, transfer(sender, receiver, rng.randint(1, 100)))
 
         told: list[tuple[UUID, datetime, int]] = []
 
@@ -98,9 +88,7 @@ async def test_movement_is_dated_after_it_has_waited_for_its_account(pool: Pool)
     (account_id,) = await open_accounts(pool, 1)
     async with pools.transaction(pool) as conn:
         await accounts.lock(conn, account_id)
-        waiting = asyncio.create_task(
-            Committer(PostgresStore(pool)).commit([deposit(account_id, 1)])
-        )
+        waiting = asyncio.create_task(commit(pool, deposit(account_id, 1)))
         await asyncio.sleep(0.2)
         released = await clock(pool)
     ((outcome,),) = await waiting
@@ -139,4 +127,4 @@ async def test_looking_whether_an_account_is_free_leaves_it_free(pool: Pool) -> 
         async with pool.connection() as other:
             _, free = await accounts.free(other, [first, second])
             assert free == {second}
-            await Committer(PostgresStore(pool)).commit([deposit(second, 1)])
+            await commit(pool, deposit(second, 1))

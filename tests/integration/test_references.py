@@ -9,13 +9,12 @@ from psycopg import errors as pg
 
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
-from balance_service.domain.commands import Batch, Origin, Settle
+from balance_service.domain.commands import Origin, Request, Settle
 from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
-from balance_service.ledger.commit import Committer
-from balance_service.ledger.store import PostgresStore
-from balance_service.repositories import journal
+from balance_service.repositories.journal import Journal
+from tests import commits
 from tests.integration.test_commit_path import Verified, done, open_accounts
 
 # What the version before did, by its own text.
@@ -23,14 +22,16 @@ OLD_LOOK = "SELECT movement_id FROM external_references WHERE source = %s AND re
 OLD_INSERT = "INSERT INTO external_references (source, reference, movement_id) VALUES (%s, %s, %s)"
 
 
-def refer(account: UUID, principal: str, reference: str = "ch_1", source: str = "stripe") -> Batch:
+def refer(
+    account: UUID, principal: str, reference: str = "ch_1", source: str = "stripe"
+) -> Request:
     origin = Origin(principal=principal)
     settle = Settle(origin, Kind.DEPOSIT, account, Money(1, "RUB"), source, reference)
-    return Batch((settle,))
+    return Request((settle,))
 
 
-async def commit(pool: Pool, *batches: Batch) -> list[Outcome]:
-    return [answer[0] for answer in await Committer(PostgresStore(pool)).commit(batches)]
+async def commit(pool: Pool, *requests: Request) -> list[Outcome]:
+    return [outcomes[0] for outcomes in await commits.commit(pool, *requests)]
 
 
 async def seen_by_old(pool: Pool, source: str, reference: str) -> UUID | None:
@@ -43,12 +44,12 @@ async def seen_by_old(pool: Pool, source: str, reference: str) -> UUID | None:
 def old(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Has commits claim references as the version before did, until it is undone."""
 
-    async def claim(conn: psycopg.AsyncConnection, claimed: list[Movement]) -> None:
+    async def claim(journal: Journal, claimed: list[Movement]) -> None:
         for movement in claimed:
             values = (movement.source, movement.reference, movement.movement_id)
-            await conn.execute(OLD_INSERT, values)
+            await journal._conn.execute(OLD_INSERT, values)
 
-    monkeypatch.setattr(journal, "_claim", claim)
+    monkeypatch.setattr(Journal, "_claim", claim)
     return monkeypatch
 
 
@@ -88,20 +89,20 @@ async def test_both_versions_at_once_on_different_accounts(
     """The old one's row is there and not committed when the new one writes its own."""
     first, second = await open_accounts(pool, 2)
     written, go_on = asyncio.Event(), asyncio.Event()
-    real = journal._claim
+    real = Journal._claim
 
-    async def claim(conn: psycopg.AsyncConnection, claimed: list[Movement]) -> None:
+    async def claim(journal: Journal, claimed: list[Movement]) -> None:
         if written.is_set():
-            await real(conn, claimed)
+            await real(journal, claimed)
             return
         movement = claimed[0]
         values = (movement.source, movement.reference, movement.movement_id)
-        cursor = await conn.execute(OLD_INSERT + " RETURNING 1", values)
+        cursor = await journal._conn.execute(OLD_INSERT + " RETURNING 1", values)
         await cursor.fetchone()
         written.set()
         await go_on.wait()
 
-    monkeypatch.setattr(journal, "_claim", claim)
+    monkeypatch.setattr(Journal, "_claim", claim)
     earlier = asyncio.create_task(commit(pool, refer(first, old_caller)))
     await written.wait()
     later = asyncio.create_task(commit(pool, refer(second, "service:a")))

@@ -18,13 +18,12 @@ from psycopg import sql
 from balance_service.database import migrate
 from balance_service.database import pool as pools
 from balance_service.domain import ids
-from balance_service.domain.commands import Batch, Origin, Settle
+from balance_service.domain.commands import Origin, Request, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from balance_service.ledger.commit import Committer
-from balance_service.ledger.store import PostgresStore
 from balance_service.repositories import accounts, rates, verification
 from tests import postgres
+from tests.commits import commit
 
 MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*.sql"))
 # The first version that has a ledger.
@@ -84,12 +83,11 @@ class Load:
             self.sign_ups += 1
 
     async def deposit(self, stop: asyncio.Event) -> None:
-        committer = Committer(PostgresStore(self._pool))
         while self._opened and not stop.is_set():
             account = self._opened[self.deposits % len(self._opened)]
             origin = Origin(principal="service:test", request_id=ids.new_id())
             command = Settle(origin, Kind.DEPOSIT, account, Money(1, "RUB"))
-            await committer.commit([Batch((command,))])
+            await commit(self._pool, Request((command,)))
             self.deposits += 1
 
 

@@ -17,14 +17,13 @@ from balance_service.database import pool as pools
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import ids
 from balance_service.domain.catalogue import Service
-from balance_service.domain.commands import Batch, Command, Origin, Purchase, Settle, Transfer
+from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
 from balance_service.domain.ledger import Done
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
-from balance_service.ledger.commit import Committer
-from balance_service.ledger.store import PostgresStore
 from balance_service.repositories import accounts, services, system_accounts, verification
+from tests.commits import commit
 from tests.integration.test_commit_path import Verified
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -86,7 +85,7 @@ OTHER_CURRENCY: LiteralString = "CASE {0} WHEN 'RUB' THEN 'USD' ELSE 'RUB' END"
 
 
 async def carry_out(pool: Pool, *commands: Command) -> list[Done]:
-    answers = await Committer(PostgresStore(pool)).commit([Batch((c,)) for c in commands])
+    answers = await commit(pool, *[Request((command,)) for command in commands])
     outcomes = [answer[0] for answer in answers]
     assert all(isinstance(outcome, Done) for outcome in outcomes), outcomes
     return [outcome for outcome in outcomes if isinstance(outcome, Done)]

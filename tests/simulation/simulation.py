@@ -20,7 +20,7 @@ import structlog
 
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Batch, Command, Origin, Settle, Transfer
+from balance_service.domain.commands import Command, Origin, Request, Settle, Transfer
 from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
@@ -56,7 +56,7 @@ class Worker:
     database: Database
     rng: random.Random
     queue: CommitQueue = field(init=False)
-    calls: set[asyncio.Task[list[Outcome]]] = field(default_factory=set)
+    calls: set[asyncio.Task[Sequence[Outcome]]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.start()
@@ -64,8 +64,8 @@ class Worker:
     def start(self) -> None:
         self.queue = CommitQueue(
             Committer(self.database).commit,
-            lanes=2,
-            batch_commands_max=self.rng.choice([1, 3, 100]),
+            commits_in_flight_max=2,
+            commit_commands_max=self.rng.choice([1, 3, 100]),
             queue_commands_max=self.rng.choice([5, 100]),
         )
         self.queue.start()
@@ -78,13 +78,13 @@ class Worker:
             task.cancel()
         self.start()
 
-    async def call(self, batch: Batch, timeout_seconds: float) -> list[Outcome]:
+    async def call(self, request: Request, timeout_seconds: float) -> Sequence[Outcome]:
         """A request as its client sees it.
 
         Raises:
             WorkerKilled: The worker was killed meanwhile.
         """
-        task = asyncio.create_task(self.queue.submit(batch, timeout_seconds))
+        task = asyncio.create_task(self.queue.submit(request, timeout_seconds))
         self.calls.add(task)
         task.add_done_callback(self.calls.discard)
         await asyncio.wait({task})
@@ -139,7 +139,7 @@ class Client:
     async def _request(self) -> None:
         rng, loop = self.simulation.rng, asyncio.get_running_loop()
         commands = [self._command() for _ in range(rng.choice([1, 1, 1, 3]))]
-        batch = Batch(tuple(commands), all_or_nothing=rng.random() < 0.3)
+        request = Request(tuple(commands), all_or_nothing=rng.random() < 0.3)
         operations = [
             Operation(
                 type(c).__name__,
@@ -152,7 +152,7 @@ class Client:
         self.simulation.operations += operations
         while not all(o.outcome != "unknown" for o in operations):
             try:
-                outcomes = await self._send(batch)
+                outcomes = await self._send(request)
             except errors.Refusal as refusal:
                 assert isinstance(
                     refusal, errors.Unavailable | errors.Overloaded | errors.DeadlinePassed
@@ -161,18 +161,18 @@ class Client:
                 pass
             else:
                 for operation, outcome in zip(operations, outcomes, strict=True):
-                    _note(operation, outcome, batch, loop.time())
+                    _note(operation, outcome, request, loop.time())
                 return
             if not all(c.origin.request_id for c in commands):
                 return
             await asyncio.sleep(rng.expovariate(1 / 0.1))
 
-    async def _send(self, batch: Batch) -> list[Outcome]:
+    async def _send(self, request: Request) -> Sequence[Outcome]:
         """One sending, which is given up on when it takes long; the worker goes on with it."""
         rng = self.simulation.rng
         worker = rng.choice(self.simulation.workers)
         patience = rng.choice([0.01, 1.0, 30.0])
-        call = asyncio.create_task(worker.call(batch, patience))
+        call = asyncio.create_task(worker.call(request, patience))
         self.simulation.sent.add(call)
         async with asyncio.timeout(patience):
             return await asyncio.shield(call)
@@ -190,7 +190,7 @@ class Client:
         return Settle(origin, kind, sender, money, reference and "bank", reference)
 
 
-def _note(operation: Operation, outcome: Outcome, batch: Batch, now: float) -> None:
+def _note(operation: Operation, outcome: Outcome, request: Request, now: float) -> None:
     operation.returned = now
     if isinstance(outcome, Done):
         operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
@@ -200,7 +200,7 @@ def _note(operation: Operation, outcome: Outcome, batch: Batch, now: float) -> N
     ), outcome
     operation.outcome = "refused"
     # What is decided together is refused for a balance that only its own commands would have left.
-    if isinstance(outcome, errors.InsufficientFunds) and not batch.all_or_nothing:
+    if isinstance(outcome, errors.InsufficientFunds) and not request.all_or_nothing:
         operation.available_minor = int(outcome.available.replace(".", ""))
 
 
@@ -231,7 +231,7 @@ class Simulation:
         self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
         self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
         self.operations: list[Operation] = []
-        self.sent: set[asyncio.Task[list[Outcome]]] = set()
+        self.sent: set[asyncio.Task[Sequence[Outcome]]] = set()
         self.told: list[Past] = []
 
     async def run(self) -> None:

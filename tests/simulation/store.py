@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -169,7 +169,9 @@ class SimulatedTransaction:
             kinds = [psycopg.OperationalError, pg.DeadlockDetected, pg.QueryCanceled]
             raise database.rng.choice(kinds)("trouble")
 
-    async def load(self, commands: Sequence[Command], *, again: bool) -> tuple[State, datetime]:
+    async def load(
+        self, commands: Sequence[Command], tried: Collection[UUID]
+    ) -> tuple[State, datetime]:
         database = self._database
         await self.step()
         account_ids = {account_id for command in commands for account_id in command.account_ids}
@@ -177,7 +179,8 @@ class SimulatedTransaction:
             await database.locks.take(account_id, self)
         now = database.now()
         await self.step()
-        wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
+        origins = [command.origin for command in commands]
+        wanted = [o.movement_id for o in origins if o.request_id or o.movement_id in tried]
         referred = [
             (c.origin.principal, c.source or "", c.reference or "")
             for c in commands
@@ -188,6 +191,7 @@ class SimulatedTransaction:
             movements=_found(database.movements, wanted),
             purchases={},
             references=_found(database.references, referred),
+            tried=set(tried),
         )
         return state, now
 

@@ -35,7 +35,7 @@ def test_error_shows_no_value(monkeypatch: pytest.MonkeyPatch, name: str) -> Non
 
 
 def test_password_has_no_place_in_the_rates_url() -> None:
-    with pytest.raises(ValidationError, match="user or password"):
+    with pytest.raises(ValidationError, match="user name or password"):
         Settings(rates_url="https://u:p@rates.example/daily.xml")
 
 

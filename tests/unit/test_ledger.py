@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from balance_service.domain import errors, ids, ledger
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
-from balance_service.domain.commands import Batch, Command, Origin, Purchase, Settle, Transfer
+from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
 from balance_service.domain.ledger import Done, How, Plan, State
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Entry, Kind, SystemEntry
@@ -67,16 +67,18 @@ def commands(draw: st.DrawFn) -> Command:
     return Settle(origin, kind, account, money, reference and "stripe", reference)
 
 
-batches = st.builds(Batch, st.lists(commands(), min_size=1, max_size=6).map(tuple), st.booleans())
-histories = st.lists(batches, max_size=12)
+requests = st.builds(
+    Request, st.lists(commands(), min_size=1, max_size=6).map(tuple), st.booleans()
+)
+histories = st.lists(requests, max_size=12)
 
 
-def plan(state: State, history: list[Batch]) -> Plan:
+def plan(state: State, history: list[Request]) -> Plan:
     return ledger.plan(state, history, NOW)
 
 
 @given(state=states(), history=histories)
-def test_every_movement_sums_to_zero_in_each_currency(state: State, history: list[Batch]) -> None:
+def test_every_movement_sums_to_zero_in_each_currency(state: State, history: list[Request]) -> None:
     currency = {a: account.currency for a, account in state.accounts.items()}
     currency |= {a: account.currency for a, account in SYSTEM_ACCOUNTS.items()}
     planned = plan(state, history)
@@ -89,7 +91,7 @@ def test_every_movement_sums_to_zero_in_each_currency(state: State, history: lis
 
 
 @given(state=states(), history=histories)
-def test_no_account_is_taken_below_its_limit(state: State, history: list[Batch]) -> None:
+def test_no_account_is_taken_below_its_limit(state: State, history: list[Request]) -> None:
     before = dict(state.accounts)
     for entry in plan(state, history).entries:
         account = before[entry.account_id]
@@ -100,7 +102,7 @@ def test_no_account_is_taken_below_its_limit(state: State, history: list[Batch])
 
 
 @given(state=states(), history=histories)
-def test_entries_are_numbered_without_gaps_and_chain(state: State, history: list[Batch]) -> None:
+def test_entries_are_numbered_without_gaps_and_chain(state: State, history: list[Request]) -> None:
     running = {
         a: (account.sequence, account.balance_minor) for a, account in state.accounts.items()
     }
@@ -116,10 +118,10 @@ def test_entries_are_numbered_without_gaps_and_chain(state: State, history: list
 
 
 @given(state=states(), history=histories, command=commands())
-def test_refusal_leaves_no_trace(state: State, history: list[Batch], command: Command) -> None:
+def test_refusal_leaves_no_trace(state: State, history: list[Request], command: Command) -> None:
     plan(state, history)
     before = state.copy()
-    planned = plan(state, [Batch((command,))])
+    planned = plan(state, [Request((command,))])
     if isinstance(planned.outcomes[0][0], errors.Refusal):
         assert state == before
         assert (planned.movements, planned.entries, planned.system_entries) == ([], [], [])
@@ -129,7 +131,7 @@ def test_refusal_leaves_no_trace(state: State, history: list[Batch], command: Co
 
 
 @given(state=states(), history=histories)
-def test_batched_is_the_same_as_one_by_one(state: State, history: list[Batch]) -> None:
+def test_batched_is_the_same_as_one_by_one(state: State, history: list[Request]) -> None:
     together, apart = state.copy(), state.copy()
     planned = plan(together, history)
     singly = [plan(apart, [batch]) for batch in history]
@@ -140,7 +142,7 @@ def test_batched_is_the_same_as_one_by_one(state: State, history: list[Batch]) -
 
 
 @given(state=states(), history=histories)
-def test_repeating_what_was_done_changes_nothing(state: State, history: list[Batch]) -> None:
+def test_repeating_what_was_done_changes_nothing(state: State, history: list[Request]) -> None:
     planned = plan(state, history)
     after = state.copy()
     answers = {
@@ -150,14 +152,14 @@ def test_repeating_what_was_done_changes_nothing(state: State, history: list[Bat
         if isinstance(outcome, Done) and outcome.how == How.POSTED
     }
     for command, outcome in answers.values():
-        again = plan(state, [Batch((command,))])
+        again = plan(state, [Request((command,))])
         assert again.outcomes == [[Done(outcome.movement, How.REPLAYED)]]
         assert again.movements == []
     assert state == after
 
 
 @given(state=states(), history=histories)
-def test_all_or_nothing_is_all_or_nothing(state: State, history: list[Batch]) -> None:
+def test_all_or_nothing_is_all_or_nothing(state: State, history: list[Request]) -> None:
     planned = plan(state, history)
     posted = {movement.movement_id for movement in planned.movements}
     for batch, outcomes in zip(history, planned.outcomes, strict=True):
@@ -174,7 +176,7 @@ def test_all_or_nothing_is_all_or_nothing(state: State, history: list[Batch]) ->
 
 
 @given(state=states(), history=histories)
-def test_an_account_buys_a_service_once(state: State, history: list[Batch]) -> None:
+def test_an_account_buys_a_service_once(state: State, history: list[Request]) -> None:
     bought = [
         (m.from_account_id, m.service_id)
         for m in plan(state, history).movements
@@ -184,7 +186,7 @@ def test_an_account_buys_a_service_once(state: State, history: list[Batch]) -> N
 
 
 @given(state=states(), history=histories)
-def test_a_reference_is_used_once(state: State, history: list[Batch]) -> None:
+def test_a_reference_is_used_once(state: State, history: list[Request]) -> None:
     used = [
         (m.principal, m.source, m.reference) for m in plan(state, history).movements if m.reference
     ]
@@ -201,7 +203,7 @@ def state_of(*accounts: Account) -> State:
 
 
 def only(state: State, command: Command, now: datetime = NOW) -> ledger.Outcome:
-    return ledger.plan(state, [Batch((command,))], now).outcomes[0][0]
+    return ledger.plan(state, [Request((command,))], now).outcomes[0][0]
 
 
 def by(request: int | None = None, owner: UUID | None = None, principal: str = "user:1") -> Origin:
@@ -316,7 +318,7 @@ def test_charge_beyond_what_an_amount_can_be_is_refused() -> None:
 def test_purchase_in_another_currency_goes_through_the_fx_accounts() -> None:
     state = state_of(account(0, 100_000))
     command = Purchase(by(), ACCOUNTS[0], SERVICES[0], Money(100, "USD"), RATES)
-    planned = ledger.plan(state, [Batch((command,))], NOW)
+    planned = ledger.plan(state, [Request((command,))], NOW)
     legs = {
         (
             str(SYSTEM_ACCOUNTS[e.account_id].role),
@@ -396,7 +398,7 @@ def test_owner_of_both_accounts_hears_why_one_cannot_receive(receiver: list[Acco
 def test_settlement_needs_no_lock_and_no_state() -> None:
     state = state_of(account(0, 0))
     planned = ledger.plan(
-        state, [Batch((Settle(by(), Kind.DEPOSIT, ACCOUNTS[0], Money(5, "RUB")),))], NOW
+        state, [Request((Settle(by(), Kind.DEPOSIT, ACCOUNTS[0], Money(5, "RUB")),))], NOW
     )
     assert [e.amount_minor for e in planned.system_entries] == [-5]
     assert set(planned.accounts) == {ACCOUNTS[0]}
