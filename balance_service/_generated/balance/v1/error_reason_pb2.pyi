@@ -29,7 +29,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     field. Send a corrected request.
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
+    """INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+    HTTP also: the head is in doubt or, with status 431, too large, and
+    BadRequest names the header.
+    """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT. The page token was not made by this method for these
     filters and this order. Start again from the first page.
@@ -171,7 +174,10 @@ ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 field. Send a corrected request.
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT. The bytes are not a message of the method's type."""
+"""INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+HTTP also: the head is in doubt or, with status 431, too large, and
+BadRequest names the header.
+"""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The page token was not made by this method for these
 filters and this order. Start again from the first page.
