@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     http_body_bytes_max: int = Field(
         1 << 20, ge=1024, description="Size beyond which an HTTP body is refused."
     )
+    http_public_url: str = Field(
+        "",
+        description="What `next` and `previous` of a list begin with, such as "
+        "`https://api.example.com`; unset, they are paths.",
+    )
     http_timeout_seconds: float = Field(30, gt=0, description="How long an HTTP answer may take.")
     http_cors_origins: str = Field(
         "",
@@ -114,7 +119,7 @@ class Settings(BaseSettings):
         bare = host.strip("[]")
         return f"[{bare}]" if ":" in bare else bare
 
-    @field_validator("rates_url")
+    @field_validator("rates_url", "http_public_url")
     @classmethod
     def _http_only(cls, url: str) -> str:
         if not url:

@@ -1,6 +1,6 @@
 """What the gateway calls: the servicers of its own process, or a gRPC server elsewhere."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -10,6 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from balance_service.gateway.refusals import GatewayRefusal
 from balance_service.gateway.routes import Method
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -48,6 +49,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 class Upstream(Protocol):
     """Answers calls."""
 
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        """Judges who calls, before more of a request is read than its head.
+
+        Raises:
+            Refused, GatewayRefusal: The method needs a token and there is none, or it is no good.
+        """
+
     async def unary(
         self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None
     ) -> Answer:
@@ -71,9 +79,11 @@ class RemoteUpstream:
 
     Args:
         target: A gRPC target, such as `dns:///balance:50051`.
+        public: Full names of the methods that need no token.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, public: Collection[str]) -> None:
+        self._public = public
         options = [
             ("grpc.lb_policy_name", "round_robin"),
             ("grpc.keepalive_time_ms", 60_000),
@@ -81,6 +91,13 @@ class RemoteUpstream:
         ]
         self._channel = grpc.aio.insecure_channel(target, options)
         self._calls: dict[str, grpc.aio.UnaryUnaryMultiCallable[Message, Message]] = {}
+
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        # Whether the token is good, the server says, which reads it before the message.
+        if method.full_name not in self._public and not any(
+            name == "authorization" for name, _ in metadata
+        ):
+            raise GatewayRefusal("TOKEN_MISSING")
 
     async def unary(
         self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None

@@ -8,7 +8,7 @@ every call a share of the event loop.
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
@@ -27,7 +27,6 @@ from balance_service.servicers.call import PUBLIC_METHODS, Call, Context
 
 # W3C Trace Context, version 00: the trace's id is the second part.
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
-_MALFORMED: Any = object()
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _log = structlog.get_logger()
@@ -76,6 +75,15 @@ class Calls:
             generic = grpc.method_handlers_generic_handler(service, surrounded)
             server.add_generic_rpc_handlers((generic,))
 
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        """Verifies a caller before anything else of the request is read."""
+        started = time.perf_counter()
+        now, tokens = _call(method.full_name, metadata, None)
+        try:
+            await self._identify(now, tokens)
+        except Exception as error:  # noqa: BLE001 - as below
+            raise _refused(now, error, started) from None
+
     async def unary(
         self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None
     ) -> Answer:
@@ -93,17 +101,22 @@ class Calls:
         return self.serving
 
     async def _unary(
-        self, method: str, request: Message, metadata: Metadata, timeout_seconds: float | None
+        self,
+        method: str,
+        request: Message | bytes,
+        metadata: Metadata,
+        timeout_seconds: float | None,
     ) -> Answer:
         started = time.perf_counter()
-        now, token = _call(method, metadata, timeout_seconds)
+        now, tokens = _call(method, metadata, timeout_seconds)
         call.current.set(now)
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:
                 raise errors.Overloaded(RETRY_AFTER_SECONDS)
-            await self._admit(request, now, token)
-            message: Message = await self._handlers[method].unary_unary(request, None)
+            await self._identify(now, tokens)
+            handler = self._handlers[method]
+            message: Message = await handler.unary_unary(_read(handler, request, now), None)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
             raise _refused(now, error, started) from None
         finally:
@@ -114,52 +127,51 @@ class Calls:
     async def _stream(
         self,
         method: str,
-        request: Message | AsyncIterator[Message],
+        request: Message | bytes | AsyncIterator[bytes],
         metadata: Metadata,
         timeout_seconds: float | None,
     ) -> AsyncIterator[Message]:
         started = time.perf_counter()
-        now, token = _call(method, metadata, timeout_seconds)
+        now, tokens = _call(method, metadata, timeout_seconds)
         call.current.set(now)
         try:
-            await self._admit(request, now, token)
+            await self._identify(now, tokens)
             handler = self._handlers[method]
-            if isinstance(request, Message):
-                answering = handler.unary_stream(request, None)
+            if isinstance(request, Message | bytes):
+                answering = handler.unary_stream(_read(handler, request, now), None)
             else:
-                answering = handler.stream_stream(self._admitted(request, now, token), None)
+                requests = self._admitted(handler, request, now, tokens)
+                answering = handler.stream_stream(requests, None)
             async with contextlib.aclosing(answering) as messages:
                 async for message in messages:
                     # What a token may see ends with it, also in the middle of a stream.
-                    if token:
-                        await self._tokens.verify(token)
+                    await self._identify(now, tokens)
                     yield message
         except Exception as error:  # noqa: BLE001 - as above
             raise _refused(now, error, started) from None
         _record(_log.debug, "call", now, started, code="OK")
 
     async def _admitted(
-        self, requests: AsyncIterator[Message], now: Call, token: str
+        self, handler: Handler, requests: AsyncIterator[bytes], now: Call, tokens: Sequence[str]
     ) -> AsyncIterator[Message]:
         """A stream's requests, as long as each may be made."""
         async for request in requests:
-            await self._admit(request, now, token)
-            yield request
+            await self._identify(now, tokens)
+            yield _read(handler, request, now)
 
-    async def _admit(self, request: object, now: Call, token: str) -> None:
-        if request is _MALFORMED:
-            raise errors.MalformedRequest
-        if now.sent_before and not _repeatable(request):
-            raise errors.invalid("request_id", "is required of a call that is sent again by gRPC")
-        if token:
-            now.caller = await self._tokens.verify(token)
+    async def _identify(self, now: Call, tokens: Sequence[str]) -> None:
+        """Learns who calls, who must have said so once if the method is not public."""
+        if len(tokens) > 1:
+            raise errors.invalid("authorization", "must be given once")
+        if tokens and tokens[0]:
+            now.caller = await self._tokens.verify(tokens[0])
         elif now.method not in PUBLIC_METHODS:
             raise errors.TokenMissing
 
     def _over_grpc(self, method: str, handler: Handler) -> Handler:
         """The handler that a gRPC server calls."""
 
-        async def unary(request: Message, context: Context) -> Message:
+        async def unary(request: bytes, context: Context) -> Message:
             metadata, seconds = _metadata(context), context.time_remaining()
             try:
                 answer = await self._unary(method, request, metadata, seconds)
@@ -170,7 +182,7 @@ class Calls:
             return answer.message
 
         async def stream(
-            request: Message | AsyncIterator[Message], context: Context
+            request: bytes | AsyncIterator[bytes], context: Context
         ) -> AsyncIterator[Message]:
             metadata, seconds = _metadata(context), context.time_remaining()
             try:
@@ -179,7 +191,6 @@ class Calls:
             except Refused as refused:
                 await _abort(context, refused)
 
-        assert handler.request_deserializer is not None
         make: Callable[..., Handler] = grpc.unary_unary_rpc_method_handler
         if handler.response_streaming:
             make = (
@@ -189,9 +200,29 @@ class Calls:
             )
         return make(
             stream if handler.response_streaming else unary,
-            request_deserializer=_tolerant(handler.request_deserializer),
+            # Bytes, which are not read before it is known who sent them.
+            request_deserializer=None,
             response_serializer=handler.response_serializer,
         )
+
+
+def _read(handler: Handler, request: Message | bytes, now: Call) -> Message:
+    """The message of an admitted call.
+
+    Raises:
+        MalformedRequest: The bytes are none of the method's type.
+        InvalidFields: gRPC sends it again by itself, and it has no request id.
+    """
+    if isinstance(request, bytes):
+        try:
+            message: Message = handler.request_deserializer(request)
+        except DecodeError:
+            raise errors.MalformedRequest from None
+    else:
+        message = request
+    if now.sent_before and not _repeatable(message):
+        raise errors.invalid("request_id", "is required of a call that is sent again by gRPC")
+    return message
 
 
 def _repeatable(request: object) -> bool:
@@ -207,14 +238,17 @@ def _metadata(context: Context) -> Metadata:
     return [(key, value) for key, value in found if isinstance(value, str)]
 
 
-def _call(method: str, metadata: Metadata, timeout_seconds: float | None) -> tuple[Call, str]:
-    """The call that metadata tell of, and its bearer token."""
-    token = correlation_id = accept_language = trace_id = ""
+def _call(
+    method: str, metadata: Metadata, timeout_seconds: float | None
+) -> tuple[Call, Sequence[str]]:
+    """The call that metadata tell of, and its bearer tokens, of which there should be one."""
+    tokens: list[str] = []
+    correlation_id = accept_language = trace_id = ""
     sent_before = False
     for key, value in metadata:
         if key == "authorization":
             scheme, _, rest = value.partition(" ")
-            token = rest.strip() if scheme.lower() == "bearer" else "?"
+            tokens.append(rest.strip() if scheme.lower() == "bearer" else "?")
         elif key == "x-request-id":
             correlation_id = value
         elif key == "accept-language":
@@ -231,19 +265,7 @@ def _call(method: str, metadata: Metadata, timeout_seconds: float | None) -> tup
         trace_id=trace_id,
         sent_before=sent_before,
     )
-    return now, token
-
-
-def _tolerant(deserialize: Callable[[bytes], object]) -> Callable[[bytes], object]:
-    """Lets bytes that are no message through, to be refused like any other bad request."""
-
-    def read(message: bytes) -> object:
-        try:
-            return deserialize(message)
-        except DecodeError:
-            return _MALFORMED
-
-    return read
+    return now, tokens
 
 
 def _refused(now: Call, error: Exception, started: float) -> Refused:

@@ -36,7 +36,7 @@ def build(settings: Settings, target: str) -> tuple[HttpServer, RemoteUpstream]:
     Raises:
         RuntimeError: The port is taken.
     """
-    upstream = RemoteUpstream(target)
+    upstream = RemoteUpstream(target, PUBLIC_METHODS)
     return http_server(settings, upstream), upstream
 
 
@@ -47,5 +47,7 @@ def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
         RuntimeError: The port is taken.
     """
     limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
-    application = site.build(upstream, PUBLIC_METHODS, limits, settings.cors_origins)
+    application = site.build(
+        upstream, PUBLIC_METHODS, limits, settings.cors_origins, settings.http_public_url
+    )
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)

@@ -19,7 +19,7 @@ def named(mask: FieldMask, allowed: Collection[str]) -> frozenset[str]:
     if not paths:
         raise errors.invalid("update_mask", f"must name one of {', '.join(sorted(allowed))}")
     if unknown := sorted(paths - frozenset(allowed)):
-        raise errors.invalid("update_mask", f"must not name {', '.join(unknown)}")
+        raise errors.invalid("update_mask", f"must not name {', '.join(unknown[:5])}")
     return paths
 
 

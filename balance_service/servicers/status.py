@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from balance_service.domain import errors
+from balance_service.domain import errors, telling
 from balance_service.servicers.russian import RUSSIAN
 
 DOMAIN = "balance.v1"
@@ -68,23 +68,24 @@ def code(refusal: errors.Refusal) -> grpc.StatusCode:
 
 
 def status(refusal: errors.Refusal, language: str = "en") -> status_pb2.Status:
-    """The status of a refusal, with its details.
+    """The status of a refusal, with its details: a few KiB, whatever was refused.
 
     Args:
         refusal: Any refusal of `domain.errors`.
         language: `en` or `ru`, for the LocalizedMessage.
     """
     row = TABLE[type(refusal)]
-    facts = refusal.facts()
-    answer = status_pb2.Status(code=row.code.value[0], message=refusal.message)
+    told = telling.told(refusal.violations if isinstance(refusal, errors.InvalidFields) else ())
+    facts = telling.facts(refusal.facts()) | told.facts
+    message = told.message or telling.short(refusal.message, telling.MESSAGE_BYTES_MAX)
+    answer = status_pb2.Status(code=row.code.value[0], message=message)
     answer.details.add().Pack(
         error_details_pb2.ErrorInfo(reason=row.reason, domain=DOMAIN, metadata=facts)
     )
-    if isinstance(refusal, errors.InvalidFields):
+    if told.violations:
         bad = error_details_pb2.BadRequest()
-        for violation in refusal.violations:
+        for violation in told.violations:
             bad.field_violations.add(field=violation.field, description=violation.description)
-        answer.message = "; ".join(f"{v.field} {v.description}" for v in refusal.violations)
         answer.details.add().Pack(bad)
     limits = errors.Overloaded | errors.ConfirmationCodeLimit | errors.Unavailable
     if isinstance(refusal, limits) and refusal.retry_after_seconds is not None:

@@ -303,25 +303,36 @@ ALL_METHODS = [
 @pytest.mark.parametrize(
     ("name", "method"), ALL_METHODS, ids=[f"{name}.{m.name}" for name, m in ALL_METHODS]
 )
-async def test_bytes_that_are_no_message_are_refused(
+async def test_bytes_that_are_no_message_are_refused_once_it_is_known_who_calls(
     service: Service, name: str, method: Any
 ) -> None:
-    path = f"/balance.v1.{name}/{method.name}"
+    token = (await service.person()).token.token
+    metadata = [("authorization", f"Bearer {token}")]
+    code, details = await over_grpc(service, f"{name}/{method.name}", b"\xff" * 4, metadata)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert b"MALFORMED_REQUEST" in details
+    for stranger, reason in (([], b"TOKEN_MISSING"), ([metadata[0]] * 2, b"INVALID_FIELD")):
+        if method.name not in PUBLIC or stranger:
+            code, details = await over_grpc(service, f"{name}/{method.name}", b"\xff" * 4, stranger)
+            assert reason in details
+
+
+async def over_grpc(
+    service: Service, method: str, message: bytes, metadata: list[tuple[str, str]]
+) -> tuple[grpc.StatusCode, bytes]:
+    """The code and the details of a call that must be refused, with the bytes as its message."""
     async with grpc.aio.insecure_channel(service.target) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            if method.client_streaming:
-                # Who calls is known before a stream is read.
-                token = (await service.person()).token.token
+            path = f"/balance.v1.{method}"
+            if method.endswith("StreamTransfers"):
                 stream: Any = channel.stream_stream(path)
-                metadata = (("authorization", f"Bearer {token}"),)
-                async for _ in stream(iter([b"\xff\xff\xff\xff"]), metadata=metadata):
+                async for _ in stream(iter([message]), metadata=metadata):
                     pass
             else:
                 call: Any = channel.unary_unary(path)
-                await call(b"\xff\xff\xff\xff")
-    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+                await call(message, metadata=metadata)
     trailers = dict(error.value.trailing_metadata() or ())
-    assert b"MALFORMED_REQUEST" in trailers["grpc-status-details-bin"]
+    return error.value.code(), trailers["grpc-status-details-bin"]
 
 
 PUBLIC = {

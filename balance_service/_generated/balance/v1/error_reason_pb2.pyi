@@ -31,7 +31,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     are sent, not normalised.
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
+    """INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+    HTTP also: the head is in doubt or, with status 431, too large, and
+    BadRequest names the header.
+    """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT. The page token was not made by this method for these
     filters and this order. Start again from the first page.
@@ -181,7 +184,10 @@ seen or change how the rest is shown, such as U+202E; texts are kept as they
 are sent, not normalised.
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT. The bytes are not a message of the method's type."""
+"""INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+HTTP also: the head is in doubt or, with status 431, too large, and
+BadRequest names the header.
+"""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The page token was not made by this method for these
 filters and this order. Start again from the first page.
