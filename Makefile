@@ -66,6 +66,9 @@ torture-limits: setup ## Overload the service in every way, and watch its memory
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
 	$(BIN)/python -m benchmarks $(BENCH)
 
+# The contract of the last release: a clone may lack the tag.
+LAST_RELEASE = $(shell ls protos/released/*.binpb | sort --version-sort | tail -1)
+
 .PHONY: check
 check: setup ## Check format, lint, types, contract, import walls and generated files
 	$(BIN)/ruff format --check .
@@ -74,6 +77,7 @@ check: setup ## Check format, lint, types, contract, import walls and generated 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python protos/generate.py image $(VENV)/image.binpb
 	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
+	$(BIN)/buf breaking $(VENV)/image.binpb --against $(LAST_RELEASE) --config buf.yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py check
 
 .PHONY: fmt

@@ -1,24 +1,35 @@
 """Every setting, from the environment: BALANCE_ and the field's name in capitals."""
 
+import difflib
 import os
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+PREFIX = "BALANCE_"
+# For whoever tests the service; no settings.
+TEST_PREFIX = "BALANCE_TEST_"
+# What Kubernetes tells every container of a Service that is called balance, or balance-something.
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 
 class Settings(BaseSettings):
     """What an operator decides. Units stand in the names."""
 
-    model_config = SettingsConfigDict(env_prefix="BALANCE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True)
 
-    database_url: str = Field(
-        "", description="Postgres, as a libpq URL. `run` without it starts its own."
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Postgres, as a libpq URL or connection string. `run` without it starts its "
+        "own.",
     )
     data_dir: str = Field(
-        ".balance", description="Where `run` keeps its Postgres, secret and mail."
+        ".balance", description="Where `run` keeps its Postgres, secret, mail and address."
     )
     secret: SecretStr = Field(
         SecretStr(""),
@@ -31,6 +42,11 @@ class Settings(BaseSettings):
     http_port: Port = Field(8080, description="Port of the HTTP server.")
     http_body_bytes_max: int = Field(
         1 << 20, ge=1024, description="Size beyond which an HTTP body is refused."
+    )
+    http_public_url: str = Field(
+        "",
+        description="What `next` and `previous` of a list begin with, such as "
+        "`https://api.example.com`; unset, they are paths.",
     )
     http_timeout_seconds: float = Field(30, gt=0, description="How long an HTTP answer may take.")
     http_cors_origins: str = Field(
@@ -75,7 +91,11 @@ class Settings(BaseSettings):
     rates_url: str = Field("", description="Where the source's file is, if not at the source.")
     rates_refresh_seconds: int = Field(3600, ge=10, description="How often rates are fetched.")
     rates_stale_after_hours: int = Field(
-        96, ge=1, description="Age beyond which a rate is refused; static rates have none."
+        96,
+        ge=1,
+        le=8760,
+        description="How long purchases go by a rate after the source should have published a "
+        "newer one, in hours of the days on which it publishes; static rates have no age.",
     )
 
     user_deposits: bool = Field(
@@ -86,18 +106,50 @@ class Settings(BaseSettings):
         7, ge=1, description="How long answers of calls that move no money are kept for retries."
     )
     development: bool = Field(
-        default=False, description="Set by `run`: allows mail to the terminal."
+        default=False,
+        description="Set by `run`: allows mail to the terminal and an example's secret.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
 
-    @field_validator("rates_url")
+    @field_validator("host")
+    @classmethod
+    def _bracketed(cls, host: str) -> str:
+        bare = host.strip("[]")
+        return f"[{bare}]" if ":" in bare else bare
+
+    @field_validator("rates_url", "http_public_url")
     @classmethod
     def _http_only(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
+        if not url:
+            return url
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            # Its own text repeats the URL.
+            raise ValueError("must be a URL") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https URL")
+        if "@" in parts.netloc:
+            raise ValueError("must not hold a user name or password")
         return url
+
+    @property
+    def grpc_target(self) -> str:
+        """Where callers on this machine find the gRPC server."""
+        return f"{self._reachable_host}:{self.grpc_port}"
+
+    @property
+    def http_url(self) -> str:
+        """Where browsers on this machine find the HTTP server."""
+        return f"http://{self._reachable_host}:{self.http_port}"
+
+    @property
+    def _reachable_host(self) -> str:
+        """The host, or this machine where all addresses are listened on."""
+        anywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+        return anywhere.get(self.host, self.host)
 
     @property
     def cors_origins(self) -> list[str]:
@@ -112,3 +164,51 @@ class Settings(BaseSettings):
             text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             told[f"BALANCE_{name.upper()}"] = text
         return {**os.environ, **told}
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
+    """Settings from the environment, and everything that is wrong with them.
+
+    Args:
+        chosen: Settings that go before the environment.
+
+    Returns:
+        The settings, with the default in place of each that is wrong; and what is wrong, by
+        variable. No value is in it.
+    """
+    faults = _unknown()
+    given: dict[str, Any] = dict(chosen)
+    try:
+        return Settings(**given), faults
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            name = str(problem["loc"][0])
+            faults[variable(name)] = problem["msg"].removeprefix("Value error, ")
+            given[name] = Settings.model_fields[name].default
+    return Settings(**given), faults
+
+
+def _unknown() -> dict[str, str]:
+    """Variables that look like settings and are none: a misspelt setting must not be ignored."""
+    found = {}
+    for variable_ in sorted(os.environ):
+        name = variable_.removeprefix(PREFIX).lower()
+        if name == variable_.lower() or name in Settings.model_fields or _is_no_setting(variable_):
+            continue
+        nearest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.4)
+        hint = f"; did you mean {variable(nearest[0])}?" if nearest else ""
+        found[variable_] = f"is no setting{hint}"
+    return found
+
+
+def _is_no_setting(name: str) -> bool:
+    if name.startswith(TEST_PREFIX):
+        return True
+    # For a Service x: X_PORT=tcp://..., X_PORT_50051_TCP_ADDR, X_SERVICE_HOST, X_SERVICE_PORT_GRPC.
+    service = re.split(r"_SERVICE_(?:HOST|PORT)|_PORT", name)[0]
+    return bool(_SERVICE_LINK.fullmatch(os.environ.get(f"{service}_PORT", "")))

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -79,6 +80,13 @@ def generate(package: str, folder: Path) -> None:
 def write_image(file: str) -> None:
     """Compiles the contract into one descriptor set, comments included."""
     compile_protos(["--include_imports", "--include_source_info", f"--descriptor_set_out={file}"])
+
+
+def write_release() -> None:
+    """Keeps the contract of the version in pyproject.toml, for later ones to be held to."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    kept = ROOT / f"protos/released/{project['version']}.binpb"
+    compile_protos(["--include_imports", f"--descriptor_set_out={kept}"])
 
 
 def contract() -> list[FileDescriptorProto]:
@@ -215,5 +223,7 @@ if __name__ == "__main__":
             check()
         case ["image", file]:
             write_image(file)
+        case ["release"]:
+            write_release()
         case _:
-            sys.exit("usage: generate.py [check | image FILE]")
+            sys.exit("usage: generate.py [check | image FILE | release]")

@@ -240,6 +240,7 @@ LEDGER_TABLES = (
     "system_entries",
     "purchases",
     "external_references",
+    "caller_references",
     "services",
     "users",
     "idempotency_keys",

@@ -3,11 +3,14 @@
 import ast
 import hashlib
 import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import balance_client
+from balance_service import DISTRIBUTION
 from balance_service._generated.balance.v1 import error_reason_pb2
 from balance_service.calls.refusals import TABLE
 from balance_service.calls.russian import RUSSIAN
@@ -105,6 +108,18 @@ def test_every_setting_is_documented_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in Settings.model_fields:
         assert f"`BALANCE_{name.upper()}`" in readme, name
+
+
+def test_distributions_are_named_as_they_can_be_installed() -> None:
+    """`balance-service` on the package index is another project."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION == "balance-ledger-service"
+    assert metadata.version(DISTRIBUTION) == project["version"]
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "clients/python/README.md"]
+    for path in (*SOURCES, *pages):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"pip install\W+balance[-_](service|client)\b", text), path
+        assert "balance-service[" not in text, path
 
 
 def test_error_reasons_are_documented() -> None:

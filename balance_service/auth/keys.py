@@ -1,17 +1,38 @@
-"""The keys that access tokens are signed with: Ed25519, shared through Postgres."""
+"""The keys that access tokens are signed with: Ed25519, shared through Postgres.
 
+The secret is held to be right by what it unseals. A process starts if it unseals any key in use:
+one that was sealed with another secret, as earlier versions could store, is passed over with a
+warning. What depends on the secret is stored only if it unseals the oldest key in use, which is no
+such stray; so who has the wrong secret gains nothing by one.
+"""
+
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
+from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from balance_service.auth.secrets import Secrets
-from balance_service.database.pool import Pool, transaction
+from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import ids
 from balance_service.repositories import credentials
+from balance_service.repositories.credentials import SigningKey
 
 RELOAD_INTERVAL_SECONDS = 5.0
+
+_log = structlog.get_logger()
+
+
+class WrongSecret(ValueError):  # noqa: N818 - it is what it says
+    """The signing keys in the database were sealed with another secret."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "BALANCE_SECRET is not the one that the signing keys in the database were sealed with"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +43,22 @@ class VerifyingKey:
     public_key: Ed25519PublicKey
 
 
+async def prove(conn: Connection, secrets: Secrets) -> None:
+    """Insists that a secret is the service's, in the transaction that stores what depends on it.
+
+    Where no key is stored yet, the first is made, which binds the database to the secret.
+
+    Raises:
+        WrongSecret: It is another.
+    """
+    await credentials.lock_signing_keys(conn)
+    stored = await credentials.signing_keys(conn)
+    if not stored:
+        await credentials.insert_signing_key(conn, _new_key(secrets))
+    elif _unsealed(stored[-1], secrets) is None:
+        raise WrongSecret
+
+
 class KeySet:
     """The keys in use: the newest signs, all verify."""
 
@@ -29,25 +66,28 @@ class KeySet:
         self._pool = pool
         self._secrets = secrets
         self._keys: dict[str, Ed25519PrivateKey] = {}
+        self._strays: set[str] = set()
         self._loaded_at = 0.0
+        self._reloading: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Reads the keys; makes the first one.
 
         Raises:
-            cryptography.fernet.InvalidToken: They were sealed with another secret.
+            WrongSecret: There are some, and none was sealed with this secret.
         """
         async with self._pool.connection() as conn:
             stored = await credentials.signing_keys(conn)
         if not stored:
-            await self.rotate()
-            return
-        self._keys = {
-            key.key_id: Ed25519PrivateKey.from_private_bytes(
-                self._secrets.unseal(key.sealed_private_key)
-            )
-            for key in stored
-        }
+            async with transaction(self._pool) as conn:
+                await prove(conn, self._secrets)
+                stored = await credentials.signing_keys(conn)
+        unsealed = {key.key_id: _unsealed(key, self._secrets) for key in stored}
+        found = {key_id: key for key_id, key in unsealed.items() if key}
+        if not found:
+            raise WrongSecret
+        self._warn(unsealed.keys() - found.keys())
+        self._keys = found
         self._loaded_at = time.monotonic()
 
     async def rotate(self) -> str:
@@ -55,15 +95,13 @@ class KeySet:
 
         Returns:
             The new key's id.
+
+        Raises:
+            WrongSecret: The keys in use were sealed with another; nothing is stored.
         """
-        private_key = Ed25519PrivateKey.generate()
-        key = credentials.SigningKey(
-            key_id=ids.new_id().hex,
-            sealed_private_key=self._secrets.seal(private_key.private_bytes_raw()),
-            public_key=private_key.public_key().public_bytes_raw(),
-            created_at=datetime.now(UTC),
-        )
+        key = _new_key(self._secrets)
         async with transaction(self._pool) as conn:
+            await prove(conn, self._secrets)
             await credentials.insert_signing_key(conn, key)
         await self.load()
         return key.key_id
@@ -73,15 +111,51 @@ class KeySet:
         return next(iter(self._keys.items()))
 
     async def verifying(self, key_id: str) -> Ed25519PublicKey | None:
-        """The key with an id, if any; one made by another process is looked up."""
-        if (
-            key_id not in self._keys
-            and time.monotonic() - self._loaded_at > RELOAD_INTERVAL_SECONDS
-        ):
-            await self.load()
+        """The key with an id, if any; one made by another process is looked up now and then."""
+        if key_id not in self._keys:
+            await self._look_again()
         key = self._keys.get(key_id)
         return key.public_key() if key else None
 
     def public(self) -> list[VerifyingKey]:
         """All public keys, newest first."""
         return [VerifyingKey(key_id, key.public_key()) for key_id, key in self._keys.items()]
+
+    async def _look_again(self) -> None:
+        """Reads the keys unless that was just tried, for anybody may ask for a key by any name."""
+        if self._reloading is None or self._reloading.done():
+            if time.monotonic() - self._loaded_at <= RELOAD_INTERVAL_SECONDS:
+                return
+            self._reloading = asyncio.create_task(self._reload())
+        # Its askers share it, and none of them ends it by hanging up.
+        await asyncio.shield(self._reloading)
+
+    async def _reload(self) -> None:
+        try:
+            await self.load()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no other key is known
+            _log.warning("keys_not_reloaded", cause=type(error).__name__)
+        self._loaded_at = time.monotonic()
+
+    def _warn(self, strays: set[str]) -> None:
+        for key_id in strays - self._strays:
+            _log.warning("key_not_unsealed", key_id=key_id)
+        self._strays |= strays
+
+
+def _new_key(secrets: Secrets) -> SigningKey:
+    private_key = Ed25519PrivateKey.generate()
+    return SigningKey(
+        key_id=ids.new_id().hex,
+        sealed_private_key=secrets.seal(private_key.private_bytes_raw()),
+        public_key=private_key.public_key().public_bytes_raw(),
+        created_at=datetime.now(UTC),
+    )
+
+
+def _unsealed(key: SigningKey, secrets: Secrets) -> Ed25519PrivateKey | None:
+    """The private key; None if it was sealed with another secret, or is none."""
+    try:
+        return Ed25519PrivateKey.from_private_bytes(secrets.unseal(key.sealed_private_key))
+    except (InvalidToken, ValueError):
+        return None

@@ -3,10 +3,18 @@
 import base64
 import hashlib
 import hmac
+import re
+from itertools import pairwise
 
 from cryptography.fernet import Fernet
 
 SECRET_LENGTH_MIN = 32
+# 32 random digits have about 27 pairs of neighbours; a word said over and over has its length.
+SECRET_PAIRS_MIN = 16
+# What stands in examples, ours and others', to be replaced.
+_PLACEHOLDER = re.compile(
+    r"change.?(me|this|it)|placeholder|example|not.?a.?secret|your.?secret", re.IGNORECASE
+)
 
 
 class Secrets:
@@ -14,14 +22,19 @@ class Secrets:
 
     Args:
         secret: At least SECRET_LENGTH_MIN random characters, the same for all processes.
+        development: Whether an example's will do.
 
     Raises:
-        ValueError: The secret is too short.
+        ValueError: The secret is too short, or others can guess it.
     """
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, development: bool = False) -> None:
         if len(secret) < SECRET_LENGTH_MIN:
             raise ValueError(f"BALANCE_SECRET must have at least {SECRET_LENGTH_MIN} characters")
+        if len(set(pairwise(secret))) < SECRET_PAIRS_MIN:
+            raise ValueError("BALANCE_SECRET repeats itself, and must be random")
+        if _PLACEHOLDER.search(secret) and not development:
+            raise ValueError("BALANCE_SECRET is that of an example, which everybody can read")
         self._secret = secret.encode()
 
     def key(self, purpose: str) -> bytes:

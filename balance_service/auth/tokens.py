@@ -2,6 +2,10 @@
 
 A refresh token works once. Using it again means that it was stolen by one of two parties, so the
 whole sign-in is revoked (RFC 9700, 4.14.2).
+
+Workers' clocks differ. A token is good from LEEWAY before its `iat` and `nbf` until LEEWAY after
+its `exp`, and no longer than the configured life and LEEWAY after its `iat`. A revoked token is not
+good at any time: the revocation is remembered for as long as that, and for MARGIN.
 """
 
 import hmac
@@ -24,6 +28,8 @@ from balance_service.repositories import credentials, users
 
 _ALGORITHM = "EdDSA"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
+LEEWAY = timedelta(seconds=60)
+MARGIN = timedelta(minutes=1)
 VERIFIED_MAX = 100_000
 TOKEN_LENGTH_MAX = 4096
 
@@ -52,7 +58,7 @@ class TokenRules:
 class _Verified:
     principal: Principal
     session_id: UUID | None
-    expires_at: float
+    good_until: float
 
 
 class Tokens:
@@ -67,12 +73,14 @@ class Tokens:
         self._verified: dict[str, _Verified] = {}
         self._revoked: set[UUID] = set()
 
-    async def sign_in(self, user: User) -> IssuedToken:
+    async def sign_in(self, user_id: UUID) -> IssuedToken:
         """Starts a session of a user who proved their address."""
         now = datetime.now(UTC)
         session_id, expires_at = ids.new_id(), now + self._rules.refresh_life
         async with transaction(self._pool) as conn:
-            await credentials.create_session(conn, session_id, user.user_id, now, expires_at)
+            # Whoever changes the role waits for this session, and revokes it; or is waited for.
+            user = await users.hold(conn, user_id)
+            await credentials.create_session(conn, session_id, user_id, now, expires_at)
             refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
         return self._issue(user, session_id, now, refresh_token, expires_at)
 
@@ -111,7 +119,7 @@ class Tokens:
                 await credentials.revoke_session(conn, found.session_id, now)
             else:
                 await credentials.use_refresh_token(conn, token_hash, now)
-                user = await users.get(conn, found.user_id)
+                user = await users.hold(conn, found.user_id)
                 expires_at = found.session_expires_at
                 successor = await self._new_refresh_token(conn, found.session_id, expires_at)
         if reused:  # Raised here, so that the revocation is committed.
@@ -129,7 +137,7 @@ class Tokens:
     async def load_revoked(self) -> None:
         """Learns what other processes revoked; to be called every few seconds."""
         async with self._pool.connection() as conn:
-            since = datetime.now(UTC) - self._rules.access_life - timedelta(minutes=1)
+            since = datetime.now(UTC) - self._rules.access_life - LEEWAY - MARGIN
             self._revoked = await credentials.revoked_sessions(conn, since)
 
     async def verify(self, access_token: str) -> Principal:
@@ -140,7 +148,7 @@ class Tokens:
             TokenInvalid: It never was, or it is revoked.
         """
         verified = self._verified.get(access_token) or await self._decode(access_token)
-        if verified.expires_at <= time.time():
+        if verified.good_until <= time.time():
             self._verified.pop(access_token, None)
             raise errors.TokenExpired
         if verified.session_id in self._revoked:
@@ -161,12 +169,13 @@ class Tokens:
                 algorithms=[_ALGORITHM],
                 audience=self._rules.audience,
                 issuer=self._rules.issuer,
+                leeway=LEEWAY,
                 options={"require": _CLAIMS},
             )
-            verified = _verified(claims)
+            verified = _verified(claims, self._rules.access_life)
         except jwt.ExpiredSignatureError:
             raise errors.TokenExpired from None
-        except (jwt.InvalidTokenError, ValueError, KeyError):
+        except (jwt.InvalidTokenError, ValueError, KeyError, OverflowError):
             raise errors.TokenInvalid from None
         if len(self._verified) >= VERIFIED_MAX:
             self._verified.pop(next(iter(self._verified)))
@@ -221,15 +230,18 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
     return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
 
 
-def _verified(claims: dict[str, Any]) -> _Verified:
+def _verified(claims: dict[str, Any], life: timedelta) -> _Verified:
     """Reads our own claims; raises ValueError or KeyError if they are not ours."""
-    subject, expires_at = str(claims["sub"]), float(claims["exp"])
+    # Also of a token that was issued when lives were longer, the revocation is still remembered.
+    expires_at = min(float(claims["exp"]), float(claims["iat"]) + life.total_seconds())
+    good_until = expires_at + LEEWAY.total_seconds()
+    subject = str(claims["sub"])
     kind, _, name = subject.partition(":")
     if kind == "user":
         role = Role[str(claims["role"]).upper()]
         principal = Principal(subject, UUID(name), role)
-        return _Verified(principal, UUID(str(claims["sid"])), expires_at)
+        return _Verified(principal, UUID(str(claims["sid"])), good_until)
     if kind != "service":
         raise ValueError(subject)
     scopes = frozenset(str(claims["scope"]).split())
-    return _Verified(Principal(subject, None, None, scopes), None, expires_at)
+    return _Verified(Principal(subject, None, None, scopes), None, good_until)

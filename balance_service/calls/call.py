@@ -27,7 +27,7 @@ class Call:
         correlation_id: Names the call in logs and errors: the caller's `x-request-id` or our own.
         language: `en` or `ru`, by `accept-language`.
         timeout_seconds: How long its caller waits; None for ever.
-        token: The bearer token it carries; empty if it carries none.
+        tokens: The bearer tokens it carries, of which there should be one.
         caller: Whom the token stands for, once it is verified.
         trailers: Metadata sent after the answer.
         trace_id: Of the caller's `traceparent`, for the log.
@@ -38,7 +38,7 @@ class Call:
     correlation_id: str
     language: str = languages.DEFAULT
     timeout_seconds: float | None = None
-    token: str = field(default="", repr=False)
+    tokens: Sequence[str] = field(default=(), repr=False)
     caller: Principal | None = None
     trailers: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
@@ -72,7 +72,7 @@ def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None
         if key == "authorization":
             scheme, _, rest = value.partition(" ")
             # What is no bearer token is refused as one that is not valid.
-            call.token = rest.strip() if scheme.lower() == "bearer" else "?"
+            call.tokens = (*call.tokens, rest.strip() if scheme.lower() == "bearer" else "?")
         elif key == "x-request-id":
             sent_id = value
         elif key == "accept-language":

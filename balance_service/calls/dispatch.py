@@ -104,6 +104,19 @@ class Calls:
         """Whether this worker can answer, as its health says."""
         return self.serving
 
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        """Verifies a caller before anything else of the request is read.
+
+        Raises:
+            Refused: The method needs a token and there is none, or it is not good.
+        """
+        started = time.perf_counter()
+        call = from_metadata(method.full_name, metadata, None)
+        try:
+            await self._admit(method, call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
+            raise _refused(call, error, started) from None
+
     async def unary(
         self, method: Method, request: Request, metadata: Metadata, timeout_seconds: float | None
     ) -> Answer:
@@ -175,11 +188,14 @@ class Calls:
         """Finds out who calls.
 
         Raises:
-            TokenMissing: The method needs a token.
-            TokenInvalid, TokenExpired: The token is not good.
+            InvalidFields: There are several tokens.
+            TokenMissing: The method needs one.
+            TokenInvalid, TokenExpired: It is not good.
         """
-        if call.token:
-            call.caller = await self._tokens.verify(call.token)
+        if len(call.tokens) > 1:
+            raise errors.invalid("authorization", "must be given once")
+        if call.tokens and call.tokens[0]:
+            call.caller = await self._tokens.verify(call.tokens[0])
         elif not method.public:
             raise errors.TokenMissing
 

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from balance_service.calls.russian import RUSSIAN
-from balance_service.domain import errors
+from balance_service.domain import errors, telling
 
 DOMAIN = "balance.v1"
 Code = grpc.StatusCode
@@ -46,6 +46,7 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.CurrencyMismatch: Row(Code.FAILED_PRECONDITION, "CURRENCY_MISMATCH"),
     errors.SameAccount: Row(Code.INVALID_ARGUMENT, "SAME_ACCOUNT"),
     errors.BalanceOverflow: Row(Code.FAILED_PRECONDITION, "BALANCE_OVERFLOW"),
+    errors.ReceiverUnavailable: Row(Code.FAILED_PRECONDITION, "RECEIVER_UNAVAILABLE"),
     errors.LimitBelowBalance: Row(Code.FAILED_PRECONDITION, "LIMIT_BELOW_BALANCE"),
     errors.MovementNotFound: Row(Code.NOT_FOUND, "MOVEMENT_NOT_FOUND", "movement"),
     errors.IdempotencyKeyReused: Row(Code.ALREADY_EXISTS, "IDEMPOTENCY_KEY_REUSED"),
@@ -67,25 +68,27 @@ def code(refusal: errors.Refusal) -> grpc.StatusCode:
 
 
 def status(refusal: errors.Refusal, language: str = "en") -> status_pb2.Status:
-    """The status of a refusal, with its details.
+    """The status of a refusal, with its details: a few KiB, whatever was refused.
 
     Args:
         refusal: Any refusal of `domain.errors`.
         language: `en` or `ru`, for the LocalizedMessage.
     """
     row = TABLE[type(refusal)]
-    facts = refusal.facts()
-    answer = status_pb2.Status(code=row.code.value[0], message=refusal.message)
+    told = telling.told(refusal.violations if isinstance(refusal, errors.InvalidFields) else ())
+    facts = telling.facts(refusal.facts()) | told.facts
+    message = told.message or telling.short(refusal.message, telling.MESSAGE_BYTES_MAX)
+    answer = status_pb2.Status(code=row.code.value[0], message=message)
     answer.details.add().Pack(
         error_details_pb2.ErrorInfo(reason=row.reason, domain=DOMAIN, metadata=facts)
     )
-    if isinstance(refusal, errors.InvalidFields):
+    if told.violations:
         bad = error_details_pb2.BadRequest()
-        for violation in refusal.violations:
+        for violation in told.violations:
             bad.field_violations.add(field=violation.field, description=violation.description)
-        answer.message = "; ".join(f"{v.field} {v.description}" for v in refusal.violations)
         answer.details.add().Pack(bad)
-    if isinstance(refusal, errors.Overloaded | errors.ConfirmationCodeLimit):
+    limits = errors.Overloaded | errors.ConfirmationCodeLimit | errors.Unavailable
+    if isinstance(refusal, limits) and refusal.retry_after_seconds is not None:
         delay = Duration()
         delay.FromTimedelta(timedelta(seconds=refusal.retry_after_seconds))
         answer.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))

@@ -6,15 +6,15 @@ its caller wait. So a caller who sends without end, or reads no answers, costs a
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from balance_service.domain import errors
 from balance_service.domain.ledger import Outcome
+from balance_service.ledger.queue import Answer
 
 WINDOW = 256
 
 Request = TypeVar("Request")
-Begun: TypeAlias = "asyncio.Future[list[Outcome]]"
 
 
 class Streams:
@@ -27,7 +27,7 @@ class Streams:
     async def answers(
         self,
         requests: AsyncIterator[Request],
-        begin: Callable[[Request], Awaitable[Begun]],
+        begin: Callable[[Request], Awaitable[Answer]],
     ) -> AsyncGenerator[Outcome, None]:
         """An outcome for each request, in their order.
 
@@ -41,7 +41,7 @@ class Streams:
         """
         if self._closed:
             raise errors.Unavailable
-        begun: asyncio.Queue[Begun | errors.Refusal | None] = asyncio.Queue(WINDOW)
+        begun: asyncio.Queue[Answer | errors.Refusal | None] = asyncio.Queue(WINDOW)
         reading = asyncio.create_task(_read(requests, begin, begun))
         self._reading.add(reading)
         try:
@@ -68,13 +68,13 @@ class Streams:
 
 async def _read(
     requests: AsyncIterator[Request],
-    begin: Callable[[Request], Awaitable[Begun]],
-    begun: "asyncio.Queue[Begun | errors.Refusal | None]",
+    begin: Callable[[Request], Awaitable[Answer]],
+    begun: "asyncio.Queue[Answer | errors.Refusal | None]",
 ) -> None:
     try:
         async for request in requests:
             try:
-                one: Begun | errors.Refusal = await begin(request)
+                one: Answer | errors.Refusal = await begin(request)
             except errors.Refusal as refusal:
                 one = refusal
             await begun.put(one)
@@ -82,7 +82,7 @@ async def _read(
         await begun.put(None)
 
 
-async def _outcome(begun: Begun) -> Outcome:
+async def _outcome(begun: Answer) -> Outcome:
     try:
         return (await begun)[0]
     except errors.Refusal as refusal:

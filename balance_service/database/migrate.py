@@ -13,12 +13,18 @@ from pathlib import Path
 
 import psycopg
 
-from balance_service.database.pool import CONNECT_TIMEOUT_SECONDS, ROLE, DatabaseUnavailable
+from balance_service.database.pool import (
+    CONNECT_TIMEOUT_SECONDS,
+    ROLE,
+    DatabaseUnavailable,
+    check_url,
+    told,
+)
 
 _PACKAGED = Path(__file__).parent.parent / "migrations"
 _REPOSITORY = Path(__file__).parent.parent.parent / "migrations"
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
-_ADVISORY_LOCK = 0x62616C616E6365  # "balance"
+ADVISORY_LOCK = 0x62616C616E6365  # "balance"
 # A migration that waits for a lock makes everything behind it wait: better to give up and retry.
 LOCK_TIMEOUT = "3s"
 STATEMENT_TIMEOUT = "10min"
@@ -83,24 +89,25 @@ def check(database_url: str) -> None:
 
 @contextmanager
 def _connected(database_url: str) -> Iterator[psycopg.Connection]:
+    check_url(database_url)
     try:
         conn = psycopg.connect(
             database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS
         )
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"Postgres does not answer: {error}") from None
+        raise DatabaseUnavailable(f"Postgres does not answer: {told(error)}") from None
     with conn:
         yield conn
 
 
 @contextmanager
 def _locked(conn: psycopg.Connection) -> Iterator[None]:
-    conn.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+    conn.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
     try:
         yield
     finally:
         if not conn.closed:
-            conn.execute("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
+            conn.execute("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
 
 
 def _applied(conn: psycopg.Connection) -> dict[str, str]:

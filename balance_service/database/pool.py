@@ -1,23 +1,41 @@
 """Connections to Postgres, as the service's own role and with bounds on waiting."""
 
+import math
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 
 # Names for the layers above, which speak to repositories and not to psycopg.
 Connection = AsyncConnection
-Pool = AsyncConnectionPool
+PostgresError = psycopg.Error
 
 # What the migrations grant rights to. Whoever connects must be a member.
 ROLE: Final = "balance_service"
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
+# How long a pool waits at most before it tries again to connect.
+RECONNECT_SECONDS_MAX = 1.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
 LOCK_TIMEOUT_MS: Final = 5_000
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "application_name": "balance-service",
+    # A peer that vanished is noticed in about fifteen seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
 
 
 class NotReplicated(psycopg.OperationalError):
@@ -28,56 +46,7 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
     """Postgres cannot be reached."""
 
 
-@asynccontextmanager
-async def opened(pool: Pool) -> AsyncIterator[Pool]:
-    """A pool that is connected, and closed at the end.
-
-    Raises:
-        DatabaseUnavailable: Postgres did not answer in time.
-    """
-    try:
-        try:
-            await pool.open(wait=True, timeout=CONNECT_TIMEOUT_SECONDS * 2)
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(f"Postgres does not answer: {error}") from None
-        yield pool
-    finally:
-        await pool.close()
-
-
-def create(database_url: str, size: int) -> AsyncConnectionPool:
-    """A pool that is not open yet.
-
-    Connections are in autocommit mode: a read is one round trip, and whoever needs a transaction
-    says so.
-
-    Args:
-        database_url: A libpq URL; may name several hosts.
-        size: Connections at most.
-    """
-    return AsyncConnectionPool(
-        database_url,
-        min_size=2,
-        max_size=size,
-        open=False,
-        connection_class=_Attentive,
-        timeout=POOL_TIMEOUT_SECONDS,
-        kwargs={
-            "autocommit": True,
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "application_name": "balance-service",
-            # A peer that vanished is noticed in about fifteen seconds.
-            "keepalives_idle": 5,
-            "keepalives_interval": 5,
-            "keepalives_count": 2,
-            "tcp_user_timeout": 15_000,
-        },
-        configure=_configure,
-        reconnect_timeout=30,
-    )
-
-
-class _Attentive(AsyncConnection[Any]):
+class _Attentive(AsyncConnection):
     """A connection that remembers what Postgres warned of."""
 
     warned = False
@@ -88,18 +57,6 @@ class _Attentive(AsyncConnection[Any]):
 
     def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
         self.warned = self.warned or notice.severity_nonlocalized == "WARNING"
-
-
-def check_replicated(conn: Connection) -> None:
-    """Raises NotReplicated if a commit on the connection did not reach the standby it waited for.
-
-    A statement timeout or a cancellation ends that wait with a warning, and a COMMIT that succeeded
-    (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
-    transactions meet.
-    """
-    if isinstance(conn, _Attentive) and conn.warned:
-        conn.warned = False
-        raise NotReplicated
 
 
 async def _configure(conn: AsyncConnection) -> None:
@@ -114,8 +71,126 @@ async def _configure(conn: AsyncConnection) -> None:
     # No query's plan depends on its values, so none is planned again for them: for a commit of
     # one movement that was a third of Postgres's work.
     await conn.execute("SET plan_cache_mode = force_generic_plan")
+    # Compiling a query takes a hundred times as long as one that finds its rows by key runs.
+    await conn.execute("SET jit = off")
     # Times are compared with and sent as UTC; parsing their zone by name is slower.
     await conn.execute("SET timezone = 'UTC'")
+
+
+class Pool(AsyncConnectionPool):
+    """Connections, which come back soon after Postgres does.
+
+    They are in autocommit mode: a read is one round trip, and whoever needs a transaction says so.
+    """
+
+    def __init__(self, database_url: str, size: int) -> None:
+        self._url = database_url
+        super().__init__(
+            database_url,
+            min_size=2,
+            max_size=size,
+            open=False,
+            connection_class=_Attentive,
+            timeout=POOL_TIMEOUT_SECONDS,
+            kwargs=_OPTIONS,
+            configure=_configure,
+            # It never gives up: a pool that did would connect again only when it is asked to.
+            reconnect_timeout=math.inf,
+        )
+
+    async def try_once(self) -> None:
+        """Makes a connection and lets it go, for the error: the pool tells none."""
+        async with await _Attentive.connect(self._url, **_OPTIONS) as conn:
+            await _configure(conn)
+
+    async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
+        """Does work of the pool's own later.
+
+        Between attempts to connect it would wait twice as long each time, and callers with it, long
+        after Postgres is back. Chance keeps workers from coming all at once.
+        """
+        if isinstance(task, AddConnection):
+            delay = RECONNECT_SECONDS_MAX * random.uniform(0.5, 1)  # noqa: S311
+        await super().schedule_task(task, delay)
+
+
+def check_url(database_url: str) -> None:
+    """Raises ValueError unless libpq reads it, and reads a password nowhere but in its place.
+
+    What libpq says is not repeated, for it quotes from the URL, and what it takes for a host or a
+    database it would name in its next error.
+    """
+    try:
+        parts = conninfo_to_dict(database_url)
+    except psycopg.Error:
+        raise ValueError("must be a URL or a connection string that libpq reads") from None
+    if "://" in database_url and any("@" in str(parts.get(n, "")) for n in ("host", "dbname")):
+        raise ValueError('must have "@", "/" and ":" within names and passwords percent-encoded')
+
+
+def told(error: psycopg.Error) -> str:
+    """What Postgres said, in one line; not of which row, for a row may hold a secret's hash."""
+    return " ".join((error.diag.message_primary or str(error)).split())
+
+
+@asynccontextmanager
+async def opened(pool: Pool) -> AsyncIterator[Pool]:
+    """A pool that is connected, and closed at the end.
+
+    Raises:
+        DatabaseUnavailable: Postgres did not answer in time.
+        psycopg.Error: It does not let the service work there.
+    """
+    try:
+        try:
+            await pool.try_once()
+            await pool.open(wait=True, timeout=CONNECT_TIMEOUT_SECONDS * 2)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(f"Postgres does not answer: {told(error)}") from None
+        yield pool
+    finally:
+        await pool.close()
+
+
+def create(database_url: str, size: int) -> Pool:
+    """A pool that is not open yet.
+
+    Args:
+        database_url: A libpq URL or connection string; may name several hosts.
+        size: Connections at most.
+
+    Raises:
+        ValueError: It is not.
+    """
+    check_url(database_url)
+    return Pool(database_url, size)
+
+
+def check_replicated(conn: Connection) -> None:
+    """Raises NotReplicated if a commit on the connection did not reach the standby it waited for.
+
+    A statement timeout or a cancellation ends that wait with a warning, and a COMMIT that succeeded
+    (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
+    transactions meet.
+    """
+    if isinstance(conn, _Attentive) and conn.warned:
+        conn.warned = False
+        raise NotReplicated
+
+
+@asynccontextmanager
+async def pipelined_transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
+    """As `transaction`, in pipeline mode: statements are sent without waiting for answers.
+
+    A transaction that psycopg itself begins waits for Postgres twice more.
+    """
+    async with pool.connection() as conn:
+        async with conn.pipeline():
+            await conn.execute("BEGIN")
+            yield conn
+            await conn.execute("COMMIT")
+        # Leaving the pipeline waited for Postgres to say that the commit is durable.
+        check_replicated(conn)
 
 
 @asynccontextmanager

@@ -133,13 +133,17 @@ class SystemAccount(NamedTuple):
     currency: str
 
     @property
+    def name(self) -> str:
+        """What its id is made of."""
+        return f"{self.role}/{self.currency}"
+
+    @property
     def account_id(self) -> UUID:
         return _SYSTEM_IDS[self]
 
 
 _SYSTEM_IDS = {
-    SystemAccount(role, code): ids.named_id(f"{role}/{code}")
-    for role in SystemRole
-    for code in money.DECIMALS
+    account: ids.named_id(account.name)
+    for account in (SystemAccount(role, code) for role in SystemRole for code in money.DECIMALS)
 }
 SYSTEM_ACCOUNTS = {account_id: account for account, account_id in _SYSTEM_IDS.items()}

@@ -215,6 +215,11 @@ class BalanceOverflow(Refusal):
 
 
 @dataclass
+class ReceiverUnavailable(Refusal):
+    """The receiving account cannot take this transfer."""
+
+
+@dataclass
 class LimitBelowBalance(Refusal):
     """The account already owes more than this limit."""
 
@@ -244,7 +249,7 @@ class IdempotencyKeyReused(Refusal):
 
 @dataclass
 class ReferenceReused(Refusal):
-    """The source has already used this reference."""
+    """The caller has already used this reference of the source."""
 
     source: str
     reference: str
@@ -302,6 +307,8 @@ class Overloaded(Refusal):
 @dataclass
 class Unavailable(Refusal):
     """The service cannot answer now; retry with the same request id."""
+
+    retry_after_seconds: float | None = None
 
 
 @dataclass

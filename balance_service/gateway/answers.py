@@ -15,18 +15,15 @@ GZIP_BYTES_MIN = 1024
 GZIP_LEVEL = 5
 # Says that what was to be created was there already, which HTTP tells by 200.
 _EXISTED = "resource-existed"
-# What every answer and every page tells a browser.
+# What every answer tells a browser, but that a page may load what is its own.
 GUARDED = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-# Money is not for caches, and an answer is not a page.
-_ALWAYS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    **GUARDED,
-}
+# Money is not for caches.
+ALWAYS = {"cache-control": "no-store", **GUARDED}
 
 
 def status(method: Method, trailers: Mapping[str, str]) -> int:
@@ -58,7 +55,7 @@ def encoded(data: object) -> bytes:
 
 async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
     """Sends the head of a response."""
-    told = {**_ALWAYS, **headers}
+    told = {**ALWAYS, **headers}
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
 

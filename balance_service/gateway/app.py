@@ -3,31 +3,24 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from urllib.parse import parse_qsl
 
 import structlog
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from starlette.types import Receive, Scope, Send
 
-from balance_service.calls import languages
-from balance_service.calls.call import Metadata, correlation_id
+from balance_service.calls.call import correlation_id
 from balance_service.calls.dispatch import Refused
-from balance_service.calls.methods import Method
 from balance_service.gateway import answers, pages, refusals
-from balance_service.gateway.refusals import GatewayRefusal, HttpRefusal
+from balance_service.gateway.heads import Request, refusal_unless_json
+from balance_service.gateway.refusals import CLOSE, GatewayRefusal, HttpRefusal
 from balance_service.gateway.requests import request_of
 from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
 from balance_service.gateway.streams import Streaming
 from balance_service.gateway.upstream import Upstream
 
-FORWARDED = ("authorization", "x-request-id", "accept-language", "traceparent")
-QUERY_FIELDS_MAX = 100
 BODY_TIMEOUT_SECONDS = 15.0
+# For a code, a secret or a refresh token there and back: what strangers may make a worker hold.
+PUBLIC_BODY_BYTES_MAX = 1 << 14
 _log = structlog.get_logger()
-# What is left of the body is not worth reading.
-_CLOSE = {"connection": "close"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,55 +36,6 @@ class Limits:
     timeout_seconds: float
 
 
-@dataclass(frozen=True)
-class Request:
-    """What of an HTTP request matters here."""
-
-    scope: Scope
-
-    @cached_property
-    def headers(self) -> Mapping[str, str]:
-        return {
-            name.decode("latin-1"): text.decode("latin-1") for name, text in self.scope["headers"]
-        }
-
-    @property
-    def verb(self) -> str:
-        return str(self.scope["method"])
-
-    @property
-    def path(self) -> str:
-        """As it was sent, percent-encoded."""
-        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
-        return raw.partition(b"?")[0].decode("latin-1")
-
-    @property
-    def query(self) -> list[tuple[str, str]]:
-        """Raises GatewayRefusal if it is no query."""
-        text = self.scope["query_string"].decode("latin-1")
-        try:
-            return parse_qsl(
-                text, keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS_MAX
-            )
-        except ValueError:
-            raise GatewayRefusal("MALFORMED_REQUEST") from None
-
-    @property
-    def url(self) -> str:
-        """Where it went, without its query, as its caller sees it."""
-        host = self.headers.get("host", "localhost")
-        return f"{self.scope['scheme']}://{host}{self.path}"
-
-    @property
-    def language(self) -> str:
-        return languages.preferred(self.headers.get("accept-language", ""))
-
-    @property
-    def metadata(self) -> Metadata:
-        """What a call's metadata take over."""
-        return [(name, self.headers[name]) for name in FORWARDED if name in self.headers]
-
-
 class Gateway:
     """Answers HTTP requests for the bindings of the contract: an ASGI application.
 
@@ -99,22 +43,23 @@ class Gateway:
         routes: What can be called.
         upstream: What answers.
         limits: How much a request may ask for.
+        public_url: What links to other pages of a list begin with; if nothing, they are paths.
     """
 
-    def __init__(self, routes: Routes, upstream: Upstream, limits: Limits) -> None:
+    def __init__(
+        self, routes: Routes, upstream: Upstream, limits: Limits, public_url: str = ""
+    ) -> None:
         self._routes = routes
         self._upstream = upstream
         self._limits = limits
+        self._public_url = public_url.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         try:
             await self._answer(request, receive, send)
         except GatewayRefusal as refusal:
-            call_id = correlation_id(request.headers.get("x-request-id", ""))
-            answer = refusals.of_gateway(refusal, request.language, call_id)
-            answer.headers["x-request-id"] = call_id
-            await _refuse(request, answer, send)
+            await refuse(request, refusal, send)
         except Refused as refused:
             answer = refusals.of_status(refused.status)
             answer.headers.update(answers.headers(refused.trailers))
@@ -127,19 +72,17 @@ class Gateway:
         try:
             binding, variables = self._find(request)
         except VerbNotAllowed as error:
-            allowed = ", ".join({*error.allowed, "OPTIONS"})
+            allowed = ", ".join([*error.allowed, "OPTIONS"])
             if request.verb != "OPTIONS":
                 raise GatewayRefusal("METHOD_NOT_ALLOWED", headers={"allow": allowed}) from None
-            await answers.whole(send, 204, {"allow": allowed}, b"", request.headers)
+            headers = {"allow": allowed, **(CLOSE if request.has_body else {})}
+            await answers.whole(send, 204, headers, b"", request.headers)
             return
-        body = await self._body(request, receive)
-        try:
-            paged = pages.asked(binding, request.query)
-            key = request.headers.get("idempotency-key")
-            message = request_of(binding, variables, paged.query, body, key)
-        except GatewayRefusal:
-            await self._refuse_stranger(binding.method, request)
-            raise
+        await self._admit(binding, request)
+        body = await self._body(request, binding, receive)
+        paged = pages.asked(binding, request.query)
+        key = request.headers.get("idempotency-key")
+        message = request_of(binding, variables, paged.query, body, key)
         if binding.method.descriptor.server_streaming:
             streaming = Streaming(request.headers.get("accept", ""), send)
             messages = self._upstream.stream(binding.method, message, request.metadata)
@@ -153,18 +96,18 @@ class Gateway:
                 )
         except TimeoutError:
             raise GatewayRefusal("ANSWER_TIMEOUT") from None
-        data = paged.answer(request.url, answers.as_dict(answer.message))
+        data = paged.answer(self._public_url + request.path, answers.as_dict(answer.message))
         status = answers.status(binding.method, answer.trailers)
         headers = {"content-type": answers.JSON, **answers.headers(answer.trailers)}
         await answers.whole(send, status, headers, answers.encoded(data), request.headers)
 
-    async def _refuse_stranger(self, method: Method, request: Request) -> None:
-        """Lets whoever must be known and says nothing of themselves hear that first."""
-        if not method.public and "authorization" not in request.headers:
-            nothing: Message = GetMessageClass(method.input)()
-            await self._upstream.unary(
-                method, nothing, request.metadata, self._limits.timeout_seconds
-            )
+    async def _admit(self, binding: Binding, request: Request) -> None:
+        """Raises Refused or GatewayRefusal if it is not known who calls and must be."""
+        try:
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                await self._upstream.admit(binding.method, request.metadata)
+        except TimeoutError:
+            raise GatewayRefusal("ANSWER_TIMEOUT") from None
 
     def _find(self, request: Request) -> tuple[Binding, Mapping[str, str]]:
         """What a request calls; a HEAD is a GET of something that only reads."""
@@ -177,25 +120,35 @@ class Gateway:
         except UnicodeDecodeError:
             raise GatewayRefusal("MALFORMED_REQUEST") from None
         if request.verb == "HEAD" and not binding.method.reads:
-            raise VerbNotAllowed([binding.verb])
+            return self._routes.find(request.verb, request.path)
         return binding, variables
 
-    async def _body(self, request: Request, receive: Receive) -> bytes:
+    async def _body(self, request: Request, binding: Binding, receive: Receive) -> bytes:
         """All of a body, which must be JSON, of bounded size, and arrive in time."""
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._limits.body_bytes_max:
-            raise GatewayRefusal("BODY_TOO_LARGE", headers=_CLOSE)
-        if length == "0" and "transfer-encoding" not in request.headers:
+        if not request.has_body:
             return b""
+        bytes_max = self._limits.body_bytes_max
+        if binding.method.public:
+            bytes_max = min(bytes_max, PUBLIC_BODY_BYTES_MAX)
+        if int(request.headers.get("content-length", "0")) > bytes_max:
+            raise GatewayRefusal("BODY_TOO_LARGE")
         try:
             async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-                body = await _read(receive, self._limits.body_bytes_max)
+                body = await _read(receive, bytes_max)
         except TimeoutError:
-            raise GatewayRefusal("REQUEST_TIMEOUT", headers=_CLOSE) from None
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if body and media_type != answers.JSON:
-            raise GatewayRefusal("MEDIA_TYPE_UNSUPPORTED", headers={"accept": answers.JSON})
+            raise GatewayRefusal("REQUEST_TIMEOUT") from None
+        request.body_read = True
+        if body and (refusal := refusal_unless_json(request, answers.JSON)):
+            raise refusal
         return body
+
+
+async def refuse(request: Request, refusal: GatewayRefusal, send: Send) -> None:
+    """Answers with one of the gateway's own refusals."""
+    call_id = correlation_id(request.headers.get("x-request-id", ""))
+    answer = refusals.of_gateway(refusal, request.language, call_id)
+    answer.headers["x-request-id"] = call_id
+    await _refuse(request, answer, send)
 
 
 async def _read(receive: Receive, bytes_max: int) -> bytes:
@@ -208,11 +161,13 @@ async def _read(receive: Receive, bytes_max: int) -> bytes:
             raise GatewayRefusal("MALFORMED_REQUEST")
         body += part.get("body", b"")
         if len(body) > bytes_max:
-            raise GatewayRefusal("BODY_TOO_LARGE", headers=_CLOSE)
+            raise GatewayRefusal("BODY_TOO_LARGE")
         more = part.get("more_body", False)
     return bytes(body)
 
 
 async def _refuse(request: Request, answer: HttpRefusal, send: Send) -> None:
     headers = {"content-type": answers.JSON, "vary": "accept-language", **answer.headers}
+    if request.has_body and not request.body_read:
+        headers |= CLOSE
     await answers.whole(send, answer.status, headers, answer.body, request.headers)

@@ -7,22 +7,31 @@ from importlib import metadata, resources
 
 from google.protobuf.descriptor import Descriptor
 
+from balance_service import DISTRIBUTION
 from balance_service._generated.balance.v1 import error_reason_pb2
 from balance_service.gateway import examples, pages, streams
 from balance_service.gateway.answers import JSON
 from balance_service.gateway.routes import Binding
-from balance_service.gateway.schemas import INPUT, Schema, Schemas, reference, required
+from balance_service.gateway.schemas import (
+    INPUT,
+    Schema,
+    Schemas,
+    markdown,
+    reference,
+    required,
+)
 
 ABOUT = """\
 Users' balances for a company's services: double entry, idempotent, durable.
 
 - **Amounts** are decimal strings with an ISO 4217 code; `RUB` where none is given.
-- **Retries are safe**: send the same `Idempotency-Key` (a UUID) again and get the first answer
-  again, with the header `Idempotency-Replayed: true`. The field `request_id` means the same.
+- **Retries are safe**: send the same `Idempotency-Key` (a UUID, or other text) again and get the
+  first answer again, with the header `Idempotency-Replayed: true`. The field `request_id` means
+  the same.
 - **Refusals** are `google.rpc.Status` with typed details and a stable reason, in English or, by
   `Accept-Language`, in Russian.
-- **Lists** go on at `next_page_token`. With `?page=` they answer `count`, `next`, `previous` and
-  `results` instead.
+- **Lists** go on at `next_page_token`. Asked with `?page=`, as earlier callers do, they answer
+  `count`, `next`, `previous` and `results`: see [the document of pages](/openapi-pages.json).
 - Paths may end with a slash; fields are accepted in snake_case and camelCase.
 
 To try it out: send yourself a code, create a token, and the calls after it are signed in.
@@ -49,41 +58,49 @@ _STATUS_DETAILS: dict[str, dict[str, Schema]] = {
     "ResourceInfo": {"resource_type": {"type": "string"}, "resource_name": {"type": "string"}},
     "LocalizedMessage": {"locale": {"type": "string"}, "message": {"type": "string"}},
 }
-_EXAMPLE_REFUSAL = {
-    "code": 9,
-    "message": "There is not enough money on the account.",
-    "details": [
-        {
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": "INSUFFICIENT_FUNDS",
-            "domain": "balance.v1",
-            "metadata": {"available": "10.00", "required": "20.00", "missing": "10.00"},
-        }
-    ],
+ABOUT_PAGES = """\
+Lists by page number, as earlier callers ask for them: `?page=` instead of `page_token`.
+
+Everything else is in [the document of the service](/openapi.json). Pages by number cost what lies
+before them, and shift while rows are added; new callers do better with page tokens.
+"""
+# What stands for a place in a list in the form with page tokens.
+_OF_TOKENS = ("page_token", "skip", "count_total")
+_REFUSED = {
+    "400": "The request, or the state of things, does not allow it.",
+    "401": "The token is missing, wrong or expired.",
+    "402": "There is not enough money.",
+    "403": "Not allowed.",
+    "404": "There is no such thing.",
+    "409": "It conflicts with what is there.",
+    "429": "Too much at once; see Retry-After.",
+    "default": "Any other refusal.",
 }
 
 
-def document(bindings: Sequence[Binding]) -> dict[str, object]:
+def document(bindings: Sequence[Binding], *, numbered: bool = False) -> dict[str, object]:
     """The document.
 
     Args:
-        bindings: Everything that HTTP can call.
+        bindings: Everything that HTTP can call; what is for earlier callers alone is left out.
+        numbered: Whether it is the document of lists by page number, and of nothing else.
     """
+    bindings = [b for b in bindings if not b.deprecated and (is_list(b) or not numbered)]
     schemas = Schemas(_comments())
     paths: dict[str, dict[str, object]] = {}
     # Two templates that differ in their variables' names alone are one path to OpenAPI.
     templates: dict[str, str] = {}
     for binding in bindings:
         template = templates.setdefault(_VARIABLE.sub("{}", binding.template), binding.template)
-        operation = _operation(binding, schemas, template)
+        operation = _operation(binding, schemas, template, numbered=numbered)
         paths.setdefault(template, {})[binding.verb.lower()] = operation
     services = {b.method.descriptor.containing_service for b in bindings}
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Balance service",
-            "version": metadata.version("balance-service"),
-            "description": ABOUT,
+            "title": "Balance service: lists by page number" if numbered else "Balance service",
+            "version": metadata.version(DISTRIBUTION),
+            "description": ABOUT_PAGES if numbered else ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -113,28 +130,33 @@ def _comments() -> dict[str, str]:
     return found
 
 
-def _operation(binding: Binding, schemas: Schemas, template: str) -> Schema:
+def is_list(binding: Binding) -> bool:
+    """Whether it can be asked for by page number."""
+    return "total_size" in binding.method.output.fields_by_name
+
+
+def _operation(binding: Binding, schemas: Schemas, template: str, *, numbered: bool) -> Schema:
     method = binding.method
-    text = schemas.comment(method.descriptor.full_name)
-    summary, dot, rest = text.partition(". ")
+    # A summary is no Markdown; a description is.
+    summary, dot, rest = schemas.plain(method.descriptor.full_name).partition(". ")
     service = method.descriptor.containing_service.name
     operation: Schema = {
-        "operationId": f"{service}_{method.descriptor.name}{binding.verb * binding.deprecated}",
+        "operationId": f"{service}_{method.descriptor.name}",
         "tags": [service],
         "summary": summary.removesuffix("."),
-        "description": rest if dot else "",
-        "parameters": list(_parameters(binding, schemas, template)),
-        "responses": _responses(binding, schemas),
+        "description": markdown(rest) if dot else "",
+        "parameters": list(_parameters(binding, schemas, template, numbered=numbered)),
+        "responses": _responses(binding, schemas, numbered=numbered),
         "security": [] if method.public else [{"token": []}],
     }
-    if binding.deprecated:
-        operation["deprecated"] = True
     if body := _body(binding, schemas):
         operation["requestBody"] = body
     return operation
 
 
-def _parameters(binding: Binding, schemas: Schemas, template: str) -> Iterator[Schema]:
+def _parameters(
+    binding: Binding, schemas: Schemas, template: str, *, numbered: bool
+) -> Iterator[Schema]:
     message = binding.method.input
     for variable, name in zip(binding.variables, _VARIABLE.findall(template), strict=True):
         field = message.fields_by_name[variable]
@@ -142,19 +164,24 @@ def _parameters(binding: Binding, schemas: Schemas, template: str) -> Iterator[S
         text = schema.pop("description", "")
         yield {"name": name, "in": "path", "required": True, "schema": schema, "description": text}
     if binding.body != "*":
-        taken = {*binding.variables, binding.body}
+        taken = {*binding.variables, binding.body, *(_OF_TOKENS if numbered else ())}
         yield from _query(message, schemas, taken, "")
-    if "total_size" in binding.method.output.fields_by_name:
+    if numbered:
         number = {"type": "integer", "minimum": 1, "maximum": pages.PAGE_MAX}
-        text = "A page by its number, from 1, answered as `count`, `next`, `previous`, `results`."
-        yield {"name": "page", "in": "query", "schema": number, "description": text}
-    if "order_by" in message.fields_by_name:
+        text = "The page's number, from 1."
+        yield {
+            "name": "page", "in": "query", "required": True, "schema": number, "description": text
+        }  # fmt: skip
+    if numbered and "order_by" in message.fields_by_name:
         choices = {"type": "string", "enum": ["date", "-date", "amount", "-amount"]}
         text = "The same as `order_by`, in the form of earlier callers."
         yield {"name": "ordering", "in": "query", "schema": choices, "description": text}
     if REQUEST_ID in message.fields_by_name:
-        text = "Makes a retry safe: the same key gets the first answer again."
-        key = {"type": "string", "format": "uuid"}
+        text = (
+            "Makes a retry safe: the same key gets the first answer again. A UUID, or 1 to 255 "
+            "printable ASCII characters; with a quote first, it is a string in quotes (RFC 9651)."
+        )
+        key = {"type": "string", "pattern": "^[!#-~]([ -~]{0,253}[!-~])?$"}
         yield {"name": "Idempotency-Key", "in": "header", "schema": key, "description": text}
 
 
@@ -209,44 +236,51 @@ def _partial(schemas: Schemas, message: Descriptor) -> Schema:
     return reference(f"{message.name}Change")
 
 
-def _responses(binding: Binding, schemas: Schemas) -> Schema:
+def _responses(binding: Binding, schemas: Schemas, *, numbered: bool) -> Schema:
     method = binding.method
-    answer = schemas.answer(method.output)
+    answer = _numbered(method.output, schemas) if numbered else schemas.answer(method.output)
+    content: Schema = {JSON: {"schema": answer}}
     if method.descriptor.server_streaming:
         line = {"type": "object", "properties": {"result": answer, "error": reference("Status")}}
-        content: Schema = {
+        content = {
             streams.NDJSON: {"schema": line},
             streams.EVENTS: {"schema": {"type": "string", "description": "Events of answers."}},
         }
-    elif "total_size" in method.output.fields_by_name:
-        content = {JSON: {"schema": {"anyOf": [answer, _numbered(method.output, schemas)]}}}
-    else:
-        content = {JSON: {"schema": answer}}
     found: Schema = {"200": {"description": "Done.", "content": content}}
     if method.creates:
         made = {"description": "Made.", "content": content}
         found = {"201": made, "200": {"description": "It was there already.", "content": content}}
-    refused = [("400", "The request, or the state of things, does not allow it.")]
-    if not method.public:
-        refused += [("401", "The token is missing, wrong or expired."), ("403", "Not allowed.")]
-    if {"amount", "balance"} <= set(method.output.fields_by_name) and not method.reads:
-        refused.append(("402", "There is not enough money."))
-    refused += [("404", "There is no such thing."), ("409", "It conflicts with what is there.")]
-    refused += [("429", "Too much at once; see Retry-After."), ("default", "Any other refusal.")]
-    return found | {code: _refusal(text) for code, text in refused}
+    left_out = {"401", "403"} if method.public else set()
+    if method.reads or not {"amount", "balance"} <= set(method.output.fields_by_name):
+        left_out.add("402")
+    service = method.descriptor.containing_service.name
+    return found | {
+        code: _refusal(code, text, service)
+        for code, text in _REFUSED.items()
+        if code not in left_out
+    }
 
 
-def _refusal(text: str) -> Schema:
-    content = {"schema": reference("Status"), "example": _EXAMPLE_REFUSAL}
+def _refusal(code: str, text: str, service: str) -> Schema:
+    content = {"schema": reference("Status"), "example": examples.refusal(code, service)}
     return {"description": text, "content": {JSON: content}}
 
 
 def _numbered(output: Descriptor, schemas: Schemas) -> Schema:
     """A page by its number."""
     results = schemas.field(output.fields[0], given=False)
-    url = {"type": ["string", "null"], "format": "uri"}
-    properties = {"count": {"type": "integer"}, "next": url, "previous": url, "results": results}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    url = {"type": ["string", "null"], "format": "uri-reference"}
+    properties: dict[str, Schema] = {
+        "count": {"type": "integer", "description": "How many there are on all pages."},
+        "next": {**url, "description": "The next page, if there is one."},
+        "previous": {**url, "description": "The page before, if there is one."},
+        "results": results,
+    }
+    name = f"{output.name.removesuffix('Response')}Page"
+    schemas.found[name] = {
+        "type": "object", "properties": properties, "required": list(properties)
+    }  # fmt: skip
+    return reference(name)
 
 
 def _refusals(schemas: Schemas) -> dict[str, Schema]:

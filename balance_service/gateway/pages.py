@@ -4,6 +4,7 @@ Pages by number cost what lies before them and all that they count (AIP-158 `ski
 page tokens do not. They are for callers who know no better way yet.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from balance_service.gateway.routes import Binding
 Query = Sequence[tuple[str, str]]
 
 PAGE_MAX = 1_000_000
+_NUMBER = re.compile("[1-9][0-9]{0,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Paged:
         """The answer in the form that was asked for.
 
         Args:
-            url: Of the list, without its query.
+            url: Of the list, or its path alone, without a query.
             data: The call's answer.
 
         Raises:
@@ -75,6 +77,8 @@ def asked(binding: Binding, query: Query) -> Paged:
         query = [_order(name, text) for name, text in query]
     if "total_size" not in binding.method.output.fields_by_name or "page" not in given:
         return Paged(query)
+    if [name for name, _ in query].count("page") > 1:
+        raise invalid("page", "must be given once")
     if "page_token" in given or "pageToken" in given:
         raise invalid("page", "must not be given with page_token")
     page = _number(given["page"], "page", PAGE_MAX)
@@ -94,6 +98,6 @@ def _order(name: str, text: str) -> tuple[str, str]:
 
 
 def _number(text: str, name: str, maximum: int) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= maximum and len(text) < 8:
+    if _NUMBER.fullmatch(text) and int(text) <= maximum:
         return int(text)
     raise invalid(name, f"must be a number from 1 to {maximum}")

@@ -6,16 +6,20 @@ The mapping of codes is grpc-gateway's (runtime/errors.go), but for a lack of mo
 # ruff: noqa: RUF001 - Cyrillic is the point
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from balance_service.domain import telling
+from balance_service.domain.errors import Violation
 from balance_service.gateway.answers import encoded
 
 DOMAIN = "balance.v1"
+# What is left of the request is not worth reading.
+CLOSE = {"connection": "close"}
 
 HTTP_STATUS = {
     code_pb2.OK: 200,
@@ -55,6 +59,12 @@ TABLE: Mapping[str, Row] = {
         "The request could not be read.",
         "Запрос не удалось прочитать.",
     ),
+    "TOKEN_MISSING": Row(
+        code_pb2.UNAUTHENTICATED,
+        401,
+        "The call needs an access token.",
+        "Для вызова нужен токен доступа.",
+    ),
     "ROUTE_NOT_FOUND": Row(
         code_pb2.NOT_FOUND, 404, "There is nothing at this path.", "По этому пути ничего нет."
     ),
@@ -79,6 +89,12 @@ TABLE: Mapping[str, Row] = {
         "The body must be application/json.",
         "Тело запроса должно быть application/json.",
     ),
+    "OVERLOADED": Row(
+        code_pb2.RESOURCE_EXHAUSTED,
+        429,
+        "The service is at its limit; try again shortly.",
+        "Сервис перегружен, повторите чуть позже.",
+    ),
     "PAGE_NOT_FOUND": Row(
         code_pb2.NOT_FOUND, 404, "The list has no such page.", "В списке нет такой страницы."
     ),
@@ -94,26 +110,26 @@ TABLE: Mapping[str, Row] = {
 INTERNAL = status_pb2.Status(code=code_pb2.INTERNAL, message="Internal error.")
 
 
-class Violation(NamedTuple):
-    """What is wrong with a field."""
-
-    field: str
-    description: str
-
-
 @dataclass
 class GatewayRefusal(Exception):  # noqa: N818 - an answer, not a fault
     """A request that never became a call.
 
     Args:
         reason: One of `TABLE`.
-        violations: What is wrong with its fields.
+        violations: What is wrong with its fields, or with its head.
         headers: What HTTP says besides.
+        http_status: Replaces that of `TABLE`.
     """
 
     reason: str
-    violations: tuple[Violation, ...] = ()
+    violations: Iterable[Violation] = ()
     headers: Mapping[str, str] | None = None
+    http_status: int = 0
+
+    def __post_init__(self) -> None:
+        """Reads the violations, of which only what will be told is kept."""
+        super().__init__(self.reason)
+        self.told = telling.told(self.violations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +146,39 @@ def invalid(field: str, description: str) -> GatewayRefusal:
     return GatewayRefusal("INVALID_FIELD", (Violation(field, description),))
 
 
+def malformed(place: str, description: str, http_status: int = 0) -> GatewayRefusal:
+    """A refusal of a request that is no request, after which its connection is closed.
+
+    Args:
+        place: A header's name, or `target`, `head` or `body`.
+        description: What it must be.
+        http_status: If not 400.
+    """
+    violations = (Violation(place, description),)
+    return GatewayRefusal("MALFORMED_REQUEST", violations, CLOSE, http_status)
+
+
 def of_gateway(refusal: GatewayRefusal, language: str, correlation_id: str) -> HttpRefusal:
     """One of the gateway's own refusals."""
-    row = TABLE[refusal.reason]
-    english = row.english or "; ".join(f"{v.field} {v.description}" for v in refusal.violations)
+    row, told = TABLE[refusal.reason], refusal.told
+    english = row.english or told.message
     answer = status_pb2.Status(code=row.code, message=english)
     facts = {"request_id": correlation_id} if correlation_id else {}
     answer.details.add().Pack(
-        error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=facts)
+        error_details_pb2.ErrorInfo(
+            reason=refusal.reason, domain=DOMAIN, metadata=facts | told.facts
+        )
     )
-    if refusal.violations:
+    if told.violations:
         bad = error_details_pb2.BadRequest()
-        for violation in refusal.violations:
+        for violation in told.violations:
             bad.field_violations.add(field=violation.field, description=violation.description)
         answer.details.add().Pack(bad)
     text = row.russian if language == "ru" else english
     answer.details.add().Pack(error_details_pb2.LocalizedMessage(locale=language, message=text))
     found = of_status(answer)
     found.headers.update(refusal.headers or {})
-    return HttpRefusal(row.http_status, found.headers, found.body)
+    return HttpRefusal(refusal.http_status or row.http_status, found.headers, found.body)
 
 
 def of_status(status: status_pb2.Status) -> HttpRefusal:

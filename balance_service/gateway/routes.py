@@ -110,13 +110,15 @@ class Routes:
         exact = self._exact.get(path, {})
         if binding := exact.get(verb):
             return binding, {}
-        allowed = list(exact)
+        # What is for earlier callers alone is not told of.
+        allowed = [verb for verb, binding in exact.items() if not binding.deprecated]
         for binding in self._templates:
             if matched := binding.pattern.fullmatch(path):
                 if binding.verb == verb:
                     values = (unquote(value, errors="strict") for value in matched.groups())
                     return binding, dict(zip(binding.variables, values, strict=True))
-                allowed.append(binding.verb)
+                if not binding.deprecated:
+                    allowed.append(binding.verb)
         if allowed:
             raise VerbNotAllowed(allowed)
         raise RouteMissing

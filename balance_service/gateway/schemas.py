@@ -23,12 +23,14 @@ _AMOUNT = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
 _PATTERNS: Mapping[str, str] = {
     **dict.fromkeys(
         (
-            "request_id", "account", "from_account", "counterparty", "deposit", "withdrawal",
+            "account", "from_account", "counterparty", "deposit", "withdrawal",
             "purchase", "transfer", "service", "user", "id",
         ),
         _UUID,
     ),
     **dict.fromkeys(("amount", "limit", "price", "min_amount", "max_amount"), _AMOUNT),
+    # Printable ASCII; no space first or last.
+    "request_id": "[!-~]([ -~]{0,253}[!-~])?",
     "to_account": f"{_UUID}|[1-9][0-9]{{9}}",
     "currency": "[A-Z]{3}",
     "order_by": "(date|amount)( desc)?",
@@ -41,6 +43,7 @@ _NUMBERS: Mapping[str, Schema] = {
 }
 _LENGTHS = re.compile(r"(?:at most|(\d+) to|up to) (\d+) (?:characters|letters)")
 _ITEMS = re.compile(r"\b(\d+) to (\d+) (?:transfers)")
+_MARKUP = re.compile(r"[<>*\[\]\\]")
 _KNOWN: Mapping[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.FieldMask": {"type": "string", "pattern": r"^(\*|\w+(,\w+)*)$"},
@@ -60,7 +63,11 @@ class Schemas:
         self.found: dict[str, Schema] = {}
 
     def comment(self, full_name: str) -> str:
-        """What the contract says of an element."""
+        """What the contract says of an element, as Markdown."""
+        return markdown(self.plain(full_name))
+
+    def plain(self, full_name: str) -> str:
+        """What the contract says of an element, as it stands there."""
         return self._comments.get(full_name, "")
 
     def answer(self, message: Descriptor) -> Schema:
@@ -158,6 +165,14 @@ class Schemas:
         if given:
             schema["additionalProperties"] = False
         return schema
+
+
+def markdown(text: str) -> str:
+    """A comment as Markdown that shows what it says: `<token>` is no HTML, nor `[0]` a link."""
+    parts = text.split("`")
+    # Every other part stands between backticks, where nothing is markup.
+    parts[::2] = [_MARKUP.sub(r"\\\g<0>", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def reference(name: str) -> Schema:

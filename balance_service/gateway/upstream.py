@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Answer, Refused
 from balance_service.calls.methods import Method
+from balance_service.gateway.refusals import GatewayRefusal
 
 DETAILS_KEY = "grpc-status-details-bin"
 HEALTH_TIMEOUT_SECONDS = 2.0
@@ -19,6 +20,13 @@ HEALTH_TIMEOUT_SECONDS = 2.0
 
 class Upstream(Protocol):
     """Answers calls."""
+
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        """Judges who calls, before more of a request is read than its head.
+
+        Raises:
+            Refused, GatewayRefusal: The method needs a token and there is none, or it is no good.
+        """
 
     async def unary(
         self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None
@@ -53,6 +61,11 @@ class RemoteUpstream:
         ]
         self._channel = grpc.aio.insecure_channel(target, options)
         self._calls: dict[str, grpc.aio.UnaryUnaryMultiCallable[Message, Message]] = {}
+
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        # Whether the token is good, the server says, which reads it before the message.
+        if not method.public and not any(name == "authorization" for name, _ in metadata):
+            raise GatewayRefusal("TOKEN_MISSING")
 
     async def unary(
         self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None

@@ -1,16 +1,16 @@
-"""One batch, one transaction: lock and load, plan, write, commit, and only then answer."""
+"""One commit, one transaction: lock and load, plan, write, commit, and only then answer."""
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from balance_service.domain import errors, ledger
-from balance_service.domain.commands import Batch
-from balance_service.domain.ledger import Done, How, Outcome
+from balance_service.domain.commands import Request
+from balance_service.domain.ledger import Outcome
 from balance_service.ledger.store import Store
 from balance_service.repositories import failures
 
@@ -20,53 +20,51 @@ BACKOFF_SECONDS = 0.02
 _log = structlog.get_logger()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+class Waiting(Protocol):
+    """A request whose caller waits.
 
+    Args:
+        request: What is asked.
+        outcomes: The answer, once it is known.
+    """
 
-def _nobody(_: int) -> bool:
-    return False
+    request: Request
+    outcomes: Sequence[Outcome]
+
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
 
 
 class Committer:
-    """Commits batches to a store.
+    """Commits requests to a store.
 
     Args:
         store: Where the accounts and the journal are.
-        now: The clock that movements are dated by.
     """
 
-    def __init__(self, store: Store, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._now = now
 
-    async def commit(
-        self, batches: Sequence[Batch], gone: Callable[[int], bool] = _nobody
-    ) -> list[list[Outcome]]:
-        """Carries out some requests in one transaction.
+    async def commit(self, waiting: Sequence[Waiting]) -> None:
+        """Carries out some requests in one transaction, and gives each its outcomes.
 
-        A batch that fails as a whole for a passing cause is done again as a whole. If the failure
-        hid whether it was committed, the next attempt finds its movements by their ids and posts
-        nothing twice.
+        A commit that fails as a whole for a passing cause is tried again. If the failure hid
+        whether it was done, the next attempt finds its movements by their ids and posts nothing
+        twice.
 
         A request whose caller has stopped waiting is not carried out. That is decided under the
         accounts' locks, so that whoever asks again later finds it done or never done.
 
         Args:
-            batches: The requests.
-            gone: Whether nobody waits for a batch's answer any more, by its place.
-
-        Returns:
-            For each batch, an outcome for each of its commands.
+            waiting: The requests; each gets an outcome for each of its items.
 
         Raises:
             Unavailable: Postgres stayed away. Whether the last attempt was committed is unknown.
         """
-        attempted: set[UUID] = set()
+        tried: set[UUID] = set()
         for attempt in range(ATTEMPTS_MAX):
-            earlier = set(attempted)
             try:
-                answers = await self._attempt(batches, gone, attempted)
+                await self._attempt(waiting, tried)
             except Exception as error:
                 if not failures.is_transient(error):
                     raise
@@ -74,33 +72,27 @@ class Committer:
                 # Full jitter, so that workers which collided do not collide again.
                 await asyncio.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311
             else:
-                return [[_own(o, earlier) for o in outcomes] for outcomes in answers]
+                return
         raise errors.Unavailable
 
-    async def _attempt(
-        self, batches: Sequence[Batch], gone: Callable[[int], bool], attempted: set[UUID]
-    ) -> list[list[Outcome]]:
-        commands = [command for batch in batches for command in batch.commands]
-        dropped = errors.Unavailable() if attempted else errors.DeadlinePassed()
-        answers: list[list[Outcome]] = [[dropped] * len(batch.commands) for batch in batches]
+    async def _attempt(self, waiting: Sequence[Waiting], tried: set[UUID]) -> None:
+        """Commits once.
+
+        Args:
+            waiting: As of `commit`.
+            tried: Ids of movements of earlier attempts; those of this one are added before they
+                are written.
+        """
+        dropped = errors.Unavailable() if tried else errors.DeadlinePassed()
+        commands = [command for asked in waiting for command in asked.request.commands]
         async with self._store.transaction() as transaction:
-            state = await transaction.load(commands, again=bool(attempted))
-            wanted = [place for place in range(len(batches)) if not gone(place)]
-            plan = ledger.plan(state, [batches[place] for place in wanted], self._now())
+            state, now = await transaction.load(commands, tried)
+            wanted = [asked for asked in waiting if not asked.gone()]
+            plan = ledger.plan(state, [asked.request for asked in wanted], now)
             if plan.movements:
-                attempted.update(movement.movement_id for movement in plan.movements)
+                tried.update(movement.movement_id for movement in plan.movements)
                 await transaction.write(plan)
-        for place, outcomes in zip(wanted, plan.outcomes, strict=True):
-            answers[place] = outcomes
-        return answers
-
-
-def _own(outcome: Outcome, earlier: set[UUID]) -> Outcome:
-    """Counts a movement that an earlier attempt of ours committed as posted, not as replayed.
-
-    Only for the first command that asked for it: those after it in the batch are its duplicates.
-    """
-    if not isinstance(outcome, Done) or outcome.movement.movement_id not in earlier:
-        return outcome
-    earlier.discard(outcome.movement.movement_id)
-    return Done(outcome.movement, How.POSTED)
+        for asked in waiting:
+            asked.outcomes = [dropped] * len(asked.request.items)
+        for asked, outcomes in zip(wanted, plan.outcomes, strict=True):
+            asked.outcomes = outcomes

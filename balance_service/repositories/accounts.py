@@ -85,6 +85,23 @@ async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None
     return _profile(row) if row else None
 
 
+async def free(conn: AsyncConnection, account_ids: Sequence[UUID]) -> tuple[datetime, set[UUID]]:
+    """Which of some accounts no commit has locked, and when by Postgres's clock.
+
+    What is committed on these later is dated later: movements are dated under the accounts' locks.
+
+    Args:
+        conn: A connection outside any transaction.
+        account_ids: Existing accounts.
+    """
+    # Undone rather than committed, for a commit would wait for the disk and for standbys.
+    async with conn.transaction(force_rollback=True):
+        cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
+        row = await cursor.fetchone()
+    assert row is not None, "a clock always answers"
+    return row[0], set(row[1])
+
+
 async def set_rules(
     conn: AsyncConnection, account_id: UUID, status: Status, limit_minor: int
 ) -> None:
@@ -95,6 +112,11 @@ async def set_rules(
     )
 
 
+def account_of(row: Sequence[Any]) -> Account:
+    """The account of a row with the columns of Account, in their order; on the hot path."""
+    return Account._make([*row[:6], Status(row[6]), *row[7:9]])
+
+
 def _profile(row: Sequence[Any]) -> AccountProfile:
-    account = Account._make([*row[:6], Status(row[6]), *row[7:9]])
-    return AccountProfile(account, number=row[9], created_at=row[10])
+    """The profile of a row with the columns of Account, then those of AccountProfile."""
+    return AccountProfile(account_of(row), number=row[9], created_at=row[10])

@@ -70,6 +70,17 @@ FROM accounts
 WHERE account_id = %(account_id)s
 FOR NO KEY UPDATE
 
+-- lock_if_free --
+-- The time, and those accounts that no commit has locked then.
+SELECT
+    clock_timestamp(),
+    ARRAY(
+        SELECT account_id
+        FROM accounts
+        WHERE account_id = ANY(%(account_ids)s)
+        FOR SHARE SKIP LOCKED
+    )
+
 -- set_rules --
 -- What an operator changes: whether and how far money may move.
 UPDATE accounts

@@ -1,23 +1,39 @@
 -- lock_code --
--- How often codes were sent to an address.
-SELECT sent_at, sent_count, counted_since
-FROM confirmation_codes
+-- How often codes were sent to an address, with its row locked, which is made if need be: of two
+-- first requests at once the second waits for the row of the first.
+INSERT INTO confirmation_codes
+    (email, code_hash, expires_at, sent_at, sent_count, counted_since)
+VALUES
+    (%(email)s, '', %(now)s, %(now)s - interval '1 hour', 0, %(now)s - interval '1 hour')
+ON CONFLICT (email) DO UPDATE SET email = excluded.email
+RETURNING sent_at, sent_count, counted_since
+
+-- count_code --
+-- Counts a code before it is sent, so that no crash gives its place in the limits back.
+UPDATE confirmation_codes
+SET
+    sent_at = %(sent_at)s,
+    sent_count = %(sent_count)s,
+    counted_since = %(counted_since)s
 WHERE email = %(email)s
-FOR UPDATE
+
+-- uncount_code --
+-- Takes back what was counted for a code that could not be sent.
+UPDATE confirmation_codes
+SET
+    sent_at = %(sent_at)s,
+    sent_count = %(sent_count)s,
+    counted_since = %(counted_since)s
+WHERE email = %(email)s AND sent_at = %(counted_at)s
 
 -- put_code --
--- A new code in place of the last.
-INSERT INTO confirmation_codes
-    (email, code_hash, attempts, expires_at, sent_at, sent_count, counted_since)
-VALUES
-    (%(email)s, %(code_hash)s, 0, %(expires_at)s, %(now)s, %(sent_count)s, %(counted_since)s)
-ON CONFLICT (email) DO UPDATE SET
-    code_hash = excluded.code_hash,
+-- A new code in place of the last, once it was sent.
+UPDATE confirmation_codes
+SET
+    code_hash = %(code_hash)s,
     attempts = 0,
-    expires_at = excluded.expires_at,
-    sent_at = excluded.sent_at,
-    sent_count = excluded.sent_count,
-    counted_since = excluded.counted_since
+    expires_at = %(expires_at)s
+WHERE email = %(email)s AND sent_at = %(sent_at)s
 
 -- count_attempt --
 -- Uses up one attempt at a code, whatever comes of it.
@@ -75,6 +91,10 @@ SELECT session_id
 FROM sessions
 WHERE revoked_at > %(since)s
 
+-- lock_signing_keys --
+-- Keeps others from adding keys, so that no two processes make a first one; reading goes on.
+LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE
+
 -- signing_keys --
 -- Keys that tokens may be signed with, newest first.
 SELECT key_id, sealed_private_key, public_key, created_at
@@ -108,7 +128,7 @@ WHERE client_id = %(client_id)s AND revoked_at IS NULL
 -- delete_old_codes --
 -- Codes that limit nothing any more.
 DELETE FROM confirmation_codes
-WHERE expires_at < %(before)s
+WHERE expires_at < %(before)s AND sent_at < %(before)s
 
 -- delete_old_tokens --
 -- Refresh tokens whose reuse can no longer matter.

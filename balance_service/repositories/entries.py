@@ -31,21 +31,13 @@ async def page(
         skip: How many to leave out before them.
     """
     after = position.after_amount
-    lows = [
-        1 if order.descending else position.after.get(account_id, 0) + 1
-        for account_id in position.ends
-    ]
-    highs = [
-        position.after.get(account_id, end + 1) - 1 if order == Order.DATE_DESC else end
-        for account_id, end in position.ends.items()
-    ]
     query = {Order.DATE: "by_date", Order.DATE_DESC: "by_date_desc"}.get(order, "by_amount")
     cursor = await conn.execute(
         _SQL[query],
         {
             "account_ids": list(position.ends),
-            "lows": lows,
-            "highs": highs,
+            "lows": [position.after.get(account_id, 0) + 1 for account_id in position.ends],
+            "highs": list(position.ends.values()),
             **_kept(kept),
             "after_amount": after and after.amount_minor,
             "after_account": after and after.account_id,
@@ -63,12 +55,12 @@ async def count(conn: AsyncConnection, position: Position, kept: Filter) -> int:
     """How many entries of some accounts, as they were at a list's start, a filter keeps."""
     if kept == Filter():
         # Statements are numbered without gaps.
-        return sum(position.ends.values())
+        return position.passed + sum(position.ends.values())
     ends = {"account_ids": list(position.ends), "highs": list(position.ends.values())}
     cursor = await conn.execute(_SQL["count"], {**ends, **_kept(kept)})
     row = await cursor.fetchone()
     assert row is not None, "a count always has a row"
-    return int(row[0])
+    return position.passed + int(row[0])
 
 
 def _kept(kept: Filter) -> dict[str, object]:

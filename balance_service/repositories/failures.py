@@ -7,7 +7,12 @@ from psycopg_pool import PoolTimeout
 from balance_service.domain import errors
 
 # Two commits decided the same key at once: looking again shows who was first.
-_RACES = {"movements_pkey", "external_references_pkey", "purchases_pkey"}
+_RACES = {
+    "movements_pkey",
+    "caller_references_pkey",
+    "external_references_pkey",
+    "purchases_pkey",
+}
 _TRANSIENT = (
     pg.SerializationFailure,
     pg.DeadlockDetected,

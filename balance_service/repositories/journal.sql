@@ -15,6 +15,11 @@ WHERE account_id = ANY(%(account_ids)s::uuid[])
 ORDER BY account_id
 FOR NO KEY UPDATE
 
+-- read_clock --
+-- When the accounts were locked, by the one clock that all workers share. A statement of its own,
+-- for what a locking statement evaluates, it evaluates before it waits.
+SELECT clock_timestamp()
+
 -- find_movements --
 -- Movements of requests that were carried out before.
 SELECT
@@ -73,14 +78,31 @@ WHERE movement_id IN (
 )
 
 -- find_references --
--- Movements that use an external reference.
+-- Movements by which callers used an external reference, also through versions before 0004.
 SELECT
+    r.principal,
+    r.source,
+    r.reference,
+    r.movement_id
+FROM caller_references AS r
+INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
+    AS wanted (principal, source, reference)
+    ON
+        r.reference = wanted.reference
+        AND r.source = wanted.source
+        AND r.principal = wanted.principal
+UNION
+SELECT
+    m.principal,
     r.source,
     r.reference,
     r.movement_id
 FROM external_references AS r
-INNER JOIN unnest(%(sources)s::text[], %(references)s::text[]) AS wanted (source, reference)
+INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
+    AS wanted (principal, source, reference)
     ON r.reference = wanted.reference AND r.source = wanted.source
+INNER JOIN movements AS m
+    ON r.movement_id = m.movement_id AND wanted.principal = m.principal
 
 -- write --
 -- All that one commit of plain movements writes: journal, statements, and the accounts' new state.
@@ -231,7 +253,35 @@ SELECT *
 FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[])
 
 -- insert_references --
--- External references that are taken now.
-INSERT INTO external_references (source, reference, movement_id)
-SELECT *
-FROM unnest(%(source)s::text[], %(reference)s::text[], %(movement_id)s::uuid[])
+-- External references that callers take now. Versions before 0004, which may run beside this one,
+-- look in external_references: they find them there, but for what another caller has taken. What the
+-- same caller has taken meanwhile is not left out, so that its key fails the commit.
+WITH wanted AS (
+    SELECT *
+    FROM unnest(
+        %(reference)s::text[],
+        %(source)s::text[],
+        %(principal)s::text[],
+        %(movement_id)s::uuid[]
+    ) AS w (reference, source, principal, movement_id)
+),
+
+claimed AS (
+    INSERT INTO caller_references (reference, source, principal, movement_id)
+    SELECT *
+    FROM wanted
+)
+
+INSERT INTO external_references (reference, source, movement_id)
+SELECT DISTINCT ON (w.reference, w.source)
+    w.reference,
+    w.source,
+    w.movement_id
+FROM wanted AS w
+WHERE NOT EXISTS (
+    SELECT
+    FROM external_references AS r
+    INNER JOIN movements AS m ON r.movement_id = m.movement_id
+    WHERE r.reference = w.reference AND r.source = w.source AND m.principal <> w.principal
+)
+ORDER BY w.reference, w.source

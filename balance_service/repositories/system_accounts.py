@@ -35,7 +35,7 @@ async def roll_up(conn: AsyncConnection, limit: int) -> int:
             _SQL["add"],
             {
                 "account_ids": account_ids,
-                "names": [f"{account.role}/{account.currency}" for account in accounts],
+                "names": [account.name for account in accounts],
                 "currencies": [account.currency for account in accounts],
                 "amounts": [amounts[account_id] for account_id in account_ids],
                 "entries": [entries[account_id] for account_id in account_ids],

@@ -54,6 +54,16 @@ async def lock(conn: AsyncConnection, user_id: UUID) -> User:
     return _found(await cursor.fetchone(), user_id)
 
 
+async def hold(conn: AsyncConnection, user_id: UUID) -> User:
+    """A user who cannot be changed until the transaction ends, though others may hold them, too.
+
+    Raises:
+        UserNotFound: There is none.
+    """
+    cursor = await conn.execute(_SQL["hold"], {"user_id": user_id})
+    return _found(await cursor.fetchone(), user_id)
+
+
 async def page(
     conn: AsyncConnection, search: str, after: str, limit: int, skip: int = 0
 ) -> list[User]:

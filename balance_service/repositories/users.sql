@@ -23,6 +23,13 @@ FROM users
 WHERE user_id = %(user_id)s
 FOR NO KEY UPDATE
 
+-- hold --
+-- One user, kept from being changed.
+SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+FROM users
+WHERE user_id = %(user_id)s
+FOR SHARE
+
 -- page --
 -- Users by username, regardless of case.
 SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at

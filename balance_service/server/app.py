@@ -79,8 +79,9 @@ class App:
         Raises:
             SchemaError: The database's schema is not this version's.
             DatabaseUnavailable: Postgres is away.
+            WrongSecret: The signing keys were sealed with another secret.
         """
-        await asyncio.to_thread(migrate.check, self.settings.database_url)
+        await asyncio.to_thread(migrate.check, self.settings.database_url.get_secret_value())
         await self.resources.enter_async_context(pool.opened(self.pool))
         await self.keys.load()
         await self.maintenance.start()
@@ -145,8 +146,8 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         ValueError: A setting is missing or malformed.
         RuntimeError: The port is taken.
     """
-    secrets = Secrets(settings.secret.get_secret_value())
-    connections = pool.create(settings.database_url, settings.pool_size)
+    secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
+    connections = pool.create(settings.database_url.get_secret_value(), settings.pool_size)
     keys = KeySet(connections, secrets)
     rules = TokenRules(
         issuer=settings.token_issuer,
@@ -164,8 +165,8 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     )
     queue = CommitQueue(
         Committer(PostgresStore(connections)).commit,
-        lanes=settings.batches_in_flight,
-        batch_commands_max=settings.batch_commands_max,
+        commits_in_flight_max=settings.batches_in_flight,
+        commit_commands_max=settings.batch_commands_max,
         queue_commands_max=settings.queue_commands_max,
     )
     page_tokens = PageTokens(secrets.key("page tokens"))

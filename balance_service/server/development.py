@@ -3,28 +3,42 @@
 import asyncio
 import contextlib
 import secrets as random_source
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
 
+from balance_service.auth.secrets import Secrets
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
-from balance_service.server import administration, workers
+from balance_service.server import address, administration, workers
+from balance_service.server.probe import serves
 
 READY_TIMEOUT_SECONDS = 60
 
 
+class Database(NamedTuple):
+    """A database, and where it is in words for people."""
+
+    url: str
+    place: str
+
+
+class Greet(Protocol):
+    """Tells the newcomer what runs where, and whether the commands that call it find it."""
+
+    def __call__(self, settings: Settings, *, known: bool) -> None: ...
+
+
 @contextlib.contextmanager
-def database(settings: Settings) -> Iterator[str]:
+def database(settings: Settings) -> Iterator[Database]:
     """The configured database, or an embedded one that lives as long as this context."""
-    if settings.database_url:
-        yield settings.database_url
+    if url := settings.database_url.get_secret_value():
+        yield Database(url, "BALANCE_DATABASE_URL")
         return
     with embedded.running(_embedded_folder(settings)) as url:
-        yield url
+        yield Database(url, f"embedded, in {settings.data_dir}")
 
 
 @contextlib.contextmanager
@@ -34,18 +48,21 @@ def existing(settings: Settings) -> Iterator[Settings]:
     Raises:
         ValueError: There is neither.
     """
-    if settings.database_url:
+    if settings.database_url.get_secret_value():
         yield settings
         return
     if not _embedded_folder(settings).exists():
         raise ValueError("BALANCE_DATABASE_URL is not set, and `run` has made no database here")
-    with database(settings) as url:
-        yield prepared(settings, url)
+    with database(settings) as found:
+        yield prepared(settings, found.url)
 
 
 def prepared(settings: Settings, database_url: str) -> Settings:
     """Settings for development: complete, and lenient where production is strict."""
-    chosen: dict[str, object] = {"database_url": database_url, "development": True}
+    chosen: dict[str, object] = {
+        "database_url": SecretStr(database_url),
+        "development": True,
+    }
     if "user_deposits" not in settings.model_fields_set:
         chosen["user_deposits"] = True
     if not settings.secret.get_secret_value():
@@ -53,21 +70,30 @@ def prepared(settings: Settings, database_url: str) -> Settings:
     return settings.model_copy(update=chosen)
 
 
-async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
+async def run(settings: Settings, greet: Greet) -> int:
     """Migrates, loads demo data, runs the workers and greets once they answer.
 
     Args:
         settings: As `prepared`.
-        greet: Tells the newcomer what runs where.
+        greet: Called with the settings that it runs with.
+
+    Raises:
+        ValueError: The secret is weak, or not the one of this database.
     """
-    await asyncio.to_thread(migrate.up, settings.database_url)
+    # Refuses a weak secret before anything is written.
+    Secrets(settings.secret.get_secret_value(), development=settings.development)
+    await asyncio.to_thread(migrate.up, settings.database_url.get_secret_value())
+    await administration.prove_secret(settings)
     await administration.load_demo_data(settings)
-    with workers.reserved_ports(settings) as bound:
+    with (
+        workers.reserved_ports(settings) as bound,
+        address.recorded(Path(bound.data_dir), bound.grpc_target) as found,
+    ):
         supervising = asyncio.create_task(workers.supervise(bound))
-        ready = asyncio.create_task(_ready(f"{bound.host}:{bound.grpc_port}"))
+        ready = asyncio.create_task(_ready(bound.grpc_target))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():
-            greet(bound)
+            greet(bound, known=found)
         ready.cancel()
         return await supervising
 
@@ -77,17 +103,6 @@ async def _ready(target: str) -> None:
     async with asyncio.timeout(READY_TIMEOUT_SECONDS):
         while not await serves(target):  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.1)
-
-
-async def serves(target: str) -> bool:
-    """Whether the service at a target says that it serves."""
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            request = health_pb2.HealthCheckRequest()
-            answer = await stub.Check(request, timeout=2)  # type: ignore[attr-defined]
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-    return False
 
 
 def _embedded_folder(settings: Settings) -> Path:

@@ -46,5 +46,5 @@ def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
         RuntimeError: The port is taken.
     """
     limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
-    application = site.build(upstream, limits, settings.cors_origins)
+    application = site.build(upstream, limits, settings.cors_origins, settings.http_public_url)
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)

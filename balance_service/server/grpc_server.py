@@ -7,11 +7,11 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Calls, Refused, Request
 from balance_service.calls.methods import Method
+from balance_service.server.reflection import Reflection
 
 DETAILS_KEY = "grpc-status-details-bin"
 # As much as a body over HTTP: a full batch with room for descriptions.
@@ -58,9 +58,7 @@ def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
         server.add_generic_rpc_handlers((generic,))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = [service.full_name for service in calls.services]
-    reflection.enable_server_reflection(
-        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    Reflection((*names, health.SERVICE_NAME)).serve_on(server)
     return server
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from balance_service.server.http_protocol import BoundedHttp
+
 KEEP_ALIVE_SECONDS = 75
-CONCURRENCY_MAX = 10_000
 
 
 class HttpServer:
@@ -30,15 +31,18 @@ class HttpServer:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application,
-            http="httptools",
+            http=BoundedHttp,
             ws="none",
             lifespan="off",
             log_config=None,
+            # What uvicorn warns of is what callers sent, and they hear of it themselves.
+            log_level="error",
             access_log=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(drain_seconds),
-            limit_concurrency=CONCURRENCY_MAX,
+            # Nothing here depends on what a proxy in front says of a caller.
+            proxy_headers=False,
         )
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None

@@ -88,4 +88,5 @@ class Maintenance:
         now = datetime.now(UTC)
         async with transaction(self._pool) as conn:
             await requests.delete_old(conn, now - self._answers_kept)
-            await credentials.delete_expired(conn, now - timedelta(days=1))
+            # The last access token of a sign-in outlives it by a day and the leeway at most.
+            await credentials.delete_expired(conn, now - timedelta(days=2))

@@ -3,9 +3,8 @@
 from uuid import UUID
 
 from balance_service.database.pool import Connection
-from balance_service.domain import errors, money
+from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
-from balance_service.domain.ids import is_account_number
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
 from balance_service.repositories import accounts, journal
@@ -29,46 +28,56 @@ def visible(found: AccountProfile | None, principal: Principal, account_id: UUID
     raise errors.AccountNotFound(str(account_id))
 
 
-async def listed(conn: Connection, principal: Principal, text: str) -> list[AccountProfile]:
-    """The accounts that a list is about: the given one, or all the caller's own.
+def named(principal: Principal, text: str, field: str) -> UUID | None:
+    """The id that a request names; None where a user leaves it out and means their own.
 
     Raises:
-        InvalidFields: A service gave none.
+        InvalidFields: It is no id, or a service named none.
+    """
+    if not text and principal.user_id is None:
+        raise errors.invalid(field, "is required of services")
+    return fields.optional_identifier(text, field)
+
+
+async def listed(
+    conn: Connection, principal: Principal, account_id: UUID | None
+) -> list[AccountProfile]:
+    """The accounts that a list is about: the named one, or all the caller's own.
+
+    Raises:
         AccountNotFound: As `readable`.
     """
-    account_id = fields.optional_identifier(text, "account")
     if account_id:
         return [await readable(conn, principal, account_id)]
-    if principal.user_id is None:
-        raise errors.invalid("account", "is required of services")
-    return await accounts.get(conn, await accounts.ids_of_owner(conn, principal.user_id))
+    owner_id = principal.require_user()
+    return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
 
 
-async def own(conn: Connection, principal: Principal, currency: str, field: str) -> UUID:
+async def own(conn: Connection, principal: Principal, currency: str) -> UUID:
     """The account that a user means who names none: their own in the currency.
 
     Raises:
-        InvalidFields: A service named none.
         AccountNotFound: The user has none.
     """
-    if principal.user_id is None:
-        raise errors.invalid(field, "is required of services")
-    account_id = await accounts.find_id(conn, principal.user_id, currency)
+    account_id = await accounts.find_id(conn, principal.require_user(), currency)
     if account_id is None:
         raise errors.AccountNotFound(f"own account in {currency}")
     return account_id
 
 
-async def receiver(conn: Connection, text: str) -> UUID:
+async def receiver(conn: Connection, principal: Principal, number: str) -> UUID:
     """The account with a public number, which is ten checked digits.
 
+    Where there is none, a caller who may not read every account gets an id that is no account's:
+    the ledger then refuses it as it does an account that cannot receive, and no earlier.
+
     Raises:
-        AccountNotFound: There is none.
+        AccountNotFound: There is none, and the caller may know.
     """
-    found = await accounts.id_of_number(conn, int(text)) if is_account_number(text) else None
-    if found is None:
-        raise errors.AccountNotFound(text)
-    return found
+    found = await accounts.id_of_number(conn, int(number))
+    if found is None and principal.reads_all:
+        raise errors.AccountNotFound(number)
+    return found or ids.named_id(f"account number/{number}")
 
 
 async def readable_movement(
@@ -91,9 +100,3 @@ async def readable_movement(
         if principal.user_id is not None and principal.user_id in owners.values():
             return movement, owners.get(movement.account_id) == principal.user_id
     raise errors.MovementNotFound(str(movement_id))
-
-
-def currency_of(profiles: list[AccountProfile]) -> str:
-    """The one currency of the listed accounts; RUB if there are none, "" if they differ."""
-    currencies = {profile.account.currency for profile in profiles} or {money.DEFAULT_CURRENCY}
-    return currencies.pop() if len(currencies) == 1 else ""

@@ -11,6 +11,7 @@ from balance_service.auth.keys import KeySet
 from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
+from balance_service.domain.addresses import parse_email
 from balance_service.servicers import convert, fields
 
 
@@ -27,7 +28,7 @@ class AuthServicer:
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
     ) -> auth_pb2.SendConfirmationCodeResponse:
-        email = fields.email(request.email)
+        email = parse_email(request.email)
         try:
             sent = await self._codes.send(email)
         except errors.ConfirmationCodeLimit as refusal:
@@ -46,7 +47,7 @@ class AuthServicer:
             raise errors.invalid("email", choice)
         checks = fields.Checks()
         if by_code:
-            email = checks(fields.email, request.email)
+            email = checks(parse_email, request.email)
             code = checks(fields.text, request.confirmation_code, "confirmation_code", 6, 6)
             checks.finish()
             return convert.token(await self._tokens.sign_in(await self._codes.check(email, code)))

@@ -1,8 +1,10 @@
 """Domain objects to messages of the contract."""
 
 import functools
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -18,9 +20,9 @@ from balance_service._generated.balance.v1 import (
 from balance_service.auth.tokens import IssuedToken
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.catalogue import Service
-from balance_service.domain.money import convert_minor, format_minor
+from balance_service.domain.money import MINOR_MAX, convert_minor, format_minor
 from balance_service.domain.movements import Entry, Movement
-from balance_service.domain.pricing import Rate
+from balance_service.domain.pricing import Rate, Shown
 from balance_service.domain.users import User
 
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
@@ -60,12 +62,13 @@ def user(found: User) -> user_pb2.User:
     )
 
 
-def conversion(minor: int, rate: Rate) -> account_pb2.Conversion:
+def conversion(minor: int, rate: Rate, *, stale: bool = False) -> account_pb2.Conversion:
     """How an amount was converted.
 
     Args:
         minor: Minor units of the rate's currency, before conversion.
         rate: What converted them.
+        stale: Whether the rate was too old to charge by.
     """
     return account_pb2.Conversion(
         amount=format_minor(minor, rate.currency),
@@ -73,44 +76,75 @@ def conversion(minor: int, rate: Rate) -> account_pb2.Conversion:
         rate=format(rate.value, "f"),
         source=rate.source,
         time=timestamp(rate.as_of),
+        stale=stale,
     )
+
+
+class _Amounts(NamedTuple):
+    """An account's amounts, by field, in minor units of a currency, and why in that one."""
+
+    currency: str
+    minors: Mapping[str, int]
+    conversion: account_pb2.Conversion | None = None
+    obstacle: account_pb2.ConversionObstacle.ValueType | None = None
 
 
 def account(
     profile: AccountProfile,
-    rate: Rate | None = None,
+    target: str = "",
+    shown: Shown | None = None,
     past: tuple[datetime, int] | None = None,
 ) -> account_pb2.Account:
-    """An account as its owner sees it.
+    """An account as its owner sees it: in another currency if that is asked for and can be.
 
     Args:
         profile: The account.
-        rate: What converts its amounts; None shows its own currency.
+        target: The currency asked for; empty for the account's own.
+        shown: The rate from its own currency to another; None if none is known.
         past: A moment, and the balance in minor units that it had then.
     """
     found = profile.account
-    currency = rate.target if rate else found.currency
-
-    def shown(minor: int) -> str:
-        if rate:
-            minor = convert_minor(minor, rate.currency, rate.target, rate.value)
-        return format_minor(minor, currency)
-
-    balance_minor = past[1] if past else found.balance_minor
+    minors = {
+        "balance": found.balance_minor,
+        "limit": found.limit_minor,
+        "held": found.held_minor,
+        "available": found.available_minor,
+    }
+    if past:
+        minors = {"balance": past[1]}
+    amounts = _Amounts(found.currency, minors)
+    if target not in ("", found.currency):
+        amounts = _converted(amounts, target, shown)
     return account_pb2.Account(
         id=str(found.account_id),
         number=str(profile.number),
         user=str(found.owner_id),
-        currency=currency,
-        balance=shown(balance_minor),
-        held="" if past else shown(found.held_minor),
-        available="" if past else shown(found.available_minor),
-        limit=shown(found.limit_minor),
-        status=account_pb2.AccountStatus.ValueType(found.status),
+        currency=amounts.currency,
+        **{name: format_minor(minor, amounts.currency) for name, minor in amounts.minors.items()},
+        status=account_pb2.AccountStatus.ValueType(0 if past else found.status),
         date=timestamp(profile.created_at),
-        conversion=conversion(balance_minor, rate) if rate else None,
+        conversion=amounts.conversion,
+        conversion_obstacle=amounts.obstacle,
         as_of=timestamp(past[0]) if past else None,
     )
+
+
+def _converted(own: _Amounts, target: str, shown: Shown | None) -> _Amounts:
+    """The amounts in another currency, or as they are with what stands in the way."""
+    if shown is None and any(own.minors.values()):
+        return own._replace(obstacle=account_pb2.CONVERSION_OBSTACLE_RATE_UNAVAILABLE)
+    # Nothing is nothing in every currency, at any rate.
+    rate = shown.rate.value if shown else Decimal(0)
+    minors = {
+        name: convert_minor(minor, own.currency, target, rate) for name, minor in own.minors.items()
+    }
+    if any(abs(minor) > MINOR_MAX for minor in minors.values()):
+        return own._replace(obstacle=account_pb2.CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE)
+    if shown:
+        how = conversion(own.minors["balance"], shown.rate, stale=shown.stale)
+    else:
+        how = account_pb2.Conversion(amount=format_minor(0, own.currency), currency=own.currency)
+    return _Amounts(target, minors, how)
 
 
 def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:

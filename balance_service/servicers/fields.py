@@ -1,16 +1,17 @@
 """Reads and checks fields of requests; every violation of a request is reported at once."""
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, Protocol, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_service._generated.balance.v1 import account_pb2
-from balance_service.domain import errors, money
+from balance_service.domain import errors, ids, money, texts
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import (
@@ -26,15 +27,16 @@ DESCRIPTION_LENGTH_MAX = 200
 METADATA_PAIRS_MAX = 16
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
+IN_THE_FUTURE = "must not be in the future"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# What a header carries unchanged, whoever passes it on.
+_REQUEST_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?", re.ASCII)
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]{1,40}", re.ASCII)
-# Unicode's category Cc, but for newline and tab.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# One "@", no spaces, a dot in the domain: the mail itself proves the rest.
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Checks:
@@ -50,6 +52,14 @@ class Checks:
         except errors.InvalidFields as refusal:
             self._violations += refusal.violations
             return cast("T", None)
+
+    def refuse(self, field: str, description: str) -> None:
+        """Notes what is wrong with a field."""
+        self._violations.append(errors.Violation(field, description))
+
+    @property
+    def failed(self) -> bool:
+        return bool(self._violations)
 
     def finish(self) -> None:
         """Raises InvalidFields if anything was wrong."""
@@ -67,8 +77,10 @@ class AmountFields(Protocol):
 def amount(checks: Checks, request: AmountFields) -> Money:
     """Reads `amount` in `currency`."""
     currency = checks(money.parse_currency, request.currency, "currency")
-    # Where the currency is wrong, the amount is still held to be a number.
-    return checks(money.parse_amount, request.amount, currency or "BHD", "amount")
+    if currency:
+        return checks(money.parse_amount, request.amount, currency, "amount")
+    checks(money.parse_number, request.amount, "amount")
+    return cast("Money", None)
 
 
 def identifier(value: str, field: str) -> UUID:
@@ -93,25 +105,28 @@ def optional_identifier(value: str, field: str) -> UUID | None:
 
 
 def request_id(value: str, field: str = "request_id") -> UUID | None:
-    """Reads a request id; the nil UUID is none."""
+    """Reads a request id: a UUID is itself, and any other text stands for one of its own."""
     if not value:
         return None
     # Never seen before, unless it is sent again.
     found = _uuid(value)
     if found is None:
-        raise errors.invalid(field, "must be a UUID")
+        if not _REQUEST_ID.fullmatch(value):
+            rule = "must have 1 to 255 printable ASCII characters, no space first or last"
+            raise errors.invalid(field, rule)
+        return ids.text_id(value)
     if found.int == 0:
         raise errors.invalid(field, "must not be the nil UUID")
     return found
 
 
 def text(value: str, field: str, length_max: int, length_min: int = 0) -> str:
-    """Reads printable text; newlines and tabs are fine, other control characters are not."""
+    """Reads text as people see it, newlines and tabs included: see `domain.texts`."""
     if not length_min <= len(value) <= length_max:
         size = f"{length_min} to {length_max}" if length_min else f"at most {length_max}"
         raise errors.invalid(field, f"must have {size} characters")
-    if _CONTROL.search(value):
-        raise errors.invalid(field, "must not contain control characters")
+    if fault := texts.fault(value):
+        raise errors.invalid(field, fault)
     return value
 
 
@@ -124,24 +139,18 @@ def metadata(pairs: Mapping[str, str]) -> dict[str, str]:
     """Reads the caller's own map."""
     if len(pairs) > METADATA_PAIRS_MAX:
         raise errors.invalid("metadata", f"must have at most {METADATA_PAIRS_MAX} pairs")
-    for key, value in pairs.items():
-        if not _METADATA_KEY.fullmatch(key):
-            rule = 'keys must be 1 to 40 characters of a-z, 0-9, "_", "." and "-"'
-            raise errors.invalid("metadata", rule)
-        text(value, f"metadata.{key}", 200)
-    return dict(pairs)
-
-
-def email(value: str) -> str:
-    """Reads an e-mail address, in lower case."""
-    address = value.strip().lower()
-    if len(address) > 254 or not _EMAIL.fullmatch(address):
-        raise errors.invalid("email", "must be an e-mail address")
-    return address
+    checks = Checks()
+    well_named = {key: value for key, value in pairs.items() if _METADATA_KEY.fullmatch(key)}
+    if len(well_named) < len(pairs):
+        checks.refuse("metadata", 'keys must be 1 to 40 characters of a-z, 0-9, "_", "." and "-"')
+    for key, value in well_named.items():
+        checks(text, value, f"metadata.{key}", 200)
+    checks.finish()
+    return well_named
 
 
 def moment(stamp: Timestamp, field: str) -> datetime:
-    """Reads a timestamp, to the microsecond."""
+    """Reads a timestamp; of a part of a microsecond, which nothing is dated by, the start."""
     try:
         return stamp.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -152,7 +161,18 @@ def past_moment(stamp: Timestamp, field: str) -> datetime:
     """Reads a timestamp that is not in the future."""
     found = moment(stamp, field)
     if found > datetime.now(UTC):
-        raise errors.invalid(field, "must not be in the future")
+        raise errors.invalid(field, IN_THE_FUTURE)
+    return found
+
+
+def bound(stamp: Timestamp, field: str) -> datetime:
+    """Reads a timestamp that times are at or after, or before: the first microsecond not before it.
+
+    Movements are dated to the microsecond, so that bound keeps the same of them.
+    """
+    found = moment(stamp, field)
+    if stamp.nanos % 1000 and found < _END_OF_TIME:
+        found += timedelta(microseconds=1)
     return found
 
 
@@ -191,31 +211,48 @@ def kind(value: int) -> Kind | None:
 
 
 def movement_filter(
+    checks: Checks,
     message: account_pb2.MovementFilter,
-    currency: str,
     wanted: Kind | None = None,
     direction: Direction | None = None,
 ) -> Filter:
-    """Reads a filter, whose amounts are in the accounts' currency; "" if they have several."""
-    checks = Checks()
-
-    def bound(value: str, field: str) -> int | None:
-        if not value:
-            return None
-        if not currency:
-            raise errors.invalid(field, SEVERAL_CURRENCIES)
-        return money.parse_amount(value, currency, field, minimum_minor=0).minor
-
+    """Reads a filter, but for its amounts: which currency they are in is not known yet."""
     start = message.HasField("start_time")
     end = message.HasField("end_time")
-    found = Filter(
-        start_time=checks(moment, message.start_time, "filter.start_time") if start else None,
-        end_time=checks(moment, message.end_time, "filter.end_time") if end else None,
-        amount_minor_min=checks(bound, message.min_amount, "filter.min_amount"),
-        amount_minor_max=checks(bound, message.max_amount, "filter.max_amount"),
+    return Filter(
+        start_time=checks(bound, message.start_time, "filter.start_time") if start else None,
+        end_time=checks(bound, message.end_time, "filter.end_time") if end else None,
         counterparty_id=checks(optional_identifier, message.counterparty, "filter.counterparty"),
         kind=wanted,
         direction=direction,
     )
-    checks.finish()
-    return found
+
+
+def check_amounts(checks: Checks, message: account_pb2.MovementFilter) -> None:
+    """Checks a filter's amounts as far as that needs no currency."""
+    for name, text in _amount_bounds(message).items():
+        checks(money.parse_number, text, name, zero=True)
+
+
+def with_amounts(
+    checks: Checks, kept: Filter, message: account_pb2.MovementFilter, currency: str
+) -> Filter:
+    """A filter with its amounts, in the listed accounts' currency; "" if they have several."""
+    found: dict[str, Money] = {}
+    for name, text in _amount_bounds(message).items():
+        if currency:
+            found[name] = checks(money.parse_amount, text, currency, name, 0)
+        else:
+            checks.refuse(name, SEVERAL_CURRENCIES)
+    least, most = found.get("filter.min_amount"), found.get("filter.max_amount")
+    return dataclasses.replace(
+        kept,
+        amount_minor_min=least.minor if least else None,
+        amount_minor_max=most.minor if most else None,
+    )
+
+
+def _amount_bounds(message: account_pb2.MovementFilter) -> dict[str, str]:
+    """The amounts that were sent, by field."""
+    sent = {"filter.min_amount": message.min_amount, "filter.max_amount": message.max_amount}
+    return {name: text for name, text in sent.items() if text}

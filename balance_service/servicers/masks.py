@@ -7,19 +7,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from balance_service.domain import errors
 
 
-def named(mask: FieldMask, allowed: Collection[str]) -> set[str]:
+def named(mask: FieldMask, allowed: Collection[str]) -> frozenset[str]:
     """The fields that a mask names; `*` names all that are allowed (AIP-134).
 
     Raises:
         InvalidFields: The mask is empty, or names a field that cannot be changed this way.
     """
-    paths = set(mask.paths)
+    paths = frozenset(mask.paths)
     if paths == {"*"}:
-        return set(allowed)
+        return frozenset(allowed)
     if not paths:
         raise errors.invalid("update_mask", f"must name one of {', '.join(sorted(allowed))}")
-    if unknown := sorted(paths - set(allowed)):
-        raise errors.invalid("update_mask", f"must not name {', '.join(unknown)}")
+    if unknown := sorted(paths - frozenset(allowed)):
+        raise errors.invalid("update_mask", f"must not name {', '.join(unknown[:5])}")
     return paths
 
 

@@ -1,8 +1,14 @@
-"""Carries out a call that moves no money once for a request id, and answers repeats the same."""
+"""Carries out a call that moves no money once for a request id, and answers repeats the same.
+
+Whether a repeat is the same request is decided by what was read of both, not by how they were
+spelled: an id in capitals, a default written out or a mask in another order is the same, as it is
+for the calls that move money. The request is stored as it was sent and read again when it is
+repeated, so a rule that changes meanwhile reads both alike.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -12,15 +18,25 @@ from balance_service.domain import errors
 from balance_service.repositories import requests
 from balance_service.servicers import fields
 
+
+class Read(Protocol):
+    """What a request means: a NamedTuple of values by the names of the request's fields."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+Request = TypeVar("Request", bound=Message)
+Asked = TypeVar("Asked", bound=Read)
 Answer = TypeVar("Answer", bound=Message)
 
 
 async def once(
     pool: Pool,
-    request: Message,
+    request: Request,
     call: Call,
+    read: Callable[[Request], Asked],
+    act: Callable[[Connection, Asked], Awaitable[Answer]],
     answer_type: type[Answer],
-    act: Callable[[Connection], Awaitable[Answer]],
 ) -> Answer:
     """Acts in one transaction, with the request id and the answer stored beside the change.
 
@@ -30,28 +46,35 @@ async def once(
         pool: Where the connection is from.
         request: A message with a `request_id`; without one, the call is simply new.
         call: Who asks.
+        read: Checks a request and tells what it means; by itself, whatever is stored.
+        act: Makes the change that was read on the connection it is given.
         answer_type: What `act` answers.
-        act: Makes the change on the connection it is given.
 
     Raises:
+        InvalidFields: The request has invalid fields.
         IdempotencyKeyReused: The request id was used for another request.
     """
-    request_id = fields.request_id(getattr(request, "request_id"))  # noqa: B009 - any such message
+    sent: str = getattr(request, "request_id")  # noqa: B009 - any such message
+    checks = fields.Checks()
+    asked = checks(read, request)
+    request_id = checks(fields.request_id, sent)
+    checks.finish()
     async with transaction(pool) as conn:
         if request_id is None:
-            return await act(conn)
-        bare = _without_id(request)
+            return await act(conn, asked)
         principal = call.principal.name
         earlier = await requests.claim(
-            conn, principal, request_id, call.method, bare, datetime.now(UTC)
+            conn, principal, request_id, call.method, _without_id(request), datetime.now(UTC)
         )
         if earlier is None:
-            answer = await act(conn)
+            answer = await act(conn, asked)
             message = answer.SerializeToString()
             await requests.answer(conn, principal, request_id, message)
             return answer
-    if differing := _differences(request, call.method, earlier):
-        raise errors.IdempotencyKeyReused(str(request_id), tuple(differing))
+    if earlier.method != call.method:
+        raise errors.IdempotencyKeyReused(sent, ("method",))
+    if differing := _differences(request, asked, type(request).FromString(earlier.request), read):
+        raise errors.IdempotencyKeyReused(sent, tuple(differing))
     call.mark_replayed()
     return answer_type.FromString(earlier.answer)
 
@@ -63,9 +86,14 @@ def _without_id(request: Message) -> bytes:
     return bare.SerializeToString(deterministic=True)
 
 
-def _differences(request: Message, method: str, earlier: requests.Answered) -> list[str]:
-    if earlier.method != method:
-        return ["method"]
-    first = type(request).FromString(earlier.request)
-    names = [field.name for field in request.DESCRIPTOR.fields if field.name != "request_id"]
-    return [name for name in names if getattr(first, name) != getattr(request, name)]
+def _differences(
+    request: Request, asked: Asked, earlier: Request, read: Callable[[Request], Asked]
+) -> list[str]:
+    """The fields in which two requests mean different things."""
+    try:
+        before = read(earlier)._asdict()
+    except errors.Refusal:
+        # It was right by the rules, or for the role, that its caller had then.
+        names = [field.name for field in request.DESCRIPTOR.fields if field.name != "request_id"]
+        return [name for name in names if getattr(earlier, name) != getattr(request, name)]
+    return [name for name, value in asked._asdict().items() if before[name] != value]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
@@ -25,6 +26,31 @@ from balance_service.servicers.page_tokens import PageTokens
 _FIELDS = ("name", "description", "price", "currency")
 
 
+class _Offer(NamedTuple):
+    name: str
+    description: str
+    price: Money
+
+
+class _Creation(NamedTuple):
+    service: _Offer
+
+
+class _Values(NamedTuple):
+    etag: str
+    changes: dict[str, Any]
+
+
+class _Update(NamedTuple):
+    id: UUID
+    service: _Values
+    update_mask: frozenset[str]
+
+
+class _Deletion(NamedTuple):
+    service: UUID
+
+
 class PurchaseServicer:
     """Keeps the catalogue and sells from it."""
 
@@ -45,8 +71,9 @@ class PurchaseServicer:
             checks(money.parse_currency, request.currency, "currency")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        place = self._page_tokens.read(request, call, request.page_token)
-        after = UUID(str(place)) if place else None
+        asked = (request.currency,)
+        place = self._page_tokens.read(asked, call, request.page_token)
+        after = UUID(bytes=place) if place else None
         async with self._pool.connection() as conn:
             found = await services.page(conn, request.currency, after, size + 1, skip)
             total = await services.count(conn, request.currency) if request.count_total else 0
@@ -54,8 +81,8 @@ class PurchaseServicer:
             services=map(convert.service, found[:size]), total_size=total
         )
         if len(found) > size:
-            last = found[size - 1].service_id.hex
-            answer.next_page_token = self._page_tokens.write(request, call, last)
+            last = found[size - 1].service_id.bytes
+            answer.next_page_token = self._page_tokens.write(asked, call, last)
         return answer
 
     async def GetService(
@@ -69,48 +96,42 @@ class PurchaseServicer:
         self, request: purchase_pb2.CreateServiceRequest, call: Call
     ) -> purchase_pb2.Service:
         call.principal.require_admin()
-        now = datetime.now(UTC)
-        message = request.service
-        checks = fields.Checks()
-        name = checks(fields.text, message.name, "service.name", 50, 1)
-        description = checks(fields.text, message.description, "service.description", 1000)
-        price = checks(_price, message.price, message.currency)
-        checks.finish()
-        service = Service(ids.new_id(), name, description, price, 1, now, now)
 
-        async def act(conn: Connection) -> purchase_pb2.Service:
+        def read(sent: purchase_pb2.CreateServiceRequest) -> _Creation:
+            return _Creation(_offer(sent.service))
+
+        async def act(conn: Connection, asked: _Creation) -> purchase_pb2.Service:
+            now = datetime.now(UTC)
+            service = Service(ids.new_id(), *asked.service, 1, now, now)
             await services.insert(conn, service)
             return convert.service(service)
 
-        return await once(self._pool, request, call, purchase_pb2.Service, act)
+        return await once(self._pool, request, call, read, act, purchase_pb2.Service)
 
     async def UpdateService(
         self, request: purchase_pb2.UpdateServiceRequest, call: Call
     ) -> purchase_pb2.Service:
         call.principal.require_admin()
-        service_id = fields.identifier(request.id, "id")
-        names = masks.named(request.update_mask, _FIELDS)
 
-        async def act(conn: Connection) -> purchase_pb2.Service:
-            before = _present(await services.lock(conn, service_id), service_id)
-            masks.check_etag(request.service.etag, before.version)
-            after = _changed(before, request.service, names)
+        async def act(conn: Connection, asked: _Update) -> purchase_pb2.Service:
+            before = _present(await services.lock(conn, asked.id), asked.id)
+            masks.check_etag(asked.service.etag, before.version)
+            after = _changed(before, asked.service.changes)
             await services.update(conn, after)
             return convert.service(after)
 
-        return await once(self._pool, request, call, purchase_pb2.Service, act)
+        return await once(self._pool, request, call, _update, act, purchase_pb2.Service)
 
     async def DeleteService(self, request: purchase_pb2.DeleteServiceRequest, call: Call) -> Empty:
         call.principal.require_admin()
-        service_id = fields.identifier(request.service, "service")
 
-        async def act(conn: Connection) -> Empty:
-            before = _present(await services.lock(conn, service_id), service_id)
+        async def act(conn: Connection, asked: _Deletion) -> Empty:
+            before = _present(await services.lock(conn, asked.service), asked.service)
             now = datetime.now(UTC)
             await services.update(conn, dataclasses.replace(before, deleted_at=now, updated_at=now))
             return Empty()
 
-        return await once(self._pool, request, call, Empty, act)
+        return await once(self._pool, request, call, _deletion, act, Empty)
 
     async def CreatePurchase(
         self, request: purchase_pb2.CreatePurchaseRequest, call: Call
@@ -120,16 +141,16 @@ class PurchaseServicer:
             principal.require_scope(Scope.PURCHASES_WRITE)
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
-        account_id = checks(fields.optional_identifier, request.account, "account")
+        account_id = checks(access.named, principal, request.account, "account")
+        origin_ = origin(request, call, checks, principal.user_id)
         checks.finish()
         async with self._pool.connection() as conn:
             service = await services.get(conn, service_id)
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
             if account_id is None:
-                default = money.DEFAULT_CURRENCY
-                account_id = await access.own(conn, principal, default, "account")
-        origin_ = origin(request, call, checks, principal.user_id, service.name)
+                account_id = await access.own(conn, principal, money.DEFAULT_CURRENCY)
+        origin_ = dataclasses.replace(origin_, description=service.name)
         price = None if service.deleted_at else service.price
         rates = self._rates.current
         done = await self._movements.submit_one(
@@ -167,27 +188,56 @@ def _present(service: Service | None, service_id: UUID) -> Service:
     return service
 
 
-def _price(price: str, code: str) -> Money:
+def _price(checks: fields.Checks, price: str, code: str) -> Money:
     """Reads a price of at least one whole unit."""
-    currency = money.parse_currency(code, "service.currency")
-    return money.parse_amount(price, currency, "service.price", 10 ** DECIMALS[currency])
+    currency = checks(money.parse_currency, code, "service.currency")
+    if currency:
+        least = 10 ** DECIMALS[currency]
+        return checks(money.parse_amount, price, currency, "service.price", least)
+    checks(money.parse_number, price, "service.price")
+    return cast("Money", None)
 
 
-def _changed(before: Service, message: purchase_pb2.Service, names: set[str]) -> Service:
-    """The service with the named fields taken from the message, checked as a whole."""
-    whole = convert.service(before)
-    for name in names:
-        setattr(whole, name, getattr(message, name))
+def _offer(message: purchase_pb2.Service) -> _Offer:
     checks = fields.Checks()
-    name = checks(fields.text, whole.name, "service.name", 50, 1)
-    description = checks(fields.text, whole.description, "service.description", 1000)
-    price = checks(_price, whole.price, whole.currency)
+    name = checks(fields.text, message.name, "service.name", 50, 1)
+    description = checks(fields.text, message.description, "service.description", 1000)
+    price = _price(checks, message.price, message.currency)
     checks.finish()
-    return dataclasses.replace(
-        before,
-        name=name,
-        description=description,
-        price=price,
-        version=before.version + 1,
-        updated_at=datetime.now(UTC),
+    return _Offer(name, description, price)
+
+
+def _update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
+    """Reads a change by itself, before it is known whether the price will fit the currency."""
+    message = request.service
+    readers = {
+        "name": lambda: fields.text(message.name, "service.name", 50, 1),
+        "description": lambda: fields.text(message.description, "service.description", 1000),
+        "price": lambda: money.parse_number(message.price, "service.price"),
+        "currency": lambda: money.parse_currency(message.currency, "service.currency"),
+    }
+    checks = fields.Checks()
+    service_id = checks(fields.identifier, request.id, "id")
+    names = checks(masks.named, request.update_mask, _FIELDS) or frozenset(
+        request.update_mask.paths
     )
+    changes = {name: checks(readers[name]) for name in sorted(names) if name in readers}
+    checks.finish()
+    return _Update(service_id, _Values(message.etag, changes), names)
+
+
+def _deletion(request: purchase_pb2.DeleteServiceRequest) -> _Deletion:
+    return _Deletion(fields.identifier(request.service, "service"))
+
+
+def _changed(before: Service, changes: dict[str, Any]) -> Service:
+    """The service with what was read; a price must fit its currency, whichever of them is new."""
+    after = {name: value for name, value in changes.items() if name in ("name", "description")}
+    if "price" in changes or "currency" in changes:
+        kept = money.format_minor(before.price.minor, before.price.currency)
+        price = format(changes["price"], "f") if "price" in changes else kept
+        checks = fields.Checks()
+        after["price"] = _price(checks, price, changes.get("currency", before.price.currency))
+        checks.finish()
+    version = before.version + 1
+    return dataclasses.replace(before, **after, version=version, updated_at=datetime.now(UTC))

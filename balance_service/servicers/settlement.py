@@ -2,7 +2,6 @@
 
 from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
 from balance_service.calls.call import Call
-from balance_service.domain import errors
 from balance_service.domain.commands import Settle
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope
@@ -33,14 +32,15 @@ class Settlements:
         self._authorise(principal)
         checks = fields.Checks()
         amount = fields.amount(checks, request)
-        account_id = checks(fields.optional_identifier, request.account, "account")
+        account_id = checks(access.named, principal, request.account, "account")
         description = checks(fields.description, request.description)
-        named = checks(_reference, request, principal)
+        source, reference = _reference(checks, request, principal)
         origin_ = origin(request, call, checks, principal.user_id, description)
+        checks.finish()
         if account_id is None:
             async with self._movements.pool.connection() as conn:
-                account_id = await access.own(conn, principal, amount.currency, "account")
-        command = Settle(origin_, self._kind, account_id, amount, *named)
+                account_id = await access.own(conn, principal, amount.currency)
+        command = Settle(origin_, self._kind, account_id, amount, source, reference)
         return (await self._movements.submit_one(command, call)).movement
 
     async def get(self, call: Call, text: str, field: str) -> Movement:
@@ -58,12 +58,16 @@ class Settlements:
             principal.require_scope(self._scope)
 
 
-def _reference(request: CreateRequest, principal: Principal) -> tuple[str | None, str | None]:
-    """The external reference and whose it is: the caller's own unless another source is named."""
-    fields.text(request.source, "source", 40)
-    fields.text(request.reference, "reference", 100)
-    if not request.reference:
-        if request.source:
-            raise errors.invalid("source", "must come with a reference")
+def _reference(
+    checks: fields.Checks, request: CreateRequest, principal: Principal
+) -> tuple[str | None, str | None]:
+    """The outside system and its reference; the caller is the system unless another is named."""
+    source = request.source
+    if source != principal.name:  # The default, spelled out, is longer.
+        checks(fields.text, source, "source", 40)
+    reference = checks(fields.text, request.reference, "reference", 100)
+    if source and not request.reference:
+        checks.refuse("source", "must come with a reference")
+    if not reference:
         return None, None
-    return request.source or principal.name, request.reference
+    return source or principal.name, reference

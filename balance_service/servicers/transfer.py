@@ -2,20 +2,20 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 from balance_service._generated.balance.v1 import transfer_pb2
 from balance_service.calls.call import Call
 from balance_service.calls.refusals import status
-from balance_service.calls.streams import Begun, Streams
+from balance_service.calls.streams import Streams
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Batch, Transfer
+from balance_service.domain.commands import Request, Transfer
 from balance_service.domain.ledger import How, Outcome
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
+from balance_service.ledger.queue import Answer
 from balance_service.servicers import access, convert, fields
-from balance_service.servicers.movements import Movements, origin
+from balance_service.servicers.movements import Movements, SentId, origin
 
 BATCH_MAX = 1000
 
@@ -33,7 +33,7 @@ class TransferServicer:
         self, request: transfer_pb2.CreateTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
         _authorise(call)
-        command = await self._command(request, call)
+        command = await self._command(request, call, fields.Checks())
         done = await self._movements.submit_one(command, call)
         return convert.transfer(done.movement, for_sender=True)
 
@@ -41,15 +41,18 @@ class TransferServicer:
         self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
     ) -> transfer_pb2.BatchCreateTransfersResponse:
         _authorise(call)
+        checks = fields.Checks()
         if not 1 <= len(request.requests) <= BATCH_MAX:
-            raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
+            checks.refuse("requests", f"must have 1 to {BATCH_MAX} items")
+        batch_id = checks(fields.request_id, request.request_id)
+        checks.finish()
         self._movements.check_room(len(request.requests))
-        batch_id = fields.request_id(request.request_id)
+        batch = SentId(batch_id, request.request_id) if batch_id else None
         read = [
-            await self._item(item, call, index, batch_id)
+            await self._item(item, call, index, batch)
             for index, item in enumerate(request.requests)
         ]
-        outcomes = await self._outcomes(read, call, all_or_nothing=request.all_or_nothing)
+        outcomes = await self._movements.submit(Request(tuple(read), request.all_or_nothing), call)
         language = call.language
         return transfer_pb2.BatchCreateTransfersResponse(
             outcomes=[_answer(outcome, language) for outcome in outcomes]
@@ -61,10 +64,11 @@ class TransferServicer:
         _authorise(call)
         language = call.language
 
-        async def begin(request: transfer_pb2.CreateTransferRequest) -> Begun:
+        async def begin(request: transfer_pb2.CreateTransferRequest) -> Answer:
+            checks = fields.Checks()
             if not request.request_id:
-                raise errors.invalid("request_id", "is required in a stream, which may break")
-            return self._movements.begin(await self._command(request, call), call)
+                checks.refuse("request_id", "is required in a stream, which may break")
+            return self._movements.begin(await self._command(request, call, checks), call)
 
         async with contextlib.aclosing(self._streams.answers(requests, begin)) as outcomes:
             async for outcome in outcomes:
@@ -106,31 +110,31 @@ class TransferServicer:
         self,
         request: transfer_pb2.CreateTransferRequest,
         call: Call,
-        item_id: UUID | None = None,
+        checks: fields.Checks,
+        default_id: SentId | None = None,
     ) -> Transfer:
         """Reads a transfer; only what is not given by id is looked up.
 
         Args:
             request: One transfer.
             call: Who asks.
-            item_id: Its request id where it has none of its own.
+            checks: What is wrong with it so far.
+            default_id: Its request id where it has none of its own.
         """
         principal = call.principal
-        checks = fields.Checks()
         amount = fields.amount(checks, request)
-        sender = checks(fields.optional_identifier, request.from_account, "from_account")
+        sender = checks(access.named, principal, request.from_account, "from_account")
         by_number = ids.is_account_number(request.to_account)
         receiver = (
             None if by_number else checks(fields.identifier, request.to_account, "to_account")
         )
         description = checks(fields.description, request.description)
-        origin_ = origin(request, call, checks, principal.user_id, description, item_id)
+        origin_ = origin(request, call, checks, principal.user_id, description, default_id)
+        checks.finish()
         if sender is None or receiver is None:
             async with self._movements.pool.connection() as conn:
-                sender = sender or await access.own(
-                    conn, principal, amount.currency, "from_account"
-                )
-                receiver = receiver or await access.receiver(conn, request.to_account)
+                sender = sender or await access.own(conn, principal, amount.currency)
+                receiver = receiver or await access.receiver(conn, principal, request.to_account)
         return Transfer(origin_, sender, receiver, amount)
 
     async def _item(
@@ -138,33 +142,16 @@ class TransferServicer:
         item: transfer_pb2.CreateTransferRequest,
         call: Call,
         index: int,
-        batch_id: UUID | None,
+        batch: SentId | None,
     ) -> Transfer | errors.Refusal:
         """Reads one item of a batch, whose refusal is its own outcome."""
-        item_id = ids.derived_id(f"item {index}", batch_id) if batch_id else None
+        item_id = None
+        if batch:
+            item_id = SentId(ids.derived_id(f"item {index}", batch.request_id), batch.text)
         try:
-            return await self._command(item, call, item_id)
+            return await self._command(item, call, fields.Checks(), item_id)
         except errors.Refusal as refusal:
             return refusal
-
-    async def _outcomes(
-        self, read: list[Transfer | errors.Refusal], call: Call, *, all_or_nothing: bool
-    ) -> list[Outcome]:
-        """Carries out the items that could be read; the others keep their places."""
-        unread = [i for i, item in enumerate(read) if isinstance(item, errors.Refusal)]
-        if all_or_nothing and unread:
-            first = unread[0]
-            return [
-                item if isinstance(item, errors.Refusal) else errors.BatchRefused(first)
-                for item in read
-            ]
-        commands = tuple(item for item in read if isinstance(item, Transfer))
-        carried_out = (
-            iter(await self._movements.submit(Batch(commands, all_or_nothing), call))
-            if commands
-            else iter(())
-        )
-        return [item if isinstance(item, errors.Refusal) else next(carried_out) for item in read]
 
 
 def _authorise(call: Call) -> None:

@@ -2,8 +2,9 @@
 
 import dataclasses
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import user_pb2
@@ -18,6 +19,17 @@ from balance_service.servicers.page_tokens import PageTokens
 
 _OWN = ("username", "first_name", "last_name", "bio")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{2,29}", re.ASCII)
+
+
+class _Profile(NamedTuple):
+    etag: str
+    changes: dict[str, Any]
+
+
+class _Update(NamedTuple):
+    id: UUID
+    user: _Profile
+    update_mask: frozenset[str]
 
 
 class UserServicer:
@@ -36,12 +48,11 @@ class UserServicer:
 
     async def UpdateMe(self, request: user_pb2.UpdateMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
-        changes = _changes(request.user, masks.named(request.update_mask, _OWN))
 
-        async def act(conn: Connection) -> user_pb2.User:
-            return await _update(conn, user_id, request.user.etag, changes)
+        def read(sent: user_pb2.UpdateMeRequest) -> _Update:
+            return _read(user_id, sent, _OWN)
 
-        return await once(self._pool, request, call, user_pb2.User, act)
+        return await once(self._pool, request, call, read, _update, user_pb2.User)
 
     async def ListUsers(
         self, request: user_pb2.ListUsersRequest, call: Call
@@ -52,14 +63,14 @@ class UserServicer:
         search = checks(fields.text, request.search, "search", 30)
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        after = self._page_tokens.read(request, call, request.page_token)
+        after = (self._page_tokens.read((search,), call, request.page_token) or b"").decode()
         async with self._pool.connection() as conn:
-            found = await users.page(conn, search, str(after or ""), size + 1, skip)
+            found = await users.page(conn, search, after, size + 1, skip)
             total = await users.count(conn, search) if request.count_total else 0
         answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]), total_size=total)
         if len(found) > size:
-            last = found[size - 1].username.lower()
-            answer.next_page_token = self._page_tokens.write(request, call, last)
+            last = found[size - 1].username.lower().encode()
+            answer.next_page_token = self._page_tokens.write((search,), call, last)
         return answer
 
     async def GetUser(self, request: user_pb2.GetUserRequest, call: Call) -> user_pb2.User:
@@ -71,18 +82,25 @@ class UserServicer:
     async def UpdateUser(self, request: user_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
         principal = call.principal
         principal.require_admin()
-        user_id = fields.identifier(request.id, "id")
-        allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
-        changes = _changes(request.user, masks.named(request.update_mask, allowed))
 
-        async def act(conn: Connection) -> user_pb2.User:
-            return await _update(conn, user_id, request.user.etag, changes)
+        def read(sent: user_pb2.UpdateUserRequest) -> _Update:
+            checks = fields.Checks()
+            user_id = checks(fields.identifier, sent.id, "id")
+            allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
+            update = checks(_read, user_id, sent, allowed)
+            checks.finish()
+            return update
 
-        return await once(self._pool, request, call, user_pb2.User, act)
+        return await once(self._pool, request, call, read, _update, user_pb2.User)
 
 
-def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:
-    """The checked new values of the named fields."""
+def _read(
+    user_id: UUID,
+    sent: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest,
+    allowed: Collection[str],
+) -> _Update:
+    """The checked new values of the fields that the mask names."""
+    message = sent.user
     readers = {
         "username": lambda: _username(message.username),
         "first_name": lambda: fields.text(message.first_name, "user.first_name", 150),
@@ -91,9 +109,11 @@ def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:
         "role": lambda: _role(message.role),
     }
     checks = fields.Checks()
-    changes = {name: checks(readers[name]) for name in sorted(names)}
+    paths = frozenset(sent.update_mask.paths)
+    names = checks(masks.named, sent.update_mask, allowed) or paths
+    changes = {name: checks(read) for name, read in readers.items() if name in names}
     checks.finish()
-    return changes
+    return _Update(user_id, _Profile(message.etag, changes), names)
 
 
 def _username(value: str) -> str:
@@ -110,14 +130,12 @@ def _role(value: int) -> Role:
         raise errors.invalid("user.role", "must be a known role") from None
 
 
-async def _update(
-    conn: Connection, user_id: UUID, etag: str, changes: dict[str, Any]
-) -> user_pb2.User:
-    before = await users.lock(conn, user_id)
-    masks.check_etag(etag, before.version)
-    now = datetime.now(UTC)
-    after: User = dataclasses.replace(before, **changes, version=before.version + 1, updated_at=now)
+async def _update(conn: Connection, asked: _Update) -> user_pb2.User:
+    before = await users.lock(conn, asked.id)
+    masks.check_etag(asked.user.etag, before.version)
+    now, version = datetime.now(UTC), before.version + 1
+    after: User = dataclasses.replace(before, **asked.user.changes, version=version, updated_at=now)
     await users.update(conn, after)
     if after.role != before.role:
-        await credentials.revoke_sessions_of_user(conn, user_id, now)
+        await credentials.revoke_sessions_of_user(conn, asked.id, now)
     return convert.user(after)

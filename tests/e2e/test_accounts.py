@@ -9,7 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import async_each, v1
 from balance_service.domain.principals import Scope
-from tests.conftest import Person, Service, reason
+from balance_service.ledger.past import SKEW_MAX
+from tests.commits import slow_down
+from tests.conftest import Person, Service, reason, refused
 
 
 async def history(person: Person, account: str, amounts: list[str]) -> None:
@@ -59,13 +61,6 @@ async def test_balance_is_shown_in_another_currency_with_its_rate(service: Servi
     assert conversion.HasField("time")
     listed = await person.client.accounts.ListAccounts(v1.ListAccountsRequest(currency="USD"))
     assert listed.accounts[0].balance == "12.50"
-
-
-async def test_unquoted_currency_is_an_error_and_not_a_guess(service: Service) -> None:
-    person = await service.person()
-    account = await person.open()
-    request = v1.GetAccountRequest(account=account.id, currency="ZWG")
-    assert await reason(person.client.accounts.GetAccount(request)) == "RATE_UNAVAILABLE"
 
 
 async def test_statement_tells_who_why_and_when(service: Service) -> None:
@@ -202,6 +197,94 @@ async def test_balance_of_a_past_moment(service: Service) -> None:
     assert await reason(at(future)) == "INVALID_FIELD"
 
 
+def shifted(stamp: Timestamp, nanos: int) -> Timestamp:
+    return Timestamp(seconds=stamp.seconds, nanos=stamp.nanos + nanos)
+
+
+async def test_bounds_in_time_are_exact_below_the_microsecond(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    date = Timestamp(nanos=0)
+    while not 1 <= date.nanos <= 999_999_000:
+        date = (await person.deposit("5", account.id)).date
+    last = (await statement(person, v1.ListEntriesRequest(account=account.id)))[0].sequence
+
+    async def kept(start_time: Timestamp | None = None, end_time: Timestamp | None = None) -> bool:
+        within = v1.MovementFilter(start_time=start_time, end_time=end_time)
+        listed = v1.ListEntriesRequest(account=account.id, filter=within)
+        return last in [entry.sequence for entry in await statement(person, listed)]
+
+    assert [await kept(start_time=shifted(date, n)) for n in (-1, 0, 1, 999)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [await kept(end_time=shifted(date, n)) for n in (-1, 0, 1, 999)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    ever, never = Timestamp(seconds=-62_135_596_800), Timestamp(seconds=253_402_300_799)
+    never.nanos = 999_999_999
+    assert await kept(start_time=ever, end_time=never)
+    assert not await kept(start_time=never)
+    assert not await kept(end_time=ever)
+    at = [
+        (
+            await person.client.accounts.GetAccount(
+                v1.GetAccountRequest(account=account.id, as_of=shifted(date, n))
+            )
+        ).balance
+        for n in (-1, 0, 1)
+    ]
+    total = await person.balance(account.id)
+    assert at[1:] == [total, total]
+    assert at[0] != total
+
+
+async def test_answer_about_a_moment_ago_is_final(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deposit is dated before the moment, and committed long after it is asked about."""
+    person = await service.person()
+    account = await person.open()
+    await person.deposit("6", account.id)
+    slow_down(monkeypatch, lambda: 2 * SKEW_MAX.total_seconds())
+    depositing = asyncio.create_task(person.deposit("100", account.id))
+    await asyncio.sleep(0.3)
+    moment = Timestamp()
+    moment.GetCurrentTime()
+    get = v1.GetAccountRequest(account=account.id, as_of=moment)
+    within = v1.MovementFilter(end_time=moment)
+    listing = v1.ListEntriesRequest(account=account.id, filter=within, count_total=True)
+
+    async def ask() -> tuple[v1.Account, v1.ListEntriesResponse]:
+        accounts = person.client.accounts
+        return await asyncio.gather(accounts.GetAccount(get), accounts.ListEntries(listing))
+
+    first = await ask()
+    await depositing
+    assert await ask() == first
+    found, listed = first
+    assert (found.balance, listed.total_size) == ("106.00", 2)
+    # Of the past only the balance is known.
+    assert (found.limit, found.held, found.available, found.status) == ("", "", "", 0)
+
+
+async def test_moment_that_is_not_over_in_the_callers_time_is_not_answered(
+    service: Service,
+) -> None:
+    person = await service.person()
+    account = await person.open()
+    moment = Timestamp()
+    moment.GetCurrentTime()
+    get = v1.GetAccountRequest(account=account.id, as_of=moment)
+    call = person.client.accounts.GetAccount(get, timeout=SKEW_MAX.total_seconds() / 2)
+    assert await reason(call) == "DEADLINE_PASSED"
+
+
 async def test_somebody_elses_account_does_not_exist(service: Service) -> None:
     anna, boris = await service.person(), await service.person()
     account = await anna.open()
@@ -288,3 +371,35 @@ async def test_limit_lets_an_account_owe_and_cannot_be_cut_below_its_debt(
         v1.SetAccountLimitRequest(account=account.id, limit="1000000")
     )
     assert await reason(call) == "PERMISSION_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("currency", "kept", "refused_"),
+    [
+        ("RUB", ["92233720368547758.07", "1.01", "0"], ["92233720368547758.08", "1.001"]),
+        ("JPY", ["9223372036854775807", "1", "0"], ["9223372036854775808", "1.0"]),
+        ("BHD", ["9223372036854775.807", "1.001", "0"], ["9223372036854775.808", "1.0001"]),
+    ],
+)
+async def test_limit_is_held_to_the_accounts_own_currency(
+    service: Service, currency: str, kept: list[str], refused_: list[str]
+) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account = await anna.open(currency)
+    for limit in kept:
+        request = v1.SetAccountLimitRequest(account=account.id, limit=limit)
+        assert (await admin.client.accounts.SetAccountLimit(request)).limit.startswith(limit)
+    for limit in refused_:
+        request = v1.SetAccountLimitRequest(account=account.id, limit=limit)
+        error = await refused(admin.client.accounts.SetAccountLimit(request))
+        assert [violation.field for violation in error.violations] == ["limit"]
+
+
+async def test_amounts_are_compared_in_no_currency_where_there_is_no_account(
+    service: Service,
+) -> None:
+    """Nobody's amount is read as roubles: this one is none of those."""
+    person = await service.person()
+    kept = v1.MovementFilter(min_amount="0.001", max_amount="9223372036854775807")
+    request = v1.ListDepositsRequest(filter=kept, order_by="amount")
+    assert not (await person.client.deposits.ListDeposits(request)).deposits

@@ -1,17 +1,21 @@
 """AuthService, through the client."""
 
 import asyncio
+import re
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
 import grpc
 import jwt
 import psycopg
 import pytest
+import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from balance_client import AsyncUserCredentials, BalanceError, v1
+from balance_service.auth import tokens
 from balance_service.domain import errors
 from balance_service.domain.principals import Scope
 from balance_service.providers.mail import SmtpMailer
@@ -249,7 +253,7 @@ def signed(service: Service, token: str, **changes: object) -> str:
 async def test_every_bad_token_is_refused(service: Service) -> None:
     person = await service.person()
     good = person.token.token
-    past = int((datetime.now(UTC) - timedelta(seconds=5)).timestamp())
+    past = int((datetime.now(UTC) - tokens.LEEWAY).timestamp()) - 5
     head, body, signature = good.split(".")
     cases = {
         "": "TOKEN_MISSING",
@@ -278,6 +282,134 @@ async def test_every_bad_token_is_refused(service: Service) -> None:
     basic = grpc.aio.Metadata(("authorization", "Basic Zm9vOmJhcg=="))
     error = await refused(client.users.GetMe(v1.GetMeRequest(), metadata=basic))
     assert error.reason == "TOKEN_INVALID"
+
+
+def moved(seconds: float) -> int:
+    """A time so many seconds from now, as claims have it."""
+    return int((datetime.now(UTC) + timedelta(seconds=seconds)).timestamp())
+
+
+def bearing(service: Service, token: str) -> Awaitable[v1.User]:
+    metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+    return service.client().users.GetMe(v1.GetMeRequest(), metadata=metadata)
+
+
+async def test_times_of_a_token_have_a_minute_of_leeway(service: Service) -> None:
+    good = (await service.person()).token.token
+    for changes in (
+        {"iat": moved(1)},
+        {"iat": moved(55), "exp": moved(600)},
+        {"nbf": moved(55)},
+        {"exp": moved(-55)},
+    ):
+        await bearing(service, signed(service, good, **changes))
+    for changes, reason in (
+        ({"iat": moved(65)}, "TOKEN_INVALID"),
+        ({"nbf": moved(65)}, "TOKEN_INVALID"),
+        ({"exp": moved(-65)}, "TOKEN_EXPIRED"),
+        # No longer than tokens live now, for a revocation is not remembered longer.
+        ({"iat": moved(-665), "exp": moved(600)}, "TOKEN_EXPIRED"),
+    ):
+        error = await refused(bearing(service, signed(service, good, **changes)))
+        assert error.reason == reason, changes
+
+
+async def test_leeway_is_none_for_a_revoked_token(service: Service, database_url: str) -> None:
+    person = await service.person()
+    life = service.settings.access_token_seconds
+    late = signed(service, person.token.token, iat=moved(-life - 50), exp=moved(-50))
+    await bearing(service, late)
+    request = v1.RevokeTokenRequest(refresh_token=person.token.refresh_token)
+    await service.client().auth.RevokeToken(request)
+    # As if it had been revoked right after it was issued, and others had learnt of it since.
+    with psycopg.connect(database_url) as conn:
+        conn.execute(
+            "UPDATE sessions SET revoked_at = now() - make_interval(secs => %s)", (life + 50,)
+        )
+    tokens_ = service.app.maintenance._tokens
+    await tokens_.load_revoked()
+    assert (await refused(bearing(service, late))).reason == "TOKEN_INVALID"
+
+
+async def test_unknown_key_is_a_bad_token_while_the_database_is_away(service: Service) -> None:
+    good = (await service.person()).token.token
+    claims = jwt.decode(good, options={"verify_signature": False})
+    key = Ed25519PrivateKey.generate()
+    strange = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": "strange"})
+    service.app.keys._loaded_at -= 3600
+    await service.app.pool.close()
+    assert (await refused(bearing(service, strange))).reason == "TOKEN_INVALID"
+
+
+RUBBISH = (
+    "\x00",
+    "a\x00b",
+    "\x7f",
+    "\u202e",
+    "\ud7ff",
+    "\U0010ffff",
+    "x" * 300_000,
+    "'; --",
+    "%s",
+    " ",
+)
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH, ids=lambda text: ascii(text[:10]))
+async def test_rubbish_in_any_field_is_a_refusal(service: Service, rubbish: str) -> None:
+    auth = service.client().auth
+    code = {"email": EMAIL, "confirmation_code": "123456"}
+    secret = {"client_id": "billing", "client_secret": "secret"}
+    calls: list[Awaitable[object]] = [
+        auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=rubbish)),
+        auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=f"a{rubbish}@example.com")),
+        auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=f"a@{rubbish}example.com")),
+        auth.RefreshToken(v1.RefreshTokenRequest(refresh_token=rubbish)),
+        *(
+            auth.CreateToken(v1.CreateTokenRequest(**{**given, name: rubbish}))
+            for given in (code, secret)
+            for name in given
+        ),
+    ]
+    for call in calls:
+        error = await refused(call)
+        assert error.reason in {
+            "INVALID_FIELD",
+            "REFRESH_TOKEN_INVALID",
+            "CONFIRMATION_CODE_INVALID",
+            "CLIENT_CREDENTIALS_INVALID",
+        }
+        assert len(str(error)) < 1000
+    assert service.mailbox.mails == []
+
+
+async def test_neither_logs_nor_refusals_carry_what_is_secret(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = await send(service)
+    token = await exchange(service, code)
+    with structlog.testing.capture_logs() as logs:
+        told: list[str] = []
+        again = await refused(exchange(service, code))
+        sent: list[str] = [code]
+
+        async def fail(to: str, subject: str, text: str) -> None:
+            sent.append(text.partition("code is ")[2][:6])
+            raise RuntimeError("a fault")
+
+        monkeypatch.setattr(service.mailbox, "send", fail)
+        failed = await refused(send(service, "other@example.com"))
+        refresh = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
+        await service.client().auth.RefreshToken(refresh)
+        reused = await refused(service.client().auth.RefreshToken(refresh))
+        told += [str(again), str(failed), str(reused), str(failed.metadata), str(reused.metadata)]
+    written = "".join(
+        str(structlog.processors.format_exc_info(None, "", dict(line))) for line in logs
+    )
+    assert "a fault" in written
+    for text in (written, *told):
+        for word in (*sent, token.token, token.refresh_token):
+            assert not re.search(rf"(?<![0-9a-f]){re.escape(word)}(?![0-9a-f])", text)
 
 
 async def test_code_arrives_by_smtp() -> None:

@@ -14,7 +14,7 @@ from balance_service.domain.principals import Scope
 from balance_service.gateway import app
 from balance_service.server import gateway
 from balance_service.server.http_port import HttpServer
-from tests.conftest import Contents, Person, Service, StartService
+from tests.conftest import Person, Service, StartService
 from tests.http import BINDINGS, Http
 
 
@@ -63,7 +63,11 @@ async def test_purchase_by_get_charges_once(service: Service) -> None:
     assert (first.status, first.json["already_purchased"]) == (201, False)
     assert (again.status, again.json["already_purchased"]) == (200, True)
     assert await person.balance(account) == "60.00"
-    assert (await person.http("HEAD", path)).status == 405
+    # It is for those who know it: nobody else is told.
+    for verb in ("HEAD", "PUT", "OPTIONS"):
+        other = await person.http(verb, path)
+        assert other.status == (204 if verb == "OPTIONS" else 405)
+        assert other.headers["allow"] == "POST, OPTIONS"
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -90,56 +94,6 @@ async def test_names_are_accepted_in_both_cases_and_answered_in_snake_case(
         assert [t["amount"] for t in listed.json["transfers"]] == ["1.00"]
     until = "filter.endTime=2001-01-01T00:00:00Z"
     assert (await person.http("GET", f"/api/v1/transfers?{until}")).json["transfers"] == []
-
-
-WRONG = [
-    ("POST", "/api/v1/actions", {"amout": "5"}, "amout"),
-    ("POST", "/api/v1/actions", {"amount": 5}, "amount"),
-    ("POST", "/api/v1/actions", {"amount": "5", "metadata": ["x"]}, "metadata"),
-    ("POST", "/api/v1/actions", '{"amount": "5", "amount": "500"}', "amount"),
-    ("POST", "/api/v1/actions?amount=5", {}, "amount"),
-    ("POST", "/api/v1/transfers:batchCreate", {"requests": [{"to": "x"}]}, "requests[0].to"),
-    ("POST", "/api/v1/transfers:batchCreate", {"requests": [5]}, "requests[0]"),
-    ("POST", "/api/v1/transfers:batchCreate", {"requests": "x"}, "requests"),
-    ("POST", "/api/v1/transfers:batchCreate", {"all_or_nothing": "yes"}, "all_or_nothing"),
-    ("GET", "/api/v1/actions?pagesize=5", None, "pagesize"),
-    ("GET", "/api/v1/actions?page_size=x", None, "page_size"),
-    ("GET", "/api/v1/actions?page_size=1&pageSize=2", None, "page_size"),
-    ("GET", "/api/v1/actions?filter.min=5", None, "filter.min"),
-    ("GET", "/api/v1/actions?filter=5", None, "filter"),
-    ("GET", "/api/v1/actions?filter.start_time=today", None, "filter.start_time"),
-    ("GET", "/api/v1/actions?page=0", None, "page"),
-    ("GET", "/api/v1/actions?page=x", None, "page"),
-    ("GET", "/api/v1/actions?page=1&page_token=x", None, "page"),
-    ("GET", "/api/v1/actions?skip=-1", None, "skip"),
-    ("GET", "/api/v1/actions?ordering=balance", None, "order_by"),
-    ("GET", "/api/v1/actions", {"account": "x"}, "account"),
-    ("PATCH", "/api/v1/users/me", {"nick": "x"}, "user.nick"),
-    ("PATCH", "/api/v1/users/me?update_mask=bio&update_mask=bio", {}, "update_mask"),
-]
-
-
-@pytest.mark.parametrize(("verb", "path", "body", "field"), WRONG, ids=[str(w[1:]) for w in WRONG])
-async def test_what_is_no_field_or_no_value_is_named(
-    service: Service,
-    contents: Callable[[], Contents],
-    verb: str,
-    path: str,
-    body: object,
-    field: str,
-) -> None:
-    person, _ = await somebody(service)
-    before = contents()
-    answer = await person.http(verb, path, body)
-    assert (answer.status, answer.reason, answer.fields) == (400, "INVALID_FIELD", [field])
-    assert contents() == before
-
-
-@pytest.mark.parametrize("body", ["{", "[]", '"x"', "{}{}", '{"amount": NaN}', b"\xff", "[" * 9999])
-async def test_body_that_is_no_object_is_refused(service: Service, body: str | bytes) -> None:
-    person, _ = await somebody(service)
-    answer = await person.http("POST", "/api/v1/actions", body)
-    assert (answer.status, answer.reason) == (400, "MALFORMED_REQUEST")
 
 
 async def test_path_may_be_repeated_in_the_body_but_not_contradicted(service: Service) -> None:
@@ -183,8 +137,9 @@ async def test_idempotency_key_is_the_request_id(service: Service) -> None:
     contradicted = {"amount": "5", "request_id": str(uuid4())}
     answer = await person.http("POST", "/api/v1/actions", contradicted, idempotency_key=key)
     assert (answer.status, answer.fields) == (400, ["request_id"])
-    answer = await person.http("POST", "/api/v1/actions", body, idempotency_key="x")
-    assert (answer.status, answer.fields) == (400, ["request_id"])
+    for key in ("x" * 256, '"x', '"a"b"', '""', "\u00e9"):
+        answer = await person.http("POST", "/api/v1/actions", body, idempotency_key=key)
+        assert (answer.status, answer.fields) == (400, ["request_id"]), key
 
 
 async def test_request_id_and_language_come_back(service: Service) -> None:
@@ -303,7 +258,8 @@ async def test_pages_by_number_show_everything_once(service: Service) -> None:
     expected = [f"{amount}.00" for amount in (4, 4, 5, 5, 2, 2, 1, 1, 3, 3)]
     url, seen = "/api/v1/actions/?page=1&page_size=4", []
     while url:
-        page = (await person.http("GET", url.removeprefix(service.http.url))).json
+        assert url.startswith("/api/v1/actions/?"), "whatever host is asked"
+        page = (await person.http("GET", url, host="elsewhere.example")).json
         assert set(page) == {"count", "next", "previous", "results"}
         assert page["count"] == 10
         seen += [deposit["amount"] for deposit in page["results"]]
@@ -317,6 +273,16 @@ async def test_pages_by_number_show_everything_once(service: Service) -> None:
     assert [deposit["amount"] for deposit in page["results"]] == ["3.00", "2.00"]
     smallest = await person.http("GET", f"/api/v1/actions/?account={account}&ordering=amount")
     assert [d["amount"] for d in smallest.json["deposits"]] == [f"{n}.00" for n in range(1, 6)]
+
+
+async def test_pages_begin_with_the_public_url_where_one_is_set(
+    start_service: StartService,
+) -> None:
+    service = await start_service(http_public_url="https://api.example.com/")
+    person, account = await somebody(service, "1")
+    await person.deposit("2", account)
+    page = (await person.http("GET", "/api/v1/actions?page=1&page_size=1")).json
+    assert page["next"] == "https://api.example.com/api/v1/actions?page_size=1&page=2"
 
 
 async def test_every_list_has_pages_by_number(service: Service) -> None:
@@ -451,9 +417,10 @@ async def test_slow_body_is_given_up(service: Service, monkeypatch: pytest.Monke
     monkeypatch.setattr(app, "BODY_TIMEOUT_SECONDS", 0.2)
     host, port = service.http.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    token = (await service.person()).token.token
     writer.write(
         b"POST /api/v1/actions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        b"content-length: 50\r\n\r\n{"
+        b"authorization: Bearer " + token.encode() + b"\r\ncontent-length: 50\r\n\r\n{"
     )
     head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
     assert b" 408 " in head

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
 
-from balance_client import AsyncClient, async_each, v1
+from balance_client import AsyncClient, BalanceError, async_each, v1
 from balance_service.domain.principals import Scope
 from tests.conftest import Person, Service, StartService, refused
 
@@ -99,7 +99,9 @@ async def test_reused_key_names_the_fields_that_differ(service: Service) -> None
     assert await person.balance(account) == "1009.00"
 
 
-async def test_reference_is_used_once_per_source(service: Service, verified: Verified) -> None:
+async def test_caller_uses_a_reference_of_a_source_once(
+    service: Service, verified: Verified
+) -> None:
     person, account = await rich(service)
     billing = await service.sibling(Scope.DEPOSITS_WRITE)
     payouts = await service.sibling(Scope.DEPOSITS_WRITE)
@@ -110,12 +112,41 @@ async def test_reference_is_used_once_per_source(service: Service, verified: Ver
     assert (error.reason, error.metadata["movement"]) == ("REFERENCE_REUSED", first.id)
     await payouts.deposits.CreateDeposit(request)
     request.source = "stripe"
+    clients = [billing, payouts] * 4
     results = await asyncio.gather(
-        *(client.deposits.CreateDeposit(request) for client in [billing, payouts] * 4),
-        return_exceptions=True,
+        *(client.deposits.CreateDeposit(request) for client in clients), return_exceptions=True
     )
-    assert sum(isinstance(result, v1.Deposit) for result in results) == 1
-    assert await person.balance(account) == "1015.00"
+    heard: dict[AsyncClient, set[str]] = {billing: set(), payouts: set()}
+    for client, result in zip(clients, results, strict=True):
+        if isinstance(result, BalanceError):
+            assert result.reason == "REFERENCE_REUSED"
+            heard[client].add(result.metadata["movement"])
+        else:
+            assert isinstance(result, v1.Deposit)
+            heard[client].add(result.id)
+    # Each made one deposit, and heard of no other.
+    assert [len(ids) for ids in heard.values()] == [1, 1]
+    assert not heard[billing] & heard[payouts]
+    assert await person.balance(account) == "1020.00"
+    await verified()
+
+
+async def test_nobody_burns_a_reference_of_another(service: Service, verified: Verified) -> None:
+    person, account = await rich(service)
+    billing = await service.sibling(Scope.DEPOSITS_WRITE)
+    own = v1.CreateDepositRequest(account=account, amount="5", reference="ch_1")
+    source = (await billing.deposits.CreateDeposit(own)).source
+    burning = v1.CreateDepositRequest(account=account, amount="1", source=source, reference="ch_2")
+    burnt = await person.client.deposits.CreateDeposit(burning)
+    own.reference = "ch_2"
+    deposit = await billing.deposits.CreateDeposit(own)
+    assert (deposit.source, deposit.reference) == (burnt.source, burnt.reference)
+    for client, request, movement in (
+        (billing, own, deposit),
+        (person.client, burning, burnt),
+    ):
+        error = await refused(client.deposits.CreateDeposit(request))
+        assert (error.reason, error.metadata["movement"]) == ("REFERENCE_REUSED", movement.id)
     await verified()
 
 
@@ -254,32 +285,89 @@ async def test_each_impossible_transfer_has_its_own_refusal(
     anna, ours = await rich(service)
     boris, theirs = await rich(service)
     admin = await service.admin()
-    dollars = await boris.open("USD")
-    frozen, closed = [await (await service.person()).open() for _ in range(2)]
-    operators = admin.client.accounts
-    await operators.FreezeAccount(v1.FreezeAccountRequest(account=frozen.id))
-    await operators.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    own = (await admin.open()).id
+    await admin.deposit("10", own)
+    unfit = await unfit_receivers(service, admin)
+    for reason, (account, number) in unfit.items():
+        for receiver in (account, number):
+            request = v1.CreateTransferRequest(amount="1", to_account=receiver)
+            error = await refused(admin.client.transfers.CreateTransfer(request))
+            assert error.reason == reason
     cases: dict[str, dict[str, Any]] = {
         "SAME_ACCOUNT": {"to_account": ours},
-        "ACCOUNT_FROZEN": {"to_account": frozen.id},
-        "ACCOUNT_CLOSED": {"to_account": closed.id},
-        "CURRENCY_MISMATCH": {"to_account": dollars.id},
-        "ACCOUNT_NOT_FOUND": {"to_account": str(uuid4())},
         "INSUFFICIENT_FUNDS": {"to_account": theirs, "amount": "1000.01"},
+        "ACCOUNT_NOT_FOUND": {"from_account": theirs, "to_account": ours},
     }
     for reason, fields in cases.items():
         request = v1.CreateTransferRequest(**{"amount": "1", **fields})
         assert (await refused(anna.client.transfers.CreateTransfer(request))).reason == reason
-    others: list[dict[str, Any]] = [
-        {"to_account": "1234567897"},
-        {"from_account": theirs, "to_account": ours},
-    ]
-    for fields in others:
-        request = v1.CreateTransferRequest(amount="1", **fields)
-        error = await refused(anna.client.transfers.CreateTransfer(request))
-        assert (error.code(), error.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
     assert await anna.balance(ours) == await boris.balance(theirs) == "1000.00"
     await verified()
+
+
+async def unfit_receivers(service: Service, admin: Person) -> dict[str, tuple[str, str]]:
+    """Strangers' accounts that cannot receive, by why: id and number."""
+    frozen, closed = [await (await service.person()).open() for _ in range(2)]
+    dollars = await (await service.person()).open("USD")
+    operators = admin.client.accounts
+    await operators.FreezeAccount(v1.FreezeAccountRequest(account=frozen.id))
+    await operators.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    full = await (await service.person()).open()
+    await (await service.sibling(Scope.DEPOSITS_WRITE)).deposits.CreateDeposit(
+        v1.CreateDepositRequest(account=full.id, amount="92233720368547758.07")
+    )
+    return {
+        "ACCOUNT_FROZEN": (frozen.id, frozen.number),
+        "ACCOUNT_CLOSED": (closed.id, closed.number),
+        "CURRENCY_MISMATCH": (dollars.id, dollars.number),
+        "BALANCE_OVERFLOW": (full.id, full.number),
+        "ACCOUNT_NOT_FOUND": (str(uuid4()), "1234567897"),
+    }
+
+
+async def test_strangers_account_that_cannot_receive_is_always_refused_the_same(
+    service: Service, verified: Verified
+) -> None:
+    anna, ours = await rich(service)
+    unfit = await unfit_receivers(service, await service.admin())
+    payroll = await service.sibling(Scope.TRANSFERS_WRITE)
+    receivers = [receiver for both in unfit.values() for receiver in both]
+    for client in (anna.client, payroll):
+        told: set[bytes] = set()
+        alone: set[tuple[str, ...]] = set()
+        for amount in ("1", "1000.01"):
+            requests = [
+                v1.CreateTransferRequest(
+                    from_account=ours, to_account=text, amount=amount, request_id=f"{amount} {text}"
+                )
+                for text in receivers
+            ]
+            answers = [
+                *(await client.transfers.BatchCreateTransfers(
+                    v1.BatchCreateTransfersRequest(requests=requests)
+                )).outcomes,
+                *[outcome async for outcome in client.transfers.StreamTransfers(iter(requests))],
+            ]  # fmt: skip
+            told |= {answer.error.SerializeToString(deterministic=True) for answer in answers}
+            for request in requests:
+                error = await refused(client.transfers.CreateTransfer(request))
+                fact = error.metadata.get("missing", "")
+                alone.add((error.reason, str(error), fact))
+        reasons = sorted(reason_of(status_pb2.Status.FromString(status)) for status in told)
+        assert reasons == ["INSUFFICIENT_FUNDS", "RECEIVER_UNAVAILABLE"]
+        assert sorted(reason for reason, *_ in alone) == reasons
+    own = (await anna.open("USD")).id
+    request = v1.CreateTransferRequest(from_account=ours, to_account=own, amount="1")
+    error = await refused(anna.client.transfers.CreateTransfer(request))
+    assert (error.reason, error.metadata["account"]) == ("CURRENCY_MISMATCH", own)
+    assert await anna.balance(ours) == "1000.00"
+    await verified()
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    return str(info.reason)
 
 
 async def test_batch_answers_each_item_in_order(service: Service, verified: Verified) -> None:

@@ -16,16 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
-from balance_service.calls import dispatch, methods
+from balance_service.calls import dispatch
 from tests import postgres
 from tests.conftest import Service, StartService
+from tests.contract import SERVICE_NAMES
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-SERVICES = [
-    service.full_name for file in methods.contract() for service in file.services_by_name.values()
-]
 
 
 async def health(target: str, service: str = "") -> int:
@@ -37,7 +34,7 @@ async def health(target: str, service: str = "") -> int:
 
 
 async def test_health_is_known_for_each_service(service: Service) -> None:
-    for name in ("", *SERVICES):
+    for name in ("", *SERVICE_NAMES):
         assert await health(service.target, name) == SERVING
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await health(service.target, "balance.v1.Nothing")
@@ -51,7 +48,7 @@ async def test_reflection_lists_every_service(service: Service) -> None:
         answers = stub.ServerReflectionInfo(iter([request]))
         async for answer in answers:
             found = {service.name for service in answer.list_services_response.service}
-            assert set(SERVICES) <= found
+            assert set(SERVICE_NAMES) <= found
             break
 
 

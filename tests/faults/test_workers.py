@@ -27,7 +27,7 @@ from balance_service.domain import ids
 from balance_service.domain.principals import Scope
 from balance_service.repositories import accounts
 from balance_service.server import administration
-from balance_service.server.development import serves
+from balance_service.server.probe import serves
 from tests.conftest import free_port
 
 ACCOUNTS = 20

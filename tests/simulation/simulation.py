@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 from uuid import UUID
@@ -20,14 +20,15 @@ import structlog
 
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Batch, Command, Origin, Settle, Transfer
+from balance_service.domain.commands import Command, Origin, Request, Settle, Transfer
 from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
+from balance_service.ledger.past import is_over
 from balance_service.ledger.queue import CommitQueue
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.store import Database
+from tests.simulation.store import EPOCH, Database
 from tests.torture.checker import Entry, Journal, anomalies
 from tests.torture.history import Operation
 
@@ -35,7 +36,8 @@ ACCOUNTS = 5
 CLIENTS = 6
 REQUESTS = 5
 WORKERS = 2
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+READERS = 2
+QUESTIONS = 10
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -53,47 +55,74 @@ class Worker:
 
     database: Database
     rng: random.Random
-    skew: timedelta = timedelta()
     queue: CommitQueue = field(init=False)
-    calls: set[asyncio.Task[list[Outcome]]] = field(default_factory=set)
+    calls: set[asyncio.Task[Sequence[Outcome]]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.start()
 
     def start(self) -> None:
         self.queue = CommitQueue(
-            Committer(self.database, self.now).commit,
-            lanes=2,
-            batch_commands_max=self.rng.choice([1, 3, 100]),
+            Committer(self.database).commit,
+            commits_in_flight_max=2,
+            commit_commands_max=self.rng.choice([1, 3, 100]),
             queue_commands_max=self.rng.choice([5, 100]),
         )
         self.queue.start()
 
-    def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
-
     def kill(self) -> None:
-        """kill -9, and a new process at once, whose clock may be wrong."""
+        """kill -9, and a new process at once."""
         # In the order in which they began, for a set has none that replays.
         began = sorted([*self.calls, *self.queue._commits], key=_number)
         for task in began:
             task.cancel()
-        self.skew = timedelta(seconds=self.rng.choice([0, 0, -3600, 60]))
         self.start()
 
-    async def call(self, batch: Batch, timeout_seconds: float) -> list[Outcome]:
+    async def call(self, request: Request, timeout_seconds: float) -> Sequence[Outcome]:
         """A request as its client sees it.
 
         Raises:
             WorkerKilled: The worker was killed meanwhile.
         """
-        task = asyncio.create_task(self.queue.submit(batch, timeout_seconds))
+        task = asyncio.create_task(self.queue.submit(request, timeout_seconds))
         self.calls.add(task)
         task.add_done_callback(self.calls.discard)
         await asyncio.wait({task})
         if task.cancelled():
             raise WorkerKilled
         return task.result()
+
+
+@dataclass(frozen=True)
+class Past:
+    """What an account had before a moment, as it was told when that was over."""
+
+    account_id: UUID
+    end: datetime
+    balance_minor: int
+
+
+@dataclass
+class Reader:
+    """Asks what accounts had shortly before, and waits as `ledger.past` does."""
+
+    simulation: "Simulation"
+
+    async def run(self) -> None:
+        rng, database = self.simulation.rng, self.simulation.database
+        for _ in range(QUESTIONS):
+            await asyncio.sleep(rng.expovariate(1 / 0.1))
+            account_id = rng.choice(self.simulation.accounts)
+            end = database.now() - timedelta(seconds=rng.choice([0, 0.01, 1]))
+            while not is_over(
+                end,
+                database.now(),
+                database.accounts[account_id],
+                free=account_id not in database.locks.held,
+            ):
+                await asyncio.sleep(0.02)
+            told = Past(account_id, end, database.balance_at(account_id, end))
+            self.simulation.told.append(told)
 
 
 @dataclass
@@ -110,7 +139,7 @@ class Client:
     async def _request(self) -> None:
         rng, loop = self.simulation.rng, asyncio.get_running_loop()
         commands = [self._command() for _ in range(rng.choice([1, 1, 1, 3]))]
-        batch = Batch(tuple(commands), all_or_nothing=rng.random() < 0.3)
+        request = Request(tuple(commands), all_or_nothing=rng.random() < 0.3)
         operations = [
             Operation(
                 type(c).__name__,
@@ -123,7 +152,7 @@ class Client:
         self.simulation.operations += operations
         while not all(o.outcome != "unknown" for o in operations):
             try:
-                outcomes = await self._send(batch)
+                outcomes = await self._send(request)
             except errors.Refusal as refusal:
                 assert isinstance(
                     refusal, errors.Unavailable | errors.Overloaded | errors.DeadlinePassed
@@ -132,18 +161,18 @@ class Client:
                 pass
             else:
                 for operation, outcome in zip(operations, outcomes, strict=True):
-                    _note(operation, outcome, batch, loop.time())
+                    _note(operation, outcome, request, loop.time())
                 return
             if not all(c.origin.request_id for c in commands):
                 return
             await asyncio.sleep(rng.expovariate(1 / 0.1))
 
-    async def _send(self, batch: Batch) -> list[Outcome]:
+    async def _send(self, request: Request) -> Sequence[Outcome]:
         """One sending, which is given up on when it takes long; the worker goes on with it."""
         rng = self.simulation.rng
         worker = rng.choice(self.simulation.workers)
         patience = rng.choice([0.01, 1.0, 30.0])
-        call = asyncio.create_task(worker.call(batch, patience))
+        call = asyncio.create_task(worker.call(request, patience))
         self.simulation.sent.add(call)
         async with asyncio.timeout(patience):
             return await asyncio.shield(call)
@@ -153,7 +182,7 @@ class Client:
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
-        origin = Origin(principal=f"service:{self.number}", request_id=request_id)
+        origin = Origin(principal=f"service:{self.number % 2}", request_id=request_id)
         kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
         if kind == Kind.TRANSFER:
             return Transfer(origin, sender, receiver, money)
@@ -161,7 +190,7 @@ class Client:
         return Settle(origin, kind, sender, money, reference and "bank", reference)
 
 
-def _note(operation: Operation, outcome: Outcome, batch: Batch, now: float) -> None:
+def _note(operation: Operation, outcome: Outcome, request: Request, now: float) -> None:
     operation.returned = now
     if isinstance(outcome, Done):
         operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
@@ -171,7 +200,7 @@ def _note(operation: Operation, outcome: Outcome, batch: Batch, now: float) -> N
     ), outcome
     operation.outcome = "refused"
     # What is decided together is refused for a balance that only its own commands would have left.
-    if isinstance(outcome, errors.InsufficientFunds) and not batch.all_or_nothing:
+    if isinstance(outcome, errors.InsufficientFunds) and not request.all_or_nothing:
         operation.available_minor = int(outcome.available.replace(".", ""))
 
 
@@ -202,13 +231,15 @@ class Simulation:
         self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
         self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
         self.operations: list[Operation] = []
-        self.sent: set[asyncio.Task[list[Outcome]]] = set()
+        self.sent: set[asyncio.Task[Sequence[Outcome]]] = set()
+        self.told: list[Past] = []
 
     async def run(self) -> None:
         """Until every client knows all it asked, and nothing is under way."""
         clients = [asyncio.create_task(Client(self, n).run()) for n in range(CLIENTS)]
+        readers = [asyncio.create_task(Reader(self).run()) for _ in range(READERS)]
         chaos = asyncio.create_task(self._chaos())
-        await asyncio.gather(*clients)
+        await asyncio.gather(*clients, *readers)
         chaos.cancel()
         await asyncio.gather(*self.sent, return_exceptions=True)
         for worker in self.workers:
@@ -249,7 +280,12 @@ class Simulation:
             for key, found in database.accounts.items()
         }
         yield from anomalies(self.operations, Journal(dict(movements), statements, balances))
-        used = [(m.source, m.reference) for m in database.movements.values() if m.reference]
+        for past in self.told:
+            if past.balance_minor != (now := database.balance_at(past.account_id, past.end)):
+                yield f"the past has changed: {past}, now {now}"
+        used = [
+            (m.principal, m.source, m.reference) for m in database.movements.values() if m.reference
+        ]
         if len(used) != len(set(used)):
             yield f"a reference was used twice: {sorted(used, key=str)}"
 

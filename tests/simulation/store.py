@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,8 +17,11 @@ from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Command, Settle
 from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Movement
+from balance_service.ledger.past import SKEW_MAX
 
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 LOCK_TIMEOUT_SECONDS = 5.0
+SLOW_COMMITS = 0.05
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -75,16 +79,26 @@ class Database:
     trouble: float
     accounts: dict[UUID, Account]
     movements: dict[UUID, Movement] = field(default_factory=dict)
-    references: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
     entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     locks: Locks = field(default_factory=Locks)
     # Grows when Postgres crashes: what began before that can no longer be committed.
     life: int = 0
+    # What its clock is off by, which another may be that takes over.
+    skew: timedelta = timedelta()
     lingering: set[asyncio.Task[None]] = field(default_factory=set)
 
     def crash(self) -> None:
-        """Ends every transaction that is under way."""
+        """Ends every transaction that is under way, and goes on with another clock."""
         self.life += 1
+        self.skew = SKEW_MAX * self.rng.choice([0, 0.5, -0.5])
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
+
+    def balance_at(self, account_id: UUID, end: datetime) -> int:
+        """What the entries of an account that are dated before a moment sum to, as yet."""
+        return sum(e.amount_minor for e in self.entries[account_id] if e.created_at < end)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["SimulatedTransaction"]:
@@ -95,6 +109,10 @@ class Database:
             yield transaction
             committing = True
             await transaction.step()
+            if self.rng.random() < SLOW_COMMITS:
+                # As behind a standby that is slow to confirm it.
+                await asyncio.sleep(self.rng.expovariate(1 / 2))
+                await transaction.step()
             transaction.apply()
             await transaction.step()
         except BaseException as error:
@@ -151,25 +169,31 @@ class SimulatedTransaction:
             kinds = [psycopg.OperationalError, pg.DeadlockDetected, pg.QueryCanceled]
             raise database.rng.choice(kinds)("trouble")
 
-    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+    async def load(
+        self, commands: Sequence[Command], tried: Collection[UUID]
+    ) -> tuple[State, datetime]:
         database = self._database
         await self.step()
         account_ids = {account_id for command in commands for account_id in command.account_ids}
         for account_id in sorted(account_ids):
             await database.locks.take(account_id, self)
+        now = database.now()
         await self.step()
-        wanted = [c.origin.movement_id for c in commands if again or c.origin.request_id]
+        origins = [command.origin for command in commands]
+        wanted = [o.movement_id for o in origins if o.request_id or o.movement_id in tried]
         referred = [
-            (c.source or "", c.reference or "")
+            (c.origin.principal, c.source or "", c.reference or "")
             for c in commands
             if isinstance(c, Settle) and c.reference
         ]
-        return State(
+        state = State(
             accounts=_found(database.accounts, account_ids),
             movements=_found(database.movements, wanted),
             purchases={},
             references=_found(database.references, referred),
+            tried=set(tried),
         )
+        return state, now
 
     async def write(self, plan: Plan) -> None:
         database = self._database
@@ -179,7 +203,7 @@ class SimulatedTransaction:
             if movement.movement_id in database.movements:
                 raise Collision
             if movement.reference:
-                reference = (movement.source or "", movement.reference)
+                reference = _used(movement)
                 await database.locks.take(("reference", reference), self)
                 if reference in database.references:
                     raise Collision
@@ -193,8 +217,7 @@ class SimulatedTransaction:
             for movement in plan.movements:
                 database.movements[movement.movement_id] = movement
                 if movement.reference:
-                    key = (movement.source or "", movement.reference)
-                    database.references[key] = movement.movement_id
+                    database.references[_used(movement)] = movement.movement_id
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)
@@ -204,6 +227,10 @@ class SimulatedTransaction:
         """Lets go of its locks."""
         self.ended = True
         self._database.locks.release(self)
+
+
+def _used(movement: Movement) -> tuple[str, str, str]:
+    return movement.principal, movement.source or "", movement.reference or ""
 
 
 def _found(table: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:

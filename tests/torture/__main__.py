@@ -22,6 +22,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from balance_service.config import Settings
 from balance_service.database import migrate
 from tests.torture import checker, faults, history, servers, stage
@@ -71,8 +73,8 @@ async def _service(
     if names:
         names.write_text(f"127.0.0.1 {DATABASE_HOST}\n")
         known = {"LD_PRELOAD": str(servers.NSS_WRAPPER), "NSS_WRAPPER_HOSTS": str(names)}
-        url = settings.database_url.replace("@127.0.0.1:", f"@{DATABASE_HOST}:")
-        settings = settings.model_copy(update={"database_url": url})
+        url = settings.database_url.get_secret_value().replace("@127.0.0.1:", f"@{DATABASE_HOST}:")
+        settings = settings.model_copy(update={"database_url": SecretStr(url)})
     stack = contextlib.ExitStack()
     try:
         log = folder / "service.log"

@@ -20,11 +20,10 @@ from uuid import UUID
 
 from balance_service.database import migrate, pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Batch, Origin, Settle
+from balance_service.domain.commands import Origin, Request, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from balance_service.ledger.commit import Committer
-from balance_service.ledger.store import PostgresStore
+from tests.commits import commit
 from tests.torture import checker, history, servers, stage
 from tests.torture.servers import Postgres, Proxy
 
@@ -150,7 +149,7 @@ async def _alone(primary: Postgres, standby: Postgres, account: str) -> list[str
     try:
         async with pool.opened(pool.create(primary.url, 2)) as connections:
             with contextlib.suppress(errors.Unavailable):
-                outcomes = await Committer(PostgresStore(connections)).commit([Batch((command,))])
+                outcomes = await commit(connections, Request((command,)))
                 return [f"acknowledged without a standby: {outcomes}"]
     finally:
         stop.set()

@@ -30,7 +30,7 @@ from balance_client._generated.balance.v1 import account_pb2_grpc, transfer_pb2_
 from balance_client.policy import new_request_id
 from balance_service.config import Settings
 from balance_service.database import migrate
-from balance_service.server.development import serves
+from balance_service.server.probe import serves
 from tests.torture import servers, stage
 from tests.torture.servers import Postgres
 

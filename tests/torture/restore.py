@@ -17,6 +17,8 @@ import secrets
 import time
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from balance_service.database import migrate
 from tests.torture import checker, servers, stage
 from tests.torture.history import Operation
@@ -62,7 +64,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         kept = _as_of(operations, before, after)
         found = list(checker.anomalies(kept, checker.read(restored.url)))
         found += await stage.verified(restored.url)
-        elsewhere = settings.model_copy(update={"database_url": restored.url})
+        elsewhere = settings.model_copy(update={"database_url": SecretStr(restored.url)})
         with servers.program(elsewhere, folder / "service.log"):
             await stage.serving(target)
     finally:

@@ -22,7 +22,7 @@ from balance_service.domain.accounts import Status
 from balance_service.domain.principals import Scope
 from balance_service.repositories import accounts, verification
 from balance_service.server import administration
-from balance_service.server.development import serves
+from balance_service.server.probe import serves
 from tests.torture import history
 from tests.torture.transports import OverGrpc
 
@@ -70,7 +70,7 @@ async def open_accounts(chosen: Settings) -> list[str]:
     """Accounts with nothing on them; a third may go below zero."""
     opened = []
     now = datetime.now(UTC)
-    async with pool.opened(pool.create(chosen.database_url, 2)) as connections:
+    async with pool.opened(pool.create(chosen.database_url.get_secret_value(), 2)) as connections:
         for number in range(ACCOUNTS):
             async with pool.transaction(connections) as conn:
                 account, _ = await accounts.open_account(conn, ids.new_id(), "RUB", now)

@@ -276,7 +276,10 @@ class CreateServiceRequest(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def service(self) -> Global___Service:
         """Required. The service to add."""
@@ -308,7 +311,10 @@ class UpdateServiceRequest(_message.Message):
     id: _builtins.str
     """Required. The service's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def service(self) -> Global___Service:
         """Required. The new values."""
@@ -346,7 +352,10 @@ class DeleteServiceRequest(_message.Message):
     service: _builtins.str
     """Required. The service's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -398,7 +407,10 @@ class CreatePurchaseRequest(_message.Message):
     default. Required of services.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. As for a deposit."""

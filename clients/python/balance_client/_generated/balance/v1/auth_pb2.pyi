@@ -137,7 +137,10 @@ class SendConfirmationCodeRequest(_message.Message):
 
     EMAIL_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Required. The e-mail address, at most 254 characters; case is ignored."""
+    """Required. The e-mail address, at most 254 characters; case is ignored. ASCII
+    before the "@", without quotes, comments, "%" and "!"; an international
+    domain in either form.
+    """
     def __init__(
         self,
         *,
@@ -160,7 +163,9 @@ class SendConfirmationCodeResponse(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Output only. The address the code was sent to, in lower case."""
+    """Output only. The address the code was sent to, in lower case, an
+    international domain in its ASCII form.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the code expires."""

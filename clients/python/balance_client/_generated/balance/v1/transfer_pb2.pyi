@@ -189,7 +189,10 @@ class CreateTransferRequest(_message.Message):
     description: _builtins.str
     """Optional. Why, shown on both statements; at most 200 characters."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
@@ -227,7 +230,7 @@ class BatchCreateTransfersRequest(_message.Message):
     all_or_nothing: _builtins.bool
     """Optional. Whether one refused item refuses all; false by default."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry of the batch safe (AIP-155)."""
+    """Optional. Makes a retry of the batch safe (AIP-155); written as a transfer's."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateTransferRequest]:
         """Required. 1 to 1000 transfers. An item without a request_id gets one made of

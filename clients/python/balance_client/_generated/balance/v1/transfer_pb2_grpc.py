@@ -73,7 +73,8 @@ class TransferServiceServicer:
 
     def CreateTransfer(self, request, context):
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account.
+        transfers:write may move from any account. Why an account cannot receive is
+        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

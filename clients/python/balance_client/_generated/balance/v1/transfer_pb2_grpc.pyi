@@ -35,7 +35,8 @@ class TransferServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TransferServiceAsyncStub: ...
     CreateTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.Transfer]
     """Moves money from the caller's account to another. Services with the scope
-    transfers:write may move from any account.
+    transfers:write may move from any account. Why an account cannot receive is
+    told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
     """
     BatchCreateTransfers: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.BatchCreateTransfersRequest, _transfer_pb2.BatchCreateTransfersResponse]
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
@@ -72,7 +73,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.Transfer]  # type: ignore[assignment]
     """Moves money from the caller's account to another. Services with the scope
-    transfers:write may move from any account.
+    transfers:write may move from any account. Why an account cannot receive is
+    told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
     """
     BatchCreateTransfers: _aio.UnaryUnaryMultiCallable[_transfer_pb2.BatchCreateTransfersRequest, _transfer_pb2.BatchCreateTransfersResponse]  # type: ignore[assignment]
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
@@ -112,7 +114,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_pb2.Transfer, _abc.Awaitable[_transfer_pb2.Transfer]]:
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account.
+        transfers:write may move from any account. Why an account cannot receive is
+        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -158,10 +158,14 @@ class CreateWithdrawalRequest(_message.Message):
     """
     reference: _builtins.str
     """Optional. The outside system's id of this payment, at most 100 characters.
-    A source can use a reference once, for a deposit or a withdrawal.
+    A caller can use a reference of a source once, for a deposit or a
+    withdrawal.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."

@@ -1,8 +1,9 @@
 """What HTTP costs: requests a second through the gateway beside the same RPC over gRPC, in one run.
 
-Usage: python -m benchmarks.gateway [--seconds 4] [--rounds 3] [--workers 1] [--in-flight 64]
+Usage: python -m benchmarks http [--seconds 4] [--rounds 3] [--workers 1] [--in-flight 64]
 
-HTTP is loaded by wrk (Debian's package of that name), gRPC by prepared frames; each from one thread.
+HTTP is loaded by wrk (Debian's package of that name), gRPC by prepared frames; each from one
+thread.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +51,13 @@ def grpc_rate(running: stack.Stack, name: str, options: Any) -> float:
     return len(measured.took) / measured.seconds
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--in-flight", type=int, default=64)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if not shutil.which("wrk"):
         sys.exit("wrk is not here: apt-get install wrk")
     rates: dict[tuple[str, str], list[float]] = {}
@@ -68,7 +70,3 @@ def main() -> None:
     for name, rpc in RPCS.items():
         grpc, http = (statistics.median(rates[name, way]) for way in ("grpc", "http"))
         print(f"{rpc:<16}{grpc:>15,.0f}{http:>15,.0f}{grpc / http:>12.2f} x")
-
-
-if __name__ == "__main__":
-    main()
