@@ -28,7 +28,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/auth.proto\x12\nbalance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x01\n\x05Token\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntoken_type\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rrefresh_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"u\n\x03Jwk\x12\x11\n\x03kty\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x63rv\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03kid\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61lg\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03use\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0f\n\x01x\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"+\n\x04Jwks\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x0f.balance.v1.JwkB\x04\xe2\x41\x01\x03\"2\n\x1bSendConfirmationCodeRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x1cSendConfirmationCodeResponse\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x80\x01\n\x12\x43reateTokenRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1f\n\x11\x63onfirmation_code\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tclient_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rclient_secret\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"2\n\x13RefreshTokenRequest\x12\x1b\n\rrefresh_token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"1\n\x12RevokeTokenRequest\x12\x1b\n\rrefresh_token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x10\n\x0eGetJwksRequest2\xa1\x04\n\x0b\x41uthService\x12\x88\x01\n\x14SendConfirmationCode\x12\'.balance.v1.SendConfirmationCodeRequest\x1a(.balance.v1.SendConfirmationCodeResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/email:\x01*\x12_\n\x0b\x43reateToken\x12\x1e.balance.v1.CreateTokenRequest\x1a\x11.balance.v1.Token\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/token:\x01*\x12\x63\n\x0cRefreshToken\x12\x1f.balance.v1.RefreshTokenRequest\x1a\x11.balance.v1.Token\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/auth/refresh:\x01*\x12\x65\n\x0bRevokeToken\x12\x1e.balance.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/auth/revoke:\x01*\x12Z\n\x07GetJwks\x12\x1a.balance.v1.GetJwksRequest\x1a\x10.balance.v1.Jwks\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/auth.proto\x12\nbalance.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n\x05Token\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntoken_type\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rrefresh_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12 \n\x12\x65xpires_in_seconds\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\"u\n\x03Jwk\x12\x11\n\x03kty\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x63rv\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03kid\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61lg\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03use\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0f\n\x01x\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"+\n\x04Jwks\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x0f.balance.v1.JwkB\x04\xe2\x41\x01\x03\"2\n\x1bSendConfirmationCodeRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x1cSendConfirmationCodeResponse\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x80\x01\n\x12\x43reateTokenRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1f\n\x11\x63onfirmation_code\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tclient_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rclient_secret\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"2\n\x13RefreshTokenRequest\x12\x1b\n\rrefresh_token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"1\n\x12RevokeTokenRequest\x12\x1b\n\rrefresh_token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x10\n\x0eGetJwksRequest2\xa1\x04\n\x0b\x41uthService\x12\x88\x01\n\x14SendConfirmationCode\x12\'.balance.v1.SendConfirmationCodeRequest\x1a(.balance.v1.SendConfirmationCodeResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/email:\x01*\x12_\n\x0b\x43reateToken\x12\x1e.balance.v1.CreateTokenRequest\x1a\x11.balance.v1.Token\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/token:\x01*\x12\x63\n\x0cRefreshToken\x12\x1f.balance.v1.RefreshTokenRequest\x1a\x11.balance.v1.Token\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/auth/refresh:\x01*\x12\x65\n\x0bRevokeToken\x12\x1e.balance.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/auth/revoke:\x01*\x12Z\n\x07GetJwks\x12\x1a.balance.v1.GetJwksRequest\x1a\x10.balance.v1.Jwks\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKEN'].fields_by_name['refresh_token']._serialized_options = b'\342A\001\003'
   _globals['_TOKEN'].fields_by_name['refresh_expire_time']._loaded_options = None
   _globals['_TOKEN'].fields_by_name['refresh_expire_time']._serialized_options = b'\342A\001\003'
+  _globals['_TOKEN'].fields_by_name['expires_in_seconds']._loaded_options = None
+  _globals['_TOKEN'].fields_by_name['expires_in_seconds']._serialized_options = b'\342A\001\003'
   _globals['_JWK'].fields_by_name['kty']._loaded_options = None
   _globals['_JWK'].fields_by_name['kty']._serialized_options = b'\342A\001\003'
   _globals['_JWK'].fields_by_name['crv']._loaded_options = None
@@ -88,23 +90,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\220\002\001\202\323\344\223\002\030\022\026/.well-known/jwks.json'
   _globals['_TOKEN']._serialized_start=163
-  _globals['_TOKEN']._serialized_end=364
-  _globals['_JWK']._serialized_start=366
-  _globals['_JWK']._serialized_end=483
-  _globals['_JWKS']._serialized_start=485
-  _globals['_JWKS']._serialized_end=528
-  _globals['_SENDCONFIRMATIONCODEREQUEST']._serialized_start=530
-  _globals['_SENDCONFIRMATIONCODEREQUEST']._serialized_end=580
-  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_start=582
-  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_end=688
-  _globals['_CREATETOKENREQUEST']._serialized_start=691
-  _globals['_CREATETOKENREQUEST']._serialized_end=819
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=821
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=871
-  _globals['_REVOKETOKENREQUEST']._serialized_start=873
-  _globals['_REVOKETOKENREQUEST']._serialized_end=922
-  _globals['_GETJWKSREQUEST']._serialized_start=924
-  _globals['_GETJWKSREQUEST']._serialized_end=940
-  _globals['_AUTHSERVICE']._serialized_start=943
-  _globals['_AUTHSERVICE']._serialized_end=1488
+  _globals['_TOKEN']._serialized_end=398
+  _globals['_JWK']._serialized_start=400
+  _globals['_JWK']._serialized_end=517
+  _globals['_JWKS']._serialized_start=519
+  _globals['_JWKS']._serialized_end=562
+  _globals['_SENDCONFIRMATIONCODEREQUEST']._serialized_start=564
+  _globals['_SENDCONFIRMATIONCODEREQUEST']._serialized_end=614
+  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_start=616
+  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_end=722
+  _globals['_CREATETOKENREQUEST']._serialized_start=725
+  _globals['_CREATETOKENREQUEST']._serialized_end=853
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=855
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=905
+  _globals['_REVOKETOKENREQUEST']._serialized_start=907
+  _globals['_REVOKETOKENREQUEST']._serialized_end=956
+  _globals['_GETJWKSREQUEST']._serialized_start=958
+  _globals['_GETJWKSREQUEST']._serialized_end=974
+  _globals['_AUTHSERVICE']._serialized_start=977
+  _globals['_AUTHSERVICE']._serialized_end=1522
 # @@protoc_insertion_point(module_scope)
