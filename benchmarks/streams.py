@@ -17,8 +17,8 @@ from typing import Any
 import grpc
 
 from balance_client import v1
-from balance_client._generated.balance.v1 import transfer_pb2_grpc
 from balance_client.policy import new_request_id
+from balance_service._generated.balance.v1 import transfer_pb2_grpc
 from benchmarks import stack
 
 STREAMS = 8

@@ -1,5 +1,6 @@
 """Compiles protos/ into typed stubs for the service and for the Python client, the contract's
-comments for the gateway's OpenAPI document, the clients' service config, and docs/errors.md.
+comments for the gateway's OpenAPI document, the clients' service config, and docs/errors.md; and
+makes the Python client for threads from the one for asyncio.
 
 protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
 `balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
@@ -15,13 +16,16 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+import python_client
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
+SERVICE = "balance_service._generated"
+CLIENT = "balance_client._generated"
 PACKAGES = {
-    "balance_service._generated": ROOT / "balance_service/_generated",
-    "balance_client._generated": ROOT / "clients/python/balance_client/_generated",
+    SERVICE: ROOT / "balance_service/_generated",
+    CLIENT: ROOT / "clients/python/balance_client/_generated",
 }
 ERRORS_PAGE = ROOT / "docs/errors.md"
 COMMENTS = ROOT / "balance_service/_generated/comments.json"
@@ -62,17 +66,14 @@ def generate(package: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     out = str(folder)
-    compile_protos(
-        [
-            f"--python_out={out}",
-            f"--grpc_python_out={out}",
-            f"--mypy_out=quiet:{out}",
-            f"--mypy_grpc_out=quiet:{out}",
-        ]
-    )
+    messages = [f"--python_out={out}", f"--mypy_out=quiet:{out}"]
+    # The client's services are not gRPC's stubs: see python_client.
+    stubs = [f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}"]
+    compile_protos(messages + (stubs if package == SERVICE else []))
     for path in [*folder.rglob("*.py"), *folder.rglob("*.pyi")]:
         text = IMPORT.sub(rf"\1 {package}.balance.v1", path.read_text())
-        path.write_text(REFERENCE.sub(f"{package}.balance.v1.", text))
+        text = REFERENCE.sub(f"{package}.balance.v1.", text)
+        path.write_text(python_client.stamped(text) if package == CLIENT else text)
     for inner in [folder, folder / "balance", folder / "balance/v1"]:
         (inner / "__init__.py").write_text("")
 
@@ -188,13 +189,18 @@ def pages() -> dict[Path, str]:
     """What is made besides stubs."""
     config = service_config()
     made = {ERRORS_PAGE: errors_page(), COMMENTS: comments()}
+    faces = python_client.faces(contract())
+    made |= {python_client.PACKAGE / path: text for path, text in faces.items()}
     return made | dict.fromkeys(SERVICE_CONFIGS, config)
 
 
 def check() -> None:
     """Fails if what is committed is not what the protos make."""
-    for page, text in pages().items():
-        if page.read_text() != text:
+    if strays := python_client.strays():
+        sys.exit(f"{strays[0].relative_to(ROOT)} is made from nothing: delete it")
+    made_here = pages()
+    for page, text in made_here.items():
+        if not page.exists() or page.read_text() != text:
             sys.exit(f"{page.relative_to(ROOT)} is not up to date: run `make protos`")
     for package, folder in PACKAGES.items():
         with tempfile.TemporaryDirectory() as scratch:
@@ -204,7 +210,7 @@ def check() -> None:
                 {
                     path.relative_to(tree): path.read_text()
                     for path in tree.rglob("*.py*")
-                    if path.suffix in (".py", ".pyi")
+                    if path.suffix in (".py", ".pyi") and path not in made_here
                 }
                 for tree in (fresh, folder)
             )

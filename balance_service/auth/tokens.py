@@ -40,6 +40,7 @@ class IssuedToken:
 
     access_token: str
     expires_at: datetime
+    life: timedelta
     refresh_token: str = ""
     refresh_expires_at: datetime | None = None
 
@@ -100,7 +101,7 @@ class Tokens:
         now = datetime.now(UTC)
         expires_at = now + self._rules.access_life
         claims = {"sub": f"service:{client_id}", "scope": " ".join(sorted(scopes))}
-        return IssuedToken(self._sign(claims, now, expires_at), expires_at)
+        return IssuedToken(self._sign(claims, now, expires_at), expires_at, self._rules.access_life)
 
     async def refresh(self, refresh_token: str) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
@@ -198,7 +199,8 @@ class Tokens:
             "sid": str(session_id),
         }
         access_token = self._sign(claims, now, expires_at)
-        return IssuedToken(access_token, expires_at, refresh_token, refresh_expires_at)
+        life = self._rules.access_life
+        return IssuedToken(access_token, expires_at, life, refresh_token, refresh_expires_at)
 
     def _sign(self, claims: dict[str, str], now: datetime, expires_at: datetime) -> str:
         key_id, key = self._keys.signing()

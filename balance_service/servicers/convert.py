@@ -44,6 +44,7 @@ def token(issued: IssuedToken) -> auth_pb2.Token:
         expire_time=timestamp(issued.expires_at),
         refresh_token=issued.refresh_token,
         refresh_expire_time=timestamp(refresh_expires_at) if refresh_expires_at else None,
+        expires_in_seconds=int(issued.life.total_seconds()),
     )
 
 

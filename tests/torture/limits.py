@@ -26,8 +26,8 @@ from typing import Any
 import grpc
 
 from balance_client import errors, v1
-from balance_client._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
 from balance_client.policy import new_request_id
+from balance_service._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
 from balance_service.config import Settings
 from balance_service.database import migrate
 from balance_service.server.probe import serves
@@ -179,7 +179,7 @@ async def unread_streams(scene: Scene) -> None:
     """Hundreds of streams whose clients read nothing, over gRPC and HTTP, of accounts that move."""
     token = dict(scene.metadata)["authorization"]
     async with scene.channel() as watching, scene.channel() as channel:
-        stub = account_pb2_grpc.AccountServiceStub(watching)
+        stub: Any = account_pb2_grpc.AccountServiceStub(watching)
         streams = [
             stub.WatchAccount(v1.WatchAccountRequest(account=account), metadata=scene.metadata)
             for account in random.choices(scene.accounts, k=STREAMS)
@@ -230,7 +230,7 @@ async def _recovered(scene: Scene) -> float:
     began = time.monotonic()
     await stage.serving(scene.target)
     async with scene.channel() as channel:
-        stub = transfer_pb2_grpc.TransferServiceStub(channel)
+        stub: Any = transfer_pb2_grpc.TransferServiceStub(channel)
         while True:
             with contextlib.suppress(grpc.aio.AioRpcError):
                 await stub.CreateTransfer(scene.transfer(), metadata=scene.metadata, timeout=5)

@@ -1,10 +1,11 @@
 """Rolling restarts under load: no call fails that follows the published retry policy.
 
-Usage: python -m tests.torture.restarts [--restarts 50] [--seed N] [--clients 24]
+Usage: python -m tests.torture.restarts [--restarts 50] [--seed N] [--clients 24] [--threads 4]
 
 Two instances of the program on one Postgres, as two hosts behind one name, and clients of the
-Python library that know both addresses. One instance after the other is told to stop and started
-anew, or one of its workers is; every call's end is recorded. Status 1 if any failed.
+Python library, for asyncio and for threads, that know both addresses. Their access tokens live half
+a minute, so that they come due in the middle of it. One instance after the other is told to stop
+and started anew, or one of its workers is; every call's end is recorded. Status 1 if any failed.
 """
 
 import argparse
@@ -16,11 +17,19 @@ import random
 import secrets
 import signal
 import subprocess
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from balance_client import AsyncClient, BalanceError, v1
-from balance_client.aio import AsyncServiceCredentials
+from balance_client import (
+    AsyncClient,
+    AsyncServiceCredentials,
+    BalanceError,
+    Client,
+    ServiceCredentials,
+    v1,
+)
 from balance_service.config import Settings
 from balance_service.database import migrate
 from tests.torture import servers, stage
@@ -28,6 +37,7 @@ from tests.torture.servers import Postgres
 
 REFUSALS = {"INSUFFICIENT_FUNDS"}
 WORKERS = 2
+TOKEN_SECONDS = 30
 
 
 class Instance:
@@ -71,7 +81,9 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
     try:
         postgres.start()
         await asyncio.to_thread(migrate.up, postgres.url)
-        chosen = stage.settings(folder, postgres.url, WORKERS)
+        chosen = stage.settings(folder, postgres.url, WORKERS).model_copy(
+            update={"access_token_seconds": TOKEN_SECONDS}
+        )
         ports = stage.settings(folder, "", 1)
         other = chosen.model_copy(
             update={"grpc_port": ports.grpc_port, "http_port": ports.http_port}
@@ -106,11 +118,17 @@ async def _restart(
 ) -> Counter[str]:
     """Restarts one thing after another; how the calls of meanwhile ended."""
     ended: Counter[str] = Counter()
-    stop = asyncio.Event()
+    stop = threading.Event()
     target = "ipv4:" + ",".join(instance.target for instance in instances)
     credentials = AsyncServiceCredentials("torture", secret)
+    blocking = Client(target, ServiceCredentials("torture", secret))
     async with AsyncClient(target, credentials) as client:
         calling = [
+            asyncio.create_task(
+                asyncio.to_thread(_call_by_thread, blocking, accounts, number, ended, stop)
+            )
+            for number in range(options.threads)
+        ] + [
             asyncio.create_task(_call(client, accounts, random.Random(number), ended, stop))
             for number in range(options.clients)
         ]
@@ -124,6 +142,7 @@ async def _restart(
             await asyncio.sleep(rng.uniform(0, 0.5))
         stop.set()
         await asyncio.gather(*calling)
+    await asyncio.to_thread(blocking.close)
     return ended
 
 
@@ -132,22 +151,53 @@ async def _call(
     accounts: list[str],
     rng: random.Random,
     ended: Counter[str],
-    stop: asyncio.Event,
+    stop: threading.Event,
 ) -> None:
     while not stop.is_set():
-        sender, receiver = rng.sample(accounts, 2)
-        request = v1.CreateTransferRequest(
-            from_account=sender, to_account=receiver, amount=f"{rng.randint(1, 300)}.00"
-        )
-        try:
+        transfer, read = _requests(accounts, rng)
+        with _counted(ended):
             if rng.random() < 0.2:
-                await client.accounts.GetAccount(v1.GetAccountRequest(account=sender))
+                await client.accounts.GetAccount(read)
             else:
-                await client.transfers.CreateTransfer(request)
-        except BalanceError as error:
-            ended[error.reason or error.code().name] += 1
-        else:
-            ended["OK"] += 1
+                await client.transfers.CreateTransfer(transfer)
+
+
+def _call_by_thread(
+    client: Client, accounts: list[str], number: int, ended: Counter[str], stop: threading.Event
+) -> None:
+    rng = random.Random(-number - 1)
+    while not stop.is_set():
+        transfer, read = _requests(accounts, rng)
+        with _counted(ended):
+            if rng.random() < 0.2:
+                client.accounts.GetAccount(read)
+            else:
+                client.transfers.CreateTransfer(transfer)
+
+
+def _requests(
+    accounts: list[str], rng: random.Random
+) -> tuple[v1.CreateTransferRequest, v1.GetAccountRequest]:
+    sender, receiver = rng.sample(accounts, 2)
+    transfer = v1.CreateTransferRequest(
+        from_account=sender, to_account=receiver, amount=f"{rng.randint(1, 300)}.00"
+    )
+    return transfer, v1.GetAccountRequest(account=sender)
+
+
+_counting = threading.Lock()
+
+
+@contextlib.contextmanager
+def _counted(ended: Counter[str]) -> Iterator[None]:
+    """Counts how a call ends."""
+    end = "OK"
+    try:
+        yield
+    except BalanceError as error:
+        end = error.reason or error.code().name
+    with _counting:
+        ended[end] += 1
 
 
 if __name__ == "__main__":
@@ -155,6 +205,7 @@ if __name__ == "__main__":
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--threads", type=int, default=4)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     stage.run("restarts", functools.partial(main, arguments))
