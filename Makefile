@@ -44,23 +44,23 @@ test: setup ## Run every test
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
-	$(BIN)/python -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-failover
 torture-failover: setup ## Lose the primary 20 times, with a synchronous standby to take over
-	$(BIN)/python -m tests.torture.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restarts
 torture-restarts: setup ## Restart the service 50 times under load: no call may fail
-	$(BIN)/python -m tests.torture.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restore
 torture-restore: setup ## Restore a back-up to a point in time, and hold it to what clients saw
-	$(BIN)/python -m tests.torture.restore $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.restore $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-limits
 torture-limits: setup ## Overload the service in every way, and watch its memory and health
-	$(BIN)/python -m tests.torture.limits $(TORTURE)
+	$(BIN)/python -m rehearsals.limits $(TORTURE)
 
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")

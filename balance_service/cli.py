@@ -131,9 +131,9 @@ def _fail(message: object) -> NoReturn:
 def _database(*, migrated: bool = True, secret: bool = False) -> Iterator["Settings"]:
     """Settings for commands that work on a database; that of `run` where none is configured."""
     from balance_service.database import migrate
-    from balance_service.server import development
+    from balance_service.development import run
 
-    with development.existing(_settings("development")) as settings:
+    with run.existing(_settings("development")) as settings:
         if secret and not settings.secret.get_secret_value():
             raise ValueError("BALANCE_SECRET is not set")
         if migrated:
@@ -145,20 +145,22 @@ def _database(*, migrated: bool = True, secret: bool = False) -> Iterator["Setti
 def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Start everything for development: Postgres if none is given, demo data, the service."""
     settings = _settings("development", workers=workers_, grpc_port=port, http_port=http_port)
-    from balance_service.server import development, logs
+    from balance_service.development import run
+    from balance_service.server import logs
 
     logs.configure(settings.log_level)
-    with development.database(settings) as found:
-        ready = development.prepared(settings, found.url)
+    with run.database(settings) as found:
+        ready = run.prepared(settings, found.url)
 
         greet = functools.partial(_greet, database=found.place)
-        status = asyncio.run(development.run(ready, greet))
+        status = asyncio.run(run.run(ready, greet))
     raise typer.Exit(status)
 
 
 def _greet(settings: "Settings", *, known: bool, database: str) -> None:
     """Tells what runs where, and commands that work as they stand."""
-    from balance_service.server import administration, greeting
+    from balance_service.development import greeting
+    from balance_service.operations import administration
     from balance_service.server.app import mailbox
 
     typer.echo(
@@ -190,7 +192,8 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
 def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
     settings = _settings(http_port=http_port)
-    from balance_service.server import address, gateway, logs
+    from balance_service.development import address
+    from balance_service.server import gateway, logs
 
     logs.configure(settings.log_level)
     asyncio.run(gateway.run(settings, target or address.of_service(settings)))
@@ -253,7 +256,7 @@ def _migrations() -> "list[Migration]":
 @admin_app.command("create")
 def admin_create(email: Email) -> None:
     """Make the user of an address an admin, creating them if need be."""
-    from balance_service.server import administration
+    from balance_service.operations import administration
 
     with _database() as settings:
         address = asyncio.run(administration.create_admin(settings, email))
@@ -267,7 +270,7 @@ def principal_create(
     description: Annotated[str, typer.Option(help="What it is.")] = "",
 ) -> None:
     """Add a sibling service and print its secret, once."""
-    from balance_service.server import administration
+    from balance_service.operations import administration
 
     if sys.stdout is None:
         raise ValueError("standard output is closed: nobody could read the secret")
@@ -282,7 +285,7 @@ def principal_create(
 @principal_app.command("revoke")
 def principal_revoke(client_id: ClientId) -> None:
     """Stop a sibling service from signing in; its tokens run out within minutes."""
-    from balance_service.server import administration
+    from balance_service.operations import administration
 
     with _database() as settings:
         if not asyncio.run(administration.revoke_service_principal(settings, client_id)):
@@ -293,7 +296,7 @@ def principal_revoke(client_id: ClientId) -> None:
 @keys_app.command("rotate")
 def keys_rotate() -> None:
     """Make a new signing key; tokens signed with older ones stay good until they expire."""
-    from balance_service.server import administration
+    from balance_service.operations import administration
 
     with _database(secret=True) as settings:
         key_id = asyncio.run(administration.rotate_keys(settings))
@@ -303,7 +306,7 @@ def keys_rotate() -> None:
 @app.command()
 def verify() -> None:
     """Recompute every balance from its entries; status 1 if anything is wrong."""
-    from balance_service.server import administration
+    from balance_service.operations import administration
 
     with _database() as settings:
         report = asyncio.run(administration.verify(settings))
@@ -338,7 +341,7 @@ def _print_report(report: "Report") -> None:
 def tell_demo(target: Target = "") -> None:
     """Tell the demo story through a service started with `run`."""
     settings = _settings()
-    from balance_service.server import address, demo
+    from balance_service.development import address, demo
     from balance_service.server.app import mailbox
 
     with demo.connected(target or address.of_development(settings)) as channel:
@@ -350,8 +353,8 @@ def tell_demo(target: Target = "") -> None:
 def token(email: Email, target: Target = "") -> None:
     """Sign in to a service started with `run` and print an access token."""
     settings = _settings()
+    from balance_service.development import address, demo
     from balance_service.domain.addresses import parse_email
-    from balance_service.server import address, demo
     from balance_service.server.app import mailbox
 
     email = parse_email(email)
@@ -363,10 +366,11 @@ def token(email: Email, target: Target = "") -> None:
 def health(target: Target = "") -> None:
     """Ask the service whether it serves; status 1 if not. For container health checks."""
     settings = _settings()
-    from balance_service.server import address, probe
+    from balance_service.development import address
+    from balance_service.server import health
 
     where = target or address.of_service(settings)
-    if not asyncio.run(probe.serves(where)):
+    if not asyncio.run(health.serves(where)):
         _fail(f"{where} does not serve")
     typer.echo(f"{where} is serving")
 

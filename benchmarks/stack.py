@@ -23,7 +23,8 @@ from balance_service.config import Settings
 from balance_service.database import embedded, migrate
 from balance_service.domain import ids
 from balance_service.domain.principals import Scope
-from balance_service.server import administration, probe
+from balance_service.operations import administration
+from balance_service.server import health
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # Accounts that calls are about; more may lie around them.
@@ -119,7 +120,7 @@ def _program(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str,
     )
     target = f"127.0.0.1:{settings.grpc_port}"
     try:
-        while not asyncio.run(probe.serves(target)):
+        while not asyncio.run(health.serves(target)):
             time.sleep(0.2)
         with Client(target, ServiceCredentials("bench", secret)) as client:
             request = v1.CreateTokenRequest(client_id="bench", client_secret=secret)

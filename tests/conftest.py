@@ -25,8 +25,9 @@ from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain.principals import Scope
+from balance_service.operations import administration
 from balance_service.repositories import verification
-from balance_service.server import administration, app
+from balance_service.server import app
 from tests import postgres
 from tests.http import Http
 

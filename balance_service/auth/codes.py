@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
 from balance_service.providers.mail import DeliveryUnknown, Mailer

@@ -15,7 +15,7 @@ import structlog
 from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import ids
 from balance_service.repositories import credentials

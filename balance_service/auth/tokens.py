@@ -19,7 +19,7 @@ from uuid import UUID
 import jwt
 
 from balance_service.auth.keys import KeySet
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal

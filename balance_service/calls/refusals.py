@@ -8,8 +8,9 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
+from balance_service.calls import telling
 from balance_service.calls.russian import RUSSIAN
-from balance_service.domain import errors, telling
+from balance_service.domain import errors
 
 DOMAIN = "balance.v1"
 Code = grpc.StatusCode

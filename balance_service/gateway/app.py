@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from balance_service.calls.call import correlation_id
 from balance_service.calls.dispatch import Refused
-from balance_service.gateway import answers, pages, refusals
+from balance_service.gateway import answers, numbered_pages, refusals
 from balance_service.gateway.heads import Request, refusal_unless_json
 from balance_service.gateway.refusals import CLOSE, GatewayRefusal, HttpRefusal
 from balance_service.gateway.requests import request_of
@@ -80,7 +80,7 @@ class Gateway:
             return
         await self._admit(binding, request)
         body = await self._body(request, binding, receive)
-        paged = pages.asked(binding, request.query)
+        paged = numbered_pages.asked(binding, request.query)
         key = request.headers.get("idempotency-key")
         message = request_of(binding, variables, paged.query, body, key)
         if binding.method.descriptor.server_streaming:

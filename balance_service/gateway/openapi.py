@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor
 
 from balance_service import DISTRIBUTION
 from balance_service._generated.balance.v1 import error_reason_pb2
-from balance_service.gateway import examples, pages, streams
+from balance_service.gateway import examples, numbered_pages, streams
 from balance_service.gateway.answers import JSON
 from balance_service.gateway.routes import Binding
 from balance_service.gateway.schemas import (
@@ -167,7 +167,7 @@ def _parameters(
         taken = {*binding.variables, binding.body, *(_OF_TOKENS if numbered else ())}
         yield from _query(message, schemas, taken, "")
     if numbered:
-        number = {"type": "integer", "minimum": 1, "maximum": pages.PAGE_MAX}
+        number = {"type": "integer", "minimum": 1, "maximum": numbered_pages.PAGE_MAX}
         text = "The page's number, from 1."
         yield {
             "name": "page", "in": "query", "required": True, "schema": number, "description": text

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from balance_service.domain import telling
+from balance_service.calls import telling
 from balance_service.domain.errors import Violation
 from balance_service.gateway.answers import encoded
 

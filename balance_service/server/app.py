@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2
 
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls.dispatch import Calls
 from balance_service.calls.streams import Streams
@@ -23,21 +23,21 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
-from balance_service.ledger.rates import ExchangeRates
-from balance_service.ledger.reads import AccountReads
 from balance_service.ledger.store import PostgresStore
-from balance_service.ledger.watch import AccountWatch
+from balance_service.messages.movements import Movements
+from balance_service.messages.page_tokens import PageTokens
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
+from balance_service.reading.balances import AccountReads
+from balance_service.reading.rates import ExchangeRates
+from balance_service.reading.watch import AccountWatch
 from balance_service.server import grpc_server
 from balance_service.server.gateway import http_server
-from balance_service.server.http_port import HttpServer
+from balance_service.server.http_server import HttpServer
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
-from balance_service.servicers.movements import Movements
-from balance_service.servicers.page_tokens import PageTokens
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer

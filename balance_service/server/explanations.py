@@ -6,10 +6,9 @@ from pathlib import Path
 from balance_service.database.migrate import SchemaError
 from balance_service.database.pool import DatabaseUnavailable, PostgresError, told
 from balance_service.domain import errors
-from balance_service.server.demo import DemoError
 
 # Raised with a sentence of ours.
-_SPOKEN = (DatabaseUnavailable, DemoError, LookupError, RuntimeError, SchemaError, ValueError)
+_SPOKEN = (DatabaseUnavailable, LookupError, RuntimeError, SchemaError, ValueError)
 
 
 def sentence(error: Exception) -> str:

@@ -3,10 +3,10 @@
 import structlog
 
 from balance_service.config import Settings
-from balance_service.gateway import site
+from balance_service.gateway import asgi
 from balance_service.gateway.app import Limits
 from balance_service.gateway.upstream import RemoteUpstream, Upstream
-from balance_service.server.http_port import HttpServer
+from balance_service.server.http_server import HttpServer
 from balance_service.server.signals import stop_signal
 
 _log = structlog.get_logger()
@@ -46,5 +46,5 @@ def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
         RuntimeError: The port is taken.
     """
     limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
-    application = site.build(upstream, limits, settings.cors_origins, settings.http_public_url)
+    application = asgi.build(upstream, limits, settings.cors_origins, settings.http_public_url)
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)

@@ -8,9 +8,9 @@ import structlog
 
 from balance_service.auth.tokens import Tokens
 from balance_service.database.pool import Pool, transaction
-from balance_service.ledger.rates import ExchangeRates
-from balance_service.ledger.watch import AccountWatch
-from balance_service.repositories import credentials, requests, system_accounts
+from balance_service.reading.rates import ExchangeRates
+from balance_service.reading.watch import AccountWatch
+from balance_service.repositories import credentials, idempotency, system_accounts
 
 RATES_INTERVAL_SECONDS = 60
 WATCH_INTERVAL_SECONDS = 0.25
@@ -87,6 +87,6 @@ class Maintenance:
         """Deletes what has expired."""
         now = datetime.now(UTC)
         async with transaction(self._pool) as conn:
-            await requests.delete_old(conn, now - self._answers_kept)
+            await idempotency.delete_old(conn, now - self._answers_kept)
             # The last access token of a sign-in outlives it by a day and the leeway at most.
             await credentials.delete_expired(conn, now - timedelta(days=2))

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.config import Settings, variable
 from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer

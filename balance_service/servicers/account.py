@@ -14,15 +14,15 @@ from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account, AccountProfile, Status
 from balance_service.domain.pricing import Rates, Shown
 from balance_service.domain.principals import Principal, Scope
-from balance_service.ledger.past import settled
-from balance_service.ledger.rates import ExchangeRates
-from balance_service.ledger.reads import AccountReads
-from balance_service.ledger.watch import AccountWatch
+from balance_service.messages import access, convert, fields
+from balance_service.messages.movements import Movements
+from balance_service.messages.once import once
+from balance_service.messages.page_tokens import PageTokens
+from balance_service.reading.balances import AccountReads
+from balance_service.reading.past import settled
+from balance_service.reading.rates import ExchangeRates
+from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import accounts, entries, users
-from balance_service.servicers import access, convert, fields
-from balance_service.servicers.movements import Movements
-from balance_service.servicers.once import once
-from balance_service.servicers.page_tokens import PageTokens
 
 OperatorRequest = (
     account_pb2.FreezeAccountRequest

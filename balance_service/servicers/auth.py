@@ -12,7 +12,7 @@ from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
-from balance_service.servicers import convert, fields
+from balance_service.messages import convert, fields
 
 
 class AuthServicer:

@@ -2,7 +2,7 @@
 
 from balance_service._generated.balance.v1 import deposit_pb2
 from balance_service.calls.call import Call
-from balance_service.servicers import convert
+from balance_service.messages import convert
 from balance_service.servicers.settlement import Settlements
 
 

@@ -16,12 +16,12 @@ from balance_service.domain.ledger import How
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
-from balance_service.ledger.rates import ExchangeRates
-from balance_service.repositories import services
-from balance_service.servicers import access, convert, fields, masks
-from balance_service.servicers.movements import Movements, origin
-from balance_service.servicers.once import once
-from balance_service.servicers.page_tokens import PageTokens
+from balance_service.messages import access, convert, fields, masks
+from balance_service.messages.movements import Movements, origin
+from balance_service.messages.once import once
+from balance_service.messages.page_tokens import PageTokens
+from balance_service.reading.rates import ExchangeRates
+from balance_service.repositories import catalogue
 
 _FIELDS = ("name", "description", "price", "currency")
 
@@ -75,8 +75,8 @@ class PurchaseServicer:
         place = self._page_tokens.read(asked, call, request.page_token)
         after = UUID(bytes=place) if place else None
         async with self._pool.connection() as conn:
-            found = await services.page(conn, request.currency, after, size + 1, skip)
-            total = await services.count(conn, request.currency) if request.count_total else 0
+            found = await catalogue.page(conn, request.currency, after, size + 1, skip)
+            total = await catalogue.count(conn, request.currency) if request.count_total else 0
         answer = purchase_pb2.ListServicesResponse(
             services=map(convert.service, found[:size]), total_size=total
         )
@@ -90,7 +90,7 @@ class PurchaseServicer:
     ) -> purchase_pb2.Service:
         service_id = fields.identifier(request.service, "service")
         async with self._pool.connection() as conn:
-            return convert.service(_present(await services.get(conn, service_id), service_id))
+            return convert.service(_present(await catalogue.get(conn, service_id), service_id))
 
     async def CreateService(
         self, request: purchase_pb2.CreateServiceRequest, call: Call
@@ -103,7 +103,7 @@ class PurchaseServicer:
         async def act(conn: Connection, asked: _Creation) -> purchase_pb2.Service:
             now = datetime.now(UTC)
             service = Service(ids.new_id(), *asked.service, 1, now, now)
-            await services.insert(conn, service)
+            await catalogue.insert(conn, service)
             return convert.service(service)
 
         return await once(self._pool, request, call, read, act, purchase_pb2.Service)
@@ -114,10 +114,10 @@ class PurchaseServicer:
         call.principal.require_admin()
 
         async def act(conn: Connection, asked: _Update) -> purchase_pb2.Service:
-            before = _present(await services.lock(conn, asked.id), asked.id)
+            before = _present(await catalogue.lock(conn, asked.id), asked.id)
             masks.check_etag(asked.service.etag, before.version)
             after = _changed(before, asked.service.changes)
-            await services.update(conn, after)
+            await catalogue.update(conn, after)
             return convert.service(after)
 
         return await once(self._pool, request, call, _update, act, purchase_pb2.Service)
@@ -126,9 +126,11 @@ class PurchaseServicer:
         call.principal.require_admin()
 
         async def act(conn: Connection, asked: _Deletion) -> Empty:
-            before = _present(await services.lock(conn, asked.service), asked.service)
+            before = _present(await catalogue.lock(conn, asked.service), asked.service)
             now = datetime.now(UTC)
-            await services.update(conn, dataclasses.replace(before, deleted_at=now, updated_at=now))
+            await catalogue.update(
+                conn, dataclasses.replace(before, deleted_at=now, updated_at=now)
+            )
             return Empty()
 
         return await once(self._pool, request, call, _deletion, act, Empty)
@@ -145,7 +147,7 @@ class PurchaseServicer:
         origin_ = origin(request, call, checks, principal.user_id)
         checks.finish()
         async with self._pool.connection() as conn:
-            service = await services.get(conn, service_id)
+            service = await catalogue.get(conn, service_id)
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
             if account_id is None:

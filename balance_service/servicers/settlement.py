@@ -5,8 +5,8 @@ from balance_service.calls.call import Call
 from balance_service.domain.commands import Settle
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope
-from balance_service.servicers import access, fields
-from balance_service.servicers.movements import Movements, MovementsRequest, Page, origin
+from balance_service.messages import access, fields
+from balance_service.messages.movements import Movements, MovementsRequest, Page, origin
 
 CreateRequest = deposit_pb2.CreateDepositRequest | withdrawal_pb2.CreateWithdrawalRequest
 

@@ -14,8 +14,8 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
 from balance_service.ledger.queue import Answer
-from balance_service.servicers import access, convert, fields
-from balance_service.servicers.movements import Movements, SentId, origin
+from balance_service.messages import access, convert, fields
+from balance_service.messages.movements import Movements, SentId, origin
 
 BATCH_MAX = 1000
 

@@ -12,10 +12,10 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role, User
+from balance_service.messages import convert, fields, masks
+from balance_service.messages.once import once
+from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
-from balance_service.servicers import convert, fields, masks
-from balance_service.servicers.once import once
-from balance_service.servicers.page_tokens import PageTokens
 
 _OWN = ("username", "first_name", "last_name", "bio")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{2,29}", re.ASCII)

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import async_each, v1
 from balance_service.domain.principals import Scope
-from balance_service.ledger.past import SKEW_MAX
+from balance_service.reading.past import SKEW_MAX
 from tests.commits import slow_down
 from tests.conftest import Person, Service, reason, refused
 

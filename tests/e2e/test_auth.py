@@ -18,8 +18,8 @@ from balance_client import AsyncUserCredentials, BalanceError, v1
 from balance_service.auth import tokens
 from balance_service.domain import errors
 from balance_service.domain.principals import Scope
+from balance_service.operations import administration
 from balance_service.providers.mail import SmtpMailer
-from balance_service.server import administration
 from tests.conftest import Service, StartService, free_port, refused
 
 EMAIL = "anna@example.com"

@@ -11,7 +11,7 @@ from textwrap import indent
 import pytest
 
 from balance_service.domain.principals import Scope
-from balance_service.server import administration
+from balance_service.operations import administration
 from tests.conftest import Service
 
 ROOT = Path(__file__).parent.parent.parent

@@ -30,7 +30,7 @@ from balance_client.policy import new_request_id
 from balance_service.auth.tokens import IssuedToken, Tokens
 from balance_service.domain import errors
 from balance_service.domain.principals import Scope
-from balance_service.server import administration
+from balance_service.operations import administration
 from tests.conftest import Person, Service, StartService, free_port, refused
 
 ME = v1.GetMeRequest()

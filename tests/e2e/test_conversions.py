@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from balance_client import v1
 from balance_service.database.pool import Pool
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
-from balance_service.ledger.rates import ExchangeRates
+from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import rates as sheets
 from tests.conftest import Person, Service, reason
 

@@ -13,7 +13,7 @@ from balance_client import BalanceError, v1
 from balance_service.domain.principals import Scope
 from balance_service.gateway import app
 from balance_service.server import gateway
-from balance_service.server.http_port import HttpServer
+from balance_service.server.http_server import HttpServer
 from tests.conftest import Person, Service, StartService
 from tests.http import BINDINGS, Http
 

@@ -18,7 +18,7 @@ from balance_client import v1
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
-from balance_service.server import administration
+from balance_service.operations import administration
 from tests.conftest import Person, Service
 from tests.e2e.test_bad_input import cases
 from tests.http import BINDINGS, BY_METHOD, Answer, as_http

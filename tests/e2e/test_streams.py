@@ -13,7 +13,7 @@ from balance_client.aio import AsyncServiceCredentials
 from balance_client.policy import new_request_id
 from balance_service.calls.streams import WINDOW
 from balance_service.domain.principals import Scope
-from balance_service.server import administration
+from balance_service.operations import administration
 from tests.conftest import Person, Service
 
 

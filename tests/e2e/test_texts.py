@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
 from balance_client import v1
-from balance_service.server import administration
+from balance_service.operations import administration
 from tests.conftest import Service
 from tests.e2e.test_parity import over_grpc, requests, world
 from tests.http import BY_METHOD

@@ -15,8 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from balance_service.config import Settings
-from balance_service.server import administration, workers
-from balance_service.server.probe import serves
+from balance_service.operations import administration
+from balance_service.server import workers
+from balance_service.server.health import serves
 from tests.conftest import free_port
 
 

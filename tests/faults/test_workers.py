@@ -25,9 +25,9 @@ from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import ids
 from balance_service.domain.principals import Scope
+from balance_service.operations import administration
 from balance_service.repositories import accounts
-from balance_service.server import administration
-from balance_service.server.probe import serves
+from balance_service.server.health import serves
 from tests.conftest import free_port
 
 ACCOUNTS = 20

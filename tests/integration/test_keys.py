@@ -12,14 +12,14 @@ from pydantic import SecretStr
 
 from balance_service.auth import keys
 from balance_service.auth.keys import KeySet, WrongSecret
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import ids
 from balance_service.domain.principals import Scope
+from balance_service.operations import administration
 from balance_service.repositories import credentials
-from balance_service.server import administration
 
 RIGHT = Secrets("only-for-tests-and-long-enough-0123456789")
 WRONG = Secrets("another-one-of-tests-and-long-enough-98765")

@@ -10,8 +10,8 @@ import pytest
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
-from balance_service.ledger import past
-from balance_service.ledger.past import settled
+from balance_service.reading import past
+from balance_service.reading.past import settled
 from balance_service.repositories import accounts, entries
 from tests.commits import commit, slow_down
 from tests.integration.test_commit_path import deposit, done, open_accounts, transfer

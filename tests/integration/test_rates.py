@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
-from balance_service.ledger.rates import ExchangeRates
 from balance_service.providers import download
 from balance_service.providers import rates as providers
 from balance_service.providers.rates import BankOfRussia, EuropeanCentralBank, StaticTable
+from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import rates as sheets
 
 CBR = """<?xml version="1.0" encoding="windows-1251"?>

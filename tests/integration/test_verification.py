@@ -22,7 +22,7 @@ from balance_service.domain.ledger import Done
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
-from balance_service.repositories import accounts, services, system_accounts, verification
+from balance_service.repositories import accounts, catalogue, system_accounts, verification
 from tests.commits import commit
 from tests.integration.test_commit_path import Verified
 
@@ -101,7 +101,7 @@ async def for_sale(pool: Pool, *prices: Money) -> list[UUID]:
     found = [Service(ids.new_id(), "Coffee", "", price, 1, NOW, NOW) for price in prices]
     async with pools.transaction(pool) as conn:
         for service in found:
-            await services.insert(conn, service)
+            await catalogue.insert(conn, service)
     return [service.service_id for service in found]
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from tests.torture.checker import Entry, Journal, anomalies
-from tests.torture.history import Operation
+from rehearsals.checker import Entry, Journal, anomalies
+from rehearsals.history import Operation
 
 A = "account a"
 

@@ -8,7 +8,7 @@ import pytest
 from balance_service import DISTRIBUTION
 from balance_service.config import Settings
 from balance_service.database import embedded
-from balance_service.server import development, greeting
+from balance_service.development import greeting, run
 
 
 def greet(settings: Settings, *, known: bool = True) -> str:
@@ -38,7 +38,7 @@ def test_second_run_of_a_directory_is_named_by_its_address() -> None:
 
 def test_configured_database_is_never_taken_for_the_embedded_one() -> None:
     settings = Settings(database_url="host=/run/.balance dbname=x", data_dir=".balance")
-    with development.database(settings) as found:
+    with run.database(settings) as found:
         assert found.place == "BALANCE_DATABASE_URL"
 
 

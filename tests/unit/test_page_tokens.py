@@ -10,8 +10,8 @@ from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.paging import AmountPosition, Position
-from balance_service.servicers import page_tokens
-from balance_service.servicers.page_tokens import (
+from balance_service.messages import page_tokens
+from balance_service.messages.page_tokens import (
     TOKEN_LENGTH_MAX,
     PageTokens,
     position_from_bytes,

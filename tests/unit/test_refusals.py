@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balance_service.calls import telling
 from balance_service.calls.refusals import status
-from balance_service.domain import errors, telling
+from balance_service.domain import errors
 from balance_service.domain.errors import Violation
-from balance_service.gateway import pages, refusals
+from balance_service.gateway import numbered_pages, refusals
 from balance_service.gateway.heads import Request
 from balance_service.gateway.refusals import GatewayRefusal
 from balance_service.gateway.requests import request_of
@@ -112,7 +113,7 @@ def test_refused_query_costs_about_what_parsing_it_costs(name: str) -> None:
 
     def read() -> object:
         request = Request({"query_string": text.encode(), "headers": []})
-        return request_of(LIST, {}, pages.asked(LIST, request.query).query, b"")
+        return request_of(LIST, {}, numbered_pages.asked(LIST, request.query).query, b"")
 
     if name == "escapes":  # An account of no form is for the servicer to refuse.
         read()

@@ -4,7 +4,7 @@ import secrets as random_source
 
 import pytest
 
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 
 
 @pytest.mark.parametrize(

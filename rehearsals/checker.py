@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tests.torture.history import Operation
+from rehearsals.history import Operation
 
 INFINITY = float("inf")
 

@@ -7,8 +7,8 @@ from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
+from balance_service.messages import fields
 from balance_service.repositories import accounts, journal
-from balance_service.servicers import fields
 
 
 async def readable(conn: Connection, principal: Principal, account_id: UUID) -> AccountProfile:

@@ -17,7 +17,7 @@ from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Command, Settle
 from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Movement
-from balance_service.ledger.past import SKEW_MAX
+from balance_service.reading.past import SKEW_MAX
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 LOCK_TIMEOUT_SECONDS = 5.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from balance_service.database.pool import STATEMENT_TIMEOUT_MS
-from tests.torture.servers import CONNECTIONS_MAX, Postgres, Proxy, workers
+from rehearsals.servers import CONNECTIONS_MAX, Postgres, Proxy, workers
 
 
 @dataclass
@@ -41,13 +41,13 @@ class World:
 
 
 async def worker_killed(world: World) -> None:
-    """kill -9 of one worker."""
+    """Kill -9 of one worker."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(world.rng.choice(workers(world.process) or [2**22]), signal.SIGKILL)
 
 
 async def workers_killed(world: World) -> None:
-    """kill -9 of all workers."""
+    """Kill -9 of all workers."""
     for pid in workers(world.process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -70,7 +70,7 @@ async def postgres_crashed(world: World) -> None:
 
 
 async def postgres_killed(world: World) -> None:
-    """kill -9 of the postmaster."""
+    """Kill -9 of the postmaster."""
     world.postgres.kill()
     await asyncio.sleep(world.rng.uniform(0.2, 1))
     await asyncio.to_thread(world.postgres.restart_until_up)

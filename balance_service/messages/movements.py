@@ -14,15 +14,11 @@ from balance_service.domain.commands import Command, Origin, Request
 from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
-from balance_service.ledger.past import settled
 from balance_service.ledger.queue import Answer, CommitQueue
+from balance_service.messages import access, fields
+from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
+from balance_service.reading.past import settled
 from balance_service.repositories import entries, journal
-from balance_service.servicers import access, fields
-from balance_service.servicers.page_tokens import (
-    PageTokens,
-    position_from_bytes,
-    position_to_bytes,
-)
 
 
 class MovingRequest(Protocol):

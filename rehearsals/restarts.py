@@ -1,6 +1,6 @@
 """Rolling restarts under load: no call fails that follows the published retry policy.
 
-Usage: python -m tests.torture.restarts [--restarts 50] [--seed N] [--clients 24] [--threads 4]
+Usage: python -m rehearsals.restarts [--restarts 50] [--seed N] [--clients 24] [--threads 4]
 
 Two instances of the program on one Postgres, as two hosts behind one name, and clients of the
 Python library, for asyncio and for threads, that know both addresses. Their access tokens live half
@@ -32,8 +32,8 @@ from balance_client import (
 )
 from balance_service.config import Settings
 from balance_service.database import migrate
-from tests.torture import servers, stage
-from tests.torture.servers import Postgres
+from rehearsals import servers, stage
+from rehearsals.servers import Postgres
 
 REFUSALS = {"INSUFFICIENT_FUNDS"}
 WORKERS = 2

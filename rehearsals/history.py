@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from balance_client import v1
 from balance_client.policy import new_request_id
-from tests.torture.transports import CALL_SECONDS, Transport
+from rehearsals.transports import CALL_SECONDS, Transport
 
 OPERATION_SECONDS_MAX = 120
 # After which a sending without an answer cannot be on its way any more: its own time, and as long

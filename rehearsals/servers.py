@@ -118,11 +118,11 @@ class Postgres:
         self._do("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop", check=False)
 
     def kill(self) -> None:
-        """kill -9 of the postmaster; what it leaves behind ends by itself before a new start."""
+        """Kill -9 of the postmaster; what it leaves behind ends by itself before a new start."""
         os.kill(self.pid(), signal.SIGKILL)
 
     def vanish(self) -> None:
-        """kill -9 of all its processes, as when its host is gone."""
+        """Kill -9 of all its processes, as when its host is gone."""
         parent = self.pid()
         found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         for pid in [parent, *map(int, found)]:

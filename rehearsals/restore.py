@@ -1,6 +1,6 @@
 """Back-up and restore to a point in time, rehearsed under load.
 
-Usage: python -m tests.torture.restore [--seed N] [--clients 12]
+Usage: python -m rehearsals.restore [--seed N] [--clients 12]
 
 A Postgres that archives its log, the real program on it, and clients that record what they saw. A
 base back-up is taken while they go on; later a restore point is set, and more happens after it.
@@ -20,9 +20,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from balance_service.database import migrate
-from tests.torture import checker, servers, stage
-from tests.torture.history import Operation
-from tests.torture.servers import Postgres
+from rehearsals import checker, servers, stage
+from rehearsals.history import Operation
+from rehearsals.servers import Postgres
 
 POINT = "before_the_mistake"
 

@@ -1,6 +1,6 @@
 """Faults by the minute: nothing lost, nothing doubled, or a table of what was.
 
-Usage: python -m tests.torture [--minutes 10] [--seed N] [--workers 2] [--clients 24]
+Usage: python -m rehearsals [--minutes 10] [--seed N] [--workers 2] [--clients 24]
            [--faults KIND,KIND]
 
 Runs the real program on a real Postgres, both behind proxies, with many clients, over gRPC and
@@ -26,8 +26,8 @@ from pydantic import SecretStr
 
 from balance_service.config import Settings
 from balance_service.database import migrate
-from tests.torture import checker, faults, history, servers, stage
-from tests.torture.transports import OverGrpc, OverHttp, OverStream, Transport
+from rehearsals import checker, faults, history, servers, stage
+from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
 
 DATABASE_HOST = "database.torture"
 

@@ -9,11 +9,13 @@ from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
-from balance_service.server import address, administration, workers
-from balance_service.server.probe import serves
+from balance_service.development import address
+from balance_service.operations import administration
+from balance_service.server import workers
+from balance_service.server.health import serves
 
 READY_TIMEOUT_SECONDS = 60
 

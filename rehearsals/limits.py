@@ -1,6 +1,6 @@
 """Overload and abuse: memory stays bounded, health honest, and all is well again by itself.
 
-Usage: python -m tests.torture.limits [--seconds 5]
+Usage: python -m rehearsals.limits [--seconds 5]
 
 One worker on a real Postgres meets more of everything than it takes, one kind after another. After
 each it must say that it serves, and move money, within seconds; while it lasts, the worker's
@@ -30,9 +30,9 @@ from balance_client.policy import new_request_id
 from balance_service._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
 from balance_service.config import Settings
 from balance_service.database import migrate
-from balance_service.server.probe import serves
-from tests.torture import servers, stage
-from tests.torture.servers import Postgres
+from balance_service.server.health import serves
+from rehearsals import servers, stage
+from rehearsals.servers import Postgres
 
 MEMORY_MIB_MAX = 256
 RECOVERY_SECONDS_MAX = 10

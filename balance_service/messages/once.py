@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors
-from balance_service.repositories import requests
-from balance_service.servicers import fields
+from balance_service.messages import fields
+from balance_service.repositories import idempotency
 
 
 class Read(Protocol):
@@ -63,13 +63,13 @@ async def once(
         if request_id is None:
             return await act(conn, asked)
         principal = call.principal.name
-        earlier = await requests.claim(
+        earlier = await idempotency.claim(
             conn, principal, request_id, call.method, _without_id(request), datetime.now(UTC)
         )
         if earlier is None:
             answer = await act(conn, asked)
             message = answer.SerializeToString()
-            await requests.answer(conn, principal, request_id, message)
+            await idempotency.answer(conn, principal, request_id, message)
             return answer
     if earlier.method != call.method:
         raise errors.IdempotencyKeyReused(sent, ("method",))

@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 10
 MAIL_TIMEOUT_SECONDS = 5
 
 
-class DemoError(Exception):
+class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 from balance_service.auth.keys import KeySet, prove
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
@@ -18,8 +18,8 @@ from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.users import Role
-from balance_service.repositories import credentials, services, users, verification
-from balance_service.servicers import fields
+from balance_service.messages import fields
+from balance_service.repositories import catalogue, credentials, users, verification
 
 DEMO_ADMIN = "admin@example.com"
 DEMO_USER = "demo@example.com"
@@ -132,10 +132,10 @@ async def load_demo_data(settings: Settings) -> None:
     now = datetime.now(UTC)
     async with _pool(settings) as connections, transaction(connections) as conn:
         await users.ensure(conn, DEMO_USER, now)
-        if not await services.page(conn, "", None, 1):
+        if not await catalogue.page(conn, "", None, 1):
             for name, description, price in _DEMO_CATALOGUE:
                 service = Service(ids.new_id(), name, description, price, 1, now, now)
-                await services.insert(conn, service)
+                await catalogue.insert(conn, service)
 
 
 def _each_once(scopes: Sequence[Scope]) -> None:

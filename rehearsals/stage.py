@@ -20,11 +20,11 @@ from balance_service.database import pool
 from balance_service.domain import ids
 from balance_service.domain.accounts import Status
 from balance_service.domain.principals import Scope
+from balance_service.operations import administration
 from balance_service.repositories import accounts, verification
-from balance_service.server import administration
-from balance_service.server.probe import serves
-from tests.torture import history
-from tests.torture.transports import OverGrpc
+from balance_service.server.health import serves
+from rehearsals import history
+from rehearsals.transports import OverGrpc
 
 ACCOUNTS = 12
 RECOVERY_SECONDS_MAX = 90

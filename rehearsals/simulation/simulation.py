@@ -25,12 +25,12 @@ from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
-from balance_service.ledger.past import is_over
 from balance_service.ledger.queue import CommitQueue
-from tests.simulation.loop import SimulatedLoop
-from tests.simulation.store import EPOCH, Database
-from tests.torture.checker import Entry, Journal, anomalies
-from tests.torture.history import Operation
+from balance_service.reading.past import is_over
+from rehearsals.checker import Entry, Journal, anomalies
+from rehearsals.history import Operation
+from rehearsals.simulation.loop import SimulatedLoop
+from rehearsals.simulation.store import EPOCH, Database
 
 ACCOUNTS = 5
 CLIENTS = 6
@@ -71,7 +71,7 @@ class Worker:
         self.queue.start()
 
     def kill(self) -> None:
-        """kill -9, and a new process at once."""
+        """Kill -9, and a new process at once."""
         # In the order in which they began, for a set has none that replays.
         began = sorted([*self.calls, *self.queue._commits], key=_number)
         for task in began:

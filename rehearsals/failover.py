@@ -1,6 +1,6 @@
 """Failovers by the dozen: what was acknowledged is on the server that takes over.
 
-Usage: python -m tests.torture.failover [--failovers 20] [--seed N] [--workers 2] [--clients 24]
+Usage: python -m rehearsals.failover [--failovers 20] [--seed N] [--workers 2] [--clients 24]
 
 Two Postgres servers, the second a synchronous standby; the real program with both in its URL and
 target_session_attrs=read-write; clients that record what they saw. Again and again the primary's
@@ -23,9 +23,9 @@ from balance_service.domain import errors, ids
 from balance_service.domain.commands import Origin, Request, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from rehearsals import checker, history, servers, stage
+from rehearsals.servers import Postgres, Proxy
 from tests.commits import commit
-from tests.torture import checker, history, servers, stage
-from tests.torture.servers import Postgres, Proxy
 
 # Enough of the log for a standby that was away.
 OPTIONS = ("wal_keep_size=512MB",)
