@@ -13,7 +13,7 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import status_pb2
+from google.rpc import code_pb2, status_pb2
 
 from balance_service.auth.tokens import Tokens
 from balance_service.calls import refusals
@@ -230,10 +230,10 @@ def _refused(call: Call, error: Exception, started: float) -> Refused:
     if refusal is None:
         _record(_log.error, "call_failed", call, started, exc_info=error)
         return Refused(refusals.internal(call.correlation_id), _trailers(call))
-    code = refusals.code(refusal).name
-    reason = refusals.TABLE[type(refusal)].reason
+    row = refusals.TABLE[type(refusal)]
     cause = None if refusal is error else type(error).__name__
-    _record(_log.info, "call", call, started, code=code, reason=reason, cause=cause)
+    code = code_pb2.Code.Name(row.code)
+    _record(_log.info, "call", call, started, code=code, reason=row.reason, cause=cause)
     return Refused(refusals.status(refusal, call.language), _trailers(call))
 
 

@@ -44,23 +44,28 @@ class Told(NamedTuple):
         return {MORE: str(self.more)} if self.more else {}
 
 
-def told(violations: Iterable[Violation]) -> Told:
-    """Keeps the first violations and counts the others, which are not held."""
+def told(violations: Iterable[Violation], more: int = 0) -> Told:
+    """Keeps the first violations and counts the others, which are not held.
+
+    Args:
+        violations: What is wrong.
+        more: How many more were left out before.
+    """
     kept: list[Violation] = []
-    more, room = 0, _BYTES_MAX
+    left, room = 0, _BYTES_MAX
     for violation in violations:
-        if more or len(kept) == VIOLATIONS_MAX:
-            more += 1
+        if left or len(kept) == VIOLATIONS_MAX:
+            left += 1
             continue
         field = short(violation.field, _FIELD_BYTES_MAX)
         description = short(violation.description, _DESCRIPTION_BYTES_MAX)
         size = len(field.encode()) + len(description.encode())
         if size > room:
-            more += 1
+            left += 1
             continue
         room -= size
         kept.append(Violation(field, description))
-    return Told(tuple(kept), more)
+    return Told(tuple(kept), left + more)
 
 
 def facts(found: Mapping[str, str]) -> dict[str, str]:

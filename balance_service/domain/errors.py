@@ -8,7 +8,7 @@ Refusal
   Overloaded, Unavailable, DeadlinePassed                  the service cannot, now
 
 The class's docstring is its message in English. Facts are typed fields, which reach callers as
-ErrorInfo metadata under the field's name. `servicers/status.py` turns each class into a status.
+ErrorInfo metadata under the field's name. `calls/refusals.py` says what each class is to a caller.
 """
 
 import dataclasses
@@ -63,6 +63,8 @@ class InvalidFields(Refusal):
     """The request has invalid fields."""
 
     violations: tuple[Violation, ...]
+    # How many more there are than are named.
+    more: int = 0
 
     def facts(self) -> dict[str, str]:
         return {}

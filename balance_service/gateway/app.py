@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from balance_service.calls import http
 from balance_service.calls.call import correlation_id
 from balance_service.calls.dispatch import Refused
+from balance_service.calls.refusals import internal
+from balance_service.domain import errors
 from balance_service.gateway import answers, numbered_pages, refusals
 from balance_service.gateway.heads import Request, refusal_unless_json
-from balance_service.gateway.refusals import CLOSE, GatewayRefusal, HttpRefusal
+from balance_service.gateway.refusals import HttpAnswer
 from balance_service.gateway.requests import request_of
 from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
 from balance_service.gateway.streams import Streaming
@@ -58,7 +61,7 @@ class Gateway:
         request = Request(scope)
         try:
             await self._answer(request, receive, send)
-        except GatewayRefusal as refusal:
+        except errors.Refusal as refusal:
             await refuse(request, refusal, send)
         except Refused as refused:
             answer = refusals.of_status(refused.status)
@@ -66,7 +69,7 @@ class Gateway:
             await _refuse(request, answer, send)
         except Exception:  # noqa: BLE001 - a fault of ours, told in the contract's form
             _log.exception("gateway_failed", path=request.path)
-            await _refuse(request, refusals.of_status(refusals.INTERNAL), send)
+            await _refuse(request, refusals.of_status(internal()), send)
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         try:
@@ -74,8 +77,8 @@ class Gateway:
         except VerbNotAllowed as error:
             allowed = ", ".join([*error.allowed, "OPTIONS"])
             if request.verb != "OPTIONS":
-                raise GatewayRefusal("METHOD_NOT_ALLOWED", headers={"allow": allowed}) from None
-            headers = {"allow": allowed, **(CLOSE if request.has_body else {})}
+                raise http.MethodNotAllowed(allowed) from None
+            headers = {"allow": allowed, **(http.CLOSE if request.has_body else {})}
             await answers.whole(send, 204, headers, b"", request.headers)
             return
         await self._admit(binding, request)
@@ -95,19 +98,19 @@ class Gateway:
                     binding.method, message, request.metadata, seconds
                 )
         except TimeoutError:
-            raise GatewayRefusal("ANSWER_TIMEOUT") from None
+            raise http.AnswerTimeout from None
         data = paged.answer(self._public_url + request.path, answers.as_dict(answer.message))
         status = answers.status(binding.method, answer.trailers)
         headers = {"content-type": answers.JSON, **answers.headers(answer.trailers)}
         await answers.whole(send, status, headers, answers.encoded(data), request.headers)
 
     async def _admit(self, binding: Binding, request: Request) -> None:
-        """Raises Refused or GatewayRefusal if it is not known who calls and must be."""
+        """Raises Refused or errors.Refusal if it is not known who calls and must be."""
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
                 await self._upstream.admit(binding.method, request.metadata)
         except TimeoutError:
-            raise GatewayRefusal("ANSWER_TIMEOUT") from None
+            raise http.AnswerTimeout from None
 
     def _find(self, request: Request) -> tuple[Binding, Mapping[str, str]]:
         """What a request calls; a HEAD is a GET of something that only reads."""
@@ -116,9 +119,9 @@ class Gateway:
                 "GET" if request.verb == "HEAD" else request.verb, request.path
             )
         except RouteMissing:
-            raise GatewayRefusal("ROUTE_NOT_FOUND") from None
+            raise http.RouteNotFound from None
         except UnicodeDecodeError:
-            raise GatewayRefusal("MALFORMED_REQUEST") from None
+            raise http.RequestMalformed from None
         if request.verb == "HEAD" and not binding.method.reads:
             return self._routes.find(request.verb, request.path)
         return binding, variables
@@ -131,22 +134,22 @@ class Gateway:
         if binding.method.public:
             bytes_max = min(bytes_max, PUBLIC_BODY_BYTES_MAX)
         if int(request.headers.get("content-length", "0")) > bytes_max:
-            raise GatewayRefusal("BODY_TOO_LARGE")
+            raise http.BodyTooLarge
         try:
             async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                 body = await _read(receive, bytes_max)
         except TimeoutError:
-            raise GatewayRefusal("REQUEST_TIMEOUT") from None
+            raise http.RequestTimeout from None
         request.body_read = True
         if body and (refusal := refusal_unless_json(request, answers.JSON)):
             raise refusal
         return body
 
 
-async def refuse(request: Request, refusal: GatewayRefusal, send: Send) -> None:
+async def refuse(request: Request, refusal: errors.Refusal, send: Send) -> None:
     """Answers with one of the gateway's own refusals."""
     call_id = correlation_id(request.headers.get("x-request-id", ""))
-    answer = refusals.of_gateway(refusal, request.language, call_id)
+    answer = refusals.of_refusal(refusal, request.language, call_id)
     answer.headers["x-request-id"] = call_id
     await _refuse(request, answer, send)
 
@@ -158,16 +161,16 @@ async def _read(receive: Receive, bytes_max: int) -> bytes:
         part = await receive()
         if part["type"] == "http.disconnect":
             # Half a request is none, and nobody hears the answer.
-            raise GatewayRefusal("MALFORMED_REQUEST")
+            raise http.RequestMalformed
         body += part.get("body", b"")
         if len(body) > bytes_max:
-            raise GatewayRefusal("BODY_TOO_LARGE")
+            raise http.BodyTooLarge
         more = part.get("more_body", False)
     return bytes(body)
 
 
-async def _refuse(request: Request, answer: HttpRefusal, send: Send) -> None:
+async def _refuse(request: Request, answer: HttpAnswer, send: Send) -> None:
     headers = {"content-type": answers.JSON, "vary": "accept-language", **answer.headers}
     if request.has_body and not request.body_read:
-        headers |= CLOSE
+        headers |= http.CLOSE
     await answers.whole(send, answer.status, headers, answer.body, request.headers)

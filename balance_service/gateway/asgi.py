@@ -16,9 +16,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls.methods import contract
+from balance_service.domain import errors
 from balance_service.gateway import answers, heads, openapi, routes
 from balance_service.gateway.app import Gateway, Limits, refuse
-from balance_service.gateway.refusals import GatewayRefusal
 from balance_service.gateway.upstream import Upstream
 
 ASSETS = Path(__file__).parent / "assets"
@@ -51,7 +51,7 @@ class Site:
         request = heads.Request(scope)
         try:
             request.check()
-        except GatewayRefusal as refusal:
+        except errors.Refusal as refusal:
             await refuse(request, refusal, send)
             return
         first = scope["path"].split("/", 2)[1]

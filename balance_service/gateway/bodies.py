@@ -16,8 +16,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from balance_service.calls import http
+from balance_service.domain import errors
 from balance_service.domain.errors import Violation
-from balance_service.gateway.refusals import GatewayRefusal, invalid, malformed
 
 Field = FieldDescriptor
 Json = Any  # What json.loads gives.
@@ -46,7 +47,7 @@ def json_object(body: bytes) -> dict[str, Json]:
     """The object that a body is; an empty one if there is no body.
 
     Raises:
-        GatewayRefusal: It is no JSON object in UTF-8, says one thing twice, or has more in it than
+        Refusal: It is no JSON object in UTF-8, says one thing twice, or has more in it than
             any request.
     """
     if not body.strip():
@@ -55,9 +56,9 @@ def json_object(body: bytes) -> dict[str, Json]:
         text = body.decode()
         data = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise GatewayRefusal("MALFORMED_REQUEST") from None
+        raise http.RequestMalformed from None
     if not isinstance(data, dict):
-        raise GatewayRefusal("MALFORMED_REQUEST")
+        raise http.RequestMalformed
     _check_shape(data)
     return data
 
@@ -137,19 +138,19 @@ def _without_repeats(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name, value in pairs:
         if name in found:
-            raise invalid(name, "must be given once")
+            raise errors.invalid(name, "must be given once")
         found[name] = value
     return found
 
 
 def _check_shape(data: dict[str, Json]) -> None:
-    """Raises GatewayRefusal if there is more in a body, or deeper, than in any request."""
+    """Raises errors.Refusal if there is more in a body, or deeper, than in any request."""
     level: list[Json] = [data]
     members = 0
     for _ in range(NESTING_MAX):
         members += sum(map(len, level))
         if members > MEMBERS_MAX:
-            raise malformed("body", f"must have at most {MEMBERS_MAX} names and items")
+            raise http.malformed("body", f"must have at most {MEMBERS_MAX} names and items")
         level = [
             value
             for outer in level
@@ -158,7 +159,7 @@ def _check_shape(data: dict[str, Json]) -> None:
         ]
         if not level:
             return
-    raise malformed("body", f"must be nested at most {NESTING_MAX} deep")
+    raise http.malformed("body", f"must be nested at most {NESTING_MAX} deep")
 
 
 @functools.cache

@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
-from balance_service.calls import languages
+from balance_service.calls import http, languages
 from balance_service.calls.call import Metadata
-from balance_service.gateway.refusals import GatewayRefusal, malformed
+from balance_service.domain import errors
 
 QUERY_FIELDS_MAX = 100
 FORWARDED = ("authorization", "x-request-id", "accept-language", "traceparent")
@@ -59,7 +59,7 @@ class Request:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """Raises GatewayRefusal if it is no query."""
+        """Raises errors.Refusal if it is no query."""
         try:
             text = self.scope["query_string"].decode("ascii")
             return parse_qsl(
@@ -67,7 +67,7 @@ class Request:
             )
         except ValueError:
             rule = f"must be at most {QUERY_FIELDS_MAX} names with values, in percent-encoded UTF-8"
-            raise malformed("query", rule) from None
+            raise http.malformed("query", rule) from None
 
     @property
     def language(self) -> str:
@@ -84,38 +84,38 @@ class Request:
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
 
     def check(self) -> None:
-        """Raises GatewayRefusal if the head is none that can be understood in one way alone."""
+        """Raises errors.Refusal if the head is none that can be understood in one way alone."""
         headers = self.headers
         for name in _SINGLE:
             if name in self._repeated:
-                raise malformed(name, "must be given once")
+                raise http.malformed(name, "must be given once")
         for name in FORWARDED:
             if name in headers and not _PRINTABLE.fullmatch(headers[name]):
-                raise malformed(name, "must be printable ASCII")
+                raise http.malformed(name, "must be printable ASCII")
         if not self.path.startswith("/"):
-            raise malformed("target", 'must be a path, such as "/api/v1/accounts"')
+            raise http.malformed("target", 'must be a path, such as "/api/v1/accounts"')
         version = self.scope["http_version"]
         if version not in ("1.0", "1.1"):
-            raise malformed("version", "must be HTTP/1.1 or HTTP/1.0")
+            raise http.malformed("version", "must be HTTP/1.1 or HTTP/1.0")
         # RFC 9112, 3.2
         if not _HOST.fullmatch(headers.get("host", "" if version == "1.0" else "?")):
-            raise malformed("host", "must be given once, and be a host")
+            raise http.malformed("host", "must be given once, and be a host")
         self._check_framing()
 
     def _check_framing(self) -> None:
-        """Raises GatewayRefusal if it is in doubt where the request ends (RFC 9112, 6.3)."""
+        """Raises errors.Refusal if it is in doubt where the request ends (RFC 9112, 6.3)."""
         coding = self.headers.get("transfer-encoding")
         length = self.headers.get("content-length")
         if coding is not None and (
             coding.lower() != "chunked" or length is not None or self.scope["http_version"] == "1.0"
         ):
             rule = 'must be "chunked" of HTTP/1.1, without a Content-Length'
-            raise malformed("transfer-encoding", rule)
+            raise http.malformed("transfer-encoding", rule)
         if length is not None and not (length.isascii() and length.isdigit() and len(length) < 20):
-            raise malformed("content-length", "must be a number of bytes")
+            raise http.malformed("content-length", "must be a number of bytes")
 
 
-def refusal_unless_json(request: Request, media_type: str) -> GatewayRefusal | None:
+def refusal_unless_json(request: Request, media_type: str) -> errors.Refusal | None:
     """Why a body cannot be read, by its head.
 
     Args:
@@ -123,9 +123,8 @@ def refusal_unless_json(request: Request, media_type: str) -> GatewayRefusal | N
         media_type: What it must be.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        headers = {"accept-encoding": "identity"}
-        return GatewayRefusal("MEDIA_TYPE_UNSUPPORTED", headers=headers)
+        return http.MediaTypeUnsupported("accept-encoding", "identity")
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != media_type:
-        return GatewayRefusal("MEDIA_TYPE_UNSUPPORTED", headers={"accept": media_type})
+        return http.MediaTypeUnsupported("accept", media_type)
     return None

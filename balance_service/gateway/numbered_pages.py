@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from balance_service.calls import http
+from balance_service.domain import errors
 from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
-from balance_service.gateway.refusals import GatewayRefusal, invalid
 from balance_service.gateway.routes import Binding
 
 Query = Sequence[tuple[str, str]]
@@ -43,14 +44,14 @@ class Paged:
             data: The call's answer.
 
         Raises:
-            GatewayRefusal: There is no such page.
+            Refusal: There is no such page.
         """
         if not self.page:
             return data
         count = int(str(data.pop("total_size")))
         last = max(1, -(-count // self.page_size))
         if self.page > last:
-            raise GatewayRefusal("PAGE_NOT_FOUND")
+            raise http.PageNotFound
         del data["next_page_token"]
         (results,) = data.values()
         return {
@@ -68,7 +69,7 @@ def asked(binding: Binding, query: Query) -> Paged:
     """Reads the earlier form of a list's query.
 
     Raises:
-        GatewayRefusal: `page` is no page's number, or stands with what belongs to the other form.
+        Refusal: `page` is no page's number, or stands with what belongs to the other form.
     """
     fields = binding.method.input.fields_by_name
     given = dict(query)
@@ -78,9 +79,9 @@ def asked(binding: Binding, query: Query) -> Paged:
     if "total_size" not in binding.method.output.fields_by_name or "page" not in given:
         return Paged(query)
     if [name for name, _ in query].count("page") > 1:
-        raise invalid("page", "must be given once")
+        raise errors.invalid("page", "must be given once")
     if "page_token" in given or "pageToken" in given:
-        raise invalid("page", "must not be given with page_token")
+        raise errors.invalid("page", "must not be given with page_token")
     page = _number(given["page"], "page", PAGE_MAX)
     named = [text for name, text in query if name in ("page_size", "pageSize")]
     page_size = _number(named[0], "page_size", PAGE_SIZE_MAX) if named else PAGE_SIZE_DEFAULT
@@ -100,4 +101,4 @@ def _order(name: str, text: str) -> tuple[str, str]:
 def _number(text: str, name: str, maximum: int) -> int:
     if _NUMBER.fullmatch(text) and int(text) <= maximum:
         return int(text)
-    raise invalid(name, f"must be a number from 1 to {maximum}")
+    raise errors.invalid(name, f"must be a number from 1 to {maximum}")

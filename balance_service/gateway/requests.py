@@ -12,9 +12,10 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from balance_service.calls import http, telling
+from balance_service.domain import errors
 from balance_service.gateway import bodies
 from balance_service.gateway.bodies import Json
-from balance_service.gateway.refusals import GatewayRefusal, invalid
 from balance_service.gateway.routes import Binding
 
 # A string of RFC 9651.
@@ -40,13 +41,13 @@ def request_of(
             none.
 
     Raises:
-        GatewayRefusal: It is not of the contract's form.
+        Refusal: It is not of the contract's form.
     """
     message: Message = GetMessageClass(binding.method.input)()
     given = list(query)
     _read_body(binding, message, body, any(same(name, "update_mask") for name, _ in given))
     if binding.body == "*" and given:
-        raise invalid(given[0][0], "must be in the body")
+        raise errors.invalid(given[0][0], "must be in the body")
     seen: set[str] = set()
     for name, value in given:
         _set_text(message, name, value, seen, binding)
@@ -55,7 +56,7 @@ def request_of(
     if idempotency_key is not None and "request_id" in binding.method.input.fields_by_name:
         key = _key(idempotency_key.strip(" \t"))
         if not key:
-            raise invalid("request_id", "must not be empty in the header Idempotency-Key")
+            raise errors.invalid("request_id", "must not be empty in the header Idempotency-Key")
         _set_variable(message, "request_id", key, "the header Idempotency-Key")
     return message
 
@@ -67,7 +68,7 @@ def _key(header: str) -> str:
     quoted = _QUOTED.fullmatch(header)
     if quoted is None:
         rule = "must be bare text or one string in quotes (RFC 9651) in the header Idempotency-Key"
-        raise invalid("request_id", rule)
+        raise errors.invalid("request_id", rule)
     return re.sub(r"\\(.)", r"\1", quoted[1])
 
 
@@ -85,19 +86,19 @@ def _read_body(binding: Binding, message: Message, body: bytes, mask_given: bool
     data = bodies.json_object(body)
     if not binding.body:
         if data:
-            raise invalid(next(iter(data)), "is not accepted in a body here")
+            raise errors.invalid(next(iter(data)), "is not accepted in a body here")
         return
     target, prefix = message, ""
     if binding.body != "*":
         target, prefix = getattr(message, binding.body), f"{binding.body}."
         target.SetInParent()
-    refusal = GatewayRefusal("INVALID_FIELD", bodies.violations(target, data, prefix))
-    if refusal.told.violations:
-        raise refusal
+    wrong = telling.told(bodies.violations(target, data, prefix))
+    if wrong.violations:
+        raise errors.InvalidFields(wrong.violations, wrong.more)
     try:
         json_format.ParseDict(data, target)
     except (json_format.ParseError, ValueError, RecursionError):
-        raise GatewayRefusal("MALFORMED_REQUEST") from None
+        raise http.RequestMalformed from None
     mask = binding.method.input.fields_by_name.get("update_mask")
     if binding.verb == "PATCH" and mask and prefix and not mask_given:
         getattr(message, mask.name).paths.extend(_changed(target, data))
@@ -123,17 +124,17 @@ def _set_text(message: Message, name: str, value: str, seen: set[str], binding: 
     for parent in parents:
         field = bodies.fields(target).get(parent)
         if field is None or field.is_repeated or not bodies.inner(field):
-            raise invalid(name, "is not a field of this request")
+            raise errors.invalid(name, "is not a field of this request")
         path.append(field.name)
         target = getattr(target, field.name)
     field = bodies.fields(target).get(last)
     if field is None or (path or [field.name])[0] == binding.body:
-        raise invalid(name, "is not a field of this request")
+        raise errors.invalid(name, "is not a field of this request")
     if field.message_type is not None and not bodies.is_text(field):
-        raise invalid(name, "cannot be given in a query")
+        raise errors.invalid(name, "cannot be given in a query")
     full = ".".join([*path, field.name])
     if full in seen and not field.is_repeated:
-        raise invalid(full, "must be given once")
+        raise errors.invalid(full, "must be given once")
     seen.add(full)
     _parse(target, field, value, full)
 
@@ -143,7 +144,7 @@ def _parse(target: Message, field: bodies.Field, text: str, name: str) -> None:
     if field.cpp_type == bodies.Field.CPPTYPE_BOOL:
         value = {"true": True, "false": False}.get(text, text)
     if not bodies.is_value(field, value):
-        raise invalid(name, bodies.expected(field))
+        raise errors.invalid(name, bodies.expected(field))
     if field.is_repeated:
         value = [*getattr(target, field.name), value]
     json_format.ParseDict({field.name: value}, target)
@@ -158,4 +159,4 @@ def _set_variable(message: Message, name: str, value: str, place: str = "the pat
     before = getattr(target, last)
     _parse(target, bodies.fields(target)[last], value, name)
     if before and before != getattr(target, last):
-        raise invalid(name, f"must not differ from {place}")
+        raise errors.invalid(name, f"must not differ from {place}")

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Answer, Refused
 from balance_service.calls.methods import Method
-from balance_service.gateway.refusals import GatewayRefusal
+from balance_service.domain import errors
 
 DETAILS_KEY = "grpc-status-details-bin"
 HEALTH_TIMEOUT_SECONDS = 2.0
@@ -25,7 +25,7 @@ class Upstream(Protocol):
         """Judges who calls, before more of a request is read than its head.
 
         Raises:
-            Refused, GatewayRefusal: The method needs a token and there is none, or it is no good.
+            Refused, Refusal: The method needs a token and there is none, or it is no good.
         """
 
     async def unary(
@@ -65,7 +65,7 @@ class RemoteUpstream:
     async def admit(self, method: Method, metadata: Metadata) -> None:
         # Whether the token is good, the server says, which reads it before the message.
         if not method.public and not any(name == "authorization" for name, _ in metadata):
-            raise GatewayRefusal("TOKEN_MISSING")
+            raise errors.TokenMissing
 
     async def unary(
         self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None

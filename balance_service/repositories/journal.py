@@ -274,5 +274,11 @@ def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
 
 def _decimals(values: Iterable[Decimal | int | None]) -> str:
     """A column of exact numbers, as text: few statements have one, and their form is intricate."""
-    parts = ["NULL" if value is None else f"{value:f}" for value in values]
-    return "{" + ",".join(parts) + "}"
+    return "{" + ",".join(map(_exact, values)) + "}"
+
+
+def _exact(value: Decimal | int | None) -> str:
+    if value is None:
+        return "NULL"
+    # Formatted as a Decimal is, a whole number would become a float on the way.
+    return str(value) if isinstance(value, int) else f"{value:f}"

@@ -15,8 +15,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from balance_service.calls import http
+from balance_service.domain import errors
 from balance_service.gateway import answers, refusals
-from balance_service.gateway.refusals import GatewayRefusal, malformed
+from balance_service.ledger.queue import RETRY_AFTER_SECONDS
 
 HEAD_BYTES_MAX = 1 << 16
 FIELDS_MAX = 100
@@ -45,7 +47,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         # Whether no more is read, and whether no more is answered either.
         self._deaf = self._left = False
-        self._refusal: GatewayRefusal | None = None
+        self._refusal: errors.Refusal | None = None
         self._timer: asyncio.TimerHandle | None = None
         # Of the message that is being read: its fields, their bytes, and the bytes that came of
         # its head and of what surrounds its body.
@@ -56,7 +58,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         self._await_head()
         if len(self.connections) > CONNECTIONS_MAX:
-            self._refuse(GatewayRefusal("OVERLOADED", headers={**refusals.CLOSE, **_LATER}))
+            self._refuse(errors.Overloaded(RETRY_AFTER_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -86,7 +88,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._head_bytes > HEAD_BYTES_MAX:
             self._refuse(_head_too_large())
         elif self._framing_bytes > FRAMING_BYTES_MAX:
-            self._refuse(malformed("body", "must be sent in larger chunks"))
+            self._refuse(http.malformed("body", "must be sent in larger chunks"))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -114,7 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.url = _origin_form(self.url)
         if not (self.url.startswith(b"/") and self.url.isascii()):
             rule = 'must be a path, such as "/api/v1/accounts"'
-            raise self._refusing(malformed("target", rule))
+            raise self._refusing(http.malformed("target", rule))
         super().on_headers_complete()
         # What follows in another protocol is not read as a request.
         if self.parser.should_upgrade():
@@ -139,7 +141,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own
         """Answers what the parser or one of the bounds refused."""
-        self._refuse(self._refusal or malformed("head" if self._in_head else "body", _NO_HTTP))
+        self._refuse(self._refusal or http.malformed("head" if self._in_head else "body", _NO_HTTP))
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing: a request to speak something else is answered in HTTP, which is no event."""
@@ -149,7 +151,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._field_bytes > HEAD_BYTES_MAX or self._fields > FIELDS_MAX:
             raise self._refusing(_head_too_large())
 
-    def _refusing(self, refusal: GatewayRefusal) -> GatewayRefusal:
+    def _refusing(self, refusal: errors.Refusal) -> errors.Refusal:
         self._refusal = refusal
         return refusal
 
@@ -163,9 +165,9 @@ class BoundedHttp(HttpToolsProtocol):
             self._timer = None
 
     def _head_is_late(self) -> None:
-        self._refuse(GatewayRefusal("REQUEST_TIMEOUT", headers=refusals.CLOSE))
+        self._refuse(http.RequestTimeout())
 
-    def _refuse(self, refusal: GatewayRefusal) -> None:
+    def _refuse(self, refusal: errors.Refusal) -> None:
         """Answers with a refusal if it is its turn, and reads no more of the connection."""
         self._refusal = refusal
         self._deaf = True
@@ -216,12 +218,11 @@ class _Leaving:
 
 
 _NO_HTTP = "must be HTTP/1.1"
-_LATER = {"retry-after": "1"}
 
 
-def _head_too_large() -> GatewayRefusal:
+def _head_too_large() -> errors.Refusal:
     rule = f"must have at most {FIELDS_MAX} fields and {HEAD_BYTES_MAX >> 10} KiB"
-    return malformed("head", rule, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    return http.HeadTooLarge((errors.Violation("head", rule),))
 
 
 def _origin_form(target: bytes) -> bytes:
@@ -232,14 +233,15 @@ def _origin_form(target: bytes) -> bytes:
     return (url.path or b"/") + (b"?" + url.query if url.query else b"")
 
 
-def _encoded(refusal: GatewayRefusal) -> bytes:
-    answer = refusals.of_gateway(refusal, "en", "")
+def _encoded(refusal: errors.Refusal) -> bytes:
+    answer = refusals.of_refusal(refusal, "en")
     phrase = HTTPStatus(answer.status).phrase
     told = {
         **answers.ALWAYS,
         "content-type": answers.JSON,
         "content-length": str(len(answer.body)),
         **answer.headers,
+        **http.CLOSE,
     }
     lines = [f"HTTP/1.1 {answer.status} {phrase}", *(f"{name}: {told[name]}" for name in told)]
     return "\r\n".join([*lines, "", ""]).encode() + answer.body

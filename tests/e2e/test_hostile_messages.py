@@ -92,7 +92,7 @@ async def test_no_value_is_a_fault_and_no_refusal_is_large(service: Service, adm
 
 async def test_batch_tells_each_refusal_shortly(admin: Person) -> None:
     item = v1.CreateTransferRequest(
-        from_account="x" * 100, to_account="y", amount="z", currency="q", request_id="r" * 100
+        from_account="x" * 100, to_account="y", amount="z", currency="q", request_id="r" * 300
     )
     request = v1.BatchCreateTransfersRequest(requests=[item] * 1000)
     found = await admin.client.transfers.BatchCreateTransfers(request)

@@ -86,8 +86,8 @@ async def test_weak_secret_writes_nothing(
     weak = service_settings.model_copy(update={"secret": SecretStr("password" * 5)})
     process = serve(weak, command)
     told, _ = await asyncio.to_thread(process.communicate, timeout=60)
-    assert process.returncode == 1
-    assert told.strip().splitlines()[-1] == "BALANCE_SECRET repeats itself, and must be random"
+    assert process.returncode == 2
+    assert told.strip().splitlines()[-1] == "BALANCE_SECRET: repeats itself, and must be random"
     with psycopg.connect(database_url) as conn:
         tables = conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
         assert tables.fetchone() == (0,)

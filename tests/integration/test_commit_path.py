@@ -321,3 +321,10 @@ async def test_request_whose_caller_left_is_not_carried_out_by_a_retry(
     await queue.drain()
     assert await balance(pool, account) == 20
     await verified()
+
+
+async def test_sums_beyond_what_a_float_holds_stay_exact(pool: Pool, verified: Verified) -> None:
+    (account,) = await open_accounts(pool, 1)
+    await commit(pool, deposit(account, 2**63 - 2), deposit(account, 1))
+    assert await balance(pool, account) == 2**63 - 1
+    await verified()

@@ -218,6 +218,8 @@ async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None
         "confirmation_codes",
         "exchange_rates",
         "idempotency_keys",
+        "rate_fetches",
+        "rate_sheets",
         "refresh_tokens",
         "schema_migrations",
         "service_principals",

@@ -15,7 +15,6 @@ from balance_service.domain import errors
 from balance_service.domain.errors import Violation
 from balance_service.gateway import numbered_pages, refusals
 from balance_service.gateway.heads import Request
-from balance_service.gateway.refusals import GatewayRefusal
 from balance_service.gateway.requests import request_of
 from tests.http import BY_METHOD
 
@@ -61,9 +60,9 @@ BODIES = {
 
 def refuse(act: Callable[[], object]) -> bytes:
     """The answer of what must be refused."""
-    with pytest.raises(GatewayRefusal) as error:
+    with pytest.raises(errors.Refusal) as error:
         act()
-    return refusals.of_gateway(error.value, "ru", "some-id").body
+    return refusals.of_refusal(error.value, "ru", "some-id").body
 
 
 def seconds(act: Callable[[], object]) -> float:
