@@ -291,30 +291,48 @@ class _Requests(Generic[Request]):
         self._calls = 0
         self._mutex = Mutex()
 
-    def from_the_first(self) -> AsyncIterator[Request]:
+    def from_the_first(self) -> "_FromTheFirst[Request]":
         """All requests, for a new call."""
         self._calls += 1
-        return self._requests(self._calls)
+        return _FromTheFirst(self, self._calls)
 
     def settle(self) -> None:
         """There will be no other call, so that requests need not be kept."""
         self._settled = True
 
-    async def _requests(self, call: int) -> AsyncIterator[Request]:
-        position = 0
-        while True:
-            async with self._mutex:
-                if call != self._calls:
-                    return
-                if position < len(self._sent):
-                    request = self._sent[position]
-                    position += 1
-                else:
-                    try:
-                        request = await anext(self._source)
-                    except StopAsyncIteration:
-                        return
-                    if not self._settled or call != self._calls:
-                        self._sent.append(request)
-                        position += 1
-            yield request
+    async def at(self, position: int, call: int) -> Request:
+        """The request at a place, counted from the first that is kept, for a call.
+
+        Raises:
+            StopAsyncIteration: There are no more, or another call has begun.
+        """
+        async with self._mutex:
+            if call != self._calls:
+                raise StopAsyncIteration
+            if position < len(self._sent):
+                return self._sent[position]
+            request = await anext(self._source)
+            if not self._settled or call != self._calls:
+                self._sent.append(request)
+            return request
+
+
+class _FromTheFirst(Generic[Request]):
+    """The requests of one call.
+
+    No generator: gRPC drops what it iterates over while it waits for the next, and a generator that
+    is dropped while it runs is reported as an error.
+    """
+
+    def __init__(self, requests: _Requests[Request], call: int) -> None:
+        self._requests = requests
+        self._call = call
+        self._position = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Request:
+        request = await self._requests.at(self._position, self._call)
+        self._position += 1
+        return request

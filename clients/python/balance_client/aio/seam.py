@@ -110,11 +110,17 @@ def hides_status(error: BalanceError) -> bool:
     return error.code() == grpc.StatusCode.INTERNAL and error.message == _WRITE_FAILED
 
 
-async def iterate(items: AsyncIterable[Item] | Iterable[Item]) -> AsyncIterator[Item]:
+def iterate(items: AsyncIterable[Item] | Iterable[Item]) -> AsyncIterator[Item]:
     """The items of either kind of iterable."""
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+    return aiter(items) if isinstance(items, AsyncIterable) else _Iterated(items)
+
+
+class _Iterated(AsyncIterator[Item]):
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = iter(items)
+
+    async def __anext__(self) -> Item:
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise StopAsyncIteration from None
