@@ -413,7 +413,9 @@ class CreatePurchaseRequest(_message.Message):
     """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. As for a deposit."""
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
 
     def __init__(
         self,

@@ -230,7 +230,9 @@ class BatchCreateTransfersRequest(_message.Message):
     all_or_nothing: _builtins.bool
     """Optional. Whether one refused item refuses all; false by default."""
     request_id: _builtins.str
-    """Optional. Makes a retry of the batch safe (AIP-155); written as a transfer's."""
+    """Optional. Makes a retry of the batch safe (AIP-155): 1 to 255 printable
+    ASCII characters, as in a single transfer.
+    """
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateTransferRequest]:
         """Required. 1 to 1000 transfers. An item without a request_id gets one made of
