@@ -18,6 +18,8 @@ from pathlib import Path
 
 import python_client
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
@@ -92,27 +94,46 @@ def write_release() -> None:
 
 def contract() -> list[FileDescriptorProto]:
     """Our files, comments included."""
+    return [file for file in read_image() if file.package.startswith("balance.")]
+
+
+def read_image() -> Sequence[FileDescriptorProto]:
+    """Our files and all that they import, comments included."""
     with tempfile.NamedTemporaryFile() as image:
         write_image(image.name)
-        files = FileDescriptorSet.FromString(Path(image.name).read_bytes()).file
-    return [file for file in files if file.package.startswith("balance.")]
+        return FileDescriptorSet.FromString(Path(image.name).read_bytes()).file
+
+
+def requests_with_id() -> set[str]:
+    """The messages with a field of FORMAT_REQUEST_ID, by the name that methods refer to."""
+    files = read_image()
+    # Our options are known to a pool of the files themselves, whatever stubs there are so far.
+    pool = DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    limits = pool.FindExtensionByName("balance.v1.limits")
+    formats = pool.FindEnumTypeByName("balance.v1.Format").values_by_name
+    options = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
+    return {
+        f".{file.package}.{message.name}"
+        for file in files
+        for message in file.message_type
+        for field in message.field
+        if options.FromString(field.options.SerializeToString()).Extensions[limits].format
+        == formats["FORMAT_REQUEST_ID"].number
+    }
 
 
 def service_config() -> str:
     """The gRPC service config that clients follow: which calls they may send again, and when.
 
-    A call may be sent again if it changes nothing, or if its request carries a request id.
+    A call may be sent again if it changes nothing, or if its request carries a request id. The
+    latter are not marked IDEMPOTENT: without the id, which is optional, they are not.
     """
-    files = contract()
-    with_request_id = {
-        f".{file.package}.{message.name}"
-        for file in files
-        for message in file.message_type
-        if any(field.name == "request_id" for field in message.field)
-    }
+    with_request_id = requests_with_id()
     names = [
         {"service": f"{file.package}.{service.name}", "method": method.name}
-        for file in files
+        for file in contract()
         for service in file.service
         for method in service.method
         if not method.server_streaming

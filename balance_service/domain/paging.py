@@ -11,7 +11,6 @@ from balance_service.domain.movements import Kind
 
 PAGE_SIZE_DEFAULT = 10
 PAGE_SIZE_MAX = 1000
-SKIP_MAX = 100_000
 
 
 class Order(enum.StrEnum):

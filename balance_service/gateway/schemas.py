@@ -11,38 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from balance_service.domain.paging import SKIP_MAX
+from balance_service._generated.balance.v1.options_pb2 import Limits
+from balance_service.messages import limits
 
 Schema = dict[str, object]
 Field = FieldDescriptor
 
 INPUT = "Input"
-_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_AMOUNT = r"(0|[1-9][0-9]*)(\.[0-9]+)?"
-# By a field's name: what it looks like in a request.
-_PATTERNS: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "account", "from_account", "counterparty", "deposit", "withdrawal",
-            "purchase", "transfer", "service", "user", "id",
-        ),
-        _UUID,
-    ),
-    **dict.fromkeys(("amount", "limit", "price", "min_amount", "max_amount"), _AMOUNT),
-    # Printable ASCII; no space first or last.
-    "request_id": "[!-~]([ -~]{0,253}[!-~])?",
-    "to_account": f"{_UUID}|[1-9][0-9]{{9}}",
-    "currency": "[A-Z]{3}",
-    "order_by": "(date|amount)( desc)?",
-    "confirmation_code": "[0-9]{6}",
-    "email": "[^@ ]+@[^@ ]+",
-}  # fmt: skip
-_NUMBERS: Mapping[str, Schema] = {
-    "page_size": {"minimum": 0},
-    "skip": {"minimum": 0, "maximum": SKIP_MAX},
-}
-_LENGTHS = re.compile(r"(?:at most|(\d+) to|up to) (\d+) (?:characters|letters)")
-_ITEMS = re.compile(r"\b(\d+) to (\d+) (?:transfers)")
 _MARKUP = re.compile(r"[<>*\[\]\\]")
 _KNOWN: Mapping[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
@@ -81,7 +56,7 @@ class Schemas:
             message: The body, or what is in it.
             without: Fields that stand elsewhere in the request.
         """
-        suffix = "" if message.name.endswith("Request") else INPUT
+        suffix = "" if _is_request(message) else INPUT
         return self._reference(message, message.name + suffix, without, given=True)
 
     def field(self, field: Field, *, given: bool) -> Schema:
@@ -100,7 +75,7 @@ class Schemas:
             schema = self._one(field, given=given)
         text = self.comment(field.full_name)
         if given:
-            schema |= _shape(field, text)
+            schema |= _shape(field)
         return {**schema, "description": text} if text else schema
 
     def choices(self, enum: EnumDescriptor, prefix: str = "") -> Schema:
@@ -189,6 +164,10 @@ def _is(field: Field, behavior: int) -> bool:
     return behavior in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
+def _is_request(message: Descriptor | None) -> bool:
+    return message is not None and message.name.endswith("Request")
+
+
 def _or_null(schema: Schema) -> Schema:
     if "type" in schema:
         return {**schema, "type": [schema["type"], "null"]}
@@ -209,17 +188,44 @@ def _scalar(field: Field) -> Schema:
             return {"type": "string"}
 
 
-def _shape(field: Field, comment: str) -> Schema:
-    """What a value of a request must look like, by its name and by what the contract says of it."""
+def _shape(field: Field) -> Schema:
+    """What a value of a request must look like, by the limits that the contract states."""
+    stated = limits.read(field)
+    if stated.HasField("values"):
+        return {
+            "maxProperties": stated.max_items,
+            "propertyNames": _text(stated.keys),
+            "additionalProperties": {"type": "string", **_text(stated.values)},
+        }
     if field.is_repeated:
-        sizes = _ITEMS.search(comment)
-        return {"minItems": int(sizes[1]), "maxItems": int(sizes[2])} if sizes else {}
-    if field.cpp_type != Field.CPPTYPE_STRING:
-        return dict(_NUMBERS.get(field.name, {}))
-    if pattern := _PATTERNS.get(field.name):
-        # What is optional may be there and empty.
-        return {"pattern": f"^({pattern})$" if required(field) else f"^({pattern})?$"}
-    if lengths := _LENGTHS.search(comment):
-        least = int(lengths[1] or required(field))
-        return {"maxLength": int(lengths[2]), "minLength": least}
-    return {"minLength": 1} if required(field) else {}
+        sizes = {"minItems": stated.min_items, "maxItems": stated.max_items}
+        return {name: size for name, size in sizes.items() if size}
+    if field.cpp_type == Field.CPPTYPE_STRING:
+        optional = not required(field)
+        # In a resource that is changed, empty is a value; only a request leaves out what is empty.
+        left_out = optional and _is_request(field.containing_type)
+        return _text(stated, optional=optional, left_out=left_out)
+    schema: Schema = {}
+    if stated.HasField("minimum"):
+        schema["minimum"] = stated.minimum
+    if stated.HasField("maximum"):
+        schema["maximum"] = stated.maximum
+    return schema
+
+
+def _text(stated: Limits, *, optional: bool = False, left_out: bool = False) -> Schema:
+    """The limits of a text.
+
+    Args:
+        stated: By the contract.
+        optional: Whether it may be empty, unless a least length says otherwise.
+        left_out: Whether empty is as good as left out, whatever the least length.
+    """
+    schema: Schema = {}
+    if stated.pattern:
+        schema["pattern"] = f"^({stated.pattern})?$" if optional else f"^({stated.pattern})$"
+    if stated.min_length and not left_out:
+        schema["minLength"] = stated.min_length
+    if stated.max_length:
+        schema["maxLength"] = stated.max_length
+    return schema

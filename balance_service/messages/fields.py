@@ -2,29 +2,27 @@
 
 import dataclasses
 import functools
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, Protocol, TypeVar, cast
 from uuid import UUID
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from balance_service._generated.balance.v1 import account_pb2
+from balance_service._generated.balance.v1 import account_pb2, options_pb2
 from balance_service.domain import errors, ids, money, texts
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import (
     PAGE_SIZE_DEFAULT,
     PAGE_SIZE_MAX,
-    SKIP_MAX,
     Direction,
     Filter,
     Order,
 )
+from balance_service.messages import limits
 
-DESCRIPTION_LENGTH_MAX = 200
-METADATA_PAIRS_MAX = 16
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
 IN_THE_FUTURE = "must not be in the future"
@@ -32,10 +30,16 @@ IN_THE_FUTURE = "must not be in the future"
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_UUID = limits.compile_pattern(limits.read_format(options_pb2.FORMAT_UUID))
+_REQUEST_ID = limits.read_format(options_pb2.FORMAT_REQUEST_ID)
 # What a header carries unchanged, whoever passes it on.
-_REQUEST_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?", re.ASCII)
-_METADATA_KEY = re.compile(r"[a-z0-9_.-]{1,40}", re.ASCII)
+_REQUEST_ID_PATTERN = limits.compile_pattern(_REQUEST_ID)
+_SKIP = limits.read_format(options_pb2.FORMAT_SKIP)
+_METADATA = limits.read_format(options_pb2.FORMAT_METADATA)
+_METADATA_PAIRS_MAX = _METADATA.max_items
+_METADATA_VALUE_LENGTH_MAX = _METADATA.values.max_length
+_METADATA_KEY_LENGTH_MAX = _METADATA.keys.max_length
+_METADATA_KEY_PATTERN = limits.compile_pattern(_METADATA.keys)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -111,8 +115,9 @@ def request_id(value: str, field: str = "request_id") -> UUID | None:
     # Never seen before, unless it is sent again.
     found = _uuid(value)
     if found is None:
-        if not _REQUEST_ID.fullmatch(value):
-            rule = "must have 1 to 255 printable ASCII characters, no space first or last"
+        longest = _REQUEST_ID.max_length
+        if len(value) > longest or not _REQUEST_ID_PATTERN.fullmatch(value):
+            rule = f"must have 1 to {longest} printable ASCII characters, no space first or last"
             raise errors.invalid(field, rule)
         return ids.text_id(value)
     if found.int == 0:
@@ -120,7 +125,20 @@ def request_id(value: str, field: str = "request_id") -> UUID | None:
     return found
 
 
-def text(value: str, field: str, length_max: int, length_min: int = 0) -> str:
+def text(message: Message, name: str, path: str = "") -> str:
+    """Reads a text field within the limits that the contract states for it.
+
+    Args:
+        message: The request, or a message in it.
+        name: The field, which must not be left out if the limits have a least length.
+        path: Where the field is in the request, for the refusal; its name by default.
+    """
+    stated = limits.find(message.DESCRIPTOR, name)
+    value: str = getattr(message, name)
+    return limited_text(value, path or name, stated.max_length, stated.min_length)
+
+
+def limited_text(value: str, field: str, length_max: int, length_min: int = 0) -> str:
     """Reads text as people see it, newlines and tabs included: see `domain.texts`."""
     if not length_min <= len(value) <= length_max:
         size = f"{length_min} to {length_max}" if length_min else f"at most {length_max}"
@@ -130,21 +148,32 @@ def text(value: str, field: str, length_max: int, length_min: int = 0) -> str:
     return value
 
 
-def description(value: str) -> str:
-    """Reads the reason of a movement."""
-    return text(value, "description", DESCRIPTION_LENGTH_MAX)
+def check_count(message: Message, name: str) -> None:
+    """Checks how many items a list has."""
+    stated = limits.find(message.DESCRIPTOR, name)
+    least, most = stated.min_items, stated.max_items
+    if not least <= len(getattr(message, name)) <= most:
+        raise errors.invalid(name, f"must have {least} to {most} items")
 
 
 def metadata(pairs: Mapping[str, str]) -> dict[str, str]:
     """Reads the caller's own map."""
-    if len(pairs) > METADATA_PAIRS_MAX:
-        raise errors.invalid("metadata", f"must have at most {METADATA_PAIRS_MAX} pairs")
+    if not pairs:
+        return {}
+    if len(pairs) > _METADATA_PAIRS_MAX:
+        raise errors.invalid("metadata", f"must have at most {_METADATA_PAIRS_MAX} pairs")
     checks = Checks()
-    well_named = {key: value for key, value in pairs.items() if _METADATA_KEY.fullmatch(key)}
+    well_named = {
+        key: value
+        for key, value in pairs.items()
+        if len(key) <= _METADATA_KEY_LENGTH_MAX and _METADATA_KEY_PATTERN.fullmatch(key)
+    }
     if len(well_named) < len(pairs):
-        checks.refuse("metadata", 'keys must be 1 to 40 characters of a-z, 0-9, "_", "." and "-"')
+        size = f"1 to {_METADATA_KEY_LENGTH_MAX}"
+        rule = f'keys must be {size} characters of a-z, 0-9, "_", "." and "-"'
+        checks.refuse("metadata", rule)
     for key, value in well_named.items():
-        checks(text, value, f"metadata.{key}", 200)
+        checks(limited_text, value, f"metadata.{key}", _METADATA_VALUE_LENGTH_MAX)
     checks.finish()
     return well_named
 
@@ -185,8 +214,8 @@ def page_size(value: int) -> int:
 
 def skip(value: int) -> int:
     """Reads how many to leave out before a page (AIP-158)."""
-    if not 0 <= value <= SKIP_MAX:
-        raise errors.invalid("skip", f"must be from 0 to {SKIP_MAX}")
+    if not _SKIP.minimum <= value <= _SKIP.maximum:
+        raise errors.invalid("skip", f"must be from {_SKIP.minimum} to {_SKIP.maximum}")
     return value
 
 

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from uuid import UUID
 
+from balance_service._generated.balance.v1 import options_pb2
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.paging import AmountPosition, Position
+from balance_service.messages import limits
 
-TOKEN_LENGTH_MAX = 4096
+TOKEN_LENGTH_MAX = limits.read_format(options_pb2.FORMAT_PAGE_TOKEN).max_length
 
 _SIGNATURE_BYTES = 16
 _CODES = sorted(DECIMALS)

@@ -23,6 +23,8 @@ from balance_service.repositories import catalogue, credentials, users, verifica
 
 DEMO_ADMIN = "admin@example.com"
 DEMO_USER = "demo@example.com"
+# Of a service principal, which the contract does not show.
+DESCRIPTION_LENGTH_MAX = 200
 # As the table's constraint has it.
 _DEMO_CATALOGUE = (
     ("Coffee subscription", "A month of coffee", Money(49900, "RUB")),
@@ -75,7 +77,7 @@ async def create_service_principal(
     """
     checks = fields.Checks()
     checks(parse_client_id, client_id)
-    checks(fields.description, description)
+    checks(fields.limited_text, description, "description", DESCRIPTION_LENGTH_MAX)
     checks(_each_once, scopes)
     checks.finish()
     secret = random_source.token_urlsafe(32)

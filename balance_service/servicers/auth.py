@@ -48,22 +48,22 @@ class AuthServicer:
         checks = fields.Checks()
         if by_code:
             email = checks(parse_email, request.email)
-            code = checks(fields.text, request.confirmation_code, "confirmation_code", 6, 6)
+            code = checks(fields.text, request, "confirmation_code")
             checks.finish()
             return convert.token(await self._tokens.sign_in(await self._codes.check(email, code)))
-        client_id = checks(fields.text, request.client_id, "client_id", 40, 1)
-        secret = checks(fields.text, request.client_secret, "client_secret", 200, 1)
+        client_id = checks(fields.text, request, "client_id")
+        secret = checks(fields.text, request, "client_secret")
         checks.finish()
         return convert.token(await self._tokens.sign_in_service(client_id, secret))
 
     async def RefreshToken(
         self, request: auth_pb2.RefreshTokenRequest, call: Call
     ) -> auth_pb2.Token:
-        refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
+        refresh_token = fields.text(request, "refresh_token")
         return convert.token(await self._tokens.refresh(refresh_token))
 
     async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, call: Call) -> Empty:
-        refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
+        refresh_token = fields.text(request, "refresh_token")
         await self._tokens.revoke(refresh_token)
         return Empty()
 

@@ -202,8 +202,8 @@ def _price(checks: fields.Checks, price: str, code: str) -> Money:
 
 def _offer(message: purchase_pb2.Service) -> _Offer:
     checks = fields.Checks()
-    name = checks(fields.text, message.name, "service.name", 50, 1)
-    description = checks(fields.text, message.description, "service.description", 1000)
+    name = checks(fields.text, message, "name", "service.name")
+    description = checks(fields.text, message, "description", "service.description")
     price = _price(checks, message.price, message.currency)
     checks.finish()
     return _Offer(name, description, price)
@@ -213,8 +213,8 @@ def _update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
     """Reads a change by itself, before it is known whether the price will fit the currency."""
     message = request.service
     readers = {
-        "name": lambda: fields.text(message.name, "service.name", 50, 1),
-        "description": lambda: fields.text(message.description, "service.description", 1000),
+        "name": lambda: fields.text(message, "name", "service.name"),
+        "description": lambda: fields.text(message, "description", "service.description"),
         "price": lambda: money.parse_number(message.price, "service.price"),
         "currency": lambda: money.parse_currency(message.currency, "service.currency"),
     }

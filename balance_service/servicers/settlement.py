@@ -33,7 +33,7 @@ class Settlements:
         checks = fields.Checks()
         amount = fields.amount(checks, request)
         account_id = checks(access.named, principal, request.account, "account")
-        description = checks(fields.description, request.description)
+        description = checks(fields.text, request, "description")
         source, reference = _reference(checks, request, principal)
         origin_ = origin(request, call, checks, principal.user_id, description)
         checks.finish()
@@ -64,8 +64,8 @@ def _reference(
     """The outside system and its reference; the caller is the system unless another is named."""
     source = request.source
     if source != principal.name:  # The default, spelled out, is longer.
-        checks(fields.text, source, "source", 40)
-    reference = checks(fields.text, request.reference, "reference", 100)
+        checks(fields.text, request, "source")
+    reference = checks(fields.text, request, "reference")
     if source and not request.reference:
         checks.refuse("source", "must come with a reference")
     if not reference:

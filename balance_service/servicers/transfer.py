@@ -17,8 +17,6 @@ from balance_service.ledger.queue import Answer
 from balance_service.messages import access, convert, fields
 from balance_service.messages.movements import Movements, SentId, origin
 
-BATCH_MAX = 1000
-
 
 class TransferServicer:
     """Moves money between accounts."""
@@ -42,8 +40,7 @@ class TransferServicer:
     ) -> transfer_pb2.BatchCreateTransfersResponse:
         _authorise(call)
         checks = fields.Checks()
-        if not 1 <= len(request.requests) <= BATCH_MAX:
-            checks.refuse("requests", f"must have 1 to {BATCH_MAX} items")
+        checks(fields.check_count, request, "requests")
         batch_id = checks(fields.request_id, request.request_id)
         checks.finish()
         self._movements.check_room(len(request.requests))
@@ -128,7 +125,7 @@ class TransferServicer:
         receiver = (
             None if by_number else checks(fields.identifier, request.to_account, "to_account")
         )
-        description = checks(fields.description, request.description)
+        description = checks(fields.text, request, "description")
         origin_ = origin(request, call, checks, principal.user_id, description, default_id)
         checks.finish()
         if sender is None or receiver is None:

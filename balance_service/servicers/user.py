@@ -1,7 +1,6 @@
 """UserService: profiles and roles."""
 
 import dataclasses
-import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,13 +11,14 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role, User
-from balance_service.messages import convert, fields, masks
+from balance_service.messages import convert, fields, limits, masks
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
 
 _OWN = ("username", "first_name", "last_name", "bio")
-_USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{2,29}", re.ASCII)
+_USERNAME = limits.find(user_pb2.User.DESCRIPTOR, "username")
+_USERNAME_PATTERN = limits.compile_pattern(_USERNAME)
 
 
 class _Profile(NamedTuple):
@@ -60,7 +60,7 @@ class UserServicer:
         call.principal.require_admin()
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
-        search = checks(fields.text, request.search, "search", 30)
+        search = checks(fields.text, request, "search")
         skip = checks(fields.skip, request.skip)
         checks.finish()
         after = (self._page_tokens.read((search,), call, request.page_token) or b"").decode()
@@ -103,9 +103,9 @@ def _read(
     message = sent.user
     readers = {
         "username": lambda: _username(message.username),
-        "first_name": lambda: fields.text(message.first_name, "user.first_name", 150),
-        "last_name": lambda: fields.text(message.last_name, "user.last_name", 150),
-        "bio": lambda: fields.text(message.bio, "user.bio", 200),
+        "first_name": lambda: fields.text(message, "first_name", "user.first_name"),
+        "last_name": lambda: fields.text(message, "last_name", "user.last_name"),
+        "bio": lambda: fields.text(message, "bio", "user.bio"),
         "role": lambda: _role(message.role),
     }
     checks = fields.Checks()
@@ -117,8 +117,10 @@ def _read(
 
 
 def _username(value: str) -> str:
-    if not _USERNAME.fullmatch(value):
-        rule = "must have 3 to 30 letters, digits, dots, hyphens or underscores, a letter first"
+    least, most = _USERNAME.min_length, _USERNAME.max_length
+    if not least <= len(value) <= most or not _USERNAME_PATTERN.fullmatch(value):
+        size = f"{least} to {most}"
+        rule = f"must have {size} letters, digits, dots, hyphens or underscores, a letter first"
         raise errors.invalid("user.username", rule)
     return value
 

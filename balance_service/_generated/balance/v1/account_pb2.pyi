@@ -304,16 +304,18 @@ class Entry(_message.Message):
     the settlement account; for a purchase, the revenue account.
     """
     description: _builtins.str
-    """Output only. Why."""
+    """Output only. Why the money moved, in the caller's words; for a purchase, the
+    service's name at the time.
+    """
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the money moved."""
 
     def __init__(
         self,
@@ -358,7 +360,7 @@ class MovementFilter(_message.Message):
     decimal string in the currency that all listed accounts share.
     """
     counterparty: _builtins.str
-    """Optional. Keeps movements with this account on the other side; its id."""
+    """Optional. Keeps movements with this account on the other side: its id."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Keeps movements at or after this moment, to the nanosecond."""

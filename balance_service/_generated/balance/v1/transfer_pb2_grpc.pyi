@@ -50,7 +50,8 @@ class TransferServiceStub:
     outcomes come in the order of the requests. Where too many are under way,
     the service stops reading until their outcomes are read. A stream that ends
     with UNAVAILABLE leaves the requests without an outcome unknown: send them
-    again, with their ids, on a new one. It has no HTTP path.
+    again, with their ids, on a new one. It has no HTTP path, because a JSON
+    body cannot be answered while it is still being read.
     """
     GetTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetTransferRequest, _transfer_pb2.Transfer]
     """Returns a transfer to either account's owner, and to callers who may read
@@ -88,7 +89,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     outcomes come in the order of the requests. Where too many are under way,
     the service stops reading until their outcomes are read. A stream that ends
     with UNAVAILABLE leaves the requests without an outcome unknown: send them
-    again, with their ids, on a new one. It has no HTTP path.
+    again, with their ids, on a new one. It has no HTTP path, because a JSON
+    body cannot be answered while it is still being read.
     """
     GetTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetTransferRequest, _transfer_pb2.Transfer]  # type: ignore[assignment]
     """Returns a transfer to either account's owner, and to callers who may read
@@ -141,7 +143,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         outcomes come in the order of the requests. Where too many are under way,
         the service stops reading until their outcomes are read. A stream that ends
         with UNAVAILABLE leaves the requests without an outcome unknown: send them
-        again, with their ids, on a new one. It has no HTTP path.
+        again, with their ids, on a new one. It has no HTTP path, because a JSON
+        body cannot be answered while it is still being read.
         """
 
     @_abc_1.abstractmethod

@@ -232,7 +232,8 @@ class TransferService:
         outcomes come in the order of the requests. Where too many are under way,
         the service stops reading until their outcomes are read. A stream that ends
         with UNAVAILABLE leaves the requests without an outcome unknown: send them
-        again, with their ids, on a new one. It has no HTTP path.
+        again, with their ids, on a new one. It has no HTTP path, because a JSON
+        body cannot be answered while it is still being read.
         """
         self.GetTransfer: Unary[v1.GetTransferRequest, v1.Transfer] = caller.unary(
             "/balance.v1.TransferService/GetTransfer", v1.GetTransferRequest, v1.Transfer

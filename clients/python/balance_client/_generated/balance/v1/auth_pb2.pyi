@@ -204,13 +204,13 @@ class CreateTokenRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Optional. The address the code was sent to."""
+    """Optional. The address the code was sent to, at most 254 characters."""
     confirmation_code: _builtins.str
-    """Optional. The six digits of the code."""
+    """Optional. The code that was sent: 6 digits."""
     client_id: _builtins.str
-    """Optional. The service principal's client id."""
+    """Optional. The service principal's client id, 1 to 40 characters."""
     client_secret: _builtins.str
-    """Optional. The service principal's secret."""
+    """Optional. The service principal's secret, 1 to 200 characters."""
     def __init__(
         self,
         *,
@@ -235,7 +235,7 @@ class RefreshTokenRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Required. The refresh token of the last answer."""
+    """Required. The refresh token of the last answer, 1 to 200 characters."""
     def __init__(
         self,
         *,
@@ -257,7 +257,7 @@ class RevokeTokenRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Required. Any refresh token of the sign-in."""
+    """Required. Any refresh token of the sign-in, 1 to 200 characters."""
     def __init__(
         self,
         *,

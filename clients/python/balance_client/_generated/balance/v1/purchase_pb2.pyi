@@ -128,9 +128,9 @@ class Purchase(_message.Message):
     balance: _builtins.str
     """Output only. The account's balance right after the purchase."""
     description: _builtins.str
-    """Output only. Why: the service's name at the time."""
+    """Output only. Why the money moved: the service's name at the time."""
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     already_purchased: _builtins.bool
     """Output only. Whether the account had already bought the service before this
     request, which therefore charged nothing.
@@ -143,11 +143,11 @@ class Purchase(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the service was bought."""
 
     def __init__(
         self,
@@ -413,7 +413,9 @@ class CreatePurchaseRequest(_message.Message):
     """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. As for a deposit."""
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
 
     def __init__(
         self,

@@ -68,20 +68,20 @@ class Withdrawal(_message.Message):
     balance: _builtins.str
     """Output only. The account's balance right after the withdrawal."""
     description: _builtins.str
-    """Output only. Why."""
+    """Output only. Why the money moved, in the caller's words."""
     source: _builtins.str
     """Output only. The outside system, such as a payment provider."""
     reference: _builtins.str
     """Output only. The outside system's id of this payment."""
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the money moved."""
 
     def __init__(
         self,
