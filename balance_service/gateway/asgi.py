@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls.methods import contract
 from balance_service.domain import errors
-from balance_service.gateway import answers, heads, openapi, routes
-from balance_service.gateway.app import Gateway, Limits, refuse
+from balance_service.gateway import heads, openapi, responses, routes
+from balance_service.gateway.refusals import refuse
+from balance_service.gateway.transcoder import Limits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
 ASSETS = Path(__file__).parent / "assets"
@@ -48,7 +49,7 @@ class Site:
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = heads.Request(scope)
+        request = heads.RequestHead(scope)
         try:
             request.check()
         except errors.Refusal as refusal:
@@ -68,7 +69,7 @@ class Guarded:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in answers.GUARDED.items():
+                for name, value in responses.SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -89,7 +90,7 @@ def build(
         cors_origins: Origins whose pages may call; none by default, `*` for any.
         public_url: What links to other pages of a list begin with; if nothing, they are paths.
     """
-    bindings = tuple(routes.bindings(contract()))
+    bindings = tuple(routes.read_bindings(contract()))
 
     async def health(_: Request) -> Response:
         serving = await upstream.serves()
@@ -111,7 +112,7 @@ def build(
     )
     # Such a redirect would lead to whatever host a request names.
     pages.router.redirect_slashes = False
-    gateway = Gateway(routes.Routes(bindings), upstream, limits, public_url)
+    gateway = Transcoder(routes.Routes(bindings), upstream, limits, public_url)
     site = Site(gateway, Guarded(pages))
     return Guarded(_cors(site, cors_origins)) if cors_origins else site
 
@@ -151,7 +152,7 @@ class Resource:
 
 
 def _document(path: str, document: dict[str, object]) -> BaseRoute:
-    return Route(path, Resource(answers.encoded(document), answers.JSON).answer)
+    return Route(path, Resource(responses.to_json(document), responses.JSON).answer)
 
 
 def _asset(path: Path) -> BaseRoute:

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor
 from balance_service import DISTRIBUTION
 from balance_service._generated.balance.v1 import error_reason_pb2
 from balance_service.gateway import examples, numbered_pages, streams
-from balance_service.gateway.answers import JSON
+from balance_service.gateway.responses import JSON
 from balance_service.gateway.routes import Binding
 from balance_service.gateway.schemas import (
     INPUT,

@@ -4,8 +4,8 @@ import structlog
 
 from balance_service.config import Settings
 from balance_service.gateway import asgi
-from balance_service.gateway.app import Limits
 from balance_service.gateway.remote import RemoteUpstream
+from balance_service.gateway.transcoder import Limits
 from balance_service.gateway.upstream import Upstream
 from balance_service.server.http_server import HttpServer
 from balance_service.server.signals import stop_signal

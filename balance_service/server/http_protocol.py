@@ -17,7 +17,8 @@ from uvicorn.server import ServerState
 
 from balance_service.calls import http
 from balance_service.domain import errors
-from balance_service.gateway import answers, refusals
+from balance_service.gateway.refusals import refusal_to_response
+from balance_service.gateway.responses import ANSWER_HEADERS, JSON
 from balance_service.ledger.queue import RETRY_AFTER_SECONDS
 
 HEAD_BYTES_MAX = 1 << 16
@@ -234,11 +235,11 @@ def _origin_form(target: bytes) -> bytes:
 
 
 def _encoded(refusal: errors.Refusal) -> bytes:
-    answer = refusals.of_refusal(refusal, "en")
+    answer = refusal_to_response(refusal, "en")
     phrase = HTTPStatus(answer.status).phrase
     told = {
-        **answers.ALWAYS,
-        "content-type": answers.JSON,
+        **ANSWER_HEADERS,
+        "content-type": JSON,
         "content-length": str(len(answer.body)),
         **answer.headers,
         **http.CLOSE,
