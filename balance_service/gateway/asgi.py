@@ -16,7 +16,7 @@ from balance_service.gateway import documentation, routes
 from balance_service.gateway.heads import RequestHead
 from balance_service.gateway.refusals import refuse
 from balance_service.gateway.responses import SECURITY_HEADERS
-from balance_service.gateway.transcoder import Limits, Transcoder
+from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
 HEALTH_PATH = "/healthz"
@@ -28,7 +28,7 @@ _EXPOSED_HEADERS = (
 
 def build(
     upstream: Upstream,
-    limits: Limits,
+    limits: RequestLimits,
     cors_origins: Sequence[str] = (),
     public_url: str = "",
 ) -> ASGIApp:

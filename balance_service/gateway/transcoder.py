@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """What one request may cost.
 
     Args:
@@ -51,7 +51,7 @@ class Transcoder:
     """
 
     def __init__(
-        self, routes: Routes, upstream: Upstream, limits: Limits, public_url: str = ""
+        self, routes: Routes, upstream: Upstream, limits: RequestLimits, public_url: str = ""
     ) -> None:
         self._routes = routes
         self._upstream = upstream
