@@ -1,4 +1,4 @@
-"""Composes the HTTP side: calls, the health check and the documentation, behind one check."""
+"""Composes the HTTP side: calls, health and documentation, behind one check of heads."""
 
 from collections.abc import Collection, Sequence
 
@@ -19,8 +19,7 @@ from balance_service.gateway.responses import SECURITY_HEADERS
 from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
-HEALTH_PATH = "/healthz"
-# Headers that a page of another origin may read besides those that it always may.
+# What pages of another origin may read; of other headers, browsers show them only a few.
 _EXPOSED_HEADERS = (
     "x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy",
 )  # fmt: skip
@@ -115,7 +114,7 @@ def _health_route(upstream: Upstream) -> Route:
             {"cache-control": "no-store"},
         )
 
-    return Route(HEALTH_PATH, report_health)
+    return Route("/healthz", report_health)
 
 
 def _allow_origins(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -39,13 +39,13 @@ _TIME = re.compile(
 _MASK_PATHS = re.compile(r"(\*|[A-Za-z0-9_.]+(,[A-Za-z0-9_.]+)*)?")
 
 
-def fields_by_name(message: Message) -> Mapping[str, FieldDescriptor]:
+def fields_by_name(message: Message) -> Mapping[str, Field]:
     """A message's fields by their names in snake_case and in camelCase."""
     return _fields_by_name(cast("Descriptor", message.DESCRIPTOR))
 
 
 @functools.cache
-def contract_message(field: FieldDescriptor) -> Descriptor | None:
+def contract_message(field: Field) -> Descriptor | None:
     """The contract's message that a field holds, or a list of it.
 
     None for a map, for Google's well-known types, and for what is no message.
@@ -67,13 +67,13 @@ def find_violations(message: Message, data: dict[str, Json], prefix: str) -> Ite
     return _find_in_object(cast("Descriptor", message.DESCRIPTOR), data, prefix)
 
 
-def is_text_message(field: FieldDescriptor) -> bool:
+def is_text_message(field: Field) -> bool:
     """Whether a field is a message whose JSON is a string."""
     message = field.message_type
     return message is not None and message.full_name in (TIMESTAMP, MASK)
 
 
-def is_value(field: FieldDescriptor, value: Json) -> bool:
+def is_value(field: Field, value: Json) -> bool:
     """Whether JSON is a value of a field, or one of its values if it has several."""
     if is_text_message(field):
         return isinstance(value, str) and _is_text_value(field, value)
@@ -89,7 +89,7 @@ def is_value(field: FieldDescriptor, value: Json) -> bool:
     return isinstance(value, str) and _is_unicode(value)
 
 
-def describe_value(field: FieldDescriptor) -> str:
+def describe_value(field: Field) -> str:
     """What a field's value must be, in words."""
     if field.message_type is not None:
         if _is_map(field):
@@ -132,12 +132,12 @@ def set_from_text(message: Message, field: Field, text: str, name: str) -> None:
 
 
 @functools.cache
-def _fields_by_name(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
+def _fields_by_name(descriptor: Descriptor) -> Mapping[str, Field]:
     return {**descriptor.fields_by_camelcase_name, **descriptor.fields_by_name}
 
 
 @functools.cache
-def _is_map(field: FieldDescriptor) -> bool:
+def _is_map(field: Field) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
@@ -159,7 +159,7 @@ def _find_in_object(
                 yield from _find_in_value(field, value, prefix + field.name)
 
 
-def _find_in_value(field: FieldDescriptor, value: Json, path: str) -> Iterable[Violation]:
+def _find_in_value(field: Field, value: Json, path: str) -> Iterable[Violation]:
     message = contract_message(field)
     if _is_map(field):
         return () if _is_map_of_strings(value) else (Violation(path, describe_value(field)),)
@@ -175,7 +175,7 @@ def _find_in_value(field: FieldDescriptor, value: Json, path: str) -> Iterable[V
 
 
 def _find_in_list(
-    field: FieldDescriptor, message: Descriptor | None, items: list[Json], path: str
+    field: Field, message: Descriptor | None, items: list[Json], path: str
 ) -> Iterator[Violation]:
     for index, item in enumerate(items):
         if message is None:
@@ -194,7 +194,7 @@ def _is_map_of_strings(value: Json) -> bool:
     )
 
 
-def _is_text_value(field: FieldDescriptor, text: str) -> bool:
+def _is_text_value(field: Field, text: str) -> bool:
     is_time = field.message_type is not None and field.message_type.full_name == TIMESTAMP
     if not (_TIME if is_time else _MASK_PATHS).fullmatch(text):
         return False

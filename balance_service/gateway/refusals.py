@@ -82,7 +82,7 @@ async def refuse(head: RequestHead, refusal: errors.Refusal, send: Send) -> None
 
 
 async def send_refusal(head: RequestHead, response: RefusalResponse, send: Send) -> None:
-    """Sends a refusal, and ends the connection if the request's body was not read."""
+    """Sends a refusal; if the request's body was not read, the connection ends with it."""
     headers = {"content-type": JSON, "vary": "accept-language", **response.headers}
     if head.has_body and not head.body_read:
         headers |= http.CLOSE

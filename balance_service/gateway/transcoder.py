@@ -137,7 +137,7 @@ class Transcoder:
         except TimeoutError:
             raise http.RequestTimeout from None
         head.body_read = True
-        # An empty body in chunks needs no media type; a declared one was told to be empty above.
+        # A body in chunks may turn out to be empty, and then it needs no media type.
         if body:
             check_media_type(head, JSON)
         return body
