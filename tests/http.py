@@ -16,7 +16,7 @@ from balance_service.calls.methods import contract
 from balance_service.gateway import routes
 from balance_service.gateway.routes import Binding
 
-BINDINGS = tuple(routes.bindings(contract()))
+BINDINGS = tuple(routes.read_bindings(contract()))
 BY_METHOD = {binding.method.full_name: binding for binding in reversed(BINDINGS)}
 
 

@@ -1,178 +1,127 @@
-"""The whole HTTP side: calls, health, the OpenAPI documents and the pages that show them."""
+"""Composes the HTTP side: calls, health and documentation, behind one check of heads."""
 
-import gzip
-import hashlib
-import mimetypes
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls.methods import contract
 from balance_service.domain import errors
-from balance_service.gateway import answers, heads, openapi, routes
-from balance_service.gateway.app import Gateway, Limits, refuse
+from balance_service.gateway import documentation, routes
+from balance_service.gateway.heads import RequestHead
+from balance_service.gateway.refusals import refuse
+from balance_service.gateway.responses import SECURITY_HEADERS
+from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
-ASSETS = Path(__file__).parent / "assets"
-# What the first part of a page's path is.
-PAGES = {"", "healthz", "openapi.json", "openapi-pages.json", "assets", "swagger", "redoc"}
-# The readers are large scripts that write styles; they load nothing from elsewhere.
-_PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
-    "worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-}
-_EXPOSED = ("x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy")
+# What pages of another origin may read; of other headers, browsers show them only a few.
+_EXPOSED_HEADERS = (
+    "x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy",
+)  # fmt: skip
 
 
-class Site:
-    """Refuses what is no request, whatever it is for.
-
-    Calls go to the gateway at once; only what is a page passes the layers that pages need.
+def build(
+    upstream: Upstream,
+    limits: RequestLimits,
+    cors_origins: Sequence[str] = (),
+    public_url: str = "",
+) -> ASGIApp:
+    """Builds the ASGI application.
 
     Args:
-        gateway: Answers calls, and whatever is no page.
-        pages: Answers the rest.
+        upstream: Answers the calls.
+        limits: What one request may cost.
+        cors_origins: Origins whose pages may call; none by default, `*` for any.
+        public_url: The start of links to other pages of a list; if empty, links are paths.
+    """
+    bindings = tuple(routes.read_bindings(contract()))
+    page_routes = [_health_route(upstream), *documentation.routes(bindings)]
+    pages = Starlette(routes=page_routes)
+    # Starlette would redirect to the host that the request names, which may be any.
+    pages.router.redirect_slashes = False
+    calls = Transcoder(routes.Routes(bindings), upstream, limits, public_url)
+    segments = {_first_segment(route.path) for route in page_routes}
+    application = Dispatcher(calls, SecurityHeaders(pages), segments)
+    if not cors_origins:
+        return application
+    # Around all of it, since CORSMiddleware answers preflight requests by itself.
+    return SecurityHeaders(_allow_origins(application, cors_origins))
+
+
+class Dispatcher:
+    """Refuses requests with a malformed head, and passes the others to the calls or the pages.
+
+    Calls do not go through the layers that only pages need, for each costs every call some time.
+
+    Args:
+        calls: Answers calls, and any path that is not a page's.
+        pages: Answers the health check and the documentation.
+        page_segments: The first segments of the pages' paths.
     """
 
-    def __init__(self, gateway: ASGIApp, pages: ASGIApp) -> None:
-        self._gateway = gateway
+    def __init__(self, calls: ASGIApp, pages: ASGIApp, page_segments: Collection[str]) -> None:
+        self._calls = calls
         self._pages = pages
+        self._page_segments = page_segments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = heads.Request(scope)
+        head = RequestHead(scope)
         try:
-            request.check()
+            head.check()
         except errors.Refusal as refusal:
-            await refuse(request, refusal, send)
+            await refuse(head, refusal, send)
             return
-        first = scope["path"].split("/", 2)[1]
-        await (self._pages if first in PAGES else self._gateway)(scope, receive, send)
+        is_page = _first_segment(scope["path"]) in self._page_segments
+        await (self._pages if is_page else self._calls)(scope, receive, send)
 
 
-class Guarded:
-    """Adds what every answer tells a browser, where an answer says nothing of it itself."""
+class SecurityHeaders:
+    """Adds the security headers to every response that does not set them itself.
+
+    Args:
+        application: Answers the requests.
+    """
 
     def __init__(self, application: ASGIApp) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in answers.GUARDED.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._application(scope, receive, guarded)
+        await self._application(scope, receive, send_with_headers)
 
 
-def build(
-    upstream: Upstream,
-    limits: Limits,
-    cors_origins: Sequence[str] = (),
-    public_url: str = "",
-) -> ASGIApp:
-    """The ASGI application.
+def _first_segment(path: str) -> str:
+    return path.split("/", 2)[1]
 
-    Args:
-        upstream: What answers calls.
-        limits: How much a request may ask for.
-        cors_origins: Origins whose pages may call; none by default, `*` for any.
-        public_url: What links to other pages of a list begin with; if nothing, they are paths.
-    """
-    bindings = tuple(routes.bindings(contract()))
 
-    async def health(_: Request) -> Response:
+def _health_route(upstream: Upstream) -> Route:
+    async def report_health(_: Request) -> Response:
         serving = await upstream.serves()
-        state = "SERVING" if serving else "NOT_SERVING"
         return JSONResponse(
-            {"status": state}, 200 if serving else 503, {"cache-control": "no-store"}
+            {"status": "SERVING" if serving else "NOT_SERVING"},
+            200 if serving else 503,
+            {"cache-control": "no-store"},
         )
 
-    pages = Starlette(
-        routes=[
-            Route("/healthz", health),
-            Route("/", lambda _: RedirectResponse("/swagger/")),
-            _document("/openapi.json", openapi.document(bindings)),
-            _document("/openapi-pages.json", openapi.document(bindings, numbered=True)),
-            *(_asset(path) for path in ASSETS.rglob("*.*")),
-            *_page("swagger"),
-            *_page("redoc"),
-        ]
-    )
-    # Such a redirect would lead to whatever host a request names.
-    pages.router.redirect_slashes = False
-    gateway = Gateway(routes.Routes(bindings), upstream, limits, public_url)
-    site = Site(gateway, Guarded(pages))
-    return Guarded(_cors(site, cors_origins)) if cors_origins else site
+    return Route("/healthz", report_health)
 
 
-class Resource:
-    """Bytes that are the same for everybody, and compressed once.
-
-    Args:
-        body: Them.
-        media_type: Their type.
-        headers: What is told besides.
-    """
-
-    def __init__(
-        self, body: bytes, media_type: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        self._body = body
-        tag = hashlib.sha256(body).hexdigest()[:16]
-        self._headers = {
-            "content-type": media_type,
-            "etag": f'W/"{tag}"',
-            "vary": "accept-encoding",
-            **(headers or {}),
-        }
-
-    @cached_property
-    def _compressed(self) -> bytes:
-        return gzip.compress(self._body, mtime=0)
-
-    async def answer(self, request: Request) -> Response:
-        """Answers a GET."""
-        if request.headers.get("if-none-match") == self._headers["etag"]:
-            return Response(None, 304, self._headers)
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self._body, headers=self._headers)
-        return Response(self._compressed, headers={**self._headers, "content-encoding": "gzip"})
-
-
-def _document(path: str, document: dict[str, object]) -> BaseRoute:
-    return Route(path, Resource(answers.encoded(document), answers.JSON).answer)
-
-
-def _asset(path: Path) -> BaseRoute:
-    media_type = mimetypes.guess_type(path.name)[0] or "text/plain"
-    name = path.relative_to(ASSETS).as_posix()
-    resource = Resource(path.read_bytes(), f"{media_type}; charset=utf-8")
-    return Route(f"/assets/{name}", resource.answer)
-
-
-def _page(name: str) -> list[BaseRoute]:
-    """A page of ours, with and without its slash."""
-    body = (ASSETS / f"{name}.html").read_bytes()
-    page = Resource(body, "text/html; charset=utf-8", _PAGE_HEADERS)
-    return [Route(f"/{name}{slash}", page.answer) for slash in ("", "/")]
-
-
-def _cors(site: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+def _allow_origins(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
-        site,
+        application,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
-        expose_headers=_EXPOSED,
+        expose_headers=_EXPOSED_HEADERS,
     )

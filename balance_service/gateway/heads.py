@@ -1,4 +1,4 @@
-"""Heads of HTTP requests: what is read of them, and what makes one no request."""
+"""Heads of HTTP requests: what is read of them, and what makes one unfit to be read further."""
 
 import re
 from collections.abc import Mapping
@@ -9,25 +9,29 @@ from starlette.types import Scope
 
 from balance_service.calls import http, languages
 from balance_service.calls.call import Metadata
-from balance_service.domain import errors
 
 QUERY_FIELDS_MAX = 100
-FORWARDED = ("authorization", "x-request-id", "accept-language", "traceparent")
-# Of two of these nobody knows which was meant. The others that are read are lists (RFC 9110, 5.3).
-_SINGLE = (
+# The headers that a call takes over as its metadata.
+FORWARDED_HEADERS = ("authorization", "x-request-id", "accept-language", "traceparent")
+# Given twice, nobody knows which of these was meant, and a proxy in front may take the other one.
+# The other headers that are read are lists, which may come in parts (RFC 9110, 5.3).
+_SINGLE_HEADERS = (
     "authorization", "content-encoding", "content-length", "content-type", "expect", "host",
     "idempotency-key", "origin", "traceparent", "transfer-encoding", "x-request-id",
 )  # fmt: skip
-# What gRPC's metadata can hold.
-_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+# The characters that gRPC's metadata can hold.
+_PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]*")
+# RFC 3986, 3.2.2 and 3.2.3, loosely: nothing here depends on the host, so it may be any.
 _HOST = re.compile(r"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
+# A Content-Length that fits into 64 bits.
+_LENGTH = re.compile(r"[0-9]{1,19}")
 
 
-class Request:
-    """What of an HTTP request matters here.
+class RequestHead:
+    """The head of an HTTP request.
 
     Args:
-        scope: Of ASGI.
+        scope: The ASGI scope of the request.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -37,15 +41,15 @@ class Request:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """By name in lower case; those of one name as the list that they are."""
-        found: dict[str, str] = {}
-        for raw_name, raw in self.scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
-            if name in found:
+        """Values by name in lower case; values of a repeated name are joined by commas."""
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in self.scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            if name in headers:
                 self._repeated.add(name)
-                value = f"{found[name]}, {value}"
-            found[name] = value
-        return found
+                value = f"{headers[name]}, {value}"
+            headers[name] = value
+        return headers
 
     @property
     def verb(self) -> str:
@@ -53,13 +57,17 @@ class Request:
 
     @property
     def path(self) -> str:
-        """As it was sent, percent-encoded."""
+        """The path as it was sent, percent-encoded."""
         raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
         return raw.partition(b"?")[0].decode("latin-1")
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """Raises errors.Refusal if it is no query."""
+        """Names and values of the query, decoded.
+
+        Raises:
+            Refusal: It is not percent-encoded UTF-8, or has too many names.
+        """
         try:
             text = self.scope["query_string"].decode("ascii")
             return parse_qsl(
@@ -75,35 +83,43 @@ class Request:
 
     @property
     def metadata(self) -> Metadata:
-        """What a call's metadata take over."""
-        return [(name, self.headers[name]) for name in FORWARDED if name in self.headers]
+        """The headers that a call takes over."""
+        return [(name, self.headers[name]) for name in FORWARDED_HEADERS if name in self.headers]
 
     @property
     def has_body(self) -> bool:
-        """Whether something follows the head."""
+        """Whether a body follows the head."""
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
 
     def check(self) -> None:
-        """Raises errors.Refusal if the head is none that can be understood in one way alone."""
+        """Checks that the head can be understood in one way only.
+
+        Raises:
+            Refusal: It cannot, or it is not HTTP/1.
+        """
         headers = self.headers
-        for name in _SINGLE:
+        for name in _SINGLE_HEADERS:
             if name in self._repeated:
                 raise http.malformed(name, "must be given once")
-        for name in FORWARDED:
-            if name in headers and not _PRINTABLE.fullmatch(headers[name]):
+        for name in FORWARDED_HEADERS:
+            if name in headers and not _PRINTABLE_ASCII.fullmatch(headers[name]):
                 raise http.malformed(name, "must be printable ASCII")
         if not self.path.startswith("/"):
             raise http.malformed("target", 'must be a path, such as "/api/v1/accounts"')
         version = self.scope["http_version"]
         if version not in ("1.0", "1.1"):
             raise http.malformed("version", "must be HTTP/1.1 or HTTP/1.0")
-        # RFC 9112, 3.2
-        if not _HOST.fullmatch(headers.get("host", "" if version == "1.0" else "?")):
+        # HTTP/1.1 requires a host, which may be empty; "?" is none (RFC 9112, 3.2).
+        host = headers.get("host", "" if version == "1.0" else "?")
+        if not _HOST.fullmatch(host):
             raise http.malformed("host", "must be given once, and be a host")
         self._check_framing()
 
     def _check_framing(self) -> None:
-        """Raises errors.Refusal if it is in doubt where the request ends (RFC 9112, 6.3)."""
+        """Checks that there is no doubt where the body ends (RFC 9112, 6.3).
+
+        A proxy in front that sees another end takes the rest for a request: request smuggling.
+        """
         coding = self.headers.get("transfer-encoding")
         length = self.headers.get("content-length")
         if coding is not None and (
@@ -111,20 +127,18 @@ class Request:
         ):
             rule = 'must be "chunked" of HTTP/1.1, without a Content-Length'
             raise http.malformed("transfer-encoding", rule)
-        if length is not None and not (length.isascii() and length.isdigit() and len(length) < 20):
+        if length is not None and not _LENGTH.fullmatch(length):
             raise http.malformed("content-length", "must be a number of bytes")
 
 
-def refusal_unless_json(request: Request, media_type: str) -> errors.Refusal | None:
-    """Why a body cannot be read, by its head.
+def check_media_type(head: RequestHead, media_type: str) -> None:
+    """Checks that a body is of a media type and not compressed.
 
-    Args:
-        request: Its head.
-        media_type: What it must be.
+    Raises:
+        Refusal: It is not.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        return http.MediaTypeUnsupported("accept-encoding", "identity")
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != media_type:
-        return http.MediaTypeUnsupported("accept", media_type)
-    return None
+    if head.headers.get("content-encoding", "identity").lower() != "identity":
+        raise http.MediaTypeUnsupported("accept-encoding", "identity")
+    content_type = head.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != media_type:
+        raise http.MediaTypeUnsupported("accept", media_type)

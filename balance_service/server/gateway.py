@@ -4,8 +4,9 @@ import structlog
 
 from balance_service.config import Settings
 from balance_service.gateway import asgi
-from balance_service.gateway.app import Limits
-from balance_service.gateway.upstream import RemoteUpstream, Upstream
+from balance_service.gateway.remote import RemoteUpstream
+from balance_service.gateway.transcoder import RequestLimits
+from balance_service.gateway.upstream import Upstream
 from balance_service.server.http_server import HttpServer
 from balance_service.server.signals import stop_signal
 
@@ -45,6 +46,6 @@ def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
     Raises:
         RuntimeError: The port is taken.
     """
-    limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
+    limits = RequestLimits(settings.http_body_bytes_max, settings.http_timeout_seconds)
     application = asgi.build(upstream, limits, settings.cors_origins, settings.http_public_url)
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)

@@ -11,7 +11,7 @@ import pytest
 
 from balance_client import BalanceError, v1
 from balance_service.domain.principals import Scope
-from balance_service.gateway import app
+from balance_service.gateway import transcoder
 from balance_service.server import gateway
 from balance_service.server.http_server import HttpServer
 from tests.conftest import Person, Service, StartService
@@ -414,7 +414,7 @@ def unused_gateway(service: Service) -> Callable[[str], HttpServer]:
 
 
 async def test_slow_body_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "BODY_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(transcoder, "BODY_TIMEOUT_SECONDS", 0.2)
     host, port = service.http.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     token = (await service.person()).token.token

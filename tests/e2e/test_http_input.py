@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from uuid import UUID
 
-from balance_service.gateway import app
+from balance_service.gateway import transcoder
 from tests.conftest import Contents, Service, StartService
 
 SOMEBODY = UUID(int=7)
@@ -180,7 +180,7 @@ async def test_token_is_verified_before_a_body_is_read(service: Service) -> None
 
 async def test_strangers_send_little(start_service: StartService) -> None:
     service = await start_service()
-    body = {"email": "x" * app.PUBLIC_BODY_BYTES_MAX}
+    body = {"email": "x" * transcoder.PUBLIC_BODY_BYTES_MAX}
     for path in ("/api/v1/auth/email", "/api/v1/auth/token", "/api/v1/auth/refresh"):
         answer = await service.http("POST", path, body)
         assert (answer.status, answer.reason) == (413, "BODY_TOO_LARGE")

@@ -13,7 +13,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
 from balance_service.calls.refusals import TABLE
-from balance_service.gateway import examples, refusals, schemas
+from balance_service.gateway import examples, schemas
+from balance_service.gateway.refusals import status_to_response
 from tests.conftest import Service
 from tests.http import BINDINGS
 
@@ -113,7 +114,7 @@ async def test_examples_of_refusals_are_what_is_answered(document: dict[str, Any
                     assert code.startswith("2")
                     continue
                 told = json_format.ParseDict(example, status_pb2.Status())
-                reason, answered = example["details"][0]["reason"], refusals.of_status(told)
+                reason, answered = example["details"][0]["reason"], status_to_response(told)
                 row = next(row for row in TABLE.values() if row.reason == reason)
                 assert row.code == example["code"]
                 assert code in (str(answered.status), "default"), operation["operationId"]

@@ -83,7 +83,7 @@ def test_every_field_is_limited(field: FieldDescriptor) -> None:
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 def test_document_states_every_limit(field: FieldDescriptor) -> None:
     stated = limits.read(field)
-    schema = Schemas({}).field(field, given=True)
+    schema = Schemas({}).field(field, in_request=True)
     assert schema.get("maxLength", 0) == stated.max_length
     assert schema.get("minItems", 0) == stated.min_items
     assert schema.get("maxItems", schema.get("maxProperties", 0)) == stated.max_items

@@ -13,9 +13,10 @@ from balance_service.calls import telling
 from balance_service.calls.refusals import status
 from balance_service.domain import errors
 from balance_service.domain.errors import Violation
-from balance_service.gateway import numbered_pages, refusals
-from balance_service.gateway.heads import Request
-from balance_service.gateway.requests import request_of
+from balance_service.gateway.heads import RequestHead
+from balance_service.gateway.numbered_pages import read_paging
+from balance_service.gateway.refusals import refusal_to_response
+from balance_service.gateway.request_messages import read_request
 from tests.http import BY_METHOD
 
 LARGEST = 1 << 20
@@ -62,7 +63,7 @@ def refuse(act: Callable[[], object]) -> bytes:
     """The answer of what must be refused."""
     with pytest.raises(errors.Refusal) as error:
         act()
-    return refusals.of_refusal(error.value, "ru", "some-id").body
+    return refusal_to_response(error.value, "ru", "some-id").body
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -88,9 +89,9 @@ def test_refused_body_costs_about_what_parsing_it_costs(name: str) -> None:
     body = BODIES[name].encode()
     assert 200_000 < len(body) <= LARGEST
     for binding in (DEPOSIT, BATCH):
-        answer = refuse(lambda binding=binding: request_of(binding, {}, [], body))  # type: ignore[misc]
+        answer = refuse(lambda binding=binding: read_request(binding, {}, [], body))  # type: ignore[misc]
         assert len(answer) < 8192
-        cost = seconds(lambda b=binding: refuse(lambda: request_of(b, {}, [], body)))  # type: ignore[misc]
+        cost = seconds(lambda b=binding: refuse(lambda: read_request(b, {}, [], body)))  # type: ignore[misc]
         assert cost < DEARER_MAX * max(seconds(lambda: parse(body)), 0.001)
 
 
@@ -111,8 +112,8 @@ def test_refused_query_costs_about_what_parsing_it_costs(name: str) -> None:
     text = QUERIES[name]
 
     def read() -> object:
-        request = Request({"query_string": text.encode(), "headers": []})
-        return request_of(LIST, {}, numbered_pages.asked(LIST, request.query).query, b"")
+        head = RequestHead({"query_string": text.encode(), "headers": []})
+        return read_request(LIST, {}, read_paging(LIST, head.query).query, b"")
 
     if name == "escapes":  # An account of no form is for the servicer to refuse.
         read()

@@ -6,7 +6,7 @@ from balance_service.calls.methods import contract
 from balance_service.gateway import routes
 from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
 
-CONTRACT = Routes(routes.bindings(contract()))
+CONTRACT = Routes(routes.read_bindings(contract()))
 ID = "0190a1b2-0000-7000-8000-000000000001"
 
 
