@@ -19,8 +19,7 @@ from balance_service.auth.tokens import Tokens
 from balance_service.calls import refusals
 from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
-from balance_service.domain import errors
-from balance_service.ledger.queue import RETRY_AFTER_SECONDS
+from balance_service.domain import errors, retry_after
 from balance_service.repositories import failures
 
 _log = structlog.get_logger()
@@ -136,7 +135,7 @@ class Calls:
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:
-                raise errors.Overloaded(RETRY_AFTER_SECONDS)
+                raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
             await self._admit(method, call)
             handler = self._handlers[method.full_name]
             message: Message = await handler(_read(method, request, call), call)

@@ -7,7 +7,7 @@ from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from balance_service.calls import http, refusals
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.gateway.answers import encoded
 
 
@@ -54,7 +54,7 @@ def of_status(status: status_pb2.Status) -> HttpAnswer:
     if status.code == code_pb2.UNAUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
     if status.code == code_pb2.UNAVAILABLE:
-        headers.setdefault("retry-after", "1")
+        headers.setdefault("retry-after", str(math.ceil(retry_after.UNAVAILABLE_SECONDS)))
     http_status = refusals.http_status(status.code, reason)
     return HttpAnswer(http_status, headers, encoded(as_json(shown)))
 

@@ -16,9 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from balance_service.calls import http
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.gateway import answers, refusals
-from balance_service.ledger.queue import RETRY_AFTER_SECONDS
 
 HEAD_BYTES_MAX = 1 << 16
 FIELDS_MAX = 100
@@ -58,7 +57,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         self._await_head()
         if len(self.connections) > CONNECTIONS_MAX:
-            self._refuse(errors.Overloaded(RETRY_AFTER_SECONDS))
+            self._refuse(errors.Overloaded(retry_after.OVERLOADED_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
