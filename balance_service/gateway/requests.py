@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from balance_service.calls import http, telling
+from balance_service.calls import http, shortening
 from balance_service.domain import errors
 from balance_service.gateway import bodies
 from balance_service.gateway.bodies import Json
@@ -92,7 +92,7 @@ def _read_body(binding: Binding, message: Message, body: bytes, mask_given: bool
     if binding.body != "*":
         target, prefix = getattr(message, binding.body), f"{binding.body}."
         target.SetInParent()
-    wrong = telling.told(bodies.violations(target, data, prefix))
+    wrong = shortening.shorten_violations(bodies.violations(target, data, prefix))
     if wrong.violations:
         raise errors.InvalidFields(wrong.violations, wrong.more)
     try:
