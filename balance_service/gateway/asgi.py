@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from balance_service.calls.methods import contract
+from balance_service.calls.methods import load_contract
 from balance_service.domain import errors
 from balance_service.gateway import answers, heads, openapi, routes
 from balance_service.gateway.app import Gateway, Limits, refuse
@@ -89,7 +89,7 @@ def build(
         cors_origins: Origins whose pages may call; none by default, `*` for any.
         public_url: What links to other pages of a list begin with; if nothing, they are paths.
     """
-    bindings = tuple(routes.bindings(contract()))
+    bindings = tuple(routes.bindings(load_contract()))
 
     async def health(_: Request) -> Response:
         serving = await upstream.serves()

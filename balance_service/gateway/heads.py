@@ -71,7 +71,7 @@ class Request:
 
     @property
     def language(self) -> str:
-        return languages.preferred(self.headers.get("accept-language", ""))
+        return languages.choose(self.headers.get("accept-language", ""))
 
     @property
     def metadata(self) -> Metadata:
