@@ -29,6 +29,7 @@ from balance_service.domain.users import User
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
 
 
+# All movements of a commit have one date, so that its callers are answered with one message.
 @functools.lru_cache(maxsize=64)
 def timestamp(moment: datetime) -> Timestamp:
     """A moment as a message. It is cached and shared: never mutate it."""
