@@ -12,11 +12,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from yarl import URL
 
-from balance_service.calls.methods import contract
+from balance_service.calls.methods import load_contract
 from balance_service.gateway import routes
 from balance_service.gateway.routes import Binding
 
-BINDINGS = tuple(routes.read_bindings(contract()))
+BINDINGS = tuple(routes.read_bindings(load_contract()))
 BY_METHOD = {binding.method.full_name: binding for binding in reversed(BINDINGS)}
 
 

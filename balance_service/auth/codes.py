@@ -10,7 +10,7 @@ from uuid import UUID
 
 from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.providers.mail import DeliveryUnknown, Mailer
 from balance_service.repositories import credentials, users
 from balance_service.repositories.credentials import CodeHistory
@@ -22,7 +22,6 @@ SENDS_AN_HOUR_MAX = 5
 HOUR = timedelta(hours=1)
 # Mails that a worker hands over at once: a mail server that hangs must not use up all its calls.
 SENDING_MAX = 200
-RETRY_AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class ConfirmationCodes:
             Overloaded: Too many mails are being handed over.
         """
         if len(self._sending) >= SENDING_MAX:
-            raise errors.Overloaded(RETRY_AFTER_SECONDS)
+            raise errors.Overloaded(retry_after.MAILS_FULL_SECONDS)
         # A caller who hangs up must not stop this half-way, between the mail and its code.
         sending = asyncio.create_task(self._send(email))
         self._sending.add(sending)

@@ -7,9 +7,10 @@ such stray; so who has the wrong secret gains nothing by one.
 """
 
 import asyncio
+import base64
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 from cryptography.fernet import InvalidToken
@@ -35,12 +36,24 @@ class WrongSecret(ValueError):  # noqa: N818 - it is what it says
         )
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyingKey:
-    """A public key by its id."""
+class Jwk(NamedTuple):
+    """A public key as a JSON Web Key (RFC 7517, RFC 8037).
 
-    key_id: str
-    public_key: Ed25519PublicKey
+    Args:
+        kid: The key's id.
+        x: The key itself, base64url without padding.
+        kty: The kind of key: one of an Edwards or Montgomery curve.
+        crv: The curve.
+        alg: What it verifies.
+        use: That it verifies signatures, and does not encrypt.
+    """
+
+    kid: str
+    x: str
+    kty: str = "OKP"
+    crv: str = "Ed25519"
+    alg: str = "EdDSA"
+    use: str = "sig"
 
 
 async def prove(conn: Connection, secrets: Secrets) -> None:
@@ -117,9 +130,9 @@ class KeySet:
         key = self._keys.get(key_id)
         return key.public_key() if key else None
 
-    def public(self) -> list[VerifyingKey]:
+    def public(self) -> list[Jwk]:
         """All public keys, newest first."""
-        return [VerifyingKey(key_id, key.public_key()) for key_id, key in self._keys.items()]
+        return [_jwk(key_id, key.public_key()) for key_id, key in self._keys.items()]
 
     async def _look_again(self) -> None:
         """Reads the keys unless that was just tried, for anybody may ask for a key by any name."""
@@ -141,6 +154,11 @@ class KeySet:
         for key_id in strays - self._strays:
             _log.warning("key_not_unsealed", key_id=key_id)
         self._strays |= strays
+
+
+def _jwk(key_id: str, key: Ed25519PublicKey) -> Jwk:
+    x = base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode()
+    return Jwk(key_id, x)
 
 
 def _new_key(secrets: Secrets) -> SigningKey:

@@ -1,6 +1,6 @@
-"""What only HTTP refuses: requests that never became calls, one class each.
+"""Refusals that only HTTP has: of requests that never became calls, one class each.
 
-They are refusals as those of `domain.errors`; what HTTP says besides stands in `headers`.
+They are refusals like those of `domain.errors`, in the same table, with headers of their own.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from balance_service.domain import errors
 
-# What is left of the request is not worth reading.
+# The rest of the request is not read, so that the connection cannot serve another.
 CLOSE: Mapping[str, str] = {"connection": "close"}
 
 
@@ -18,7 +18,11 @@ class HttpRefusal(errors.Refusal):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What HTTP says besides."""
+        """What HTTP adds to the answer."""
+        return {}
+
+    def facts(self) -> dict[str, str]:
+        # Their fields reach the caller as headers or violations.
         return {}
 
 
@@ -27,9 +31,6 @@ class RequestMalformed(HttpRefusal):
     """The request could not be read."""
 
     violations: tuple[errors.Violation, ...] = ()
-
-    def facts(self) -> dict[str, str]:
-        return {}
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -51,9 +52,6 @@ class MethodNotAllowed(HttpRefusal):
     """This path does not have this method."""
 
     allowed: str
-
-    def facts(self) -> dict[str, str]:
-        return {}
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -77,9 +75,6 @@ class MediaTypeUnsupported(HttpRefusal):
     header: str
     accepted: str
 
-    def facts(self) -> dict[str, str]:
-        return {}
-
     @property
     def headers(self) -> Mapping[str, str]:
         return {self.header: self.accepted}
@@ -96,10 +91,10 @@ class AnswerTimeout(HttpRefusal):
 
 
 def malformed(place: str, description: str) -> RequestMalformed:
-    """The refusal of a request that is no request, after which its connection is closed.
+    """The refusal of what is not HTTP; the connection is closed after it.
 
     Args:
-        place: A header's name, or `target`, `head` or `body`.
+        place: What is wrong: a header's name, or `target`, `head` or `body`.
         description: What it must be.
     """
     return RequestMalformed((errors.Violation(place, description),))

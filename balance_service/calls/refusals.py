@@ -1,7 +1,8 @@
 """THE table of refusals: what each is to a caller, over gRPC and over HTTP.
 
-A refusal's message in English is its class's docstring. The HTTP status of a code is that of
-grpc-gateway (runtime/errors.go); a row may have one of its own, such as 402 for a lack of money.
+A refusal's message in English is its class's docstring; the one in Russian stands in the table. The
+HTTP status of a code is that of grpc-gateway (runtime/errors.go); a row may have its own, such as
+402 for a lack of money.
 """
 
 # ruff: noqa: RUF001 - Cyrillic is the point
@@ -14,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from balance_service.calls import http, telling
+from balance_service.calls import http, shortening
 from balance_service.domain import errors
 
 DOMAIN = "balance.v1"
@@ -24,11 +25,11 @@ class Row(NamedTuple):
     """What a refusal is to a caller.
 
     Args:
-        code: A google.rpc.code_pb2.
+        code: One of google.rpc.code_pb2.
         reason: A value of the contract's ErrorReason, without its prefix.
-        russian: The message in Russian; may name the refusal's facts in braces.
-        resource: Of what type a resource is that was not found.
-        http_status: If not the one of its code.
+        russian: The message in Russian, with the refusal's facts in braces.
+        resource: The type of the resource that was not found; empty for other refusals.
+        http_status: The HTTP status; 0 for the code's.
     """
 
     code: int
@@ -221,7 +222,8 @@ _HTTP_STATUS = {
     code_pb2.UNAVAILABLE: 503,
     code_pb2.DATA_LOSS: 500,
 }
-# Only where a reason has one: a reason with two statuses has the plain one over a channel.
+# For statuses that come from a gRPC server elsewhere, which tell the reason and not the class. Two
+# classes share MALFORMED_REQUEST: there it means the plain one.
 _HTTP_STATUS_OF_REASON = {
     row.reason: row.http_status
     for kind, row in TABLE.items()
@@ -230,7 +232,7 @@ _HTTP_STATUS_OF_REASON = {
 
 
 def http_status(code: int, reason: str = "") -> int:
-    """The HTTP status of a status that came from elsewhere."""
+    """The HTTP status for a code, and a reason if any, from a server elsewhere."""
     return _HTTP_STATUS_OF_REASON.get(reason) or _HTTP_STATUS.get(code, 500)
 
 
@@ -243,27 +245,31 @@ def http_status_of(refusal: errors.Refusal) -> int:
 def status(
     refusal: errors.Refusal, language: str = "en", correlation_id: str = ""
 ) -> status_pb2.Status:
-    """The status of a refusal, with its details: a few KiB, whatever was refused.
+    """The status of a refusal with its details: a few KiB at most, whatever was refused.
 
     Args:
-        refusal: Any of the table.
+        refusal: One whose class is in the table.
         language: `en` or `ru`, for the LocalizedMessage.
         correlation_id: Names the request that was refused before it was a call.
     """
     row = TABLE[type(refusal)]
-    told = telling.told(getattr(refusal, "violations", ()), getattr(refusal, "more", 0))
-    facts = telling.facts(refusal.facts()) | told.facts
+    violations, more = getattr(refusal, "violations", ()), getattr(refusal, "more", 0)
+    shortened = shortening.shorten_violations(violations, more)
+    facts = shortening.shorten_facts(refusal.facts()) | shortened.facts
     if correlation_id:
         facts["request_id"] = correlation_id
-    message = told.message or telling.short(refusal.message, telling.MESSAGE_BYTES_MAX)
+    message = shortened.message or shortening.shorten(refusal.message, shortening.MESSAGE_BYTES_MAX)
     text = row.russian.format_map(facts) if language == "ru" else message
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=row.reason, domain=DOMAIN, metadata=facts)
     ]
-    if told.violations:
-        violation = error_details_pb2.BadRequest.FieldViolation
-        wrong = [violation(field=v.field, description=v.description) for v in told.violations]
-        details.append(error_details_pb2.BadRequest(field_violations=wrong))
+    if shortened.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for violation in shortened.violations:
+            bad_request.field_violations.add(
+                field=violation.field, description=violation.description
+            )
+        details.append(bad_request)
     if seconds := getattr(refusal, "retry_after_seconds", None):
         delay = Duration()
         delay.FromTimedelta(timedelta(seconds=seconds))
@@ -274,17 +280,17 @@ def status(
             error_details_pb2.ResourceInfo(resource_type=row.resource, resource_name=name)
         )
     details.append(error_details_pb2.LocalizedMessage(locale=language, message=text))
-    return _packed(row.code, message, details)
+    return _pack(row.code, message, details)
 
 
 def internal(correlation_id: str = "") -> status_pb2.Status:
-    """The status of a fault of ours: it tells nothing but the id that the log has."""
+    """The status of a fault of ours: it tells only the id by which the log has the cause."""
     facts = {"request_id": correlation_id} if correlation_id else {}
     info = error_details_pb2.ErrorInfo(reason=INTERNAL, domain=DOMAIN, metadata=facts)
-    return _packed(code_pb2.INTERNAL, "Internal error.", [info])
+    return _pack(code_pb2.INTERNAL, "Internal error.", [info])
 
 
-def _packed(code: int, message: str, details: list[Message]) -> status_pb2.Status:
+def _pack(code: int, message: str, details: list[Message]) -> status_pb2.Status:
     answer = status_pb2.Status(code=code, message=message)
     for detail in details:
         answer.details.add().Pack(detail)

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from balance_service.calls.methods import contract
+from balance_service.calls.methods import load_contract
 from balance_service.domain import errors
 from balance_service.gateway import documentation, routes
 from balance_service.gateway.heads import RequestHead
@@ -39,7 +39,7 @@ def build(
         cors_origins: Origins whose pages may call; none by default, `*` for any.
         public_url: The start of links to other pages of a list; if empty, links are paths.
     """
-    bindings = tuple(routes.read_bindings(contract()))
+    bindings = tuple(routes.read_bindings(load_contract()))
     page_routes = [_health_route(upstream), *documentation.routes(bindings)]
     pages = Starlette(routes=page_routes)
     # Starlette would redirect to the host that the request names, which may be any.

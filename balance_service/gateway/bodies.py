@@ -8,7 +8,7 @@ from google.api import field_behavior_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from balance_service.calls import http, telling
+from balance_service.calls import http, shortening
 from balance_service.domain import errors
 from balance_service.gateway.json_values import Json, fields_by_name, find_violations
 from balance_service.gateway.routes import Binding
@@ -62,7 +62,7 @@ def bind_body(binding: Binding, request: Message, body: bytes, *, mask_given: bo
         target, prefix = getattr(request, binding.body), f"{binding.body}."
         # An empty body is an empty resource, not a missing one.
         target.SetInParent()
-    wrong = telling.told(find_violations(target, data, prefix))
+    wrong = shortening.shorten_violations(find_violations(target, data, prefix))
     if wrong.violations:
         raise errors.InvalidFields(wrong.violations, wrong.more)
     try:

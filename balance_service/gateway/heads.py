@@ -79,7 +79,7 @@ class RequestHead:
 
     @property
     def language(self) -> str:
-        return languages.preferred(self.headers.get("accept-language", ""))
+        return languages.choose(self.headers.get("accept-language", ""))
 
     @property
     def metadata(self) -> Metadata:

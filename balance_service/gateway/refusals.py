@@ -8,7 +8,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from starlette.types import Send
 
 from balance_service.calls import call, http, refusals
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.gateway.heads import RequestHead
 from balance_service.gateway.responses import JSON, send_response, to_json
 
@@ -68,7 +68,7 @@ def status_to_response(status: status_pb2.Status) -> RefusalResponse:
         # A 401 must say how to authenticate (RFC 9110, 15.5.2).
         headers["www-authenticate"] = "Bearer"
     if status.code == code_pb2.UNAVAILABLE:
-        headers.setdefault("retry-after", "1")
+        headers.setdefault("retry-after", str(math.ceil(retry_after.UNAVAILABLE_SECONDS)))
     http_status = refusals.http_status(status.code, reason)
     return RefusalResponse(http_status, headers, to_json(_status_to_dict(shown)))
 

@@ -14,11 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.domain.commands import Request
 from balance_service.domain.ledger import Outcome
 
-RETRY_AFTER_SECONDS = 0.1
 # A commit costs as much as this many commands add to it: fewer do not pay for one beside another.
 WORTH_A_COMMIT = 100
 # A commit that takes longer waits for something that the others need not wait for.
@@ -138,7 +137,7 @@ class CommitQueue:
         if not self._accepting:
             raise errors.Unavailable
         if self._waiting_commands + commands > self._queue_commands_max:
-            raise errors.Overloaded(RETRY_AFTER_SECONDS)
+            raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
 
     async def drain(self) -> None:
         """Accepts no more and finishes what waits."""

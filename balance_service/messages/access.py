@@ -1,4 +1,7 @@
-"""Which accounts a caller may read, and which they mean."""
+"""Which accounts and movements a caller may read, and which account they mean.
+
+What is somebody else's is refused as what does not exist is, so that nobody can probe for ids.
+"""
 
 from uuid import UUID
 
@@ -11,50 +14,48 @@ from balance_service.messages import fields
 from balance_service.repositories import accounts, journal
 
 
-async def readable(conn: Connection, principal: Principal, account_id: UUID) -> AccountProfile:
-    """An account that the caller may read.
+def read_id_or_own(principal: Principal, text: str, field: str) -> UUID | None:
+    """Reads the id of an account or a user; None where a user leaves it out and means their own.
 
     Raises:
-        AccountNotFound: There is none, or it is somebody else's, which is not told apart.
-    """
-    found = await accounts.get(conn, [account_id])
-    return visible(found[0] if found else None, principal, account_id)
-
-
-def visible(found: AccountProfile | None, principal: Principal, account_id: UUID) -> AccountProfile:
-    """An account that was looked for, if the caller may read it; raises as `readable`."""
-    if found and (principal.reads_all or found.account.owner_id == principal.user_id):
-        return found
-    raise errors.AccountNotFound(str(account_id))
-
-
-def named(principal: Principal, text: str, field: str) -> UUID | None:
-    """The id that a request names; None where a user leaves it out and means their own.
-
-    Raises:
-        InvalidFields: It is no id, or a service named none.
+        InvalidFields: It is no id, or a service left it out.
     """
     if not text and principal.user_id is None:
         raise errors.invalid(field, "is required of services")
     return fields.optional_identifier(text, field)
 
 
-async def listed(
+def check_readable(
+    profile: AccountProfile | None, principal: Principal, account_id: UUID
+) -> AccountProfile:
+    """An account that was looked up, if the caller may read it.
+
+    Raises:
+        AccountNotFound: There is none, or it is somebody else's.
+    """
+    if profile and (principal.reads_all or profile.account.owner_id == principal.user_id):
+        return profile
+    raise errors.AccountNotFound(str(account_id))
+
+
+async def get_accounts(
     conn: Connection, principal: Principal, account_id: UUID | None
 ) -> list[AccountProfile]:
     """The accounts that a list is about: the named one, or all the caller's own.
 
     Raises:
-        AccountNotFound: As `readable`.
+        AccountNotFound: There is no such account, or it is somebody else's.
+        PermissionMissing: A service has no accounts of its own.
     """
     if account_id:
-        return [await readable(conn, principal, account_id)]
+        profile = next(iter(await accounts.get(conn, [account_id])), None)
+        return [check_readable(profile, principal, account_id)]
     owner_id = principal.require_user()
     return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
 
 
-async def own(conn: Connection, principal: Principal, currency: str) -> UUID:
-    """The account that a user means who names none: their own in the currency.
+async def find_own_account(conn: Connection, principal: Principal, currency: str) -> UUID:
+    """The account of a user who names none: their own in the currency.
 
     Raises:
         AccountNotFound: The user has none.
@@ -65,22 +66,23 @@ async def own(conn: Connection, principal: Principal, currency: str) -> UUID:
     return account_id
 
 
-async def receiver(conn: Connection, principal: Principal, number: str) -> UUID:
+async def find_receiver(conn: Connection, principal: Principal, number: str) -> UUID:
     """The account with a public number, which is ten checked digits.
 
-    Where there is none, a caller who may not read every account gets an id that is no account's:
-    the ledger then refuses it as it does an account that cannot receive, and no earlier.
+    Where there is none, a caller who may not read every account gets an id that no account has: the
+    ledger refuses that as it does an account that cannot receive, and at the same point, so that
+    the answer does not tell which numbers are given out.
 
     Raises:
         AccountNotFound: There is none, and the caller may know.
     """
-    found = await accounts.id_of_number(conn, int(number))
-    if found is None and principal.reads_all:
+    account_id = await accounts.id_of_number(conn, int(number))
+    if account_id is None and principal.reads_all:
         raise errors.AccountNotFound(number)
-    return found or ids.named_id(f"account number/{number}")
+    return account_id or ids.named_id(f"account number/{number}")
 
 
-async def readable_movement(
+async def get_movement(
     conn: Connection, principal: Principal, movement_id: UUID, kind: Kind
 ) -> tuple[Movement, bool]:
     """A movement that the caller may read.

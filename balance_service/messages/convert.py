@@ -1,7 +1,7 @@
 """Domain objects to messages of the contract."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
@@ -17,6 +17,7 @@ from balance_service._generated.balance.v1 import (
     user_pb2,
     withdrawal_pb2,
 )
+from balance_service.auth.keys import Jwk
 from balance_service.auth.tokens import IssuedToken
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.catalogue import Service
@@ -28,9 +29,10 @@ from balance_service.domain.users import User
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
 
 
+# All movements of a commit have one date, so that its callers are answered with one message.
 @functools.lru_cache(maxsize=64)
 def timestamp(moment: datetime) -> Timestamp:
-    """A moment, to be copied and not changed: what one commit wrote shares one."""
+    """A moment as a message. It is cached and shared: never mutate it."""
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
@@ -48,18 +50,22 @@ def token(issued: IssuedToken) -> auth_pb2.Token:
     )
 
 
-def user(found: User) -> user_pb2.User:
+def jwks(keys: Iterable[Jwk]) -> auth_pb2.Jwks:
+    return auth_pb2.Jwks(keys=[auth_pb2.Jwk(**key._asdict()) for key in keys])
+
+
+def user(profile: User) -> user_pb2.User:
     return user_pb2.User(
-        id=str(found.user_id),
-        email=found.email,
-        username=found.username,
-        first_name=found.first_name,
-        last_name=found.last_name,
-        bio=found.bio,
-        role=user_pb2.Role.ValueType(found.role),
-        create_time=timestamp(found.created_at),
-        update_time=timestamp(found.updated_at),
-        etag=str(found.version),
+        id=str(profile.user_id),
+        email=profile.email,
+        username=profile.username,
+        first_name=profile.first_name,
+        last_name=profile.last_name,
+        bio=profile.bio,
+        role=user_pb2.Role.ValueType(profile.role),
+        create_time=timestamp(profile.created_at),
+        update_time=timestamp(profile.updated_at),
+        etag=str(profile.version),
     )
 
 
@@ -82,7 +88,14 @@ def conversion(minor: int, rate: Rate, *, stale: bool = False) -> account_pb2.Co
 
 
 class _Amounts(NamedTuple):
-    """An account's amounts, by field, in minor units of a currency, and why in that one."""
+    """An account's amounts, in one currency.
+
+    Args:
+        currency: The currency.
+        minors: Minor units, by the message's field.
+        conversion: How they were converted, if they were.
+        obstacle: Why they could not be converted to the currency asked for.
+    """
 
     currency: str
     minors: Mapping[str, int]
@@ -101,28 +114,28 @@ def account(
     Args:
         profile: The account.
         target: The currency asked for; empty for the account's own.
-        shown: The rate from its own currency to another; None if none is known.
-        past: A moment, and the balance in minor units that it had then.
+        shown: The rate from its own currency to that one; None if none is known.
+        past: A moment, and the balance in minor units that the account had then; None for now.
     """
-    found = profile.account
+    own = profile.account
     minors = {
-        "balance": found.balance_minor,
-        "limit": found.limit_minor,
-        "held": found.held_minor,
-        "available": found.available_minor,
+        "balance": own.balance_minor,
+        "limit": own.limit_minor,
+        "held": own.held_minor,
+        "available": own.available_minor,
     }
     if past:
         minors = {"balance": past[1]}
-    amounts = _Amounts(found.currency, minors)
-    if target not in ("", found.currency):
+    amounts = _Amounts(own.currency, minors)
+    if target not in ("", own.currency):
         amounts = _converted(amounts, target, shown)
     return account_pb2.Account(
-        id=str(found.account_id),
+        id=str(own.account_id),
         number=str(profile.number),
-        user=str(found.owner_id),
+        user=str(own.owner_id),
         currency=amounts.currency,
         **{name: format_minor(minor, amounts.currency) for name, minor in amounts.minors.items()},
-        status=account_pb2.AccountStatus.ValueType(0 if past else found.status),
+        status=account_pb2.AccountStatus.ValueType(0 if past else own.status),
         date=timestamp(profile.created_at),
         conversion=amounts.conversion,
         conversion_obstacle=amounts.obstacle,
@@ -131,10 +144,16 @@ def account(
 
 
 def _converted(own: _Amounts, target: str, shown: Shown | None) -> _Amounts:
-    """The amounts in another currency, or as they are with what stands in the way."""
+    """The amounts in another currency, or as they are with what stands in the way.
+
+    Args:
+        own: The amounts in the account's own currency.
+        target: The other currency.
+        shown: The rate between them; None if none is known.
+    """
     if shown is None and any(own.minors.values()):
         return own._replace(obstacle=account_pb2.CONVERSION_OBSTACLE_RATE_UNAVAILABLE)
-    # Nothing is nothing in every currency, at any rate.
+    # An account without money needs no rate: nothing is nothing in every currency.
     rate = shown.rate.value if shown else Decimal(0)
     minors = {
         name: convert_minor(minor, own.currency, target, rate) for name, minor in own.minors.items()
@@ -142,10 +161,11 @@ def _converted(own: _Amounts, target: str, shown: Shown | None) -> _Amounts:
     if any(abs(minor) > MINOR_MAX for minor in minors.values()):
         return own._replace(obstacle=account_pb2.CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE)
     if shown:
-        how = conversion(own.minors["balance"], shown.rate, stale=shown.stale)
+        converted = conversion(own.minors["balance"], shown.rate, stale=shown.stale)
     else:
-        how = account_pb2.Conversion(amount=format_minor(0, own.currency), currency=own.currency)
-    return _Amounts(target, minors, how)
+        zero = format_minor(0, own.currency)
+        converted = account_pb2.Conversion(amount=zero, currency=own.currency)
+    return _Amounts(target, minors, converted)
 
 
 def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:
@@ -165,7 +185,7 @@ def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:
 
 
 def settlement(kind: type[Settlement], movement: Movement) -> Settlement:
-    """A deposit or a withdrawal, which read the same."""
+    """A deposit or a withdrawal: their messages have the same fields."""
     return kind(
         id=str(movement.movement_id),
         account=str(movement.account_id),
@@ -216,14 +236,14 @@ def purchase(movement: Movement, *, already_purchased: bool = False) -> purchase
     )
 
 
-def service(found: Service) -> purchase_pb2.Service:
+def service(offer: Service) -> purchase_pb2.Service:
     return purchase_pb2.Service(
-        id=str(found.service_id),
-        name=found.name,
-        description=found.description,
-        price=format_minor(found.price.minor, found.price.currency),
-        currency=found.price.currency,
-        create_time=timestamp(found.created_at),
-        update_time=timestamp(found.updated_at),
-        etag=str(found.version),
+        id=str(offer.service_id),
+        name=offer.name,
+        description=offer.description,
+        price=format_minor(offer.price.minor, offer.price.currency),
+        currency=offer.price.currency,
+        create_time=timestamp(offer.created_at),
+        update_time=timestamp(offer.updated_at),
+        etag=str(offer.version),
     )

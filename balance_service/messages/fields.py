@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import NoReturn, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -43,19 +43,48 @@ _METADATA_KEY_PATTERN = limits.compile_pattern(_METADATA.keys)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
+class _Unread:
+    """Stands for a value that could not be read.
+
+    It may be put aside, as into a dataclass, but any look at it is a mistake of ours: the request
+    is refused by `Checks.finish`, which was left out or comes too late.
+    """
+
+    def _fail(self, *_: object) -> NoReturn:
+        raise AssertionError("a value of the request is used before `finish` of its checks")
+
+    __getattr__ = __bool__ = __eq__ = __hash__ = __lt__ = __iter__ = __len__ = __str__ = _fail
+
+
+_UNREAD = _Unread()
+
+
 class Checks:
-    """Collects what several readers find wrong."""
+    """Collects what several readers find wrong with a request, to refuse it once, with all of it.
+
+    What is read may be used after `finish`; until then it may only be put aside.
+    """
 
     def __init__(self) -> None:
         self._violations: list[errors.Violation] = []
 
     def __call__(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a reader reads. After a violation, a value that `finish` keeps from being used."""
+        """Reads a value.
+
+        Args:
+            read: Returns it, or raises InvalidFields, which is kept for `finish`.
+            args: What it takes: the sent value, and mostly its field.
+            kwargs: Its options.
+
+        Returns:
+            The value; where there is none, what fails when it is used.
+        """
         try:
             return read(*args, **kwargs)
         except errors.InvalidFields as refusal:
             self._violations += refusal.violations
-            return cast("T", None)
+            # Typed as the value itself: `finish` raises before anybody may use it as one.
+            return cast("T", _UNREAD)
 
     def refuse(self, field: str, description: str) -> None:
         """Notes what is wrong with a field."""
@@ -63,44 +92,60 @@ class Checks:
 
     @property
     def failed(self) -> bool:
+        """Whether anything was wrong so far."""
         return bool(self._violations)
 
     def finish(self) -> None:
-        """Raises InvalidFields if anything was wrong."""
+        """Ends the reading.
+
+        Raises:
+            InvalidFields: Anything was wrong; it names all of it.
+        """
         if self._violations:
             raise errors.InvalidFields(tuple(self._violations))
 
 
-class AmountFields(Protocol):
-    """A request with an amount and a currency."""
+def amount(
+    value: str,
+    code: str,
+    field: str = "amount",
+    currency_field: str = "currency",
+    *,
+    units_min: int = 0,
+) -> Money:
+    """Reads an amount in a currency.
 
-    amount: str
-    currency: str
-
-
-def amount(checks: Checks, request: AmountFields) -> Money:
-    """Reads `amount` in `currency`."""
-    currency = checks(money.parse_currency, request.currency, "currency")
-    if currency:
-        return checks(money.parse_amount, request.amount, currency, "amount")
-    checks(money.parse_number, request.amount, "amount")
-    return cast("Money", None)
+    Args:
+        value: A decimal string.
+        code: The currency; empty for the default one.
+        field: The amount's field.
+        currency_field: The currency's field.
+        units_min: The least amount, in whole units; 0 for the currency's smallest amount.
+    """
+    checks = Checks()
+    currency = checks(money.parse_currency, code, currency_field)
+    if checks.failed:
+        # How many decimals it may have is not known: what no currency has is still refused.
+        checks(money.parse_number, value, field)
+    checks.finish()
+    minor_min = units_min * 10 ** money.DECIMALS[currency] or 1
+    return money.parse_amount(value, currency, field, minor_min)
 
 
 def identifier(value: str, field: str) -> UUID:
     """Reads a required UUID."""
-    found = _known_uuid(value)
-    if found is None:
+    uuid = _known_uuid(value)
+    if uuid is None:
         raise errors.invalid(field, "must be a UUID" if value else "is required: a UUID")
-    return found
+    return uuid
 
 
-def _uuid(value: str) -> UUID | None:
+def _parse_uuid(value: str) -> UUID | None:
     return UUID(value) if _UUID.fullmatch(value) else None
 
 
-# Accounts come again and again, and reading one takes five times as long as finding it here.
-_known_uuid = functools.lru_cache(maxsize=8192)(_uuid)
+# The same accounts come again and again: parsing an id takes five times as long as this look-up.
+_known_uuid = functools.lru_cache(maxsize=8192)(_parse_uuid)
 
 
 def optional_identifier(value: str, field: str) -> UUID | None:
@@ -112,17 +157,17 @@ def request_id(value: str, field: str = "request_id") -> UUID | None:
     """Reads a request id: a UUID is itself, and any other text stands for one of its own."""
     if not value:
         return None
-    # Never seen before, unless it is sent again.
-    found = _uuid(value)
-    if found is None:
+    # Not cached: request ids are unique.
+    uuid = _parse_uuid(value)
+    if uuid is None:
         longest = _REQUEST_ID.max_length
         if len(value) > longest or not _REQUEST_ID_PATTERN.fullmatch(value):
             rule = f"must have 1 to {longest} printable ASCII characters, no space first or last"
             raise errors.invalid(field, rule)
         return ids.text_id(value)
-    if found.int == 0:
+    if uuid.int == 0:
         raise errors.invalid(field, "must not be the nil UUID")
-    return found
+    return uuid
 
 
 def text(message: Message, name: str, path: str = "") -> str:
@@ -179,7 +224,7 @@ def metadata(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def moment(stamp: Timestamp, field: str) -> datetime:
-    """Reads a timestamp; of a part of a microsecond, which nothing is dated by, the start."""
+    """Reads a timestamp, rounded down to the microsecond, as precise as anything is dated."""
     try:
         return stamp.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -188,21 +233,21 @@ def moment(stamp: Timestamp, field: str) -> datetime:
 
 def past_moment(stamp: Timestamp, field: str) -> datetime:
     """Reads a timestamp that is not in the future."""
-    found = moment(stamp, field)
-    if found > datetime.now(UTC):
+    past = moment(stamp, field)
+    if past > datetime.now(UTC):
         raise errors.invalid(field, IN_THE_FUTURE)
-    return found
+    return past
 
 
 def bound(stamp: Timestamp, field: str) -> datetime:
-    """Reads a timestamp that times are at or after, or before: the first microsecond not before it.
+    """Reads a timestamp that limits a list, rounded up to the microsecond.
 
-    Movements are dated to the microsecond, so that bound keeps the same of them.
+    Movements are dated to the microsecond, so rounding up leaves the same ones on either side.
     """
-    found = moment(stamp, field)
-    if stamp.nanos % 1000 and found < _END_OF_TIME:
-        found += timedelta(microseconds=1)
-    return found
+    limit = moment(stamp, field)
+    if stamp.nanos % 1000 and limit < _END_OF_TIME:
+        limit += timedelta(microseconds=1)
+    return limit
 
 
 def page_size(value: int) -> int:
@@ -242,43 +287,60 @@ def kind(value: int) -> Kind | None:
 def movement_filter(
     checks: Checks,
     message: account_pb2.MovementFilter,
-    wanted: Kind | None = None,
+    kind: Kind | None = None,
     direction: Direction | None = None,
 ) -> Filter:
-    """Reads a filter, but for its amounts: which currency they are in is not known yet."""
+    """Reads a filter, but for its amounts, whose currency is not known yet.
+
+    Args:
+        checks: Collects what is wrong with it.
+        message: The filter.
+        kind: The only kind to keep, already read; None for all.
+        direction: The only direction to keep; None for both.
+    """
     start = message.HasField("start_time")
     end = message.HasField("end_time")
     return Filter(
         start_time=checks(bound, message.start_time, "filter.start_time") if start else None,
         end_time=checks(bound, message.end_time, "filter.end_time") if end else None,
         counterparty_id=checks(optional_identifier, message.counterparty, "filter.counterparty"),
-        kind=wanted,
+        kind=kind,
         direction=direction,
     )
 
 
 def check_amounts(checks: Checks, message: account_pb2.MovementFilter) -> None:
-    """Checks a filter's amounts as far as that needs no currency."""
+    """Checks a filter's amounts as far as possible without knowing their currency."""
     for name, text in _amount_bounds(message).items():
         checks(money.parse_number, text, name, zero=True)
 
 
 def with_amounts(
-    checks: Checks, kept: Filter, message: account_pb2.MovementFilter, currency: str
+    checks: Checks, without: Filter, message: account_pb2.MovementFilter, currency: str
 ) -> Filter:
-    """A filter with its amounts, in the listed accounts' currency; "" if they have several."""
-    found: dict[str, Money] = {}
+    """Adds its amounts to a filter.
+
+    Args:
+        checks: Collects what is wrong with them.
+        without: The filter without them.
+        message: Has the amounts.
+        currency: The currency of the listed accounts; empty if they have several.
+    """
+    minors: dict[str, int] = {}
     for name, text in _amount_bounds(message).items():
         if currency:
-            found[name] = checks(money.parse_amount, text, currency, name, 0)
+            minors[name] = checks(_minor_units, text, currency, name)
         else:
             checks.refuse(name, SEVERAL_CURRENCIES)
-    least, most = found.get("filter.min_amount"), found.get("filter.max_amount")
     return dataclasses.replace(
-        kept,
-        amount_minor_min=least.minor if least else None,
-        amount_minor_max=most.minor if most else None,
+        without,
+        amount_minor_min=minors.get("filter.min_amount"),
+        amount_minor_max=minors.get("filter.max_amount"),
     )
+
+
+def _minor_units(text: str, currency: str, field: str) -> int:
+    return money.parse_amount(text, currency, field, minimum_minor=0).minor
 
 
 def _amount_bounds(message: account_pb2.MovementFilter) -> dict[str, str]:

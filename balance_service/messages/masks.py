@@ -1,26 +1,53 @@
-"""Partial updates: which fields a mask names, and whether the version read is still current."""
+"""Partial updates: which fields are changed, to what, and whether the version is still current."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from balance_service.domain import errors
+from balance_service.messages.fields import Checks
 
 
-def named(mask: FieldMask, allowed: Collection[str]) -> frozenset[str]:
-    """The fields that a mask names; `*` names all that are allowed (AIP-134).
+class Masked(NamedTuple):
+    """What a partial update changes.
 
-    Raises:
-        InvalidFields: The mask is empty, or names a field that cannot be changed this way.
+    Args:
+        names: The fields that its mask names.
+        values: Their new values, by name.
     """
-    paths = frozenset(mask.paths)
-    if paths == {"*"}:
-        return frozenset(allowed)
-    if not paths:
+
+    names: frozenset[str]
+    values: Mapping[str, object]
+
+
+def read(
+    checks: Checks,
+    mask: FieldMask,
+    readers: Mapping[str, Callable[[], object]],
+    allowed: Collection[str],
+) -> Masked:
+    """Reads the fields that a mask names, and no others: those may hold anything.
+
+    Args:
+        checks: Collects what is wrong with the mask and with the fields.
+        mask: `*` names all fields that are allowed (AIP-134).
+        readers: Read a field each, by its name.
+        allowed: Which fields this caller may change.
+    """
+    names = frozenset(mask.paths)
+    if names == {"*"}:
+        names = frozenset(allowed)
+    checks(_check_names, names, allowed)
+    values = {name: checks(reader) for name, reader in readers.items() if name in names}
+    return Masked(names, values)
+
+
+def _check_names(names: frozenset[str], allowed: Collection[str]) -> None:
+    if not names:
         raise errors.invalid("update_mask", f"must name one of {', '.join(sorted(allowed))}")
-    if unknown := sorted(paths - frozenset(allowed)):
+    if unknown := sorted(names - frozenset(allowed)):
         raise errors.invalid("update_mask", f"must not name {', '.join(unknown[:5])}")
-    return paths
 
 
 def check_etag(etag: str, version: int) -> None:

@@ -19,14 +19,14 @@ from balance_service.messages import fields
 from balance_service.repositories import idempotency
 
 
-class Read(Protocol):
+class Values(Protocol):
     """What a request means: a NamedTuple of values by the names of the request's fields."""
 
     def _asdict(self) -> dict[str, Any]: ...
 
 
 Request = TypeVar("Request", bound=Message)
-Asked = TypeVar("Asked", bound=Read)
+ReadValues = TypeVar("ReadValues", bound=Values)
 Answer = TypeVar("Answer", bound=Message)
 
 
@@ -34,11 +34,12 @@ async def once(
     pool: Pool,
     request: Request,
     call: Call,
-    read: Callable[[Request], Asked],
-    act: Callable[[Connection, Asked], Awaitable[Answer]],
+    *,
+    read: Callable[[Request], ReadValues],
+    act: Callable[[Connection, ReadValues], Awaitable[Answer]],
     answer_type: type[Answer],
 ) -> Answer:
-    """Acts in one transaction, with the request id and the answer stored beside the change.
+    """Reads, acts and answers in one transaction, which also stores the request id and the answer.
 
     A refusal undoes everything, the request id included, so that the same call may succeed later.
 
@@ -47,34 +48,35 @@ async def once(
         request: A message with a `request_id`; without one, the call is simply new.
         call: Who asks.
         read: Checks a request and tells what it means; by itself, whatever is stored.
-        act: Makes the change that was read on the connection it is given.
-        answer_type: What `act` answers.
+        act: Makes the change that was read on the connection it is given, and answers it.
+        answer_type: What `act` answers, to read a stored answer by.
 
     Raises:
         InvalidFields: The request has invalid fields.
         IdempotencyKeyReused: The request id was used for another request.
     """
-    sent: str = getattr(request, "request_id")  # noqa: B009 - any such message
+    sent_id: str = getattr(request, "request_id")  # noqa: B009 - any such message
     checks = fields.Checks()
-    asked = checks(read, request)
-    request_id = checks(fields.request_id, sent)
+    values = checks(read, request)
+    request_id = checks(fields.request_id, sent_id)
     checks.finish()
     async with transaction(pool) as conn:
         if request_id is None:
-            return await act(conn, asked)
+            return await act(conn, values)
         principal = call.principal.name
         earlier = await idempotency.claim(
             conn, principal, request_id, call.method, _without_id(request), datetime.now(UTC)
         )
         if earlier is None:
-            answer = await act(conn, asked)
+            answer = await act(conn, values)
             message = answer.SerializeToString()
             await idempotency.answer(conn, principal, request_id, message)
             return answer
     if earlier.method != call.method:
-        raise errors.IdempotencyKeyReused(sent, ("method",))
-    if differing := _differences(request, asked, type(request).FromString(earlier.request), read):
-        raise errors.IdempotencyKeyReused(sent, tuple(differing))
+        raise errors.IdempotencyKeyReused(sent_id, ("method",))
+    earlier_request = type(request).FromString(earlier.request)
+    if names := _differing_fields(request, values, earlier_request, read):
+        raise errors.IdempotencyKeyReused(sent_id, tuple(names))
     call.mark_replayed()
     return answer_type.FromString(earlier.answer)
 
@@ -86,14 +88,18 @@ def _without_id(request: Message) -> bytes:
     return bare.SerializeToString(deterministic=True)
 
 
-def _differences(
-    request: Request, asked: Asked, earlier: Request, read: Callable[[Request], Asked]
+def _differing_fields(
+    request: Request,
+    values: ReadValues,
+    earlier: Request,
+    read: Callable[[Request], ReadValues],
 ) -> list[str]:
     """The fields in which two requests mean different things."""
     try:
-        before = read(earlier)._asdict()
+        earlier_values = read(earlier)._asdict()
     except errors.Refusal:
-        # It was right by the rules, or for the role, that its caller had then.
+        # It was right by the rules, or for the role, that its caller had then: only the spelling is
+        # left to compare.
         names = [field.name for field in request.DESCRIPTOR.fields if field.name != "request_id"]
         return [name for name in names if getattr(earlier, name) != getattr(request, name)]
-    return [name for name, value in asked._asdict().items() if before[name] != value]
+    return [name for name, value in values._asdict().items() if earlier_values[name] != value]

@@ -1,4 +1,4 @@
-"""Page tokens: where a list goes on, signed, and bound to its method, caller and what was asked.
+"""Page tokens: where a list goes on, signed, and bound to its method, caller and query.
 
 A user has one account a currency, so a token names the accounts of a position by a bit each; with
 numbers as narrow as they allow, a position in all of them stays far below what a URL may hold.
@@ -23,7 +23,8 @@ TOKEN_LENGTH_MAX = limits.read_format(options_pb2.FORMAT_PAGE_TOKEN).max_length
 _SIGNATURE_BYTES = 16
 _CODES = sorted(DECIMALS)
 _CODES_BYTES = -(-len(_CODES) // 8)
-# What a token was written by is signed with it: another table of currencies moves the bits.
+# The form of a token is signed with it, for bits stand for places in this table of currencies: a
+# token written by another table is refused instead of naming other accounts.
 _FORM = "2 " + " ".join(_CODES)
 
 
@@ -37,18 +38,18 @@ class PageTokens:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def write(self, asked: Sequence[object], call: Call, place: bytes) -> str:
+    def write(self, query: Sequence[object], call: Call, place: bytes) -> str:
         """A token for the place where the next page of a list starts.
 
         Args:
-            asked: What the list was asked with, as it was read, but for its page.
+            query: What was asked of the list, as it was read, but for the part that is shown.
             call: Who asks.
-            place: In the list's own form.
+            place: In the list's own form, such as the last id shown.
         """
-        token = self._signature(asked, call, place) + place
+        token = self._signature(query, call, place) + place
         return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
 
-    def read(self, asked: Sequence[object], call: Call, token: str) -> bytes | None:
+    def read(self, query: Sequence[object], call: Call, token: str) -> bytes | None:
         """The place in a token; None for the first page.
 
         Raises:
@@ -64,81 +65,86 @@ class PageTokens:
         except ValueError:
             raise errors.PageTokenInvalid from None
         signature, place = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(asked, call, place)):
+        if not hmac.compare_digest(signature, self._signature(query, call, place)):
             raise errors.PageTokenInvalid
         return place
 
-    def _signature(self, asked: Sequence[object], call: Call, place: bytes) -> bytes:
-        """Covers all but the page, so that a token cannot forget the filter."""
+    def _signature(self, query: Sequence[object], call: Call, place: bytes) -> bytes:
+        """Covers the query, too, so that a token cannot be used with another filter or order."""
         caller = call.caller.name if call.caller else ""
-        scope = "\n".join([_FORM, call.method, caller, *map(repr, asked)])
+        scope = "\n".join([_FORM, call.method, caller, *map(repr, query)])
         covered = scope.encode() + b"\n" + place
         return hmac.digest(self._key, covered, hashlib.sha256)[:_SIGNATURE_BYTES]
 
 
 def position_to_bytes(position: Position, currencies: Mapping[UUID, str]) -> bytes:
-    """A list's position.
+    """A list's position, as bytes.
 
     Args:
         position: In some accounts of one user.
         currencies: Each account's currency.
     """
-    listed = sorted(position.ends, key=lambda account_id: currencies[account_id])
-    bits = sum(1 << _CODES.index(currencies[account_id]) for account_id in listed)
+    account_ids = sorted(position.ends, key=lambda account_id: currencies[account_id])
+    bits = sum(1 << _CODES.index(currencies[account_id]) for account_id in account_ids)
+    ends = [position.ends[account_id] for account_id in account_ids]
+    after = [position.after.get(account_id, 0) for account_id in account_ids]
     last = position.after_amount
     return b"".join(
         [
             bits.to_bytes(_CODES_BYTES, "big"),
-            _packed([position.ends[account_id] for account_id in listed]),
-            _packed([_folded(position.after.get(one, 0), position.ends[one]) for one in listed]),
-            _packed([position.passed]),
-            _packed(_numbers(last, listed)) if last else b"",
+            _pack(ends),
+            _pack([_fold(number, end) for number, end in zip(after, ends, strict=True)]),
+            _pack([position.passed]),
+            _pack(_numbers(last, account_ids)) if last else b"",
         ]
     )
 
 
 def position_from_bytes(place: bytes, currencies: Mapping[UUID, str]) -> Position:
-    """What `position_to_bytes` made; the signature has vouched for it.
+    """The position that `position_to_bytes` made bytes of; the signature has vouched for these.
 
     Args:
-        place: What was made.
-        currencies: The accounts that it was made of, and any opened since.
+        place: The bytes.
+        currencies: The accounts of the position, and any opened since.
     """
     accounts = {code: account_id for account_id, code in currencies.items()}
     body = BytesIO(place)
     bits = int.from_bytes(body.read(_CODES_BYTES), "big")
-    listed = [accounts[code] for index, code in enumerate(_CODES) if bits >> index & 1]
-    ends = dict(zip(listed, _unpacked(body, len(listed)), strict=True))
-    folded = zip(listed, _unpacked(body, len(listed)), strict=True)
-    after = {account_id: _unfolded(number, ends[account_id]) for account_id, number in folded}
-    (passed,) = _unpacked(body, 1)
+    account_ids = [accounts[code] for index, code in enumerate(_CODES) if bits >> index & 1]
+    ends = dict(zip(account_ids, _unpack(body, len(account_ids)), strict=True))
+    folded = zip(account_ids, _unpack(body, len(account_ids)), strict=True)
+    after = {account_id: _unfold(number, ends[account_id]) for account_id, number in folded}
+    (passed,) = _unpack(body, 1)
     last = None
     if body.tell() < len(place):
-        index, amount_minor, sequence = _unpacked(body, 3)
-        last = AmountPosition(amount_minor, listed[index], sequence)
+        index, amount_minor, sequence = _unpack(body, 3)
+        last = AmountPosition(amount_minor, account_ids[index], sequence)
     shown = {account_id: sequence for account_id, sequence in after.items() if sequence}
     return Position(ends, shown, passed, last)
 
 
-def _folded(after: int, end: int) -> int:
-    """A place on a statement from the nearer of its ends, for there most lists are."""
+def _fold(after: int, end: int) -> int:
+    """A place on a statement, counted from its nearer end: most lists are near one of them.
+
+    The lowest bit says from which end; small numbers make short tokens.
+    """
     return min(after << 1, (end - after) << 1 | 1)
 
 
-def _unfolded(number: int, end: int) -> int:
+def _unfold(number: int, end: int) -> int:
     return end - (number >> 1) if number & 1 else number >> 1
 
 
-def _numbers(last: AmountPosition, listed: Sequence[UUID]) -> list[int]:
-    return [listed.index(last.account_id), last.amount_minor, last.sequence]
+def _numbers(last: AmountPosition, account_ids: Sequence[UUID]) -> list[int]:
+    return [account_ids.index(last.account_id), last.amount_minor, last.sequence]
 
 
-def _packed(numbers: Sequence[int]) -> bytes:
+def _pack(numbers: Sequence[int]) -> bytes:
     """Numbers from 0, all as wide as the largest, after a byte that says how wide."""
     width = (max(numbers, default=0).bit_length() + 7) // 8
     return bytes([width]) + b"".join([number.to_bytes(width, "big") for number in numbers])
 
 
-def _unpacked(body: BytesIO, count: int) -> list[int]:
+def _unpack(body: BytesIO, count: int) -> list[int]:
     width = body.read(1)[0]
     return [int.from_bytes(body.read(width), "big") for _ in range(count)]

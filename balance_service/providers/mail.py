@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import structlog
 
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.domain.addresses import parse_email
 
 # For everything up to the mail itself, for each of its two replies, and for the farewell: together
@@ -21,7 +21,6 @@ from balance_service.domain.addresses import parse_email
 ENVELOPE_TIMEOUT_SECONDS = 10
 REPLY_TIMEOUT_SECONDS = 8
 QUIT_TIMEOUT_SECONDS = 1
-RETRY_AFTER_SECONDS = 5.0
 # Replies that tell of the mailbox (RFC 5321, 4.2.3), where a mail was refused as a whole.
 _NO_SUCH_MAILBOX = {550, 551, 553}
 
@@ -95,7 +94,7 @@ class SmtpMailer:
         except (aiosmtplib.SMTPException, OSError) as error:
             # The message names the server's complaint, which may quote the mail: only its type.
             _log.error("mail_failed", cause=type(error).__name__)
-            raise errors.Unavailable(RETRY_AFTER_SECONDS) from None
+            raise errors.Unavailable(retry_after.MAIL_SERVER_FAILED_SECONDS) from None
         finally:
             client.close()
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from balance_service.database.pool import Pool
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.domain.accounts import AccountProfile
 from balance_service.repositories import accounts
 
 WATCHERS_MAX = 10_000
-RETRY_AFTER_SECONDS = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -47,7 +46,7 @@ class AccountWatch:
             Unavailable: The service is stopping; another process goes on.
         """
         if len(self._watchers) >= WATCHERS_MAX:
-            raise errors.Overloaded(RETRY_AFTER_SECONDS)
+            raise errors.Overloaded(retry_after.WATCHERS_FULL_SECONDS)
         watcher = _Watcher(seen.account.account_id, seen)
         self._watchers.add(watcher)
         try:

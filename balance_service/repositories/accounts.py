@@ -65,6 +65,31 @@ async def ids_of_owner(conn: AsyncConnection, owner_id: UUID) -> list[UUID]:
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def page(
+    conn: AsyncConnection, owner_id: UUID, after: UUID | None, limit: int, skip: int = 0
+) -> list[AccountProfile]:
+    """Accounts of a user, oldest first.
+
+    Args:
+        conn: Any connection.
+        owner_id: The user.
+        after: The account after which the page starts.
+        limit: How many at most.
+        skip: How many to leave out before them.
+    """
+    values = {"owner_id": owner_id, "after": after, "limit": limit, "skip": skip}
+    cursor = await conn.execute(_SQL["page"], values)
+    return await get(conn, [row[0] for row in await cursor.fetchall()])
+
+
+async def count(conn: AsyncConnection, owner_id: UUID) -> int:
+    """How many accounts a user has."""
+    cursor = await conn.execute(_SQL["count"], {"owner_id": owner_id})
+    row = await cursor.fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
+
+
 async def id_of_number(conn: AsyncConnection, number: int) -> UUID | None:
     """The account with a public number, if any."""
     cursor = await conn.execute(_SQL["id_of_number"], {"number": number})

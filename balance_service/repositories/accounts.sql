@@ -28,6 +28,22 @@ FROM account_owners
 WHERE owner_id = %(owner_id)s
 ORDER BY account_id
 
+-- page --
+-- A part of a user's accounts, oldest first.
+SELECT account_id
+FROM account_owners
+WHERE
+    owner_id = %(owner_id)s
+    AND (%(after)s::uuid IS NULL OR account_id > %(after)s)
+ORDER BY account_id
+LIMIT %(limit)s OFFSET %(skip)s
+
+-- count --
+-- How many accounts a list has, on all its pages.
+SELECT count(*)
+FROM account_owners
+WHERE owner_id = %(owner_id)s
+
 -- id_of_number --
 -- The account with a public number.
 SELECT account_id

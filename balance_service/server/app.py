@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -24,8 +25,9 @@ from balance_service.domain.principals import Scope
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
-from balance_service.messages.movements import Movements
+from balance_service.messages.listing import Listing
 from balance_service.messages.page_tokens import PageTokens
+from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
 from balance_service.reading.balances import AccountReads
@@ -170,16 +172,20 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         queue_commands_max=settings.queue_commands_max,
     )
     page_tokens = PageTokens(secrets.key("page tokens"))
-    movements = Movements(connections, queue, page_tokens)
+    submission, listing = Submission(queue), Listing(connections, page_tokens)
     watch_list, streams = AccountWatch(connections), Streams()
     calls = Calls(tokens, settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
-    calls.add(AccountServicer(movements, page_tokens, rates, AccountReads(connections), watch_list))
-    calls.add(DepositServicer(_settlements(movements, settings, Kind.DEPOSIT)))
-    calls.add(WithdrawalServicer(_settlements(movements, settings, Kind.WITHDRAWAL)))
-    calls.add(PurchaseServicer(movements, page_tokens, rates))
-    calls.add(TransferServicer(movements, streams))
+    reads = AccountReads(connections)
+    calls.add(AccountServicer(connections, listing, page_tokens, rates, reads, watch_list))
+    settlements = partial(
+        Settlements, connections, submission, listing, users_may=settings.user_deposits
+    )
+    calls.add(DepositServicer(settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)))
+    calls.add(WithdrawalServicer(settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)))
+    calls.add(PurchaseServicer(connections, submission, listing, page_tokens, rates))
+    calls.add(TransferServicer(connections, submission, listing, streams))
     checks = health.aio.HealthServicer()
     server = grpc_server.build(calls, checks)
     port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
@@ -199,11 +205,6 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         port,
         http_server(settings, calls) if settings.http else None,
     )
-
-
-def _settlements(movements: Movements, settings: Settings, kind: Kind) -> Settlements:
-    scope = Scope.DEPOSITS_WRITE if kind == Kind.DEPOSIT else Scope.WITHDRAWALS_WRITE
-    return Settlements(movements, kind, scope, users_may=settings.user_deposits)
 
 
 def _mailer(settings: Settings) -> Mailer:

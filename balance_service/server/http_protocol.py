@@ -28,10 +28,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from balance_service.calls import http
-from balance_service.domain import errors
+from balance_service.domain import errors, retry_after
 from balance_service.gateway.refusals import refusal_to_response
 from balance_service.gateway.responses import ANSWER_HEADERS, JSON
-from balance_service.ledger.queue import RETRY_AFTER_SECONDS
 
 # Without these two, 20 MB of header lines on one connection take 440 MB.
 HEAD_BYTES_MAX = 1 << 16
@@ -88,7 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         self._start_head_timer()
         if len(self.connections) > CONNECTIONS_MAX:
-            self._refuse(errors.Overloaded(RETRY_AFTER_SECONDS))
+            self._refuse(errors.Overloaded(retry_after.OVERLOADED_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

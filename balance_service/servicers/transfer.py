@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from balance_service._generated.balance.v1 import transfer_pb2
 from balance_service.calls.call import Call
 from balance_service.calls.refusals import status
 from balance_service.calls.streams import Streams
+from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.commands import Request, Transfer
 from balance_service.domain.ledger import How, Outcome
@@ -15,72 +17,93 @@ from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
 from balance_service.ledger.queue import Answer
 from balance_service.messages import access, convert, fields
-from balance_service.messages.movements import Movements, SentId, origin
+from balance_service.messages.listing import Listing, read_query
+from balance_service.messages.submission import SentId, Submission, read_origin
 
 
 class TransferServicer:
-    """Moves money between accounts."""
+    """Moves money between accounts.
+
+    Args:
+        pool: For reads.
+        submission: Takes commands to the ledger.
+        listing: Lists transfers.
+        streams: The streams of this worker.
+    """
 
     service = transfer_pb2.DESCRIPTOR.services_by_name["TransferService"]
 
-    def __init__(self, movements: Movements, streams: Streams) -> None:
-        self._movements = movements
+    def __init__(
+        self, pool: Pool, submission: Submission, listing: Listing, streams: Streams
+    ) -> None:
+        self._pool = pool
+        self._submission = submission
+        self._listing = listing
         self._streams = streams
 
     async def CreateTransfer(
         self, request: transfer_pb2.CreateTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
         _authorise(call)
-        command = await self._command(request, call, fields.Checks())
-        done = await self._movements.submit_one(command, call)
+
+        command = await self._read_command(request, call, fields.Checks())
+
+        done = await self._submission.submit_one(command, call)
+
         return convert.transfer(done.movement, for_sender=True)
 
     async def BatchCreateTransfers(
         self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
     ) -> transfer_pb2.BatchCreateTransfersResponse:
         _authorise(call)
+
         checks = fields.Checks()
         checks(fields.check_count, request, "requests")
         batch_id = checks(fields.request_id, request.request_id)
         checks.finish()
-        self._movements.check_room(len(request.requests))
-        batch = SentId(batch_id, request.request_id) if batch_id else None
-        read = [
-            await self._item(item, call, index, batch)
+        self._submission.check_room(len(request.requests))
+        sent_id = SentId(batch_id, request.request_id) if batch_id else None
+        items = [
+            await self._read_item(item, call, index, sent_id)
             for index, item in enumerate(request.requests)
         ]
-        outcomes = await self._movements.submit(Request(tuple(read), request.all_or_nothing), call)
-        language = call.language
+
+        together = Request(tuple(items), request.all_or_nothing)
+        outcomes = await self._submission.submit(together, call)
+
         return transfer_pb2.BatchCreateTransfersResponse(
-            outcomes=[_answer(outcome, language) for outcome in outcomes]
+            outcomes=[_convert_outcome(outcome, call.language) for outcome in outcomes]
         )
 
     async def StreamTransfers(
         self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], call: Call
     ) -> AsyncIterator[transfer_pb2.TransferOutcome]:
         _authorise(call)
-        language = call.language
 
         async def begin(request: transfer_pb2.CreateTransferRequest) -> Answer:
             checks = fields.Checks()
             if not request.request_id:
                 checks.refuse("request_id", "is required in a stream, which may break")
-            return self._movements.begin(await self._command(request, call, checks), call)
+            command = await self._read_command(request, call, checks)
+            return self._submission.begin(command, call)
 
         async with contextlib.aclosing(self._streams.answers(requests, begin)) as outcomes:
             async for outcome in outcomes:
-                yield _answer(outcome, language)
+                yield _convert_outcome(outcome, call.language)
 
     async def GetTransfer(
         self, request: transfer_pb2.GetTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
         principal = call.principal
+
         transfer_id = fields.identifier(request.transfer, "transfer")
-        async with self._movements.pool.connection() as conn:
-            movement, sender = await access.readable_movement(
+
+        async with self._pool.connection() as conn:
+            movement, for_sender = await access.get_movement(
                 conn, principal, transfer_id, Kind.TRANSFER
             )
-        return convert.transfer(movement, for_sender=sender)
+
+        return convert.transfer(movement, for_sender=for_sender)
 
     async def ListTransfers(
         self, request: transfer_pb2.ListTransfersRequest, call: Call
@@ -95,7 +118,16 @@ class TransferServicer:
     async def _page(
         self, request: transfer_pb2.ListTransfersRequest, call: Call, direction: Direction
     ) -> transfer_pb2.ListTransfersResponse:
-        page = await self._movements.page(request, call, Kind.TRANSFER, direction)
+        """Takes the four steps for a list of transfers in one direction."""
+        principal = call.principal
+
+        checks = fields.Checks()
+        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        query = read_query(checks, request, account_id, Kind.TRANSFER, direction)
+        checks.finish()
+
+        page = await self._listing.page(query, call)
+
         sent = direction == Direction.OUT
         return transfer_pb2.ListTransfersResponse(
             transfers=[convert.transfer(line.movement, for_sender=sent) for line in page.lines],
@@ -103,52 +135,62 @@ class TransferServicer:
             total_size=page.total_size,
         )
 
-    async def _command(
+    async def _read_command(
         self,
         request: transfer_pb2.CreateTransferRequest,
         call: Call,
         checks: fields.Checks,
         default_id: SentId | None = None,
     ) -> Transfer:
-        """Reads a transfer; only what is not given by id is looked up.
+        """Reads a transfer, and looks up the accounts that are not given by id.
 
         Args:
             request: One transfer.
             call: Who asks.
-            checks: What is wrong with it so far.
+            checks: What is wrong with it so far; finished here.
             default_id: Its request id where it has none of its own.
+
+        Raises:
+            InvalidFields: Something is wrong with it.
+            AccountNotFound: The user has no account of their own in the currency, or there is none
+                with the receiver's number.
         """
         principal = call.principal
-        amount = fields.amount(checks, request)
-        sender = checks(access.named, principal, request.from_account, "from_account")
-        by_number = ids.is_account_number(request.to_account)
-        receiver = (
-            None if by_number else checks(fields.identifier, request.to_account, "to_account")
-        )
+        amount = checks(fields.amount, request.amount, request.currency)
+        sender = checks(access.read_id_or_own, principal, request.from_account, "from_account")
+        receiver = checks(_read_receiver, request.to_account)
         description = checks(fields.text, request, "description")
-        origin_ = origin(request, call, checks, principal.user_id, description, default_id)
+        origin = checks(read_origin, request, call, description, default_id)
         checks.finish()
         if sender is None or receiver is None:
-            async with self._movements.pool.connection() as conn:
-                sender = sender or await access.own(conn, principal, amount.currency)
-                receiver = receiver or await access.receiver(conn, principal, request.to_account)
-        return Transfer(origin_, sender, receiver, amount)
+            async with self._pool.connection() as conn:
+                if sender is None:
+                    sender = await access.find_own_account(conn, principal, amount.currency)
+                if receiver is None:
+                    receiver = await access.find_receiver(conn, principal, request.to_account)
+        return Transfer(origin, sender, receiver, amount)
 
-    async def _item(
+    async def _read_item(
         self,
         item: transfer_pb2.CreateTransferRequest,
         call: Call,
         index: int,
-        batch: SentId | None,
+        batch_id: SentId | None,
     ) -> Transfer | errors.Refusal:
         """Reads one item of a batch, whose refusal is its own outcome."""
         item_id = None
-        if batch:
-            item_id = SentId(ids.derived_id(f"item {index}", batch.request_id), batch.text)
+        if batch_id:
+            derived = ids.derived_id(f"item {index}", batch_id.request_id)
+            item_id = SentId(derived, batch_id.text)
         try:
-            return await self._command(item, call, fields.Checks(), item_id)
+            return await self._read_command(item, call, fields.Checks(), item_id)
         except errors.Refusal as refusal:
             return refusal
+
+
+def _read_receiver(text: str) -> UUID | None:
+    """Reads the id of the receiving account; None if its public number is given instead."""
+    return None if ids.is_account_number(text) else fields.identifier(text, "to_account")
 
 
 def _authorise(call: Call) -> None:
@@ -157,7 +199,7 @@ def _authorise(call: Call) -> None:
         principal.require_scope(Scope.TRANSFERS_WRITE)
 
 
-def _answer(outcome: Outcome, language: str) -> transfer_pb2.TransferOutcome:
+def _convert_outcome(outcome: Outcome, language: str) -> transfer_pb2.TransferOutcome:
     if isinstance(outcome, errors.Refusal):
         return transfer_pb2.TransferOutcome(error=status(outcome, language))
     return transfer_pb2.TransferOutcome(

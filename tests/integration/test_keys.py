@@ -133,7 +133,7 @@ async def test_key_that_cannot_be_read_stops_nobody(pool: Pool, age: timedelta) 
     again = KeySet(pool, RIGHT)
     await again.load()
     assert again.signing()[0] == key_id
-    assert [each.key_id for each in again.public()] == [key_id]
+    assert [each.kid for each in again.public()] == [key_id]
     assert await again.verifying(stray) is None
     assert await again.verifying(key_id) == key.public_key()
 

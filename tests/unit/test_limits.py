@@ -18,7 +18,7 @@ from balance_service._generated.balance.v1 import (
     user_pb2,
 )
 from balance_service._generated.balance.v1.options_pb2 import Format, Limits
-from balance_service.calls.methods import contract
+from balance_service.calls.methods import load_contract
 from balance_service.domain import addresses, errors, money
 from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Order
 from balance_service.gateway.schemas import Schemas
@@ -52,7 +52,7 @@ def fields_of(message: Descriptor) -> Iterator[FieldDescriptor]:
 
 FIELDS = {
     field.full_name: field
-    for file in contract()
+    for file in load_contract()
     for service in file.services_by_name.values()
     for method in service.methods
     for field in fields_of(method.input_type)

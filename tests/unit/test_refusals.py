@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balance_service.calls import telling
+from balance_service.calls import shortening
 from balance_service.calls.refusals import status
 from balance_service.domain import errors
 from balance_service.domain.errors import Violation
@@ -137,8 +137,8 @@ def test_violations_fit_into_trailers(found: list[tuple[str, str]], language: st
     refusal = errors.InvalidFields(tuple(Violation(*one) for one in found))
     answer = status(refusal, language)
     assert size(answer.SerializeToString(), answer.message) < 7000
-    told = telling.told(refusal.violations)
-    assert 1 <= len(told.violations) <= telling.VIOLATIONS_MAX
+    told = shortening.shorten_violations(refusal.violations)
+    assert 1 <= len(told.violations) <= shortening.VIOLATIONS_MAX
     assert len(told.violations) + told.more == len(found)
 
 
@@ -170,7 +170,7 @@ def test_twenty_violations_are_told_and_the_others_counted() -> None:
 
 @given(st.text(), st.integers(3, 50))
 def test_what_is_shown_is_short_and_printable(text: str, bytes_max: int) -> None:
-    shown = telling.short(text, bytes_max)
+    shown = shortening.shorten(text, bytes_max)
     assert len(shown.encode()) <= bytes_max
     assert shown.isprintable()
     if text.isprintable() and len(text.encode()) <= bytes_max:
