@@ -179,12 +179,12 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
     """Serve a migrated database, in production."""
     settings = _settings("production", workers=workers_, grpc_port=port, http_port=http_port)
     from balance_service.database import migrate
-    from balance_service.server import logs, workers
+    from balance_service.server import logs, ports, supervisor
 
     logs.configure(settings.log_level)
     migrate.check(settings.database_url.get_secret_value())
-    with workers.reserved_ports(settings) as bound:
-        status = asyncio.run(workers.supervise(bound))
+    with ports.reserve(settings) as bound:
+        status = asyncio.run(supervisor.supervise(bound))
     raise typer.Exit(status)
 
 
@@ -193,30 +193,30 @@ def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
     settings = _settings(http_port=http_port)
     from balance_service.development import address
-    from balance_service.server import gateway, logs
+    from balance_service.server import logs, standalone_gateway
 
     logs.configure(settings.log_level)
-    asyncio.run(gateway.run(settings, target or address.of_service(settings)))
+    asyncio.run(standalone_gateway.run(settings, target or address.of_service(settings)))
 
 
-@app.command(hidden=True)
-def worker(started_fd: int | None = None) -> None:
+@app.command("worker", hidden=True)
+def run_worker(started_fd: int | None = None) -> None:
     """One worker of `run` or `serve`."""
     settings = _settings()
     from balance_service.database.migrate import SchemaError
     from balance_service.database.pool import DatabaseUnavailable, PostgresError
-    from balance_service.server import explanations, logs, workers
+    from balance_service.server import explanations, logs, supervisor, worker
 
     logs.configure(settings.log_level)
     try:
-        asyncio.run(workers.work(settings, started_fd))
+        asyncio.run(worker.run(settings, started_fd))
     except DatabaseUnavailable as error:
         typer.echo(explanations.sentence(error), err=True)
-        raise typer.Exit(workers.DATABASE_AWAY) from None
+        raise typer.Exit(supervisor.DATABASE_AWAY) from None
     except (RuntimeError, ValueError, SchemaError, PostgresError) as error:
         # Another start would find the same; whatever else it is, another may not.
         typer.echo(explanations.sentence(error), err=True)
-        raise typer.Exit(workers.STARTUP_FAILED) from None
+        raise typer.Exit(supervisor.STARTUP_FAILED) from None
 
 
 @migrate_app.command("status")

@@ -14,7 +14,7 @@ from balance_service.config import Settings
 from balance_service.database import embedded, migrate
 from balance_service.development import address
 from balance_service.operations import administration
-from balance_service.server import workers
+from balance_service.server import ports, supervisor
 from balance_service.server.health import serves
 
 READY_TIMEOUT_SECONDS = 60
@@ -88,10 +88,10 @@ async def run(settings: Settings, greet: Greet) -> int:
     await administration.prove_secret(settings)
     await administration.load_demo_data(settings)
     with (
-        workers.reserved_ports(settings) as bound,
+        ports.reserve(settings) as bound,
         address.recorded(Path(bound.data_dir), bound.grpc_target) as found,
     ):
-        supervising = asyncio.create_task(workers.supervise(bound))
+        supervising = asyncio.create_task(supervisor.supervise(bound))
         ready = asyncio.create_task(_ready(bound.grpc_target))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():

@@ -31,8 +31,7 @@ from balance_service.providers.rates import provider
 from balance_service.reading.balances import AccountReads
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.server import grpc_server
-from balance_service.server.gateway import http_server
+from balance_service.server import grpc_server, http_server
 from balance_service.server.http_server import HttpServer
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
@@ -197,7 +196,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         checks,
         server,
         port,
-        http_server(settings, calls) if settings.http else None,
+        http_server.build(settings, calls) if settings.http else None,
     )
 
 
