@@ -161,13 +161,12 @@ def _greet(settings: "Settings", *, known: bool, database: str) -> None:
     """Tells what runs where, and commands that work as they stand."""
     from balance_service.development import greeting
     from balance_service.operations import administration
-    from balance_service.server.app import mailbox
 
     typer.echo(
         greeting.text(
             settings,
             database,
-            mailbox=mailbox(settings),
+            mailbox=settings.mailbox,
             people=(administration.DEMO_ADMIN, administration.DEMO_USER),
             known=known,
         )
@@ -342,10 +341,9 @@ def tell_demo(target: Target = "") -> None:
     """Tell the demo story through a service started with `run`."""
     settings = _settings()
     from balance_service.development import address, demo
-    from balance_service.server.app import mailbox
 
     with demo.connected(target or address.of_development(settings)) as channel:
-        for line in demo.tell(channel, mailbox(settings)):
+        for line in demo.tell(channel, settings.mailbox):
             typer.echo(line)
 
 
@@ -355,11 +353,10 @@ def token(email: Email, target: Target = "") -> None:
     settings = _settings()
     from balance_service.development import address, demo
     from balance_service.domain.addresses import parse_email
-    from balance_service.server.app import mailbox
 
     email = parse_email(email)
     with demo.connected(target or address.of_development(settings)) as channel:
-        typer.echo(demo.sign_in(channel, mailbox(settings), email))
+        typer.echo(demo.sign_in(channel, settings.mailbox, email))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -155,6 +156,11 @@ class Settings(BaseSettings):
     def cors_origins(self) -> list[str]:
         """Each of `http_cors_origins`."""
         return [origin.strip() for origin in self.http_cors_origins.split(",") if origin.strip()]
+
+    @property
+    def mailbox(self) -> Path:
+        """The file that mails are kept in, in development."""
+        return Path(self.data_dir) / "mail.txt"
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that is to have these settings."""

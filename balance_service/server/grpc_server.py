@@ -30,12 +30,12 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = Any
 
 
-def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
+def build(calls: Calls, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
     """A server without a port.
 
     Args:
         calls: What answers.
-        checks: The health service.
+        health_servicer: Answers whether the service serves.
     """
     server = grpc.aio.server(
         options=[
@@ -56,7 +56,7 @@ def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
         }
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [service.full_name for service in calls.services]
     Reflection((*names, health.SERVICE_NAME)).serve_on(server)
     return server
