@@ -7,7 +7,6 @@ one sentence, by `main`.
 
 import asyncio
 import contextlib
-import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -133,7 +132,7 @@ def _database(*, migrated: bool = True, secret: bool = False) -> Iterator["Setti
     from balance_service.database import migrate
     from balance_service.development import run
 
-    with run.existing(_settings("development")) as settings:
+    with run.find_database(_settings("development")) as settings:
         if secret and not settings.secret.get_secret_value():
             raise ValueError("BALANCE_SECRET is not set")
         if migrated:
@@ -149,28 +148,10 @@ def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = N
     from balance_service.server import logs
 
     logs.configure(settings.log_level)
-    with run.database(settings) as found:
-        ready = run.prepared(settings, found.url)
-
-        greet = functools.partial(_greet, database=found.place)
-        status = asyncio.run(run.run(ready, greet))
+    with run.open_database(settings) as database:
+        complete = run.complete(settings, database.url)
+        status = asyncio.run(run.run(complete, database.place, typer.echo))
     raise typer.Exit(status)
-
-
-def _greet(settings: "Settings", *, known: bool, database: str) -> None:
-    """Tells what runs where, and commands that work as they stand."""
-    from balance_service.development import greeting
-    from balance_service.operations import administration
-
-    typer.echo(
-        greeting.text(
-            settings,
-            database,
-            mailbox=settings.mailbox,
-            people=(administration.DEMO_ADMIN, administration.DEMO_USER),
-            known=known,
-        )
-    )
 
 
 @app.command()
@@ -195,7 +176,7 @@ def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     from balance_service.server import logs, standalone_gateway
 
     logs.configure(settings.log_level)
-    asyncio.run(standalone_gateway.run(settings, target or address.of_service(settings)))
+    asyncio.run(standalone_gateway.run(settings, target or address.find_service(settings)))
 
 
 @app.command("worker", hidden=True)
@@ -342,7 +323,7 @@ def tell_demo(target: Target = "") -> None:
     settings = _settings()
     from balance_service.development import address, demo
 
-    with demo.connected(target or address.of_development(settings)) as channel:
+    with demo.connect(target or address.find_development_service(settings)) as channel:
         for line in demo.tell(channel, settings.mailbox):
             typer.echo(line)
 
@@ -355,7 +336,7 @@ def token(email: Email, target: Target = "") -> None:
     from balance_service.domain.addresses import parse_email
 
     email = parse_email(email)
-    with demo.connected(target or address.of_development(settings)) as channel:
+    with demo.connect(target or address.find_development_service(settings)) as channel:
         typer.echo(demo.sign_in(channel, settings.mailbox, email))
 
 
@@ -366,7 +347,7 @@ def health(target: Target = "") -> None:
     from balance_service.development import address
     from balance_service.server import health
 
-    where = target or address.of_service(settings)
+    where = target or address.find_service(settings)
     if not asyncio.run(health.serves(where)):
         _fail(f"{where} does not serve")
     typer.echo(f"{where} is serving")
