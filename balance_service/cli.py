@@ -114,6 +114,8 @@ def _settings(check: str = "", **chosen: object) -> "Settings":
         from balance_service.server import startup
 
         faults = startup.faults(settings, production=check == "production") | faults
+    for old, new in config.read_renamed().items():
+        typer.echo(f"{old} is now called {new}: set that instead.", err=True)
     for name, fault in sorted(faults.items()):
         typer.echo(f"{name}: {fault}", err=True)
     if faults:

@@ -196,8 +196,8 @@ def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
 def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
     return CommitQueue(
         Committer(PostgresStore(connections)).commit,
-        commits_in_flight_max=settings.batches_in_flight,
-        commit_commands_max=settings.batch_commands_max,
+        commits_in_flight_max=settings.commits_in_flight,
+        commit_commands_max=settings.commit_commands_max,
         queue_commands_max=settings.queue_commands_max,
     )
 

@@ -122,7 +122,7 @@ async def test_call_past_its_deadline_changes_nothing(service: Service, database
 async def test_full_queue_refuses_with_a_time_to_retry(
     start_service: StartService, database_url: str
 ) -> None:
-    service = await start_service(queue_commands_max=5, batch_commands_max=1)
+    service = await start_service(queue_commands_max=5, commit_commands_max=1)
     person = await service.person()
     account = await person.open()
     impatient = AsyncClient(
