@@ -2,13 +2,14 @@
 
 import sys
 
+# As shells have it: 128 and the number of SIGINT.
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """The program. Ctrl-C ends it quietly, also while it loads what it needs."""
+    """Runs the command line. Ctrl-C ends it without a traceback, also while modules load."""
     try:
-        from balance_service import cli  # noqa: PLC0415 - within what Ctrl-C may end
+        from balance_service import cli  # noqa: PLC0415 - Ctrl-C may end it
 
         cli.main()
     except KeyboardInterrupt:

@@ -1,17 +1,16 @@
-"""`balance-service`: run, serve, migrate, verify, and what operators need. Thin.
+"""The command line `balance-service`: run, serve, migrate, verify, and what operators need.
 
-Each command imports what it needs by itself: container health checks run `health` every few
-seconds, and the whole service takes longer to load than they should take. Whatever fails is told in
-one sentence, by `main`.
+Commands only read options, call and print. Each imports what it needs by itself: container health
+checks run `health` every few seconds, and the whole service takes longer to load than they should
+take. Whatever fails is explained in one sentence, by `main`.
 """
 
 import asyncio
 import contextlib
-import functools
 import json
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from balance_service.repositories.verification import Report
 
 FAILED = 1
-# Of the arguments or the settings, as the command line itself has it.
+# What Typer exits with for wrong arguments; here for wrong settings as well.
 WRONGLY_USED = 2
 
 app = typer.Typer(
@@ -65,23 +64,23 @@ ClientId = Annotated[
 
 
 def main() -> None:
-    """The program: its commands, with a sentence and a status for whatever fails."""
+    """Runs the command that the arguments name; explains whatever fails, with status 1."""
     try:
         try:
             app(prog_name="balance-service")
         finally:
-            # Here rather than at the end of all, where nobody could be told that it failed.
+            # Now rather than as the interpreter ends, when a failure could not be explained.
             if sys.stdout is not None:
                 sys.stdout.flush()
     except Exception as error:  # noqa: BLE001 - a traceback is no answer to an operator
         from balance_service.server import explanations
 
         with contextlib.suppress(OSError):
-            typer.echo(explanations.sentence(error), err=True)
+            typer.echo(explanations.explain(error), err=True)
         sys.exit(FAILED)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call it
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call it
     if wanted:
         from importlib import metadata
 
@@ -94,27 +93,29 @@ def options(
     *,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True),
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Options before a command."""
 
 
-def _settings(check: str = "", **chosen: object) -> "Settings":
-    """Settings from the environment, overridden by options; leaves with 2 if any is wrong.
+def _read_settings(check: str = "", **options: object) -> "Settings":
+    """Settings from the environment and options; exits with status 2 if any is wrong.
 
     Args:
-        check: Also what `startup` checks: "production", or "development".
-        chosen: Options; None is not given.
+        check: What `startup` checks in addition: for "production", for "development", or nothing.
+        options: Settings that options override; None for an option that was not given.
     """
     from balance_service import config
 
-    given = {name: value for name, value in chosen.items() if value is not None}
-    settings, faults = config.read(**given)
+    chosen = {name: value for name, value in options.items() if value is not None}
+    settings, faults = config.read(**chosen)
     if check:
         from balance_service.server import startup
 
-        faults = startup.faults(settings, production=check == "production") | faults
+        faults = startup.find_faults(settings, production=check == "production") | faults
+    for old, new in config.read_renamed().items():
+        typer.echo(f"{old} is now called {new}: set that instead.", err=True)
     for name, fault in sorted(faults.items()):
         typer.echo(f"{name}: {fault}", err=True)
     if faults:
@@ -122,18 +123,18 @@ def _settings(check: str = "", **chosen: object) -> "Settings":
     return settings
 
 
-def _fail(message: object) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(FAILED)
-
-
 @contextlib.contextmanager
-def _database(*, migrated: bool = True, secret: bool = False) -> Iterator["Settings"]:
-    """Settings for commands that work on a database; that of `run` where none is configured."""
+def _open_database(*, migrated: bool = True, secret: bool = False) -> Iterator["Settings"]:
+    """Settings for commands that work on a database: the configured one, or that of `run`.
+
+    Args:
+        migrated: Whether its schema must be this version's.
+        secret: Whether the secret must be set.
+    """
     from balance_service.database import migrate
     from balance_service.development import run
 
-    with run.existing(_settings("development")) as settings:
+    with run.find_database(_read_settings("development")) as settings:
         if secret and not settings.secret.get_secret_value():
             raise ValueError("BALANCE_SECRET is not set")
         if migrated:
@@ -144,92 +145,73 @@ def _database(*, migrated: bool = True, secret: bool = False) -> Iterator["Setti
 @app.command()
 def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Start everything for development: Postgres if none is given, demo data, the service."""
-    settings = _settings("development", workers=workers_, grpc_port=port, http_port=http_port)
+    settings = _read_settings("development", workers=workers_, grpc_port=port, http_port=http_port)
     from balance_service.development import run
     from balance_service.server import logs
 
     logs.configure(settings.log_level)
-    with run.database(settings) as found:
-        ready = run.prepared(settings, found.url)
-
-        greet = functools.partial(_greet, database=found.place)
-        status = asyncio.run(run.run(ready, greet))
+    with run.open_database(settings) as database:
+        complete = run.complete(settings, database.url)
+        status = asyncio.run(run.run(complete, database.place, typer.echo))
     raise typer.Exit(status)
-
-
-def _greet(settings: "Settings", *, known: bool, database: str) -> None:
-    """Tells what runs where, and commands that work as they stand."""
-    from balance_service.development import greeting
-    from balance_service.operations import administration
-    from balance_service.server.app import mailbox
-
-    typer.echo(
-        greeting.text(
-            settings,
-            database,
-            mailbox=mailbox(settings),
-            people=(administration.DEMO_ADMIN, administration.DEMO_USER),
-            known=known,
-        )
-    )
 
 
 @app.command()
 def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Serve a migrated database, in production."""
-    settings = _settings("production", workers=workers_, grpc_port=port, http_port=http_port)
+    settings = _read_settings("production", workers=workers_, grpc_port=port, http_port=http_port)
     from balance_service.database import migrate
-    from balance_service.server import logs, workers
+    from balance_service.server import logs, ports, supervisor
 
     logs.configure(settings.log_level)
     migrate.check(settings.database_url.get_secret_value())
-    with workers.reserved_ports(settings) as bound:
-        status = asyncio.run(workers.supervise(bound))
+    with ports.reserve(settings) as bound:
+        status = asyncio.run(supervisor.supervise(bound))
     raise typer.Exit(status)
 
 
 @app.command("gateway")
 def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
-    settings = _settings(http_port=http_port)
+    settings = _read_settings(http_port=http_port)
     from balance_service.development import address
-    from balance_service.server import gateway, logs
+    from balance_service.server import logs, standalone_gateway
 
     logs.configure(settings.log_level)
-    asyncio.run(gateway.run(settings, target or address.of_service(settings)))
+    asyncio.run(standalone_gateway.run(settings, target or address.find_service(settings)))
 
 
-@app.command(hidden=True)
-def worker(started_fd: int | None = None) -> None:
+@app.command("worker", hidden=True)
+def run_worker(started_fd: int | None = None) -> None:
     """One worker of `run` or `serve`."""
-    settings = _settings()
+    settings = _read_settings()
     from balance_service.database.migrate import SchemaError
     from balance_service.database.pool import DatabaseUnavailable, PostgresError
-    from balance_service.server import explanations, logs, workers
+    from balance_service.server import explanations, logs, supervisor, worker
 
     logs.configure(settings.log_level)
     try:
-        asyncio.run(workers.work(settings, started_fd))
+        asyncio.run(worker.run(settings, started_fd))
     except DatabaseUnavailable as error:
-        typer.echo(explanations.sentence(error), err=True)
-        raise typer.Exit(workers.DATABASE_AWAY) from None
+        typer.echo(explanations.explain(error), err=True)
+        raise typer.Exit(supervisor.DATABASE_AWAY) from None
     except (RuntimeError, ValueError, SchemaError, PostgresError) as error:
-        # Another start would find the same; whatever else it is, another may not.
-        typer.echo(explanations.sentence(error), err=True)
-        raise typer.Exit(workers.STARTUP_FAILED) from None
+        # Another start would find the same. Whatever else fails may be gone by then: status 1.
+        typer.echo(explanations.explain(error), err=True)
+        raise typer.Exit(supervisor.STARTUP_FAILED) from None
 
 
 @migrate_app.command("status")
 def migrate_status() -> None:
     """Show which migrations the database has."""
-    for migration in _migrations():
+    for migration in _list_migrations():
         typer.echo(f"{'applied' if migration.applied else 'pending'}  {migration.name}")
 
 
 @migrate_app.command("plan")
 def migrate_plan() -> None:
     """Print the SQL that `up` would run."""
-    for migration in _migrations():
+    for migration in _list_migrations():
         if not migration.applied:
             typer.echo(f"-- {migration.name}\n{migration.sql}")
 
@@ -239,17 +221,17 @@ def migrate_up() -> None:
     """Apply what is missing; one process at a time."""
     from balance_service.database import migrate
 
-    with _database(migrated=False) as settings:
+    with _open_database(migrated=False) as settings:
         applied = migrate.up(settings.database_url.get_secret_value())
     for migration in applied:
         typer.echo(f"applied  {migration.name}")
     typer.echo("The schema is up to date.")
 
 
-def _migrations() -> "list[Migration]":
+def _list_migrations() -> "list[Migration]":
     from balance_service.database import migrate
 
-    with _database(migrated=False) as settings:
+    with _open_database(migrated=False) as settings:
         return migrate.status(settings.database_url.get_secret_value())
 
 
@@ -258,7 +240,7 @@ def admin_create(email: Email) -> None:
     """Make the user of an address an admin, creating them if need be."""
     from balance_service.operations import administration
 
-    with _database() as settings:
+    with _open_database() as settings:
         address = asyncio.run(administration.create_admin(settings, email))
     typer.echo(f"{address} is an admin. They sign in with a code sent to that address.")
 
@@ -274,11 +256,11 @@ def principal_create(
 
     if sys.stdout is None:
         raise ValueError("standard output is closed: nobody could read the secret")
-    with _database(secret=True) as settings:
+    with _open_database(secret=True) as settings:
         secret = asyncio.run(
             administration.create_service_principal(settings, client_id, description, scope)
         )
-    # On standard output and nowhere else, so that it can be piped to where it is kept.
+    # On standard output alone, so that it can be piped to where secrets are kept.
     typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
 
 
@@ -287,7 +269,7 @@ def principal_revoke(client_id: ClientId) -> None:
     """Stop a sibling service from signing in; its tokens run out within minutes."""
     from balance_service.operations import administration
 
-    with _database() as settings:
+    with _open_database() as settings:
         if not asyncio.run(administration.revoke_service_principal(settings, client_id)):
             raise ValueError(f"there is no service {client_id} that may sign in")
     typer.echo(f"{client_id} may no longer sign in.")
@@ -298,7 +280,7 @@ def keys_rotate() -> None:
     """Make a new signing key; tokens signed with older ones stay good until they expire."""
     from balance_service.operations import administration
 
-    with _database(secret=True) as settings:
+    with _open_database(secret=True) as settings:
         key_id = asyncio.run(administration.rotate_keys(settings))
     typer.echo(f"New tokens are signed with {key_id} once workers restart.")
 
@@ -308,7 +290,7 @@ def verify() -> None:
     """Recompute every balance from its entries; status 1 if anything is wrong."""
     from balance_service.operations import administration
 
-    with _database() as settings:
+    with _open_database() as settings:
         report = asyncio.run(administration.verify(settings))
     _print_report(report)
     raise typer.Exit(0 if report.clean else FAILED)
@@ -340,39 +322,38 @@ def _print_report(report: "Report") -> None:
 @app.command("demo")
 def tell_demo(target: Target = "") -> None:
     """Tell the demo story through a service started with `run`."""
-    settings = _settings()
+    settings = _read_settings()
     from balance_service.development import address, demo
-    from balance_service.server.app import mailbox
 
-    with demo.connected(target or address.of_development(settings)) as channel:
-        for line in demo.tell(channel, mailbox(settings)):
+    with demo.connect(target or address.find_development_service(settings)) as channel:
+        for line in demo.tell(channel, settings.mailbox):
             typer.echo(line)
 
 
 @app.command()
 def token(email: Email, target: Target = "") -> None:
     """Sign in to a service started with `run` and print an access token."""
-    settings = _settings()
+    settings = _read_settings()
     from balance_service.development import address, demo
     from balance_service.domain.addresses import parse_email
-    from balance_service.server.app import mailbox
 
     email = parse_email(email)
-    with demo.connected(target or address.of_development(settings)) as channel:
-        typer.echo(demo.sign_in(channel, mailbox(settings), email))
+    with demo.connect(target or address.find_development_service(settings)) as channel:
+        typer.echo(demo.sign_in(channel, settings.mailbox, email))
 
 
 @app.command()
 def health(target: Target = "") -> None:
     """Ask the service whether it serves; status 1 if not. For container health checks."""
-    settings = _settings()
+    settings = _read_settings()
     from balance_service.development import address
     from balance_service.server import health
 
-    where = target or address.of_service(settings)
-    if not asyncio.run(health.serves(where)):
-        _fail(f"{where} does not serve")
-    typer.echo(f"{where} is serving")
+    target = target or address.find_service(settings)
+    if not asyncio.run(health.serves(target)):
+        typer.echo(f"{target} does not serve", err=True)
+        raise typer.Exit(FAILED)
+    typer.echo(f"{target} is serving")
 
 
 if __name__ == "__main__":

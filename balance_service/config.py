@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -12,9 +13,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 PREFIX = "BALANCE_"
-# For whoever tests the service; no settings.
+# Variables of this kind are for whoever tests the service, and no settings.
 TEST_PREFIX = "BALANCE_TEST_"
-# What Kubernetes tells every container of a Service that is called balance, or balance-something.
+# Settings that had other names before: the old names are still read.
+RENAMED = {
+    "batches_in_flight": "commits_in_flight",
+    "batch_commands_max": "commit_commands_max",
+}
+# What Kubernetes puts into every container's environment for a Service that is called balance, or
+# balance-something: `BALANCE_PORT=tcp://...` among others.
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 
@@ -57,10 +64,10 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the ports.")
 
     pool_size: int = Field(8, ge=2, le=200, description="Postgres connections of a worker.")
-    batches_in_flight: int = Field(
+    commits_in_flight: int = Field(
         2, ge=1, le=16, description="Commits that a worker has under way at once."
     )
-    batch_commands_max: int = Field(
+    commit_commands_max: int = Field(
         1000, ge=1, le=10_000, description="Commands that share one commit."
     )
     calls_max: int = Field(
@@ -115,19 +122,19 @@ class Settings(BaseSettings):
 
     @field_validator("host")
     @classmethod
-    def _bracketed(cls, host: str) -> str:
+    def _bracket_ipv6(cls, host: str) -> str:
         bare = host.strip("[]")
         return f"[{bare}]" if ":" in bare else bare
 
     @field_validator("rates_url", "http_public_url")
     @classmethod
-    def _http_only(cls, url: str) -> str:
+    def _check_http_url(cls, url: str) -> str:
         if not url:
             return url
         try:
             parts = urlsplit(url)
         except ValueError:
-            # Its own text repeats the URL.
+            # The text of the original error repeats the URL, which may hold a password.
             raise ValueError("must be a URL") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https URL")
@@ -153,17 +160,25 @@ class Settings(BaseSettings):
 
     @property
     def cors_origins(self) -> list[str]:
-        """Each of `http_cors_origins`."""
+        """`http_cors_origins`, one by one."""
         return [origin.strip() for origin in self.http_cors_origins.split(",") if origin.strip()]
+
+    @property
+    def mailbox(self) -> Path:
+        """The file that mails are kept in, in development."""
+        return Path(self.data_dir) / "mail.txt"
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that is to have these settings."""
-        told = {}
+        environment = dict(os.environ)
+        # The child gets the new names, and so has nothing to warn of.
+        for old in RENAMED:
+            environment.pop(variable(old), None)
         for name in type(self).model_fields:
             value = getattr(self, name)
             text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            told[f"BALANCE_{name.upper()}"] = text
-        return {**os.environ, **told}
+            environment[variable(name)] = text
+        return environment
 
 
 def variable(name: str) -> str:
@@ -181,32 +196,55 @@ def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
         The settings, with the default in place of each that is wrong; and what is wrong, by
         variable. No value is in it.
     """
-    faults = _unknown()
-    given: dict[str, Any] = dict(chosen)
+    faults = _find_unknown() | _find_contradictions()
+    values: dict[str, Any] = {RENAMED[old]: os.environ[variable(old)] for old in _old_names()}
+    values |= chosen
     try:
-        return Settings(**given), faults
+        return Settings(**values), faults
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             name = str(problem["loc"][0])
             faults[variable(name)] = problem["msg"].removeprefix("Value error, ")
-            given[name] = Settings.model_fields[name].default
-    return Settings(**given), faults
+            values[name] = Settings.model_fields[name].default
+    return Settings(**values), faults
 
 
-def _unknown() -> dict[str, str]:
+def read_renamed() -> dict[str, str]:
+    """The variables that are set under an old name, with the new name of each."""
+    return {variable(old): variable(RENAMED[old]) for old in _old_names()}
+
+
+def _old_names() -> list[str]:
+    return [old for old in RENAMED if variable(old) in os.environ]
+
+
+def _find_contradictions() -> dict[str, str]:
+    """Settings that have one value under their old name and another under their new one."""
+    return {
+        old: f"is an old name of {new}, which is set to something else"
+        for old, new in read_renamed().items()
+        if os.environ.get(new, os.environ[old]) != os.environ[old]
+    }
+
+
+def _find_unknown() -> dict[str, str]:
     """Variables that look like settings and are none: a misspelt setting must not be ignored."""
-    found = {}
-    for variable_ in sorted(os.environ):
-        name = variable_.removeprefix(PREFIX).lower()
-        if name == variable_.lower() or name in Settings.model_fields or _is_no_setting(variable_):
+    faults = {}
+    renamed = read_renamed()
+    for name in sorted(os.environ):
+        field = name.removeprefix(PREFIX).lower()
+        if field == name.lower() or field in Settings.model_fields or name in renamed:
             continue
-        nearest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.4)
+        if _is_no_setting(name):
+            continue
+        nearest = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.4)
         hint = f"; did you mean {variable(nearest[0])}?" if nearest else ""
-        found[variable_] = f"is no setting{hint}"
-    return found
+        faults[name] = f"is no setting{hint}"
+    return faults
 
 
 def _is_no_setting(name: str) -> bool:
+    """Whether others than operators set a variable: tests, or Kubernetes for a Service."""
     if name.startswith(TEST_PREFIX):
         return True
     # For a Service x: X_PORT=tcp://..., X_PORT_50051_TCP_ADDR, X_SERVICE_HOST, X_SERVICE_PORT_GRPC.

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from balance_client import Client, ServiceCredentials, v1
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
+from balance_service.development import demo_data
 from balance_service.domain import ids
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
@@ -133,7 +134,7 @@ def _program(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str,
 
 
 async def _prepare(settings: Settings) -> str:
-    await administration.load_demo_data(settings)
+    await demo_data.load(settings)
     return await administration.create_service_principal(settings, "bench", "", list(Scope))
 
 

@@ -1,9 +1,10 @@
 """Connections to Postgres, as the service's own role and with bounds on waiting."""
 
+import asyncio
 import math
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -150,6 +151,18 @@ async def opened(pool: Pool) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
+
+
+async def answers(pool: Pool, timeout_seconds: float) -> bool:
+    """Whether Postgres answers within some seconds; a pool that finds it silent tidies up."""
+    with suppress(Exception):
+        async with asyncio.timeout(timeout_seconds), pool.connection() as conn:
+            await conn.execute("SELECT 1")
+            return True
+    # Connections that died with the server go now, not when a call borrows them.
+    with suppress(Exception):
+        await asyncio.wait_for(pool.check(), timeout_seconds)
+    return False
 
 
 def create(database_url: str, size: int) -> Pool:

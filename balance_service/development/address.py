@@ -1,7 +1,7 @@
 """Where the service listens, for the commands that call it.
 
-`run` writes its address into its data directory and keeps it locked, so that the commands beside it
-find it at whatever port, and never take one that has ended, or somebody else's, for it.
+`run` writes its address into a file of its data directory and keeps the file locked, so that other
+commands find it at whatever port, and never call one that has ended or somebody else's.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ LOCK_INTERVAL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def recorded(data_dir: Path, target: str) -> Iterator[bool]:
-    """Lets the commands on a data directory find its `run`, as long as the context lasts.
+def record(data_dir: Path, target: str) -> Iterator[bool]:
+    """Keeps the address of `run` in its data directory, as long as the context lasts.
 
     Yields:
-        Whether they do; not if another `run` of the same directory was first.
+        Whether it stands there; not if another `run` of the same directory was first.
 
     Raises:
         OSError: The directory cannot be written to.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "address").open("a", encoding="utf-8") as file:
-        if not _locked(file.fileno()):
+        if not _lock(file.fileno()):
             yield False
             return
         file.truncate(0)
@@ -40,19 +40,19 @@ def recorded(data_dir: Path, target: str) -> Iterator[bool]:
             file.truncate(0)
 
 
-def of_service(settings: Settings) -> str:
-    """Where the service is: the `run` of the data directory, or else what host and port say."""
-    return _of_run(Path(settings.data_dir)) or settings.grpc_target
+def find_service(settings: Settings) -> str:
+    """Where the service listens: as its `run` recorded, or else as host and port say."""
+    return _read_recorded(Path(settings.data_dir)) or settings.grpc_target
 
 
-def of_development(settings: Settings) -> str:
-    """Where the service is whose mail lies in the data directory.
+def find_development_service(settings: Settings) -> str:
+    """Where the service listens whose mails are kept in the data directory.
 
     Raises:
-        LookupError: No `run` works there, and no setting names an address: what listens on the
-            default port may be anybody's.
+        LookupError: No `run` uses that directory, and no setting names an address: what listens
+            on the default port may be anybody's.
     """
-    target = _of_run(Path(settings.data_dir))
+    target = _read_recorded(Path(settings.data_dir))
     if not target and settings.model_fields_set & {"host", "grpc_port"} and settings.grpc_port:
         target = settings.grpc_target
     if not target:
@@ -63,18 +63,19 @@ def of_development(settings: Settings) -> str:
     return target
 
 
-def _of_run(data_dir: Path) -> str:
-    """The address that a living `run` has written; "" if there is none."""
+def _read_recorded(data_dir: Path) -> str:
+    """The address that a `run` recorded which still lives; "" if there is none."""
     with contextlib.suppress(OSError), (data_dir / "address").open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
+            # Somebody holds the lock, and only a `run` that lives does so for long.
             return file.read().strip()
     return ""
 
 
-def _locked(file: int) -> bool:
-    """Takes the lock, unless somebody keeps it; one that only looks lets go at once."""
+def _lock(file: int) -> bool:
+    """Takes the lock, unless another `run` holds it; a command that only looks lets go at once."""
     for _ in range(LOCK_TRIES):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -29,6 +29,7 @@ from balance_service._generated.balance.v1 import (
 Metadata = tuple[tuple[str, str], ...]
 TIMEOUT_SECONDS = 10
 MAIL_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5
 
 
 class DemoError(RuntimeError):
@@ -42,15 +43,16 @@ def sign_in(channel: grpc.Channel, mailbox: Path, email: str) -> str:
         An access token.
 
     Raises:
-        DemoError: No code was written there: the service runs elsewhere, or sends real mail.
+        DemoError: No code came to the mailbox: the service keeps its data elsewhere, or sends
+            real mail.
     """
     stub = auth_pb2_grpc.AuthServiceStub(channel)
-    known = _codes(mailbox, email)
+    earlier_codes = _read_codes(mailbox, email)
     stub.SendConfirmationCode(
         auth_pb2.SendConfirmationCodeRequest(email=email), timeout=TIMEOUT_SECONDS
     )
     deadline = time.monotonic() + MAIL_TIMEOUT_SECONDS
-    while len(codes := _codes(mailbox, email)) <= len(known):
+    while len(codes := _read_codes(mailbox, email)) <= len(earlier_codes):
         if time.monotonic() > deadline:
             raise DemoError(f"no mail to {email} in {mailbox}: is this where `run` keeps its data?")
         time.sleep(0.05)
@@ -58,7 +60,7 @@ def sign_in(channel: grpc.Channel, mailbox: Path, email: str) -> str:
     return stub.CreateToken(request, timeout=TIMEOUT_SECONDS).token
 
 
-def _codes(mailbox: Path, email: str) -> list[str]:
+def _read_codes(mailbox: Path, email: str) -> list[str]:
     if not mailbox.exists():
         return []
     pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{6}})"
@@ -87,11 +89,13 @@ class Person:
             account_pb2.CreateAccountRequest(), metadata=self.metadata, timeout=TIMEOUT_SECONDS
         )
 
-    def balance(self, currency: str = "") -> account_pb2.Account:
+    def get_account(self, currency: str = "") -> account_pb2.Account:
+        """The account as it is now, its balance also in another currency if one is named."""
         request = account_pb2.GetAccountRequest(account=self.account.id, currency=currency)
         return self._accounts.GetAccount(request, metadata=self.metadata, timeout=TIMEOUT_SECONDS)
 
-    def statement(self) -> Iterator[account_pb2.Entry]:
+    def list_entries(self) -> Iterator[account_pb2.Entry]:
+        """The account's entries, oldest first."""
         request = account_pb2.ListEntriesRequest(account=self.account.id, order_by="date")
         yield from self._accounts.ListEntries(
             request, metadata=self.metadata, timeout=TIMEOUT_SECONDS
@@ -99,15 +103,15 @@ class Person:
 
 
 @contextmanager
-def connected(target: str) -> Iterator[grpc.Channel]:
-    """A channel to the service.
+def connect(target: str) -> Iterator[grpc.Channel]:
+    """A channel to the service at a gRPC target.
 
     Raises:
-        DemoError: Nothing answers there, or it refused a step of the story.
+        DemoError: Nothing answers there, or the service refused a step of the story.
     """
     with grpc.insecure_channel(target) as channel:
         try:
-            grpc.channel_ready_future(channel).result(timeout=5)
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
             yield channel
         except grpc.FutureTimeoutError:
             raise DemoError(f"nothing answers at {target}: start it with `make run`") from None
@@ -117,7 +121,7 @@ def connected(target: str) -> Iterator[grpc.Channel]:
 
 
 def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
-    """The story, line by line, as it happens."""
+    """Tells the story, line by line as it happens: who deposits, buys, sends and is refused."""
     anna, boris = (Person(channel, mailbox, name) for name in ("anna", "boris"))
     for person in (anna, boris):
         yield f"{person.email} signed in and opened account {person.account.number} in RUB"
@@ -148,14 +152,14 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
         timeout=TIMEOUT_SECONDS,
     )
     yield f"Anna sent Boris {transfer.amount} RUB: balance {transfer.balance}"
-    yield _overdraw(transfers, anna, boris)
+    yield _try_to_overdraw(transfers, anna, boris)
 
-    euros = anna.balance("EUR")
-    rate = euros.conversion
-    yield f"Anna has {rate.amount} RUB, or {euros.balance} EUR at {rate.rate} ({rate.source})"
+    in_euros = anna.get_account("EUR")
+    rate = in_euros.conversion
+    yield f"Anna has {rate.amount} RUB, or {in_euros.balance} EUR at {rate.rate} ({rate.source})"
     for person, name in ((anna, "Anna"), (boris, "Boris")):
         yield f"{name}'s statement:"
-        for entry in person.statement():
+        for entry in person.list_entries():
             when = entry.date.ToDatetime().strftime("%H:%M:%S")
             kind = account_pb2.MovementKind.Name(entry.kind).removeprefix("MOVEMENT_KIND_").lower()
             yield (
@@ -166,17 +170,17 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
 
 def _buy(channel: grpc.Channel, person: Person) -> Iterator[str]:
     purchases = purchase_pb2_grpc.PurchaseServiceStub(channel)
-    dollars = purchases.ListServices(
+    catalogue = purchases.ListServices(
         purchase_pb2.ListServicesRequest(currency="USD"), timeout=TIMEOUT_SECONDS
     )
-    if not dollars.services:
+    if not catalogue.services:
         raise DemoError("the catalogue has nothing priced in USD")
-    service = dollars.services[0]
+    service = catalogue.services[0]
     request = purchase_pb2.CreatePurchaseRequest(service=service.id, request_id=str(uuid4()))
-    bought = purchases.CreatePurchase(request, metadata=person.metadata, timeout=TIMEOUT_SECONDS)
-    rate = bought.conversion
+    purchase = purchases.CreatePurchase(request, metadata=person.metadata, timeout=TIMEOUT_SECONDS)
+    rate = purchase.conversion
     yield (
-        f"Anna bought {service.name} for {rate.amount} USD = {bought.amount} RUB "
+        f"Anna bought {service.name} for {rate.amount} USD = {purchase.amount} RUB "
         f"at {rate.rate} ({rate.source})"
     )
     request.request_id = str(uuid4())
@@ -184,7 +188,7 @@ def _buy(channel: grpc.Channel, person: Person) -> Iterator[str]:
     yield f"Bought again: already purchased {again.already_purchased}, nothing charged"
 
 
-def _overdraw(
+def _try_to_overdraw(
     transfers: "transfer_pb2_grpc.TransferServiceStub", sender: Person, receiver: Person
 ) -> str:
     request = transfer_pb2.CreateTransferRequest(to_account=receiver.account.id, amount="100000")

@@ -7,35 +7,34 @@ from pathlib import Path
 from balance_service.config import Settings, variable
 
 
-def text(
-    settings: Settings, database: str, *, mailbox: Path, people: tuple[str, str], known: bool
+def compose(
+    settings: Settings, database_place: str, *, people: tuple[str, str], recorded: bool
 ) -> str:
     """The greeting.
 
     Args:
         settings: What the service runs with.
-        database: Where its database is, in words.
-        mailbox: Where mails go.
-        people: The addresses of an admin and of a user.
-        known: Whether the commands on the data directory find the service by themselves.
+        database_place: Where its database is, in words.
+        people: The e-mail addresses of an admin and of a user.
+        recorded: Whether the data directory tells other commands where the service listens.
     """
     admin, user = people
     target = settings.grpc_target
-    site = settings.http_url
-    http = f"{site}, to try out at {site}/swagger/" if settings.http else "off"
-    usual = Settings.model_construct().grpc_target
+    http_url = settings.http_url
+    http = f"{http_url}, to try out at {http_url}/swagger/" if settings.http else "off"
+    default = Settings.model_construct().grpc_target
     quoted = shlex.quote(target)
-    where = "" if known and target == usual else f" --target {quoted}"
+    option = "" if recorded and target == default else f" --target {quoted}"
     return (
         f"\nBalance service\n"
         f"  gRPC      {target}, {settings.workers} worker(s), with reflection and health\n"
         f"  HTTP      {http}\n"
-        f"  Postgres  {database}\n"
-        f"  Mail      printed here, and kept in {mailbox}\n"
+        f"  Postgres  {database_place}\n"
+        f"  Mail      printed here, and kept in {settings.mailbox}\n"
         f"\nSign in as {admin} (admin) or {user}:\n"
-        f"  {_program(settings)} token {admin}{where}\n"
+        f"  {_program(settings)} token {admin}{option}\n"
         f"\nTry:\n"
-        f"  {_program(settings)} demo{where}\n"
+        f"  {_program(settings)} demo{option}\n"
         f"  grpcurl -plaintext {quoted} list\n"
         f"  grpcurl -plaintext {quoted} balance.v1.PurchaseService/ListServices\n"
         f"\nStop with Ctrl-C; what is on the accounts stays."

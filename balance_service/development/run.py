@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import secrets as random_source
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
 from balance_service.auth.sealing import Secrets
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
-from balance_service.development import address
+from balance_service.development import address, demo_data, greeting
 from balance_service.operations import administration
-from balance_service.server import workers
+from balance_service.server import ports, supervisor
 from balance_service.server.health import serves
 
 READY_TIMEOUT_SECONDS = 60
@@ -27,15 +27,9 @@ class Database(NamedTuple):
     place: str
 
 
-class Greet(Protocol):
-    """Tells the newcomer what runs where, and whether the commands that call it find it."""
-
-    def __call__(self, settings: Settings, *, known: bool) -> None: ...
-
-
 @contextlib.contextmanager
-def database(settings: Settings) -> Iterator[Database]:
-    """The configured database, or an embedded one that lives as long as this context."""
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The configured database, or an embedded one that runs as long as this context."""
     if url := settings.database_url.get_secret_value():
         yield Database(url, "BALANCE_DATABASE_URL")
         return
@@ -44,7 +38,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
-def existing(settings: Settings) -> Iterator[Settings]:
+def find_database(settings: Settings) -> Iterator[Settings]:
     """Settings with a database that is there already: the configured one, or that of `run`.
 
     Raises:
@@ -55,53 +49,58 @@ def existing(settings: Settings) -> Iterator[Settings]:
         return
     if not _embedded_folder(settings).exists():
         raise ValueError("BALANCE_DATABASE_URL is not set, and `run` has made no database here")
-    with database(settings) as found:
-        yield prepared(settings, found.url)
+    with open_database(settings) as database:
+        yield complete(settings, database.url)
 
 
-def prepared(settings: Settings, database_url: str) -> Settings:
-    """Settings for development: complete, and lenient where production is strict."""
-    chosen: dict[str, object] = {
+def complete(settings: Settings, database_url: str) -> Settings:
+    """Settings for development: nothing is missing, and lenient where production is strict."""
+    changes: dict[str, object] = {
         "database_url": SecretStr(database_url),
         "development": True,
     }
     if "user_deposits" not in settings.model_fields_set:
-        chosen["user_deposits"] = True
+        changes["user_deposits"] = True
     if not settings.secret.get_secret_value():
-        chosen["secret"] = SecretStr(_kept_secret(Path(settings.data_dir)))
-    return settings.model_copy(update=chosen)
+        changes["secret"] = SecretStr(_read_or_make_secret(Path(settings.data_dir)))
+    return settings.model_copy(update=changes)
 
 
-async def run(settings: Settings, greet: Greet) -> int:
+async def run(settings: Settings, database_place: str, say: Callable[[str], None]) -> int:
     """Migrates, loads demo data, runs the workers and greets once they answer.
 
     Args:
-        settings: As `prepared`.
-        greet: Called with the settings that it runs with.
+        settings: As `complete` makes them.
+        database_place: Where the database is, in words for the greeting.
+        say: Shows the greeting.
+
+    Returns:
+        The exit status, as `supervise` does.
 
     Raises:
         ValueError: The secret is weak, or not the one of this database.
+        PortUnavailable: Something else listens on a port.
     """
     # Refuses a weak secret before anything is written.
     Secrets(settings.secret.get_secret_value(), development=settings.development)
     await asyncio.to_thread(migrate.up, settings.database_url.get_secret_value())
     await administration.prove_secret(settings)
-    await administration.load_demo_data(settings)
+    await demo_data.load(settings)
     with (
-        workers.reserved_ports(settings) as bound,
-        address.recorded(Path(bound.data_dir), bound.grpc_target) as found,
+        ports.reserve(settings) as bound,
+        address.record(Path(bound.data_dir), bound.grpc_target) as recorded,
     ):
-        supervising = asyncio.create_task(workers.supervise(bound))
-        ready = asyncio.create_task(_ready(bound.grpc_target))
+        supervising = asyncio.create_task(supervisor.supervise(bound))
+        ready = asyncio.create_task(_wait_until_serving(bound.grpc_target))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():
-            greet(bound, known=found)
+            people = (demo_data.ADMIN, demo_data.USER)
+            say(greeting.compose(bound, database_place, people=people, recorded=recorded))
         ready.cancel()
         return await supervising
 
 
-async def _ready(target: str) -> None:
-    """Returns once the service at a target says that it serves."""
+async def _wait_until_serving(target: str) -> None:
     async with asyncio.timeout(READY_TIMEOUT_SECONDS):
         while not await serves(target):  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.1)
@@ -111,11 +110,12 @@ def _embedded_folder(settings: Settings) -> Path:
     return Path(settings.data_dir).absolute() / "postgres"
 
 
-def _kept_secret(data_dir: Path) -> str:
+def _read_or_make_secret(data_dir: Path) -> str:
     """The secret kept beside the embedded database; made at the first run."""
     data_dir.mkdir(parents=True, exist_ok=True)
     path = data_dir / "secret"
     if not path.exists():
+        # Before it holds anything, so that nobody else reads it in between.
         path.touch(mode=0o600)
         path.write_text(random_source.token_urlsafe(48), encoding="utf-8")
     return path.read_text(encoding="utf-8")

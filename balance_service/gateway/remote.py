@@ -6,16 +6,15 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Answer, Refused
+from balance_service.calls.health import channel_serves
 from balance_service.calls.methods import Method
 from balance_service.domain import errors
 
 # The trailer that holds a status with its details (gRPC over HTTP/2, "Status-Details").
 DETAILS_KEY = "grpc-status-details-bin"
-HEALTH_TIMEOUT_SECONDS = 2.0
 KEEPALIVE_MILLISECONDS = 60_000
 
 
@@ -75,13 +74,7 @@ class RemoteUpstream:
             raise _to_refused(error) from None
 
     async def serves(self) -> bool:
-        stub = health_pb2_grpc.HealthStub(self._channel)
-        request = health_pb2.HealthCheckRequest()
-        try:
-            answer = await stub.Check(request, timeout=HEALTH_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
-        except grpc.aio.AioRpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return await channel_serves(self._channel)
 
     async def close(self) -> None:
         """Closes the channel."""

@@ -1,15 +1,12 @@
-"""The composition root: settings to objects to a server that answers, and back to silence."""
+"""The composition root: builds a worker's objects from settings, starts them and stops them."""
 
 import asyncio
 import contextlib
+import functools
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import grpc
-import structlog
-from grpc_health.v1 import health, health_pb2
 
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
@@ -33,8 +30,8 @@ from balance_service.providers.rates import provider
 from balance_service.reading.balances import AccountReads
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.server import grpc_server
-from balance_service.server.gateway import http_server
+from balance_service.server import grpc_server, http_server
+from balance_service.server.health import Health
 from balance_service.server.http_server import HttpServer
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
@@ -46,37 +43,39 @@ from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
-HEALTH_INTERVAL_SECONDS = 1.0
-HEALTH_TIMEOUT_SECONDS = 2.0
-_log = structlog.get_logger()
+# How long the health check waits for Postgres before it calls it silent.
+DATABASE_TIMEOUT_SECONDS = 2.0
 
 
-@dataclass(slots=True)
+@dataclass(kw_only=True, slots=True)
 class App:
-    """A worker's objects, built and not started.
+    """A worker's objects, as `build` makes them.
 
     Args:
         server: The gRPC server, with its port bound.
-        port: Its port.
-        http: The HTTP server, with its port bound, if there is to be one.
+        port: The port of the gRPC server.
+        http: The HTTP server, with its port bound; None if settings turn it off.
     """
 
     settings: Settings
     pool: Pool
     keys: KeySet
-    calls: Calls
     queue: CommitQueue
     watch_list: AccountWatch
     streams: Streams
+    calls: Calls
+    health: Health
     maintenance: Maintenance
-    health: health.aio.HealthServicer
     server: grpc.aio.Server
     port: int
     http: HttpServer | None
-    resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    # What was started, to be stopped in the reverse order.
+    _started: contextlib.AsyncExitStack = field(
+        default_factory=contextlib.AsyncExitStack, init=False
+    )
 
     async def start(self) -> None:
-        """Connects, and answers from then on.
+        """Connects to Postgres and answers calls from then on.
 
         Raises:
             SchemaError: The database's schema is not this version's.
@@ -84,57 +83,33 @@ class App:
             WrongSecret: The signing keys were sealed with another secret.
         """
         await asyncio.to_thread(migrate.check, self.settings.database_url.get_secret_value())
-        await self.resources.enter_async_context(pool.opened(self.pool))
-        await self.keys.load()
-        await self.maintenance.start()
-        self.queue.start()
-        await self.server.start()
-        if self.http:
-            await self.http.start()
-        await self._report(serving=True)
-
-    async def watch(self) -> None:
-        """Reports for ever whether Postgres answers, for the health service."""
-        serving = True
-        while True:
-            await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
-            answers = await self._database_answers()
-            if not answers:
-                # Connections that died with the server go now, not when a call borrows them.
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(self.pool.check(), HEALTH_TIMEOUT_SECONDS)
-            if answers != serving:
-                serving = answers
-                _log.warning("health_changed", serving=serving)
-                await self._report(serving=serving)
+        async with contextlib.AsyncExitStack() as started:
+            await started.enter_async_context(pool.opened(self.pool))
+            await self.keys.load()
+            await self.maintenance.start()
+            started.push_async_callback(self.maintenance.stop)
+            self.queue.start()
+            started.push_async_callback(self.queue.drain)
+            started.push_async_callback(self._stop_servers)
+            await self.server.start()
+            if self.http:
+                await self.http.start()
+            await self.health.start()
+            started.push_async_callback(self.health.stop)
+            self._started = started.pop_all()
 
     async def stop(self) -> None:
-        """Says NOT_SERVING, accepts no more, finishes what was accepted, and leaves."""
-        self.calls.serving = False
-        await self.health.enter_graceful_shutdown()
+        """Says NOT_SERVING, accepts no more, finishes what was accepted, and disconnects."""
+        await self._started.aclose()
+
+    async def _stop_servers(self) -> None:
+        # Calls without an end of their own end now, or the servers would wait for them.
         self.watch_list.close()
         self.streams.close()
         async with asyncio.TaskGroup() as stopping:
             stopping.create_task(self.server.stop(self.settings.drain_seconds))
             if self.http:
                 stopping.create_task(self.http.stop())
-        await self.queue.drain()
-        await self.maintenance.stop()
-        await self.resources.aclose()
-
-    async def _report(self, *, serving: bool) -> None:
-        self.calls.serving = serving
-        states = health_pb2.HealthCheckResponse
-        state = states.SERVING if serving else states.NOT_SERVING
-        for service in ("", *(service.full_name for service in self.calls.services)):
-            await self.health.set(service, state)
-
-    async def _database_answers(self) -> bool:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(HEALTH_TIMEOUT_SECONDS), self.pool.connection() as conn:
-                await conn.execute("SELECT 1")
-                return True
-        return False
 
 
 def build(settings: Settings, mailer: Mailer | None = None) -> App:
@@ -146,64 +121,63 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
 
     Raises:
         ValueError: A setting is missing or malformed.
-        RuntimeError: The port is taken.
+        RuntimeError: A port cannot be listened on.
     """
     secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
     connections = pool.create(settings.database_url.get_secret_value(), settings.pool_size)
     keys = KeySet(connections, secrets)
-    rules = TokenRules(
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        access_life=timedelta(seconds=settings.access_token_seconds),
-        refresh_life=timedelta(days=settings.refresh_token_days),
-    )
-    tokens = Tokens(connections, keys, secrets, rules)
+    tokens = Tokens(connections, keys, secrets, _token_rules(settings))
     codes = ConfirmationCodes(connections, mailer or _mailer(settings), secrets)
-    rates = ExchangeRates(
-        connections,
-        provider(settings.rates_source, settings.rates_url),
-        refresh_after=timedelta(seconds=settings.rates_refresh_seconds),
-        stale_after=timedelta(hours=settings.rates_stale_after_hours),
-    )
-    queue = CommitQueue(
-        Committer(PostgresStore(connections)).commit,
-        commits_in_flight_max=settings.batches_in_flight,
-        commit_commands_max=settings.batch_commands_max,
-        queue_commands_max=settings.queue_commands_max,
-    )
+    rates = _exchange_rates(settings, connections)
+    queue = _commit_queue(settings, connections)
+    watch_list, streams = AccountWatch(connections), Streams()
     page_tokens = PageTokens(secrets.key("page tokens"))
     submission, listing = Submission(queue), Listing(connections, page_tokens)
-    watch_list, streams = AccountWatch(connections), Streams()
+    reads = AccountReads(connections)
+    settlements = functools.partial(
+        Settlements, connections, submission, listing, users_may=settings.user_deposits
+    )
+
     calls = Calls(tokens, settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
-    reads = AccountReads(connections)
     calls.add(AccountServicer(connections, listing, page_tokens, rates, reads, watch_list))
-    settlements = partial(
-        Settlements, connections, submission, listing, users_may=settings.user_deposits
-    )
     calls.add(DepositServicer(settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)))
     calls.add(WithdrawalServicer(settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)))
     calls.add(PurchaseServicer(connections, submission, listing, page_tokens, rates))
     calls.add(TransferServicer(connections, submission, listing, streams))
-    checks = health.aio.HealthServicer()
-    server = grpc_server.build(calls, checks)
-    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
-    answers_kept = timedelta(days=settings.answers_kept_days)
-    maintenance = Maintenance(connections, tokens, rates, watch_list, answers_kept)
+
+    health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
+    server = grpc_server.build(calls, health.servicer)
     return App(
-        settings,
-        connections,
-        keys,
-        calls,
-        queue,
-        watch_list,
-        streams,
-        maintenance,
-        checks,
-        server,
-        port,
-        http_server(settings, calls) if settings.http else None,
+        settings=settings,
+        pool=connections,
+        keys=keys,
+        queue=queue,
+        watch_list=watch_list,
+        streams=streams,
+        calls=calls,
+        health=health,
+        maintenance=Maintenance(
+            pool=connections,
+            health=health,
+            tokens=tokens,
+            rates=rates,
+            watch=watch_list,
+            answers_kept=timedelta(days=settings.answers_kept_days),
+        ),
+        server=server,
+        port=server.add_insecure_port(f"{settings.host}:{settings.grpc_port}"),
+        http=http_server.build(settings, calls) if settings.http else None,
+    )
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    return TokenRules(
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        access_life=timedelta(seconds=settings.access_token_seconds),
+        refresh_life=timedelta(days=settings.refresh_token_days),
     )
 
 
@@ -212,9 +186,22 @@ def _mailer(settings: Settings) -> Mailer:
         return SmtpMailer(url, settings.mail_from)
     if not settings.development:
         raise ValueError("BALANCE_SMTP_URL is not set: nobody could sign in")
-    return TerminalMailer(mailbox(settings))
+    return TerminalMailer(settings.mailbox)
 
 
-def mailbox(settings: Settings) -> Path:
-    """Where mails go in development."""
-    return Path(settings.data_dir) / "mail.txt"
+def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
+    return ExchangeRates(
+        connections,
+        provider(settings.rates_source, settings.rates_url),
+        refresh_after=timedelta(seconds=settings.rates_refresh_seconds),
+        stale_after=timedelta(hours=settings.rates_stale_after_hours),
+    )
+
+
+def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
+    return CommitQueue(
+        Committer(PostgresStore(connections)).commit,
+        commits_in_flight_max=settings.commits_in_flight,
+        commit_commands_max=settings.commit_commands_max,
+        queue_commands_max=settings.queue_commands_max,
+    )

@@ -1,19 +1,64 @@
-"""Asks a service whether it serves. Container health checks run this every few seconds."""
+"""Health: what a worker says of its own, and how others ask.
 
-import contextlib
+Container health checks load this module every few seconds, so it imports little.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 
-TIMEOUT_SECONDS = 2
+from balance_service.calls.health import channel_serves
+
+if TYPE_CHECKING:
+    from balance_service.calls.dispatch import Calls
 
 
 async def serves(target: str) -> bool:
-    """Whether the service at a target says that it serves."""
+    """Whether the service at a gRPC target says that it serves."""
     async with grpc.aio.insecure_channel(target) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            request = health_pb2.HealthCheckRequest()
-            answer = await stub.Check(request, timeout=TIMEOUT_SECONDS)  # type: ignore[attr-defined]
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-    return False
+        return await channel_serves(channel)
+
+
+class Health:
+    """A worker's health: it serves from `start` to `stop`, while Postgres answers.
+
+    Args:
+        calls: Tells HTTP callers the same, and knows the services that gRPC callers ask about.
+        database_answers: Asks the database, within a bounded time.
+    """
+
+    def __init__(self, calls: "Calls", database_answers: Callable[[], Awaitable[bool]]) -> None:
+        self.servicer = health.aio.HealthServicer()
+        self._calls = calls
+        self._database_answers = database_answers
+        # None before `start` and after `stop`, when the database has no say.
+        self._serving: bool | None = None
+
+    async def start(self) -> None:
+        """Says SERVING."""
+        await self._report(serving=True)
+
+    async def stop(self) -> None:
+        """Says NOT_SERVING for good."""
+        self._serving = None
+        self._calls.serving = False
+        await self.servicer.enter_graceful_shutdown()
+
+    async def check_database(self) -> None:
+        """Asks the database, and reports if it fell silent or answers again."""
+        serving = await self._database_answers()
+        if self._serving in (None, serving):
+            return
+        import structlog  # noqa: PLC0415 - slow to load, and needed in workers alone
+
+        structlog.get_logger().warning("health_changed", serving=serving)
+        await self._report(serving=serving)
+
+    async def _report(self, *, serving: bool) -> None:
+        self._serving = self._calls.serving = serving
+        states = health_pb2.HealthCheckResponse
+        state = states.SERVING if serving else states.NOT_SERVING
+        for service in ("", *(service.full_name for service in self._calls.services)):
+            await self.servicer.set(service, state)

@@ -1,13 +1,17 @@
-"""The HTTP port of a worker: uvicorn, within the worker's own event loop."""
+"""The HTTP server: uvicorn, within the process's own event loop."""
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from balance_service.config import Settings
+from balance_service.gateway import asgi
+from balance_service.gateway.transcoder import RequestLimits
+from balance_service.gateway.upstream import Upstream
+from balance_service.server import ports
 from balance_service.server.http_protocol import BoundedHttp
 
 KEEP_ALIVE_SECONDS = 75
@@ -20,14 +24,14 @@ class HttpServer:
         application: What answers.
         host: Address to listen on.
         port: 0 for any free one.
-        drain_seconds: How long a stop waits for answers under way.
+        drain_seconds: How long `stop` waits for answers under way.
 
     Raises:
-        RuntimeError: The port is taken.
+        PortUnavailable: The port cannot be listened on.
     """
 
     def __init__(self, application: ASGIApp, host: str, port: int, drain_seconds: float) -> None:
-        self._socket = listening(host, port)
+        self._socket = ports.listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application,
@@ -35,49 +39,44 @@ class HttpServer:
             ws="none",
             lifespan="off",
             log_config=None,
-            # What uvicorn warns of is what callers sent, and they hear of it themselves.
+            # Below errors, uvicorn logs what callers did wrong, and they are answered that.
             log_level="error",
             access_log=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(drain_seconds),
-            # Nothing here depends on what a proxy in front says of a caller.
+            # Nothing here depends on a caller's address, so a proxy's word for it is not needed.
             proxy_headers=False,
         )
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Answers from then on."""
+        """Starts to answer; returns once connections are accepted."""
         self._serving = asyncio.create_task(self._server.serve([self._socket]))
-        while not self._server.started:  # noqa: ASYNC110 - uvicorn tells it no other way
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
-        """Accepts no more and finishes what was accepted."""
+        """Accepts no more connections and finishes the answers under way."""
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
 
 
+def build(settings: Settings, upstream: Upstream) -> HttpServer:
+    """Builds the server, with its port bound, in front of whatever answers calls.
+
+    Raises:
+        PortUnavailable: The port cannot be listened on.
+    """
+    limits = RequestLimits(settings.http_body_bytes_max, settings.http_timeout_seconds)
+    application = asgi.build(upstream, limits, settings.cors_origins, settings.http_public_url)
+    return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)
+
+
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves signals to the worker, which drains more than HTTP."""
+        """Leaves signals to the process, which has more than HTTP to stop."""
         yield
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket on a port that other workers listen on as well."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol named: asyncio sends small parts at once only on what says that it is TCP,
-    # and elsewhere each answer waits 40 ms for the caller's delayed acknowledgement.
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        found.bind((host.strip("[]"), port))
-    except OSError as error:
-        found.close()
-        raise RuntimeError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return found

@@ -1,6 +1,6 @@
-"""Reflection: what the service offers, told to grpcurl and its like, as version 1 and its alpha.
+"""gRPC reflection: describes the service to grpcurl and similar tools, as version 1 and v1alpha.
 
-The library that answers reflection knows the alpha only, and finds no methods by their names.
+The library `grpcio-reflection` answers v1alpha only, and does not find methods by name.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionResponse,
 )
 
-# Quoted: the class is generic in its stubs alone.
+# Quoted: the class is generic for type checkers alone, and cannot be subscripted at run time.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Pool: TypeAlias = descriptor_pool.DescriptorPool
 T = TypeVar("T")
 
 ALPHA: Final = "grpc.reflection.v1alpha"
 STABLE: Final = "grpc.reflection.v1"
-# No name of ours is near as long; what is longer is not looked up, nor sent back.
+# Longer names are neither looked up nor sent back; none of the service's is near as long.
 NAME_LENGTH_MAX = 512
-# A stream that asks nothing for that long is ended: nothing else bounds it, as it needs no token.
+# A stream that asks nothing for this long is ended: it needs no token, so nothing else bounds it.
 IDLE_SECONDS = 10.0
 
 
-def _described() -> Pool:
-    """What describes version 1: the alpha's file, under other names."""
+def _describe_stable() -> Pool:
+    """A pool with the description of version 1: that of v1alpha, under other names."""
     alpha = FileDescriptorProto.FromString(reflection_pb2.DESCRIPTOR.serialized_pb)
     text = text_format.MessageToString(alpha).replace(ALPHA, STABLE)
     stable = text_format.Parse(text, FileDescriptorProto())
@@ -43,7 +43,7 @@ def _described() -> Pool:
     return pool
 
 
-_STABLE_POOL = _described()
+_STABLE_POOL = _describe_stable()
 _NOT_FOUND = grpc.StatusCode.NOT_FOUND
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -52,7 +52,7 @@ class Reflection:
     """Answers questions about services and the files that describe them.
 
     Args:
-        services: The services' full names; those of reflection itself are added.
+        services: Full names of the services to list; those of reflection itself are added.
     """
 
     def __init__(self, services: Iterable[str]) -> None:
@@ -61,10 +61,10 @@ class Reflection:
         )
 
     def serve_on(self, server: grpc.aio.Server) -> None:
-        """Has a gRPC server answer both versions, whose messages are the same."""
+        """Adds both versions to a gRPC server: their messages are the same on the wire."""
         handler = grpc.stream_stream_rpc_method_handler(
             self._stream,
-            request_deserializer=_read,
+            request_deserializer=_parse,
             response_serializer=ServerReflectionResponse.SerializeToString,
         )
         for version in (ALPHA, STABLE):
@@ -91,8 +91,8 @@ class Reflection:
 
         Args:
             request: The question.
-            sent: The files that the stream has told already, which are not told as another's
-                dependencies again; this answer's are added.
+            sent: Names of the files that the stream was sent already, which are not sent as a
+                dependency again; this answer's are added.
         """
         kind = request.WhichOneof("message_request")
         wanted = request.file_containing_extension
@@ -106,16 +106,16 @@ class Reflection:
                     answer.list_services_response.service.add(name=service)
             elif kind == "all_extension_numbers_of_type":
                 answer.all_extension_numbers_response.base_type_name = name
-                numbers = _known(lambda pool: _extension_numbers(pool, name))
+                numbers = _find(lambda pool: _extension_numbers(pool, name))
                 answer.all_extension_numbers_response.extension_number.extend(numbers)
             elif kind == "file_containing_extension":
                 number = wanted.extension_number
-                file = _known(lambda pool: _file_of_extension(pool, name, number))
-                _tell(file, sent, answer)
+                file = _find(lambda pool: _file_of_extension(pool, name, number))
+                _add_files(file, sent, answer)
             elif kind == "file_containing_symbol":
-                _tell(_known(lambda pool: _file_of_symbol(pool, name)), sent, answer)
+                _add_files(_find(lambda pool: _file_of_symbol(pool, name)), sent, answer)
             elif kind == "file_by_filename":
-                _tell(_known(lambda pool: pool.FindFileByName(name)), sent, answer)
+                _add_files(_find(lambda pool: pool.FindFileByName(name)), sent, answer)
             else:
                 return _error(_INVALID, "nothing is asked for", request)
         except KeyError:
@@ -123,7 +123,7 @@ class Reflection:
         return answer
 
 
-def _read(message: bytes) -> ServerReflectionRequest | None:
+def _parse(message: bytes) -> ServerReflectionRequest | None:
     try:
         return ServerReflectionRequest.FromString(message)
     except DecodeError:
@@ -137,35 +137,39 @@ def _error(
     return ServerReflectionResponse(original_request=request, error_response=error)
 
 
-def _tell(file: FileDescriptor, sent: set[str], answer: ServerReflectionResponse) -> None:
-    """Adds a file, and those that it needs and the stream has not told yet."""
-    # The file itself comes always, and first.
+def _add_files(file: FileDescriptor, sent: set[str], answer: ServerReflectionResponse) -> None:
+    """Adds a file to an answer, and those of its dependencies that the stream was not sent yet."""
+    # What was asked for is always sent, and comes first.
     sent.discard(file.name)
-    told = answer.file_descriptor_response.file_descriptor_proto
+    files = answer.file_descriptor_response.file_descriptor_proto
     waiting = [file]
     while waiting:
         current = waiting.pop(0)
         if current.name not in sent:
             sent.add(current.name)
-            told.append(current.serialized_pb)
+            files.append(current.serialized_pb)
             waiting += current.dependencies
 
 
-def _known(find: Callable[[Pool], T]) -> T:
-    """What is found among all that the program knows, or in what describes version 1."""
+def _find(look_up: Callable[[Pool], T]) -> T:
+    """Looks in the pool of everything the program has loaded, then in that of version 1.
+
+    Raises:
+        KeyError: It is in neither.
+    """
     try:
-        return find(descriptor_pool.Default())
+        return look_up(descriptor_pool.Default())
     except KeyError:
-        return find(_STABLE_POOL)
+        return look_up(_STABLE_POOL)
 
 
 def _file_of_symbol(pool: Pool, name: str) -> FileDescriptor:
-    """The file of a message, field, enum, value, extension or service, or of a service's method."""
+    """The file that has a message, field, enum, enum value, extension, service or method."""
     with contextlib.suppress(KeyError):
         return pool.FindFileContainingSymbol(name)
     with contextlib.suppress(KeyError):
         return pool.FindMethodByName(name).containing_service.file
-    # A value belongs to what its enum is in; some ask for it as if it were within the enum.
+    # A value's name stands beside its enum's, not within it; some tools ask as if it were within.
     parent, _, value = name.rpartition(".")
     enum = pool.FindEnumTypeByName(parent)
     return enum.values_by_name[value].type.file

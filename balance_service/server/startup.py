@@ -1,4 +1,4 @@
-"""What is wrong with the settings, all at once, before anything is connected to."""
+"""Checks the settings as a whole, all at once, before anything is connected to."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,37 +9,37 @@ from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer
 
 
-def faults(settings: Settings, *, production: bool) -> dict[str, str]:
-    """What is wrong, by variable.
+def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
+    """What is wrong, by environment variable.
 
     Args:
-        settings: Each within its bounds.
-        production: Whether nothing may be missing that `run` makes for itself.
+        settings: As `config.read` returns them: each is within its bounds.
+        production: Whether what `run` provides by itself must be set.
     """
-    found: dict[str, str] = {}
+    faults: dict[str, str] = {}
     if url := settings.database_url.get_secret_value():
-        with _noted(found, "database_url"):
+        with _note_fault(faults, "database_url"):
             pool.check_url(url)
     elif production:
-        found[variable("database_url")] = "is not set"
+        faults[variable("database_url")] = "is not set"
     if secret := settings.secret.get_secret_value():
-        with _noted(found, "secret"):
+        with _note_fault(faults, "secret"):
             Secrets(secret, development=settings.development)
     elif production:
-        found[variable("secret")] = "is not set"
+        faults[variable("secret")] = "is not set"
     if smtp_url := settings.smtp_url.get_secret_value():
-        # The error may quote a part of the password.
-        with _noted(found, "smtp_url", "must look like smtp://user:password@host:port"):
+        # In our words: the original error may quote a part of the password.
+        with _note_fault(faults, "smtp_url", "must look like smtp://user:password@host:port"):
             SmtpMailer(smtp_url, settings.mail_from)
     elif production and not settings.development:
-        found[variable("smtp_url")] = "is not set: nobody could sign in"
-    return found
+        faults[variable("smtp_url")] = "is not set: nobody could sign in"
+    return faults
 
 
 @contextlib.contextmanager
-def _noted(found: dict[str, str], name: str, words: str = "") -> Iterator[None]:
-    """Notes what is wrong with a setting, in its check's words unless others are given."""
+def _note_fault(faults: dict[str, str], name: str, message: str = "") -> Iterator[None]:
+    """Notes the ValueError of a setting's check, with another message if one is given."""
     try:
         yield
     except ValueError as error:
-        found[variable(name)] = words or str(error).removeprefix(variable(name)).strip(": ")
+        faults[variable(name)] = message or str(error).removeprefix(variable(name)).strip(": ")

@@ -12,7 +12,7 @@ import pytest
 from balance_client import BalanceError, v1
 from balance_service.domain.principals import Scope
 from balance_service.gateway import transcoder
-from balance_service.server import gateway
+from balance_service.server import standalone_gateway
 from balance_service.server.http_server import HttpServer
 from tests.conftest import Person, Service, StartService
 from tests.http import BINDINGS, Http
@@ -408,7 +408,9 @@ async def test_gateway_alone_answers_from_a_server_elsewhere(
 @pytest.fixture
 def unused_gateway(service: Service) -> Callable[[str], HttpServer]:
     def build(target: str) -> HttpServer:
-        return gateway.build(service.settings.model_copy(update={"http_port": 0}), target)[0]
+        return standalone_gateway.build(
+            service.settings.model_copy(update={"http_port": 0}), target
+        )[0]
 
     return build
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from balance_service.server import gateway, http_protocol
+from balance_service.server import http_protocol, standalone_gateway
 from balance_service.server.http_protocol import FIELDS_MAX, HEAD_BYTES_MAX
 from tests.conftest import Service, StartService
 
@@ -296,7 +296,7 @@ async def test_connections_beyond_the_bound_are_refused(
 
 async def test_gateway_alone_refuses_what_metadata_cannot_hold(service: Service) -> None:
     settings = service.settings.model_copy(update={"http_port": 0})
-    server, upstream = gateway.build(settings, service.target)
+    server, upstream = standalone_gateway.build(settings, service.target)
     await server.start()
     try:
         for header in (

@@ -56,28 +56,22 @@ async def test_health_says_not_serving_while_postgres_is_away_and_recovers(
     start_service: StartService, server_url: str, database_url: str
 ) -> None:
     service = await start_service()
-    watching = asyncio.create_task(service.app.watch())
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
-    try:
-        with psycopg.connect(
-            postgres.of_database(server_url, "postgres"), autocommit=True
-        ) as admin:
-            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
-            )
-            await becomes(service, NOT_SERVING)
-            with pytest.raises(BalanceError) as error:
-                await service.client().purchases.ListServices(v1.ListServicesRequest(), timeout=1)
-            assert error.value.code() in (
-                grpc.StatusCode.UNAVAILABLE,
-                grpc.StatusCode.DEADLINE_EXCEEDED,
-            )
-            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-        await becomes(service, SERVING)
-        await service.client().purchases.ListServices(v1.ListServicesRequest())
-    finally:
-        watching.cancel()
+    with psycopg.connect(postgres.of_database(server_url, "postgres"), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+        await becomes(service, NOT_SERVING)
+        with pytest.raises(BalanceError) as error:
+            await service.client().purchases.ListServices(v1.ListServicesRequest(), timeout=1)
+        assert error.value.code() in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+        )
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+    await becomes(service, SERVING)
+    await service.client().purchases.ListServices(v1.ListServicesRequest())
 
 
 async def becomes(service: Service, status: int) -> None:
@@ -128,7 +122,7 @@ async def test_call_past_its_deadline_changes_nothing(service: Service, database
 async def test_full_queue_refuses_with_a_time_to_retry(
     start_service: StartService, database_url: str
 ) -> None:
-    service = await start_service(queue_commands_max=5, batch_commands_max=1)
+    service = await start_service(queue_commands_max=5, commit_commands_max=1)
     person = await service.person()
     account = await person.open()
     impatient = AsyncClient(

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from balance_service.config import Settings
 from balance_service.operations import administration
-from balance_service.server import workers
+from balance_service.server import supervisor
 from balance_service.server.health import serves
 from tests.conftest import free_port
 
@@ -44,7 +44,7 @@ def fake_workers(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> 
     wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
     wrapper.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(wrapper))
-    monkeypatch.setattr(workers, "RESTART_INTERVAL_SECONDS", 0.02)
+    monkeypatch.setattr(supervisor, "RESTART_INTERVAL_SECONDS", 0.02)
     yield starts
 
 
@@ -117,17 +117,17 @@ async def test_worker_that_cannot_start_is_given_up(
     service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     with fake_workers(monkeypatch, tmp_path, end) as starts:
-        status = await asyncio.wait_for(workers.supervise(service_settings), 60)
+        status = await asyncio.wait_for(supervisor.supervise(service_settings), 60)
     assert status == 1
-    assert count(starts) == workers.FAILED_STARTS_MAX
+    assert count(starts) == supervisor.FAILED_STARTS_MAX
 
 
 async def test_first_start_that_fails_for_good_ends_all(
     service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = f"sys.exit({workers.STARTUP_FAILED})"
+    script = f"sys.exit({supervisor.STARTUP_FAILED})"
     with fake_workers(monkeypatch, tmp_path, script) as starts:
-        assert await asyncio.wait_for(workers.supervise(service_settings), 60) == 1
+        assert await asyncio.wait_for(supervisor.supervise(service_settings), 60) == 1
     assert count(starts) == 1
 
 
@@ -139,16 +139,16 @@ async def test_first_start_that_fails_for_good_ends_all(
         # Fewer failures than are borne, between lives.
         "made % 4 or os.write(fd, b'1'); sys.exit(1)",
         # A database that is away comes back.
-        f"sys.exit({workers.DATABASE_AWAY})",
+        f"sys.exit({supervisor.DATABASE_AWAY})",
     ],
 )
 async def test_worker_is_started_again_while_there_is_hope(
     service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     with fake_workers(monkeypatch, tmp_path, script) as starts:
-        supervising = asyncio.create_task(workers.supervise(service_settings))
+        supervising = asyncio.create_task(supervisor.supervise(service_settings))
         async with asyncio.timeout(60):
-            while count(starts) < 3 * workers.FAILED_STARTS_MAX:
+            while count(starts) < 3 * supervisor.FAILED_STARTS_MAX:
                 assert not supervising.done()
                 await asyncio.sleep(0.02)
         os.kill(os.getpid(), signal.SIGTERM)

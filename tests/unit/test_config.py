@@ -86,3 +86,38 @@ def test_callers_on_this_machine_are_told_where(host: str, target: str) -> None:
 def test_copy_keeps_its_secrets() -> None:
     changed = Settings().model_copy(update={"database_url": SecretStr(SECRETS["database_url"])})
     assert "hunter2" not in repr(changed)
+
+
+def test_old_name_of_a_setting_is_read_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.read_renamed() == {}
+    monkeypatch.setenv("BALANCE_BATCHES_IN_FLIGHT", "5")
+    monkeypatch.setenv("BALANCE_BATCH_COMMANDS_MAX", "50")
+    settings, faults = config.read()
+    assert (settings.commits_in_flight, settings.commit_commands_max, faults) == (5, 50, {})
+    assert config.read_renamed() == {
+        "BALANCE_BATCHES_IN_FLIGHT": "BALANCE_COMMITS_IN_FLIGHT",
+        "BALANCE_BATCH_COMMANDS_MAX": "BALANCE_COMMIT_COMMANDS_MAX",
+    }
+
+
+def test_child_process_is_told_new_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALANCE_BATCHES_IN_FLIGHT", "5")
+    environment = config.read()[0].environment()
+    assert environment["BALANCE_COMMITS_IN_FLIGHT"] == "5"
+    assert "BALANCE_BATCHES_IN_FLIGHT" not in environment
+
+
+def test_old_and_new_name_of_a_setting_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALANCE_BATCHES_IN_FLIGHT", "5")
+    monkeypatch.setenv("BALANCE_COMMITS_IN_FLIGHT", "5")
+    assert config.read()[1] == {}
+    monkeypatch.setenv("BALANCE_COMMITS_IN_FLIGHT", "6")
+    assert set(config.read()[1]) == {"BALANCE_BATCHES_IN_FLIGHT"}
+
+
+def test_wrong_value_under_an_old_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALANCE_BATCHES_IN_FLIGHT", "hunter2")
+    settings, faults = config.read()
+    assert settings.commits_in_flight == 2
+    assert set(faults) == {"BALANCE_COMMITS_IN_FLIGHT"}
+    assert "hunter2" not in str(faults)

@@ -11,9 +11,9 @@ from balance_service.database import embedded
 from balance_service.development import greeting, run
 
 
-def greet(settings: Settings, *, known: bool = True) -> str:
+def greet(settings: Settings, *, recorded: bool = True) -> str:
     people = ("root@example.com", "demo@example.com")
-    return greeting.text(settings, "here", mailbox=Path("mail.txt"), people=people, known=known)
+    return greeting.compose(settings, "here", people=people, recorded=recorded)
 
 
 def test_usual_address_needs_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,12 +33,12 @@ def test_commands_carry_what_another_terminal_cannot_know(monkeypatch: pytest.Mo
 
 
 def test_second_run_of_a_directory_is_named_by_its_address() -> None:
-    assert "demo --target 127.0.0.1:50051\n" in greet(Settings(), known=False)
+    assert "demo --target 127.0.0.1:50051\n" in greet(Settings(), recorded=False)
 
 
 def test_configured_database_is_never_taken_for_the_embedded_one() -> None:
     settings = Settings(database_url="host=/run/.balance dbname=x", data_dir=".balance")
-    with run.database(settings) as found:
+    with run.open_database(settings) as found:
         assert found.place == "BALANCE_DATABASE_URL"
 
 
