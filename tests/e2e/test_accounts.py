@@ -11,7 +11,7 @@ from balance_client import async_each, v1
 from balance_service.domain.principals import Scope
 from balance_service.reading.past import SKEW_MAX
 from tests.commits import slow_down
-from tests.conftest import Person, Service, reason, refused
+from tests.service import Person, Service, reason, refused
 
 
 async def history(person: Person, account: str, amounts: list[str]) -> None:

@@ -20,7 +20,7 @@ from balance_service.domain import errors
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.providers.mail import SmtpMailer
-from tests.conftest import Service, StartService, free_port, refused
+from tests.service import Service, StartService, free_port, refused
 
 EMAIL = "anna@example.com"
 

@@ -19,7 +19,7 @@ from balance_service import DISTRIBUTION
 from balance_service.config import Settings
 from balance_service.database import migrate
 from tests import postgres
-from tests.conftest import free_port
+from tests.service import free_port
 
 PROGRAM = (sys.executable, "-m", "balance_service")
 ROOT = Path(__file__).parent.parent.parent

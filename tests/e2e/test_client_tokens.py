@@ -31,7 +31,7 @@ from balance_service.auth.tokens import IssuedToken, Tokens
 from balance_service.domain import errors
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from tests.conftest import Person, Service, StartService, free_port, refused
+from tests.service import Person, Service, StartService, free_port, refused
 
 ME = v1.GetMeRequest()
 FAST = RetryPolicy(backoff_seconds=0.01)

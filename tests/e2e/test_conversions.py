@@ -13,7 +13,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
 from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import rates as sheets
-from tests.conftest import Person, Service, reason
+from tests.service import Person, Service, reason
 
 UNAVAILABLE = v1.CONVERSION_OBSTACLE_RATE_UNAVAILABLE
 TOO_LARGE = v1.CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE

@@ -16,8 +16,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from balance_client import v1
 from tests import contract
-from tests.conftest import Contents, Person, Service, refused
 from tests.http import BY_METHOD
+from tests.service import Contents, Person, Service, refused
 
 METHODS = {
     method.descriptor.name: method

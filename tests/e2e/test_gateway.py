@@ -14,8 +14,8 @@ from balance_service.domain.principals import Scope
 from balance_service.gateway import app
 from balance_service.server import gateway
 from balance_service.server.http_server import HttpServer
-from tests.conftest import Person, Service, StartService
 from tests.http import BINDINGS, Http
+from tests.service import Person, Service, StartService
 
 
 async def somebody(service: Service, amount: str = "") -> tuple[Person, str]:

@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from balance_client import AsyncClient, BalanceError, async_each, v1
 from balance_service.domain.principals import Scope
-from tests.conftest import Person, Service, StartService, refused
+from tests.service import Person, Service, StartService, refused
 
 Verified = Callable[[], Awaitable[object]]
 

@@ -19,9 +19,9 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
-from tests.conftest import Person, Service
 from tests.e2e.test_bad_input import cases
 from tests.http import BINDINGS, BY_METHOD, Answer, as_http
+from tests.service import Person, Service
 
 # Made anew by every call, so that two calls differ in them alone.
 FRESH = {"token", "refresh_token", "expire_time", "refresh_expire_time"}

@@ -18,8 +18,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
 from balance_service.calls import dispatch
 from tests import postgres
-from tests.conftest import Service, StartService
 from tests.contract import SERVICE_NAMES
+from tests.service import Service, StartService
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

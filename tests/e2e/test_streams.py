@@ -14,7 +14,7 @@ from balance_client.policy import new_request_id
 from balance_service.calls.streams import WINDOW
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from tests.conftest import Person, Service
+from tests.service import Person, Service
 
 
 async def reasons(outcomes: AsyncIterable[v1.TransferOutcome]) -> list[str]:

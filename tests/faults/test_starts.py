@@ -18,7 +18,7 @@ from balance_service.config import Settings
 from balance_service.operations import administration
 from balance_service.server import workers
 from balance_service.server.health import serves
-from tests.conftest import free_port
+from tests.service import free_port
 
 
 def serve(settings: Settings, command: str = "serve") -> subprocess.Popen[str]:

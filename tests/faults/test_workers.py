@@ -28,7 +28,7 @@ from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.repositories import accounts
 from balance_service.server.health import serves
-from tests.conftest import free_port
+from tests.service import free_port
 
 ACCOUNTS = 20
 CLIENTS = 32
