@@ -104,6 +104,7 @@ class Service:
 
 
 StartService = Callable[..., Awaitable[Service]]
+Verified = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,32 @@ LEDGER_TABLES = (
     "users",
     "idempotency_keys",
 )
+
+
+async def somebody(service: Service, amount: str = "") -> tuple[Person, str]:
+    """Somebody new with an account in roubles, and the account's id.
+
+    Args:
+        service: The service that they sign in to.
+        amount: What lies on the account; nothing if empty.
+    """
+    person = await service.person()
+    account = await person.open()
+    if amount:
+        await person.deposit(amount, account.id)
+    return person, account.id
+
+
+async def rich(service: Service, amount: str = "1000") -> tuple[Person, str]:
+    """Somebody with money, and their account's id."""
+    return await somebody(service, amount)
+
+
+async def replayed(call: object) -> bool:
+    """Whether a call of the client was given the stored answer of an earlier one."""
+    await call  # type: ignore[misc]
+    trailers = tuple(await call.trailing_metadata())  # type: ignore[attr-defined]
+    return ("idempotency-replayed", "true") in trailers
 
 
 async def refused(call: Awaitable[object]) -> BalanceError:
