@@ -1,7 +1,6 @@
 """A service under test, and people and programs that call it."""
 
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from balance_service.config import Settings
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.server import app
+from rehearsals import stage
 from tests.http import Http
 
 
@@ -169,6 +169,4 @@ async def reason(call: Awaitable[object]) -> str:
 
 def free_port() -> int:
     """A port that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return stage.free_ports(1)[0]
