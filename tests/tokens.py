@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import jwt
 import pytest
 
 from balance_client import (
@@ -84,6 +85,14 @@ async def sibling(service: Service) -> str:
     """The secret of `billing`, which may read and pay in."""
     scopes = [Scope.ACCOUNTS_READ, Scope.DEPOSITS_WRITE, Scope.TRANSFERS_WRITE]
     return await administration.create_service_principal(service.settings, "billing", "", scopes)
+
+
+def signed(service: Service, token: str, **changes: object) -> str:
+    """The token's claims with changes, under the service's own key."""
+    claims = jwt.decode(token, options={"verify_signature": False}) | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
+    key_id, key = service.app.keys.signing()
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
 
 
 def expired(probe: TokenProbe, person: Person) -> v1.Token:

@@ -14,6 +14,7 @@ from balance_client import AsyncUserCredentials, BalanceError, v1
 from balance_service.auth import tokens
 from balance_service.operations import administration
 from tests.service import Service, StartService, refused
+from tests.tokens import signed
 
 
 async def test_access_token_says_who_for_whom_and_how_long(service: Service) -> None:
@@ -97,14 +98,6 @@ def forged(token: str, **changes: object) -> str:
         return jwt.encode(claims, "0" * 32, algorithm="HS256", headers={"kid": header["kid"]})
     key = Ed25519PrivateKey.generate()
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": header["kid"]})
-
-
-def signed(service: Service, token: str, **changes: object) -> str:
-    """The token's claims with changes, under the service's own key."""
-    claims = jwt.decode(token, options={"verify_signature": False}) | changes
-    claims = {name: value for name, value in claims.items() if value is not None}
-    key_id, key = service.app.keys.signing()
-    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
 
 
 async def test_every_bad_token_is_refused(service: Service) -> None:

@@ -13,7 +13,8 @@ from google.rpc import error_details_pb2
 from balance_client import v1
 from balance_service.domain import errors
 from balance_service.operations import administration
-from tests.e2e.test_parity import over_grpc, requests, world
+from tests.e2e.test_parity import requests, world
+from tests.grpc import over_grpc
 from tests.http import BY_METHOD
 from tests.service import Service
 
