@@ -143,7 +143,8 @@ def comments() -> str:
 
 def element(file: FileDescriptorProto, path: Sequence[int]) -> str:
     """The name, within its package, of what a source path leads to; empty if it has none."""
-    node, names = file, []
+    names: list[str] = []
+    node = file
     for number, index in zip(path[::2], path[1::2], strict=False):
         field = node.DESCRIPTOR.fields_by_number.get(number)
         if field is None or field.message_type is None or not field.is_repeated:

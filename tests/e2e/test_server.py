@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -102,7 +103,7 @@ async def test_stopping_finishes_what_was_accepted(
         locker.rollback()
     made = await asyncio.gather(*deposits)
     await stopping
-    assert sorted(float(deposit.balance) for deposit in made) == [float(n + 1) for n in range(20)]
+    assert sorted(Decimal(deposit.balance) for deposit in made) == [n + 1 for n in range(20)]
 
 
 async def test_call_past_its_deadline_changes_nothing(service: Service, database_url: str) -> None:
