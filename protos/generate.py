@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import python_client
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
@@ -113,7 +114,7 @@ def requests_with_id() -> set[str]:
         pool.Add(file)
     limits = pool.FindExtensionByName("balance.v1.limits")
     formats = pool.FindEnumTypeByName("balance.v1.Format").values_by_name
-    options = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
+    options: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
     return {
         f".{file.package}.{message.name}"
         for file in files
@@ -164,7 +165,8 @@ def comments() -> str:
 
 def element(file: FileDescriptorProto, path: Sequence[int]) -> str:
     """The name, within its package, of what a source path leads to; empty if it has none."""
-    node, names = file, []
+    names: list[str] = []
+    node = file
     for number, index in zip(path[::2], path[1::2], strict=False):
         field = node.DESCRIPTOR.fields_by_number.get(number)
         if field is None or field.message_type is None or not field.is_repeated:

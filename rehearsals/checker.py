@@ -1,4 +1,4 @@
-"""Holds a history to the database: what was said to be done is, once, in an order that time allows.
+"""Compares a history with the database: each acknowledged operation once, in an allowed order.
 
 The entries of an account are a list to which operations append, so their numbers are the one order
 in which the account took them. That order is linearizable (Herlihy and Wing, 1990) if no operation
@@ -24,7 +24,7 @@ class Entry:
     """A line of a statement.
 
     Args:
-        request_id: Of the movement it belongs to.
+        request_id: The request id of the movement that it belongs to.
     """
 
     sequence: int
@@ -49,8 +49,8 @@ class Journal:
     balances: dict[str, tuple[int, int]]
 
 
-def read(url: str) -> Journal:
-    """Reads everything in one snapshot."""
+def read_journal(url: str) -> Journal:
+    """Reads a ledger in one snapshot."""
     movements: dict[str, list[str]] = defaultdict(list)
     statements: dict[str, list[Entry]] = defaultdict(list)
     with psycopg.connect(url) as conn:
@@ -75,41 +75,43 @@ def read(url: str) -> Journal:
     return Journal(dict(movements), dict(statements), balances)
 
 
-def anomalies(operations: Sequence[Operation], journal: Journal) -> Iterator[str]:
-    """Everything that must not be."""
+def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterator[str]:
+    """Finds everything that contradicts the history or the rules of the ledger."""
     for operation in operations:
         if operation.faults:
             yield f"answered what it must not: {operation.faults[0]}: {operation}"
-    yield from _done_once(operations, journal)
+    yield from _check_done_once(operations, journal)
     for account, (balance, limit) in journal.balances.items():
-        yield from _statement(account, journal.statements.get(account, []), balance, limit)
+        yield from _check_statement(account, journal.statements.get(account, []), balance, limit)
     touching: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         for account in operation.accounts:
             touching[account].append(operation)
     for account, theirs in touching.items():
-        yield from _ordered(account, theirs, journal.statements.get(account, []))
+        yield from _check_order(account, theirs, journal.statements.get(account, []))
 
 
-def _done_once(operations: Iterable[Operation], journal: Journal) -> Iterator[str]:
+def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Iterator[str]:
     asked = set()
     for operation in operations:
         if operation.kind == "read":
             continue
         asked.add(operation.request_id)
-        found = journal.movements.get(operation.request_id, [])
-        if len(found) > 1:
-            yield f"done {len(found)} times: {operation}"
-        if operation.outcome == "ok" and found != [operation.answer]:
-            yield f"acknowledged and not there, or another: {operation}, {found}"
-        if operation.outcome == "refused" and found:
-            yield f"refused and done: {operation}, {found}"
+        movements = journal.movements.get(operation.request_id, [])
+        if len(movements) > 1:
+            yield f"done {len(movements)} times: {operation}"
+        if operation.outcome == "ok" and movements != [operation.answer]:
+            yield f"acknowledged and not there, or another: {operation}, {movements}"
+        if operation.outcome == "refused" and movements:
+            yield f"refused and done: {operation}, {movements}"
     for request_id in journal.movements.keys() - asked:
         if request_id != "None":
             yield f"done and never asked: {request_id}"
 
 
-def _statement(account: str, entries: Sequence[Entry], balance: int, limit: int) -> Iterator[str]:
+def _check_statement(
+    account: str, entries: Sequence[Entry], balance: int, limit: int
+) -> Iterator[str]:
     running = 0
     for place, entry in enumerate(entries, 1):
         running += entry.amount_minor
@@ -125,7 +127,7 @@ def _statement(account: str, entries: Sequence[Entry], balance: int, limit: int)
         yield f"{account}: balance {balance}, entries sum to {running}"
 
 
-def _ordered(
+def _check_order(
     account: str, operations: Sequence[Operation], entries: Sequence[Entry]
 ) -> Iterator[str]:
     places = {entry.request_id: entry.sequence for entry in entries}

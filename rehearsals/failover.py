@@ -23,7 +23,7 @@ from balance_service.domain import errors, ids
 from balance_service.domain.commands import Origin, Request, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from rehearsals import checker, history, servers, stage
+from rehearsals import checker, history, stage
 from rehearsals.servers import Postgres, Proxy
 from tests.commits import commit
 
@@ -45,16 +45,16 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         for proxy in proxies.values():
             await proxy.start()
         await _replicate(first)
-        url = stage.url(*[proxy.port for proxy in proxies.values()])
-        settings = stage.settings(folder, url, options.workers)
+        url = stage.database_url(*[proxy.port for proxy in proxies.values()])
+        settings = stage.choose_settings(folder, url, options.workers)
         await asyncio.to_thread(migrate.up, url)
-        secret = await stage.secret(settings)
-        opened = await stage.open_accounts(settings)
-        with servers.program(settings, folder / "service.log"):
+        secret = await stage.create_caller(settings)
+        opened = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        with stage.program(settings, folder / "service.log"):
             target = f"127.0.0.1:{settings.grpc_port}"
-            await stage.serving(target)
-            token = await asyncio.to_thread(stage.token, target, secret)
-            clients = stage.clients(target, token, opened, options.clients, options.seed)
+            await stage.wait_until_serving(target)
+            token = await asyncio.to_thread(stage.access_token, target, secret)
+            clients = history.make_clients(target, token, opened, options.clients, options.seed)
             stop = asyncio.Event()
             tasks = [asyncio.create_task(client.run(stop)) for client in clients]
             gaps = []
@@ -67,14 +67,14 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             stop.set()
             await asyncio.gather(*tasks)
         operations = [operation for client in clients for operation in client.operations]
-        found = list(checker.anomalies(operations, checker.read(first.url)))
-        found += await stage.verified(first.url)
-        found += await _alone(first, second, opened[0])
+        anomalies = list(checker.find_anomalies(operations, checker.read_journal(first.url)))
+        anomalies += await stage.verify(first.url)
+        anomalies += await _alone(first, second, opened[0])
     finally:
         for postgres in made:
             postgres.close()
-    _report(options, operations, gaps, found)
-    return 1 if found else 0
+    _report(options, operations, gaps, anomalies)
+    return 1 if anomalies else 0
 
 
 async def _fail_over(
@@ -144,7 +144,7 @@ async def _alone(primary: Postgres, standby: Postgres, account: str) -> list[str
             await asyncio.sleep(0.05)
 
     cancelling = asyncio.create_task(give_up_waiting())
-    origin = Origin(principal="service:torture", request_id=ids.new_id())
+    origin = Origin(principal=f"service:{stage.CALLER}", request_id=ids.new_id())
     command = Settle(origin, Kind.DEPOSIT, UUID(account), Money(1, "RUB"))
     try:
         async with pool.opened(pool.create(primary.url, 2)) as connections:
@@ -164,7 +164,7 @@ def _report(
     options: argparse.Namespace,
     operations: list[history.Operation],
     gaps: list[float],
-    found: list[str],
+    anomalies: list[str],
 ) -> None:
     acknowledged = sum(o.outcome == "ok" and o.kind != "read" for o in operations)
     print(f"{len(gaps)} failovers, {len(operations)} operations, {acknowledged} movements")
@@ -172,9 +172,9 @@ def _report(
         f"from the loss to the first new movement: {min(gaps):.1f} to {max(gaps):.1f} s,"
         f" median {statistics.median(gaps):.1f} s"
     )
-    for anomaly in found[:50]:
+    for anomaly in anomalies[:50]:
         print(f"ANOMALY  {anomaly}")
-    print(f"seed {options.seed}: {len(found)} anomalies")
+    print(f"seed {options.seed}: {len(anomalies)} anomalies")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What goes wrong, one kind after another, by a seeded schedule."""
+"""The kinds of fault, and the seeded order in which they are injected."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 
 from balance_service.database.pool import STATEMENT_TIMEOUT_MS
-from rehearsals.servers import CONNECTIONS_MAX, Postgres, Proxy, workers
+from rehearsals import stage
+from rehearsals.servers import CONNECTIONS_MAX, Postgres, Proxy
 
 
 @dataclass
@@ -25,10 +26,10 @@ class World:
         database: Between the service and Postgres.
         clients: Between clients and the service: for gRPC, and for HTTP.
         process: The service's supervisor.
-        names: The file that tells the service which address its database has; None where names
+        names: The file that resolves the database's host name for the service; None where names
             cannot be taken away.
-        clock: The file that tells one worker how far its clock is off; None where it cannot be.
-        rng: Chance.
+        clock: The file that says how far one worker's clock is off; None where it cannot be set.
+        rng: Decides times and victims, from the run's seed.
     """
 
     postgres: Postgres
@@ -43,20 +44,20 @@ class World:
 async def worker_killed(world: World) -> None:
     """Kill -9 of one worker."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(world.rng.choice(workers(world.process) or [2**22]), signal.SIGKILL)
+        os.kill(world.rng.choice(stage.workers(world.process) or [2**22]), signal.SIGKILL)
 
 
 async def workers_killed(world: World) -> None:
     """Kill -9 of all workers."""
-    for pid in workers(world.process):
+    for pid in stage.workers(world.process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 async def worker_stopped(world: World) -> None:
-    """A worker that stands still for seconds and then goes on."""
+    """One worker is stopped for seconds and then continued."""
     with contextlib.suppress(ProcessLookupError, IndexError):
-        pid = world.rng.choice(workers(world.process))
+        pid = world.rng.choice(stage.workers(world.process))
         os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(world.rng.uniform(1, 4))
         os.kill(pid, signal.SIGCONT)
@@ -84,19 +85,19 @@ async def database_cut(world: World) -> None:
 
 
 async def database_stalled(world: World) -> None:
-    """Nothing goes to Postgres or comes from it, and no connection says why."""
+    """Connections to Postgres stay open, and nothing passes for seconds."""
     await world.database.stall(world.rng.uniform(1, 5))
 
 
 async def database_answers_lost(world: World) -> None:
-    """Postgres carries out what it was sent, and nobody hears of it."""
+    """Postgres executes what it is sent, and its answers are lost."""
     for _ in range(world.rng.randint(2, 5)):
         await world.database.lose_answers(world.rng.uniform(0, 0.2))
         await asyncio.sleep(world.rng.uniform(0, 0.3))
 
 
 async def client_answers_lost(world: World) -> None:
-    """The service carries out what it was sent, and no client hears of it."""
+    """The service executes what it is sent, and its answers to clients are lost."""
     for _ in range(world.rng.randint(1, 4)):
         seconds = world.rng.uniform(0, 0.5)
         await asyncio.gather(*[proxy.lose_answers(seconds) for proxy in world.clients])
@@ -104,7 +105,7 @@ async def client_answers_lost(world: World) -> None:
 
 
 async def database_gone(world: World) -> None:
-    """New connections to Postgres are refused as well."""
+    """Connections to Postgres are reset, and new ones refused for seconds."""
     world.database.refusing = True
     world.database.cut()
     await asyncio.sleep(world.rng.uniform(1, 4))
@@ -120,7 +121,7 @@ async def clients_cut(world: World) -> None:
 
 
 async def clients_stalled(world: World) -> None:
-    """Nothing comes from clients or goes to them."""
+    """Connections of clients stay open, and nothing passes for seconds."""
     seconds = world.rng.uniform(1, 5)
     await asyncio.gather(*[proxy.stall(seconds) for proxy in world.clients])
 
@@ -131,7 +132,7 @@ async def _in_postgres(world: World, statement: str) -> None:
 
 
 async def statements_cancelled(world: World) -> None:
-    """Whatever runs is cancelled, as by a statement timeout, many times over."""
+    """Running statements are cancelled many times, as by a statement timeout."""
     for _ in range(30):
         await _in_postgres(
             world,
@@ -142,7 +143,7 @@ async def statements_cancelled(world: World) -> None:
 
 
 async def backends_terminated(world: World) -> None:
-    """Connections end from Postgres's side, by an administrator's command."""
+    """Most connections are ended by an administrator's command."""
     for _ in range(3):
         await _in_postgres(
             world,
@@ -153,7 +154,7 @@ async def backends_terminated(world: World) -> None:
 
 
 async def accounts_locked(world: World) -> None:
-    """Some accounts locked by somebody else, for longer than the service waits for a lock."""
+    """Another session locks accounts for longer than the service waits for a lock."""
 
     def run() -> None:
         with contextlib.suppress(psycopg.Error), psycopg.connect(world.postgres.url) as conn:
@@ -164,14 +165,14 @@ async def accounts_locked(world: World) -> None:
 
 
 async def connections_taken(world: World) -> None:
-    """Every connection that Postgres allows is taken by others while the service's are cut."""
+    """Others take every connection that Postgres allows, while the service's are cut."""
 
     def take() -> contextlib.ExitStack:
-        taken = contextlib.ExitStack()
+        connections = contextlib.ExitStack()
         for _ in range(CONNECTIONS_MAX):
             with contextlib.suppress(psycopg.Error):
-                taken.enter_context(psycopg.connect(world.postgres.url))
-        return taken
+                connections.enter_context(psycopg.connect(world.postgres.url))
+        return connections
 
     world.database.cut()
     with await asyncio.to_thread(take):
@@ -180,7 +181,7 @@ async def connections_taken(world: World) -> None:
 
 
 async def statements_timed_out(world: World) -> None:
-    """Postgres's processes stand still for longer than a statement may take, and then go on."""
+    """Postgres's processes are stopped for longer than a statement may take, then continued."""
     stopped = await asyncio.to_thread(world.postgres.backends)
     try:
         for pid in stopped:
@@ -194,14 +195,14 @@ async def statements_timed_out(world: World) -> None:
 
 
 async def disk_full(world: World) -> None:
-    """Postgres cannot write its log: it ends, and starts again once there is room."""
+    """Postgres cannot write its log and ends; it starts again once there is room."""
     wal = world.postgres.wal
     assert wal, "available only then"
     ballast = wal / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as full:
         while True:
             full.write(bytes(1 << 16))
-    # Segments that were made before are used up first.
+    # Postgres first uses up the segments that it has already allocated.
     for _ in range(20):
         await _in_postgres(world, "SELECT pg_switch_wal()")
     await asyncio.sleep(world.rng.uniform(1, 4))
@@ -210,7 +211,7 @@ async def disk_full(world: World) -> None:
 
 
 async def clock_set_back(world: World) -> None:
-    """One worker's clock is an hour and more behind for seconds, and then right again."""
+    """One worker's clock is more than an hour behind for seconds, and then right again."""
     assert world.clock, "available only then"
     world.clock.write_text(f"-{world.rng.randint(60, 90)}m")
     await asyncio.sleep(world.rng.uniform(2, 5))
@@ -218,13 +219,13 @@ async def clock_set_back(world: World) -> None:
 
 
 async def name_gone(world: World) -> None:
-    """The name of Postgres's host is not known while connections to it are cut."""
+    """The name of Postgres's host cannot be resolved while connections to it are cut."""
     assert world.names, "available only then"
-    known = world.names.read_text()
+    resolved = world.names.read_text()
     world.names.write_text("127.0.0.1 elsewhere.torture\n")
     world.database.cut()
     await asyncio.sleep(world.rng.uniform(1, 5))
-    world.names.write_text(known)
+    world.names.write_text(resolved)
 
 
 Fault = Callable[[World], Awaitable[None]]
@@ -256,18 +257,18 @@ KINDS: dict[str, Fault] = {
 }
 
 
-def missing(world: World) -> dict[str, str]:
-    """The kinds that this machine cannot bring about, and what they need."""
+def find_missing(world: World) -> dict[str, str]:
+    """Finds the kinds that this machine cannot inject, and what each needs."""
     needs = {
         "disk full": (world.postgres.wal, "a small file system, which root may mount"),
         "clock set back": (world.clock, "libfaketime"),
         "name gone": (world.names, "libnss-wrapper"),
     }
-    return {kind: need for kind, (there, need) in needs.items() if there is None}
+    return {kind: need for kind, (means, need) in needs.items() if means is None}
 
 
-def schedule(world: World) -> list[str]:
-    """Every kind once, in an order of chance; asked for again and again."""
-    names = [kind for kind in KINDS if kind not in missing(world)]
+def draw_schedule(world: World) -> list[str]:
+    """Draws an order in which every kind comes once."""
+    names = [kind for kind in KINDS if kind not in find_missing(world)]
     world.rng.shuffle(names)
     return names

@@ -1,4 +1,4 @@
-"""What clients saw: each operation, when it was asked, when its end was known, and which it was."""
+"""What clients saw: each operation, when it was sent, and when its outcome was known."""
 
 import asyncio
 import itertools
@@ -11,11 +11,11 @@ from google.protobuf.message import Message
 
 from balance_client import v1
 from balance_client.policy import new_request_id
-from rehearsals.transports import CALL_SECONDS, Transport
+from rehearsals.transports import CALL_SECONDS, OverGrpc, Transport
 
 OPERATION_SECONDS_MAX = 120
-# After which a sending without an answer cannot be on its way any more: its own time, and as long
-# as networks and workers here stand still.
+# After this an attempt without an answer can no longer be under way: its own timeout, and the
+# longest that proxies and workers stand still here.
 LOST_SECONDS = CALL_SECONDS + 10
 METHODS = {
     "transfer": "/balance.v1.TransferService/CreateTransfer",
@@ -23,9 +23,9 @@ METHODS = {
     "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
     "read": "/balance.v1.AccountService/ListEntries",
 }
-# Money that the service may refuse to move, whatever happens around it.
+# Refusals that are right at any time.
 REFUSALS = {"INSUFFICIENT_FUNDS"}
-# What does not tell whether anything was done.
+# Codes that do not tell whether anything was done.
 UNKNOWN = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -47,8 +47,8 @@ class Operation:
         outcome: `ok`, `refused`, or `unknown`.
         answer: The movement's id, or the last entry's sequence that was read.
         available_minor: What a refusal said was there.
-        unknowns: How many sendings told nothing.
-        faults: What was answered and must not be.
+        unknowns: Attempts whose outcome is unknown.
+        faults: Answers that must never be given.
     """
 
     kind: str
@@ -65,12 +65,12 @@ class Operation:
 
 @dataclass
 class Client:
-    """One client: one request after another, with the service wherever it is.
+    """A client that sends one request after another, each until its outcome is known.
 
     Args:
         transport: How it sends.
         accounts: What it moves money between.
-        rng: Its own chance.
+        rng: Decides what it asks for.
     """
 
     transport: Transport
@@ -108,11 +108,11 @@ class Client:
     async def _settle(self, operation: Operation, method: str, request: Message) -> None:
         """Sends a request until its outcome is known.
 
-        A refusal is about its own sending. Where an earlier one got no answer, that may still be on
-        its way, so only a refusal of what was sent after its time is the end.
+        A refusal is about its own attempt. An earlier attempt without an answer may still be under
+        way, so only a refusal of an attempt sent after LOST_SECONDS settles the request.
         """
         loop = asyncio.get_running_loop()
-        began = operation.invoked
+        silent_since = operation.invoked
         lost = float("-inf")
         for attempt in itertools.count():
             sent = loop.time()
@@ -124,7 +124,8 @@ class Client:
             if reply.reason in REFUSALS:
                 if sent < lost + LOST_SECONDS:
                     await asyncio.sleep(lost + LOST_SECONDS - sent)
-                    began = loop.time()  # It was an answer.
+                    # The service answers, so its silence is counted anew.
+                    silent_since = loop.time()
                     continue
                 operation.outcome, operation.returned = "refused", loop.time()
                 operation.available_minor = _minor(reply.facts["available"])
@@ -133,12 +134,31 @@ class Client:
                 operation.faults.append(f"{reply.code.name} {reply.reason}")
             operation.unknowns += 1
             lost = loop.time()
-            if loop.time() - began > OPERATION_SECONDS_MAX:
-                operation.faults.append("no answer for so long")
+            if loop.time() - silent_since > OPERATION_SECONDS_MAX:
+                operation.faults.append(f"no answer for {OPERATION_SECONDS_MAX} s")
                 return
             if operation.kind == "read":
-                operation.invoked = loop.time()  # Another read, which must see what is now.
+                # The next attempt is another read, of a later state.
+                operation.invoked = loop.time()
             await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
+
+
+def make_clients(
+    target: str, token: str, accounts: list[str], count: int, seed: object
+) -> list[Client]:
+    """Makes clients that call over gRPC and record what they see.
+
+    Args:
+        target: Where the service, or a proxy, listens.
+        token: The access token that they call with.
+        accounts: What they move money between.
+        count: How many.
+        seed: Decides what they ask for.
+    """
+    return [
+        Client(OverGrpc(target, token), accounts, random.Random(f"{seed} {number}"))
+        for number in range(count)
+    ]
 
 
 def _answer(kind: str, answer: Any) -> str:

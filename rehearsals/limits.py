@@ -31,7 +31,7 @@ from balance_service._generated.balance.v1 import account_pb2_grpc, transfer_pb2
 from balance_service.config import Settings
 from balance_service.database import migrate
 from balance_service.server.health import serves
-from rehearsals import servers, stage
+from rehearsals import stage
 from rehearsals.servers import Postgres
 
 MEMORY_MIB_MAX = 256
@@ -228,7 +228,7 @@ async def _watched(scene: Scene, kind: Abuse) -> float:
 async def _recovered(scene: Scene) -> float:
     """Seconds until the service says that it serves, and moves money."""
     began = time.monotonic()
-    await stage.serving(scene.target)
+    await stage.wait_until_serving(scene.target)
     async with scene.channel() as channel:
         stub: Any = transfer_pb2_grpc.TransferServiceStub(channel)
         while True:
@@ -244,22 +244,22 @@ async def main(seconds: float, folder: Path) -> int:
     try:
         postgres.start()
         await asyncio.to_thread(migrate.up, postgres.url)
-        settings = stage.settings(folder, postgres.url, 1)
-        secret = await stage.secret(settings)
+        settings = stage.choose_settings(folder, postgres.url, 1)
+        secret = await stage.create_caller(settings)
         accounts = await stage.open_accounts(settings)
         postgres.execute("UPDATE accounts SET limit_minor = 1000000000000")
-        with servers.program(settings, folder / "service.log") as process:
+        with stage.program(settings, folder / "service.log") as process:
             target = f"127.0.0.1:{settings.grpc_port}"
-            await stage.serving(target)
-            token = await asyncio.to_thread(stage.token, target, secret)
+            await stage.wait_until_serving(target)
+            token = await asyncio.to_thread(stage.access_token, target, secret)
             metadata = (("authorization", f"Bearer {token}"),)
-            (worker,) = servers.workers(process)
+            (worker,) = stage.workers(process)
             print(f"worker's memory at rest: {_memory_mib(worker):.0f} MiB")
             for kind in KINDS:
                 scene = Scene(postgres, settings, worker, metadata, accounts, seconds)
                 peak = await _watched(scene, kind)
                 recovery = await _recovered(scene)
-                alive = servers.workers(process) == [worker]
+                alive = stage.workers(process) == [worker]
                 told = ", ".join(f"{n} {end}" for end, n in scene.ended.most_common())
                 print(
                     f"{kind.__name__.replace('_', ' '):<18}{peak:>5.0f} MiB,"
@@ -269,13 +269,13 @@ async def main(seconds: float, folder: Path) -> int:
                 well = peak <= MEMORY_MIB_MAX and recovery <= RECOVERY_SECONDS_MAX
                 wrong += not (well and alive and not scene.lied)
             print(f"worker's memory at the end: {_memory_mib(worker):.0f} MiB")
-        found = await stage.verified(postgres.url)
+        anomalies = await stage.verify(postgres.url)
     finally:
         postgres.close()
-    for fault in found:
+    for fault in anomalies:
         print(f"ANOMALY  {fault}")
-    print(f"{wrong} bounds passed, {len(found)} anomalies")
-    return 1 if wrong or found else 0
+    print(f"{wrong} bounds passed, {len(anomalies)} anomalies")
+    return 1 if wrong or anomalies else 0
 
 
 def _refusals(scene: Scene) -> str:

@@ -32,7 +32,7 @@ from balance_client import (
 )
 from balance_service.config import Settings
 from balance_service.database import migrate
-from rehearsals import servers, stage
+from rehearsals import stage
 from rehearsals.servers import Postgres
 
 REFUSALS = {"INSUFFICIENT_FUNDS"}
@@ -55,8 +55,8 @@ class Instance:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self._process = self._running.enter_context(servers.program(self._settings, self._log))
-        await stage.serving(self.target)
+        self._process = self._running.enter_context(stage.program(self._settings, self._log))
+        await stage.wait_until_serving(self.target)
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._running.close)
@@ -64,15 +64,15 @@ class Instance:
     async def restart_worker(self, rng: random.Random) -> None:
         """Has one worker leave; its supervisor starts another."""
         assert self._process, "started"
-        before = servers.workers(self._process)
+        before = stage.workers(self._process)
         os.kill(rng.choice(before), signal.SIGTERM)
-        async with asyncio.timeout(stage.RECOVERY_SECONDS_MAX):
+        async with asyncio.timeout(stage.SERVING_SECONDS_MAX):
             while True:
-                now = servers.workers(self._process)
+                now = stage.workers(self._process)
                 if now != before and len(now) == WORKERS:
                     break
                 await asyncio.sleep(0.1)
-        await stage.serving(self.target)
+        await stage.wait_until_serving(self.target)
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
@@ -81,32 +81,32 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
     try:
         postgres.start()
         await asyncio.to_thread(migrate.up, postgres.url)
-        chosen = stage.settings(folder, postgres.url, WORKERS).model_copy(
+        chosen = stage.choose_settings(folder, postgres.url, WORKERS).model_copy(
             update={"access_token_seconds": TOKEN_SECONDS}
         )
-        ports = stage.settings(folder, "", 1)
+        ports = stage.choose_settings(folder, "", 1)
         other = chosen.model_copy(
             update={"grpc_port": ports.grpc_port, "http_port": ports.http_port}
         )
-        secret = await stage.secret(chosen)
-        accounts = await stage.open_accounts(chosen)
+        secret = await stage.create_caller(chosen)
+        accounts = await stage.open_accounts(chosen, limit_minor=stage.every_third_may_owe)
         instances = [Instance(s, folder / f"{s.grpc_port}.log") for s in (chosen, other)]
         for instance in instances:
             await instance.start()
         ended = await _restart(options, rng, instances, secret, accounts)
         for instance in instances:
             await instance.stop()
-        found = await stage.verified(postgres.url)
+        anomalies = await stage.verify(postgres.url)
     finally:
         postgres.close()
     failed = sum(count for end, count in ended.items() if end not in ("OK", *REFUSALS))
     print(f"{options.restarts} restarts under load; calls by their end:")
     for end, count in ended.most_common():
         print(f"  {end:<24}{count:>8}")
-    for fault in found:
+    for fault in anomalies:
         print(f"ANOMALY  {fault}")
-    print(f"seed {options.seed}: {failed} failed calls, {len(found)} anomalies")
-    return 1 if failed or found else 0
+    print(f"seed {options.seed}: {failed} failed calls, {len(anomalies)} anomalies")
+    return 1 if failed or anomalies else 0
 
 
 async def _restart(
@@ -120,8 +120,8 @@ async def _restart(
     ended: Counter[str] = Counter()
     stop = threading.Event()
     target = "ipv4:" + ",".join(instance.target for instance in instances)
-    credentials = AsyncServiceCredentials("torture", secret)
-    blocking = Client(target, ServiceCredentials("torture", secret))
+    credentials = AsyncServiceCredentials(stage.CALLER, secret)
+    blocking = Client(target, ServiceCredentials(stage.CALLER, secret))
     async with AsyncClient(target, credentials) as client:
         calling = [
             asyncio.create_task(

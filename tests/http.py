@@ -96,10 +96,10 @@ class Http:
         async with self.client.get(self.url + path, headers=headers) as answer:
             yield answer
 
-    async def call(self, binding: Binding, request: Message) -> Answer:
+    async def call(self, binding: Binding, request: Message, **headers: str) -> Answer:
         """The call that a message stands for."""
         path, body = as_http(binding, request)
-        return await self(binding.verb, path, body)
+        return await self(binding.verb, path, body, **headers)
 
 
 def as_http(binding: Binding, request: Message) -> tuple[str, object]:

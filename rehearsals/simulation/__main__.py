@@ -1,9 +1,12 @@
-"""Replays one run of the simulation: python -m rehearsals.simulation SEED."""
+"""Replays one run of the simulation, and prints its anomalies.
+
+Usage: python -m rehearsals.simulation SEED
+"""
 
 import sys
 
 from rehearsals.simulation import simulation
 
-for anomaly in (found := simulation.run(int(sys.argv[1]))):
+for anomaly in (anomalies := simulation.run(int(sys.argv[1]))):
     print(anomaly)
-sys.exit(bool(found))
+sys.exit(bool(anomalies))

@@ -1,4 +1,4 @@
-"""An event loop whose time is made up: it passes when there is nothing else to do.
+"""An event loop with simulated time, which passes when there is nothing else to do.
 
 With the same seed, the same tasks run in the same order, and an hour takes no longer than what
 happens in it. The idea is FoundationDB's (Zhou et al., "FoundationDB: A Distributed Unbundled
@@ -12,14 +12,14 @@ from typing import Any
 
 
 class _NoInput(selectors.BaseSelector):
-    """Never sees input; waiting moves its loop's clock."""
+    """Never sees input; waiting moves the loop's clock on."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("everything waits, and for nothing")
+            raise RuntimeError("every task waits, and no timer is set")
         self.now += max(timeout, 0)
         return []
 
@@ -37,11 +37,11 @@ class _NoInput(selectors.BaseSelector):
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """A loop that starts at second 0 and waits for nothing."""
+    """A loop whose clock starts at 0 and that never sleeps in real time."""
 
     def __init__(self) -> None:
-        self._chance = _NoInput()
-        super().__init__(self._chance)
+        self._clock = _NoInput()
+        super().__init__(self._clock)
 
     def time(self) -> float:
-        return self._chance.now
+        return self._clock.now

@@ -1,6 +1,6 @@
-"""The real queue, committer and plan over made-up time and storage, with everything failing.
+"""The real queue, committer and plan over simulated time and storage, which fail in every way.
 
-One seed decides a whole run: what is asked, what fails, and the order of every step.
+One seed decides a whole run: requests, failures, and the order of every step.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.reading.past import is_over
-from rehearsals.checker import Entry, Journal, anomalies
+from rehearsals.checker import Entry, Journal, find_anomalies
 from rehearsals.history import Operation
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.store import EPOCH, Database
@@ -50,7 +50,7 @@ class Worker:
 
     Args:
         database: What it commits to.
-        rng: Chance.
+        rng: Decides its limits, from the run's seed.
     """
 
     database: Database
@@ -95,7 +95,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Past:
-    """What an account had before a moment, as it was told when that was over."""
+    """An account's balance before a moment, as it was answered once that moment was over."""
 
     account_id: UUID
     end: datetime
@@ -104,7 +104,7 @@ class Past:
 
 @dataclass
 class Reader:
-    """Asks what accounts had shortly before, and waits as `ledger.past` does."""
+    """Asks for recent balances, and waits as `reading.past` does until they are final."""
 
     simulation: "Simulation"
 
@@ -121,8 +121,8 @@ class Reader:
                 free=account_id not in database.locks.held,
             ):
                 await asyncio.sleep(0.02)
-            told = Past(account_id, end, database.balance_at(account_id, end))
-            self.simulation.told.append(told)
+            answer = Past(account_id, end, database.balance_at(account_id, end))
+            self.simulation.past_answers.append(answer)
 
 
 @dataclass
@@ -168,7 +168,7 @@ class Client:
             await asyncio.sleep(rng.expovariate(1 / 0.1))
 
     async def _send(self, request: Request) -> Sequence[Outcome]:
-        """One sending, which is given up on when it takes long; the worker goes on with it."""
+        """Makes one attempt, which the client may give up on while the worker goes on with it."""
         rng = self.simulation.rng
         worker = rng.choice(self.simulation.workers)
         patience = rng.choice([0.01, 1.0, 30.0])
@@ -199,7 +199,7 @@ def _note(operation: Operation, outcome: Outcome, request: Request, now: float) 
         outcome, errors.InsufficientFunds | errors.ReferenceReused | errors.BatchRefused
     ), outcome
     operation.outcome = "refused"
-    # What is decided together is refused for a balance that only its own commands would have left.
+    # An all-or-nothing request may be refused for a balance that only its own commands would leave.
     if isinstance(outcome, errors.InsufficientFunds) and not request.all_or_nothing:
         operation.available_minor = int(outcome.available.replace(".", ""))
 
@@ -232,10 +232,10 @@ class Simulation:
         self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
         self.operations: list[Operation] = []
         self.sent: set[asyncio.Task[Sequence[Outcome]]] = set()
-        self.told: list[Past] = []
+        self.past_answers: list[Past] = []
 
     async def run(self) -> None:
-        """Until every client knows all it asked, and nothing is under way."""
+        """Runs until every client knows every outcome, and nothing is under way."""
         clients = [asyncio.create_task(Client(self, n).run()) for n in range(CLIENTS)]
         readers = [asyncio.create_task(Reader(self).run()) for _ in range(READERS)]
         chaos = asyncio.create_task(self._chaos())
@@ -256,8 +256,8 @@ class Simulation:
             else:
                 self.database.crash()
 
-    def wrong(self) -> Iterator[str]:
-        """Everything that must not be."""
+    def find_anomalies(self) -> Iterator[str]:
+        """Finds everything that contradicts the clients' answers or the rules of the ledger."""
         database = self.database
         movements: dict[str, list[str]] = defaultdict(list)
         for movement in database.movements.values():
@@ -276,13 +276,13 @@ class Simulation:
             if times != sorted(times):
                 yield f"{account}: times go back"
         balances = {
-            str(key): (found.balance_minor, found.limit_minor)
-            for key, found in database.accounts.items()
+            str(key): (account.balance_minor, account.limit_minor)
+            for key, account in database.accounts.items()
         }
-        yield from anomalies(self.operations, Journal(dict(movements), statements, balances))
-        for past in self.told:
-            if past.balance_minor != (now := database.balance_at(past.account_id, past.end)):
-                yield f"the past has changed: {past}, now {now}"
+        yield from find_anomalies(self.operations, Journal(dict(movements), statements, balances))
+        for past in self.past_answers:
+            if past.balance_minor != (balance := database.balance_at(past.account_id, past.end)):
+                yield f"the past has changed: {past}, now {balance}"
         used = [
             (m.principal, m.source, m.reference) for m in database.movements.values() if m.reference
         ]
@@ -305,14 +305,14 @@ def _key(request_id: UUID | None, movement_id: UUID) -> str:
 
 @contextmanager
 def simulated(seed: int) -> Iterator[asyncio.Runner]:
-    """Where all time and chance follow from a seed."""
-    # The committer's pauses between attempts take their chance from there.
+    """Runs what it encloses with time and chance that follow from a seed."""
+    # The committer draws its pauses between attempts from the global generator.
     random.seed(seed)
-    made = random.Random(seed)
+    id_rng = random.Random(seed)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         with (
-            mock.patch.object(ids, "new_id", functools.partial(_uuid, made)),
+            mock.patch.object(ids, "new_id", functools.partial(_uuid, id_rng)),
             asyncio.Runner(loop_factory=SimulatedLoop) as runner,
         ):
             yield runner
@@ -321,8 +321,8 @@ def simulated(seed: int) -> Iterator[asyncio.Runner]:
 
 
 def run(seed: int) -> Sequence[str]:
-    """Runs one seed, and says what was wrong."""
+    """Runs one seed; the anomalies that it led to."""
     simulation = Simulation(seed)
     with simulated(seed) as runner:
         runner.run(simulation.run())
-    return list(simulation.wrong())
+    return list(simulation.find_anomalies())

@@ -33,7 +33,7 @@ class Collision(psycopg.OperationalError):
 
 @dataclass
 class Locks:
-    """Locks that are held until their transaction ends and are given in the order of asking."""
+    """Locks held until their transaction ends, and granted in the order of asking."""
 
     held: dict[object, "SimulatedTransaction"] = field(default_factory=dict)
     waiting: dict[object, deque[asyncio.Future[None]]] = field(
@@ -59,7 +59,7 @@ class Locks:
         for key in [key for key, theirs in self.held.items() if theirs is holder]:
             del self.held[key]
             waiting = self.waiting.pop(key, deque())
-            # Each looks again; one of them takes it, and the others line up anew.
+            # All waiters look again: the first takes the lock, the others queue up anew.
             for turn in waiting:
                 if not turn.done():
                     turn.set_result(None)
@@ -67,12 +67,12 @@ class Locks:
 
 @dataclass
 class Database:
-    """What is durable, and what goes wrong on the way to it.
+    """Committed state, and the failures on the way to it.
 
     Args:
-        rng: Chance.
+        rng: Decides what fails, from the run's seed.
         trouble: How likely each step is to fail.
-        accounts: Their state.
+        accounts: Each account's state.
     """
 
     rng: random.Random
@@ -82,14 +82,14 @@ class Database:
     references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
     entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     locks: Locks = field(default_factory=Locks)
-    # Grows when Postgres crashes: what began before that can no longer be committed.
+    # Grows with each crash of Postgres: a transaction begun before it can no longer commit.
     life: int = 0
-    # What its clock is off by, which another may be that takes over.
+    # How far its clock is off: after a crash another server, with another clock, may take over.
     skew: timedelta = timedelta()
     lingering: set[asyncio.Task[None]] = field(default_factory=set)
 
     def crash(self) -> None:
-        """Ends every transaction that is under way, and goes on with another clock."""
+        """Ends every transaction under way, and goes on with another clock."""
         self.life += 1
         self.skew = SKEW_MAX * self.rng.choice([0, 0.5, -0.5])
 
@@ -97,7 +97,7 @@ class Database:
         return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
 
     def balance_at(self, account_id: UUID, end: datetime) -> int:
-        """What the entries of an account that are dated before a moment sum to, as yet."""
+        """The sum of an account's committed entries dated before a moment."""
         return sum(e.amount_minor for e in self.entries[account_id] if e.created_at < end)
 
     @asynccontextmanager
@@ -110,14 +110,14 @@ class Database:
             committing = True
             await transaction.step()
             if self.rng.random() < SLOW_COMMITS:
-                # As behind a standby that is slow to confirm it.
+                # A synchronous standby is slow to confirm the commit.
                 await asyncio.sleep(self.rng.expovariate(1 / 2))
                 await transaction.step()
             transaction.apply()
             await transaction.step()
         except BaseException as error:
             known = isinstance(error, psycopg.Error) and error.sqlstate is not None
-            # Postgres learns late that a client is gone, and may carry out what it was sent.
+            # Postgres notices late that a client is gone, and may still execute what it was sent.
             if not known and not transaction.ended and self.rng.random() < 0.5:
                 self._linger(transaction, may_commit=committing)
             raise
@@ -144,8 +144,8 @@ class SimulatedTransaction:
     """One transaction: reads what is committed, under locks, and writes all at once.
 
     Args:
-        database: What it is on.
-        life: The database's when it began.
+        database: The database that it is on.
+        life: The database's life when the transaction began.
     """
 
     def __init__(self, database: Database, life: int) -> None:
@@ -160,7 +160,7 @@ class SimulatedTransaction:
         return self._life == self._database.life
 
     async def step(self) -> None:
-        """Time passes, and anything may have happened meanwhile."""
+        """Lets time pass, in which Postgres may crash or this step fail."""
         database = self._database
         await asyncio.sleep(database.rng.expovariate(1 / 0.002))
         if not self.alive:
@@ -187,10 +187,10 @@ class SimulatedTransaction:
             if isinstance(c, Settle) and c.reference
         ]
         state = State(
-            accounts=_found(database.accounts, account_ids),
-            movements=_found(database.movements, wanted),
+            accounts=_rows_of(database.accounts, account_ids),
+            movements=_rows_of(database.movements, wanted),
             purchases={},
-            references=_found(database.references, referred),
+            references=_rows_of(database.references, referred),
             tried=set(tried),
         )
         return state, now
@@ -203,7 +203,7 @@ class SimulatedTransaction:
             if movement.movement_id in database.movements:
                 raise Collision
             if movement.reference:
-                reference = _used(movement)
+                reference = _reference_key(movement)
                 await database.locks.take(("reference", reference), self)
                 if reference in database.references:
                     raise Collision
@@ -217,7 +217,7 @@ class SimulatedTransaction:
             for movement in plan.movements:
                 database.movements[movement.movement_id] = movement
                 if movement.reference:
-                    database.references[_used(movement)] = movement.movement_id
+                    database.references[_reference_key(movement)] = movement.movement_id
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)
@@ -229,9 +229,9 @@ class SimulatedTransaction:
         self._database.locks.release(self)
 
 
-def _used(movement: Movement) -> tuple[str, str, str]:
+def _reference_key(movement: Movement) -> tuple[str, str, str]:
     return movement.principal, movement.source or "", movement.reference or ""
 
 
-def _found(table: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
+def _rows_of(table: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
     return {key: table[key] for key in keys if key in table}

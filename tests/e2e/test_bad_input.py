@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2
 
 from balance_client import AsyncUserCredentials, BalanceError, v1
 from balance_service.domain.principals import Scope
-from tests.conftest import Contents, Person, Service, refused
+from tests.service import Contents, Person, Service, refused
 
 AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
 NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")

@@ -32,7 +32,7 @@ from balance_client.policy import new_request_id, with_request_id
 from balance_service._generated.balance.v1 import transfer_pb2_grpc
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from tests.conftest import Service, free_port, refused
+from tests.service import Service, free_port, refused
 
 FAST = RetryPolicy(attempts_max=4, backoff_seconds=0.01)
 

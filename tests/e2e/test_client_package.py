@@ -12,7 +12,7 @@ import pytest
 
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from tests.conftest import Service
+from tests.service import Service
 
 ROOT = Path(__file__).parent.parent.parent
 CLIENT = ROOT / "clients/python"

@@ -16,7 +16,7 @@ from balance_service.auth import codes
 from balance_service.domain import errors
 from balance_service.providers import mail
 from balance_service.providers.mail import DeliveryUnknown, SmtpMailer
-from tests.conftest import Service, StartService, free_port, refused
+from tests.service import Service, StartService, free_port, refused
 
 EMAIL = "anna@example.com"
 

@@ -1,7 +1,6 @@
 """Amounts in another currency: showing them never fails for a rate, and never mistakes one."""
 
-import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import psycopg
@@ -11,26 +10,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from balance_client import v1
 from balance_service.database.pool import Pool
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
-from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import rates as sheets
-from tests.conftest import Person, Service, reason
+from tests.rates import age_rates, rates_of
+from tests.service import Person, Service, reason
 
 UNAVAILABLE = v1.CONVERSION_OBSTACLE_RATE_UNAVAILABLE
 TOO_LARGE = v1.CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE
 # Not quoted by the static table.
 EXOTIC = "ZWG"
 MOST = "92233720368547758.07"
-
-
-def rates_of(service: Service) -> ExchangeRates:
-    return service.app.maintenance._rates
-
-
-def age(service: Service) -> None:
-    """Makes the rates in force as old as rates of a source can be."""
-    current = rates_of(service).current
-    aged = tuple(dataclasses.replace(sheet, expires=True) for sheet in current.sheets)
-    rates_of(service).current = Rates(aged, lambda as_of: as_of + timedelta(hours=1))
 
 
 async def rich(service: Service, amount: str = "100", currency: str = "RUB") -> tuple[Person, str]:
@@ -143,7 +131,7 @@ async def test_stale_rate_is_shown_and_nothing_charged_by_it(service: Service) -
         v1.CreateServiceRequest(service=v1.Service(name="Tea", price="1", currency="USD"))
     )
     assert not (await shown(person, account, "USD")).conversion.stale
-    age(service)
+    age_rates(service)
     found = await shown(person, account, "USD")
     assert (found.currency, found.balance) == ("USD", "1.25")
     assert found.conversion.stale
@@ -157,7 +145,7 @@ async def test_watching_goes_on_while_rates_age_and_go(service: Service) -> None
     request = v1.WatchAccountRequest(account=account, currency="USD")
     states = aiter(person.client.accounts.WatchAccount(request))
     assert (await anext(states)).balance == "1.25"
-    age(service)
+    age_rates(service)
     await person.deposit("100", account)
     aged = await anext(states)
     assert (aged.balance, aged.conversion.stale) == ("2.50", True)

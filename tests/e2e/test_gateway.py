@@ -1,4 +1,4 @@
-"""The gateway: paths, bodies, headers, status codes, pages and streams, over real HTTP."""
+"""The gateway: paths, bodies, headers and status codes, over real HTTP."""
 
 import asyncio
 import json
@@ -9,21 +9,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from balance_client import BalanceError, v1
-from balance_service.domain.principals import Scope
 from balance_service.gateway import transcoder
 from balance_service.server import standalone_gateway
 from balance_service.server.http_server import HttpServer
-from tests.conftest import Person, Service, StartService
 from tests.http import BINDINGS, Http
-
-
-async def somebody(service: Service, amount: str = "") -> tuple[Person, str]:
-    person = await service.person()
-    account = await person.open()
-    if amount:
-        await person.deposit(amount, account.id)
-    return person, account.id
+from tests.service import Service, StartService, somebody
 
 
 async def test_story_of_an_earlier_caller(service: Service) -> None:
@@ -247,126 +237,6 @@ async def test_other_origins_are_allowed_only_by_name(start_service: StartServic
         "OPTIONS", "/api/v1/services", **asked, access_control_request_headers="idempotency-key"
     )
     assert answer.status == 200
-
-
-async def test_pages_by_number_show_everything_once(service: Service) -> None:
-    person, account = await somebody(service)
-    euros = await person.open("EUR")
-    for amount in ("3", "1", "2", "5", "4"):
-        await person.deposit(amount, account)
-        await person.deposit(amount, euros.id, "EUR")
-    expected = [f"{amount}.00" for amount in (4, 4, 5, 5, 2, 2, 1, 1, 3, 3)]
-    url, seen = "/api/v1/actions/?page=1&page_size=4", []
-    while url:
-        assert url.startswith("/api/v1/actions/?"), "whatever host is asked"
-        page = (await person.http("GET", url, host="elsewhere.example")).json
-        assert set(page) == {"count", "next", "previous", "results"}
-        assert page["count"] == 10
-        seen += [deposit["amount"] for deposit in page["results"]]
-        url = page["next"]
-    assert seen == expected
-    assert page["previous"].endswith("page=2")
-    beyond = await person.http("GET", "/api/v1/actions/?page=4&page_size=4")
-    assert (beyond.status, beyond.reason) == (404, "PAGE_NOT_FOUND")
-    query = f"?account={account}&ordering=-amount&page=2&page_size=2"
-    page = (await person.http("GET", f"/api/v1/actions/{query}")).json
-    assert [deposit["amount"] for deposit in page["results"]] == ["3.00", "2.00"]
-    smallest = await person.http("GET", f"/api/v1/actions/?account={account}&ordering=amount")
-    assert [d["amount"] for d in smallest.json["deposits"]] == [f"{n}.00" for n in range(1, 6)]
-
-
-async def test_pages_begin_with_the_public_url_where_one_is_set(
-    start_service: StartService,
-) -> None:
-    service = await start_service(http_public_url="https://api.example.com/")
-    person, account = await somebody(service, "1")
-    await person.deposit("2", account)
-    page = (await person.http("GET", "/api/v1/actions?page=1&page_size=1")).json
-    assert page["next"] == "https://api.example.com/api/v1/actions?page_size=1&page=2"
-
-
-async def test_every_list_has_pages_by_number(service: Service) -> None:
-    admin = await service.admin()
-    await admin.open()
-    for name in ("Tea", "Coffee", "Milk"):
-        await admin.http("POST", "/api/v1/services", {"name": name, "price": "4"})
-    lists = [b for b in BINDINGS if "total_size" in b.method.output.fields_by_name]
-    assert len(lists) == 9
-    for binding in lists:
-        account = (await admin.http("GET", "/api/v1/accounts")).json["accounts"][0]["id"]
-        path = binding.template.replace("{account}", account)
-        page = (await admin.http("GET", f"{path}/?page=1&page_size=2")).json
-        assert page["count"] >= len(page["results"]), binding
-        assert page["previous"] is None
-    services = (await admin.http("GET", "/api/v1/services?page=2&page_size=2")).json
-    assert ([s["name"] for s in services["results"]], services["count"]) == (["Milk"], 3)
-
-
-async def test_watched_account_is_told_of_changes_as_lines_and_as_events(
-    service: Service,
-) -> None:
-    person, account = await somebody(service, "10")
-    path = f"/api/v1/accounts/{account}:watch"
-
-    async def lines(accept: str) -> list[str]:
-        async with person.http.stream(path, accept) as answer:
-            assert answer.headers["content-type"] == accept
-            found = []
-            async for line in answer.content:
-                found += [line.decode()] if line.strip() else []
-                if len(found) == 2:
-                    return found
-        raise AssertionError("the stream ended")
-
-    async with asyncio.timeout(15):
-        watching = [
-            asyncio.create_task(lines(kind))
-            for kind in ("application/x-ndjson", "text/event-stream")
-        ]
-        await asyncio.sleep(0.5)
-        await person.deposit("5", account)
-        as_lines, as_events = await asyncio.gather(*watching)
-    assert [json.loads(line)["result"]["balance"] for line in as_lines] == ["10.00", "15.00"]
-    assert [json.loads(event.removeprefix("data: "))["balance"] for event in as_events] == [
-        "10.00",
-        "15.00",
-    ]
-    async with asyncio.timeout(5):
-        while service.app.watch_list._watchers:
-            await asyncio.sleep(0.05)
-    refused = await service.http("GET", f"/api/v1/accounts/{account}:watch")
-    assert (refused.status, refused.reason) == (401, "TOKEN_MISSING")
-    other = await service.person()
-    hidden = await other.http("GET", f"/api/v1/accounts/{account}:watch")
-    assert (hidden.status, hidden.reason) == (404, "ACCOUNT_NOT_FOUND")
-
-
-async def test_stream_ends_with_its_token_and_with_its_server(service: Service) -> None:
-    person, account = await somebody(service, "10")
-    path = f"/api/v1/accounts/{account}:watch"
-    sibling = await service.sibling(Scope.DEPOSITS_WRITE, Scope.ACCOUNTS_READ)
-
-    async def rest() -> list[dict[str, object]]:
-        async with person.http.stream(path) as answer:
-            return [json.loads(line) async for line in answer.content if line.strip()]
-
-    async with asyncio.timeout(20):
-        watching = asyncio.create_task(rest())
-        await asyncio.sleep(0.5)
-        token = person.token.refresh_token
-        await service.http("POST", "/api/v1/auth/revoke", {"refresh_token": token})
-        await sibling.deposits.CreateDeposit(
-            v1.CreateDepositRequest(account=account, amount="1", currency="RUB")
-        )
-        *_, last = await watching
-        assert last["error"]["details"][0]["reason"] == "TOKEN_INVALID"  # type: ignore[index]
-        states = aiter(sibling.accounts.WatchAccount(v1.WatchAccountRequest(account=account)))
-        assert (await anext(states)).balance == "11.00"
-        stopping = asyncio.create_task(service.app.stop())
-        with pytest.raises(BalanceError) as error:
-            await anext(states)
-        assert error.value.reason == "UNAVAILABLE"
-        await stopping
 
 
 async def test_health_is_http_too(service: Service) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Service
+from tests.service import Service
 
 GRPCURL = shutil.which("grpcurl", path=f"{Path(sys.executable).parent}") or shutil.which("grpcurl")
 REASON = "grpcurl is not here: go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest"

@@ -11,7 +11,7 @@ import structlog
 
 from balance_service.server import http_protocol, standalone_gateway
 from balance_service.server.http_protocol import FIELDS_MAX, HEAD_BYTES_MAX
-from tests.conftest import Service, StartService
+from tests.service import Service, StartService
 
 GUARDED = (
     "content-security-policy",

@@ -11,8 +11,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from balance_client import v1
-from tests.conftest import Person, Service
 from tests.contract import METHODS
+from tests.service import Person, Service
 
 TEXTS = ("\0", "a\0b", "\ud7ff\ufffe", "' OR 1=1 --", "%" * 50, "{missing}", "٥", "x" * 900_000)
 NUMBERS = (-1, -(1 << 31), (1 << 31) - 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from balance_service.gateway import transcoder
-from tests.conftest import Contents, Service, StartService
+from tests.service import Contents, Service, StartService
 
 SOMEBODY = UUID(int=7)
 # No answer to bad input is larger, whatever was sent.

@@ -15,8 +15,8 @@ from google.rpc import status_pb2
 from balance_service.calls.refusals import TABLE
 from balance_service.gateway import examples, schemas
 from balance_service.gateway.refusals import status_to_response
-from tests.conftest import Service
 from tests.http import BINDINGS
+from tests.service import Service
 
 HERE = Path(__file__).parent
 TOLD = tuple(binding for binding in BINDINGS if not binding.deprecated)

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from balance_client import v1
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.principals import Scope
-from tests.conftest import Person, Service, reason
+from tests.service import Person, Service, reason
 
 
 async def wealthy(service: Service, database_url: str, *currencies: str) -> Person:

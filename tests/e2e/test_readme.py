@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from balance_service.config import Settings
-from tests.conftest import free_port
+from tests.service import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

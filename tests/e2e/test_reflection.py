@@ -14,8 +14,8 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 )
 
 from balance_service.server import reflection
-from tests.conftest import Service
 from tests.contract import SERVICE_NAMES
+from tests.service import Service
 
 VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")
 ACCOUNT = "balance/v1/account.proto"

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -18,8 +19,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
 from balance_service.calls import dispatch
 from tests import postgres
-from tests.conftest import Service, StartService
 from tests.contract import SERVICE_NAMES
+from tests.service import Service, StartService
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -96,7 +97,7 @@ async def test_stopping_finishes_what_was_accepted(
         locker.rollback()
     made = await asyncio.gather(*deposits)
     await stopping
-    assert sorted(float(deposit.balance) for deposit in made) == [float(n + 1) for n in range(20)]
+    assert sorted(Decimal(deposit.balance) for deposit in made) == [n + 1 for n in range(20)]
 
 
 async def test_call_past_its_deadline_changes_nothing(service: Service, database_url: str) -> None:

@@ -13,9 +13,10 @@ from google.rpc import error_details_pb2
 from balance_client import v1
 from balance_service.domain import errors
 from balance_service.operations import administration
-from tests.conftest import Service
-from tests.e2e.test_parity import over_grpc, requests, world
+from tests.e2e.test_parity import requests, world
+from tests.grpc import over_grpc
 from tests.http import BY_METHOD
+from tests.service import Service
 
 HIDDEN = "\u202e"
 # They are compared with what there is, and never kept or shown.

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from balance_client import AsyncUserCredentials, BalanceError, async_each, v1
-from tests.conftest import Person, Service, reason
+from tests.service import Person, Service, reason
 
 
 def update(paths: str, **values: object) -> v1.UpdateMeRequest:

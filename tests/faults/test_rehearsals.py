@@ -12,7 +12,13 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["rehearsals", "--minutes", "0.1", "--faults", "worker killed,database answers lost"],
+        [
+            "rehearsals.torture",
+            "--minutes",
+            "0.1",
+            "--faults",
+            "worker killed,database answers lost",
+        ],
         ["rehearsals.failover", "--failovers", "1"],
         ["rehearsals.restarts", "--restarts", "2"],
         ["rehearsals.restore"],

@@ -5,7 +5,6 @@ import contextlib
 import os
 import secrets as random_source
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +16,9 @@ from pydantic import SecretStr
 from balance_service.config import Settings
 from balance_service.operations import administration
 from balance_service.server import supervisor
-from balance_service.server.health import serves
-from tests.conftest import free_port
-
-
-def serve(settings: Settings, command: str = "serve") -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "balance_service", *command.split()],
-        env=settings.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+from rehearsals import stage
+from tests.cli import Cli
+from tests.service import free_port
 
 
 @contextlib.contextmanager
@@ -62,9 +52,8 @@ async def test_wrong_secret_is_said_to_be_wrong(
     await administration.rotate_keys(service_settings)
     wrong = SecretStr(random_source.token_urlsafe(48))
     settings = service_settings.model_copy(update={"secret": wrong, "workers": 2})
-    process = serve(settings, command)
-    told, _ = await asyncio.to_thread(process.communicate, timeout=60)
-    assert process.returncode == 1
+    cli = Cli(settings.environment())
+    told = await asyncio.to_thread(cli, *command.split(), status=1)
     assert "BALANCE_SECRET is not the one" in told
     assert "Traceback" not in told
     assert wrong.get_secret_value() not in told
@@ -84,9 +73,8 @@ async def test_weak_secret_writes_nothing(
         conn.execute("DROP SCHEMA public CASCADE")
         conn.execute("CREATE SCHEMA public")
     weak = service_settings.model_copy(update={"secret": SecretStr("password" * 5)})
-    process = serve(weak, command)
-    told, _ = await asyncio.to_thread(process.communicate, timeout=60)
-    assert process.returncode == 2
+    cli = Cli(weak.environment())
+    told = await asyncio.to_thread(cli, *command.split(), status=2)
     assert told.strip().splitlines()[-1] == "BALANCE_SECRET: repeats itself, and must be random"
     with psycopg.connect(database_url) as conn:
         tables = conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
@@ -94,22 +82,16 @@ async def test_weak_secret_writes_nothing(
 
 
 async def test_serve_starts_beside_a_key_that_cannot_be_read(
-    service_settings: Settings, database_url: str
+    service_settings: Settings, database_url: str, tmp_path: Path
 ) -> None:
     await administration.rotate_keys(service_settings)
     with psycopg.connect(database_url) as conn:
         conn.execute("INSERT INTO signing_keys VALUES ('stray', '\\x00', '\\x00', now(), NULL)")
-    port = free_port()
-    process = serve(service_settings.model_copy(update={"grpc_port": port}))
-    try:
-        async with asyncio.timeout(60):
-            while not await serves(f"127.0.0.1:{port}"):
-                await asyncio.sleep(0.1)
-    finally:
-        process.terminate()
-        told, _ = await asyncio.to_thread(process.communicate, timeout=60)
-    assert process.returncode == 0, told
-    assert "key_not_unsealed" in told
+    port, log = free_port(), tmp_path / "log"
+    with stage.program(service_settings.model_copy(update={"grpc_port": port}), log) as process:
+        await stage.wait_until_serving(f"127.0.0.1:{port}")
+    assert process.returncode == 0, log.read_text()
+    assert "key_not_unsealed" in log.read_text()
 
 
 @pytest.mark.parametrize("end", ["sys.exit(1)", "os.kill(os.getpid(), 9)"])
