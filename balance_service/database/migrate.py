@@ -18,7 +18,7 @@ from balance_service.database.pool import (
     ROLE,
     DatabaseUnavailable,
     check_url,
-    told,
+    one_line,
 )
 
 _PACKAGED = Path(__file__).parent.parent / "migrations"
@@ -95,7 +95,7 @@ def _connected(database_url: str) -> Iterator[psycopg.Connection]:
             database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS
         )
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"Postgres does not answer: {told(error)}") from None
+        raise DatabaseUnavailable(f"Postgres does not answer: {one_line(error)}") from None
     with conn:
         yield conn
 
