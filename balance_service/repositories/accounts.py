@@ -83,16 +83,19 @@ async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None
     return _profile(row) if row else None
 
 
-async def free(conn: AsyncConnection, account_ids: Sequence[UUID]) -> tuple[datetime, set[UUID]]:
-    """Which of some accounts no commit has locked, and when by Postgres's clock.
+async def find_unlocked(
+    conn: AsyncConnection, account_ids: Sequence[UUID]
+) -> tuple[datetime, set[UUID]]:
+    """Postgres's time, and which of some accounts no commit had locked then.
 
-    What is committed on these later is dated later: movements are dated under the accounts' locks.
+    Movements are dated under the accounts' locks, so what is committed on these later is dated
+    later.
 
     Args:
         conn: A connection outside any transaction.
         account_ids: Existing accounts.
     """
-    # Undone rather than committed, for a commit would wait for the disk and for standbys.
+    # Rolled back, because a commit would wait for the disk and for standbys.
     async with conn.transaction(force_rollback=True):
         cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
         row = await cursor.fetchone()
