@@ -70,11 +70,13 @@ bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH
 LAST_RELEASE = $(shell ls protos/released/*.binpb | sort --version-sort | tail -1)
 
 .PHONY: check
-check: setup ## Check format, lint, types, contract, import walls and generated files
+check: setup ## Check format, lint, types, SQL, contract, import walls and generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/sqlfluff lint --disable-progress-bar balance_service/repositories migrations
+	$(BIN)/squawk migrations/*.sql
 	$(BIN)/python protos/generate.py image $(VENV)/image.binpb
 	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
 	$(BIN)/buf breaking $(VENV)/image.binpb --against $(LAST_RELEASE) --config buf.yaml

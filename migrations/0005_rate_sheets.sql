@@ -1,6 +1,7 @@
 -- Every sheet of each source that was in force or will be: `units` of a currency are worth `worth`
 -- of the base currency. One row a sheet, so that no reader ever sees two sheets mixed. One a
--- working day: they stay, so that a past balance converts as it did. A reference table on a cluster.
+-- working day: they stay, so that a past balance converts as it did. A reference table on a
+-- cluster.
 CREATE TABLE rate_sheets (
     source text NOT NULL,
     as_of timestamptz NOT NULL,
@@ -11,9 +12,10 @@ CREATE TABLE rate_sheets (
     fetched_at timestamptz NOT NULL,
     PRIMARY KEY (source, as_of),
     CONSTRAINT sheet_even CHECK (
-        cardinality(units) = cardinality(currencies) AND cardinality(worth) = cardinality(currencies)
+        cardinality(units) = cardinality(currencies)
+        AND cardinality(worth) = cardinality(currencies)
     ),
-    CONSTRAINT sheet_figures_positive CHECK (0 < ALL (units) AND 0 < ALL (worth))
+    CONSTRAINT sheet_figures_positive CHECK (0 < ALL(units) AND 0 < ALL(worth))
 );
 
 -- When each source is next to be asked: whoever moves that on asks it.
@@ -28,11 +30,11 @@ INSERT INTO rate_sheets (source, as_of, base, currencies, units, worth, fetched_
 SELECT
     source,
     as_of,
-    min(base),
-    array_agg(currency ORDER BY currency),
-    array_agg(units ORDER BY currency),
-    array_agg(value ORDER BY currency),
-    max(fetched_at)
+    min(base) AS base,
+    array_agg(currency ORDER BY currency) AS currencies,
+    array_agg(units ORDER BY currency) AS units,
+    array_agg(value ORDER BY currency) AS worth,
+    max(fetched_at) AS fetched_at
 FROM exchange_rates
 GROUP BY source, as_of;
 

@@ -26,12 +26,12 @@ SENDING_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class SentCode:
-    """What may be told of a code that was sent.
+    """What the caller may know of a code that was sent.
 
     Args:
-        expires_at: When it expires.
+        expires_at: When the code expires.
         remaining: How many more may be sent to the address this hour.
-        resets_in_seconds: When the hour is over.
+        resets_in_seconds: How long until the hour that limits them is over.
     """
 
     expires_at: datetime
@@ -79,9 +79,9 @@ class ConfirmationCodes:
     async def _send(self, email: str) -> CodeHistory:
         async with transaction(self._pool) as conn:
             before = await credentials.lock_code(conn, email, datetime.now(UTC))
-            # The time since the last one, whose request this one may just have waited for.
+            # Read anew: the lock may have waited for another request, which sent a code meanwhile.
             now = datetime.now(UTC)
-            counted = _counted(before, now)
+            counted = _count_one_more(before, now)
             await credentials.count_code(conn, email, counted)
         code = f"{random_source.randbelow(1_000_000):06d}"
         try:
@@ -134,8 +134,8 @@ class ConfirmationCodes:
         return self._secrets.keyed_hash("confirmation codes", f"{email} {code}")
 
 
-def _counted(before: CodeHistory, now: datetime) -> CodeHistory:
-    """The history with one more code, if it may be sent."""
+def _count_one_more(before: CodeHistory, now: datetime) -> CodeHistory:
+    """The history with one more code; raises ConfirmationCodeLimit if it may not be sent."""
     new_hour = now - before.counted_since >= HOUR
     wait = SEND_INTERVAL - (now - before.sent_at)
     if not new_hour and before.sent_count >= SENDS_AN_HOUR_MAX:

@@ -73,12 +73,19 @@ async def prove(conn: Connection, secrets: Secrets) -> None:
 
 
 class KeySet:
-    """The keys in use: the newest signs, all verify."""
+    """The keys in use: the newest signs, all verify.
+
+    Args:
+        pool: Where the keys are stored.
+        secrets: What they are sealed with.
+    """
 
     def __init__(self, pool: Pool, secrets: Secrets) -> None:
         self._pool = pool
         self._secrets = secrets
+        # Newest first, as they are read from the database.
         self._keys: dict[str, Ed25519PrivateKey] = {}
+        self._newest_id = ""
         self._strays: set[str] = set()
         self._loaded_at = 0.0
         self._reloading: asyncio.Task[None] | None = None
@@ -95,12 +102,13 @@ class KeySet:
             async with transaction(self._pool) as conn:
                 await prove(conn, self._secrets)
                 stored = await credentials.signing_keys(conn)
-        unsealed = {key.key_id: _unsealed(key, self._secrets) for key in stored}
-        found = {key_id: key for key_id, key in unsealed.items() if key}
-        if not found:
+        unsealed = [(key.key_id, _unsealed(key, self._secrets)) for key in stored]
+        keys = {key_id: key for key_id, key in unsealed if key is not None}
+        if not keys:
             raise WrongSecret
-        self._warn(unsealed.keys() - found.keys())
-        self._keys = found
+        self._warn({key_id for key_id, key in unsealed if key is None})
+        self._keys = keys
+        self._newest_id = next(iter(keys))
         self._loaded_at = time.monotonic()
 
     async def rotate(self) -> str:
@@ -121,7 +129,7 @@ class KeySet:
 
     def signing(self) -> tuple[str, Ed25519PrivateKey]:
         """The newest key, with its id."""
-        return next(iter(self._keys.items()))
+        return self._newest_id, self._keys[self._newest_id]
 
     async def verifying(self, key_id: str) -> Ed25519PublicKey | None:
         """The key with an id, if any; one made by another process is looked up now and then."""

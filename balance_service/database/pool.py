@@ -47,17 +47,21 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
     """Postgres cannot be reached."""
 
 
-class _Attentive(AsyncConnection):
-    """A connection that remembers what Postgres warned of."""
+class _WarningAwareConnection(AsyncConnection):
+    """A connection that remembers whether Postgres sent a warning.
 
-    warned = False
+    A commit that was not replicated ends in nothing but a warning: see `check_replicated`.
+    """
+
+    warning_received = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
         super().__init__(*args, **kwargs)
-        self.add_notice_handler(self._heed)
+        self.add_notice_handler(self._remember_warning)
 
-    def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
-        self.warned = self.warned or notice.severity_nonlocalized == "WARNING"
+    def _remember_warning(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self.warning_received = True
 
 
 async def _configure(conn: AsyncConnection) -> None:
@@ -91,7 +95,7 @@ class Pool(AsyncConnectionPool):
             min_size=2,
             max_size=size,
             open=False,
-            connection_class=_Attentive,
+            connection_class=_WarningAwareConnection,
             timeout=POOL_TIMEOUT_SECONDS,
             kwargs=_OPTIONS,
             configure=_configure,
@@ -100,15 +104,15 @@ class Pool(AsyncConnectionPool):
         )
 
     async def try_once(self) -> None:
-        """Makes a connection and lets it go, for the error: the pool tells none."""
-        async with await _Attentive.connect(self._url, **_OPTIONS) as conn:
+        """Makes a connection and closes it, for its error: the pool raises only a timeout."""
+        async with await _WarningAwareConnection.connect(self._url, **_OPTIONS) as conn:
             await _configure(conn)
 
     async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
-        """Does work of the pool's own later.
+        """Schedules the pool's own work, such as the next attempt to connect.
 
-        Between attempts to connect it would wait twice as long each time, and callers with it, long
-        after Postgres is back. Chance keeps workers from coming all at once.
+        psycopg doubles the delay with each failed attempt, so callers would wait long after
+        Postgres is back. The jitter keeps workers from connecting all at once.
         """
         if isinstance(task, AddConnection):
             delay = RECONNECT_SECONDS_MAX * random.uniform(0.5, 1)  # noqa: S311
@@ -118,8 +122,8 @@ class Pool(AsyncConnectionPool):
 def check_url(database_url: str) -> None:
     """Raises ValueError unless libpq reads it, and reads a password nowhere but in its place.
 
-    What libpq says is not repeated, for it quotes from the URL, and what it takes for a host or a
-    database it would name in its next error.
+    The error does not repeat what libpq says, which quotes the URL. A password with an unencoded
+    "@" or "/" would be read as part of the host or the database, and be named in later errors.
     """
     try:
         parts = conninfo_to_dict(database_url)
@@ -129,8 +133,8 @@ def check_url(database_url: str) -> None:
         raise ValueError('must have "@", "/" and ":" within names and passwords percent-encoded')
 
 
-def told(error: psycopg.Error) -> str:
-    """What Postgres said, in one line; not of which row, for a row may hold a secret's hash."""
+def one_line(error: psycopg.Error) -> str:
+    """Postgres's message in one line, without its details: these may quote a row with a hash."""
     return " ".join((error.diag.message_primary or str(error)).split())
 
 
@@ -140,14 +144,14 @@ async def opened(pool: Pool) -> AsyncIterator[Pool]:
 
     Raises:
         DatabaseUnavailable: Postgres did not answer in time.
-        psycopg.Error: It does not let the service work there.
+        psycopg.Error: Postgres answered, but the role or the settings are refused.
     """
     try:
         try:
             await pool.try_once()
             await pool.open(wait=True, timeout=CONNECT_TIMEOUT_SECONDS * 2)
         except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(f"Postgres does not answer: {told(error)}") from None
+            raise DatabaseUnavailable(f"Postgres does not answer: {one_line(error)}") from None
         yield pool
     finally:
         await pool.close()
@@ -173,7 +177,7 @@ def create(database_url: str, size: int) -> Pool:
         size: Connections at most.
 
     Raises:
-        ValueError: It is not.
+        ValueError: libpq cannot read the URL, or its password is not percent-encoded.
     """
     check_url(database_url)
     return Pool(database_url, size)
@@ -186,8 +190,8 @@ def check_replicated(conn: Connection) -> None:
     (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
     transactions meet.
     """
-    if isinstance(conn, _Attentive) and conn.warned:
-        conn.warned = False
+    if isinstance(conn, _WarningAwareConnection) and conn.warning_received:
+        conn.warning_received = False
         raise NotReplicated
 
 
@@ -195,7 +199,8 @@ def check_replicated(conn: Connection) -> None:
 async def pipelined_transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
     """As `transaction`, in pipeline mode: statements are sent without waiting for answers.
 
-    A transaction that psycopg itself begins waits for Postgres twice more.
+    BEGIN and COMMIT are sent here, because psycopg's own `transaction()` would wait for Postgres
+    after each of them.
     """
     async with pool.connection() as conn:
         async with conn.pipeline():

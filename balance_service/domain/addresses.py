@@ -19,7 +19,7 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def parse_email(value: str, field: str = "email") -> str:
-    """Reads an e-mail address: in lower case, an international domain in its ASCII form.
+    """Reads an e-mail address; returned in lower case, with an international domain in ASCII.
 
     Args:
         value: As typed; spaces around it are no part of it.
@@ -30,7 +30,7 @@ def parse_email(value: str, field: str = "email") -> str:
             parts, comments, routes, IP addresses and local parts beyond ASCII are none.
     """
     typed = value.strip(" ")
-    # First of all, so that a long text costs nothing.
+    # The length is checked first, so that a long text costs nothing.
     address = _normalized(typed) if len(typed) <= LENGTH_MAX else None
     if address is None:
         raise errors.invalid(field, "must be an e-mail address")
@@ -39,7 +39,7 @@ def parse_email(value: str, field: str = "email") -> str:
 
 def _normalized(typed: str) -> str | None:
     try:
-        found = validate_email(
+        address = validate_email(
             typed,
             allow_smtputf8=False,
             check_deliverability=False,
@@ -51,10 +51,10 @@ def _normalized(typed: str) -> str | None:
     domain = typed.rpartition("@")[2]
     # IDNA maps look-alikes and drops what is invisible: an address that it changes is not the one
     # that was typed.
-    same = domain.lower() in (found.domain, found.ascii_domain)
-    if not same or not unicodedata.is_normalized("NFKC", domain):
+    unchanged = domain.lower() in (address.domain, address.ascii_domain)
+    if not unchanged or not unicodedata.is_normalized("NFKC", domain):
         return None
-    _, dot, last = found.ascii_domain.rpartition(".")
-    if not dot or last.isdigit() or _MISREAD.search(found.local_part):
+    _, dot, last = address.ascii_domain.rpartition(".")
+    if not dot or last.isdigit() or _MISREAD.search(address.local_part):
         return None
-    return f"{found.local_part}@{found.ascii_domain}".lower()
+    return f"{address.local_part}@{address.ascii_domain}".lower()

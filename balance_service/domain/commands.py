@@ -13,7 +13,7 @@ from balance_service.domain.pricing import Rates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asks, why, and under which request id.
+    """What every command carries: who asks, why, and under which request id.
 
     Args:
         principal: `user:<id>` or `service:<client id>`.
@@ -23,7 +23,7 @@ class Origin:
             cannot receive.
         request_id: What makes a retry safe; None for a request that is simply new.
         request_text: How the caller spelled it, for a refusal to name it.
-        description: Why, for the statement.
+        description: The caller's reason, for the statement.
         metadata: A small map of the caller's own.
         movement_id: Follows from principal and request id.
     """

@@ -1,5 +1,5 @@
-"""The only place that decides about money: from locked state and commands to postings or refusals,
-always the same for the same, and without I/O.
+"""The only place that decides about money: from locked state and commands it makes postings or
+refusals. It is deterministic, and does no I/O.
 
 A command is checked in this order, and the first that fails is its answer:
 
@@ -71,7 +71,7 @@ class State:
     tried: set[UUID] = field(default_factory=set)
 
     def copy(self) -> "State":
-        """A state to try things on."""
+        """A state that can be changed and thrown away."""
         return State(
             dict(self.accounts),
             dict(self.movements),
@@ -81,7 +81,7 @@ class State:
         )
 
     def adopt(self, other: "State") -> None:
-        """Takes over what was done to a copy."""
+        """Takes over the changes that were made to a copy of this state."""
         self.accounts.update(other.accounts)
         self.movements.update(other.movements)
         self.purchases.update(other.purchases)
@@ -108,7 +108,7 @@ class Plan:
     accounts: dict[UUID, Account] = field(default_factory=dict)
 
     def post(self, state: State, movement: Movement, postings: Sequence["Posting"]) -> Done:
-        """Writes a movement down, here and in the state."""
+        """Adds a movement with its entries to the plan, and enters them in the state."""
         assert _balanced(postings), "postings sum to zero in each currency"
         for posting in postings:
             self._enter(state, movement, posting)
@@ -146,7 +146,7 @@ class Plan:
         self.accounts[before.account_id] = after
 
     def extend(self, other: "Plan") -> None:
-        """Takes over what another plan, made after this one, is to write."""
+        """Adds what a plan that was made after this one is to write."""
         self.movements += other.movements
         self.entries += other.entries
         self.system_entries += other.system_entries
@@ -270,8 +270,8 @@ def _receiver(state: State, command: Transfer) -> Account:
         _check_currency(receiver, command.money.currency)
         _check_fits(receiver, command.money.minor)
     except errors.Refusal:
-        found = state.accounts.get(command.to_account_id)
-        if command.origin.reads_all or (found and found.owner_id == command.origin.owner_id):
+        account = state.accounts.get(command.to_account_id)
+        if command.origin.reads_all or (account and account.owner_id == command.origin.owner_id):
             raise
         raise errors.ReceiverUnavailable from None
     return receiver
@@ -282,8 +282,8 @@ def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
     account.check_open()
     _check_currency(account, command.money.currency)
     key = (command.origin.principal, command.source or "", command.reference or "")
-    if command.reference and (taken := state.references.get(key)):
-        raise errors.ReferenceReused(*key[1:], movement=str(taken))
+    if command.reference and (movement_id := state.references.get(key)):
+        raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
     settlement = command.settlement
     deposit = command.kind == Kind.DEPOSIT
     change_minor = command.money.minor if deposit else -command.money.minor

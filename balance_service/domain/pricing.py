@@ -37,8 +37,8 @@ class Rate(NamedTuple):
 
     Args:
         value: At most twelve significant digits, so that what is stored is what was used.
-        source: Where it came from.
-        as_of: When its source set it.
+        source: `cbr`, `ecb` or `static`.
+        as_of: From when its source's sheet is in force.
     """
 
     currency: str

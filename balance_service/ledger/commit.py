@@ -15,17 +15,18 @@ from balance_service.ledger.store import Store
 from balance_service.repositories import failures
 
 ATTEMPTS_MAX = 6
+# Doubled with each attempt: six of them take at most 1.3 seconds of waiting.
 BACKOFF_SECONDS = 0.02
 
 _log = structlog.get_logger()
 
 
 class Waiting(Protocol):
-    """A request whose caller waits.
+    """A request whose caller waits for its outcomes.
 
     Args:
-        request: What is asked.
-        outcomes: The answer, once it is known.
+        request: What the caller asks of the ledger.
+        outcomes: One for each item of the request, once a commit has decided them.
     """
 
     request: Request
@@ -52,14 +53,15 @@ class Committer:
         whether it was done, the next attempt finds its movements by their ids and posts nothing
         twice.
 
-        A request whose caller has stopped waiting is not carried out. That is decided under the
-        accounts' locks, so that whoever asks again later finds it done or never done.
+        A request whose caller has stopped waiting is not carried out. That is decided while the
+        accounts are locked: a caller who asks again finds the request either committed, or never to
+        be committed.
 
         Args:
             waiting: The requests; each gets an outcome for each of its items.
 
         Raises:
-            Unavailable: Postgres stayed away. Whether the last attempt was committed is unknown.
+            Unavailable: Every attempt failed. Whether the last one was committed is unknown.
         """
         tried: set[UUID] = set()
         for attempt in range(ATTEMPTS_MAX):
@@ -76,23 +78,24 @@ class Committer:
         raise errors.Unavailable
 
     async def _attempt(self, waiting: Sequence[Waiting], tried: set[UUID]) -> None:
-        """Commits once.
+        """Tries to commit once.
 
         Args:
-            waiting: As of `commit`.
+            waiting: As for `commit`.
             tried: Ids of movements of earlier attempts; those of this one are added before they
-                are written.
+                are written, because a failure may hide that they were committed.
         """
+        # After a failed attempt nobody may be told that nothing was changed.
         dropped = errors.Unavailable() if tried else errors.DeadlinePassed()
-        commands = [command for asked in waiting for command in asked.request.commands]
+        commands = [command for waiter in waiting for command in waiter.request.commands]
         async with self._store.transaction() as transaction:
             state, now = await transaction.load(commands, tried)
-            wanted = [asked for asked in waiting if not asked.gone()]
-            plan = ledger.plan(state, [asked.request for asked in wanted], now)
+            staying = [waiter for waiter in waiting if not waiter.gone()]
+            plan = ledger.plan(state, [waiter.request for waiter in staying], now)
             if plan.movements:
                 tried.update(movement.movement_id for movement in plan.movements)
                 await transaction.write(plan)
-        for asked in waiting:
-            asked.outcomes = [dropped] * len(asked.request.items)
-        for asked, outcomes in zip(wanted, plan.outcomes, strict=True):
-            asked.outcomes = outcomes
+        for waiter in waiting:
+            waiter.outcomes = [dropped] * len(waiter.request.items)
+        for waiter, outcomes in zip(staying, plan.outcomes, strict=True):
+            waiter.outcomes = outcomes

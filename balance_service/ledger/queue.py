@@ -2,9 +2,9 @@
 
 A request that finds nothing under way is committed at once, with whatever came in the same turn of
 the event loop; all that comes meanwhile shares the next commit. So latency is lowest when there is
-little to do, and a batch is largest when there is much. Another commit starts beside the first only
-when enough waits to be worth it, or when the first takes long, as behind a lock. Group commit of
-this kind is described in DeWitt et al., "Implementation Techniques for Main Memory Database
+little to do, and commits are largest when there is much. Another commit starts beside the first
+only when enough waits to be worth it, or when the first takes long, as behind a lock. Group commit
+of this kind is described in DeWitt et al., "Implementation Techniques for Main Memory Database
 Systems" (SIGMOD 1984).
 """
 
@@ -31,8 +31,8 @@ class Waiting:
     """A request in the queue or in a commit.
 
     Args:
-        request: What is asked.
-        answer: What its caller waits for.
+        request: What the caller asks of the ledger.
+        answer: What the caller awaits.
         deadline: When its caller stops waiting, by the event loop's clock; None for never.
         outcomes: The answer, once a commit has given it.
     """
@@ -95,7 +95,7 @@ class CommitQueue:
         """Waits until a request is committed or refused.
 
         Args:
-            request: What is asked.
+            request: What the caller asks of the ledger.
             timeout_seconds: When its caller stops waiting; past that it is not carried out any
                 more, unless it was planned before and is being committed.
 
@@ -111,9 +111,10 @@ class CommitQueue:
         return await self.enqueue(request, timeout_seconds)
 
     def enqueue(self, request: Request, timeout_seconds: float | None = None) -> Answer:
-        """As `submit`, without waiting: the answer comes, and refusals of waiting ones, later.
+        """As `submit`, without waiting; Overloaded is still raised at once.
 
-        Cancelling the answer says that nobody waits for it.
+        Returns:
+            A future of the outcomes. To cancel it says that nobody waits for them.
         """
         self.check_room(len(request.items))
         loop = asyncio.get_running_loop()
@@ -128,10 +129,13 @@ class CommitQueue:
         return waiting.answer
 
     def check_room(self, commands: int) -> None:
-        """Refuses what `submit` would refuse, before anybody has taken the trouble to read it.
+        """Refuses what `submit` would refuse, before the caller's message is read for nothing.
+
+        Args:
+            commands: How many more there are to be.
 
         Raises:
-            Overloaded: So many commands more are too many.
+            Overloaded: Too much is waiting for so many more.
             Unavailable: The service is stopping.
         """
         if not self._accepting:
@@ -150,8 +154,8 @@ class CommitQueue:
         """Starts the commits that there is work and room for."""
         self._wake_scheduled = False
         while self._waiting and self._may_start():
-            if taken := self._take():
-                task = asyncio.create_task(self._run(taken))
+            if waiting := self._take():
+                task = asyncio.create_task(self._run(waiting))
                 self._commits.add(task)
                 loop = asyncio.get_running_loop()
                 self._last_commit_began = loop.time()
@@ -170,26 +174,27 @@ class CommitQueue:
         self._commits.discard(task)
         self._wake()
 
-    async def _run(self, taken: Sequence[Waiting]) -> None:
+    async def _run(self, requests: Sequence[Waiting]) -> None:
         try:
-            await self._commit(taken)
+            await self._commit(requests)
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
-            for waiting in taken:
+            for waiting in requests:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
         else:
-            for waiting in taken:
+            for waiting in requests:
                 if not waiting.answer.done():
                     waiting.answer.set_result(waiting.outcomes)
 
     def _take(self) -> list[Waiting]:
         """The next commit's requests, without those whose callers have gone."""
-        taken: list[Waiting] = []
+        requests: list[Waiting] = []
         commands = 0
         while self._waiting:
             waiting = self._waiting[0]
             size = len(waiting.request.items)
-            if taken and commands + size > self._commit_commands_max:
+            # A request larger than a commit may be still goes, alone.
+            if requests and commands + size > self._commit_commands_max:
                 break
             self._waiting.popleft()
             self._waiting_commands -= size
@@ -198,6 +203,6 @@ class CommitQueue:
             if waiting.late():
                 waiting.answer.set_exception(errors.DeadlinePassed())
                 continue
-            taken.append(waiting)
+            requests.append(waiting)
             commands += size
-        return taken
+        return requests

@@ -1,4 +1,4 @@
-"""Where the commit path keeps its books: one transaction at a time, durable once it is left."""
+"""What the commit path needs of a store: transactions that are durable once they are left."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -38,9 +38,9 @@ class Store(Protocol):
     """What commits are made on."""
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction, durable once it is left; undone if anything is raised before that.
+        """A transaction, durable once it is left, and rolled back if anything is raised within.
 
-        What is raised on leaving may hide whether it was committed.
+        An error raised on leaving may hide whether it was committed.
         """
 
 
@@ -48,7 +48,7 @@ class PostgresStore:
     """Commits to Postgres, in as few round trips as pipelining allows.
 
     Args:
-        pool: Where the connections are from.
+        pool: Each transaction takes one connection of it.
     """
 
     def __init__(self, pool: Pool) -> None:

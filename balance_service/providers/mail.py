@@ -39,8 +39,8 @@ class Mailer(Protocol):
 
         Args:
             to: An address as `parse_email` reads it.
-            subject: One line.
-            text: Lines.
+            subject: A single line.
+            text: The body; may have several lines.
 
         Raises:
             InvalidFields: The mail server refuses the address for good; nothing was sent.
@@ -69,7 +69,7 @@ class SmtpMailer:
             self._host = parts.hostname
             self._port = parts.port or (465 if self._tls else 587)
         except ValueError:
-            # What the library says may quote the password.
+            # The library's message may quote the password.
             form = "BALANCE_SMTP_URL must look like smtp://user:password@host:port"
             raise ValueError(form) from None
         self._username = unquote(parts.username) if parts.username else None
@@ -115,7 +115,7 @@ class SmtpMailer:
         except (aiosmtplib.SMTPException, OSError) as error:
             _log.error("mail_outcome_unknown", cause=type(error).__name__)
             raise DeliveryUnknown from None
-        # It is delivered, whatever the server says to a farewell.
+        # The mail is handed over already, whatever the server answers to QUIT.
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await client.quit(timeout=QUIT_TIMEOUT_SECONDS)
 
@@ -131,10 +131,10 @@ def _sender(text: str) -> Address:
     message = EmailMessage()
     try:
         message["From"] = text
-        (found,) = message["From"].addresses
-        return Address(found.display_name, addr_spec=parse_email(found.addr_spec))
+        (address,) = message["From"].addresses
+        return Address(address.display_name, addr_spec=parse_email(address.addr_spec))
     except (ValueError, LookupError, AttributeError, errors.InvalidFields):
-        # The library's parser stumbles over some that are none.
+        # On some texts that are no address, the library's parser itself fails.
         raise ValueError("BALANCE_MAIL_FROM must be an e-mail address") from None
 
 

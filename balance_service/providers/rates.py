@@ -20,7 +20,7 @@ from balance_service.providers.download import RatesError
 
 CBR_URL = "https://www.cbr.ru/scripts/XML_daily.asp"
 ECB_URL = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml"
-# What the sources write in. Others could hide from whoever looks at the bytes what a parser reads.
+# What the sources write in. In another encoding, bytes that look harmless could be markup.
 ENCODINGS = ("utf-8", "windows-1251")
 FIGURE_MIN, FIGURE_MAX = Decimal("1e-9"), Decimal("1e9")
 
@@ -32,7 +32,7 @@ _ECB_DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 @functools.cache
 def _russian_holidays() -> Container[date]:
-    # Of all countries' calendars, 20 MB: loaded where one is needed.
+    # The package loads all countries' calendars, 20 MB: only where one is needed.
     import holidays  # noqa: PLC0415
 
     return holidays.country_holidays("RU")
@@ -149,7 +149,7 @@ def parse_ecb(document: bytes) -> RateSheet:
     Raises:
         RatesError: It is not in that format.
     """
-    cubes = [found.attrib for found in _parse(document).iter() if found.tag.endswith("}Cube")]
+    cubes = [element.attrib for element in _parse(document).iter() if element.tag.endswith("}Cube")]
     days = [cube["time"] for cube in cubes if "time" in cube]
     if len(days) != 1 or not _ECB_DATE.fullmatch(days[0]):
         raise RatesError("not the ECB's format of one day")

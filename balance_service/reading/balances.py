@@ -1,4 +1,4 @@
-"""Reads of accounts gather as commits do: all that come while a query is under way share the next.
+"""Reads accounts, many in one query: the reads that come while a query runs share the next one.
 
 A query costs the event loop several times what an account in its answer adds. A read joins only a
 query that was not sent yet, so it sees all that was committed before it came.
@@ -12,7 +12,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.accounts import AccountProfile
 from balance_service.repositories import accounts
 
-BATCH_MAX = 500
+READS_PER_QUERY_MAX = 500
 
 Answer = asyncio.Future[AccountProfile | None]
 
@@ -42,20 +42,20 @@ class AccountReads:
 
     async def _run(self) -> None:
         while self._waiting:
-            taken = dict(list(self._waiting.items())[:BATCH_MAX])
-            for account_id in taken:
+            answers = dict(list(self._waiting.items())[:READS_PER_QUERY_MAX])
+            for account_id in answers:
                 del self._waiting[account_id]
             try:
                 async with self._pool.connection() as conn:
-                    found = await accounts.get(conn, list(taken))
+                    profiles = await accounts.get(conn, list(answers))
             except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
-                for answer in taken.values():
+                for answer in answers.values():
                     answer.set_exception(error)
             else:
-                _answer(taken, {p.account.account_id: p for p in found})
+                _answer(answers, {p.account.account_id: p for p in profiles})
         self._under_way = None
 
 
-def _answer(taken: Mapping[UUID, Answer], found: Mapping[UUID, AccountProfile]) -> None:
-    for account_id, answer in taken.items():
-        answer.set_result(found.get(account_id))
+def _answer(answers: Mapping[UUID, Answer], profiles: Mapping[UUID, AccountProfile]) -> None:
+    for account_id, answer in answers.items():
+        answer.set_result(profiles.get(account_id))

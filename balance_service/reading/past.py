@@ -1,4 +1,4 @@
-"""Answers about the past are final: they wait until nothing can be added to it any more.
+"""Makes answers about the past final, by waiting until nothing can be added to it any more.
 
 A movement is dated by Postgres's clock while its accounts are locked, and never earlier than their
 last entry; it can be seen once it is committed, which may take long. So a moment is over for an
@@ -68,13 +68,13 @@ async def settled(
     began = loop.time()
     while True:
         async with pool.connection() as conn:
-            now, free = await accounts.free(conn, account_ids)
+            now, free = await accounts.find_unlocked(conn, account_ids)
             # After the locks were looked at, and so with all that was committed before.
-            found = await accounts.get(conn, account_ids)
+            profiles = await accounts.get(conn, account_ids)
         if now < end or all(
-            is_over(end, now, p.account, free=p.account.account_id in free) for p in found
+            is_over(end, now, p.account, free=p.account.account_id in free) for p in profiles
         ):
-            return Settled(now, found)
+            return Settled(now, profiles)
         waited = loop.time() - began
         pause = max((end + SKEW_MAX - now).total_seconds(), LOOK_AGAIN_SECONDS)
         if timeout_seconds is not None and waited + pause >= timeout_seconds:

@@ -70,7 +70,7 @@ class ExchangeRates:
                 stored = await self._stored(conn, now)
         self.current = self._rates(stored)
         for sheet in stored:
-            # Here, lest the calendar be loaded while a caller waits.
+            # The first call loads the calendar, which should not happen while a caller waits.
             self.current.stale_at(sheet.as_of)
 
     async def _fetch(self, stored: list[RateSheet], now: datetime) -> None:
@@ -104,11 +104,11 @@ class ExchangeRates:
 
     def _believes(self, sheet: RateSheet, stored: list[RateSheet], now: datetime) -> bool:
         days = self._provider.days
-        last = max(stored, key=lambda kept: kept.as_of, default=None)
+        last = max(stored, key=lambda sheet: sheet.as_of, default=None)
         if days and (why := doubt(sheet, last, days, now)):
             _log.error("rates_not_believed", source=sheet.source, cause=why)
             return False
-        # What was replaced is history, and is not told anew.
+        # A sheet older than the one in force would change what was charged by in the past.
         in_force = self._rates(stored).in_force(now)
         return in_force is None or sheet.as_of >= in_force.as_of
 

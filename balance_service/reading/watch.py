@@ -1,7 +1,7 @@
-"""Tells callers of changes to accounts as they happen, wherever these were committed.
+"""Tells callers of changes to accounts as they happen, whichever worker committed them.
 
-One query a tick reads all that a worker's callers watch: no notifications in the commit path, and
-a cost that does not depend on how often an account changes.
+One query a tick reads all accounts that a worker's callers watch. So the commit path sends no
+notifications, and the cost does not depend on how often an account changes.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class AccountWatch:
     """The accounts that this worker's callers watch.
 
     Args:
-        pool: For reads.
+        pool: One connection of it is used by each `look`.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -37,13 +37,16 @@ class AccountWatch:
         self._closed = False
 
     async def changes(self, seen: AccountProfile) -> AsyncGenerator[AccountProfile, None]:
-        """An account's states after one that was seen, each the latest when it is asked for.
+        """Yields an account's newest state each time it has changed.
 
-        A caller who is slow misses states in between, and holds one in memory.
+        States between two that a slow caller takes are skipped: one is kept in memory.
+
+        Args:
+            seen: The state that the caller has.
 
         Raises:
-            Overloaded: Too many watch already.
-            Unavailable: The service is stopping; another process goes on.
+            Overloaded: WATCHERS_MAX callers watch already.
+            Unavailable: The service is stopping; another worker can be asked.
         """
         if len(self._watchers) >= WATCHERS_MAX:
             raise errors.Overloaded(retry_after.WATCHERS_FULL_SECONDS)
@@ -61,20 +64,20 @@ class AccountWatch:
             self._watchers.discard(watcher)
 
     async def look(self) -> None:
-        """Reads what is watched and wakes whoever has something new to hear."""
+        """Reads the watched accounts, and wakes the watchers of those that have changed."""
         watched = {watcher.account_id for watcher in self._watchers}
         if not watched:
             return
         async with self._pool.connection() as conn:
-            found = {p.account.account_id: p for p in await accounts.get(conn, list(watched))}
+            profiles = {p.account.account_id: p for p in await accounts.get(conn, list(watched))}
         for watcher in self._watchers:
-            profile = found.get(watcher.account_id)
+            profile = profiles.get(watcher.account_id)
             if profile is not None and profile != watcher.latest:
                 watcher.latest = profile
                 watcher.changed.set()
 
     def close(self) -> None:
-        """Ends every watch, so that its caller goes to another process."""
+        """Ends every watch with Unavailable, so that its caller turns to another worker."""
         self._closed = True
         for watcher in self._watchers:
             watcher.changed.set()

@@ -1,17 +1,19 @@
 """Accounts outside the hot path: opening, reading, and operators' changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account, AccountProfile, Status
-from balance_service.repositories import queries
+from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
+# A number is taken with a chance of one in 900 at a million accounts: ten in a row never are.
+NUMBER_DRAWS_MAX = 10
 
 
 async def open_account(
@@ -23,33 +25,29 @@ async def open_account(
         conn: A connection within a transaction.
         owner_id: An existing user.
         currency: ISO 4217 code.
-        now: When.
+        now: When the account is opened.
 
     Returns:
         The account's id, and whether it is new.
     """
-    values: dict[str, object] = {
-        "account_id": ids.new_id(),
-        "owner_id": owner_id,
-        "currency": currency,
-        "now": now,
-    }
-    claimed = await conn.execute(_SQL["claim_owner"], values)
-    if not claimed.rowcount:
-        existing = await find_id(conn, owner_id, currency)
-        assert existing is not None, "account owners are never deleted"
-        return existing, False
-    while not (await conn.execute(_SQL["claim_number"], _numbered(values))).rowcount:
-        pass  # One number in two thousand is taken at a million accounts: draw again.
-    await conn.execute(_SQL["insert"], values)
-    account_id = values["account_id"]
-    assert isinstance(account_id, UUID)
+    account_id = ids.new_id()
+    owner = {"owner_id": owner_id, "currency": currency, "account_id": account_id}
+    if not (await conn.execute(_SQL["claim_owner"], owner)).rowcount:
+        opened_before = await find_id(conn, owner_id, currency)
+        assert opened_before is not None, "account owners are never deleted"
+        return opened_before, False
+    number = await _claim_number(conn, account_id)
+    await conn.execute(_SQL["insert"], {**owner, "number": number, "now": now})
     return account_id, True
 
 
-def _numbered(values: dict[str, object]) -> dict[str, object]:
-    values["number"] = ids.new_account_number()
-    return values
+async def _claim_number(conn: AsyncConnection, account_id: UUID) -> int:
+    for _ in range(NUMBER_DRAWS_MAX):
+        number = ids.new_account_number()
+        claim = {"number": number, "account_id": account_id}
+        if (await conn.execute(_SQL["claim_number"], claim)).rowcount:
+            return number
+    raise RuntimeError(f"{NUMBER_DRAWS_MAX} account numbers in a row were taken")
 
 
 async def find_id(conn: AsyncConnection, owner_id: UUID, currency: str) -> UUID | None:
@@ -110,16 +108,19 @@ async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None
     return _profile(row) if row else None
 
 
-async def free(conn: AsyncConnection, account_ids: Sequence[UUID]) -> tuple[datetime, set[UUID]]:
-    """Which of some accounts no commit has locked, and when by Postgres's clock.
+async def find_unlocked(
+    conn: AsyncConnection, account_ids: Sequence[UUID]
+) -> tuple[datetime, set[UUID]]:
+    """Postgres's time, and which of some accounts no commit had locked then.
 
-    What is committed on these later is dated later: movements are dated under the accounts' locks.
+    Movements are dated under the accounts' locks, so what is committed on these later is dated
+    later.
 
     Args:
         conn: A connection outside any transaction.
         account_ids: Existing accounts.
     """
-    # Undone rather than committed, for a commit would wait for the disk and for standbys.
+    # Rolled back, because a commit would wait for the disk and for standbys.
     async with conn.transaction(force_rollback=True):
         cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
         row = await cursor.fetchone()
@@ -137,11 +138,25 @@ async def set_rules(
     )
 
 
+async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) -> AsyncCursor:
+    """Sends the statement that locks the accounts of a commit; its rows are for `account_of`.
+
+    Args:
+        conn: A connection in pipeline mode, within a transaction.
+        account_ids: In any order.
+    """
+    columns = {"account_ids": arrays.uuids(account_ids)}
+    return await conn.execute(_SQL["lock_for_commit"], columns, prepare=True)
+
+
 def account_of(row: Sequence[Any]) -> Account:
-    """The account of a row with the columns of Account, in their order; on the hot path."""
-    return Account._make([*row[:6], Status(row[6]), *row[7:9]])
+    """The account of a row with the columns of Account, in their order: names cost time here."""
+    account_id, owner_id, currency, balance, held, limit, status, sequence, changed_at = row
+    return Account(
+        account_id, owner_id, currency, balance, held, limit, Status(status), sequence, changed_at
+    )
 
 
 def _profile(row: Sequence[Any]) -> AccountProfile:
-    """The profile of a row with the columns of Account, then those of AccountProfile."""
-    return AccountProfile(account_of(row), number=row[9], created_at=row[10])
+    number, created_at, *account = row
+    return AccountProfile(account_of(account), number, created_at)

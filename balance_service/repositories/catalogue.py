@@ -1,10 +1,11 @@
 """The catalogue of services."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
@@ -20,16 +21,14 @@ async def insert(conn: AsyncConnection, service: Service) -> None:
 
 async def get(conn: AsyncConnection, service_id: UUID) -> Service | None:
     """A service, if it ever existed."""
-    cursor = await conn.execute(_SQL["get"], {"service_id": service_id})
-    row = await cursor.fetchone()
-    return _service(row) if row else None
+    services = await _select(conn, "get", {"service_id": service_id})
+    return services[0] if services else None
 
 
 async def lock(conn: AsyncConnection, service_id: UUID) -> Service | None:
     """A service, locked until the transaction ends, if it ever existed."""
-    cursor = await conn.execute(_SQL["lock"], {"service_id": service_id})
-    row = await cursor.fetchone()
-    return _service(row) if row else None
+    services = await _select(conn, "lock", {"service_id": service_id})
+    return services[0] if services else None
 
 
 async def page(
@@ -45,8 +44,7 @@ async def page(
         skip: How many to leave out before them.
     """
     values = {"currency": currency, "after": after, "limit": limit, "skip": skip}
-    cursor = await conn.execute(_SQL["page"], values)
-    return [_service(row) for row in await cursor.fetchall()]
+    return await _select(conn, "page", values)
 
 
 async def count(conn: AsyncConnection, currency: str) -> int:
@@ -75,5 +73,11 @@ def _columns(service: Service) -> dict[str, object]:
     }
 
 
-def _service(row: Sequence[Any]) -> Service:
-    return Service(*[*row[:3], Money(row[3], row[4]), *row[5:]])
+async def _select(conn: AsyncConnection, query: str, values: Mapping[str, object]) -> list[Service]:
+    cursor = conn.cursor(row_factory=dict_row)
+    await cursor.execute(_SQL[query], values)
+    return [_service(**row) for row in await cursor.fetchall()]
+
+
+def _service(price_minor: int, currency: str, **columns: Any) -> Service:  # noqa: ANN401 - a row
+    return Service(price=Money(price_minor, currency), **columns)

@@ -3,43 +3,50 @@
 INSERT INTO services
     (service_id, name, description, price_minor, currency, created_at, updated_at)
 VALUES
-    (%(service_id)s, %(name)s, %(description)s, %(price_minor)s, %(currency)s, %(now)s, %(now)s)
+    (%(service_id)s, %(name)s, %(description)s, %(price_minor)s, %(currency)s, %(now)s, %(now)s);
 
 -- get --
 -- One service, also one that has left the catalogue.
 SELECT
-    service_id, name, description, price_minor, currency, version, created_at, updated_at,
+    -- begin columns --
+    service_id,
+    name,
+    description,
+    price_minor,
+    currency,
+    version,
+    created_at,
+    updated_at,
     deleted_at
+    -- end columns --
 FROM services
-WHERE service_id = %(service_id)s
+WHERE service_id = %(service_id)s;
 
 -- lock --
 -- One service, for a change.
 SELECT
-    service_id, name, description, price_minor, currency, version, created_at, updated_at,
-    deleted_at
+    -- include columns --
 FROM services
 WHERE service_id = %(service_id)s
-FOR NO KEY UPDATE
+FOR NO KEY UPDATE;
 
 -- page --
 -- The catalogue, oldest first.
 SELECT
-    service_id, name, description, price_minor, currency, version, created_at, updated_at,
-    deleted_at
+    -- include columns --
 FROM services
 WHERE
     deleted_at IS NULL
     AND (%(after)s::uuid IS NULL OR service_id > %(after)s)
     AND (%(currency)s = '' OR currency = %(currency)s)
 ORDER BY service_id
-LIMIT %(limit)s OFFSET %(skip)s
+LIMIT %(limit)s OFFSET %(skip)s;
 
 -- count --
 -- How many services the catalogue has, on all its pages.
 SELECT count(*)
 FROM services
-WHERE deleted_at IS NULL AND (%(currency)s = '' OR currency = %(currency)s)
+WHERE deleted_at IS NULL AND (%(currency)s = '' OR currency = %(currency)s);
 
 -- update --
 -- All that can change of a service.
@@ -52,4 +59,4 @@ SET
     version = %(version)s,
     updated_at = %(updated_at)s,
     deleted_at = %(deleted_at)s
-WHERE service_id = %(service_id)s
+WHERE service_id = %(service_id)s;

@@ -1,81 +1,27 @@
--- lock_accounts --
--- Locks and loads, in the order of ids, so that commits cannot deadlock.
-SELECT
-    account_id,
-    owner_id,
-    currency,
-    balance_minor,
-    held_minor,
-    limit_minor,
-    status,
-    sequence,
-    changed_at
-FROM accounts
-WHERE account_id = ANY(%(account_ids)s::uuid[])
-ORDER BY account_id
-FOR NO KEY UPDATE
-
 -- read_clock --
--- When the accounts were locked, by the one clock that all workers share. A statement of its own,
--- for what a locking statement evaluates, it evaluates before it waits.
-SELECT clock_timestamp()
+-- The time by Postgres's clock, which all workers share. It is sent after the locks are asked for,
+-- as a statement of its own: a locking statement would read the clock before it waits.
+SELECT clock_timestamp();
 
 -- find_movements --
 -- Movements of requests that were carried out before.
 SELECT
-    movement_id,
-    kind,
-    from_account_id,
-    to_account_id,
-    amount_minor,
-    currency,
-    balance_after_minor,
-    principal,
-    request_id,
-    description,
-    metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
+    -- include columns --
 FROM movements
-WHERE movement_id = ANY(%(movement_ids)s::uuid[])
+WHERE movement_id = ANY(%(movement_ids)s::uuid[]);
 
 -- find_purchases --
 -- Movements by which accounts bought services before.
 SELECT
-    movement_id,
-    kind,
-    from_account_id,
-    to_account_id,
-    amount_minor,
-    currency,
-    balance_after_minor,
-    principal,
-    request_id,
-    description,
-    metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
+    -- include columns --
 FROM movements
 WHERE movement_id IN (
     SELECT p.movement_id
     FROM purchases AS p
-    INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[]) AS wanted (account_id, service_id)
+    INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[])
+        AS wanted (account_id, service_id)
         ON p.account_id = wanted.account_id AND p.service_id = wanted.service_id
-)
+);
 
 -- find_references --
 -- Movements by which callers used an external reference, also through versions before 0004.
@@ -102,11 +48,11 @@ INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::t
     AS wanted (principal, source, reference)
     ON r.reference = wanted.reference AND r.source = wanted.source
 INNER JOIN movements AS m
-    ON r.movement_id = m.movement_id AND wanted.principal = m.principal
+    ON r.movement_id = m.movement_id AND wanted.principal = m.principal;
 
 -- write --
 -- All that one commit of plain movements writes: journal, statements, and the accounts' new state.
--- One statement and not three, for each costs a batch as much as several movements do.
+-- One statement and not three, for each costs a commit as much as several movements do.
 WITH written AS (
     INSERT INTO movements (
         movement_id,
@@ -124,18 +70,7 @@ WITH written AS (
     )
     SELECT *
     FROM unnest(
-        %(movement_id)s::uuid[],
-        %(kind)s::smallint[],
-        %(from_account_id)s::uuid[],
-        %(to_account_id)s::uuid[],
-        %(amount_minor)s::bigint[],
-        %(currency)s::text[],
-        %(balance_after_minor)s::bigint[],
-        %(principal)s::text[],
-        %(request_id)s::uuid[],
-        %(description)s::text[],
-        %(metadata)s::jsonb[],
-        %(created_at)s::timestamptz[]
+        -- include plain_values --
     )
 ),
 
@@ -174,7 +109,7 @@ FROM unnest(
     %(account_sequence)s::bigint[],
     %(account_changed_at)s::timestamptz[]
 ) AS changed (account_id, balance_minor, sequence, changed_at)
-WHERE a.account_id = changed.account_id
+WHERE a.account_id = changed.account_id;
 
 -- write_system_entries --
 -- The other sides of one commit, on the service's own accounts, and what it adds to each of them.
@@ -196,11 +131,20 @@ FROM unnest(
     %(delta_id)s::uuid[],
     %(delta_amount_minor)s::numeric[],
     %(delta_entries)s::bigint[]
-)
+);
 
 -- insert_detailed_movements --
 -- The journal rows of one commit that have more to say: a reference, or a service and its price.
 INSERT INTO movements (
+    -- begin columns --
+    source,
+    reference,
+    service_id,
+    price_minor,
+    price_currency,
+    rate,
+    rate_source,
+    rate_as_of,
     movement_id,
     kind,
     from_account_id,
@@ -212,18 +156,20 @@ INSERT INTO movements (
     request_id,
     description,
     metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
+    created_at
+    -- end columns --
 )
 SELECT *
 FROM unnest(
+    %(source)s::text[],
+    %(reference)s::text[],
+    %(service_id)s::uuid[],
+    %(price_minor)s::bigint[],
+    %(price_currency)s::text[],
+    %(rate)s::numeric[],
+    %(rate_source)s::text[],
+    %(rate_as_of)s::timestamptz[],
+    -- begin plain_values --
     %(movement_id)s::uuid[],
     %(kind)s::smallint[],
     %(from_account_id)s::uuid[],
@@ -235,27 +181,20 @@ FROM unnest(
     %(request_id)s::uuid[],
     %(description)s::text[],
     %(metadata)s::jsonb[],
-    %(created_at)s::timestamptz[],
-    %(source)s::text[],
-    %(reference)s::text[],
-    %(service_id)s::uuid[],
-    %(price_minor)s::bigint[],
-    %(price_currency)s::text[],
-    %(rate)s::numeric[],
-    %(rate_source)s::text[],
-    %(rate_as_of)s::timestamptz[]
-)
+    %(created_at)s::timestamptz[]
+    -- end plain_values --
+);
 
 -- insert_purchases --
 -- What accounts have bought now.
 INSERT INTO purchases (account_id, service_id, movement_id)
 SELECT *
-FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[])
+FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[]);
 
 -- insert_references --
 -- External references that callers take now. Versions before 0004, which may run beside this one,
--- look in external_references: they find them there, but for what another caller has taken. What the
--- same caller has taken meanwhile is not left out, so that its key fails the commit.
+-- look in external_references: they find them there, except what another caller has taken. What
+-- the same caller has taken meanwhile is not left out, so that its key fails the commit.
 WITH wanted AS (
     SELECT *
     FROM unnest(
@@ -284,4 +223,4 @@ WHERE NOT EXISTS (
     INNER JOIN movements AS m ON r.movement_id = m.movement_id
     WHERE r.reference = w.reference AND r.source = w.source AND m.principal <> w.principal
 )
-ORDER BY w.reference, w.source
+ORDER BY w.reference, w.source;

@@ -1,6 +1,7 @@
 -- snapshot --
 -- One view of everything, for the rest of the transaction.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
+;
 
 -- plan_for_whole_tables --
 -- Undoes, for this transaction, what bounds the service's other queries: whole tables are scanned,
@@ -8,7 +9,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 SELECT
     set_config('enable_seqscan', 'on', true),
     set_config('work_mem', '64MB', true),
-    set_config('statement_timeout', '0', true)
+    set_config('statement_timeout', '0', true);
 
 -- totals --
 -- How much there is to verify.
@@ -16,7 +17,7 @@ SELECT
     (SELECT count(*) FROM accounts) AS accounts,
     (SELECT count(*) FROM movements) AS movements,
     (SELECT count(*) FROM entries) AS entries,
-    (SELECT count(*) FROM system_entries) AS system_entries
+    (SELECT count(*) FROM system_entries) AS system_entries;
 
 -- balance_is_sum_of_entries --
 -- Accounts whose balance is not the sum of their entries.
@@ -26,7 +27,7 @@ LEFT JOIN (
     SELECT account_id, sum(amount_minor) AS total FROM entries GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
 WHERE a.balance_minor <> coalesce(e.total, 0)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- sequence_without_gaps --
 -- Accounts whose entries are not numbered from 1 to the account's sequence.
@@ -41,7 +42,7 @@ LEFT JOIN (
     GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
 WHERE a.sequence <> coalesce(e.entries, 0) OR a.sequence <> coalesce(e.last, 0)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- balance_after_follows --
 -- Entries whose balance_after is not the one before plus their amount, or that go back in time.
@@ -62,7 +63,7 @@ FROM (
     WINDOW statement AS (PARTITION BY account_id ORDER BY sequence)
 ) AS e
 WHERE balance_after_minor <> coalesce(before_minor, 0) + amount_minor OR created_at < before_at
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- account_is_dated --
 -- Accounts that were not last changed when their last entry says, or at their opening without one.
@@ -77,7 +78,7 @@ LEFT JOIN (
     GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
 WHERE a.changed_at <> coalesce(e.last_at, a.created_at) OR e.first_at < a.created_at
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- limit_respected --
 -- Accounts that are below their limit, or hold something: nothing does yet.
@@ -87,7 +88,7 @@ SELECT
     -limit_minor AS computed
 FROM accounts
 WHERE balance_minor - held_minor < -limit_minor OR held_minor <> 0
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- owner_has_account --
 -- Accounts that their owner does not lead to, and owners that lead to no such account.
@@ -98,7 +99,7 @@ SELECT
 FROM accounts AS a
 FULL JOIN account_owners AS o ON a.account_id = o.account_id
 WHERE (a.owner_id, a.currency) IS DISTINCT FROM (o.owner_id, o.currency)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- number_has_account --
 -- Accounts that their number does not lead to, numbers that lead to no such account, and numbers
@@ -121,7 +122,7 @@ WHERE
         ),
         10
     ) <> 0
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- movement_sums_to_zero --
 -- Movements whose entries do not sum to zero in each currency, or are missing.
@@ -145,7 +146,7 @@ LEFT JOIN (
     GROUP BY movement_id, currency
 ) AS s ON m.movement_id = s.movement_id
 WHERE s.total IS NULL OR s.total <> 0 OR s.currency IS NULL
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- entries_are_of_movements --
 -- Entries that are not as their movements say, and movements without an entry that they must have.
@@ -183,7 +184,7 @@ WHERE
     (e.amount_minor, e.counterparty_id, e.kind, e.created_at)
     IS DISTINCT FROM (m.amount_minor, m.counterparty_id, m.kind, m.created_at)
     OR e.balance_after_minor <> m.balance_after_minor
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- system_entries_are_of_movements --
 -- System entries that are not as their movements say, or are missing.
@@ -227,7 +228,7 @@ FULL JOIN (
         ON sides.role = s.role AND sides.currency = s.currency
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE (e.amount_minor, e.created_at) IS DISTINCT FROM (m.amount_minor, m.created_at)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- system_balance_is_sum_of_entries --
 -- System accounts whose balance, with what waits to be rolled up, is not the sum of their entries.
@@ -250,7 +251,7 @@ FULL JOIN (
     GROUP BY account_id
 ) AS e ON k.account_id = e.account_id
 WHERE coalesce(k.total, 0) <> coalesce(e.total, 0) OR coalesce(k.entries, 0) <> coalesce(e.entries, 0)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- system_account_is_named --
 -- System accounts whose id is not that of their name, or their name not that of their currency.
@@ -262,7 +263,7 @@ FROM system_accounts AS a
 LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_names)s::text[], %(system_currencies)s::text[])
     AS s (account_id, name, currency) ON a.account_id = s.account_id
 WHERE (a.name, a.currency) IS DISTINCT FROM (s.name, s.currency)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- movement_is_of_its_kind --
 -- Movements whose other side is not the system account of their kind and currency, or that say what
@@ -287,7 +288,7 @@ WHERE
     )
     OR (m.reference IS NOT NULL AND m.kind NOT IN (%(deposit)s, %(withdrawal)s))
     OR (m.rate IS NOT NULL AND (m.kind <> %(purchase)s OR m.price_currency = m.currency))
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- movement_in_its_accounts_currency --
 -- Movements of users' accounts that do not exist, or are kept in another currency.
@@ -306,7 +307,7 @@ FROM (
 ) AS m
 LEFT JOIN accounts AS a ON m.account_id = a.account_id
 WHERE m.currency IS DISTINCT FROM a.currency
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- movement_id_is_derived --
 -- Movements whose id does not follow from principal and request id, as in domain/ids.py; a version 8
@@ -343,7 +344,7 @@ FROM (
 WHERE
     movement_id <> derived_id
     OR (request_id IS NULL AND movement_id::text ~ '^.{14}8')
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- amount_follows_from_rate --
 -- Movements whose amount is not the price at the rate, rounded half to even.
@@ -366,7 +367,7 @@ FROM (
     WHERE m.rate IS NOT NULL
 ) AS m
 WHERE (off_twice < unit OR (off_twice = unit AND mod(amount_minor, 2) = 0)) IS NOT TRUE
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- purchase_has_movement --
 -- Purchases that are not as their movements say, or are missing, or of no service.
@@ -384,7 +385,7 @@ LEFT JOIN services AS s ON p.service_id = s.service_id
 WHERE
     (p.account_id, p.service_id) IS DISTINCT FROM (m.account_id, m.service_id)
     OR s.service_id IS NULL
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- reference_has_movement --
 -- References that are not as their movements say, or are missing. What versions before 0004 took
@@ -411,7 +412,7 @@ SELECT
 FROM external_references AS e
 LEFT JOIN movements AS m ON e.movement_id = m.movement_id
 WHERE (e.source, e.reference) IS DISTINCT FROM (m.source, m.reference)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- balances --
 -- The trial balance: all users' and all system accounts' money by currency, which sums to zero.
@@ -431,4 +432,4 @@ FROM (
     GROUP BY s.currency
 ) AS sides
 GROUP BY currency
-ORDER BY currency
+ORDER BY currency;

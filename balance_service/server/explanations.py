@@ -4,7 +4,7 @@ import traceback
 from pathlib import Path
 
 from balance_service.database.migrate import SchemaError
-from balance_service.database.pool import DatabaseUnavailable, PostgresError, told
+from balance_service.database.pool import DatabaseUnavailable, PostgresError, one_line
 from balance_service.domain import errors
 
 # Raised with a message that the service wrote, which may be shown.
@@ -22,7 +22,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, errors.Refusal):
         return error.message
     if isinstance(error, PostgresError):
-        return f"Postgres refused: {told(error)}"
+        return f"Postgres refused: {one_line(error)}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, (*_OURS, OSError)) and not isinstance(error, KeyError | IndexError):

@@ -125,6 +125,6 @@ async def test_looking_whether_an_account_is_free_leaves_it_free(pool: Pool) -> 
     async with pools.transaction(pool) as conn:
         await accounts.lock(conn, first)
         async with pool.connection() as other:
-            _, free = await accounts.free(other, [first, second])
+            _, free = await accounts.find_unlocked(other, [first, second])
             assert free == {second}
             await commit(pool, deposit(second, 1))
