@@ -79,6 +79,7 @@ check: setup ## Check format, lint, types, contract, import walls and generated 
 	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
 	$(BIN)/buf breaking $(VENV)/image.binpb --against $(LAST_RELEASE) --config buf.yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py check
+	$(BIN)/python docs/generate.py check
 
 .PHONY: fmt
 fmt: setup ## Format the code and fix what can be fixed
@@ -88,6 +89,10 @@ fmt: setup ## Format the code and fix what can be fixed
 .PHONY: protos
 protos: setup ## Compile protos/ into stubs
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
+
+.PHONY: docs
+docs: setup ## Write the reference pages that the code decides
+	$(BIN)/python docs/generate.py
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --upgrade pyproject.toml
