@@ -27,6 +27,11 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
+# The site's tools alone; of the same versions as the others where both need something.
+$(VENV)/installed-docs: $(VENV)/installed requirements-docs.lock
+	$(PIP) install --require-hashes --requirement requirements-docs.lock
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/installed-dev ## Make the virtual environment, with what development needs
 
@@ -81,6 +86,7 @@ check: setup ## Check format, lint, types, SQL, contract, import walls and gener
 	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
 	$(BIN)/buf breaking $(VENV)/image.binpb --against $(LAST_RELEASE) --config buf.yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py check
+	$(BIN)/python docs/generate.py check
 
 .PHONY: fmt
 fmt: setup ## Format the code and fix what can be fixed
@@ -91,14 +97,20 @@ fmt: setup ## Format the code and fix what can be fixed
 protos: setup ## Compile protos/ into stubs
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
+.PHONY: docs
+docs: $(VENV)/installed-docs ## Write the generated pages and build the site of docs/ into build/docs
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --upgrade pyproject.toml
+	--no-emit-index-url --no-header --upgrade
 
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
-	$(LOCK) --extra embedded --group build --output-file requirements.lock
-	$(LOCK) --extra embedded --group build --group dev --constraint requirements.lock \
-		--output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra embedded --group build --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra embedded --group build --group dev \
+		--constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 
 .PHONY: clean
 clean: ## Remove what the other targets made; the data of `make run` stays

@@ -1,6 +1,6 @@
 """Compiles protos/ into typed stubs for the service and for the Python client, the contract's
-comments for the gateway's OpenAPI document, the clients' service config, and docs/errors.md; and
-makes the Python client for threads from the one for asyncio.
+comments for the gateway's OpenAPI document, the clients' service config, and
+docs/reference/errors.md; and makes the Python client for threads from the one for asyncio.
 
 protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
 `balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
@@ -30,7 +30,7 @@ PACKAGES = {
     SERVICE: ROOT / "balance_service/_generated",
     CLIENT: ROOT / "clients/python/balance_client/_generated",
 }
-ERRORS_PAGE = ROOT / "docs/errors.md"
+ERRORS_PAGE = ROOT / "docs/reference/errors.md"
 COMMENTS = ROOT / "balance_service/_generated/comments.json"
 # For clients in any language, and for the Python client's own package.
 SERVICE_CONFIGS = (
@@ -185,27 +185,28 @@ def paragraphs(comment: str) -> str:
 
 
 def errors_page() -> str:
-    """The reference of refusals, from the comments of the enum."""
+    """The reference of refusals, from the comments of the enum: a heading, and so a link, each."""
     text = (ROOT / "protos/balance/v1/error_reason.proto").read_text()
-    rows = []
+    names, sections = [], []
     for comment, name in re.findall(
         r"((?:^  // .*\n)+)^  ERROR_REASON_(\w+) =", text, re.MULTILINE
     ):
         words = " ".join(line.strip().removeprefix("// ") for line in comment.splitlines())
         code, _, meaning = words.partition(". ")
         if name != "UNSPECIFIED":
-            rows.append(f"| `{name}` | {code} | {meaning} |")
+            names.append(f"- [{name}](#{name.lower()})")
+            sections.append(f"## {name}\n\n`{code}`\n\n{meaning}\n")
     head = (
         "# Refusals\n\n"
         "Made from `protos/balance/v1/error_reason.proto` by `make protos`.\n\n"
         "A refused call answers a `google.rpc.Status`. Its `ErrorInfo` has the domain `balance.v1`,"
-        " one of these\nreasons, and the facts of the case as metadata; invalid fields come as"
-        " `BadRequest`, a time to retry\nas `RetryInfo`, a message for people as `LocalizedMessage`"
-        " (English, or Russian by `accept-language`).\nBranch on the reason, never on the message."
-        " Whatever is refused has changed nothing.\n\n"
-        "| reason | status | meaning |\n|---|---|---|\n"
+        " one of these\nreasons, and the facts of the case as metadata. Invalid fields come as"
+        " `BadRequest`, a time to retry as\n`RetryInfo`, and a message for people as"
+        " `LocalizedMessage` (English, or Russian by `accept-language`).\nBranch on the reason,"
+        " never on the message. A refused call has changed nothing. Below each reason stands\nits"
+        " gRPC status; [HTTP statuses](../guides/http.md#statuses) follow from it.\n\n"
     )
-    return head + "\n".join(rows) + "\n"
+    return head + "\n".join(names) + "\n\n" + "\n".join(sections)
 
 
 def pages() -> dict[Path, str]:

@@ -36,13 +36,13 @@ WHERE
     owner_id = %(owner_id)s
     AND (%(after)s::uuid IS NULL OR account_id > %(after)s)
 ORDER BY account_id
-LIMIT %(limit)s OFFSET %(skip)s
+LIMIT %(limit)s OFFSET %(skip)s;
 
 -- count --
 -- How many accounts a list has, on all its pages.
 SELECT count(*)
 FROM account_owners
-WHERE owner_id = %(owner_id)s
+WHERE owner_id = %(owner_id)s;
 
 -- id_of_number --
 -- The account with a public number.

@@ -49,7 +49,8 @@ MONEY_TABLES = (
     "caller_references",
     "external_references",
 )
-# What no other value tells, by column: why, and of which rows. docs/reliability.md lists them, too.
+# What no other value tells, by column: why, and of which rows. docs/operating/reliability.md lists
+# them, too.
 NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
     "accounts.limit_minor": ("an operator's decision", "true"),
     "accounts.status": ("an operator's decision", "true"),
