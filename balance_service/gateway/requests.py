@@ -20,6 +20,8 @@ from balance_service.gateway.routes import Binding
 
 # A string of RFC 9651.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
+# Where a name in snake_case starts a word.
+_WORD = re.compile(r"(?<=[a-z0-9])_([a-z])", re.ASCII)
 
 
 def request_of(
@@ -143,6 +145,9 @@ def _parse(target: Message, field: bodies.Field, text: str, name: str) -> None:
     value: Json = text
     if field.cpp_type == bodies.Field.CPPTYPE_BOOL:
         value = {"true": True, "false": False}.get(text, text)
+    if field.message_type is not None and field.message_type.full_name == bodies.MASK:
+        # protobuf's own JSON knows a mask in camelCase alone.
+        value = _WORD.sub(lambda word: word[1].upper(), text)
     if not bodies.is_value(field, value):
         raise errors.invalid(name, bodies.expected(field))
     if field.is_repeated:
