@@ -67,6 +67,15 @@ WRONG = [
         None,
         "filter.start_time",
     ),
+    *[
+        (
+            "GET",
+            f"/api/v1/actions?filter.end_time=2026-01-01T00:00:00{zone}",
+            None,
+            "filter.end_time",
+        )
+        for zone in ("%2B24:00", "%2B99:99", "-03:60")
+    ],
     ("GET", "/api/v1/actions?filter.start_time=2026-1-1T00:00:00Z", None, "filter.start_time"),
     ("GET", "/api/v1/actions?filter.start_time=2026-13-01T00:00:00Z", None, "filter.start_time"),
     (
