@@ -51,8 +51,14 @@ def request_of(
     if binding.body == "*" and given:
         raise errors.invalid(given[0][0], "must be in the body")
     seen: set[str] = set()
+    wrong: list[errors.Violation] = []
     for name, value in given:
-        _set_text(message, name, value, seen, binding)
+        try:
+            _set_text(message, name, value, seen, binding)
+        except errors.InvalidFields as refusal:
+            wrong += refusal.violations
+    if wrong:
+        raise errors.InvalidFields(tuple(wrong))
     for name, value in variables.items():
         _set_variable(message, name, value)
     if idempotency_key is not None and "request_id" in binding.method.input.fields_by_name:

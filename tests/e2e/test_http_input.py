@@ -117,6 +117,15 @@ async def test_what_is_no_field_or_no_value_is_named(
     assert contents() == before
 
 
+async def test_all_wrong_parameters_are_named_at_once(service: Service) -> None:
+    person = await service.person()
+    query = "page_size=x&skip=+5&bogus=1&filter.start_time=today&count_total=1&order_by=date"
+    answer = await person.http("GET", f"/api/v1/actions?{query}&filter.min=5&order_by=date")
+    assert (answer.status, answer.reason) == (400, "INVALID_FIELD")
+    named = ["page_size", "skip", "bogus", "filter.start_time", "count_total", "filter.min"]
+    assert answer.fields == [*named, "order_by"]
+
+
 NO_OBJECTS: list[str | bytes] = [
     "{", "[]", '"x"', "{}{}", '{"amount": NaN}', '{"amount": -Infinity}', b"\xff", "[" * 9999,
     '{"a":' * 9999, '{"a": ' + "[" * 20 + "]" * 20 + "}", "9" * 5000, "\ufeff{}",
