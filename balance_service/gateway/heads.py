@@ -12,7 +12,14 @@ from balance_service.calls.call import Metadata
 from balance_service.domain import errors
 
 QUERY_FIELDS_MAX = 100
-FORWARDED = ("authorization", "x-request-id", "accept-language", "traceparent")
+# What a call's metadata take over, and how much of it: longer ones mean nothing to the service, and
+# gRPC carries 8 KiB of metadata.
+FORWARDED = {
+    "authorization": 5000,
+    "x-request-id": 256,
+    "accept-language": 256,
+    "traceparent": 256,
+}
 # Of two of these nobody knows which was meant. The others that are read are lists (RFC 9110, 5.3).
 _SINGLE = (
     "authorization", "content-encoding", "content-length", "content-type", "expect", "host",
@@ -76,7 +83,8 @@ class Request:
     @property
     def metadata(self) -> Metadata:
         """What a call's metadata take over."""
-        return [(name, self.headers[name]) for name in FORWARDED if name in self.headers]
+        headers = self.headers
+        return [(name, headers[name][:size]) for name, size in FORWARDED.items() if name in headers]
 
     @property
     def has_body(self) -> bool:
