@@ -193,10 +193,13 @@ def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
     settings = _settings(http_port=http_port)
     from balance_service.development import address
-    from balance_service.server import gateway, logs
+    from balance_service.server import gateway, logs, workers
 
     logs.configure(settings.log_level)
-    asyncio.run(gateway.run(settings, target or address.of_service(settings)))
+    # The server shares its port with whoever allows that, and would answer every other request.
+    with workers.reserved_port(settings.host, settings.http_port) as found:
+        bound = settings.model_copy(update={"http_port": found})
+        asyncio.run(gateway.run(bound, target or address.of_service(settings)))
 
 
 @app.command(hidden=True)

@@ -179,17 +179,17 @@ def reserved_ports(settings: Settings) -> Iterator[Settings]:
         OSError: Something else listens there.
     """
     with contextlib.ExitStack() as held:
-        grpc_port = held.enter_context(_reserved_port(settings.host, settings.grpc_port))
+        grpc_port = held.enter_context(reserved_port(settings.host, settings.grpc_port))
         found = {"grpc_port": grpc_port}
         if settings.http:
             found["http_port"] = held.enter_context(
-                _reserved_port(settings.host, settings.http_port)
+                reserved_port(settings.host, settings.http_port)
             )
         yield settings.model_copy(update=found)
 
 
 @contextlib.contextmanager
-def _reserved_port(host: str, port: int) -> Iterator[int]:
+def reserved_port(host: str, port: int) -> Iterator[int]:
     """Holds one port; 0 for any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bare = host.strip("[]")

@@ -150,6 +150,16 @@ def test_misspelt_setting_is_refused_by_every_command(cli: Cli, command: list[st
     assert told == "BALANCE_DATABSE_URL: is no setting; did you mean BALANCE_DATABASE_URL?\n"
 
 
+def test_gateway_takes_no_port_that_another_service_answers_on(cli: Cli) -> None:
+    with socket.socket() as worker:
+        worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        worker.bind(("127.0.0.1", 0))
+        worker.listen()
+        port = worker.getsockname()[1]
+        told = cli("gateway", "--http-port", str(port), status=1)
+    assert told == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
 def test_variables_of_kubernetes_and_of_tests_are_no_misspelt_settings(cli: Cli) -> None:
     cli(
         "verify",
