@@ -7,7 +7,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,11 +68,10 @@ def token(target: str, client_secret: str) -> str:
 async def open_accounts(chosen: Settings) -> list[str]:
     """Accounts with nothing on them; a third may go below zero."""
     opened = []
-    now = datetime.now(UTC)
     async with pool.opened(pool.create(chosen.database_url.get_secret_value(), 2)) as connections:
         for number in range(ACCOUNTS):
             async with pool.transaction(connections) as conn:
-                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB", now)
+                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
                 if number % 3 == 0:
                     limit = 50_000 * (number + 1)
                     await accounts.set_rules(conn, account, Status.ACTIVE, limit)

@@ -14,16 +14,13 @@ from balance_service.repositories import queries
 _SQL = queries.load(__file__)
 
 
-async def open_account(
-    conn: AsyncConnection, owner_id: UUID, currency: str, now: datetime
-) -> tuple[UUID, bool]:
+async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> tuple[UUID, bool]:
     """Opens an account, unless the user has one in this currency.
 
     Args:
         conn: A connection within a transaction.
         owner_id: An existing user.
         currency: ISO 4217 code.
-        now: When.
 
     Returns:
         The account's id, and whether it is new.
@@ -32,7 +29,6 @@ async def open_account(
         "account_id": ids.new_id(),
         "owner_id": owner_id,
         "currency": currency,
-        "now": now,
     }
     claimed = await conn.execute(_SQL["claim_owner"], values)
     if not claimed.rowcount:

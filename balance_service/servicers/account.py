@@ -81,8 +81,7 @@ class AccountServicer:
 
         async def act(conn: Connection, asked: _Opening) -> account_pb2.Account:
             await users.get(conn, asked.user)
-            now = datetime.now(UTC)
-            account_id, opened = await accounts.open_account(conn, *asked, now)
+            account_id, opened = await accounts.open_account(conn, *asked)
             if not opened:
                 call.mark_existing()
             return convert.account((await accounts.get(conn, [account_id]))[0])

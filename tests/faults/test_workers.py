@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -98,10 +97,8 @@ class History:
 
 async def open_accounts(program: Program, pool: Pool) -> list[str]:
     async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
         opened = [
-            (await accounts.open_account(conn, ids.new_id(), "RUB", now))[0]
-            for _ in range(ACCOUNTS)
+            (await accounts.open_account(conn, ids.new_id(), "RUB"))[0] for _ in range(ACCOUNTS)
         ]
     for account in opened:
         request = v1.CreateDepositRequest(account=str(account), amount="1000")
