@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from balance_service.calls import http
 from balance_service.domain import errors
-from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, SKIP_MAX
 from balance_service.gateway.routes import Binding
 
 Query = Sequence[tuple[str, str]]
@@ -85,6 +85,9 @@ def asked(binding: Binding, query: Query) -> Paged:
     page = _number(given["page"], "page", PAGE_MAX)
     named = [text for name, text in query if name in ("page_size", "pageSize")]
     page_size = _number(named[0], "page_size", PAGE_SIZE_MAX) if named else PAGE_SIZE_DEFAULT
+    if (page - 1) * page_size > SKIP_MAX:
+        last = SKIP_MAX // page_size + 1
+        raise errors.invalid("page", f"must be at most {last} here; page tokens lead further")
     kept = [(name, text) for name, text in query if name != "page"]
     skip = [("skip", str((page - 1) * page_size)), ("count_total", "true")]
     return Paged([*kept, *skip], sent, page, page_size)

@@ -30,6 +30,8 @@ WRONG = [
     ("GET", "/api/v1/actions?filter.start_time=today", None, "filter.start_time"),
     ("GET", "/api/v1/actions?page=0", None, "page"),
     ("GET", "/api/v1/actions?page=x", None, "page"),
+    ("GET", "/api/v1/actions?page=10002", None, "page"),
+    ("GET", "/api/v1/actions?page=102&page_size=1000", None, "page"),
     ("GET", "/api/v1/actions?page=1&page_token=x", None, "page"),
     ("GET", "/api/v1/actions?page=7&page=1", None, "page"),
     ("GET", "/api/v1/actions?page=01", None, "page"),
