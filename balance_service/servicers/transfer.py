@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from balance_service._generated.balance.v1 import transfer_pb2
 from balance_service.calls.call import Call
@@ -125,9 +126,7 @@ class TransferServicer:
         amount = fields.amount(checks, request)
         sender = checks(access.named, principal, request.from_account, "from_account")
         by_number = ids.is_account_number(request.to_account)
-        receiver = (
-            None if by_number else checks(fields.identifier, request.to_account, "to_account")
-        )
+        receiver = None if by_number else checks(_receiver_id, request.to_account)
         description = checks(fields.description, request.description)
         origin_ = origin(request, call, checks, principal.user_id, description, default_id)
         checks.finish()
@@ -152,6 +151,16 @@ class TransferServicer:
             return await self._command(item, call, fields.Checks(), item_id)
         except errors.Refusal as refusal:
             return refusal
+
+
+def _receiver_id(text: str) -> UUID:
+    """Reads the id of the account that receives, which is not its number."""
+    try:
+        return fields.identifier(text, "to_account")
+    except errors.InvalidFields:
+        what = "an account's id, or its number of ten digits, the last of which checks the others"
+        told = f"must be {what}" if text else f"is required: {what}"
+        raise errors.invalid("to_account", told) from None
 
 
 def _authorise(call: Call) -> None:

@@ -261,6 +261,18 @@ async def test_transfer_moves_money_and_shows_its_sender_the_balance(
     await verified()
 
 
+async def test_mistyped_number_is_told_to_be_one(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    mistyped = account.number[:-1] + str((int(account.number[-1]) + 1) % 10)
+    for text in (mistyped, "12345", ""):
+        request = v1.CreateTransferRequest(to_account=text, amount="1")
+        error = await refused(person.client.transfers.CreateTransfer(request))
+        (wrong,) = error.violations
+        assert wrong.field == "to_account"
+        assert "number of ten digits" in wrong.description
+
+
 async def test_sent_and_received_are_listed_apart(service: Service) -> None:
     anna, ours = await rich(service)
     boris, theirs = await rich(service)
