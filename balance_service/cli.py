@@ -175,10 +175,11 @@ def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
     settings = _read_settings(http_port=http_port)
     from balance_service.development import address
-    from balance_service.server import logs, standalone_gateway
+    from balance_service.server import logs, ports, standalone_gateway
 
     logs.configure(settings.log_level)
-    asyncio.run(standalone_gateway.run(settings, target or address.find_service(settings)))
+    with ports.reserve(settings, gateway_alone=True) as bound:
+        asyncio.run(standalone_gateway.run(bound, target or address.find_service(settings)))
 
 
 @app.command("worker", hidden=True)

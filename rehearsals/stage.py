@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -100,12 +99,11 @@ async def open_accounts(
         limit_minor: The limit of each, by its number from 0.
     """
     opened = []
-    now = datetime.now(UTC)
     database = settings.database_url.get_secret_value()
     async with pool.opened(pool.create(database, 2)) as connections:
         for number in range(count):
             async with pool.transaction(connections) as conn:
-                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB", now)
+                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
                 if limit := limit_minor(number):
                     await accounts.set_rules(conn, account, Status.ACTIVE, limit)
                 opened.append(str(account))

@@ -11,8 +11,14 @@ from balance_service.calls import http, languages
 from balance_service.calls.call import Metadata
 
 QUERY_FIELDS_MAX = 100
-# The headers that a call takes over as its metadata.
-FORWARDED_HEADERS = ("authorization", "x-request-id", "accept-language", "traceparent")
+# The headers that a call takes over as its metadata, and how many characters of each: longer ones
+# mean nothing to the service, and gRPC's metadata hold 8 KiB altogether.
+FORWARDED_HEADERS = {
+    "authorization": 5000,
+    "x-request-id": 256,
+    "accept-language": 256,
+    "traceparent": 256,
+}
 # Given twice, nobody knows which of these was meant, and a proxy in front may take the other one.
 # The other headers that are read are lists, which may come in parts (RFC 9110, 5.3).
 _SINGLE_HEADERS = (
@@ -84,7 +90,12 @@ class RequestHead:
     @property
     def metadata(self) -> Metadata:
         """The headers that a call takes over."""
-        return [(name, self.headers[name]) for name in FORWARDED_HEADERS if name in self.headers]
+        headers = self.headers
+        return [
+            (name, headers[name][:length])
+            for name, length in FORWARDED_HEADERS.items()
+            if name in headers
+        ]
 
     @property
     def has_body(self) -> bool:

@@ -34,8 +34,11 @@ _INTEGER_RANGES = {
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
 # RFC 3339, 5.6, in the capitals that protobuf's JSON insists on.
 _TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
+# Where a name in snake_case starts another word.
+_WORD_START = re.compile(r"(?<=[a-z0-9])_([a-z])", re.ASCII)
 _MASK_PATHS = re.compile(r"(\*|[A-Za-z0-9_.]+(,[A-Za-z0-9_.]+)*)?")
 
 
@@ -124,6 +127,9 @@ def set_from_text(message: Message, field: Field, text: str, name: str) -> None:
     value: Json = text
     if field.cpp_type == Field.CPPTYPE_BOOL:
         value = {"true": True, "false": False}.get(text, text)
+    elif field.message_type is not None and field.message_type.full_name == MASK:
+        # protobuf's own JSON knows a mask in camelCase alone.
+        value = _WORD_START.sub(lambda match: match[1].upper(), text)
     if not is_value(field, value):
         raise errors.invalid(name, describe_value(field))
     if field.is_repeated:

@@ -11,13 +11,16 @@ from urllib.parse import urlencode
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from balance_service._generated.balance.v1 import options_pb2
 from balance_service.calls import http
 from balance_service.domain import errors
 from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from balance_service.gateway.queries import Query
 from balance_service.gateway.routes import Binding
+from balance_service.messages import limits
 
 PAGE_MAX = 1_000_000
+_SKIP_MAX = limits.read_format(options_pb2.FORMAT_SKIP).maximum
 _NUMBER = re.compile("[1-9][0-9]{0,6}")
 
 
@@ -102,8 +105,12 @@ def read_paging(binding: Binding, query: Query) -> Paging:
     # A size given twice is refused with the other fields of the query.
     sizes = [text for name, text in query if name in ("page_size", "pageSize")]
     page_size = _read_number(sizes[0], "page_size", PAGE_SIZE_MAX) if sizes else PAGE_SIZE_DEFAULT
+    skip = (page - 1) * page_size
+    if skip > _SKIP_MAX:
+        last = _SKIP_MAX // page_size + 1
+        raise errors.invalid("page", f"must be at most {last} here; page tokens lead further")
     contract_query = [(name, text) for name, text in query if name != "page"]
-    contract_query += [("skip", str((page - 1) * page_size)), ("count_total", "true")]
+    contract_query += [("skip", str(skip)), ("count_total", "true")]
     return Paging(contract_query, sent_query, results_field(binding).name, page, page_size)
 
 

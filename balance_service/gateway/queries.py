@@ -28,18 +28,30 @@ def bind_query(binding: Binding, request: Message, query: Query) -> None:
     if binding.body == "*" and query:
         raise errors.invalid(query[0][0], "must be in the body")
     seen: set[str] = set()
+    violations: list[errors.Violation] = []
     for name, text in query:
-        message, path = _find_field(request, name)
-        field = path[-1]
-        if path[0].name == binding.body:
-            raise errors.invalid(name, "is not a field of this request")
-        if field.message_type is not None and not is_text_message(field):
-            raise errors.invalid(name, "cannot be given in a query")
-        full_name = ".".join(part.name for part in path)
-        if full_name in seen and not field.is_repeated:
-            raise errors.invalid(full_name, "must be given once")
-        seen.add(full_name)
-        set_from_text(message, field, text, full_name)
+        try:
+            _bind_parameter(binding, request, name, text, seen)
+        except errors.InvalidFields as refusal:
+            violations += refusal.violations
+    if violations:
+        raise errors.InvalidFields(tuple(violations))
+
+
+def _bind_parameter(
+    binding: Binding, request: Message, name: str, text: str, seen: set[str]
+) -> None:
+    message, path = _find_field(request, name)
+    field = path[-1]
+    if path[0].name == binding.body:
+        raise errors.invalid(name, "is not a field of this request")
+    if field.message_type is not None and not is_text_message(field):
+        raise errors.invalid(name, "cannot be given in a query")
+    full_name = ".".join(part.name for part in path)
+    if full_name in seen and not field.is_repeated:
+        raise errors.invalid(full_name, "must be given once")
+    seen.add(full_name)
+    set_from_text(message, field, text, full_name)
 
 
 def _find_field(request: Message, name: str) -> tuple[Message, list[Field]]:

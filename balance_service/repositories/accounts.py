@@ -16,16 +16,13 @@ _SQL = queries.load(__file__)
 NUMBER_DRAWS_MAX = 10
 
 
-async def open_account(
-    conn: AsyncConnection, owner_id: UUID, currency: str, now: datetime
-) -> tuple[UUID, bool]:
+async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> tuple[UUID, bool]:
     """Opens an account, unless the user has one in this currency.
 
     Args:
         conn: A connection within a transaction.
         owner_id: An existing user.
         currency: ISO 4217 code.
-        now: When the account is opened.
 
     Returns:
         The account's id, and whether it is new.
@@ -37,7 +34,7 @@ async def open_account(
         assert opened_before is not None, "account owners are never deleted"
         return opened_before, False
     number = await _claim_number(conn, account_id)
-    await conn.execute(_SQL["insert"], {**owner, "number": number, "now": now})
+    await conn.execute(_SQL["insert"], {**owner, "number": number})
     return account_id, True
 
 

@@ -11,9 +11,16 @@ VALUES (%(number)s, %(account_id)s)
 ON CONFLICT DO NOTHING;
 
 -- insert --
--- A new account, empty.
+-- A new account, empty. Nothing on it is dated before that, so the clock is that of movements.
 INSERT INTO accounts (account_id, owner_id, number, currency, created_at, changed_at)
-VALUES (%(account_id)s, %(owner_id)s, %(number)s, %(currency)s, %(now)s, %(now)s);
+VALUES (
+    %(account_id)s,
+    %(owner_id)s,
+    %(number)s,
+    %(currency)s,
+    statement_timestamp(),
+    statement_timestamp()
+);
 
 -- find_id --
 -- The account that a user has in a currency.

@@ -28,8 +28,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def reserve(settings: Settings) -> Iterator[Settings]:
-    """Holds the ports that settings name, so that they are not lost while no worker listens.
+def reserve(settings: Settings, *, gateway_alone: bool = False) -> Iterator[Settings]:
+    """Holds ports that settings name, so that they are not lost while no worker listens.
+
+    Args:
+        settings: Name the ports.
+        gateway_alone: Whether the HTTP port is held and no other.
 
     Yields:
         The settings, with the port that was found in place of each that is 0.
@@ -37,7 +41,9 @@ def reserve(settings: Settings) -> Iterator[Settings]:
     Raises:
         PortUnavailable: Something else listens on one of them.
     """
-    names = ("grpc_port", "http_port") if settings.http else ("grpc_port",)
+    names = [] if gateway_alone else ["grpc_port"]
+    if settings.http or gateway_alone:
+        names.append("http_port")
     with contextlib.ExitStack() as held:
         ports = {
             name: held.enter_context(_reserve_port(settings.host, getattr(settings, name)))

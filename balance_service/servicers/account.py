@@ -91,8 +91,7 @@ class AccountServicer:
 
         async def act(conn: Connection, opening: _Opening) -> account_pb2.Account:
             await users.get(conn, opening.user)
-            now = datetime.now(UTC)
-            account_id, opened = await accounts.open_account(conn, *opening, now)
+            account_id, opened = await accounts.open_account(conn, *opening)
             if not opened:
                 call.mark_existing()
             (profile,) = await accounts.get(conn, [account_id])

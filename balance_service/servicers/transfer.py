@@ -190,7 +190,14 @@ class TransferServicer:
 
 def _read_receiver(text: str) -> UUID | None:
     """Reads the id of the receiving account; None if its public number is given instead."""
-    return None if ids.is_account_number(text) else fields.identifier(text, "to_account")
+    if ids.is_account_number(text):
+        return None
+    try:
+        return fields.identifier(text, "to_account")
+    except errors.InvalidFields:
+        forms = "an account's id, or its number of ten digits, the last of which checks the others"
+        rule = f"must be {forms}" if text else f"is required: {forms}"
+        raise errors.invalid("to_account", rule) from None
 
 
 def _authorise(call: Call) -> None:

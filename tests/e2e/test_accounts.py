@@ -1,12 +1,14 @@
 """AccountService: accounts opened, listed, frozen, closed and limited, and who may do so."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import uuid4
 
 import pytest
 
 from balance_client import async_each, v1
 from balance_service.domain.principals import Scope
+from balance_service.servicers import account as account_servicer
 from tests.service import Service, reason, refused
 from tests.statements import statement
 
@@ -164,3 +166,23 @@ async def test_amounts_are_compared_in_no_currency_where_there_is_no_account(
     kept = v1.MovementFilter(min_amount="0.001", max_amount="9223372036854775807")
     request = v1.ListDepositsRequest(filter=kept, order_by="amount")
     assert not (await person.client.deposits.ListDeposits(request)).deposits
+
+
+async def test_account_is_dated_by_the_clock_of_movements(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose clock is wrong must not date what others do on the account later."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(hours=1)
+
+    person = await service.person()
+    with monkeypatch.context() as wrong:
+        wrong.setattr(account_servicer, "datetime", Ahead)
+        account = await person.open()
+    moment = datetime.now(UTC) + timedelta(minutes=1)
+    assert account.date.ToDatetime(UTC) < moment
+    deposit = await person.deposit("5", account.id)
+    assert deposit.date.ToDatetime(UTC) < moment

@@ -127,7 +127,7 @@ def test_run_and_demo_tell_the_whole_story(cli: Cli, running: str) -> None:
         "Boris's statement:",
     ):
         assert told in story
-    assert normalised(story) in normalised((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert normalised(story) in normalised((ROOT / "docs/start.md").read_text(encoding="utf-8"))
     token = cli("token", "admin@example.com", "--target", running)
     assert token.count(".") == 2
     assert "serving" in cli("health", "--target", running)

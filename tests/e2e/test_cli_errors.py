@@ -224,3 +224,13 @@ def test_database_that_is_away_is_said_to_be(cli: Cli) -> None:
         told = cli(*command, status=1, BALANCE_DATABASE_URL=away)
         assert "Postgres does not answer" in told
         assert "Traceback" not in told
+
+
+def test_gateway_takes_no_port_that_another_service_answers_on(cli: Cli) -> None:
+    with socket.socket() as worker:
+        worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        worker.bind(("127.0.0.1", 0))
+        worker.listen()
+        port = worker.getsockname()[1]
+        told = cli("gateway", "--http-port", str(port), status=1)
+    assert told == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"

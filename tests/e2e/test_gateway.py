@@ -111,6 +111,18 @@ async def test_patch_changes_what_its_body_names(service: Service) -> None:
     assert (await admin.http("GET", path)).status == 404
 
 
+async def test_mask_names_fields_in_either_case(service: Service) -> None:
+    person = await service.person()
+    body = {"first_name": "Anna", "last_name": "K", "bio": "x"}
+    for mask in ("first_name,last_name", "firstName,lastName", "last_name,firstName"):
+        changed = await person.http("PATCH", f"/api/v1/users/me?update_mask={mask}", body)
+        told = (changed.json["first_name"], changed.json["last_name"], changed.json["bio"])
+        assert told == ("Anna", "K", "")
+    for mask in ("first__name", "first_name_", "_first_name", "first_Name", "first%20name"):
+        wrong = await person.http("PATCH", f"/api/v1/users/me?update_mask={mask}", body)
+        assert (wrong.status, wrong.fields) == (400, ["update_mask"]), mask
+
+
 async def test_idempotency_key_is_the_request_id(service: Service) -> None:
     person, account = await somebody(service)
     key, body = str(uuid4()), {"amount": "5"}

@@ -312,6 +312,19 @@ async def test_gateway_alone_refuses_what_metadata_cannot_hold(service: Service)
                 answer = await wire.answer()
                 assert (answer.status, answer.violations) == (400, [header.split(b":")[0].decode()])
                 wire.writer.close()
+        # Together more than gRPC's metadata hold, and no more than they mean to the service itself.
+        for name, status in (
+            (b"authorization: Bearer ", 401),
+            (b"x-request-id: ", 200),
+            (b"accept-language: ", 200),
+            (b"traceparent: ", 200),
+        ):
+            for port in (server.port, int(service.http.url.rpartition(":")[2])):
+                wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+                head = b"GET /api/v1/services HTTP/1.1\r\nhost: x\r\n"
+                wire.writer.write(head + name + b"ru," * 20_000 + b"\r\n\r\n")
+                assert (await wire.answer()).status == status, (name, port)
+                wire.writer.close()
         wire = Wire(*await asyncio.open_connection("127.0.0.1", server.port))
         wire.writer.write(b"POST /api/v1/actions HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
         assert (await wire.answer()).status == 401

@@ -30,6 +30,8 @@ WRONG = [
     ("GET", "/api/v1/actions?filter.start_time=today", None, "filter.start_time"),
     ("GET", "/api/v1/actions?page=0", None, "page"),
     ("GET", "/api/v1/actions?page=x", None, "page"),
+    ("GET", "/api/v1/actions?page=10002", None, "page"),
+    ("GET", "/api/v1/actions?page=102&page_size=1000", None, "page"),
     ("GET", "/api/v1/actions?page=1&page_token=x", None, "page"),
     ("GET", "/api/v1/actions?page=7&page=1", None, "page"),
     ("GET", "/api/v1/actions?page=01", None, "page"),
@@ -67,6 +69,15 @@ WRONG = [
         None,
         "filter.start_time",
     ),
+    *[
+        (
+            "GET",
+            f"/api/v1/actions?filter.end_time=2026-01-01T00:00:00{zone}",
+            None,
+            "filter.end_time",
+        )
+        for zone in ("%2B24:00", "%2B99:99", "-03:60")
+    ],
     ("GET", "/api/v1/actions?filter.start_time=2026-1-1T00:00:00Z", None, "filter.start_time"),
     ("GET", "/api/v1/actions?filter.start_time=2026-13-01T00:00:00Z", None, "filter.start_time"),
     (
@@ -106,6 +117,15 @@ async def test_what_is_no_field_or_no_value_is_named(
         assert told == (400, "INVALID_FIELD", [field]), (verb, path, body)
         assert len(answer.text) < ANSWER_BYTES_MAX
     assert contents() == before
+
+
+async def test_all_wrong_parameters_are_named_at_once(service: Service) -> None:
+    person = await service.person()
+    query = "page_size=x&skip=+5&bogus=1&filter.start_time=today&count_total=1&order_by=date"
+    answer = await person.http("GET", f"/api/v1/actions?{query}&filter.min=5&order_by=date")
+    assert (answer.status, answer.reason) == (400, "INVALID_FIELD")
+    named = ["page_size", "skip", "bogus", "filter.start_time", "count_total", "filter.min"]
+    assert answer.fields == [*named, "order_by"]
 
 
 NO_OBJECTS: list[str | bytes] = [

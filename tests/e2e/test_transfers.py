@@ -207,3 +207,15 @@ async def test_services_without_the_scope_transfer_nothing(service: Service) -> 
     _, ours = await rich(service)
     request = v1.CreateTransferRequest(from_account=ours, to_account=str(uuid4()), amount="1")
     assert (await refused(reader.transfers.CreateTransfer(request))).reason == "PERMISSION_MISSING"
+
+
+async def test_mistyped_number_is_told_to_be_one(service: Service) -> None:
+    person = await service.person()
+    account = await person.open()
+    mistyped = account.number[:-1] + str((int(account.number[-1]) + 1) % 10)
+    for text in (mistyped, "12345", ""):
+        request = v1.CreateTransferRequest(to_account=text, amount="1")
+        error = await refused(person.client.transfers.CreateTransfer(request))
+        (wrong,) = error.violations
+        assert wrong.field == "to_account"
+        assert "number of ten digits" in wrong.description

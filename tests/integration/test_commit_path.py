@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,10 +28,7 @@ Verified = Callable[[], Awaitable[object]]
 
 async def open_accounts(pool: Pool, count: int) -> list[UUID]:
     async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
-        return [
-            (await accounts.open_account(conn, ids.new_id(), "RUB", now))[0] for _ in range(count)
-        ]
+        return [(await accounts.open_account(conn, ids.new_id(), "RUB"))[0] for _ in range(count)]
 
 
 def deposit(account: UUID, amount: int, request_id: UUID | None = None) -> Request:

@@ -1,7 +1,5 @@
 """What the code expects of the schema's constraints."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from balance_service.database.pool import Pool, transaction
@@ -26,11 +24,10 @@ async def test_account_number_is_drawn_again_but_not_for_ever(
     taken, free = ids.new_account_number(), ids.new_account_number()
     draws = iter([taken, taken, taken, free, *[taken] * accounts.NUMBER_DRAWS_MAX])
     monkeypatch.setattr(ids, "new_account_number", lambda: next(draws))
-    now = datetime.now(UTC)
     async with transaction(pool) as conn:
-        first, _ = await accounts.open_account(conn, ids.new_id(), "RUB", now)
-        second, _ = await accounts.open_account(conn, ids.new_id(), "RUB", now)
+        first, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
+        second, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
         numbers = [profile.number for profile in await accounts.get(conn, [first, second])]
         assert numbers == [taken, free]
         with pytest.raises(RuntimeError, match="were taken"):
-            await accounts.open_account(conn, ids.new_id(), "RUB", now)
+            await accounts.open_account(conn, ids.new_id(), "RUB")

@@ -102,8 +102,7 @@ async def _populate(url: str, pool: pools.Pool, version: int) -> list[UUID]:
     if version < LEDGER:
         return []
     async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
-        return [(await accounts.open_account(conn, ids.new_id(), "RUB", now))[0] for _ in range(20)]
+        return [(await accounts.open_account(conn, ids.new_id(), "RUB"))[0] for _ in range(20)]
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))

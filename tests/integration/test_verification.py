@@ -94,8 +94,7 @@ async def carry_out(pool: Pool, *commands: Command) -> list[Done]:
 
 async def opened(pool: Pool, *currencies: str) -> list[UUID]:
     async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
-        return [(await accounts.open_account(conn, ids.new_id(), c, now))[0] for c in currencies]
+        return [(await accounts.open_account(conn, ids.new_id(), c))[0] for c in currencies]
 
 
 async def for_sale(pool: Pool, *prices: Money) -> list[UUID]:
