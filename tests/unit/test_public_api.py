@@ -86,6 +86,19 @@ def test_v1_has_every_message_and_enum_of_the_contract() -> None:
     assert declared | values <= set(vars(v1))
 
 
+def test_every_list_can_be_read_by_each() -> None:
+    lists = [
+        method.input_type.fields_by_name
+        for file in load_contract()
+        for service in file.services_by_name.values()
+        for method in service.methods
+        if "next_page_token" in method.output_type.fields_by_name
+    ]
+    assert lists
+    for fields in lists:
+        assert {"page_token", "skip", "count_total"} <= set(fields)
+
+
 def test_reason_has_every_value_of_the_contract() -> None:
     enum = error_reason_pb2.DESCRIPTOR.enum_types_by_name["ErrorReason"]
     values = {name.removeprefix("ERROR_REASON_") for name in enum.values_by_name}
