@@ -62,7 +62,7 @@ def test_client_exports_what_it_says() -> None:
     assert ours.DESCRIPTOR.serialized_pb == theirs.DESCRIPTOR.serialized_pb
 
 
-def test_both_clients_have_every_service() -> None:
+async def test_both_clients_have_every_service() -> None:
     assert len(SERVICES) == sum(len(file.services_by_name) for file in load_contract())
     for kind in (Client, balance_client.AsyncClient):
         assert set(inspect.get_annotations(kind)) | set(vars(kind("localhost:1"))) >= SERVICES, kind
