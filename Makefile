@@ -86,7 +86,7 @@ check: setup ## Check format, lint, types, SQL, contract, import walls and gener
 	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
 	$(BIN)/buf breaking $(VENV)/image.binpb --against $(LAST_RELEASE) --config buf.yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py check
-	$(BIN)/python docs/generate.py check
+	$(BIN)/python docs/generate_pages.py check
 
 .PHONY: fmt
 fmt: setup ## Format the code and fix what can be fixed
@@ -99,7 +99,7 @@ protos: setup ## Compile protos/ into stubs
 
 .PHONY: docs
 docs: $(VENV)/installed-docs ## Write the generated pages and build the site of docs/ into build/docs
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_pages.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -9,7 +9,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.commands import Request
 from balance_service.domain.ledger import Outcome, Plan
 from balance_service.ledger.commit import Committer
-from balance_service.ledger.queue import Waiting
+from balance_service.ledger.queue import QueuedRequest
 from balance_service.ledger.store import PostgresStore
 from balance_service.repositories.journal import Journal
 
@@ -17,7 +17,7 @@ from balance_service.repositories.journal import Journal
 async def commit(pool: Pool, *requests: Request) -> list[Sequence[Outcome]]:
     """Carries out some requests in one commit; the outcomes of each."""
     loop = asyncio.get_running_loop()
-    waiting = [Waiting(request, loop.create_future()) for request in requests]
+    waiting = [QueuedRequest(request, loop.create_future()) for request in requests]
     await Committer(PostgresStore(pool)).commit(waiting)
     return [asked.outcomes for asked in waiting]
 

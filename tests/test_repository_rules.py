@@ -223,38 +223,3 @@ def test_bundled_files_are_those_that_were_published() -> None:
     assert len(rows) == 3
     for name, digest in rows:
         assert hashlib.sha256((assets / name).read_bytes()).hexdigest() == digest, name
-
-
-def prose(page: Path) -> str:
-    """A page without its blocks of code."""
-    return re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
-
-
-def anchors(page: Path) -> set[str]:
-    """What a link may lead to within a page: its headings, as GitHub names them, and its ids."""
-    text = prose(page)
-    headings = [
-        re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-        for heading in re.findall(r"^#+ (.+?)(?: \{#[\w-]+\})?$", text, re.MULTILINE)
-    ]
-    slugs = {re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") for text in headings}
-    return slugs | set(re.findall(r"(?:id=\"|name=\"|\{#)([\w-]+)", text))
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
-        if re.match(r"[a-z]+:", target):
-            continue  # Elsewhere: what others publish is not for a test.
-        path, _, anchor = target.partition("#")
-        linked = (page.parent / path).resolve() if path else page
-        assert linked.exists(), target
-        if anchor and linked.suffix == ".md":
-            assert anchor in anchors(linked), target
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_files_that_pages_name_are_there(page: Path) -> None:
-    folders = "balance_service|benchmarks|clients|docs|migrations|protos|rehearsals|tests"
-    for path in re.findall(rf"`((?:{folders})/[\w/.-]*)`", prose(page)):
-        assert (ROOT / path).exists(), path

@@ -18,10 +18,10 @@ from balance_service.domain import errors
 from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from balance_service.gateway.queries import Query
 from balance_service.gateway.routes import Binding
-from balance_service.messages import limits
+from balance_service.messages import field_limits
 
 PAGE_MAX = 1_000_000
-_SKIP_MAX = limits.read_format(options_pb2.FORMAT_SKIP).maximum
+_SKIP_MAX = field_limits.read_format(options_pb2.FORMAT_SKIP).maximum
 _NUMBER = re.compile("[1-9][0-9]{0,6}")
 
 

@@ -16,11 +16,11 @@ from balance_service.gateway.bodies import bind_body
 from balance_service.gateway.json_values import fields_by_name, set_from_text
 from balance_service.gateway.queries import Query, bind_query
 from balance_service.gateway.routes import Binding
-from balance_service.messages import limits
+from balance_service.messages import field_limits
 
 # A string of RFC 9651, 3.3.3.
 _QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
-_UUID = limits.compile_pattern(limits.read_format(options_pb2.FORMAT_UUID))
+_UUID = field_limits.compile_pattern(field_limits.read_format(options_pb2.FORMAT_UUID))
 
 
 def read_request(

@@ -13,7 +13,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from balance_service._generated.balance.v1.options_pb2 import Limits
-from balance_service.messages import limits
+from balance_service.messages import field_limits
 
 Schema = dict[str, object]
 Field = FieldDescriptor
@@ -197,7 +197,7 @@ def _scalar(field: Field) -> Schema:
 
 def _shape(field: Field) -> Schema:
     """What a value of a request must look like, by the limits that the contract states."""
-    stated = limits.read(field)
+    stated = field_limits.read(field)
     if stated.HasField("values"):
         return {
             "maxProperties": stated.max_items,

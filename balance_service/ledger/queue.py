@@ -27,7 +27,7 @@ Answer: TypeAlias = "asyncio.Future[Sequence[Outcome]]"
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class QueuedRequest:
     """A request in the queue or in a commit.
 
     Args:
@@ -51,7 +51,7 @@ class Waiting:
         return self.answer.done() or self.late()
 
 
-Commit = Callable[[Sequence[Waiting]], Awaitable[None]]
+Commit = Callable[[Sequence[QueuedRequest]], Awaitable[None]]
 
 
 class CommitQueue:
@@ -78,7 +78,7 @@ class CommitQueue:
         self._commits_in_flight_max = commits_in_flight_max
         self._commit_commands_max = commit_commands_max
         self._queue_commands_max = queue_commands_max
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[QueuedRequest] = deque()
         self._waiting_commands = 0
         self._commits: set[asyncio.Task[None]] = set()
         self._last_commit_began = 0.0
@@ -119,7 +119,7 @@ class CommitQueue:
         self.check_room(len(request.items))
         loop = asyncio.get_running_loop()
         deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
-        waiting = Waiting(request, loop.create_future(), deadline)
+        waiting = QueuedRequest(request, loop.create_future(), deadline)
         self._waiting.append(waiting)
         self._waiting_commands += len(request.items)
         if not self._wake_scheduled:
@@ -174,7 +174,7 @@ class CommitQueue:
         self._commits.discard(task)
         self._wake()
 
-    async def _run(self, requests: Sequence[Waiting]) -> None:
+    async def _run(self, requests: Sequence[QueuedRequest]) -> None:
         try:
             await self._commit(requests)
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
@@ -186,9 +186,9 @@ class CommitQueue:
                 if not waiting.answer.done():
                     waiting.answer.set_result(waiting.outcomes)
 
-    def _take(self) -> list[Waiting]:
+    def _take(self) -> list[QueuedRequest]:
         """The next commit's requests, without those whose callers have gone."""
-        requests: list[Waiting] = []
+        requests: list[QueuedRequest] = []
         commands = 0
         while self._waiting:
             waiting = self._waiting[0]

@@ -21,7 +21,7 @@ from balance_service.domain.paging import (
     Filter,
     Order,
 )
-from balance_service.messages import limits
+from balance_service.messages import field_limits
 
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
@@ -30,16 +30,16 @@ IN_THE_FUTURE = "must not be in the future"
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_UUID = limits.compile_pattern(limits.read_format(options_pb2.FORMAT_UUID))
-_REQUEST_ID = limits.read_format(options_pb2.FORMAT_REQUEST_ID)
+_UUID = field_limits.compile_pattern(field_limits.read_format(options_pb2.FORMAT_UUID))
+_REQUEST_ID = field_limits.read_format(options_pb2.FORMAT_REQUEST_ID)
 # What a header carries unchanged, whoever passes it on.
-_REQUEST_ID_PATTERN = limits.compile_pattern(_REQUEST_ID)
-_SKIP = limits.read_format(options_pb2.FORMAT_SKIP)
-_METADATA = limits.read_format(options_pb2.FORMAT_METADATA)
+_REQUEST_ID_PATTERN = field_limits.compile_pattern(_REQUEST_ID)
+_SKIP = field_limits.read_format(options_pb2.FORMAT_SKIP)
+_METADATA = field_limits.read_format(options_pb2.FORMAT_METADATA)
 _METADATA_PAIRS_MAX = _METADATA.max_items
 _METADATA_VALUE_LENGTH_MAX = _METADATA.values.max_length
 _METADATA_KEY_LENGTH_MAX = _METADATA.keys.max_length
-_METADATA_KEY_PATTERN = limits.compile_pattern(_METADATA.keys)
+_METADATA_KEY_PATTERN = field_limits.compile_pattern(_METADATA.keys)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -178,7 +178,7 @@ def text(message: Message, name: str, path: str = "") -> str:
         name: The field, which must not be left out if the limits have a least length.
         path: Where the field is in the request, for the refusal; its name by default.
     """
-    stated = limits.find(message.DESCRIPTOR, name)
+    stated = field_limits.find(message.DESCRIPTOR, name)
     value: str = getattr(message, name)
     return limited_text(value, path or name, stated.max_length, stated.min_length)
 
@@ -197,7 +197,7 @@ def limited_text(value: str, field: str, length_max: int, length_min: int = 0) -
 
 def check_count(message: Message, name: str) -> None:
     """Checks how many items a list has."""
-    stated = limits.find(message.DESCRIPTOR, name)
+    stated = field_limits.find(message.DESCRIPTOR, name)
     least, most = stated.min_items, stated.max_items
     if not least <= len(getattr(message, name)) <= most:
         raise errors.invalid(name, f"must have {least} to {most} items")

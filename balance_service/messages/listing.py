@@ -12,7 +12,7 @@ from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
-from balance_service.messages import access, fields, page_bytes
+from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
 from balance_service.reading.past import settled
 from balance_service.repositories import entries, journal
@@ -130,7 +130,7 @@ class Listing:
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
         """
         async with self._pool.connection() as conn:
-            profiles = await access.get_accounts(conn, call.principal, query.account_id)
+            profiles = await account_access.get_accounts(conn, call.principal, query.account_id)
         wanted = _filter_with_amounts(query, profiles)
         signed = (query.account_id, query.order, wanted)
         currencies = {p.account.account_id: p.account.currency for p in profiles}

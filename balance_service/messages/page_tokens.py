@@ -16,9 +16,9 @@ from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.paging import AmountPosition, Position
-from balance_service.messages import limits
+from balance_service.messages import field_limits
 
-TOKEN_LENGTH_MAX = limits.read_format(options_pb2.FORMAT_PAGE_TOKEN).max_length
+TOKEN_LENGTH_MAX = field_limits.read_format(options_pb2.FORMAT_PAGE_TOKEN).max_length
 
 _SIGNATURE_BYTES = 16
 _CODES = sorted(DECIMALS)

@@ -14,7 +14,7 @@ from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account, AccountProfile, Status
 from balance_service.domain.pricing import Rates, Shown
 from balance_service.domain.principals import Principal, Scope
-from balance_service.messages import access, convert, fields
+from balance_service.messages import account_access, convert, fields
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
@@ -146,7 +146,7 @@ class AccountServicer:
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
         currency = checks(_read_optional_currency, request.currency)
-        user_id = checks(access.read_id_or_own, principal, request.user, "user")
+        user_id = checks(account_access.read_id_or_own, principal, request.user, "user")
         skip = checks(fields.skip, request.skip)
         checks.finish()
 
@@ -249,7 +249,7 @@ class AccountServicer:
 
     async def _readable(self, account_id: UUID, principal: Principal) -> AccountProfile:
         profile = await self._reads.get(account_id)
-        return access.check_readable(profile, principal, account_id)
+        return account_access.check_readable(profile, principal, account_id)
 
     def _as_it_is(self, profile: AccountProfile, currency: str) -> account_pb2.Account:
         """An account as it is now, in a currency if that can be."""
@@ -277,7 +277,7 @@ def _rate(rates: Rates, profile: AccountProfile, target: str, moment: datetime) 
 def _read_opening(request: account_pb2.CreateAccountRequest, principal: Principal) -> _Opening:
     checks = fields.Checks()
     currency = checks(money.parse_currency, request.currency, "currency")
-    user_id = checks(access.read_id_or_own, principal, request.user, "user")
+    user_id = checks(account_access.read_id_or_own, principal, request.user, "user")
     checks.finish()
     # Part of step 1 comes here: whose account it is decides whether the caller may open it.
     if user_id not in (None, principal.user_id):

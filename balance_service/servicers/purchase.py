@@ -18,7 +18,7 @@ from balance_service.domain.ledger import How
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
-from balance_service.messages import access, convert, fields, masks, page_bytes
+from balance_service.messages import account_access, convert, fields, masks, page_bytes
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
@@ -184,7 +184,7 @@ class PurchaseServicer:
 
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
-        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         origin = checks(read_origin, request, call)
         checks.finish()
 
@@ -193,7 +193,9 @@ class PurchaseServicer:
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
             if account_id is None:
-                account_id = await access.find_own_account(conn, principal, money.DEFAULT_CURRENCY)
+                account_id = await account_access.find_own_account(
+                    conn, principal, money.DEFAULT_CURRENCY
+                )
         origin = dataclasses.replace(origin, description=service.name)
         # One that has left the catalogue goes on to the ledger, which knows a repeated request.
         price = None if service.deleted_at else service.price
@@ -213,7 +215,9 @@ class PurchaseServicer:
         purchase_id = fields.identifier(request.purchase, "purchase")
 
         async with self._pool.connection() as conn:
-            movement, _ = await access.get_movement(conn, principal, purchase_id, Kind.PURCHASE)
+            movement, _ = await account_access.get_movement(
+                conn, principal, purchase_id, Kind.PURCHASE
+            )
 
         return convert.purchase(movement)
 
@@ -223,7 +227,7 @@ class PurchaseServicer:
         principal = call.principal
 
         checks = fields.Checks()
-        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         query = read_query(checks, request, account_id, Kind.PURCHASE)
         checks.finish()
 

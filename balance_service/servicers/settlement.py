@@ -8,7 +8,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.commands import Settle
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope
-from balance_service.messages import access, fields
+from balance_service.messages import account_access, fields
 from balance_service.messages.listing import Listing, Page, read_query
 from balance_service.messages.submission import Submission, read_origin
 
@@ -61,7 +61,7 @@ class Settlements:
 
         checks = fields.Checks()
         amount = checks(fields.amount, request.amount, request.currency)
-        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         description = checks(fields.text, request, "description")
         reference = checks(_read_reference, request, principal)
         origin = checks(read_origin, request, call, description)
@@ -69,7 +69,7 @@ class Settlements:
 
         if account_id is None:
             async with self._pool.connection() as conn:
-                account_id = await access.find_own_account(conn, principal, amount.currency)
+                account_id = await account_access.find_own_account(conn, principal, amount.currency)
         command = Settle(origin, self._kind, account_id, amount, *reference)
         return (await self._submission.submit_one(command, call)).movement
 
@@ -79,14 +79,16 @@ class Settlements:
         movement_id = fields.identifier(text, field)
 
         async with self._pool.connection() as conn:
-            movement, _ = await access.get_movement(conn, principal, movement_id, self._kind)
+            movement, _ = await account_access.get_movement(
+                conn, principal, movement_id, self._kind
+            )
         return movement
 
     async def page(self, request: ListRequest, call: Call) -> Page:
         principal = call.principal
 
         checks = fields.Checks()
-        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         query = read_query(checks, request, account_id, self._kind)
         checks.finish()
 

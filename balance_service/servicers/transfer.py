@@ -16,7 +16,7 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
 from balance_service.ledger.queue import Answer
-from balance_service.messages import access, convert, fields
+from balance_service.messages import account_access, convert, fields
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.submission import SentId, Submission, read_origin
 
@@ -102,7 +102,7 @@ class TransferServicer:
         transfer_id = fields.identifier(request.transfer, "transfer")
 
         async with self._pool.connection() as conn:
-            movement, for_sender = await access.get_movement(
+            movement, for_sender = await account_access.get_movement(
                 conn, principal, transfer_id, Kind.TRANSFER
             )
 
@@ -125,7 +125,7 @@ class TransferServicer:
         principal = call.principal
 
         checks = fields.Checks()
-        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         query = read_query(checks, request, account_id, Kind.TRANSFER, direction)
         checks.finish()
 
@@ -160,7 +160,9 @@ class TransferServicer:
         """
         principal = call.principal
         amount = checks(fields.amount, request.amount, request.currency)
-        sender = checks(access.read_id_or_own, principal, request.from_account, "from_account")
+        sender = checks(
+            account_access.read_id_or_own, principal, request.from_account, "from_account"
+        )
         receiver = checks(_read_receiver, request.to_account)
         description = checks(fields.text, request, "description")
         origin = checks(read_origin, request, call, description, default_id)
@@ -168,9 +170,11 @@ class TransferServicer:
         if sender is None or receiver is None:
             async with self._pool.connection() as conn:
                 if sender is None:
-                    sender = await access.find_own_account(conn, principal, amount.currency)
+                    sender = await account_access.find_own_account(conn, principal, amount.currency)
                 if receiver is None:
-                    receiver = await access.find_receiver(conn, principal, request.to_account)
+                    receiver = await account_access.find_receiver(
+                        conn, principal, request.to_account
+                    )
         return Transfer(origin, sender, receiver, amount)
 
     async def _read_item(

@@ -11,15 +11,15 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role
-from balance_service.messages import convert, fields, limits, masks, page_bytes
+from balance_service.messages import convert, field_limits, fields, masks, page_bytes
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
 
 # What everybody may change of themselves. Admins may change other people's role, too.
 _OWN_FIELDS = ("username", "first_name", "last_name", "bio")
-_USERNAME = limits.find(user_pb2.User.DESCRIPTOR, "username")
-_USERNAME_PATTERN = limits.compile_pattern(_USERNAME)
+_USERNAME = field_limits.find(user_pb2.User.DESCRIPTOR, "username")
+_USERNAME_PATTERN = field_limits.compile_pattern(_USERNAME)
 
 
 class _Changes(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""Who may call each RPC is what the reference says: docs/access.py, row by row."""
+"""Who may call each RPC is what the reference says: docs/who_may_call.py, row by row."""
 
 import re
 import runpy
@@ -12,7 +12,7 @@ from balance_service.domain.principals import Scope
 from tests.contract import METHODS
 from tests.service import Service
 
-PAGE = runpy.run_path(str(Path(__file__).parents[2] / "docs/access.py"))["WHO_MAY"]
+PAGE = runpy.run_path(str(Path(__file__).parents[2] / "docs/who_may_call.py"))["WHO_MAY"]
 UNARY = [
     method
     for method in METHODS

@@ -17,7 +17,7 @@ from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
-from balance_service.ledger.queue import Commit, CommitQueue, Waiting
+from balance_service.ledger.queue import Commit, CommitQueue, QueuedRequest
 from balance_service.ledger.store import PostgresStore
 from balance_service.repositories import accounts
 from balance_service.repositories.journal import Journal
@@ -235,7 +235,7 @@ async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verif
     sizes: list[int] = []
     committer = Committer(PostgresStore(pool))
 
-    async def counted(waiting: Sequence[Waiting]) -> None:
+    async def counted(waiting: Sequence[QueuedRequest]) -> None:
         sizes.append(len(waiting))
         await committer.commit(waiting)
 
@@ -252,7 +252,7 @@ async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verif
 async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
     release = asyncio.Event()
 
-    async def slow(_: Sequence[Waiting]) -> None:
+    async def slow(_: Sequence[QueuedRequest]) -> None:
         await release.wait()
 
     queue = commit_queue(slow, commit_commands_max=1, queue_commands_max=3)
@@ -272,9 +272,9 @@ async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
 
 async def test_request_past_its_deadline_is_dropped_before_it_is_planned() -> None:
     release = asyncio.Event()
-    planned: list[Waiting] = []
+    planned: list[QueuedRequest] = []
 
-    async def slow(waiting: Sequence[Waiting]) -> None:
+    async def slow(waiting: Sequence[QueuedRequest]) -> None:
         await release.wait()
         planned.extend(waiting)
 

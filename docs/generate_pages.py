@@ -1,6 +1,6 @@
 """Writes the reference pages that the code decides: the settings, the RPCs and the schema.
 
-Usage: python docs/generate.py [check [schema]]
+Usage: python docs/generate_pages.py [check [schema]]
 
 With `check`, fails if a committed page is not what the code makes. The schema takes a Postgres to
 make, so only `check schema` looks at it.
@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from access import WHO_MAY
 from annotated_types import Ge, Gt, Le
 from google.protobuf.descriptor import (
     Descriptor,
@@ -26,6 +25,7 @@ from google.protobuf.descriptor import (
 )
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from who_may_call import WHO_MAY
 
 from balance_service.calls.methods import Method, load_contract
 from balance_service.config import Settings, variable
@@ -120,7 +120,7 @@ def _method_section(method: Method) -> str:
         if binding.method.full_name == method.full_name and not binding.deprecated
     ]
     if method.public != (WHO_MAY[descriptor.name] == WHO_MAY["GetJwks"]):
-        sys.exit(f"docs/access.py: {descriptor.name} contradicts the contract")
+        sys.exit(f"docs/who_may_call.py: {descriptor.name} contradicts the contract")
     streams = "a stream of " if descriptor.client_streaming else ""
     answers = "a stream of " if descriptor.server_streaming else ""
     facts = [

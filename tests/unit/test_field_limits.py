@@ -22,7 +22,7 @@ from balance_service.calls.methods import load_contract
 from balance_service.domain import addresses, errors, money
 from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Order
 from balance_service.gateway.schemas import Schemas
-from balance_service.messages import limits
+from balance_service.messages import field_limits
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 COMMENTS: dict[str, str] = json.loads(
@@ -65,7 +65,7 @@ def is_bounded(text: Limits) -> bool:
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 def test_every_field_is_limited(field: FieldDescriptor) -> None:
-    stated = limits.read(field)
+    stated = field_limits.read(field)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         assert stated.max_items
         assert is_bounded(stated.keys)
@@ -75,14 +75,14 @@ def test_every_field_is_limited(field: FieldDescriptor) -> None:
     elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         assert is_bounded(stated) or field.full_name in UNLIMITED
         if behaves(field, field_behavior_pb2.REQUIRED):
-            assert stated.min_length or not limits.compile_pattern(stated).fullmatch("")
+            assert stated.min_length or not field_limits.compile_pattern(stated).fullmatch("")
     elif field.cpp_type == FieldDescriptor.CPPTYPE_INT32:
         assert stated.HasField("minimum")
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 def test_document_states_every_limit(field: FieldDescriptor) -> None:
-    stated = limits.read(field)
+    stated = field_limits.read(field)
     schema = Schemas({}).field(field, in_request=True)
     assert schema.get("maxLength", 0) == stated.max_length
     assert schema.get("minItems", 0) == stated.min_items
@@ -101,7 +101,7 @@ def test_request_ids_are_known_by_their_format() -> None:
     marked = {
         name
         for name, field in FIELDS.items()
-        if limits.read(field).format == options_pb2.FORMAT_REQUEST_ID
+        if field_limits.read(field).format == options_pb2.FORMAT_REQUEST_ID
     }
     assert named == marked
     assert len(named) > 10
@@ -126,7 +126,7 @@ def numbers_said(comment: str) -> set[int]:
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 def test_comments_of_fields_say_their_limits(field: FieldDescriptor) -> None:
     said = numbers_said(COMMENTS[field.full_name])
-    stated = limits.read(field)
+    stated = field_limits.read(field)
     if stated.format == options_pb2.FORMAT_PAGE_SIZE:
         assert said == PAGE_SIZES - {PAGE_SIZE_DEFAULT}
         assert f"{PAGE_SIZE_DEFAULT} by default" in COMMENTS[field.full_name]
@@ -139,7 +139,7 @@ def test_comments_of_fields_say_their_limits(field: FieldDescriptor) -> None:
 @pytest.mark.parametrize("name", Format.keys())
 def test_comments_of_formats_say_their_limits(name: str) -> None:
     said = numbers_said(COMMENTS[f"balance.v1.{name}"])
-    assert said == numbers_of(limits.read_format(Format.Value(name)))
+    assert said == numbers_of(field_limits.read_format(Format.Value(name)))
 
 
 CREATE_DEPOSIT, CREATE_TRANSFER, SERVICE, USER = (
@@ -152,16 +152,16 @@ CREATE_DEPOSIT, CREATE_TRANSFER, SERVICE, USER = (
     )
 )
 CONSTRAINTS = {
-    "email_in_lower_case": limits.read_format(options_pb2.FORMAT_EMAIL),
-    "names_not_too_long": limits.find(USER, "first_name"),
-    "bio_not_too_long": limits.find(USER, "bio"),
-    "description_not_too_long": limits.find(CREATE_TRANSFER, "description"),
-    "name_not_too_long": limits.find(SERVICE, "name"),
-    "service_description_not_too_long": limits.find(SERVICE, "description"),
-    "reference_not_too_long": limits.find(CREATE_DEPOSIT, "reference"),
-    "caller_reference_not_too_long": limits.find(CREATE_DEPOSIT, "reference"),
-    "source_not_too_long": limits.find(CREATE_DEPOSIT, "source"),
-    "caller_source_not_too_long": limits.find(CREATE_DEPOSIT, "source"),
+    "email_in_lower_case": field_limits.read_format(options_pb2.FORMAT_EMAIL),
+    "names_not_too_long": field_limits.find(USER, "first_name"),
+    "bio_not_too_long": field_limits.find(USER, "bio"),
+    "description_not_too_long": field_limits.find(CREATE_TRANSFER, "description"),
+    "name_not_too_long": field_limits.find(SERVICE, "name"),
+    "service_description_not_too_long": field_limits.find(SERVICE, "description"),
+    "reference_not_too_long": field_limits.find(CREATE_DEPOSIT, "reference"),
+    "caller_reference_not_too_long": field_limits.find(CREATE_DEPOSIT, "reference"),
+    "source_not_too_long": field_limits.find(CREATE_DEPOSIT, "source"),
+    "caller_source_not_too_long": field_limits.find(CREATE_DEPOSIT, "source"),
 }
 
 
@@ -184,14 +184,14 @@ def test_tables_hold_what_requests_may() -> None:
 
 
 def test_limits_of_names_are_the_same_for_both_names() -> None:
-    assert limits.find(USER, "first_name") == limits.find(USER, "last_name")
+    assert field_limits.find(USER, "first_name") == field_limits.find(USER, "last_name")
 
 
 @pytest.mark.parametrize("text", ["ab", "abc", "a" * 30, "a" * 31, "1abc", "a.b-c_d", "a b", "aéb"])
 def test_table_keeps_the_usernames_that_requests_may_name(text: str) -> None:
     (pattern,) = re.findall("'(.*)'", constraints("username ~")["username_well_formed"])
-    stated = limits.find(USER, "username")
-    matched = limits.compile_pattern(stated).fullmatch(text) is not None
+    stated = field_limits.find(USER, "username")
+    matched = field_limits.compile_pattern(stated).fullmatch(text) is not None
     allowed = matched and stated.min_length <= len(text) <= stated.max_length
     assert allowed == bool(re.search(pattern, text))
 
@@ -201,8 +201,8 @@ def test_table_keeps_the_usernames_that_requests_may_name(text: str) -> None:
     ["0", "1", "01", "0.5", ".5", "5.", "-1", "+1", "1e3", " 1", "1,5", "1" * 19, "0" * 2, "٣"],
 )
 def test_amounts_are_read_as_their_format_has_them(text: str) -> None:
-    stated = limits.read_format(options_pb2.FORMAT_AMOUNT)
-    matched = limits.compile_pattern(stated).fullmatch(text) is not None
+    stated = field_limits.read_format(options_pb2.FORMAT_AMOUNT)
+    matched = field_limits.compile_pattern(stated).fullmatch(text) is not None
     try:
         money.parse_number(text, "amount", zero=True)
     except errors.InvalidFields:
@@ -212,12 +212,12 @@ def test_amounts_are_read_as_their_format_has_them(text: str) -> None:
 
 
 def test_domain_keeps_to_the_formats() -> None:
-    assert limits.read_format(options_pb2.FORMAT_EMAIL).max_length == addresses.LENGTH_MAX
-    order = limits.compile_pattern(limits.read_format(options_pb2.FORMAT_ORDER))
+    assert field_limits.read_format(options_pb2.FORMAT_EMAIL).max_length == addresses.LENGTH_MAX
+    order = field_limits.compile_pattern(field_limits.read_format(options_pb2.FORMAT_ORDER))
     assert all(order.fullmatch(choice) for choice in Order)
-    currency = limits.compile_pattern(limits.read_format(options_pb2.FORMAT_CURRENCY))
+    currency = field_limits.compile_pattern(field_limits.read_format(options_pb2.FORMAT_CURRENCY))
     assert all(currency.fullmatch(code) for code in money.DECIMALS)
-    longest = limits.read_format(options_pb2.FORMAT_AMOUNT).max_length
+    longest = field_limits.read_format(options_pb2.FORMAT_AMOUNT).max_length
     # Beyond it the text is not looked at; up to it, the number is too large.
     refusals = {longest: "must be at most", longest + 1: "must be a decimal string"}
     for length, refusal in refusals.items():
