@@ -203,8 +203,10 @@ def errors_page() -> str:
         " one of these\nreasons, and the facts of the case as metadata. Invalid fields come as"
         " `BadRequest`, a time to retry as\n`RetryInfo`, and a message for people as"
         " `LocalizedMessage` (English, or Russian by `accept-language`).\nBranch on the reason,"
-        " never on the message. A refused call has changed nothing. Below each reason stands\nits"
-        " gRPC status; [HTTP statuses](../guides/http.md#statuses) follow from it.\n\n"
+        " never on the message. A refused call has changed nothing, except that after\nUNAVAILABLE,"
+        " ANSWER_TIMEOUT or a DEADLINE_EXCEEDED without a reason the outcome\nmay be unknown"
+        " ([retries](../guides/retries.md)). Below each reason stands its gRPC status;\n"
+        "[HTTP statuses](../guides/http.md#statuses) follow from it.\n\n"
     )
     return head + "\n".join(names) + "\n\n" + "\n".join(sections)
 

@@ -42,9 +42,10 @@ class SentCode:
 class ConfirmationCodes:
     """Sends codes and checks them.
 
-    A code is counted before its mail is handed over, and put in place of the last one after. A mail
-    that surely was not handed over is not counted, and the last code stays good. One that may have
-    been is counted, and its code is good: it would be odd if it came and did not work.
+    A code is counted before its mail is handed to the mail server, and replaces the address's last
+    code afterwards. If the hand-over failed for certain, the count is taken back and the last code
+    stays good. If its outcome is unknown, the new code counts and is good, because the mail may
+    arrive.
     """
 
     def __init__(self, pool: Pool, mailer: Mailer, secrets: Secrets) -> None:

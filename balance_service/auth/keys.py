@@ -1,9 +1,10 @@
 """The keys that access tokens are signed with: Ed25519, shared through Postgres.
 
-The secret is held to be right by what it unseals. A process starts if it unseals any key in use:
-one that was sealed with another secret, as earlier versions could store, is passed over with a
-warning. What depends on the secret is stored only if it unseals the oldest key in use, which is no
-such stray; so who has the wrong secret gains nothing by one.
+Private keys are stored sealed with the service's secret, which is checked by unsealing them. A
+process starts if its secret unseals at least one key in use. It skips the others with a warning,
+because earlier versions could store a key that was sealed with a wrong secret. What depends on the
+secret, such as a new key, is stored only if the secret unseals the oldest key in use: the oldest
+was there before any wrong secret could add a key.
 """
 
 import asyncio

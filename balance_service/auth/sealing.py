@@ -9,7 +9,8 @@ from itertools import pairwise
 from cryptography.fernet import Fernet
 
 SECRET_LENGTH_MIN = 32
-# 32 random digits have about 27 pairs of neighbours; a word said over and over has its length.
+# The number of different pairs of neighbouring characters shows repetition: 32 random digits have
+# about 27, while a word that is repeated has at most as many as it has letters.
 SECRET_PAIRS_MIN = 16
 # What stands in examples, ours and others', to be replaced.
 _PLACEHOLDER = re.compile(

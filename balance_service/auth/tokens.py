@@ -87,7 +87,8 @@ class Tokens:
         now = datetime.now(UTC)
         session_id, expires_at = ids.new_id(), now + self._rules.refresh_life
         async with transaction(self._pool) as conn:
-            # Whoever changes the role waits for this session, and revokes it; or is waited for.
+            # The user's row is locked, so that a change of their role cannot overlap: it either
+            # waits, and then revokes this session, or ends first, and its role is read here.
             user = await users.hold(conn, user_id)
             await credentials.create_session(conn, session_id, user_id, now, expires_at)
             refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
@@ -244,7 +245,8 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
 
 def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
     """Reads our own claims; raises ValueError or KeyError if they are not ours."""
-    # Also of a token that was issued when lives were longer, the revocation is still remembered.
+    # A revocation is remembered for the configured life of access tokens. A token that was issued
+    # under a longer life is cut to that, or it would be accepted again once that is forgotten.
     expires_at = min(float(claims["exp"]), float(claims["iat"]) + life.total_seconds())
     good_until = expires_at + LEEWAY.total_seconds()
     subject = str(claims["sub"])

@@ -1,4 +1,8 @@
-"""The languages that refusals are told in, and the choice of one for a caller."""
+"""The languages that refusals are told in, and the choice of one for a caller.
+
+The English texts are the docstrings of the classes in `domain/errors.py` and `calls/http.py`; the
+Russian ones are in the table of `calls/refusals.py`.
+"""
 
 DEFAULT = "en"
 LANGUAGES = (DEFAULT, "ru")

@@ -12,7 +12,8 @@ from balance_service.repositories import catalogue, users
 
 ADMIN = "admin@example.com"
 USER = "demo@example.com"
-# One price in each of three currencies: a purchase is paid for in another in two of the cases.
+# Prices are in three currencies, so that an account in any of them shows one purchase without a
+# conversion and two with one.
 _CATALOGUE = (
     ("Coffee subscription", "A month of coffee", Money(49900, "RUB")),
     ("Cloud storage", "100 GB for a year", Money(1999, "USD")),

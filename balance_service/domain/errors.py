@@ -1,11 +1,19 @@
 """Every refusal, one class each.
 
 Refusal
-  InvalidFields, MalformedRequest, PageTokenInvalid        the request is wrong
-  TokenMissing, TokenInvalid, TokenExpired, ...            the caller is not who they say
-  PermissionMissing                                        the caller may not
-  ...NotFound, ...                                         the state does not allow it
-  Overloaded, Unavailable, DeadlinePassed                  the service cannot, now
+  the request is wrong      InvalidFields, MalformedRequest, PageTokenInvalid, SameAccount
+  the caller is unproven    TokenMissing, TokenInvalid, TokenExpired, RefreshTokenInvalid,
+                            ConfirmationCodeInvalid, ClientCredentialsInvalid
+  the caller may not        PermissionMissing
+  it does not exist         UserNotFound, AccountNotFound, MovementNotFound, ServiceNotFound
+  it was taken or changed   UsernameTaken, EtagMismatch, IdempotencyKeyReused, ReferenceReused
+  the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
+                            CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
+                            ReceiverUnavailable
+  the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
+  another item was refused  BatchRefused
+  not now                   ConfirmationCodeLimit, Overloaded, Unavailable, DeadlinePassed
+  only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
 
 The class's docstring is its message in English. Facts are typed fields, which reach callers as
 ErrorInfo metadata under the field's name. `calls/refusals.py` says what each class is to a caller.

@@ -1,20 +1,20 @@
 """The only place that decides about money: from locked state and commands it makes postings or
-refusals. It is deterministic, and does no I/O.
-
-A command is checked in this order, and the first that fails is its answer:
+refusals. It is deterministic, does no I/O, and checks a command in this order:
 
 1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
 2. a purchase that the account has made before: that purchase again, charging nothing
 3. the account is unknown, or is not the caller's: AccountNotFound
-4. the account is closed or frozen: AccountClosed, AccountFrozen
-5. the account is in another currency: CurrencyMismatch
-6. the caller has used the external reference: ReferenceReused
-7. what is bought is not for sale, or has no rate: ServiceNotFound, RateUnavailable, RateStale, ...
-8. too little money: InsufficientFunds; more than fits in a balance: BalanceOverflow
-9. the account that receives a transfer, by 3, 4, 5 and 8; a caller who may not read it hears
-   ReceiverUnavailable alone, and that only where their own side could pay
+4. a transfer to the account itself: SameAccount
+5. the account is closed or frozen: AccountClosed, AccountFrozen
+6. a transfer or settlement in another currency than the account's: CurrencyMismatch
+7. the caller has used the external reference: ReferenceReused
+8. a purchase without a price: ServiceNotFound, RateUnavailable, RateStale, ChargeTooSmall
+9. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
+10. the account that receives a transfer, by 3, 5, 6 and 9; a caller who may not read it is told
+    only ReceiverUnavailable
 
-The order, with the duplicate first, is that of TigerBeetle's create_transfers.
+If an item of an all-or-nothing request is refused, its other items are BatchRefused. The order,
+with the duplicate first, is that of TigerBeetle's create_transfers.
 """
 
 import enum

@@ -1,8 +1,9 @@
 """Money: a whole number of a currency's minor units.
 
-On the wire it is a decimal string with an ISO 4217 code; inside, an int64, because floats lie and
-because 100 must never be read as 100 kopecks. An amount's minor unit is part of what is stored, so
-the table of precisions is ours and changes only with a migration.
+On the wire an amount is a decimal string in major units with an ISO 4217 code, so that "100" means
+100 roubles and never 100 kopecks. Inside it is an int64 of minor units, because floats round. The
+size of a minor unit is implied in every stored amount, so the table of
+precisions is the service's own and changes only with a migration.
 """
 
 import re

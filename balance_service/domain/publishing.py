@@ -10,9 +10,10 @@ from datetime import date, datetime, time, timedelta, timezone
 
 from balance_service.domain.pricing import RateSheet
 
-# What no source does between two publications unless it is broken. After missed publications, or
-# ones that were not believed, it may have moved as far once for each: a currency that did lose more
-# of its worth is believed a few publications later.
+# The factor by which a quotation may rise or fall from one publication to the next; a greater
+# change shows a broken source. Over n publications it is CHANGE_MAX ** n, because those that were
+# missed or not believed may each have changed as much. So a currency that really lost more of its
+# worth is believed a few publications later.
 CHANGE_MAX = 2
 SATURDAY = 5
 _DAY = timedelta(days=1)

@@ -1,7 +1,7 @@
 """How long a caller who is refused should wait before trying again.
 
-gRPC tells it as RetryInfo; HTTP as Retry-After, in whole seconds. A limit on confirmation codes has
-no place here: it says when the address may have its next one.
+gRPC tells it as RetryInfo; HTTP as Retry-After, in whole seconds. The time to wait for
+the next confirmation code is not here: `auth/codes.py` has that limit, and computes it per address.
 """
 
 # The queue, a worker's calls and its connections: a commit takes milliseconds, so that room comes
@@ -9,7 +9,7 @@ no place here: it says when the address may have its next one.
 OVERLOADED_SECONDS = 0.1
 # Whoever watches an account stays for long, so that room comes seldom.
 WATCHERS_FULL_SECONDS = 1.0
-# A mail takes about as long to hand over.
+# Handing a mail to the mail server takes about a second, and then there is room for another.
 MAILS_FULL_SECONDS = 1.0
 # A mail server that fails does not recover at once.
 MAIL_SERVER_FAILED_SECONDS = 5.0

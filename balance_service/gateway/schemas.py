@@ -209,7 +209,8 @@ def _shape(field: Field) -> Schema:
         return {name: size for name, size in sizes.items() if size}
     if field.cpp_type == Field.CPPTYPE_STRING:
         optional = not required(field)
-        # In a resource that is changed, empty is a value; only a request leaves out what is empty.
+        # An empty text in a request counts as left out, so its least length does not apply. In a
+        # resource that is updated, an empty text is a value.
         left_out = optional and _is_request(field.containing_type)
         return _text(stated, optional=optional, left_out=left_out)
     schema: Schema = {}

@@ -18,7 +18,8 @@ from balance_service.domain import errors, retry_after
 from balance_service.domain.commands import Request
 from balance_service.domain.ledger import Outcome
 
-# A commit costs as much as this many commands add to it: fewer do not pay for one beside another.
+# The fixed cost of a commit is about that of this many commands. When fewer wait, a second commit
+# beside the first would cost more than it gains.
 WORTH_A_COMMIT = 100
 # A commit that takes longer waits for something that the others need not wait for.
 LONG_COMMIT_SECONDS = 0.05

@@ -95,7 +95,7 @@ class ExchangeRates:
             return None
 
     def _follows_none(self, sheet: RateSheet, stored: list[RateSheet], now: datetime) -> bool:
-        """Whether the sheet in force is not known, beside one whose time is still to come."""
+        """Whether a sheet is for the future, and the one in force until then is not stored."""
         days = self._provider.days
         if days is None or sheet.as_of <= now:
             return False

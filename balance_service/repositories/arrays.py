@@ -49,7 +49,7 @@ class Array:
 
     def __init__(self, elements: bytes, count: int) -> None:
         oid = self.element_oid
-        # Whether there are nulls is said for nothing: `array_recv` finds them by itself.
+        # The flag for nulls is always 1, because `array_recv` ignores it and looks for them itself.
         head = _HEADER.pack(1, 1, oid, count, 1) if count else _EMPTY.pack(0, 0, oid)
         self.data = head + elements
 

@@ -192,9 +192,10 @@ SELECT *
 FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[]);
 
 -- insert_references --
--- External references that callers take now. Versions before 0004, which may run beside this one,
--- look in external_references: they find them there, except what another caller has taken. What
--- the same caller has taken meanwhile is not left out, so that its key fails the commit.
+-- External references that callers take now. They also go to external_references, where versions
+-- before 0004, which may run beside this one, look for them. A reference that another caller has
+-- there is skipped, for that table holds each only once. One that the same caller took meanwhile
+-- through an older version is not skipped: it violates the table's key, which fails the commit.
 WITH wanted AS (
     SELECT *
     FROM unnest(

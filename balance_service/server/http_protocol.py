@@ -158,7 +158,8 @@ class BoundedHttp(HttpToolsProtocol):
         # follows, perhaps in another protocol, must not be read as another request.
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
-        # uvicorn closes the transport after a last answer; this makes it leave instead.
+        # uvicorn closes the transport after the last answer. This wrapper calls `_leave` instead,
+        # which gives the caller time to read that answer.
         self.cycle.transport = cast(
             "asyncio.Transport", _AnswerTransport(self.transport, self._leave)
         )
