@@ -205,7 +205,9 @@ def errors_page() -> str:
         " `LocalizedMessage` (English, or Russian by `accept-language`).\nBranch on the reason,"
         " never on the message. A refused call has changed nothing, except that after\nUNAVAILABLE,"
         " ANSWER_TIMEOUT or a DEADLINE_EXCEEDED without a reason the outcome\nmay be unknown"
-        " ([retries](../guides/retries.md)). Below each reason stands its gRPC status;\n"
+        " ([retries](../guides/retries.md)). Two change\nsomething that is not money: a wrong"
+        " confirmation code counts as an attempt, and a refresh token\nthat was used before ends"
+        " its sign-in. Below each reason stands its gRPC status;\n"
         "[HTTP statuses](../guides/http.md#statuses) follow from it.\n\n"
     )
     return head + "\n".join(names) + "\n\n" + "\n".join(sections)
