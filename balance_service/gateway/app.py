@@ -182,11 +182,12 @@ class Gateway:
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
         """All of a body, which must be JSON, of bounded size, and arrive in time."""
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._limits.body_bytes_max:
-            raise GatewayRefusal("BODY_TOO_LARGE", headers=_CLOSE)
-        if length == "0" and "transfer-encoding" not in request.headers:
+        # HTTP/2 and chunked bodies need not say how long they are; none ends at once.
+        length = request.headers.get("content-length")
+        if length == "0":
             return b""
+        if length and (not length.isdecimal() or int(length) > self._limits.body_bytes_max):
+            raise GatewayRefusal("BODY_TOO_LARGE", headers=_CLOSE)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                 body = await _read(receive, self._limits.body_bytes_max)
