@@ -210,7 +210,9 @@ KINDS: tuple[Abuse, ...] = (
 
 
 def _memory_mib(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """What a worker holds for itself: not the programs' files, which all share."""
+    _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+    pages = resident - shared
     return pages * resource.getpagesize() / 2**20
 
 
