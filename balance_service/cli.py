@@ -22,6 +22,7 @@ from balance_service.domain.principals import Scope
 from balance_service.repositories.verification import CHECKS, Report
 from balance_service.server import administration, demo, development, gateway, logs, workers
 from balance_service.server.app import mailbox
+from balance_service.server.envoy import process
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 migrate_app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up to date.")
@@ -144,12 +145,12 @@ def worker() -> None:
     settings = _settings()
     logs.configure(settings.log_level)
     try:
+        if settings.door == "envoy":
+            process.become(settings)
         asyncio.run(workers.work(settings))
-    except DatabaseUnavailable as error:
-        _fail(error)  # Another start may find it.
-    except (RuntimeError, ValueError, migrate.SchemaError) as error:
+    except (DatabaseUnavailable, RuntimeError, ValueError, migrate.SchemaError) as error:
         _err.print(escape(str(error)))
-        raise typer.Exit(workers.STARTUP_FAILED) from None
+        raise typer.Exit(workers.start_status(error)) from None
 
 
 @migrate_app.command("status")
@@ -263,7 +264,7 @@ def health(target: Target = "") -> None:
     """Ask the service whether it serves; status 1 if not. For container health checks."""
     settings = _settings()
     where = target or f"127.0.0.1:{settings.grpc_port}"
-    if not asyncio.run(development.serves(where)):
+    if not asyncio.run(development.serves(where, settings)):
         _fail(f"{where} does not serve")
     _out.print("serving")
 

@@ -3,7 +3,7 @@
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -37,6 +37,40 @@ class Settings(BaseSettings):
         "",
         description="Origins whose pages may call, separated by commas; none by default, * for "
         "any.",
+    )
+    door: Literal["grpcio", "envoy"] = Field(
+        "grpcio",
+        description="What answers the ports: grpcio, gRPC's own server with uvicorn beside it, or "
+        "envoy, which is faster and does what needs `envoy` below.",
+    )
+    tls_certificate: str = Field(
+        "",
+        description="Path of the certificate chain, PEM; TLS, with HTTP/3, if it is set (envoy). "
+        "Read again when a file is moved into its folder.",
+    )
+    tls_key: str = Field(
+        "", validate_default=True, description="Path of the certificate's private key, PEM (envoy)."
+    )
+    tls_client_ca: str = Field(
+        "",
+        description="Path of the authorities whose certificates callers must show, PEM (envoy).",
+    )
+    connections_max: int = Field(
+        10_000, ge=1, description="Connections that a worker takes (envoy)."
+    )
+    address_requests_per_second: int = Field(
+        0,
+        ge=0,
+        description="Requests a second that a worker takes from one address; 0 for any number "
+        "(envoy).",
+    )
+    connect: bool = Field(
+        default=False,
+        description="Whether Connect is answered beside gRPC and gRPC-Web, by a filter that its "
+        "makers call unfinished; `run` does (envoy).",
+    )
+    access_log: bool = Field(
+        default=False, description="Whether each request is logged, without its query (envoy)."
     )
     workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the ports.")
 
@@ -98,6 +132,20 @@ class Settings(BaseSettings):
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must be an http or https URL")
         return url
+
+    @field_validator("tls_key")
+    @classmethod
+    def _with_certificate(cls, path: str, given: ValidationInfo) -> str:
+        if bool(path) != bool(given.data.get("tls_certificate")):
+            raise ValueError("belongs to BALANCE_TLS_CERTIFICATE: both or none")
+        return path
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _within_tls(cls, path: str, given: ValidationInfo) -> str:
+        if path and not given.data.get("tls_certificate"):
+            raise ValueError("needs BALANCE_TLS_CERTIFICATE")
+        return path
 
     @property
     def cors_origins(self) -> list[str]:

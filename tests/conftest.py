@@ -1,12 +1,17 @@
 """Fixtures for every level: a database a test, factories, and a running service."""
 
+import asyncio
 import os
+import re
 import secrets
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 import pytest
@@ -29,6 +34,9 @@ from balance_service.repositories import verification
 from balance_service.server import administration, app
 from tests import postgres
 from tests.http import Http
+
+# Which door the end-to-end tests go through; `envoy` takes those that need no hooks.
+DOOR: Literal["grpcio", "envoy"] = "envoy" if os.environ.get("TEST_DOOR") == "envoy" else "grpcio"
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -109,6 +117,7 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
         http_port=0,
         development=True,
         user_deposits=True,
+        door=DOOR,
     )
 
 
@@ -150,16 +159,44 @@ class Person:
         return found.balance
 
 
+class KeptMailbox(Mailbox):
+    """What a service in another process sent, from the file where it keeps mails."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def code(self, email: str) -> str:
+        pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{6}})"
+        found = re.findall(pattern, self._path.read_text(), re.DOTALL | re.MULTILINE)
+        return str(found[-1])
+
+
 @dataclass
 class Service:
-    """A service running in the test's event loop."""
+    """A service running in the test's event loop, or, behind the Envoy door, beside it."""
 
     target: str
     settings: Settings
     mailbox: Mailbox
-    app: app.App
+    inner: app.App | subprocess.Popen[bytes]
     http: Http
     clients: list[AsyncClient] = field(default_factory=list)
+    log: Path | None = None
+
+    @property
+    def app(self) -> app.App:
+        """Its objects; a test that needs these skips the Envoy door."""
+        if not isinstance(self.inner, app.App):
+            pytest.skip("needs the service within the test's own process")
+        return self.inner
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Its process; a test that needs one skips gRPC's own door."""
+        if isinstance(self.inner, app.App):
+            pytest.skip("needs the service in a process of its own")
+        return self.inner
 
     def client(
         self, credentials: AsyncUserCredentials | AsyncServiceCredentials | None = None
@@ -204,19 +241,63 @@ async def start_service(service_settings: Settings) -> AsyncIterator[StartServic
 
     async def start(**changes: object) -> Service:
         settings_ = service_settings.model_copy(update=changes)
-        mailbox = Mailbox()
-        built = app.build(settings_, mailbox)
-        await built.start()
-        http = Http(f"http://127.0.0.1:{built.http.port}" if built.http else "")
-        started.append(Service(f"127.0.0.1:{built.port}", settings_, mailbox, built, http))
+        make = beside if DOOR == "envoy" else _within
+        started.append(await make(settings_))
         return started[-1]
 
     yield start
     for service in started:
-        for client in service.clients:
-            await client.close()
-        await service.http.client.close()
-        await service.app.stop()
+        await stopped(service)
+
+
+async def stopped(service: Service) -> None:
+    """Stops a service and what speaks to it."""
+    for client in service.clients:
+        await client.close()
+    await service.http.client.close()
+    if isinstance(service.inner, app.App):
+        await service.inner.stop()
+    else:
+        service.inner.terminate()
+        status = await asyncio.to_thread(service.inner.wait, 40)
+        said = service.log.read_text() if service.log else ""
+        assert (status, "Exception in callback" in said) == (0, False), said
+
+
+async def _within(settings_: Settings) -> Service:
+    mailbox = Mailbox()
+    built = app.build(settings_, mailbox)
+    await built.start()
+    http = Http(f"http://127.0.0.1:{built.door.http_port}" if built.door.http_port else "")
+    return Service(f"127.0.0.1:{built.door.port}", settings_, mailbox, built, http)
+
+
+async def beside(settings_: Settings) -> Service:
+    """A service in a process of its own, behind the door that its settings name."""
+    chosen = settings_.model_copy(update={"grpc_port": free_port(), "http_port": free_port()})
+    folder = Path(tempfile.mkdtemp(dir=chosen.data_dir))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "balance_service", "worker"],
+            env=chosen.environment() | {"TMPDIR": str(folder)},
+            stderr=log,
+        )
+    async with asyncio.timeout(60):
+        while b"worker_started" not in (folder / "log").read_bytes():
+            assert process.poll() is None, (folder / "log").read_text()
+            await asyncio.sleep(0.05)
+    scheme = "https" if chosen.tls_certificate else "http"
+    http = Http(f"{scheme}://127.0.0.1:{chosen.http_port}" if chosen.http else "")
+    mailbox = KeptMailbox(app.mailbox(chosen))
+    target = f"127.0.0.1:{chosen.grpc_port}"
+    return Service(target, chosen, mailbox, process, http, log=folder / "log")
+
+
+@pytest.fixture
+def within() -> None:
+    """Of a test that changes the service's own code as it runs."""
+    if DOOR == "envoy":
+        pytest.skip("needs the service within the test's own process")
 
 
 @pytest_asyncio.fixture

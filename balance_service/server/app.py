@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
-import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2
 
@@ -29,9 +30,7 @@ from balance_service.ledger.store import PostgresStore
 from balance_service.ledger.watch import AccountWatch
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.server import grpc_server
-from balance_service.server.gateway import http_server
-from balance_service.server.http_port import HttpServer
+from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
@@ -54,9 +53,7 @@ class App:
     """A worker's objects, built and not started.
 
     Args:
-        server: The gRPC server, with its port bound.
-        port: Its port.
-        http: The HTTP server, with its port bound, if there is to be one.
+        door: What its ports are answered by.
     """
 
     settings: Settings
@@ -68,9 +65,7 @@ class App:
     streams: Streams
     maintenance: Maintenance
     health: health.aio.HealthServicer
-    server: grpc.aio.Server
-    port: int
-    http: HttpServer | None
+    door: Door
     resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self) -> None:
@@ -85,9 +80,7 @@ class App:
         await self.keys.load()
         await self.maintenance.start()
         self.queue.start()
-        await self.server.start()
-        if self.http:
-            await self.http.start()
+        await self.door.start()
         await self._report(serving=True)
 
     async def watch(self) -> None:
@@ -111,10 +104,7 @@ class App:
         await self.health.enter_graceful_shutdown()
         self.watch_list.close()
         self.streams.close()
-        async with asyncio.TaskGroup() as stopping:
-            stopping.create_task(self.server.stop(self.settings.drain_seconds))
-            if self.http:
-                stopping.create_task(self.http.stop())
+        await self.door.stop()
         await self.queue.drain()
         await self.maintenance.stop()
         await self.resources.aclose()
@@ -134,12 +124,18 @@ class App:
         return False
 
 
-def build(settings: Settings, mailer: Mailer | None = None) -> App:
+MakeDoor: TypeAlias = Callable[[Settings, Calls, health.aio.HealthServicer], Door]
+
+
+def build(
+    settings: Settings, mailer: Mailer | None = None, make_door: MakeDoor = GrpcioDoor
+) -> App:
     """Builds everything, within a running event loop.
 
     Args:
         settings: With a database URL and a secret.
         mailer: Replaces the configured one.
+        make_door: Makes what its ports are answered by.
 
     Raises:
         ValueError: A setting is missing or malformed.
@@ -180,8 +176,6 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     calls.add(PurchaseServicer(movements, page_tokens, rates))
     calls.add(TransferServicer(movements, streams))
     checks = health.aio.HealthServicer()
-    server = grpc_server.build(calls, checks)
-    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
     answers_kept = timedelta(days=settings.answers_kept_days)
     maintenance = Maintenance(connections, tokens, rates, watch_list, answers_kept)
     return App(
@@ -194,9 +188,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
         streams,
         maintenance,
         checks,
-        server,
-        port,
-        http_server(settings, calls) if settings.http else None,
+        make_door(settings, calls, checks),
     )
 
 

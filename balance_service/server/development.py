@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets as random_source
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def prepared(settings: Settings, database_url: str) -> Settings:
     chosen: dict[str, object] = {"database_url": database_url, "development": True}
     if "user_deposits" not in settings.model_fields_set:
         chosen["user_deposits"] = True
+    if "connect" not in settings.model_fields_set:
+        chosen["connect"] = True
     if not settings.secret.get_secret_value():
         chosen["secret"] = SecretStr(_kept_secret(Path(settings.data_dir)))
     return settings.model_copy(update=chosen)
@@ -64,7 +67,7 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
     await administration.load_demo_data(settings)
     with workers.reserved_ports(settings) as bound:
         supervising = asyncio.create_task(workers.supervise(bound))
-        ready = asyncio.create_task(_ready(f"{bound.host}:{bound.grpc_port}"))
+        ready = asyncio.create_task(_ready(bound))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():
             greet(bound)
@@ -72,21 +75,45 @@ async def run(settings: Settings, greet: Callable[[Settings], None]) -> int:
         return await supervising
 
 
-async def _ready(target: str) -> None:
-    """Returns once the service at a target says that it serves."""
+async def _ready(settings: Settings) -> None:
+    """Returns once the service of these settings says that it serves."""
+    target = f"{settings.host}:{settings.grpc_port}"
     async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-        while not await serves(target):  # noqa: ASYNC110 - another process has no event
+        while not await serves(target, settings):  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.1)
 
 
-async def serves(target: str) -> bool:
-    """Whether the service at a target says that it serves."""
+async def serves(target: str, settings: Settings | None = None) -> bool:
+    """Whether the service at a target says that it serves.
+
+    Args:
+        target: Its host and port.
+        settings: Its own, if it speaks TLS; it is asked by HTTP then.
+    """
+    if settings and settings.tls_certificate:
+        return await _serves_by_tls(target, settings)
     async with grpc.aio.insecure_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         with contextlib.suppress(grpc.aio.AioRpcError):
             request = health_pb2.HealthCheckRequest()
             answer = await stub.Check(request, timeout=2)  # type: ignore[attr-defined]
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return False
+
+
+async def _serves_by_tls(target: str, settings: Settings) -> bool:
+    # One's own service is asked, whose certificate names the host that others know it by.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    host, _, port = target.rpartition(":")
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: health\r\nconnection: close\r\n\r\n")
+            status = await reader.readline()
+            writer.close()
+            return b" 200 " in status
     return False
 
 

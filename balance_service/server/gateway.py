@@ -1,6 +1,7 @@
 """The gateway: its server, and the gateway alone in front of gRPC servers elsewhere."""
 
 import structlog
+from starlette.types import ASGIApp
 
 from balance_service.config import Settings
 from balance_service.gateway import site
@@ -45,6 +46,11 @@ def http_server(settings: Settings, upstream: Upstream) -> HttpServer:
     Raises:
         RuntimeError: The port is taken.
     """
-    limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
-    application = site.build(upstream, limits, settings.cors_origins)
+    application = http_application(settings, upstream)
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)
+
+
+def http_application(settings: Settings, upstream: Upstream) -> ASGIApp:
+    """What HTTP is answered by, whichever server hears it."""
+    limits = Limits(settings.http_body_bytes_max, settings.http_timeout_seconds)
+    return site.build(upstream, limits, settings.cors_origins)

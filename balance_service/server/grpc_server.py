@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Calls, Refused, Request
@@ -56,12 +56,22 @@ def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
         }
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
+    add_library_services(calls, checks, server)
+    return server
+
+
+def add_library_services(
+    calls: Calls,
+    checks: health.aio.HealthServicer,
+    server: Any,  # noqa: ANN401 - said below
+) -> None:
+    """Adds health and reflection to a `grpc.aio.Server`, or to what takes its place."""
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = [service.full_name for service in calls.services]
-    reflection.enable_server_reflection(
-        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    reflecting = reflection.aio.ReflectionServicer(
+        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
     )
-    return server
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, server)  # type: ignore[no-untyped-call]
 
 
 def _handler(calls: Calls, method: Method) -> Handler:

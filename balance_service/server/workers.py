@@ -8,12 +8,14 @@ import contextlib
 import gc
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 
 import structlog
 
 from balance_service.config import Settings
+from balance_service.database import migrate
 from balance_service.server import app
 from balance_service.server.signals import stop_signal
 
@@ -33,14 +35,25 @@ async def work(settings: Settings) -> None:
     stopping = stop_signal()
     worker = app.build(settings)
     await worker.start()
+    await serve(worker, stopping)
+
+
+async def serve(worker: app.App, stopping: asyncio.Event) -> None:
+    """Has a worker that has started answer until it is to stop, then drains it."""
     _spare_collections()
-    http_port = worker.http.port if worker.http else None
-    _log.info("worker_started", port=worker.port, http_port=http_port)
+    _log.info("worker_started", port=worker.door.port, http_port=worker.door.http_port)
     watching = asyncio.create_task(worker.watch())
     await stopping.wait()
     watching.cancel()
     await worker.stop()
     _log.info("worker_stopped")
+
+
+def start_status(error: Exception) -> int:
+    """The exit status of a worker that could not start."""
+    given = (RuntimeError, ValueError, migrate.SchemaError)
+    # Another start may find the database.
+    return STARTUP_FAILED if isinstance(error, given) else 1
 
 
 def _spare_collections() -> None:
@@ -69,12 +82,20 @@ async def supervise(settings: Settings) -> int:
 
 
 async def _keep(settings: Settings, stopping: asyncio.Event) -> bool:
+    """As `_kept`, with a folder for the worker's files, which a worker that is killed leaves."""
+    with tempfile.TemporaryDirectory(prefix="balance-") as folder:
+        return await _kept(settings, stopping, folder)
+
+
+async def _kept(settings: Settings, stopping: asyncio.Event, folder: str) -> bool:
     """Runs a worker, again and again until stopped; True if its first start failed."""
     first = True
     while not stopping.is_set():
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "balance_service", "worker", env=settings.environment()
+            sys.executable,
+            *("-m", "balance_service", "worker"),
+            env=settings.environment() | {"TMPDIR": folder},
         )
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(stopping.wait())
