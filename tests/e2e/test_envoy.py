@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.conftest import Person, Service, beside, stopped
 pytestmark = pytest.mark.skipif(bool(process.missing()), reason=process.missing() or "it is there")
 pyqwest = pytest.importorskip("pyqwest")
 
+BUF = Path(sys.executable).parent / "buf"
 ORIGIN = "https://shop.example"
 LIST_SERVICES = "/balance.v1.PurchaseService/ListServices"
 GET_ACCOUNT = "/balance.v1.AccountService/GetAccount"
@@ -140,6 +142,35 @@ async def test_connect_with_json_and_with_proto(start_envoy: StartEnvoy) -> None
     assert (malformed.status, malformed.json()["code"]) == (400, "invalid_argument")
     late = await client().post(url, headers | {"connect-timeout-ms": "0"}, b"{}")
     assert late.json()["code"] == "deadline_exceeded"
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "grpcweb", "connect"])
+async def test_buf_curl_speaks_each_protocol(start_envoy: StartEnvoy, protocol: str) -> None:
+    service = await start_envoy(connect=True)
+    person = await service.person()
+    account = await person.open()
+    token = f"authorization: {bearer(person)['authorization']}"
+
+    async def curl(method: str, data: str, *more: str) -> tuple[int, str]:
+        """The exit status and output of a call, by what the service's reflection tells."""
+        process = await asyncio.create_subprocess_exec(
+            *(BUF, "curl", "--http2-prior-knowledge", "--protocol", protocol),
+            *("--data", data, "--reflect-protocol", "grpc-v1alpha", *more),
+            f"http://{service.target}/balance.v1.{method}",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        return process.returncode or 0, out.decode()
+
+    asked = json.dumps({"account": account.id})
+    status, out = await curl("AccountService/GetAccount", asked, "--header", token)
+    assert (status, json.loads(out)["id"]) == (0, account.id)
+    status, out = await curl("AccountService/GetAccount", asked)
+    assert status != 0
+    assert json.loads(out)["code"] == "unauthenticated"
+    status, out = await curl("TransferService/StreamTransfers", "{}", "--header", token)
+    assert (status, "INVALID_FIELD" in out) == (0, True), out
 
 
 async def test_connect_is_off_unless_asked_for(start_envoy: StartEnvoy) -> None:
