@@ -218,6 +218,8 @@ def _http(settings: Settings, codec: str = "AUTO") -> Config:
             "idle_timeout": IDLE_TIMEOUT,
             "max_headers_count": HEADERS_MAX,
         },
+        # The gateway says 405 of a verb that it does not know, as of one that is not allowed.
+        http_protocol_options={"allow_custom_methods": True},
         http2_protocol_options={
             "max_concurrent_streams": STREAMS_MAX,
             "initial_stream_window_size": STREAM_WINDOW_BYTES,
