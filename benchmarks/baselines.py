@@ -14,7 +14,8 @@ CLIENTS_MAX = 32
 
 _CHOICES = {
     "plain": "\\set a random(1, 10000)\n\\set b random(1, 10000)\n",
-    "plain-zipf": "\\set a random_zipfian(1, 10000, 1.01)\n\\set b random_zipfian(1, 10000, 1.01)\n",
+    "plain-zipf": "\\set a random_zipfian(1, 10000, 1.01)\n"
+    "\\set b random_zipfian(1, 10000, 1.01)\n",
     "plain-hot": "\\set a random(2, 10000)\n\\set b 1\n",
 }
 # One statement after another, as an application would send them. Ids sort by time.

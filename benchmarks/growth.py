@@ -1,4 +1,4 @@
-"""A ledger that is years old: millions of accounts and movements, and what a movement takes on disk."""
+"""A ledger that is years old: millions of accounts and movements, and what each takes on disk."""
 
 import psycopg
 

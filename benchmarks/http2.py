@@ -113,7 +113,7 @@ class Connection:
         return self._socket.fileno()
 
     def may_call(self, depth: int, now: float) -> bool:
-        """Whether one more call keeps within a depth, in which a refused call has its place still."""
+        """Whether one more call keeps within a depth; a refused one counts until its pause ends."""
         while self._paused and self._paused[0] <= now:
             self._paused.popleft()
         room = self._window > FRAME_BYTES_MAX or not self.began

@@ -4,29 +4,24 @@ import asyncio
 import contextlib
 import os
 import random
-import secrets
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
-from pydantic import SecretStr
 
-from balance_client import Client, ServiceCredentials, v1
+from balance_client import Client, v1
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
+from balance_service.development import demo_data
 from balance_service.domain import ids
-from balance_service.domain.principals import Scope
-from balance_service.server import administration, development
+from rehearsals import stage
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# Accounts that calls are about; more may lie around them.
+# Accounts that calls are about; more may lie around them in the tables.
 USED = 10_000
 POSTGRES = {
     "shared_buffers": "512MB",
@@ -65,13 +60,12 @@ class Stack:
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time so far: of the service and of Postgres, their children included."""
         pid = int((self.folder / "postgres/postmaster.pid").read_text().split()[0])
-        return {"service": _family(self.program.pid), "postgres": _family(pid)}
+        return {"service": _family_seconds(self.program.pid), "postgres": _family_seconds(pid)}
 
     def memory_mib(self) -> list[float]:
         """Resident memory of each worker."""
-        pages = [
-            Path(f"/proc/{p}/statm").read_text().split()[1] for p in children(self.program.pid)
-        ]
+        workers = stage.workers(self.program)
+        pages = [Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in workers]
         return [int(count) * os.sysconf("SC_PAGE_SIZE") / 2**20 for count in pages]
 
 
@@ -86,17 +80,8 @@ def running(workers: int, accounts: int = USED * 2, **settings: object) -> Itera
         with embedded.running(folder / "postgres") as url:
             migrate.up(url)
             used = open_accounts(url, accounts)
-            chosen = Settings(
-                database_url=url,
-                secret=SecretStr(secrets.token_urlsafe(48)),
-                data_dir=name,
-                grpc_port=_free_port(),
-                http_port=_free_port(),
-                workers=workers,
-                development=True,
-                access_token_seconds=86_400,
-                log_level="warning",
-            ).model_copy(update=settings)
+            changes = {"log_level": "warning", **settings}
+            chosen = stage.choose_settings(folder, url, workers).model_copy(update=changes)
             with _program(chosen) as (program, token, service):
                 yield Stack(
                     f"127.0.0.1:{chosen.grpc_port}",
@@ -113,31 +98,26 @@ def running(workers: int, accounts: int = USED * 2, **settings: object) -> Itera
 @contextlib.contextmanager
 def _program(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
     """The service, a token, and a catalogue service's id."""
-    secret = asyncio.run(_prepare(settings))
-    program = subprocess.Popen(
-        [sys.executable, "-m", "balance_service", "serve"], env=settings.environment()
-    )
+    asyncio.run(demo_data.load(settings))
+    secret = asyncio.run(stage.create_caller(settings))
     target = f"127.0.0.1:{settings.grpc_port}"
-    try:
-        while not asyncio.run(development.serves(target)):
-            time.sleep(0.2)
-        with Client(target, ServiceCredentials("bench", secret)) as client:
-            request = v1.CreateTokenRequest(client_id="bench", client_secret=secret)
-            token = client.auth.CreateToken(request).token
+    with stage.program(settings) as program:
+        asyncio.run(stage.wait_until_serving(target))
+        token = stage.access_token(target, secret)
+        with Client(target) as client:
             catalogue = client.purchases.ListServices(v1.ListServicesRequest())
         yield program, token, catalogue.services[0].id
-    finally:
-        program.terminate()
-        program.wait(40)
-
-
-async def _prepare(settings: Settings) -> str:
-    await administration.load_demo_data(settings)
-    return await administration.create_service_principal(settings, "bench", "", list(Scope))
 
 
 def open_accounts(url: str, count: int) -> list[str]:
-    """Rich accounts, written straight into the tables: their history is not what is measured."""
+    """Opens rich accounts; the ids of those that calls are about.
+
+    They are written straight into the tables, for there are many and their history is not measured.
+
+    Args:
+        url: Of the database, as the superuser.
+        count: How many, of which USED are for calls and as many for plain SQL.
+    """
     opened = [ids.new_id() for _ in range(count)]
     now = datetime.now(UTC)
     with psycopg.connect(url) as conn:
@@ -161,28 +141,18 @@ def open_accounts(url: str, count: int) -> list[str]:
 
 
 def _configure(url: str) -> None:
+    """Writes settings that take effect when the server starts again."""
     with psycopg.connect(url, autocommit=True) as conn:
         for name, value in POSTGRES.items():
             conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process started and that run."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found]
-
-
-def _family(pid: int) -> float:
+def _family_seconds(pid: int) -> float:
+    """Processor time so far of a process and of those that it started."""
     total = 0.0
-    for member in [pid, *children(pid)]:
+    for member in [pid, *stage.children(pid)]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             text = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             # utime and stime; of the parent, also those of its children that have ended.
             total += sum(map(int, text[11:15] if member == pid else text[11:13])) / TICKS
     return total
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -1,6 +1,6 @@
 """What a stream saves: transfers through StreamTransfers beside CreateTransfer, in one run.
 
-Usage: python -m benchmarks.streams [--seconds 4] [--rounds 3] [--workers 1] [--in-flight 512]
+Usage: python -m benchmarks streams [--seconds 4] [--rounds 3] [--workers 1] [--in-flight 512]
 
 Both are loaded by the same client library from one process, which is slower than the service; so
 what tells is the service's processor time for a movement, not the rate.
@@ -11,14 +11,14 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
 
 from balance_client import v1
-from balance_client._generated.balance.v1 import transfer_pb2_grpc
 from balance_client.policy import new_request_id
+from balance_service._generated.balance.v1 import transfer_pb2_grpc
 from benchmarks import stack
 
 STREAMS = 8
@@ -81,24 +81,20 @@ async def _measure(running: stack.Stack, way: Any, options: Any) -> tuple[float,
         return done / (time.monotonic() - began), spent / done * 1e6
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--in-flight", type=int, default=512)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     measured: dict[str, list[tuple[float, float]]] = {}
     with stack.running(options.workers) as running:
         for _ in range(options.rounds):
             for way in (unary, streamed):
-                found = asyncio.run(_measure(running, way, options))
-                measured.setdefault(way.__name__, []).append(found)
+                one = asyncio.run(_measure(running, way, options))
+                measured.setdefault(way.__name__, []).append(one)
     print(f"{'':<12}{'a second':>10}{'service, us each':>20}")
     for name, found in measured.items():
         rates, costs = zip(*found, strict=True)
         print(f"{name:<12}{statistics.median(rates):>10,.0f}{statistics.median(costs):>20.0f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,11 +12,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from yarl import URL
 
-from balance_service.calls.methods import contract
+from balance_service.calls.methods import load_contract
 from balance_service.gateway import routes
 from balance_service.gateway.routes import Binding
 
-BINDINGS = tuple(routes.bindings(contract()))
+BINDINGS = tuple(routes.read_bindings(load_contract()))
 BY_METHOD = {binding.method.full_name: binding for binding in reversed(BINDINGS)}
 
 
@@ -96,10 +96,10 @@ class Http:
         async with self.client.get(self.url + path, headers=headers) as answer:
             yield answer
 
-    async def call(self, binding: Binding, request: Message) -> Answer:
+    async def call(self, binding: Binding, request: Message, **headers: str) -> Answer:
         """The call that a message stands for."""
         path, body = as_http(binding, request)
-        return await self(binding.verb, path, body)
+        return await self(binding.verb, path, body, **headers)
 
 
 def as_http(binding: Binding, request: Message) -> tuple[str, object]:

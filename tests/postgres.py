@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,25 @@ def server(folder: Path) -> Iterator[str]:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         migrate.up(of_database(url, TEMPLATE))
         yield url
+
+
+class SharedServer:
+    """The one server of a test run, started by the first test that needs a database."""
+
+    def __init__(self) -> None:
+        self._context: contextlib.AbstractContextManager[str] | None = None
+        self._url = ""
+
+    def url(self) -> str:
+        if not self._url:
+            folder = Path(tempfile.mkdtemp(prefix="balance-tests-")) / "postgres"
+            self._context = server(folder)
+            self._url = self._context.__enter__()
+        return self._url
+
+    def stop(self) -> None:
+        if self._context:
+            self._context.__exit__(None, None, None)
 
 
 def of_database(url: str, name: str) -> str:

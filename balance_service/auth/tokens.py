@@ -2,6 +2,10 @@
 
 A refresh token works once. Using it again means that it was stolen by one of two parties, so the
 whole sign-in is revoked (RFC 9700, 4.14.2).
+
+Workers' clocks differ. A token is good from LEEWAY before its `iat` and `nbf` until LEEWAY after
+its `exp`, and no longer than the configured life and LEEWAY after its `iat`. A revoked token is not
+good at any time: the revocation is remembered for as long as that, and for MARGIN.
 """
 
 import hmac
@@ -15,7 +19,7 @@ from uuid import UUID
 import jwt
 
 from balance_service.auth.keys import KeySet
-from balance_service.auth.secrets import Secrets
+from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal
@@ -24,7 +28,9 @@ from balance_service.repositories import credentials, users
 
 _ALGORITHM = "EdDSA"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
-VERIFIED_MAX = 100_000
+LEEWAY = timedelta(seconds=60)
+MARGIN = timedelta(minutes=1)
+KNOWN_TOKENS_MAX = 100_000
 TOKEN_LENGTH_MAX = 4096
 
 
@@ -34,6 +40,7 @@ class IssuedToken:
 
     access_token: str
     expires_at: datetime
+    life: timedelta
     refresh_token: str = ""
     refresh_expires_at: datetime | None = None
 
@@ -49,10 +56,18 @@ class TokenRules:
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class _VerifiedToken:
+    """What is known of a token whose signature was verified.
+
+    Args:
+        principal: Who it stands for.
+        session_id: The sign-in it belongs to; None for a sibling service.
+        good_until: When it expires, with LEEWAY; seconds since the epoch.
+    """
+
     principal: Principal
     session_id: UUID | None
-    expires_at: float
+    good_until: float
 
 
 class Tokens:
@@ -64,15 +79,17 @@ class Tokens:
         self._secrets = secrets
         self._rules = rules
         # Verifying a signature costs more than a small call: each token is verified once.
-        self._verified: dict[str, _Verified] = {}
+        self._known_tokens: dict[str, _VerifiedToken] = {}
         self._revoked: set[UUID] = set()
 
-    async def sign_in(self, user: User) -> IssuedToken:
+    async def sign_in(self, user_id: UUID) -> IssuedToken:
         """Starts a session of a user who proved their address."""
         now = datetime.now(UTC)
         session_id, expires_at = ids.new_id(), now + self._rules.refresh_life
         async with transaction(self._pool) as conn:
-            await credentials.create_session(conn, session_id, user.user_id, now, expires_at)
+            # Whoever changes the role waits for this session, and revokes it; or is waited for.
+            user = await users.hold(conn, user_id)
+            await credentials.create_session(conn, session_id, user_id, now, expires_at)
             refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
         return self._issue(user, session_id, now, refresh_token, expires_at)
 
@@ -83,16 +100,17 @@ class Tokens:
             ClientCredentialsInvalid: The id is unknown or the secret is wrong.
         """
         async with self._pool.connection() as conn:
-            found = await credentials.find_principal(conn, client_id)
-        stored, scopes = found or (b"", [])
+            principal = await credentials.find_principal(conn, client_id)
+        # An unknown id is refused as a wrong secret is, after the same work.
+        secret_hash, scopes = principal or (b"", [])
         if not hmac.compare_digest(
-            stored, client_secret_hash(self._secrets, client_id, client_secret)
+            secret_hash, client_secret_hash(self._secrets, client_id, client_secret)
         ):
             raise errors.ClientCredentialsInvalid
         now = datetime.now(UTC)
         expires_at = now + self._rules.access_life
         claims = {"sub": f"service:{client_id}", "scope": " ".join(sorted(scopes))}
-        return IssuedToken(self._sign(claims, now, expires_at), expires_at)
+        return IssuedToken(self._sign(claims, now, expires_at), expires_at, self._rules.access_life)
 
     async def refresh(self, refresh_token: str) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
@@ -104,32 +122,32 @@ class Tokens:
         now = datetime.now(UTC)
         token_hash = self._refresh_hash(refresh_token)
         async with transaction(self._pool) as conn:
-            found = await credentials.find_refresh_token(conn, token_hash)
-            if found is None or found.revoked_at or now >= found.session_expires_at:
+            stored = await credentials.find_refresh_token(conn, token_hash)
+            if stored is None or stored.revoked_at or now >= stored.session_expires_at:
                 raise errors.RefreshTokenInvalid
-            if reused := found.used_at is not None:
-                await credentials.revoke_session(conn, found.session_id, now)
+            if reused := stored.used_at is not None:
+                await credentials.revoke_session(conn, stored.session_id, now)
             else:
                 await credentials.use_refresh_token(conn, token_hash, now)
-                user = await users.get(conn, found.user_id)
-                expires_at = found.session_expires_at
-                successor = await self._new_refresh_token(conn, found.session_id, expires_at)
+                user = await users.hold(conn, stored.user_id)
+                expires_at = stored.session_expires_at
+                successor = await self._new_refresh_token(conn, stored.session_id, expires_at)
         if reused:  # Raised here, so that the revocation is committed.
             raise errors.RefreshTokenInvalid
-        return self._issue(user, found.session_id, now, successor, expires_at)
+        return self._issue(user, stored.session_id, now, successor, expires_at)
 
     async def revoke(self, refresh_token: str) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
         async with transaction(self._pool) as conn:
-            found = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
-            if found:
-                await credentials.revoke_session(conn, found.session_id, datetime.now(UTC))
-                self._revoked.add(found.session_id)
+            stored = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
+            if stored:
+                await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
+                self._revoked.add(stored.session_id)
 
     async def load_revoked(self) -> None:
         """Learns what other processes revoked; to be called every few seconds."""
         async with self._pool.connection() as conn:
-            since = datetime.now(UTC) - self._rules.access_life - timedelta(minutes=1)
+            since = datetime.now(UTC) - self._rules.access_life - LEEWAY - MARGIN
             self._revoked = await credentials.revoked_sessions(conn, since)
 
     async def verify(self, access_token: str) -> Principal:
@@ -139,15 +157,15 @@ class Tokens:
             TokenExpired: It was good once.
             TokenInvalid: It never was, or it is revoked.
         """
-        verified = self._verified.get(access_token) or await self._decode(access_token)
-        if verified.expires_at <= time.time():
-            self._verified.pop(access_token, None)
+        token = self._known_tokens.get(access_token) or await self._decode(access_token)
+        if token.good_until <= time.time():
+            self._known_tokens.pop(access_token, None)
             raise errors.TokenExpired
-        if verified.session_id in self._revoked:
+        if token.session_id in self._revoked:
             raise errors.TokenInvalid
-        return verified.principal
+        return token.principal
 
-    async def _decode(self, access_token: str) -> _Verified:
+    async def _decode(self, access_token: str) -> _VerifiedToken:
         if len(access_token) > TOKEN_LENGTH_MAX:
             raise errors.TokenInvalid
         try:
@@ -161,17 +179,19 @@ class Tokens:
                 algorithms=[_ALGORITHM],
                 audience=self._rules.audience,
                 issuer=self._rules.issuer,
+                leeway=LEEWAY,
                 options={"require": _CLAIMS},
             )
-            verified = _verified(claims)
+            token = _read_claims(claims, self._rules.access_life)
         except jwt.ExpiredSignatureError:
             raise errors.TokenExpired from None
-        except (jwt.InvalidTokenError, ValueError, KeyError):
+        except (jwt.InvalidTokenError, ValueError, KeyError, OverflowError):
             raise errors.TokenInvalid from None
-        if len(self._verified) >= VERIFIED_MAX:
-            self._verified.pop(next(iter(self._verified)))
-        self._verified[access_token] = verified
-        return verified
+        if len(self._known_tokens) >= KNOWN_TOKENS_MAX:
+            # The oldest, for a dictionary keeps the order in which its keys were added.
+            self._known_tokens.pop(next(iter(self._known_tokens)))
+        self._known_tokens[access_token] = token
+        return token
 
     def _issue(
         self,
@@ -189,7 +209,8 @@ class Tokens:
             "sid": str(session_id),
         }
         access_token = self._sign(claims, now, expires_at)
-        return IssuedToken(access_token, expires_at, refresh_token, refresh_expires_at)
+        life = self._rules.access_life
+        return IssuedToken(access_token, expires_at, life, refresh_token, refresh_expires_at)
 
     def _sign(self, claims: dict[str, str], now: datetime, expires_at: datetime) -> str:
         key_id, key = self._keys.signing()
@@ -221,15 +242,18 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
     return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
 
 
-def _verified(claims: dict[str, Any]) -> _Verified:
+def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
     """Reads our own claims; raises ValueError or KeyError if they are not ours."""
-    subject, expires_at = str(claims["sub"]), float(claims["exp"])
+    # Also of a token that was issued when lives were longer, the revocation is still remembered.
+    expires_at = min(float(claims["exp"]), float(claims["iat"]) + life.total_seconds())
+    good_until = expires_at + LEEWAY.total_seconds()
+    subject = str(claims["sub"])
     kind, _, name = subject.partition(":")
     if kind == "user":
         role = Role[str(claims["role"]).upper()]
         principal = Principal(subject, UUID(name), role)
-        return _Verified(principal, UUID(str(claims["sid"])), expires_at)
+        return _VerifiedToken(principal, UUID(str(claims["sid"])), good_until)
     if kind != "service":
         raise ValueError(subject)
     scopes = frozenset(str(claims["scope"]).split())
-    return _Verified(Principal(subject, None, None, scopes), None, expires_at)
+    return _VerifiedToken(Principal(subject, None, None, scopes), None, good_until)

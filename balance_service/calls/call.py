@@ -1,6 +1,4 @@
-"""A call, whichever door it came in by: who makes it, until when, in which language, and what it
-is told besides the answer.
-"""
+"""A call: who makes it, until when, in which language, and what they hear besides the answer."""
 
 import re
 from collections.abc import Sequence
@@ -20,25 +18,26 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCI
 
 @dataclass(slots=True)
 class Call:
-    """One RPC, from its metadata.
+    """One RPC.
 
     Args:
         method: Its full name, such as `/balance.v1.AccountService/GetAccount`.
         correlation_id: Names the call in logs and errors: the caller's `x-request-id` or our own.
         language: `en` or `ru`, by `accept-language`.
         timeout_seconds: How long its caller waits; None for ever.
-        token: The bearer token it carries; empty if it carries none.
-        caller: Whom the token stands for, once it is verified.
+        tokens: The bearer tokens it carries, of which there should be one.
+        caller: Whom the token stands for, once it is verified; None before that, and for a caller
+            without a token.
         trailers: Metadata sent after the answer.
-        trace_id: Of the caller's `traceparent`, for the log.
-        sent_before: Whether gRPC sends it again by itself, following a service config.
+        trace_id: The trace of the caller's `traceparent`, for the log; empty for none.
+        sent_before: Whether a gRPC client sends it again by itself, following a service config.
     """
 
     method: str
     correlation_id: str
     language: str = languages.DEFAULT
     timeout_seconds: float | None = None
-    token: str = field(default="", repr=False)
+    tokens: Sequence[str] = field(default=(), repr=False)
     caller: Principal | None = None
     trailers: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
@@ -65,18 +64,24 @@ class Call:
 
 
 def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None) -> Call:
-    """The call that metadata tell of."""
+    """Reads a call from its metadata; what is malformed there is left out, but for tokens.
+
+    Args:
+        method: Its full name.
+        metadata: Names are in lower case, as in gRPC.
+        timeout_seconds: How long its caller waits; None for ever.
+    """
     call = Call(method, "", timeout_seconds=timeout_seconds)
     sent_id = ""
     for key, value in metadata:
         if key == "authorization":
             scheme, _, rest = value.partition(" ")
-            # What is no bearer token is refused as one that is not valid.
-            call.token = rest.strip() if scheme.lower() == "bearer" else "?"
+            # Another scheme is refused as a bearer token that is not valid, and not overlooked.
+            call.tokens = (*call.tokens, rest.strip() if scheme.lower() == "bearer" else "?")
         elif key == "x-request-id":
             sent_id = value
         elif key == "accept-language":
-            call.language = languages.preferred(value)
+            call.language = languages.choose(value)
         elif key == "grpc-previous-rpc-attempts":
             call.sent_before = True
         elif key == "traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
@@ -86,5 +91,5 @@ def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None
 
 
 def correlation_id(sent: str) -> str:
-    """What names a call in logs and errors: what its caller sent, if it is well formed, or new."""
+    """The name of a call in logs and errors: as sent, if that is well formed, or a new one."""
     return sent if _CORRELATION_ID.fullmatch(sent) else ids.new_id().hex

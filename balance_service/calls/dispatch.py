@@ -1,6 +1,7 @@
-"""Every call, whichever door it came in by: who calls, how long, refusals to statuses, the log.
+"""What surrounds every call: its caller is verified, refusals become statuses, the end is logged.
 
-There is no gRPC interceptor, for each would cost every call a share of the event loop.
+There are no gRPC interceptors: each would cost every call a share of the event loop, and HTTP would
+need its own.
 """
 
 import contextlib
@@ -13,31 +14,30 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import status_pb2
+from google.rpc import code_pb2, status_pb2
 
 from balance_service.auth.tokens import Tokens
 from balance_service.calls import refusals
 from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
-from balance_service.domain import errors
-from balance_service.ledger.queue import RETRY_AFTER_SECONDS
+from balance_service.domain import errors, retry_after
 from balance_service.repositories import failures
 
 _log = structlog.get_logger()
 
-# A request of a method's type, or its bytes on the wire.
+# A message of the method's type, or its bytes on the wire.
 Request: TypeAlias = Message | bytes
-# A servicer's method; its types are those of the RPC that has its name.
+# A servicer's method. It takes and gives the messages of the RPC of that name.
 Handler: TypeAlias = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call answered.
+    """The answer of a call.
 
     Args:
-        message: The answer.
-        trailers: What was said besides, such as `x-request-id`.
+        message: The answer itself.
+        trailers: What the caller hears besides, such as `x-request-id`.
     """
 
     message: Message
@@ -48,8 +48,8 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
     """A call was refused or failed.
 
     Args:
-        status: Why.
-        trailers: As of an answer.
+        status: The reason, ready to be sent.
+        trailers: What the caller hears besides, as with an answer.
     """
 
     def __init__(self, status: status_pb2.Status, trailers: Mapping[str, str]) -> None:
@@ -61,7 +61,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 class Servicer(Protocol):
     """Answers the methods of one service.
 
-    It has for each a method of its name, which takes the request, or an iterator of requests, and
+    For each it has a method of that name, which takes the request, or an iterator of requests, and
     the Call.
     """
 
@@ -85,10 +85,10 @@ class Calls:
         self._handlers: dict[str, Handler] = {}
 
     def add(self, servicer: Servicer) -> None:
-        """Has a servicer answer the methods of its service.
+        """Lets a servicer answer the methods of its service.
 
         Raises:
-            AttributeError: It lacks one.
+            AttributeError: It lacks one of them.
         """
         for descriptor in servicer.service.methods:
             method = Method(descriptor)
@@ -104,15 +104,28 @@ class Calls:
         """Whether this worker can answer, as its health says."""
         return self.serving
 
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        """Verifies a caller before anything else of the request is read.
+
+        Raises:
+            Refused: The method needs a token and there is none, or it is not good.
+        """
+        started = time.perf_counter()
+        call = from_metadata(method.full_name, metadata, None)
+        try:
+            await self._identify(method, call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
+            raise _to_refused(call, error, started) from None
+
     async def unary(
         self, method: Method, request: Request, metadata: Metadata, timeout_seconds: float | None
     ) -> Answer:
         """Answers a call.
 
         Args:
-            method: What is called.
-            request: Its bytes are read only once the caller is known.
-            metadata: What the caller said besides.
+            method: The method.
+            request: If it is bytes, these are parsed only once the caller is known.
+            metadata: Names are in lower case, as in gRPC.
             timeout_seconds: How long the caller waits; None for ever.
 
         Raises:
@@ -123,15 +136,15 @@ class Calls:
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:
-                raise errors.Overloaded(RETRY_AFTER_SECONDS)
-            await self._admit(method, call)
+                raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
+            await self._identify(method, call)
             handler = self._handlers[method.full_name]
-            message: Message = await handler(_read(method, request, call), call)
+            message: Message = await handler(_parse(method, request, call), call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
-            raise _refused(call, error, started) from None
+            raise _to_refused(call, error, started) from None
         finally:
             self._under_way -= 1
-        _record(_log.debug, "call", call, started, code="OK")
+        _log_call(_log.debug, "call", call, started, code="OK")
         return Answer(message, _trailers(call))
 
     async def stream(
@@ -141,55 +154,65 @@ class Calls:
         metadata: Metadata,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[Message]:
-        """Answers a call with many messages, and with many requests where the method takes them.
+        """Answers a call that has many answers, and perhaps many requests.
 
-        Raises as `unary`.
+        Args:
+            method: The method.
+            request: The request, or an iterator of requests where the method takes a stream.
+            metadata: As of `unary`.
+            timeout_seconds: As of `unary`.
+
+        Raises:
+            Refused: It was refused, or failed; some answers may have been given before.
         """
         started = time.perf_counter()
         call = from_metadata(method.full_name, metadata, timeout_seconds)
         try:
-            await self._admit(method, call)
+            await self._identify(method, call)
             handler = self._handlers[method.full_name]
             if isinstance(request, Message | bytes):
-                answering = handler(_read(method, request, call), call)
+                answers = handler(_parse(method, request, call), call)
             else:
-                answering = handler(self._requests(method, request, call), call)
-            async with contextlib.aclosing(answering) as messages:
+                answers = handler(self._requests(method, request, call), call)
+            async with contextlib.aclosing(answers) as messages:
                 async for message in messages:
-                    # What a token may see ends with it, also in the middle of a stream.
-                    await self._admit(method, call)
+                    # A token may expire or be revoked in the middle of a stream.
+                    await self._identify(method, call)
                     yield message
         except Exception as error:  # noqa: BLE001 - as above
-            raise _refused(call, error, started) from None
-        _record(_log.debug, "call", call, started, code="OK")
+            raise _to_refused(call, error, started) from None
+        _log_call(_log.debug, "call", call, started, code="OK")
 
     async def _requests(
         self, method: Method, requests: AsyncIterator[Request], call: Call
     ) -> AsyncIterator[Message]:
-        """A stream's requests, as long as each may be made."""
+        """The requests of a stream, for as long as its token is valid."""
         async for request in requests:
-            await self._admit(method, call)
-            yield _read(method, request, call)
+            await self._identify(method, call)
+            yield _parse(method, request, call)
 
-    async def _admit(self, method: Method, call: Call) -> None:
-        """Finds out who calls.
+    async def _identify(self, method: Method, call: Call) -> None:
+        """Finds out who calls, by the token.
 
         Raises:
-            TokenMissing: The method needs a token.
-            TokenInvalid, TokenExpired: The token is not good.
+            InvalidFields: There are several tokens.
+            TokenMissing: There is none, and the method needs one.
+            TokenInvalid, TokenExpired: It is not valid, or not any more.
         """
-        if call.token:
-            call.caller = await self._tokens.verify(call.token)
+        if len(call.tokens) > 1:
+            raise errors.invalid("authorization", "must be given once")
+        if call.tokens and call.tokens[0]:
+            call.caller = await self._tokens.verify(call.tokens[0])
         elif not method.public:
             raise errors.TokenMissing
 
 
-def _read(method: Method, request: Request, call: Call) -> Message:
-    """The request of a call.
+def _parse(method: Method, request: Request, call: Call) -> Message:
+    """The request of a call as a message.
 
     Raises:
         MalformedRequest: It is no message of the method's type.
-        InvalidFields: gRPC sends it again by itself, and it has no id that would make this safe.
+        InvalidFields: A gRPC client sends it again by itself, which is not safe without an id.
     """
     if isinstance(request, bytes):
         try:
@@ -202,22 +225,23 @@ def _read(method: Method, request: Request, call: Call) -> Message:
 
 
 def _repeatable(request: Message) -> bool:
-    """Whether a request is safe to send again: where it may change something, it has its id."""
+    """Whether a request is safe to send again: it changes nothing, or it has a request id."""
     if getattr(request, "request_id", None) != "":
         return True
     items = getattr(request, "requests", ())
     return bool(items) and all(item.request_id for item in items)
 
 
-def _refused(call: Call, error: Exception, started: float) -> Refused:
+def _to_refused(call: Call, error: Exception, started: float) -> Refused:
+    """Logs why a call ends without an answer, and makes of it what its caller is told."""
     refusal = error if isinstance(error, errors.Refusal) else failures.refusal_of(error)
     if refusal is None:
-        _record(_log.error, "call_failed", call, started, exc_info=error)
+        _log_call(_log.error, "call_failed", call, started, exc_info=error)
         return Refused(refusals.internal(call.correlation_id), _trailers(call))
-    code = refusals.code(refusal).name
-    reason = refusals.TABLE[type(refusal)].reason
+    row = refusals.TABLE[type(refusal)]
     cause = None if refusal is error else type(error).__name__
-    _record(_log.info, "call", call, started, code=code, reason=reason, cause=cause)
+    code = code_pb2.Code.Name(row.code)
+    _log_call(_log.info, "call", call, started, code=code, reason=row.reason, cause=cause)
     return Refused(refusals.status(refusal, call.language), _trailers(call))
 
 
@@ -225,13 +249,21 @@ def _trailers(call: Call) -> dict[str, str]:
     return {"x-request-id": call.correlation_id, **call.trailers}
 
 
-def _record(
+def _log_call(
     write: Callable[..., object], event: str, call: Call, started: float, **facts: object
 ) -> None:
-    """Logs a call: never what was in it."""
+    """Logs the end of a call, but nothing of what was sent or answered.
+
+    Args:
+        write: The logger's method for the level.
+        event: The event's name.
+        call: The call.
+        started: When it came, by `time.perf_counter`.
+        facts: What else is known of its end.
+    """
     if call.trace_id:
         facts["trace_id"] = call.trace_id
-    # The call is over, and money may have moved: a log that cannot be written must not undo that.
+    # Money may have moved: if the log cannot be written, the caller must get the answer still.
     with contextlib.suppress(OSError, ValueError):
         write(
             event,

@@ -1,16 +1,16 @@
-"""The languages that refusals are told in, and which of them a caller prefers."""
+"""The languages that refusals are told in, and the choice of one for a caller."""
 
 DEFAULT = "en"
 LANGUAGES = (DEFAULT, "ru")
 _HEADER_LENGTH_MAX = 200
 
 
-def preferred(accept_language: str) -> str:
-    """The language to answer in, `en` or `ru`.
+def choose(accept_language: str) -> str:
+    """Chooses the language to answer in, `en` or `ru`.
 
     Args:
         accept_language: As in HTTP (RFC 9110, 12.5.4), such as `ru-RU,ru;q=0.9,en;q=0.8`. What is
-            malformed counts as not said.
+            malformed in it is ignored.
     """
     best, weight_max = DEFAULT, 0.0
     for part in accept_language[:_HEADER_LENGTH_MAX].split(","):

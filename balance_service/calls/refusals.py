@@ -1,113 +1,297 @@
-"""The one error table: each refusal's status code and stable reason, and its google.rpc.Status."""
+"""THE table of refusals: what each is to a caller, over gRPC and over HTTP.
+
+A refusal's message in English is its class's docstring; the one in Russian stands in the table. The
+HTTP status of a code is that of grpc-gateway (runtime/errors.go); a row may have its own, such as
+402 for a lack of money.
+"""
+
+# ruff: noqa: RUF001 - Cyrillic is the point
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from balance_service.calls.russian import RUSSIAN
+from balance_service.calls import http, shortening
 from balance_service.domain import errors
 
 DOMAIN = "balance.v1"
-Code = grpc.StatusCode
 
 
 class Row(NamedTuple):
-    """What a refusal is to a caller; a resource's type where it is one that was not found."""
+    """What a refusal is to a caller.
 
-    code: grpc.StatusCode
+    Args:
+        code: One of google.rpc.code_pb2.
+        reason: A value of the contract's ErrorReason, without its prefix.
+        russian: The message in Russian, with the refusal's facts in braces.
+        resource: The type of the resource that was not found; empty for other refusals.
+        http_status: The HTTP status; 0 for the code's.
+    """
+
+    code: int
     reason: str
+    russian: str
     resource: str = ""
+    http_status: int = 0
 
 
 TABLE: Mapping[type[errors.Refusal], Row] = {
-    errors.InvalidFields: Row(Code.INVALID_ARGUMENT, "INVALID_FIELD"),
-    errors.MalformedRequest: Row(Code.INVALID_ARGUMENT, "MALFORMED_REQUEST"),
-    errors.PageTokenInvalid: Row(Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
-    errors.TokenMissing: Row(Code.UNAUTHENTICATED, "TOKEN_MISSING"),
-    errors.TokenInvalid: Row(Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-    errors.TokenExpired: Row(Code.UNAUTHENTICATED, "TOKEN_EXPIRED"),
-    errors.ConfirmationCodeInvalid: Row(Code.UNAUTHENTICATED, "CONFIRMATION_CODE_INVALID"),
-    errors.ClientCredentialsInvalid: Row(Code.UNAUTHENTICATED, "CLIENT_CREDENTIALS_INVALID"),
-    errors.RefreshTokenInvalid: Row(Code.UNAUTHENTICATED, "REFRESH_TOKEN_INVALID"),
-    errors.PermissionMissing: Row(Code.PERMISSION_DENIED, "PERMISSION_MISSING"),
-    errors.ConfirmationCodeLimit: Row(Code.RESOURCE_EXHAUSTED, "CONFIRMATION_CODE_LIMIT"),
-    errors.UserNotFound: Row(Code.NOT_FOUND, "USER_NOT_FOUND", "user"),
-    errors.UsernameTaken: Row(Code.ALREADY_EXISTS, "USERNAME_TAKEN"),
-    errors.EtagMismatch: Row(Code.ABORTED, "ETAG_MISMATCH"),
-    errors.AccountNotFound: Row(Code.NOT_FOUND, "ACCOUNT_NOT_FOUND", "account"),
-    errors.AccountFrozen: Row(Code.FAILED_PRECONDITION, "ACCOUNT_FROZEN"),
-    errors.AccountClosed: Row(Code.FAILED_PRECONDITION, "ACCOUNT_CLOSED"),
-    errors.AccountNotEmpty: Row(Code.FAILED_PRECONDITION, "ACCOUNT_NOT_EMPTY"),
-    errors.InsufficientFunds: Row(Code.FAILED_PRECONDITION, "INSUFFICIENT_FUNDS"),
-    errors.CurrencyMismatch: Row(Code.FAILED_PRECONDITION, "CURRENCY_MISMATCH"),
-    errors.SameAccount: Row(Code.INVALID_ARGUMENT, "SAME_ACCOUNT"),
-    errors.BalanceOverflow: Row(Code.FAILED_PRECONDITION, "BALANCE_OVERFLOW"),
-    errors.LimitBelowBalance: Row(Code.FAILED_PRECONDITION, "LIMIT_BELOW_BALANCE"),
-    errors.MovementNotFound: Row(Code.NOT_FOUND, "MOVEMENT_NOT_FOUND", "movement"),
-    errors.IdempotencyKeyReused: Row(Code.ALREADY_EXISTS, "IDEMPOTENCY_KEY_REUSED"),
-    errors.ReferenceReused: Row(Code.ALREADY_EXISTS, "REFERENCE_REUSED"),
-    errors.BatchRefused: Row(Code.ABORTED, "BATCH_REFUSED"),
-    errors.ServiceNotFound: Row(Code.NOT_FOUND, "SERVICE_NOT_FOUND", "service"),
-    errors.RateUnavailable: Row(Code.FAILED_PRECONDITION, "RATE_UNAVAILABLE"),
-    errors.RateStale: Row(Code.FAILED_PRECONDITION, "RATE_STALE"),
-    errors.ChargeTooSmall: Row(Code.FAILED_PRECONDITION, "CHARGE_TOO_SMALL"),
-    errors.Overloaded: Row(Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
-    errors.Unavailable: Row(Code.UNAVAILABLE, "UNAVAILABLE"),
-    errors.DeadlinePassed: Row(Code.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
+    errors.InvalidFields: Row(
+        code_pb2.INVALID_ARGUMENT, "INVALID_FIELD", "В запросе есть неверные поля."
+    ),
+    errors.MalformedRequest: Row(
+        code_pb2.INVALID_ARGUMENT,
+        "MALFORMED_REQUEST",
+        "Запрос не является сообщением этого метода.",
+    ),
+    errors.PageTokenInvalid: Row(
+        code_pb2.INVALID_ARGUMENT,
+        "PAGE_TOKEN_INVALID",
+        "Токен страницы не относится к этому списку, фильтру и порядку.",
+    ),
+    errors.TokenMissing: Row(
+        code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
+    ),
+    errors.TokenInvalid: Row(
+        code_pb2.UNAUTHENTICATED, "TOKEN_INVALID", "Токен доступа недействителен."
+    ),
+    errors.TokenExpired: Row(
+        code_pb2.UNAUTHENTICATED, "TOKEN_EXPIRED", "Срок токена доступа истёк."
+    ),
+    errors.ConfirmationCodeInvalid: Row(
+        code_pb2.UNAUTHENTICATED,
+        "CONFIRMATION_CODE_INVALID",
+        "Код подтверждения неверен, использован или просрочен.",
+    ),
+    errors.ClientCredentialsInvalid: Row(
+        code_pb2.UNAUTHENTICATED,
+        "CLIENT_CREDENTIALS_INVALID",
+        "Идентификатор клиента или секрет неверен.",
+    ),
+    errors.RefreshTokenInvalid: Row(
+        code_pb2.UNAUTHENTICATED, "REFRESH_TOKEN_INVALID", "Токен обновления недействителен."
+    ),
+    errors.PermissionMissing: Row(
+        code_pb2.PERMISSION_DENIED, "PERMISSION_MISSING", "На это действие нет прав."
+    ),
+    errors.ConfirmationCodeLimit: Row(
+        code_pb2.RESOURCE_EXHAUSTED,
+        "CONFIRMATION_CODE_LIMIT",
+        "Для этого адреса запрошено слишком много кодов.",
+    ),
+    errors.UserNotFound: Row(
+        code_pb2.NOT_FOUND, "USER_NOT_FOUND", "Такого пользователя нет.", resource="user"
+    ),
+    errors.UsernameTaken: Row(
+        code_pb2.ALREADY_EXISTS, "USERNAME_TAKEN", "Это имя пользователя занято."
+    ),
+    errors.EtagMismatch: Row(
+        code_pb2.ABORTED, "ETAG_MISMATCH", "Ресурс изменился с тех пор, как был прочитан."
+    ),
+    errors.AccountNotFound: Row(
+        code_pb2.NOT_FOUND, "ACCOUNT_NOT_FOUND", "Такого счёта нет.", resource="account"
+    ),
+    errors.AccountFrozen: Row(code_pb2.FAILED_PRECONDITION, "ACCOUNT_FROZEN", "Счёт заморожен."),
+    errors.AccountClosed: Row(code_pb2.FAILED_PRECONDITION, "ACCOUNT_CLOSED", "Счёт закрыт."),
+    errors.AccountNotEmpty: Row(
+        code_pb2.FAILED_PRECONDITION, "ACCOUNT_NOT_EMPTY", "На счёте остались деньги."
+    ),
+    errors.InsufficientFunds: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "INSUFFICIENT_FUNDS",
+        "На счёте недостаточно денег: не хватает {missing} {currency}.",
+        http_status=402,
+    ),
+    errors.CurrencyMismatch: Row(
+        code_pb2.FAILED_PRECONDITION, "CURRENCY_MISMATCH", "Счёт ведётся в другой валюте."
+    ),
+    errors.SameAccount: Row(
+        code_pb2.INVALID_ARGUMENT, "SAME_ACCOUNT", "Нельзя перевести деньги на тот же счёт."
+    ),
+    errors.BalanceOverflow: Row(
+        code_pb2.FAILED_PRECONDITION, "BALANCE_OVERFLOW", "Баланс превысил бы предел реестра."
+    ),
+    errors.ReceiverUnavailable: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "RECEIVER_UNAVAILABLE",
+        "Счёт получателя не может принять этот перевод.",
+    ),
+    errors.LimitBelowBalance: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "LIMIT_BELOW_BALANCE",
+        "Долг по счёту уже больше этого лимита.",
+    ),
+    errors.MovementNotFound: Row(
+        code_pb2.NOT_FOUND, "MOVEMENT_NOT_FOUND", "Такого движения денег нет.", resource="movement"
+    ),
+    errors.IdempotencyKeyReused: Row(
+        code_pb2.ALREADY_EXISTS,
+        "IDEMPOTENCY_KEY_REUSED",
+        "Этот request_id уже использован для другого запроса.",
+    ),
+    errors.ReferenceReused: Row(
+        code_pb2.ALREADY_EXISTS,
+        "REFERENCE_REUSED",
+        "Вызывающий уже использовал этот номер источника.",
+    ),
+    errors.BatchRefused: Row(
+        code_pb2.ABORTED,
+        "BATCH_REFUSED",
+        "Другой перевод пакета отклонён, поэтому не выполнен ни один.",
+    ),
+    errors.ServiceNotFound: Row(
+        code_pb2.NOT_FOUND, "SERVICE_NOT_FOUND", "Такой услуги нет.", resource="service"
+    ),
+    errors.RateUnavailable: Row(
+        code_pb2.FAILED_PRECONDITION, "RATE_UNAVAILABLE", "Курс для этих валют неизвестен."
+    ),
+    errors.RateStale: Row(
+        code_pb2.FAILED_PRECONDITION, "RATE_STALE", "Последний известный курс устарел."
+    ),
+    errors.ChargeTooSmall: Row(
+        code_pb2.FAILED_PRECONDITION, "CHARGE_TOO_SMALL", "Цена в валюте счёта округляется до нуля."
+    ),
+    errors.Overloaded: Row(
+        code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", "Сервис перегружен, повторите чуть позже."
+    ),
+    errors.Unavailable: Row(
+        code_pb2.UNAVAILABLE,
+        "UNAVAILABLE",
+        "Сервис сейчас недоступен, повторите с тем же request_id.",
+    ),
+    errors.DeadlinePassed: Row(
+        code_pb2.DEADLINE_EXCEEDED, "DEADLINE_PASSED", "Срок вызова истёк, ничего не изменено."
+    ),
+    http.RequestMalformed: Row(
+        code_pb2.INVALID_ARGUMENT, "MALFORMED_REQUEST", "Запрос не удалось прочитать."
+    ),
+    http.HeadTooLarge: Row(
+        code_pb2.INVALID_ARGUMENT,
+        "MALFORMED_REQUEST",
+        "Заголовок запроса слишком велик.",
+        http_status=431,
+    ),
+    http.RouteNotFound: Row(code_pb2.NOT_FOUND, "ROUTE_NOT_FOUND", "По этому пути ничего нет."),
+    http.MethodNotAllowed: Row(
+        code_pb2.UNIMPLEMENTED,
+        "METHOD_NOT_ALLOWED",
+        "У этого пути нет такого метода.",
+        http_status=405,
+    ),
+    http.RequestTimeout: Row(
+        code_pb2.DEADLINE_EXCEEDED, "REQUEST_TIMEOUT", "Запрос не пришёл вовремя.", http_status=408
+    ),
+    http.BodyTooLarge: Row(
+        code_pb2.INVALID_ARGUMENT, "BODY_TOO_LARGE", "Тело запроса слишком велико.", http_status=413
+    ),
+    http.MediaTypeUnsupported: Row(
+        code_pb2.INVALID_ARGUMENT,
+        "MEDIA_TYPE_UNSUPPORTED",
+        "Тело запроса должно быть application/json.",
+        http_status=415,
+    ),
+    http.PageNotFound: Row(code_pb2.NOT_FOUND, "PAGE_NOT_FOUND", "В списке нет такой страницы."),
+    http.AnswerTimeout: Row(
+        code_pb2.DEADLINE_EXCEEDED,
+        "ANSWER_TIMEOUT",
+        "Ответ занял слишком много времени; выполнен ли запрос, неизвестно.",
+    ),
+}
+INTERNAL = "INTERNAL"
+
+_HTTP_STATUS = {
+    code_pb2.OK: 200,
+    code_pb2.CANCELLED: 499,
+    code_pb2.UNKNOWN: 500,
+    code_pb2.INVALID_ARGUMENT: 400,
+    code_pb2.DEADLINE_EXCEEDED: 504,
+    code_pb2.NOT_FOUND: 404,
+    code_pb2.ALREADY_EXISTS: 409,
+    code_pb2.PERMISSION_DENIED: 403,
+    code_pb2.UNAUTHENTICATED: 401,
+    code_pb2.RESOURCE_EXHAUSTED: 429,
+    code_pb2.FAILED_PRECONDITION: 400,
+    code_pb2.ABORTED: 409,
+    code_pb2.OUT_OF_RANGE: 400,
+    code_pb2.UNIMPLEMENTED: 501,
+    code_pb2.INTERNAL: 500,
+    code_pb2.UNAVAILABLE: 503,
+    code_pb2.DATA_LOSS: 500,
+}
+# For statuses that come from a gRPC server elsewhere, which tell the reason and not the class. Two
+# classes share MALFORMED_REQUEST: there it means the plain one.
+_HTTP_STATUS_OF_REASON = {
+    row.reason: row.http_status
+    for kind, row in TABLE.items()
+    if row.http_status and kind is not http.HeadTooLarge
 }
 
 
-def code(refusal: errors.Refusal) -> grpc.StatusCode:
-    """The status code of a refusal."""
-    return TABLE[type(refusal)].code
+def http_status(code: int, reason: str = "") -> int:
+    """The HTTP status for a code, and a reason if any, from a server elsewhere."""
+    return _HTTP_STATUS_OF_REASON.get(reason) or _HTTP_STATUS.get(code, 500)
 
 
-def status(refusal: errors.Refusal, language: str = "en") -> status_pb2.Status:
-    """The status of a refusal, with its details.
+def http_status_of(refusal: errors.Refusal) -> int:
+    """The HTTP status of a refusal."""
+    row = TABLE[type(refusal)]
+    return row.http_status or _HTTP_STATUS[row.code]
+
+
+def status(
+    refusal: errors.Refusal, language: str = "en", correlation_id: str = ""
+) -> status_pb2.Status:
+    """The status of a refusal with its details: a few KiB at most, whatever was refused.
 
     Args:
-        refusal: Any refusal of `domain.errors`.
+        refusal: One whose class is in the table.
         language: `en` or `ru`, for the LocalizedMessage.
+        correlation_id: Names the request that was refused before it was a call.
     """
     row = TABLE[type(refusal)]
-    facts = refusal.facts()
-    answer = status_pb2.Status(code=row.code.value[0], message=refusal.message)
-    answer.details.add().Pack(
+    violations, more = getattr(refusal, "violations", ()), getattr(refusal, "more", 0)
+    shortened = shortening.shorten_violations(violations, more)
+    facts = shortening.shorten_facts(refusal.facts()) | shortened.facts
+    if correlation_id:
+        facts["request_id"] = correlation_id
+    message = shortened.message or shortening.shorten(refusal.message, shortening.MESSAGE_BYTES_MAX)
+    text = row.russian.format_map(facts) if language == "ru" else message
+    details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=row.reason, domain=DOMAIN, metadata=facts)
-    )
-    if isinstance(refusal, errors.InvalidFields):
-        bad = error_details_pb2.BadRequest()
-        for violation in refusal.violations:
-            bad.field_violations.add(field=violation.field, description=violation.description)
-        answer.message = "; ".join(f"{v.field} {v.description}" for v in refusal.violations)
-        answer.details.add().Pack(bad)
-    if isinstance(refusal, errors.Overloaded | errors.ConfirmationCodeLimit):
+    ]
+    if shortened.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for violation in shortened.violations:
+            bad_request.field_violations.add(
+                field=violation.field, description=violation.description
+            )
+        details.append(bad_request)
+    if seconds := getattr(refusal, "retry_after_seconds", None):
         delay = Duration()
-        delay.FromTimedelta(timedelta(seconds=refusal.retry_after_seconds))
-        answer.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        delay.FromTimedelta(timedelta(seconds=seconds))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if row.resource:
         name = next(iter(facts.values()), "")
-        answer.details.add().Pack(
+        details.append(
             error_details_pb2.ResourceInfo(resource_type=row.resource, resource_name=name)
         )
-    if language == "ru":
-        text = RUSSIAN[row.reason].format_map(facts)
-        answer.details.add().Pack(error_details_pb2.LocalizedMessage(locale="ru", message=text))
-    else:
-        text = answer.message
-        answer.details.add().Pack(error_details_pb2.LocalizedMessage(locale="en", message=text))
-    return answer
+    details.append(error_details_pb2.LocalizedMessage(locale=language, message=text))
+    return _pack(row.code, message, details)
 
 
-def internal(correlation_id: str) -> status_pb2.Status:
-    """The status of a fault of ours: it tells nothing but the id that the log has."""
-    answer = status_pb2.Status(code=Code.INTERNAL.value[0], message="Internal error.")
-    metadata = {"request_id": correlation_id}
-    answer.details.add().Pack(
-        error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata=metadata)
-    )
+def internal(correlation_id: str = "") -> status_pb2.Status:
+    """The status of a fault of ours: it tells only the id by which the log has the cause."""
+    facts = {"request_id": correlation_id} if correlation_id else {}
+    info = error_details_pb2.ErrorInfo(reason=INTERNAL, domain=DOMAIN, metadata=facts)
+    return _pack(code_pb2.INTERNAL, "Internal error.", [info])
+
+
+def _pack(code: int, message: str, details: list[Message]) -> status_pb2.Status:
+    answer = status_pb2.Status(code=code, message=message)
+    for detail in details:
+        answer.details.add().Pack(detail)
     return answer

@@ -1,7 +1,7 @@
 """Calls with a stream each way: requests are begun as they come, and answered in their order.
 
-A stream has so many requests begun at most; then no more is read, and HTTP/2's flow control makes
-its caller wait. So a caller who sends without end, or reads no answers, costs a bounded memory.
+A stream has at most `WINDOW` requests begun. Then no more are read, and HTTP/2's flow control makes
+the caller wait; so one who sends without end, or reads no answers, costs a bounded memory.
 """
 
 import asyncio
@@ -10,29 +10,32 @@ from typing import TypeAlias, TypeVar
 
 from balance_service.domain import errors
 from balance_service.domain.ledger import Outcome
+from balance_service.ledger.queue import Answer
 
 WINDOW = 256
 
 Request = TypeVar("Request")
-Begun: TypeAlias = "asyncio.Future[list[Outcome]]"
+# A request that was begun, or the refusal that it got instead.
+_Begun: TypeAlias = "Answer | errors.Refusal"
+_Window: TypeAlias = "asyncio.Queue[_Begun | None]"
 
 
 class Streams:
     """The streams of a worker, which end when it stops."""
 
     def __init__(self) -> None:
-        self._reading: set[asyncio.Task[None]] = set()
+        self._readers: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def answers(
         self,
         requests: AsyncIterator[Request],
-        begin: Callable[[Request], Awaitable[Begun]],
+        begin: Callable[[Request], Awaitable[Answer]],
     ) -> AsyncGenerator[Outcome, None]:
-        """An outcome for each request, in their order.
+        """Answers a stream: an outcome for each request, in their order.
 
         Args:
-            requests: As they come.
+            requests: The requests, as they come.
             begin: Starts to carry one out; a refusal that it raises is that request's outcome.
 
         Raises:
@@ -41,48 +44,52 @@ class Streams:
         """
         if self._closed:
             raise errors.Unavailable
-        begun: asyncio.Queue[Begun | errors.Refusal | None] = asyncio.Queue(WINDOW)
-        reading = asyncio.create_task(_read(requests, begin, begun))
-        self._reading.add(reading)
+        window: _Window = asyncio.Queue(WINDOW)
+        reader = asyncio.create_task(_read(requests, begin, window))
+        self._readers.add(reader)
         try:
-            while (one := await begun.get()) is not None:
-                yield one if isinstance(one, errors.Refusal) else await _outcome(one)
-            await asyncio.wait({reading})
-            if reading.cancelled():
+            while (begun := await window.get()) is not None:
+                yield await _outcome(begun)
+            await asyncio.wait({reader})
+            if reader.cancelled():
                 raise errors.Unavailable
-            reading.result()
+            reader.result()
         finally:
-            self._reading.discard(reading)
-            reading.cancel()
-            while not begun.empty():
-                one = begun.get_nowait()
-                if isinstance(one, asyncio.Future):
-                    one.cancel()
+            self._readers.discard(reader)
+            reader.cancel()
+            # Nobody waits for these any more, so that the queue may drop them.
+            while not window.empty():
+                begun = window.get_nowait()
+                if isinstance(begun, asyncio.Future):
+                    begun.cancel()
 
     def close(self) -> None:
-        """Reads no more of any stream, and ends it once what was read is answered."""
+        """Reads no more of any stream, and ends each once what was read is answered."""
         self._closed = True
-        for reading in self._reading:
-            reading.cancel()
+        for reader in self._readers:
+            reader.cancel()
 
 
 async def _read(
     requests: AsyncIterator[Request],
-    begin: Callable[[Request], Awaitable[Begun]],
-    begun: "asyncio.Queue[Begun | errors.Refusal | None]",
+    begin: Callable[[Request], Awaitable[Answer]],
+    window: _Window,
 ) -> None:
+    """Begins the requests of a stream, and ends with a None, also when it is cancelled."""
     try:
         async for request in requests:
             try:
-                one: Begun | errors.Refusal = await begin(request)
+                begun: _Begun = await begin(request)
             except errors.Refusal as refusal:
-                one = refusal
-            await begun.put(one)
+                begun = refusal
+            await window.put(begun)
     finally:
-        await begun.put(None)
+        await window.put(None)
 
 
-async def _outcome(begun: Begun) -> Outcome:
+async def _outcome(begun: _Begun) -> Outcome:
+    if isinstance(begun, errors.Refusal):
+        return begun
     try:
         return (await begun)[0]
     except errors.Refusal as refusal:

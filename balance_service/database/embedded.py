@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from balance_service import DISTRIBUTION
+
 
 @contextmanager
 def running(data_dir: Path) -> Iterator[str]:
@@ -23,7 +25,8 @@ def running(data_dir: Path) -> Iterator[str]:
         The URL of its superuser's database.
 
     Raises:
-        RuntimeError: The extra `embedded` is not installed.
+        RuntimeError: The extra `embedded` is not installed, or the server does not start.
+        OSError: The directory cannot be written to.
     """
     try:
         with warnings.catch_warnings():
@@ -32,10 +35,17 @@ def running(data_dir: Path) -> Iterator[str]:
     except ImportError:
         raise RuntimeError(
             "no BALANCE_DATABASE_URL is set, and the embedded Postgres is not installed: "
-            "pip install 'balance-service[embedded]'"
+            f"pip install '{DISTRIBUTION}[embedded]'"
         ) from None
     data_dir.mkdir(parents=True, exist_ok=True)
-    server = postgres_server.get_server(data_dir, cleanup_mode="stop")
+    try:
+        server = postgres_server.get_server(data_dir, cleanup_mode="stop")
+    except Exception as error:
+        # Whatever its package raises, from failed assertions to programs that it runs.
+        raise RuntimeError(
+            f"the embedded Postgres does not start ({type(error).__name__}): {data_dir / 'log'} "
+            "may say why"
+        ) from error
     try:
         yield server.get_uri()
     finally:

@@ -13,12 +13,20 @@ from pathlib import Path
 
 import psycopg
 
-from balance_service.database.pool import CONNECT_TIMEOUT_SECONDS, ROLE, DatabaseUnavailable
+from balance_service.database.pool import (
+    CONNECT_TIMEOUT_SECONDS,
+    ROLE,
+    DatabaseUnavailable,
+    check_url,
+    one_line,
+)
 
 _PACKAGED = Path(__file__).parent.parent / "migrations"
 _REPOSITORY = Path(__file__).parent.parent.parent / "migrations"
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
-_ADVISORY_LOCK = 0x62616C616E6365  # "balance"
+ADVISORY_LOCK = 0x62616C616E6365  # "balance"
+# For another process that applies migrations: longer than the longest statement of one may take.
+ADVISORY_LOCK_TIMEOUT = "15min"
 # A migration that waits for a lock makes everything behind it wait: better to give up and retry.
 LOCK_TIMEOUT = "3s"
 STATEMENT_TIMEOUT = "10min"
@@ -56,13 +64,13 @@ def status(database_url: str) -> list[Migration]:
 
 
 def up(database_url: str) -> list[Migration]:
-    """Applies what is missing; waits while another process does.
+    """Applies what is missing, after waiting for any other process that does.
 
     Returns:
-        What was applied now.
+        What was applied by this call.
 
     Raises:
-        SchemaError: As `status`.
+        SchemaError: As `status`; or another process holds the lock for ADVISORY_LOCK_TIMEOUT.
         psycopg.Error: A migration failed; it left nothing behind, and those before it stay.
     """
     with _connected(database_url) as conn, _locked(conn):
@@ -83,24 +91,33 @@ def check(database_url: str) -> None:
 
 @contextmanager
 def _connected(database_url: str) -> Iterator[psycopg.Connection]:
+    check_url(database_url)
     try:
         conn = psycopg.connect(
             database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS
         )
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"Postgres does not answer: {error}") from None
+        raise DatabaseUnavailable(f"Postgres does not answer: {one_line(error)}") from None
     with conn:
         yield conn
 
 
 @contextmanager
 def _locked(conn: psycopg.Connection) -> Iterator[None]:
-    conn.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+    try:
+        # The transaction bounds the timeout alone: the lock is the session's.
+        with conn.transaction():
+            conn.execute(f"SET LOCAL lock_timeout = '{ADVISORY_LOCK_TIMEOUT}'")
+            conn.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+    except psycopg.errors.LockNotAvailable:
+        raise SchemaError(
+            f"another process has been applying migrations for {ADVISORY_LOCK_TIMEOUT}"
+        ) from None
     try:
         yield
     finally:
         if not conn.closed:
-            conn.execute("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
+            conn.execute("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
 
 
 def _applied(conn: psycopg.Connection) -> dict[str, str]:

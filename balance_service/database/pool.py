@@ -1,23 +1,42 @@
 """Connections to Postgres, as the service's own role and with bounds on waiting."""
 
+import asyncio
+import math
+import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 
 # Names for the layers above, which speak to repositories and not to psycopg.
 Connection = AsyncConnection
-Pool = AsyncConnectionPool
+PostgresError = psycopg.Error
 
 # What the migrations grant rights to. Whoever connects must be a member.
 ROLE: Final = "balance_service"
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
+# How long a pool waits at most before it tries again to connect.
+RECONNECT_SECONDS_MAX = 1.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
 LOCK_TIMEOUT_MS: Final = 5_000
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "application_name": "balance-service",
+    # A peer that vanished is noticed in about fifteen seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
 
 
 class NotReplicated(psycopg.OperationalError):
@@ -28,78 +47,21 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
     """Postgres cannot be reached."""
 
 
-@asynccontextmanager
-async def opened(pool: Pool) -> AsyncIterator[Pool]:
-    """A pool that is connected, and closed at the end.
+class _WarningAwareConnection(AsyncConnection):
+    """A connection that remembers whether Postgres sent a warning.
 
-    Raises:
-        DatabaseUnavailable: Postgres did not answer in time.
+    A commit that was not replicated ends in nothing but a warning: see `check_replicated`.
     """
-    try:
-        try:
-            await pool.open(wait=True, timeout=CONNECT_TIMEOUT_SECONDS * 2)
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(f"Postgres does not answer: {error}") from None
-        yield pool
-    finally:
-        await pool.close()
 
-
-def create(database_url: str, size: int) -> AsyncConnectionPool:
-    """A pool that is not open yet.
-
-    Connections are in autocommit mode: a read is one round trip, and whoever needs a transaction
-    says so.
-
-    Args:
-        database_url: A libpq URL; may name several hosts.
-        size: Connections at most.
-    """
-    return AsyncConnectionPool(
-        database_url,
-        min_size=2,
-        max_size=size,
-        open=False,
-        connection_class=_Attentive,
-        timeout=POOL_TIMEOUT_SECONDS,
-        kwargs={
-            "autocommit": True,
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "application_name": "balance-service",
-            # A peer that vanished is noticed in about fifteen seconds.
-            "keepalives_idle": 5,
-            "keepalives_interval": 5,
-            "keepalives_count": 2,
-            "tcp_user_timeout": 15_000,
-        },
-        configure=_configure,
-        reconnect_timeout=30,
-    )
-
-
-class _Attentive(AsyncConnection[Any]):
-    """A connection that remembers what Postgres warned of."""
-
-    warned = False
+    warning_received = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
         super().__init__(*args, **kwargs)
-        self.add_notice_handler(self._heed)
+        self.add_notice_handler(self._remember_warning)
 
-    def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
-        self.warned = self.warned or notice.severity_nonlocalized == "WARNING"
-
-
-def check_replicated(conn: Connection) -> None:
-    """Raises NotReplicated if a commit on the connection did not reach the standby it waited for.
-
-    A statement timeout or a cancellation ends that wait with a warning, and a COMMIT that succeeded
-    (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
-    transactions meet.
-    """
-    if isinstance(conn, _Attentive) and conn.warned:
-        conn.warned = False
-        raise NotReplicated
+    def _remember_warning(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self.warning_received = True
 
 
 async def _configure(conn: AsyncConnection) -> None:
@@ -114,8 +76,139 @@ async def _configure(conn: AsyncConnection) -> None:
     # No query's plan depends on its values, so none is planned again for them: for a commit of
     # one movement that was a third of Postgres's work.
     await conn.execute("SET plan_cache_mode = force_generic_plan")
+    # Compiling a query takes a hundred times as long as one that finds its rows by key runs.
+    await conn.execute("SET jit = off")
     # Times are compared with and sent as UTC; parsing their zone by name is slower.
     await conn.execute("SET timezone = 'UTC'")
+
+
+class Pool(AsyncConnectionPool):
+    """Connections, which come back soon after Postgres does.
+
+    They are in autocommit mode: a read is one round trip, and whoever needs a transaction says so.
+    """
+
+    def __init__(self, database_url: str, size: int) -> None:
+        self._url = database_url
+        super().__init__(
+            database_url,
+            min_size=2,
+            max_size=size,
+            open=False,
+            connection_class=_WarningAwareConnection,
+            timeout=POOL_TIMEOUT_SECONDS,
+            kwargs=_OPTIONS,
+            configure=_configure,
+            # It never gives up: a pool that did would connect again only when it is asked to.
+            reconnect_timeout=math.inf,
+        )
+
+    async def try_once(self) -> None:
+        """Makes a connection and closes it, for its error: the pool raises only a timeout."""
+        async with await _WarningAwareConnection.connect(self._url, **_OPTIONS) as conn:
+            await _configure(conn)
+
+    async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
+        """Schedules the pool's own work, such as the next attempt to connect.
+
+        psycopg doubles the delay with each failed attempt, so callers would wait long after
+        Postgres is back. The jitter keeps workers from connecting all at once.
+        """
+        if isinstance(task, AddConnection):
+            delay = RECONNECT_SECONDS_MAX * random.uniform(0.5, 1)  # noqa: S311
+        await super().schedule_task(task, delay)
+
+
+def check_url(database_url: str) -> None:
+    """Raises ValueError unless libpq reads it, and reads a password nowhere but in its place.
+
+    The error does not repeat what libpq says, which quotes the URL. A password with an unencoded
+    "@" or "/" would be read as part of the host or the database, and be named in later errors.
+    """
+    try:
+        parts = conninfo_to_dict(database_url)
+    except psycopg.Error:
+        raise ValueError("must be a URL or a connection string that libpq reads") from None
+    if "://" in database_url and any("@" in str(parts.get(n, "")) for n in ("host", "dbname")):
+        raise ValueError('must have "@", "/" and ":" within names and passwords percent-encoded')
+
+
+def one_line(error: psycopg.Error) -> str:
+    """Postgres's message in one line, without its details: these may quote a row with a hash."""
+    return " ".join((error.diag.message_primary or str(error)).split())
+
+
+@asynccontextmanager
+async def opened(pool: Pool) -> AsyncIterator[Pool]:
+    """A pool that is connected, and closed at the end.
+
+    Raises:
+        DatabaseUnavailable: Postgres did not answer in time.
+        psycopg.Error: Postgres answered, but the role or the settings are refused.
+    """
+    try:
+        try:
+            await pool.try_once()
+            await pool.open(wait=True, timeout=CONNECT_TIMEOUT_SECONDS * 2)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(f"Postgres does not answer: {one_line(error)}") from None
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def answers(pool: Pool, timeout_seconds: float) -> bool:
+    """Whether Postgres answers within some seconds; a pool that finds it silent tidies up."""
+    with suppress(Exception):
+        async with asyncio.timeout(timeout_seconds), pool.connection() as conn:
+            await conn.execute("SELECT 1")
+            return True
+    # Connections that died with the server go now, not when a call borrows them.
+    with suppress(Exception):
+        await asyncio.wait_for(pool.check(), timeout_seconds)
+    return False
+
+
+def create(database_url: str, size: int) -> Pool:
+    """A pool that is not open yet.
+
+    Args:
+        database_url: A libpq URL or connection string; may name several hosts.
+        size: Connections at most.
+
+    Raises:
+        ValueError: libpq cannot read the URL, or its password is not percent-encoded.
+    """
+    check_url(database_url)
+    return Pool(database_url, size)
+
+
+def check_replicated(conn: Connection) -> None:
+    """Raises NotReplicated if a commit on the connection did not reach the standby it waited for.
+
+    A statement timeout or a cancellation ends that wait with a warning, and a COMMIT that succeeded
+    (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
+    transactions meet.
+    """
+    if isinstance(conn, _WarningAwareConnection) and conn.warning_received:
+        conn.warning_received = False
+        raise NotReplicated
+
+
+@asynccontextmanager
+async def pipelined_transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
+    """As `transaction`, in pipeline mode: statements are sent without waiting for answers.
+
+    BEGIN and COMMIT are sent here, because psycopg's own `transaction()` would wait for Postgres
+    after each of them.
+    """
+    async with pool.connection() as conn:
+        async with conn.pipeline():
+            await conn.execute("BEGIN")
+            yield conn
+            await conn.execute("COMMIT")
+        # Leaving the pipeline waited for Postgres to say that the commit is durable.
+        check_replicated(conn)
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """What can be asked of the ledger. A command is valid by itself; `ledger.plan` decides the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,21 +13,26 @@ from balance_service.domain.pricing import Rates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asks, why, and under which request id.
+    """What every command carries: who asks, why, and under which request id.
 
     Args:
         principal: `user:<id>` or `service:<client id>`.
         owner_id: The user who must own the account that is changed; None if the caller may change
             any account.
+        reads_all: Whether the caller may read every account, and so hear why another's account
+            cannot receive.
         request_id: What makes a retry safe; None for a request that is simply new.
-        description: Why, for the statement.
+        request_text: How the caller spelled it, for a refusal to name it.
+        description: The caller's reason, for the statement.
         metadata: A small map of the caller's own.
         movement_id: Follows from principal and request id.
     """
 
     principal: str
     owner_id: UUID | None = None
+    reads_all: bool = False
     request_id: UUID | None = None
+    request_text: str = ""
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     movement_id: UUID = field(init=False)
@@ -52,7 +57,7 @@ class Settle:
     Args:
         kind: DEPOSIT or WITHDRAWAL.
         source: The outside system that `reference` belongs to; None without a reference.
-        reference: The outside system's id, to be used once.
+        reference: The outside system's id, which a principal can use once.
     """
 
     origin: Origin
@@ -86,20 +91,12 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Move money from one user's account to another's.
-
-    Raises:
-        SameAccount: The two accounts are one.
-    """
+    """Move money from one account to another."""
 
     origin: Origin
     from_account_id: UUID
     to_account_id: UUID
     money: Money
-
-    def __post_init__(self) -> None:
-        if self.from_account_id == self.to_account_id:
-            raise errors.SameAccount(str(self.from_account_id))
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:
@@ -154,13 +151,19 @@ Command = Settle | Transfer | Purchase
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Commands of one request, answered together.
+class Request:
+    """What one call asks of the ledger: decided and answered together.
 
     Args:
-        commands: In order; each is decided after those before it.
+        items: Commands in order, each decided after those before it. What could not be read keeps
+            its place as the refusal that it got.
         all_or_nothing: Whether one refusal refuses all.
     """
 
-    commands: tuple[Command, ...]
+    items: tuple[Command | errors.Refusal, ...]
     all_or_nothing: bool = False
+
+    @property
+    def commands(self) -> Iterator[Command]:
+        """The items that can be carried out."""
+        return (item for item in self.items if not isinstance(item, errors.Refusal))

@@ -8,7 +8,7 @@ Refusal
   Overloaded, Unavailable, DeadlinePassed                  the service cannot, now
 
 The class's docstring is its message in English. Facts are typed fields, which reach callers as
-ErrorInfo metadata under the field's name. `servicers/status.py` turns each class into a status.
+ErrorInfo metadata under the field's name. `calls/refusals.py` says what each class is to a caller.
 """
 
 import dataclasses
@@ -63,6 +63,8 @@ class InvalidFields(Refusal):
     """The request has invalid fields."""
 
     violations: tuple[Violation, ...]
+    # How many more there are than are named.
+    more: int = 0
 
     def facts(self) -> dict[str, str]:
         return {}
@@ -215,6 +217,11 @@ class BalanceOverflow(Refusal):
 
 
 @dataclass
+class ReceiverUnavailable(Refusal):
+    """The receiving account cannot take this transfer."""
+
+
+@dataclass
 class LimitBelowBalance(Refusal):
     """The account already owes more than this limit."""
 
@@ -244,7 +251,7 @@ class IdempotencyKeyReused(Refusal):
 
 @dataclass
 class ReferenceReused(Refusal):
-    """The source has already used this reference."""
+    """The caller has already used this reference of the source."""
 
     source: str
     reference: str
@@ -302,6 +309,8 @@ class Overloaded(Refusal):
 @dataclass
 class Unavailable(Refusal):
     """The service cannot answer now; retry with the same request id."""
+
+    retry_after_seconds: float | None = None
 
 
 @dataclass

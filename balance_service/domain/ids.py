@@ -38,6 +38,16 @@ def derived_id(scope: str, request_id: UUID) -> UUID:
     if (sent >> 76) & 0xF == 7 and (sent >> 62) & 0x3 == 2:
         time_bits = (sent >> 80) << 80
         return UUID(int=time_bits | (0x7 << 76) | _VARIANT | (bits & _RANDOM_BITS_V7))
+    return _v8(digest)
+
+
+def text_id(text: str) -> UUID:
+    """The request id that a caller's text stands for: a version 8 UUID, always the same one."""
+    return _v8(hashlib.sha256(b"text of a request id\x00" + text.encode()).digest())
+
+
+def _v8(digest: bytes) -> UUID:
+    bits = int.from_bytes(digest[:16], "big")
     return UUID(int=(bits & _CUSTOM_BITS_V8) | (0x8 << 76) | _VARIANT)
 
 

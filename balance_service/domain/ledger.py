@@ -1,16 +1,18 @@
-"""The only place that decides about money: a pure function from locked state and commands to
-postings or refusals.
+"""The only place that decides about money: from locked state and commands it makes postings or
+refusals. It is deterministic, and does no I/O.
 
 A command is checked in this order, and the first that fails is its answer:
 
 1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
 2. a purchase that the account has made before: that purchase again, charging nothing
-3. an account is unknown, or is not the caller's: AccountNotFound
-4. an account is closed or frozen: AccountClosed, AccountFrozen
-5. an account is in another currency: CurrencyMismatch
-6. the external reference is taken: ReferenceReused
+3. the account is unknown, or is not the caller's: AccountNotFound
+4. the account is closed or frozen: AccountClosed, AccountFrozen
+5. the account is in another currency: CurrencyMismatch
+6. the caller has used the external reference: ReferenceReused
 7. what is bought is not for sale, or has no rate: ServiceNotFound, RateUnavailable, RateStale, ...
 8. too little money: InsufficientFunds; more than fits in a balance: BalanceOverflow
+9. the account that receives a transfer, by 3, 4, 5 and 8; a caller who may not read it hears
+   ReceiverUnavailable alone, and that only where their own side could pay
 
 The order, with the duplicate first, is that of TigerBeetle's create_transfers.
 """
@@ -24,7 +26,7 @@ from uuid import UUID
 
 from balance_service.domain import errors, pricing
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
-from balance_service.domain.commands import Batch, Command, Purchase, Settle, Transfer
+from balance_service.domain.commands import Command, Purchase, Request, Settle, Transfer
 from balance_service.domain.money import MINOR_MAX
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 
@@ -51,32 +53,40 @@ Outcome = Done | errors.Refusal
 class State:
     """What the commands of one commit may depend on, read under the accounts' locks.
 
-    `plan` keeps it up to date as it posts, so that each command sees those before it.
+    `plan` changes it as it posts, so that each command sees those before it.
 
     Args:
         accounts: The locked users' accounts that exist.
         movements: Movements already in the journal, by the commands' ids.
         purchases: Movements by account and service bought.
-        references: Movement ids by external source and reference.
+        references: Movement ids by principal, external source and reference.
+        tried: Ids of movements that an attempt of ours tried to commit, without learning whether
+            it did. The first command that finds such a movement posted it.
     """
 
     accounts: MutableMapping[UUID, Account]
     movements: MutableMapping[UUID, Movement]
     purchases: MutableMapping[tuple[UUID, UUID], Movement]
-    references: MutableMapping[tuple[str, str], UUID]
+    references: MutableMapping[tuple[str, str, str], UUID]
+    tried: set[UUID] = field(default_factory=set)
 
     def copy(self) -> "State":
-        """A state to try things on."""
+        """A state that can be changed and thrown away."""
         return State(
-            dict(self.accounts), dict(self.movements), dict(self.purchases), dict(self.references)
+            dict(self.accounts),
+            dict(self.movements),
+            dict(self.purchases),
+            dict(self.references),
+            set(self.tried),
         )
 
     def adopt(self, other: "State") -> None:
-        """Takes over what was done to a copy."""
+        """Takes over the changes that were made to a copy of this state."""
         self.accounts.update(other.accounts)
         self.movements.update(other.movements)
         self.purchases.update(other.purchases)
         self.references.update(other.references)
+        self.tried.intersection_update(other.tried)
 
 
 @dataclass(slots=True)
@@ -84,7 +94,7 @@ class Plan:
     """What to answer and what to write.
 
     Args:
-        outcomes: For each batch, an outcome for each of its commands.
+        outcomes: For each request, an outcome for each of its items.
         movements: New journal rows, in order.
         entries: Their entries on users' accounts.
         system_entries: Their entries on system accounts.
@@ -98,7 +108,7 @@ class Plan:
     accounts: dict[UUID, Account] = field(default_factory=dict)
 
     def post(self, state: State, movement: Movement, postings: Sequence["Posting"]) -> Done:
-        """Writes a movement down, here and in the state."""
+        """Adds a movement with its entries to the plan, and enters them in the state."""
         assert _balanced(postings), "postings sum to zero in each currency"
         for posting in postings:
             self._enter(state, movement, posting)
@@ -136,7 +146,7 @@ class Plan:
         self.accounts[before.account_id] = after
 
     def extend(self, other: "Plan") -> None:
-        """Takes over what another plan, made after this one, is to write."""
+        """Adds what a plan that was made after this one is to write."""
         self.movements += other.movements
         self.entries += other.entries
         self.system_entries += other.system_entries
@@ -150,35 +160,37 @@ class Posting(NamedTuple):
     amount_minor: int
 
 
-def plan(state: State, batches: Sequence[Batch], now: datetime) -> Plan:
+def plan(state: State, requests: Sequence[Request], now: datetime) -> Plan:
     """Decides every command, in order.
 
-    The result is the same as planning the batches one by one, each on the state left by the last.
+    The result is the same as planning the requests one by one, each on the state left by the last.
 
     Args:
-        state: What they depend on; brought up to date with what is posted.
-        batches: The requests, in the order they came.
+        state: What they depend on. It is changed: what is posted is entered in it.
+        requests: In the order they came.
         now: The time of what is posted, unless an account's last entry is later.
     """
     whole = Plan()
-    for batch in batches:
-        if batch.all_or_nothing:
-            whole.outcomes.append(_attempt(whole, state, batch, now))
+    for request in requests:
+        if request.all_or_nothing:
+            whole.outcomes.append(_all_or_nothing(whole, state, request, now))
         else:
-            whole.outcomes.append(
-                [_outcome(whole, state, command, now) for command in batch.commands]
-            )
+            whole.outcomes.append([_outcome(whole, state, item, now) for item in request.items])
     return whole
 
 
-def _attempt(whole: Plan, state: State, batch: Batch, now: datetime) -> list[Outcome]:
-    """Decides an all-or-nothing batch on a copy, which is adopted if nothing was refused."""
+def _all_or_nothing(whole: Plan, state: State, request: Request, now: datetime) -> list[Outcome]:
+    """Decides a request on a copy, which is adopted if nothing was refused."""
+    unread = {i: item for i, item in enumerate(request.items) if isinstance(item, errors.Refusal)}
+    if unread:
+        others = errors.BatchRefused(min(unread))
+        return [unread.get(index, others) for index in range(len(request.items))]
     trial, copy = Plan(), state.copy()
     outcomes: list[Outcome] = []
-    for index, command in enumerate(batch.commands):
-        outcome = _outcome(trial, copy, command, now)
+    for index, item in enumerate(request.items):
+        outcome = _outcome(trial, copy, item, now)
         if isinstance(outcome, errors.Refusal):
-            refused: list[Outcome] = [errors.BatchRefused(index) for _ in batch.commands]
+            refused: list[Outcome] = [errors.BatchRefused(index) for _ in request.items]
             refused[index] = outcome
             return refused
         outcomes.append(outcome)
@@ -187,9 +199,11 @@ def _attempt(whole: Plan, state: State, batch: Batch, now: datetime) -> list[Out
     return outcomes
 
 
-def _outcome(whole: Plan, state: State, command: Command, now: datetime) -> Outcome:
+def _outcome(whole: Plan, state: State, item: Command | errors.Refusal, now: datetime) -> Outcome:
+    if isinstance(item, errors.Refusal):
+        return item
     try:
-        return _replay(state, command) or _carry_out(whole, state, command, now)
+        return _replay(state, item) or _carry_out(whole, state, item, now)
     except errors.Refusal as refusal:
         return refusal
 
@@ -199,7 +213,12 @@ def _replay(state: State, command: Command) -> Done | None:
     movement = state.movements.get(command.origin.movement_id)
     if movement is not None:
         if differing := command.differences(movement):
-            raise errors.IdempotencyKeyReused(str(command.origin.request_id), tuple(differing))
+            origin = command.origin
+            sent = origin.request_text or str(origin.request_id)
+            raise errors.IdempotencyKeyReused(sent, tuple(differing))
+        if movement.movement_id in state.tried:
+            state.tried.discard(movement.movement_id)
+            return Done(movement, How.POSTED)
         return Done(movement, How.REPLAYED)
     if isinstance(command, Purchase):
         bought = state.purchases.get((command.account_id, command.service_id))
@@ -210,23 +229,24 @@ def _replay(state: State, command: Command) -> Done | None:
 
 
 def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Done:
-    if isinstance(command, Transfer):
-        return _transfer(whole, state, command, now)
-    if isinstance(command, Purchase):
-        return _purchase(whole, state, command, now)
-    return _settle(whole, state, command, now)
+    match command:
+        case Transfer():
+            return _transfer(whole, state, command, now)
+        case Purchase():
+            return _purchase(whole, state, command, now)
+        case Settle():
+            return _settle(whole, state, command, now)
 
 
 def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Done:
     sender = _account(state, command.from_account_id, command.origin.owner_id)
-    receiver = _account(state, command.to_account_id, owner_id=None)
+    if command.from_account_id == command.to_account_id:
+        raise errors.SameAccount(str(sender.account_id))
     sender.check_open()
-    receiver.check_open()
     _check_currency(sender, command.money.currency)
-    _check_currency(receiver, command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
-    _check_fits(receiver, amount_minor)
+    receiver = _receiver(state, command)
     movement = _movement(
         command,
         Kind.TRANSFER,
@@ -242,13 +262,28 @@ def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Do
     )
 
 
+def _receiver(state: State, command: Transfer) -> Account:
+    """The account that a transfer goes to, if it can take it."""
+    try:
+        receiver = _account(state, command.to_account_id, owner_id=None)
+        receiver.check_open()
+        _check_currency(receiver, command.money.currency)
+        _check_fits(receiver, command.money.minor)
+    except errors.Refusal:
+        account = state.accounts.get(command.to_account_id)
+        if command.origin.reads_all or (account and account.owner_id == command.origin.owner_id):
+            raise
+        raise errors.ReceiverUnavailable from None
+    return receiver
+
+
 def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
     account = _account(state, command.account_id, command.origin.owner_id)
     account.check_open()
     _check_currency(account, command.money.currency)
-    key = (command.source or "", command.reference or "")
-    if command.reference and (taken := state.references.get(key)):
-        raise errors.ReferenceReused(*key, movement=str(taken))
+    key = (command.origin.principal, command.source or "", command.reference or "")
+    if command.reference and (movement_id := state.references.get(key)):
+        raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
     settlement = command.settlement
     deposit = command.kind == Kind.DEPOSIT
     change_minor = command.money.minor if deposit else -command.money.minor
@@ -281,6 +316,9 @@ def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Do
         raise errors.ServiceNotFound(str(command.service_id))
     amount_minor, rate = pricing.charge(price, account.currency, command.rates, now)
     account.check_can_pay(amount_minor)
+    if amount_minor > MINOR_MAX:
+        # Balance and limit together may pay what no amount can be.
+        raise errors.BalanceOverflow(str(account.account_id))
     revenue = SystemAccount(SystemRole.REVENUE, price.currency)
     movement = _movement(
         command,

@@ -30,6 +30,7 @@ _BY_DECIMALS = {
     3: "BHD IQD JOD KWD LYD OMR TND",
 }
 DECIMALS = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
+_DECIMALS_MAX = max(_BY_DECIMALS)
 
 _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
 
@@ -76,10 +77,7 @@ def parse_amount(text: str, currency: str, field: str, minimum_minor: int = 1) -
             the minimum or beyond int64.
     """
     decimals = DECIMALS[currency]
-    match = _AMOUNT.fullmatch(text) if len(text) <= 40 else None
-    if match is None:
-        raise errors.invalid(field, 'must be a decimal string such as "100.50"')
-    whole, fraction = match[1], match[2] or ""
+    whole, fraction = _digits(text, field)
     if len(fraction) > decimals:
         raise errors.invalid(field, f"must have at most {decimals} decimals in {currency}")
     minor = int(whole + fraction.ljust(decimals, "0"))
@@ -89,6 +87,35 @@ def parse_amount(text: str, currency: str, field: str, minimum_minor: int = 1) -
     if minor > MINOR_MAX:
         raise errors.invalid(field, f"must be at most {format_minor(MINOR_MAX, currency)}")
     return Money(minor, currency)
+
+
+def parse_number(text: str, field: str, *, zero: bool = False) -> Decimal:
+    """Reads an amount whose currency is not known yet; `parse_amount` holds it to that later.
+
+    Args:
+        text: As for `parse_amount`.
+        field: The request's field, for the refusal.
+        zero: Whether it may be nothing.
+
+    Raises:
+        InvalidFields: No currency has such an amount.
+    """
+    whole, fraction = _digits(text, field)
+    if len(fraction) > _DECIMALS_MAX:
+        raise errors.invalid(field, f"must have at most {_DECIMALS_MAX} decimals")
+    if int(whole) > MINOR_MAX:
+        raise errors.invalid(field, f"must be at most {MINOR_MAX}")
+    if not zero and int(whole + fraction) == 0:
+        raise errors.invalid(field, "must be above zero")
+    return Decimal(text)
+
+
+def _digits(text: str, field: str) -> tuple[str, str]:
+    """The digits before and after the point."""
+    match = _AMOUNT.fullmatch(text) if len(text) <= 40 else None
+    if match is None:
+        raise errors.invalid(field, 'must be a decimal string such as "100.50"')
+    return match[1], match[2] or ""
 
 
 def format_minor(minor: int, currency: str) -> str:

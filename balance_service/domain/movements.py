@@ -29,11 +29,11 @@ class Movement(NamedTuple):
         amount_minor: How much, above zero, in minor units of the currency.
         currency: ISO 4217 code of the user's account.
         balance_after_minor: The user's balance after it; of a transfer, the sender's.
-        principal: Who asked.
+        principal: Who asked for it: `user:<id>` or `service:<client id>`.
         request_id: The request id they sent, if any.
-        description: Why.
-        metadata: What the caller attached.
-        created_at: When; never earlier than the last entry of an account it touches.
+        description: The caller's reason, for the statement.
+        metadata: What the caller attached to it.
+        created_at: When it was posted; never earlier than the last entry of an account it touches.
         source: The outside system that `reference` belongs to.
         reference: The outside system's id.
         service_id: The catalogue service that was bought.

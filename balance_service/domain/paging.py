@@ -11,7 +11,6 @@ from balance_service.domain.movements import Kind
 
 PAGE_SIZE_DEFAULT = 10
 PAGE_SIZE_MAX = 1000
-SKIP_MAX = 100_000
 
 
 class Order(enum.StrEnum):
@@ -78,11 +77,13 @@ class Position:
     shift what follows.
 
     Args:
-        ends: For each account, the sequence of its last entry that the list may show.
-        after: For each account, the sequence of the last entry shown; by date only.
+        ends: For each account, the sequence of the last entry that may still be shown.
+        after: For each account, the sequence of the last entry shown; oldest first only.
+        passed: How many entries of the list lie beyond the ends: shown before, newest first.
         after_amount: The last entry shown; by amount only.
     """
 
     ends: Mapping[UUID, int]
     after: Mapping[UUID, int] = field(default_factory=dict)
+    passed: int = 0
     after_amount: AmountPosition | None = None

@@ -1,6 +1,7 @@
 """Who calls: a user or a sibling service, and what they may do."""
 
 import enum
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,6 +18,21 @@ class Scope(enum.StrEnum):
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"
     TRANSFERS_WRITE = "transfers:write"
+
+
+_CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
+
+
+def parse_client_id(value: str) -> str:
+    """Reads the id of a sibling service that is to be added.
+
+    Raises:
+        InvalidFields: It is malformed.
+    """
+    if not _CLIENT_ID.fullmatch(value):
+        rule = 'must be 2 to 40 characters of a-z, 0-9 and "-", and start with a letter'
+        raise errors.invalid("client_id", rule)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,14 @@
-"""Requests that read well in the documentation: the least that a first try needs."""
+"""Requests and refusals for the documentation: short, and as they are sent and answered."""
 
 from collections.abc import Mapping
 
+from google.rpc import code_pb2
+
+from balance_service.calls.refusals import DOMAIN
+
+_TYPE = "type.googleapis.com/google.rpc."
+
+# The least that a first try needs, by the name of the message that a body is.
 BODIES: Mapping[str, Mapping[str, object]] = {
     "SendConfirmationCodeRequest": {"email": "demo@example.com"},
     "CreateTokenRequest": {"email": "demo@example.com", "confirmation_code": "123456"},
@@ -27,4 +34,81 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "Service": {"name": "Tea subscription", "price": "4.99", "currency": "USD"},
     "User": {"first_name": "Anna", "bio": "Likes tea."},
 }
-"""By the message that a body is."""
+
+_ACCOUNT = "01935d0c-7a5e-7c3b-9d43-0f6a3b1f2c11"
+# By the service that refuses: a reason, its message, and the type of the resource.
+_NOT_FOUND = {
+    "UserService": ("USER_NOT_FOUND", "There is no such user.", "user"),
+    "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),
+}
+_ACCOUNT_NOT_FOUND = ("ACCOUNT_NOT_FOUND", "There is no such account.", "account")
+
+
+def refusal(http_status: str, service: str) -> dict[str, object]:
+    """A refusal that is answered with an HTTP status, as JSON has it.
+
+    Args:
+        http_status: The HTTP status, or `default` for any that has no example of its own.
+        service: The short name of the service that refuses.
+    """
+    match http_status:
+        case "400":
+            violation = {"field": "page_size", "description": "must not be negative"}
+            bad_request = {"@type": f"{_TYPE}BadRequest", "field_violations": [violation]}
+            text = "page_size must not be negative"
+            return _status(code_pb2.INVALID_ARGUMENT, text, "INVALID_FIELD", {}, bad_request)
+        case "401":
+            text = "The access token has expired."
+            return _status(code_pb2.UNAUTHENTICATED, text, "TOKEN_EXPIRED", {})
+        case "402":
+            facts = {
+                "account": _ACCOUNT,
+                "available": "10.00",
+                "required": "20.00",
+                "missing": "10.00",
+                "currency": "RUB",
+            }
+            text = "There is not enough money on the account: 10.00 RUB missing."
+            return _status(code_pb2.FAILED_PRECONDITION, text, "INSUFFICIENT_FUNDS", facts)
+        case "403":
+            facts = {"required": "admin"}
+            text = "The caller may not do this."
+            return _status(code_pb2.PERMISSION_DENIED, text, "PERMISSION_MISSING", facts)
+        case "404":
+            reason, text, resource_type = _NOT_FOUND.get(service, _ACCOUNT_NOT_FOUND)
+            resource = {
+                "@type": f"{_TYPE}ResourceInfo",
+                "resource_type": resource_type,
+                "resource_name": _ACCOUNT,
+            }
+            facts = {resource_type: _ACCOUNT}
+            return _status(code_pb2.NOT_FOUND, text, reason, facts, resource)
+        case "409":
+            facts = {"request_id": _ACCOUNT, "fields": "amount"}
+            text = (
+                "The request id was already used for a different request. "
+                "Fields that differ: amount."
+            )
+            return _status(code_pb2.ALREADY_EXISTS, text, "IDEMPOTENCY_KEY_REUSED", facts)
+        case "429":
+            retry = {"@type": f"{_TYPE}RetryInfo", "retry_delay": "0.100s"}
+            text = "The service is at its limit; try again shortly."
+            facts = {"retry_after_seconds": "0.1"}
+            return _status(code_pb2.RESOURCE_EXHAUSTED, text, "OVERLOADED", facts, retry)
+        case _:
+            text = "The service cannot answer now; retry with the same request id."
+            return _status(code_pb2.UNAVAILABLE, text, "UNAVAILABLE", {})
+
+
+def _status(
+    code: int, message: str, reason: str, facts: Mapping[str, str], *details: Mapping[str, object]
+) -> dict[str, object]:
+    info: dict[str, object] = {
+        "@type": f"{_TYPE}ErrorInfo",
+        "reason": reason,
+        "domain": DOMAIN,
+    }
+    if facts:
+        info["metadata"] = facts
+    localized = {"@type": f"{_TYPE}LocalizedMessage", "locale": "en", "message": message}
+    return {"code": code, "message": message, "details": [info, *details, localized]}

@@ -2,98 +2,75 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata, resources
 
-from google.protobuf.descriptor import Descriptor
-
-from balance_service._generated.balance.v1 import error_reason_pb2
-from balance_service.gateway import examples, pages, streams
-from balance_service.gateway.answers import JSON
+from balance_service import DISTRIBUTION
+from balance_service.gateway.numbered_pages import has_pages
+from balance_service.gateway.openapi_operations import describe_operation
+from balance_service.gateway.openapi_refusals import refusal_schemas
 from balance_service.gateway.routes import Binding
-from balance_service.gateway.schemas import INPUT, Schema, Schemas, reference, required
+from balance_service.gateway.schemas import Schema, Schemas
 
 ABOUT = """\
 Users' balances for a company's services: double entry, idempotent, durable.
 
 - **Amounts** are decimal strings with an ISO 4217 code; `RUB` where none is given.
-- **Retries are safe**: send the same `Idempotency-Key` (a UUID) again and get the first answer
-  again, with the header `Idempotency-Replayed: true`. The field `request_id` means the same.
+- **Retries are safe**: send the same `Idempotency-Key` (a UUID, or other text) again and get the
+  first answer again, with the header `Idempotency-Replayed: true`. The field `request_id` means
+  the same.
 - **Refusals** are `google.rpc.Status` with typed details and a stable reason, in English or, by
   `Accept-Language`, in Russian.
-- **Lists** go on at `next_page_token`. With `?page=` they answer `count`, `next`, `previous` and
-  `results` instead.
+- **Lists** go on at `next_page_token`. Asked with `?page=`, as earlier callers do, they answer
+  `count`, `next`, `previous` and `results`: see [the document of pages](/openapi-pages.json).
 - Paths may end with a slash; fields are accepted in snake_case and camelCase.
 
 To try it out: send yourself a code, create a token, and the calls after it are signed in.
 """
-# Documented once, as the header; it is accepted as a field, too.
-REQUEST_ID = "request_id"
-_VARIABLE = re.compile(r"\{(\w+)\}")
-_STATUS_DETAILS: dict[str, dict[str, Schema]] = {
-    "ErrorInfo": {
-        "reason": reference("ErrorReason"),
-        "domain": {"type": "string", "description": 'Always "balance.v1".'},
-        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-    "BadRequest": {
-        "field_violations": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "description": {"type": "string"}},
-            },
-        }
-    },
-    "RetryInfo": {"retry_delay": {"type": "string", "examples": ["0.100s"]}},
-    "ResourceInfo": {"resource_type": {"type": "string"}, "resource_name": {"type": "string"}},
-    "LocalizedMessage": {"locale": {"type": "string"}, "message": {"type": "string"}},
-}
-_EXAMPLE_REFUSAL = {
-    "code": 9,
-    "message": "There is not enough money on the account.",
-    "details": [
-        {
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": "INSUFFICIENT_FUNDS",
-            "domain": "balance.v1",
-            "metadata": {"available": "10.00", "required": "20.00", "missing": "10.00"},
-        }
-    ],
-}
+ABOUT_PAGES = """\
+Lists by page number, as earlier callers ask for them: `?page=` instead of `page_token`.
+
+Everything else is in [the document of the service](/openapi.json). Pages by number cost what lies
+before them, and shift while rows are added; new callers do better with page tokens.
+"""
+_TEMPLATE_VARIABLE = re.compile(r"\{\w+\}")
 
 
-def document(bindings: Sequence[Binding]) -> dict[str, object]:
-    """The document.
+def document(bindings: Sequence[Binding], *, numbered: bool = False) -> dict[str, object]:
+    """Makes one of the two documents.
+
+    The forms of a list have a document each, since OpenAPI has one operation for a path and a verb,
+    and a client generated from it one type for an answer.
 
     Args:
-        bindings: Everything that HTTP can call.
+        bindings: Everything that HTTP can call; what is kept for earlier callers is left out.
+        numbered: Whether to describe lists by page number and nothing else.
     """
-    schemas = Schemas(_comments())
-    paths: dict[str, dict[str, object]] = {}
-    # Two templates that differ in their variables' names alone are one path to OpenAPI.
-    templates: dict[str, str] = {}
-    for binding in bindings:
-        template = templates.setdefault(_VARIABLE.sub("{}", binding.template), binding.template)
-        operation = _operation(binding, schemas, template)
-        paths.setdefault(template, {})[binding.verb.lower()] = operation
-    services = {b.method.descriptor.containing_service for b in bindings}
+    described = [
+        binding
+        for binding in bindings
+        if not binding.deprecated and (has_pages(binding) or not numbered)
+    ]
+    schemas = Schemas(_read_comments())
+    paths = _describe_paths(described, schemas, numbered=numbered)
+    services = {binding.method.descriptor.containing_service for binding in described}
+    tags = [
+        {"name": service.name, "description": schemas.comment(service.full_name)}
+        for service in sorted(services, key=lambda service: service.full_name)
+    ]
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Balance service",
-            "version": metadata.version("balance-service"),
-            "description": ABOUT,
+            "title": "Balance service: lists by page number" if numbered else "Balance service",
+            "version": metadata.version(DISTRIBUTION),
+            "description": ABOUT_PAGES if numbered else ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [
-            {"name": service.name, "description": schemas.comment(service.full_name)}
-            for service in sorted(services, key=lambda service: service.full_name)
-        ],
+        "tags": tags,
         "paths": paths,
         "components": {
-            "schemas": dict(sorted((schemas.found | _refusals(schemas)).items())),
+            "schemas": dict(sorted((schemas.components | refusal_schemas(schemas)).items())),
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -106,172 +83,23 @@ def document(bindings: Sequence[Binding]) -> dict[str, object]:
     }
 
 
-def _comments() -> dict[str, str]:
-    """What the contract says of each element; descriptors do not keep it."""
+def _describe_paths(
+    bindings: Sequence[Binding], schemas: Schemas, *, numbered: bool
+) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    # To OpenAPI, templates that differ only in the names of their variables are the same path, so
+    # all of them go by the names of the first.
+    first_templates: dict[str, str] = {}
+    for binding in bindings:
+        anonymous = _TEMPLATE_VARIABLE.sub("{}", binding.template)
+        template = first_templates.setdefault(anonymous, binding.template)
+        operation = describe_operation(binding, schemas, template, numbered=numbered)
+        paths.setdefault(template, {})[binding.verb.lower()] = operation
+    return paths
+
+
+def _read_comments() -> dict[str, str]:
+    """The contract's comments by full name; descriptors of generated code do not keep them."""
     file = resources.files("balance_service._generated") / "comments.json"
-    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    return found
-
-
-def _operation(binding: Binding, schemas: Schemas, template: str) -> Schema:
-    method = binding.method
-    text = schemas.comment(method.descriptor.full_name)
-    summary, dot, rest = text.partition(". ")
-    service = method.descriptor.containing_service.name
-    operation: Schema = {
-        "operationId": f"{service}_{method.descriptor.name}{binding.verb * binding.deprecated}",
-        "tags": [service],
-        "summary": summary.removesuffix("."),
-        "description": rest if dot else "",
-        "parameters": list(_parameters(binding, schemas, template)),
-        "responses": _responses(binding, schemas),
-        "security": [] if method.public else [{"token": []}],
-    }
-    if binding.deprecated:
-        operation["deprecated"] = True
-    if body := _body(binding, schemas):
-        operation["requestBody"] = body
-    return operation
-
-
-def _parameters(binding: Binding, schemas: Schemas, template: str) -> Iterator[Schema]:
-    message = binding.method.input
-    for variable, name in zip(binding.variables, _VARIABLE.findall(template), strict=True):
-        field = message.fields_by_name[variable]
-        schema = schemas.field(field, given=True)
-        text = schema.pop("description", "")
-        yield {"name": name, "in": "path", "required": True, "schema": schema, "description": text}
-    if binding.body != "*":
-        taken = {*binding.variables, binding.body}
-        yield from _query(message, schemas, taken, "")
-    if "total_size" in binding.method.output.fields_by_name:
-        number = {"type": "integer", "minimum": 1, "maximum": pages.PAGE_MAX}
-        text = "A page by its number, from 1, answered as `count`, `next`, `previous`, `results`."
-        yield {"name": "page", "in": "query", "schema": number, "description": text}
-    if "order_by" in message.fields_by_name:
-        choices = {"type": "string", "enum": ["date", "-date", "amount", "-amount"]}
-        text = "The same as `order_by`, in the form of earlier callers."
-        yield {"name": "ordering", "in": "query", "schema": choices, "description": text}
-    if REQUEST_ID in message.fields_by_name:
-        text = "Makes a retry safe: the same key gets the first answer again."
-        key = {"type": "string", "format": "uuid"}
-        yield {"name": "Idempotency-Key", "in": "header", "schema": key, "description": text}
-
-
-def _query(
-    message: Descriptor, schemas: Schemas, taken: Collection[str], prefix: str
-) -> Iterator[Schema]:
-    for field in message.fields:
-        if field.name in taken or field.name == REQUEST_ID:
-            continue
-        inner = field.message_type
-        if inner is not None and inner.GetOptions().map_entry:
-            continue  # A map has no form in a query.
-        if inner is not None and not inner.full_name.startswith("google."):
-            yield from _query(inner, schemas, (), f"{prefix}{field.name}.")
-            continue
-        schema = schemas.field(field, given=True)
-        text = schema.pop("description", "")
-        found: Schema = {"name": prefix + field.name, "in": "query", "schema": schema}
-        # A PATCH names by its body what it changes.
-        if required(field) and field.name != "update_mask":
-            found["required"] = True
-        yield {**found, "description": text}
-
-
-def _body(binding: Binding, schemas: Schemas) -> Schema | None:
-    if not binding.body:
-        return None
-    message = binding.method.input
-    if binding.body == "*":
-        schema = schemas.body(message, (*binding.variables, REQUEST_ID))
-        needed = any(required(f) for f in message.fields if f.name not in binding.variables)
-    else:
-        inner = message.fields_by_name[binding.body].message_type
-        assert inner is not None, "a body is a message"
-        message, needed = inner, True
-        # A change sends what changes and no more.
-        schema = schemas.body(message) if binding.verb == "POST" else _partial(schemas, message)
-    content: Schema = {"schema": schema}
-    if message.name in examples.BODIES:
-        content["example"] = examples.BODIES[message.name]
-    return {"required": needed, "content": {JSON: content}}
-
-
-def _partial(schemas: Schemas, message: Descriptor) -> Schema:
-    """A reference to a message of which nothing is required."""
-    schemas.body(message)
-    name = message.name + INPUT
-    whole = schemas.found[name]
-    if "required" not in whole:
-        return reference(name)
-    schemas.found[f"{message.name}Change"] = {k: v for k, v in whole.items() if k != "required"}
-    return reference(f"{message.name}Change")
-
-
-def _responses(binding: Binding, schemas: Schemas) -> Schema:
-    method = binding.method
-    answer = schemas.answer(method.output)
-    if method.descriptor.server_streaming:
-        line = {"type": "object", "properties": {"result": answer, "error": reference("Status")}}
-        content: Schema = {
-            streams.NDJSON: {"schema": line},
-            streams.EVENTS: {"schema": {"type": "string", "description": "Events of answers."}},
-        }
-    elif "total_size" in method.output.fields_by_name:
-        content = {JSON: {"schema": {"anyOf": [answer, _numbered(method.output, schemas)]}}}
-    else:
-        content = {JSON: {"schema": answer}}
-    found: Schema = {"200": {"description": "Done.", "content": content}}
-    if method.creates:
-        made = {"description": "Made.", "content": content}
-        found = {"201": made, "200": {"description": "It was there already.", "content": content}}
-    refused = [("400", "The request, or the state of things, does not allow it.")]
-    if not method.public:
-        refused += [("401", "The token is missing, wrong or expired."), ("403", "Not allowed.")]
-    if {"amount", "balance"} <= set(method.output.fields_by_name) and not method.reads:
-        refused.append(("402", "There is not enough money."))
-    refused += [("404", "There is no such thing."), ("409", "It conflicts with what is there.")]
-    refused += [("429", "Too much at once; see Retry-After."), ("default", "Any other refusal.")]
-    return found | {code: _refusal(text) for code, text in refused}
-
-
-def _refusal(text: str) -> Schema:
-    content = {"schema": reference("Status"), "example": _EXAMPLE_REFUSAL}
-    return {"description": text, "content": {JSON: content}}
-
-
-def _numbered(output: Descriptor, schemas: Schemas) -> Schema:
-    """A page by its number."""
-    results = schemas.field(output.fields[0], given=False)
-    url = {"type": ["string", "null"], "format": "uri"}
-    properties = {"count": {"type": "integer"}, "next": url, "previous": url, "results": results}
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _refusals(schemas: Schemas) -> dict[str, Schema]:
-    reasons = error_reason_pb2.DESCRIPTOR.enum_types_by_name["ErrorReason"]
-    return {
-        "ErrorReason": schemas.choices(reasons, "ERROR_REASON_"),
-        "Status": {
-            "type": "object",
-            "description": "A refusal (google.rpc.Status). Branch on the reason, not the message.",
-            "required": ["code", "message", "details"],
-            "properties": {
-                "code": {"type": "integer", "description": "A google.rpc.Code."},
-                "message": {"type": "string", "description": "For people, in their language."},
-                "details": {"type": "array", "items": {"anyOf": list(_details())}},
-            },
-        },
-    }
-
-
-def _details() -> Iterable[Schema]:
-    for name, properties in _STATUS_DETAILS.items():
-        kind = {"const": f"type.googleapis.com/google.rpc.{name}"}
-        yield {
-            "type": "object",
-            "title": name,
-            "properties": {"@type": kind, **properties},
-            "required": ["@type"],
-        }
+    comments: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return comments

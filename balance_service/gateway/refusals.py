@@ -1,181 +1,95 @@
-"""What the gateway refuses by itself, and every refusal as HTTP.
-
-The mapping of codes is grpc-gateway's (runtime/errors.go), but for a lack of money, which is 402.
-"""
-
-# ruff: noqa: RUF001 - Cyrillic is the point
+"""Refusals over HTTP: their status, headers and JSON, and how they are sent."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from starlette.types import Send
 
-from balance_service.gateway.answers import encoded
-
-DOMAIN = "balance.v1"
-
-HTTP_STATUS = {
-    code_pb2.OK: 200,
-    code_pb2.CANCELLED: 499,
-    code_pb2.UNKNOWN: 500,
-    code_pb2.INVALID_ARGUMENT: 400,
-    code_pb2.DEADLINE_EXCEEDED: 504,
-    code_pb2.NOT_FOUND: 404,
-    code_pb2.ALREADY_EXISTS: 409,
-    code_pb2.PERMISSION_DENIED: 403,
-    code_pb2.UNAUTHENTICATED: 401,
-    code_pb2.RESOURCE_EXHAUSTED: 429,
-    code_pb2.FAILED_PRECONDITION: 400,
-    code_pb2.ABORTED: 409,
-    code_pb2.OUT_OF_RANGE: 400,
-    code_pb2.UNIMPLEMENTED: 501,
-    code_pb2.INTERNAL: 500,
-    code_pb2.UNAVAILABLE: 503,
-    code_pb2.DATA_LOSS: 500,
-}
-
-
-class Row(NamedTuple):
-    """What one of the gateway's own refusals is to a caller."""
-
-    code: int
-    http_status: int
-    english: str
-    russian: str
-
-
-TABLE: Mapping[str, Row] = {
-    "INVALID_FIELD": Row(code_pb2.INVALID_ARGUMENT, 400, "", "Запрос содержит неверные поля."),
-    "MALFORMED_REQUEST": Row(
-        code_pb2.INVALID_ARGUMENT,
-        400,
-        "The request could not be read.",
-        "Запрос не удалось прочитать.",
-    ),
-    "ROUTE_NOT_FOUND": Row(
-        code_pb2.NOT_FOUND, 404, "There is nothing at this path.", "По этому пути ничего нет."
-    ),
-    "METHOD_NOT_ALLOWED": Row(
-        code_pb2.UNIMPLEMENTED,
-        405,
-        "This path does not have this method.",
-        "У этого пути нет такого метода.",
-    ),
-    "REQUEST_TIMEOUT": Row(
-        code_pb2.DEADLINE_EXCEEDED,
-        408,
-        "The request did not arrive in time.",
-        "Запрос не пришёл вовремя.",
-    ),
-    "BODY_TOO_LARGE": Row(
-        code_pb2.INVALID_ARGUMENT, 413, "The body is too large.", "Тело запроса слишком велико."
-    ),
-    "MEDIA_TYPE_UNSUPPORTED": Row(
-        code_pb2.INVALID_ARGUMENT,
-        415,
-        "The body must be application/json.",
-        "Тело запроса должно быть application/json.",
-    ),
-    "PAGE_NOT_FOUND": Row(
-        code_pb2.NOT_FOUND, 404, "The list has no such page.", "В списке нет такой страницы."
-    ),
-    "ANSWER_TIMEOUT": Row(
-        code_pb2.DEADLINE_EXCEEDED,
-        504,
-        "The answer took too long; whether anything was done is not known.",
-        "Ответ занял слишком много времени; выполнен ли запрос, неизвестно.",
-    ),
-}
-
-
-INTERNAL = status_pb2.Status(code=code_pb2.INTERNAL, message="Internal error.")
-
-
-class Violation(NamedTuple):
-    """What is wrong with a field."""
-
-    field: str
-    description: str
-
-
-@dataclass
-class GatewayRefusal(Exception):  # noqa: N818 - an answer, not a fault
-    """A request that never became a call.
-
-    Args:
-        reason: One of `TABLE`.
-        violations: What is wrong with its fields.
-        headers: What HTTP says besides.
-    """
-
-    reason: str
-    violations: tuple[Violation, ...] = ()
-    headers: Mapping[str, str] | None = None
+from balance_service.calls import call, http, refusals
+from balance_service.domain import errors, retry_after
+from balance_service.gateway.heads import RequestHead
+from balance_service.gateway.responses import JSON, send_response, to_json
 
 
 @dataclass(frozen=True, slots=True)
-class HttpRefusal:
-    """A refusal as HTTP."""
+class RefusalResponse:
+    """A refusal as an HTTP response.
+
+    Args:
+        status: The HTTP status.
+        headers: What the refusal adds to the headers that every refusal has.
+        body: A google.rpc.Status as JSON.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-def invalid(field: str, description: str) -> GatewayRefusal:
-    """A refusal of one field."""
-    return GatewayRefusal("INVALID_FIELD", (Violation(field, description),))
+def refusal_to_response(
+    refusal: errors.Refusal, language: str, correlation_id: str = ""
+) -> RefusalResponse:
+    """The response to a request that was refused before it became a call.
+
+    Args:
+        refusal: Any of the table in `calls.refusals`.
+        language: `en` or `ru`.
+        correlation_id: Names the request in the response; empty for none.
+    """
+    response = status_to_response(refusals.status(refusal, language, correlation_id))
+    if isinstance(refusal, http.HttpRefusal):
+        response.headers.update(refusal.headers)
+    # By its class and not its reason, which some refusals of different HTTP statuses share.
+    status = refusals.http_status_of(refusal)
+    return RefusalResponse(status, response.headers, response.body)
 
 
-def of_gateway(refusal: GatewayRefusal, language: str, correlation_id: str) -> HttpRefusal:
-    """One of the gateway's own refusals."""
-    row = TABLE[refusal.reason]
-    english = row.english or "; ".join(f"{v.field} {v.description}" for v in refusal.violations)
-    answer = status_pb2.Status(code=row.code, message=english)
-    facts = {"request_id": correlation_id} if correlation_id else {}
-    answer.details.add().Pack(
-        error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=facts)
-    )
-    if refusal.violations:
-        bad = error_details_pb2.BadRequest()
-        for violation in refusal.violations:
-            bad.field_violations.add(field=violation.field, description=violation.description)
-        answer.details.add().Pack(bad)
-    text = row.russian if language == "ru" else english
-    answer.details.add().Pack(error_details_pb2.LocalizedMessage(locale=language, message=text))
-    found = of_status(answer)
-    found.headers.update(refusal.headers or {})
-    return HttpRefusal(row.http_status, found.headers, found.body)
-
-
-def of_status(status: status_pb2.Status) -> HttpRefusal:
-    """A call's status, whose message becomes the one for people."""
-    http_status = HTTP_STATUS.get(status.code, 500)
+def status_to_response(status: status_pb2.Status) -> RefusalResponse:
+    """The response to a refused call; its message becomes the one in the caller's language."""
+    reason = ""
     headers: dict[str, str] = {}
     shown = status_pb2.Status()
     shown.CopyFrom(status)
     for detail in status.details:
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-        message = error_details_pb2.LocalizedMessage()
-        if detail.Unpack(info) and info.reason == "INSUFFICIENT_FUNDS":
-            http_status = 402
+        localized = error_details_pb2.LocalizedMessage()
+        if detail.Unpack(info):
+            reason = info.reason
         elif detail.Unpack(retry):
             seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+            # Retry-After has whole seconds (RFC 9110, 10.2.3), and 0 would say "at once".
             headers["retry-after"] = str(max(1, math.ceil(seconds)))
-        elif detail.Unpack(message):
-            shown.message = message.message
-            headers["content-language"] = message.locale
+        elif detail.Unpack(localized):
+            shown.message = localized.message
+            headers["content-language"] = localized.locale
     if status.code == code_pb2.UNAUTHENTICATED:
+        # A 401 must say how to authenticate (RFC 9110, 15.5.2).
         headers["www-authenticate"] = "Bearer"
     if status.code == code_pb2.UNAVAILABLE:
-        headers.setdefault("retry-after", "1")
-    return HttpRefusal(http_status, headers, encoded(as_json(shown)))
+        headers.setdefault("retry-after", str(math.ceil(retry_after.UNAVAILABLE_SECONDS)))
+    http_status = refusals.http_status(status.code, reason)
+    return RefusalResponse(http_status, headers, to_json(_status_to_dict(shown)))
 
 
-def as_json(status: status_pb2.Status) -> dict[str, object]:
-    """A status as its JSON form."""
-    found: dict[str, object] = json_format.MessageToDict(status, preserving_proto_field_name=True)
-    return {"code": status.code, "message": status.message, "details": [], **found}
+async def refuse(head: RequestHead, refusal: errors.Refusal, send: Send) -> None:
+    """Refuses a request that did not become a call."""
+    call_id = call.correlation_id(head.headers.get("x-request-id", ""))
+    response = refusal_to_response(refusal, head.language, call_id)
+    response.headers["x-request-id"] = call_id
+    await send_refusal(head, response, send)
+
+
+async def send_refusal(head: RequestHead, response: RefusalResponse, send: Send) -> None:
+    """Sends a refusal; if the request's body was not read, the connection ends with it."""
+    headers = {"content-type": JSON, "vary": "accept-language", **response.headers}
+    if head.has_body and not head.body_read:
+        headers |= http.CLOSE
+    await send_response(send, response.status, headers, response.body, head.headers)
+
+
+def _status_to_dict(status: status_pb2.Status) -> dict[str, object]:
+    """A status's JSON form, in which the three fields are present also when empty."""
+    fields: dict[str, object] = json_format.MessageToDict(status, preserving_proto_field_name=True)
+    return {"code": status.code, "message": status.message, "details": [], **fields}

@@ -1,4 +1,4 @@
-"""The descriptors' `google.api.http` rules as routes.
+"""The `google.api.http` rules of the contract's descriptors as routes.
 
 The rules and the template syntax are those of google/api/http.proto. Literal segments win over
 variables, so that `/users/me` is never a user named "me"; a trailing slash is optional.
@@ -16,8 +16,13 @@ from google.protobuf.descriptor import FileDescriptor
 from balance_service.calls.methods import Method
 
 _VERBS = ("get", "put", "post", "delete", "patch")
+# A template's parts: a variable, with its own template if it has one, or the text between two.
 _PART = re.compile(r"\{([\w.]+)(?:=([^}]+))?\}|([^{]+)")
 _WILDCARD = re.compile(r"(\*\*|\*)")
+# A colon starts a custom verb (AIP-136), so in a segment it is written %3A.
+_WILDCARD_PATTERNS = {"*": "[^/:]+", "**": ".+"}
+_WILDCARD_RANKS = {"*": 1, "**": 2}
+_LITERAL_RANK = 0
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,10 @@ class Binding:
     """One way to call a method over HTTP.
 
     Args:
-        verb: In capitals.
+        verb: The HTTP method, in capitals.
         template: The path, such as `/api/v1/accounts/{account}`.
         body: The field that the body is, `*` for the whole request, or nothing.
-        method: What is called.
+        method: The RPC that it calls.
     """
 
     verb: str
@@ -38,7 +43,7 @@ class Binding:
 
     @cached_property
     def variables(self) -> tuple[str, ...]:
-        """The paths of the fields that stand in the path."""
+        """The fields that stand in the path, each by its path in the request."""
         return tuple(part[1] for part in _PART.finditer(self.template) if part[1])
 
     @cached_property
@@ -46,21 +51,27 @@ class Binding:
         """Matches paths, with one group for each variable."""
         text = ""
         for part in _PART.finditer(self.template):
-            text += f"({_pattern(part[2] or '*')})" if part[1] else _pattern(part[3])
+            variable, inner_template, between = part.groups()
+            text += f"({_to_pattern(inner_template or '*')})" if variable else _to_pattern(between)
         return re.compile(text, re.ASCII)
 
     @cached_property
-    def generality(self) -> tuple[tuple[int, ...], bool]:
-        """Sorts templates so that of two that match a path the more literal one is first."""
-        path, verb = _PART.sub(lambda part: part[3] or part[2] or "*", self.template), False
-        if ":" in path.rpartition("/")[2]:
-            path, verb = path.rpartition(":")[0], True
-        ranks = {"*": 1, "**": 2}
-        return tuple(ranks.get(segment, 0) for segment in path.split("/")), not verb
+    def generality(self) -> tuple[list[int], bool]:
+        """A sort key: of two templates that match the same path, the more literal one is first.
+
+        Segment by segment, a literal comes before `*` and that before `**`; of two that are equal
+        so far, one with a custom verb comes first.
+        """
+        path = _PART.sub(lambda part: part[3] or part[2] or "*", self.template)
+        parents, _, last = path.rpartition("/")
+        last, _, custom_verb = last.partition(":")
+        segments = [*parents.split("/"), last]
+        ranks = [_WILDCARD_RANKS.get(segment, _LITERAL_RANK) for segment in segments]
+        return ranks, not custom_verb
 
     @cached_property
     def deprecated(self) -> bool:
-        """Whether it changes something by GET, which exists for earlier callers alone."""
+        """Whether it changes something by GET, as only earlier callers do."""
         return self.verb == "GET" and not self.method.reads
 
 
@@ -69,10 +80,10 @@ class RouteMissing(Exception):  # noqa: N818 - an answer, not a fault
 
 
 class VerbNotAllowed(Exception):  # noqa: N818 - an answer, not a fault
-    """The path has other verbs.
+    """The path has bindings, but none with the verb.
 
     Args:
-        allowed: Them.
+        allowed: The verbs that it has.
     """
 
     def __init__(self, allowed: Iterable[str]) -> None:
@@ -81,24 +92,29 @@ class VerbNotAllowed(Exception):  # noqa: N818 - an answer, not a fault
 
 
 class Routes:
-    """Finds bindings by verb and path."""
+    """Finds bindings by verb and path.
+
+    Args:
+        bindings: All of them, in any order.
+    """
 
     def __init__(self, bindings: Iterable[Binding]) -> None:
         self.bindings = tuple(bindings)
-        self._exact: dict[str, dict[str, Binding]] = {}
-        self._templates: list[Binding] = []
+        # By template and verb: most calls are found here, without trying expressions in turn.
+        self._literal: dict[str, dict[str, Binding]] = {}
+        self._patterned: list[Binding] = []
         for binding in self.bindings:
             if binding.variables or _WILDCARD.search(binding.template):
-                self._templates.append(binding)
+                self._patterned.append(binding)
             else:
-                self._exact.setdefault(binding.template, {})[binding.verb] = binding
-        self._templates.sort(key=lambda binding: binding.generality)
+                self._literal.setdefault(binding.template, {})[binding.verb] = binding
+        self._patterned.sort(key=lambda binding: binding.generality)
 
     def find(self, verb: str, path: str) -> tuple[Binding, Mapping[str, str]]:
-        """The binding of a request, and its variables.
+        """Finds the binding of a request, and the values of its path's variables.
 
         Args:
-            verb: In capitals.
+            verb: The HTTP method, in capitals.
             path: As it was sent, percent-encoded.
 
         Raises:
@@ -107,41 +123,46 @@ class Routes:
             UnicodeDecodeError: A variable is not UTF-8.
         """
         path = path.removesuffix("/") or "/"
-        exact = self._exact.get(path, {})
-        if binding := exact.get(verb):
+        by_verb = self._literal.get(path, {})
+        if binding := by_verb.get(verb):
             return binding, {}
-        allowed = list(exact)
-        for binding in self._templates:
-            if matched := binding.pattern.fullmatch(path):
+        # New callers are not led to what is kept for earlier ones.
+        allowed = [verb for verb, binding in by_verb.items() if not binding.deprecated]
+        for binding in self._patterned:
+            if match := binding.pattern.fullmatch(path):
                 if binding.verb == verb:
-                    values = (unquote(value, errors="strict") for value in matched.groups())
+                    values = (unquote(value, errors="strict") for value in match.groups())
                     return binding, dict(zip(binding.variables, values, strict=True))
-                allowed.append(binding.verb)
+                if not binding.deprecated:
+                    allowed.append(binding.verb)
         if allowed:
             raise VerbNotAllowed(allowed)
         raise RouteMissing
 
 
-def bindings(files: Iterable[FileDescriptor]) -> Iterator[Binding]:
-    """Every binding of the services in files, the additional ones included."""
+def read_bindings(files: Iterable[FileDescriptor]) -> Iterator[Binding]:
+    """Reads every binding of the services in files, the additional ones included.
+
+    Raises:
+        ValueError: A rule has a form that is not served.
+    """
     for file in files:
         for service in file.services_by_name.values():
             for descriptor in service.methods:
-                rule: http_pb2.HttpRule = descriptor.GetOptions().Extensions[annotations_pb2.http]
-                for one in (rule, *rule.additional_bindings):
-                    if pattern := one.WhichOneof("pattern"):
-                        yield _binding(one, pattern, Method(descriptor))
+                first: http_pb2.HttpRule = descriptor.GetOptions().Extensions[annotations_pb2.http]
+                for rule in (first, *first.additional_bindings):
+                    if pattern := rule.WhichOneof("pattern"):
+                        yield _to_binding(rule, pattern, Method(descriptor))
 
 
-def _binding(rule: http_pb2.HttpRule, pattern: str, method: Method) -> Binding:
+def _to_binding(rule: http_pb2.HttpRule, pattern: str, method: Method) -> Binding:
     if pattern not in _VERBS or rule.response_body:
         raise ValueError(f"{method.full_name}: its HTTP rule has a form that is not served")
     template: str = getattr(rule, pattern)
     return Binding(pattern.upper(), template, rule.body, method)
 
 
-def _pattern(template: str) -> str:
-    """The expression that matches a template's text without variables."""
-    # A colon starts a custom verb (AIP-136), so a segment has none but as %3A.
-    kinds = {"*": "[^/:]+", "**": ".+"}
-    return "".join(kinds.get(part) or re.escape(part) for part in _WILDCARD.split(template))
+def _to_pattern(template: str) -> str:
+    """The expression that matches a template, or a part of one, that has no variables."""
+    parts = _WILDCARD.split(template)
+    return "".join(_WILDCARD_PATTERNS.get(part) or re.escape(part) for part in parts)

@@ -1,72 +1,72 @@
-"""One batch, one transaction: lock and load, plan, write, commit, and only then answer."""
+"""One commit, one transaction: lock and load, plan, write, commit, and only then answer."""
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from balance_service.domain import errors, ledger
-from balance_service.domain.commands import Batch
-from balance_service.domain.ledger import Done, How, Outcome
+from balance_service.domain.commands import Request
+from balance_service.domain.ledger import Outcome
 from balance_service.ledger.store import Store
 from balance_service.repositories import failures
 
 ATTEMPTS_MAX = 6
+# Doubled with each attempt: six of them take at most 1.3 seconds of waiting.
 BACKOFF_SECONDS = 0.02
 
 _log = structlog.get_logger()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+class Waiting(Protocol):
+    """A request whose caller waits for its outcomes.
 
+    Args:
+        request: What the caller asks of the ledger.
+        outcomes: One for each item of the request, once a commit has decided them.
+    """
 
-def _nobody(_: int) -> bool:
-    return False
+    request: Request
+    outcomes: Sequence[Outcome]
+
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
 
 
 class Committer:
-    """Commits batches to a store.
+    """Commits requests to a store.
 
     Args:
         store: Where the accounts and the journal are.
-        now: The clock that movements are dated by.
     """
 
-    def __init__(self, store: Store, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._now = now
 
-    async def commit(
-        self, batches: Sequence[Batch], gone: Callable[[int], bool] = _nobody
-    ) -> list[list[Outcome]]:
-        """Carries out some requests in one transaction.
+    async def commit(self, waiting: Sequence[Waiting]) -> None:
+        """Carries out some requests in one transaction, and gives each its outcomes.
 
-        A batch that fails as a whole for a passing cause is done again as a whole. If the failure
-        hid whether it was committed, the next attempt finds its movements by their ids and posts
-        nothing twice.
+        A commit that fails as a whole for a passing cause is tried again. If the failure hid
+        whether it was done, the next attempt finds its movements by their ids and posts nothing
+        twice.
 
-        A request whose caller has stopped waiting is not carried out. That is decided under the
-        accounts' locks, so that whoever asks again later finds it done or never done.
+        A request whose caller has stopped waiting is not carried out. That is decided while the
+        accounts are locked: a caller who asks again finds the request either committed, or never to
+        be committed.
 
         Args:
-            batches: The requests.
-            gone: Whether nobody waits for a batch's answer any more, by its place.
-
-        Returns:
-            For each batch, an outcome for each of its commands.
+            waiting: The requests; each gets an outcome for each of its items.
 
         Raises:
-            Unavailable: Postgres stayed away. Whether the last attempt was committed is unknown.
+            Unavailable: Every attempt failed. Whether the last one was committed is unknown.
         """
-        attempted: set[UUID] = set()
+        tried: set[UUID] = set()
         for attempt in range(ATTEMPTS_MAX):
-            earlier = set(attempted)
             try:
-                answers = await self._attempt(batches, gone, attempted)
+                await self._attempt(waiting, tried)
             except Exception as error:
                 if not failures.is_transient(error):
                     raise
@@ -74,33 +74,28 @@ class Committer:
                 # Full jitter, so that workers which collided do not collide again.
                 await asyncio.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311
             else:
-                return [[_own(o, earlier) for o in outcomes] for outcomes in answers]
+                return
         raise errors.Unavailable
 
-    async def _attempt(
-        self, batches: Sequence[Batch], gone: Callable[[int], bool], attempted: set[UUID]
-    ) -> list[list[Outcome]]:
-        commands = [command for batch in batches for command in batch.commands]
-        dropped = errors.Unavailable() if attempted else errors.DeadlinePassed()
-        answers: list[list[Outcome]] = [[dropped] * len(batch.commands) for batch in batches]
+    async def _attempt(self, waiting: Sequence[Waiting], tried: set[UUID]) -> None:
+        """Tries to commit once.
+
+        Args:
+            waiting: As for `commit`.
+            tried: Ids of movements of earlier attempts; those of this one are added before they
+                are written, because a failure may hide that they were committed.
+        """
+        # After a failed attempt nobody may be told that nothing was changed.
+        dropped = errors.Unavailable() if tried else errors.DeadlinePassed()
+        commands = [command for waiter in waiting for command in waiter.request.commands]
         async with self._store.transaction() as transaction:
-            state = await transaction.load(commands, again=bool(attempted))
-            wanted = [place for place in range(len(batches)) if not gone(place)]
-            plan = ledger.plan(state, [batches[place] for place in wanted], self._now())
+            state, now = await transaction.load(commands, tried)
+            staying = [waiter for waiter in waiting if not waiter.gone()]
+            plan = ledger.plan(state, [waiter.request for waiter in staying], now)
             if plan.movements:
-                attempted.update(movement.movement_id for movement in plan.movements)
+                tried.update(movement.movement_id for movement in plan.movements)
                 await transaction.write(plan)
-        for place, outcomes in zip(wanted, plan.outcomes, strict=True):
-            answers[place] = outcomes
-        return answers
-
-
-def _own(outcome: Outcome, earlier: set[UUID]) -> Outcome:
-    """Counts a movement that an earlier attempt of ours committed as posted, not as replayed.
-
-    Only for the first command that asked for it: those after it in the batch are its duplicates.
-    """
-    if not isinstance(outcome, Done) or outcome.movement.movement_id not in earlier:
-        return outcome
-    earlier.discard(outcome.movement.movement_id)
-    return Done(outcome.movement, How.POSTED)
+        for waiter in waiting:
+            waiter.outcomes = [dropped] * len(waiter.request.items)
+        for waiter, outcomes in zip(staying, plan.outcomes, strict=True):
+            waiter.outcomes = outcomes

@@ -1,25 +1,33 @@
-"""Where the commit path keeps its books: one transaction at a time, durable once it is left."""
+"""What the commit path needs of a store: transactions that are durable once they are left."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from balance_service.database import pool as pools
-from balance_service.database.pool import Connection, Pool
+from balance_service.database.pool import Pool
 from balance_service.domain.commands import Command
 from balance_service.domain.ledger import Plan, State
-from balance_service.repositories import journal
+from balance_service.repositories.journal import Journal
 
 
 class Transaction(Protocol):
     """What a commit reads and writes."""
 
-    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
+    async def load(
+        self, commands: Sequence[Command], tried: Collection[UUID]
+    ) -> tuple[State, datetime]:
         """Locks the accounts of some commands, and loads all that these depend on.
 
         Args:
             commands: In any order.
-            again: Whether an attempt of ours may have carried them out before.
+            tried: Ids of movements that an attempt of ours may have committed before.
+
+        Returns:
+            The state, and the store's time once the accounts are locked: what is posted now is
+            dated by the one clock that all workers share.
         """
 
     async def write(self, plan: Plan) -> None:
@@ -30,9 +38,9 @@ class Store(Protocol):
     """What commits are made on."""
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction, durable once it is left; undone if anything is raised before that.
+        """A transaction, durable once it is left, and rolled back if anything is raised within.
 
-        What is raised on leaving may hide whether it was committed.
+        An error raised on leaving may hide whether it was committed.
         """
 
 
@@ -40,7 +48,7 @@ class PostgresStore:
     """Commits to Postgres, in as few round trips as pipelining allows.
 
     Args:
-        pool: Where the connections are from.
+        pool: Each transaction takes one connection of it.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -48,21 +56,5 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._pool.connection() as conn:
-            async with conn.pipeline():
-                await journal.begin(conn)
-                yield _PostgresTransaction(conn)
-                await journal.commit(conn)
-            # Leaving the pipeline waited for Postgres to say that the commit is durable.
-            pools.check_replicated(conn)
-
-
-class _PostgresTransaction:
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    async def load(self, commands: Sequence[Command], *, again: bool) -> State:
-        return await journal.load_state(self._conn, commands, again=again)
-
-    async def write(self, plan: Plan) -> None:
-        await journal.write(self._conn, plan)
+        async with pools.pipelined_transaction(self._pool) as conn:
+            yield Journal(conn)

@@ -1,55 +1,50 @@
 """Accounts outside the hot path: opening, reading, and operators' changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account, AccountProfile, Status
-from balance_service.repositories import queries
+from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
+# A number is taken with a chance of one in 900 at a million accounts: ten in a row never are.
+NUMBER_DRAWS_MAX = 10
 
 
-async def open_account(
-    conn: AsyncConnection, owner_id: UUID, currency: str, now: datetime
-) -> tuple[UUID, bool]:
+async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> tuple[UUID, bool]:
     """Opens an account, unless the user has one in this currency.
 
     Args:
         conn: A connection within a transaction.
         owner_id: An existing user.
         currency: ISO 4217 code.
-        now: When.
 
     Returns:
         The account's id, and whether it is new.
     """
-    values: dict[str, object] = {
-        "account_id": ids.new_id(),
-        "owner_id": owner_id,
-        "currency": currency,
-        "now": now,
-    }
-    claimed = await conn.execute(_SQL["claim_owner"], values)
-    if not claimed.rowcount:
-        existing = await find_id(conn, owner_id, currency)
-        assert existing is not None, "account owners are never deleted"
-        return existing, False
-    while not (await conn.execute(_SQL["claim_number"], _numbered(values))).rowcount:
-        pass  # One number in two thousand is taken at a million accounts: draw again.
-    await conn.execute(_SQL["insert"], values)
-    account_id = values["account_id"]
-    assert isinstance(account_id, UUID)
+    account_id = ids.new_id()
+    owner = {"owner_id": owner_id, "currency": currency, "account_id": account_id}
+    if not (await conn.execute(_SQL["claim_owner"], owner)).rowcount:
+        opened_before = await find_id(conn, owner_id, currency)
+        assert opened_before is not None, "account owners are never deleted"
+        return opened_before, False
+    number = await _claim_number(conn, account_id)
+    await conn.execute(_SQL["insert"], {**owner, "number": number})
     return account_id, True
 
 
-def _numbered(values: dict[str, object]) -> dict[str, object]:
-    values["number"] = ids.new_account_number()
-    return values
+async def _claim_number(conn: AsyncConnection, account_id: UUID) -> int:
+    for _ in range(NUMBER_DRAWS_MAX):
+        number = ids.new_account_number()
+        claim = {"number": number, "account_id": account_id}
+        if (await conn.execute(_SQL["claim_number"], claim)).rowcount:
+            return number
+    raise RuntimeError(f"{NUMBER_DRAWS_MAX} account numbers in a row were taken")
 
 
 async def find_id(conn: AsyncConnection, owner_id: UUID, currency: str) -> UUID | None:
@@ -63,6 +58,31 @@ async def ids_of_owner(conn: AsyncConnection, owner_id: UUID) -> list[UUID]:
     """All accounts of a user, oldest first."""
     cursor = await conn.execute(_SQL["ids_of_owner"], {"owner_id": owner_id})
     return [row[0] for row in await cursor.fetchall()]
+
+
+async def page(
+    conn: AsyncConnection, owner_id: UUID, after: UUID | None, limit: int, skip: int = 0
+) -> list[AccountProfile]:
+    """Accounts of a user, oldest first.
+
+    Args:
+        conn: Any connection.
+        owner_id: The user.
+        after: The account after which the page starts.
+        limit: How many at most.
+        skip: How many to leave out before them.
+    """
+    values = {"owner_id": owner_id, "after": after, "limit": limit, "skip": skip}
+    cursor = await conn.execute(_SQL["page"], values)
+    return await get(conn, [row[0] for row in await cursor.fetchall()])
+
+
+async def count(conn: AsyncConnection, owner_id: UUID) -> int:
+    """How many accounts a user has."""
+    cursor = await conn.execute(_SQL["count"], {"owner_id": owner_id})
+    row = await cursor.fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
 
 
 async def id_of_number(conn: AsyncConnection, number: int) -> UUID | None:
@@ -85,6 +105,26 @@ async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None
     return _profile(row) if row else None
 
 
+async def find_unlocked(
+    conn: AsyncConnection, account_ids: Sequence[UUID]
+) -> tuple[datetime, set[UUID]]:
+    """Postgres's time, and which of some accounts no commit had locked then.
+
+    Movements are dated under the accounts' locks, so what is committed on these later is dated
+    later.
+
+    Args:
+        conn: A connection outside any transaction.
+        account_ids: Existing accounts.
+    """
+    # Rolled back, because a commit would wait for the disk and for standbys.
+    async with conn.transaction(force_rollback=True):
+        cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
+        row = await cursor.fetchone()
+    assert row is not None, "a clock always answers"
+    return row[0], set(row[1])
+
+
 async def set_rules(
     conn: AsyncConnection, account_id: UUID, status: Status, limit_minor: int
 ) -> None:
@@ -95,6 +135,25 @@ async def set_rules(
     )
 
 
+async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) -> AsyncCursor:
+    """Sends the statement that locks the accounts of a commit; its rows are for `account_of`.
+
+    Args:
+        conn: A connection in pipeline mode, within a transaction.
+        account_ids: In any order.
+    """
+    columns = {"account_ids": arrays.uuids(account_ids)}
+    return await conn.execute(_SQL["lock_for_commit"], columns, prepare=True)
+
+
+def account_of(row: Sequence[Any]) -> Account:
+    """The account of a row with the columns of Account, in their order: names cost time here."""
+    account_id, owner_id, currency, balance, held, limit, status, sequence, changed_at = row
+    return Account(
+        account_id, owner_id, currency, balance, held, limit, Status(status), sequence, changed_at
+    )
+
+
 def _profile(row: Sequence[Any]) -> AccountProfile:
-    account = Account._make([*row[:6], Status(row[6]), *row[7:9]])
-    return AccountProfile(account, number=row[9], created_at=row[10])
+    number, created_at, *account = row
+    return AccountProfile(account_of(account), number, created_at)

@@ -2,41 +2,68 @@
 -- Decides that a user has one account in a currency; the row of whoever was first stays.
 INSERT INTO account_owners (owner_id, currency, account_id)
 VALUES (%(owner_id)s, %(currency)s, %(account_id)s)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING;
 
 -- claim_number --
 -- Decides that a public number is given once.
 INSERT INTO account_numbers (number, account_id)
 VALUES (%(number)s, %(account_id)s)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING;
 
 -- insert --
--- A new account, empty.
+-- A new account, empty. Nothing on it is dated before that, so the clock is that of movements.
 INSERT INTO accounts (account_id, owner_id, number, currency, created_at, changed_at)
-VALUES (%(account_id)s, %(owner_id)s, %(number)s, %(currency)s, %(now)s, %(now)s)
+VALUES (
+    %(account_id)s,
+    %(owner_id)s,
+    %(number)s,
+    %(currency)s,
+    statement_timestamp(),
+    statement_timestamp()
+);
 
 -- find_id --
 -- The account that a user has in a currency.
 SELECT account_id
 FROM account_owners
-WHERE owner_id = %(owner_id)s AND currency = %(currency)s
+WHERE owner_id = %(owner_id)s AND currency = %(currency)s;
 
 -- ids_of_owner --
 -- All accounts of a user, oldest first.
 SELECT account_id
 FROM account_owners
 WHERE owner_id = %(owner_id)s
+ORDER BY account_id;
+
+-- page --
+-- A part of a user's accounts, oldest first.
+SELECT account_id
+FROM account_owners
+WHERE
+    owner_id = %(owner_id)s
+    AND (%(after)s::uuid IS NULL OR account_id > %(after)s)
 ORDER BY account_id
+LIMIT %(limit)s OFFSET %(skip)s;
+
+-- count --
+-- How many accounts a list has, on all its pages.
+SELECT count(*)
+FROM account_owners
+WHERE owner_id = %(owner_id)s;
 
 -- id_of_number --
 -- The account with a public number.
 SELECT account_id
 FROM account_numbers
-WHERE number = %(number)s
+WHERE number = %(number)s;
 
 -- get --
 -- Accounts by id, oldest first.
 SELECT
+    -- begin profile --
+    number,
+    created_at,
+    -- begin account --
     account_id,
     owner_id,
     currency,
@@ -45,30 +72,40 @@ SELECT
     limit_minor,
     status,
     sequence,
-    changed_at,
-    number,
-    created_at
+    changed_at
+    -- end account --
+    -- end profile --
 FROM accounts
 WHERE account_id = ANY(%(account_ids)s)
-ORDER BY account_id
+ORDER BY account_id;
 
 -- lock --
 -- One account, for an operator's change.
 SELECT
-    account_id,
-    owner_id,
-    currency,
-    balance_minor,
-    held_minor,
-    limit_minor,
-    status,
-    sequence,
-    changed_at,
-    number,
-    created_at
+    -- include profile --
 FROM accounts
 WHERE account_id = %(account_id)s
-FOR NO KEY UPDATE
+FOR NO KEY UPDATE;
+
+-- lock_for_commit --
+-- Accounts by id, for a commit. Locked in the order of ids, so that commits cannot deadlock.
+SELECT
+    -- include account --
+FROM accounts
+WHERE account_id = ANY(%(account_ids)s::uuid[])
+ORDER BY account_id
+FOR NO KEY UPDATE;
+
+-- lock_if_free --
+-- The time, and those accounts that no commit has locked then.
+SELECT
+    clock_timestamp() AS now,
+    ARRAY(
+        SELECT account_id
+        FROM accounts
+        WHERE account_id = ANY(%(account_ids)s)
+        FOR SHARE SKIP LOCKED
+    ) AS free_ids;
 
 -- set_rules --
 -- What an operator changes: whether and how far money may move.
@@ -76,4 +113,4 @@ UPDATE accounts
 SET
     status = %(status)s,
     limit_minor = %(limit_minor)s
-WHERE account_id = %(account_id)s
+WHERE account_id = %(account_id)s;

@@ -43,10 +43,25 @@ class SigningKey(NamedTuple):
     created_at: datetime
 
 
-async def lock_code(conn: AsyncConnection, email: str) -> CodeHistory | None:
-    """How often codes were sent to an address, if ever."""
-    row = await (await conn.execute(_SQL["lock_code"], {"email": email})).fetchone()
-    return CodeHistory(*row) if row else None
+async def lock_code(conn: AsyncConnection, email: str, now: datetime) -> CodeHistory:
+    """How often codes were sent to an address, locked until the transaction ends."""
+    cursor = await conn.execute(_SQL["lock_code"], {"email": email, "now": now})
+    row = await cursor.fetchone()
+    assert row is not None, "an upsert always has a row"
+    return CodeHistory(*row)
+
+
+async def count_code(conn: AsyncConnection, email: str, history: CodeHistory) -> None:
+    """Counts a code that is about to be sent."""
+    await conn.execute(_SQL["count_code"], {"email": email, **history._asdict()})
+
+
+async def uncount_code(
+    conn: AsyncConnection, email: str, counted: CodeHistory, before: CodeHistory
+) -> None:
+    """Takes back what `count_code` counted, unless another was counted since."""
+    values = {"email": email, "counted_at": counted.sent_at, **before._asdict()}
+    await conn.execute(_SQL["uncount_code"], values)
 
 
 async def put_code(
@@ -54,21 +69,17 @@ async def put_code(
     email: str,
     code_hash: bytes,
     *,
-    now: datetime,
+    sent_at: datetime,
     expires_at: datetime,
-    sent_count: int,
-    counted_since: datetime,
-) -> None:
-    """Stores a new code in place of the last one."""
+) -> bool:
+    """Stores a counted code in place of the last one; False if another was counted since."""
     values = {
         "email": email,
         "code_hash": code_hash,
-        "now": now,
+        "sent_at": sent_at,
         "expires_at": expires_at,
-        "sent_count": sent_count,
-        "counted_since": counted_since,
     }
-    await conn.execute(_SQL["put_code"], values)
+    return (await conn.execute(_SQL["put_code"], values)).rowcount == 1
 
 
 async def count_attempt(
@@ -127,6 +138,11 @@ async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
     """Sign-ins that were revoked since a moment."""
     cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})
     return {row[0] for row in await cursor.fetchall()}
+
+
+async def lock_signing_keys(conn: AsyncConnection) -> None:
+    """Lets nobody else add a key until the transaction ends."""
+    await conn.execute(_SQL["lock_signing_keys"])
 
 
 async def signing_keys(conn: AsyncConnection) -> list[SigningKey]:

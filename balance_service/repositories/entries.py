@@ -1,6 +1,8 @@
 """Reads statements, and balances of the past."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -16,7 +18,7 @@ async def page(
     conn: AsyncConnection,
     order: Order,
     position: Position,
-    kept: Filter,
+    entry_filter: Filter,
     limit: int,
     skip: int = 0,
 ) -> list[Entry]:
@@ -24,29 +26,21 @@ async def page(
 
     Args:
         conn: Any connection.
-        order: How they are ordered.
+        order: By date or by amount, and in which direction.
         position: Which accounts, and where the page starts in each.
-        kept: Which entries to keep.
-        limit: How many at most.
-        skip: How many to leave out before them.
+        entry_filter: Which entries to return.
+        limit: How many entries at most.
+        skip: How many entries to leave out before them.
     """
     after = position.after_amount
-    lows = [
-        1 if order.descending else position.after.get(account_id, 0) + 1
-        for account_id in position.ends
-    ]
-    highs = [
-        position.after.get(account_id, end + 1) - 1 if order == Order.DATE_DESC else end
-        for account_id, end in position.ends.items()
-    ]
     query = {Order.DATE: "by_date", Order.DATE_DESC: "by_date_desc"}.get(order, "by_amount")
     cursor = await conn.execute(
         _SQL[query],
         {
             "account_ids": list(position.ends),
-            "lows": lows,
-            "highs": highs,
-            **_kept(kept),
+            "lows": [position.after.get(account_id, 0) + 1 for account_id in position.ends],
+            "highs": list(position.ends.values()),
+            **_filter_values(entry_filter),
             "after_amount": after and after.amount_minor,
             "after_account": after and after.account_id,
             "after_sequence": after and after.sequence,
@@ -56,31 +50,47 @@ async def page(
             "reach": limit + skip,
         },
     )
-    return [Entry._make([*row[:3], Kind(row[3]), *row[4:]]) for row in await cursor.fetchall()]
+    return [_entry(row) for row in await cursor.fetchall()]
 
 
-async def count(conn: AsyncConnection, position: Position, kept: Filter) -> int:
-    """How many entries of some accounts, as they were at a list's start, a filter keeps."""
-    if kept == Filter():
-        # Statements are numbered without gaps.
-        return sum(position.ends.values())
+async def count(conn: AsyncConnection, position: Position, entry_filter: Filter) -> int:
+    """How many entries of some accounts, as they were at a list's start, pass a filter."""
+    if entry_filter == Filter():
+        # Entries of an account are numbered from 1 without gaps, so the last number counts them.
+        return position.passed + sum(position.ends.values())
     ends = {"account_ids": list(position.ends), "highs": list(position.ends.values())}
-    cursor = await conn.execute(_SQL["count"], {**ends, **_kept(kept)})
+    cursor = await conn.execute(_SQL["count"], {**ends, **_filter_values(entry_filter)})
     row = await cursor.fetchone()
     assert row is not None, "a count always has a row"
-    return int(row[0])
+    return position.passed + int(row[0])
 
 
-def _kept(kept: Filter) -> dict[str, object]:
+def _filter_values(entry_filter: Filter) -> dict[str, object]:
     return {
-        "kind": kept.kind,
-        "direction": kept.direction,
-        "counterparty_id": kept.counterparty_id,
-        "start_time": kept.start_time,
-        "end_time": kept.end_time,
-        "amount_min": kept.amount_minor_min,
-        "amount_max": kept.amount_minor_max,
+        "kind": entry_filter.kind,
+        "direction": entry_filter.direction,
+        "counterparty_id": entry_filter.counterparty_id,
+        "start_time": entry_filter.start_time,
+        "end_time": entry_filter.end_time,
+        "amount_min": entry_filter.amount_minor_min,
+        "amount_max": entry_filter.amount_minor_max,
     }
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    account_id, sequence, movement_id, kind, amount, balance_after, counterparty_id, created_at = (
+        row
+    )
+    return Entry(
+        account_id,
+        sequence,
+        movement_id,
+        Kind(kind),
+        amount,
+        balance_after,
+        counterparty_id,
+        created_at,
+    )
 
 
 async def balance_at(conn: AsyncConnection, account_id: UUID, as_of: datetime) -> int:

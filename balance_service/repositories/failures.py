@@ -6,8 +6,17 @@ from psycopg_pool import PoolTimeout
 
 from balance_service.domain import errors
 
-# Two commits decided the same key at once: looking again shows who was first.
-_RACES = {"movements_pkey", "external_references_pkey", "purchases_pkey"}
+# For repositories that expect one.
+UniqueViolation = pg.UniqueViolation
+
+# Two commits decided the same key at once: looking again shows who was first. The migrations name
+# no primary key, so these are the names that Postgres gives them: the table's, then `_pkey`.
+_RACES = {
+    "movements_pkey",
+    "caller_references_pkey",
+    "external_references_pkey",
+    "purchases_pkey",
+}
 _TRANSIENT = (
     pg.SerializationFailure,
     pg.DeadlockDetected,

@@ -1,90 +1,58 @@
--- lock_accounts --
--- Locks and loads, in the order of ids, so that commits cannot deadlock.
-SELECT
-    account_id,
-    owner_id,
-    currency,
-    balance_minor,
-    held_minor,
-    limit_minor,
-    status,
-    sequence,
-    changed_at
-FROM accounts
-WHERE account_id = ANY(%(account_ids)s::uuid[])
-ORDER BY account_id
-FOR NO KEY UPDATE
+-- read_clock --
+-- The time by Postgres's clock, which all workers share. It is sent after the locks are asked for,
+-- as a statement of its own: a locking statement would read the clock before it waits.
+SELECT clock_timestamp();
 
 -- find_movements --
 -- Movements of requests that were carried out before.
 SELECT
-    movement_id,
-    kind,
-    from_account_id,
-    to_account_id,
-    amount_minor,
-    currency,
-    balance_after_minor,
-    principal,
-    request_id,
-    description,
-    metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
+    -- include columns --
 FROM movements
-WHERE movement_id = ANY(%(movement_ids)s::uuid[])
+WHERE movement_id = ANY(%(movement_ids)s::uuid[]);
 
 -- find_purchases --
 -- Movements by which accounts bought services before.
 SELECT
-    movement_id,
-    kind,
-    from_account_id,
-    to_account_id,
-    amount_minor,
-    currency,
-    balance_after_minor,
-    principal,
-    request_id,
-    description,
-    metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
+    -- include columns --
 FROM movements
 WHERE movement_id IN (
     SELECT p.movement_id
     FROM purchases AS p
-    INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[]) AS wanted (account_id, service_id)
+    INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[])
+        AS wanted (account_id, service_id)
         ON p.account_id = wanted.account_id AND p.service_id = wanted.service_id
-)
+);
 
 -- find_references --
--- Movements that use an external reference.
+-- Movements by which callers used an external reference, also through versions before 0004.
 SELECT
+    r.principal,
+    r.source,
+    r.reference,
+    r.movement_id
+FROM caller_references AS r
+INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
+    AS wanted (principal, source, reference)
+    ON
+        r.reference = wanted.reference
+        AND r.source = wanted.source
+        AND r.principal = wanted.principal
+UNION
+SELECT
+    m.principal,
     r.source,
     r.reference,
     r.movement_id
 FROM external_references AS r
-INNER JOIN unnest(%(sources)s::text[], %(references)s::text[]) AS wanted (source, reference)
+INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
+    AS wanted (principal, source, reference)
     ON r.reference = wanted.reference AND r.source = wanted.source
+INNER JOIN movements AS m
+    ON r.movement_id = m.movement_id AND wanted.principal = m.principal;
 
 -- write --
 -- All that one commit of plain movements writes: journal, statements, and the accounts' new state.
--- One statement and not three, for each costs a batch as much as several movements do.
+-- One statement and not three, for each costs a commit as much as several movements do.
 WITH written AS (
     INSERT INTO movements (
         movement_id,
@@ -102,18 +70,7 @@ WITH written AS (
     )
     SELECT *
     FROM unnest(
-        %(movement_id)s::uuid[],
-        %(kind)s::smallint[],
-        %(from_account_id)s::uuid[],
-        %(to_account_id)s::uuid[],
-        %(amount_minor)s::bigint[],
-        %(currency)s::text[],
-        %(balance_after_minor)s::bigint[],
-        %(principal)s::text[],
-        %(request_id)s::uuid[],
-        %(description)s::text[],
-        %(metadata)s::jsonb[],
-        %(created_at)s::timestamptz[]
+        -- include plain_values --
     )
 ),
 
@@ -152,7 +109,7 @@ FROM unnest(
     %(account_sequence)s::bigint[],
     %(account_changed_at)s::timestamptz[]
 ) AS changed (account_id, balance_minor, sequence, changed_at)
-WHERE a.account_id = changed.account_id
+WHERE a.account_id = changed.account_id;
 
 -- write_system_entries --
 -- The other sides of one commit, on the service's own accounts, and what it adds to each of them.
@@ -174,11 +131,20 @@ FROM unnest(
     %(delta_id)s::uuid[],
     %(delta_amount_minor)s::numeric[],
     %(delta_entries)s::bigint[]
-)
+);
 
 -- insert_detailed_movements --
 -- The journal rows of one commit that have more to say: a reference, or a service and its price.
 INSERT INTO movements (
+    -- begin columns --
+    source,
+    reference,
+    service_id,
+    price_minor,
+    price_currency,
+    rate,
+    rate_source,
+    rate_as_of,
     movement_id,
     kind,
     from_account_id,
@@ -190,18 +156,20 @@ INSERT INTO movements (
     request_id,
     description,
     metadata,
-    created_at,
-    source,
-    reference,
-    service_id,
-    price_minor,
-    price_currency,
-    rate,
-    rate_source,
-    rate_as_of
+    created_at
+    -- end columns --
 )
 SELECT *
 FROM unnest(
+    %(source)s::text[],
+    %(reference)s::text[],
+    %(service_id)s::uuid[],
+    %(price_minor)s::bigint[],
+    %(price_currency)s::text[],
+    %(rate)s::numeric[],
+    %(rate_source)s::text[],
+    %(rate_as_of)s::timestamptz[],
+    -- begin plain_values --
     %(movement_id)s::uuid[],
     %(kind)s::smallint[],
     %(from_account_id)s::uuid[],
@@ -213,25 +181,46 @@ FROM unnest(
     %(request_id)s::uuid[],
     %(description)s::text[],
     %(metadata)s::jsonb[],
-    %(created_at)s::timestamptz[],
-    %(source)s::text[],
-    %(reference)s::text[],
-    %(service_id)s::uuid[],
-    %(price_minor)s::bigint[],
-    %(price_currency)s::text[],
-    %(rate)s::numeric[],
-    %(rate_source)s::text[],
-    %(rate_as_of)s::timestamptz[]
-)
+    %(created_at)s::timestamptz[]
+    -- end plain_values --
+);
 
 -- insert_purchases --
 -- What accounts have bought now.
 INSERT INTO purchases (account_id, service_id, movement_id)
 SELECT *
-FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[])
+FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[]);
 
 -- insert_references --
--- External references that are taken now.
-INSERT INTO external_references (source, reference, movement_id)
-SELECT *
-FROM unnest(%(source)s::text[], %(reference)s::text[], %(movement_id)s::uuid[])
+-- External references that callers take now. Versions before 0004, which may run beside this one,
+-- look in external_references: they find them there, except what another caller has taken. What
+-- the same caller has taken meanwhile is not left out, so that its key fails the commit.
+WITH wanted AS (
+    SELECT *
+    FROM unnest(
+        %(reference)s::text[],
+        %(source)s::text[],
+        %(principal)s::text[],
+        %(movement_id)s::uuid[]
+    ) AS w (reference, source, principal, movement_id)
+),
+
+claimed AS (
+    INSERT INTO caller_references (reference, source, principal, movement_id)
+    SELECT *
+    FROM wanted
+)
+
+INSERT INTO external_references (reference, source, movement_id)
+SELECT DISTINCT ON (w.reference, w.source)
+    w.reference,
+    w.source,
+    w.movement_id
+FROM wanted AS w
+WHERE NOT EXISTS (
+    SELECT
+    FROM external_references AS r
+    INNER JOIN movements AS m ON r.movement_id = m.movement_id
+    WHERE r.reference = w.reference AND r.source = w.source AND m.principal <> w.principal
+)
+ORDER BY w.reference, w.source;

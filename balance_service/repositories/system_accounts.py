@@ -22,23 +22,23 @@ async def roll_up(conn: AsyncConnection, limit: int) -> int:
     Returns:
         How many deltas were moved.
     """
-    taken = await (await conn.execute(_SQL["take_deltas"], {"limit": limit})).fetchall()
+    deltas = await (await conn.execute(_SQL["take_deltas"], {"limit": limit})).fetchall()
     amounts: dict[UUID, Decimal] = defaultdict(Decimal)
     entries: dict[UUID, int] = defaultdict(int)
-    for account_id, amount_minor, count in taken:
+    for account_id, amount_minor, count in deltas:
         amounts[account_id] += amount_minor
         entries[account_id] += count
     account_ids = sorted(amounts)
     accounts = [SYSTEM_ACCOUNTS[account_id] for account_id in account_ids]
-    if taken:
+    if deltas:
         await conn.execute(
             _SQL["add"],
             {
                 "account_ids": account_ids,
-                "names": [f"{account.role}/{account.currency}" for account in accounts],
+                "names": [account.name for account in accounts],
                 "currencies": [account.currency for account in accounts],
                 "amounts": [amounts[account_id] for account_id in account_ids],
                 "entries": [entries[account_id] for account_id in account_ids],
             },
         )
-    return len(taken)
+    return len(deltas)

@@ -2,13 +2,15 @@
 -- Deltas to roll up; those another process is rolling up are left to it.
 DELETE FROM system_deltas
 WHERE (account_id, delta_id) IN (
-    SELECT account_id, delta_id
+    SELECT
+account_id,
+delta_id
     FROM system_deltas
     ORDER BY account_id, delta_id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
-RETURNING account_id, amount_minor, entries
+RETURNING account_id, amount_minor, entries;
 
 -- add --
 -- What was rolled up, added to the accounts' balances.
@@ -23,4 +25,4 @@ FROM unnest(
 )
 ON CONFLICT (account_id) DO UPDATE SET
     balance_minor = a.balance_minor + excluded.balance_minor,
-    entries = a.entries + excluded.entries
+    entries = a.entries + excluded.entries;

@@ -1,13 +1,12 @@
 """Users and their profiles."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg import errors as pg
+from psycopg.rows import dict_row
 
 from balance_service.domain import errors, ids
 from balance_service.domain.users import Role, User
@@ -29,9 +28,8 @@ async def ensure(conn: AsyncConnection, email: str, now: datetime) -> None:
 
 async def find_by_email(conn: AsyncConnection, email: str) -> User | None:
     """The user with an address, in lower case, if any."""
-    cursor = await conn.execute(_SQL["find_by_email"], {"email": email})
-    row = await cursor.fetchone()
-    return _user(row) if row else None
+    users = await _select(conn, "find_by_email", {"email": email})
+    return users[0] if users else None
 
 
 async def get(conn: AsyncConnection, user_id: UUID) -> User:
@@ -40,8 +38,7 @@ async def get(conn: AsyncConnection, user_id: UUID) -> User:
     Raises:
         UserNotFound: There is none.
     """
-    cursor = await conn.execute(_SQL["get"], {"user_id": user_id})
-    return _found(await cursor.fetchone(), user_id)
+    return await _select_one(conn, "get", user_id)
 
 
 async def lock(conn: AsyncConnection, user_id: UUID) -> User:
@@ -50,8 +47,16 @@ async def lock(conn: AsyncConnection, user_id: UUID) -> User:
     Raises:
         UserNotFound: There is none.
     """
-    cursor = await conn.execute(_SQL["lock"], {"user_id": user_id})
-    return _found(await cursor.fetchone(), user_id)
+    return await _select_one(conn, "lock", user_id)
+
+
+async def hold(conn: AsyncConnection, user_id: UUID) -> User:
+    """A user who cannot be changed until the transaction ends, though others may hold them, too.
+
+    Raises:
+        UserNotFound: There is none.
+    """
+    return await _select_one(conn, "hold", user_id)
 
 
 async def page(
@@ -67,8 +72,7 @@ async def page(
         skip: How many to leave out before them.
     """
     values = {"search": search, "after": after, "limit": limit, "skip": skip}
-    cursor = await conn.execute(_SQL["page"], values)
-    return [_user(row) for row in await cursor.fetchall()]
+    return await _select(conn, "page", values)
 
 
 async def count(conn: AsyncConnection, search: str) -> int:
@@ -87,17 +91,20 @@ async def update(conn: AsyncConnection, user: User) -> None:
     """
     try:
         await conn.execute(_SQL["update"], dataclasses.asdict(user))
-    except pg.UniqueViolation as error:
+    except failures.UniqueViolation as error:
         if failures.violates(error, "users_username_unique"):
             raise errors.UsernameTaken(user.username) from None
         raise
 
 
-def _found(row: Sequence[Any] | None, user_id: UUID) -> User:
-    if row is None:
+async def _select_one(conn: AsyncConnection, query: str, user_id: UUID) -> User:
+    users = await _select(conn, query, {"user_id": user_id})
+    if not users:
         raise errors.UserNotFound(str(user_id))
-    return _user(row)
+    return users[0]
 
 
-def _user(row: Sequence[Any]) -> User:
-    return User(*[*row[:6], Role(row[6]), *row[7:]])
+async def _select(conn: AsyncConnection, query: str, values: Mapping[str, object]) -> list[User]:
+    cursor = conn.cursor(row_factory=dict_row)
+    await cursor.execute(_SQL[query], values)
+    return [User(**{**row, "role": Role(row["role"])}) for row in await cursor.fetchall()]

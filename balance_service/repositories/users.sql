@@ -2,42 +2,65 @@
 -- The first sign of an address creates its user.
 INSERT INTO users (user_id, email, username, created_at, updated_at)
 VALUES (%(user_id)s, %(email)s, %(username)s, %(now)s, %(now)s)
-ON CONFLICT (email) DO NOTHING
+ON CONFLICT (email) DO NOTHING;
 
 -- find_by_email --
 -- The user with an address.
-SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+SELECT
+    -- begin columns --
+    user_id,
+    email,
+    username,
+    first_name,
+    last_name,
+    bio,
+    role,
+    version,
+    created_at,
+    updated_at
+    -- end columns --
 FROM users
-WHERE email = %(email)s
+WHERE email = %(email)s;
 
 -- get --
 -- One user.
-SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+SELECT
+    -- include columns --
 FROM users
-WHERE user_id = %(user_id)s
+WHERE user_id = %(user_id)s;
 
 -- lock --
 -- One user, for a change.
-SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+SELECT
+    -- include columns --
 FROM users
 WHERE user_id = %(user_id)s
-FOR NO KEY UPDATE
+FOR NO KEY UPDATE;
+
+-- hold --
+-- One user, kept from being changed.
+SELECT
+    -- include columns --
+FROM users
+WHERE user_id = %(user_id)s
+FOR SHARE;
 
 -- page --
 -- Users by username, regardless of case.
-SELECT user_id, email, username, first_name, last_name, bio, role, version, created_at, updated_at
+SELECT
+    -- include columns --
 FROM users
 WHERE
     lower(username) > %(after)s
     AND (%(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0)
 ORDER BY lower(username)
-LIMIT %(limit)s OFFSET %(skip)s
+LIMIT %(limit)s OFFSET %(skip)s;
 
 -- count --
 -- How many users a list has, on all its pages.
 SELECT count(*)
 FROM users
-WHERE %(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0
+WHERE %(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0;
 
 -- update --
 -- All that can change of a user.
@@ -50,4 +73,4 @@ SET
     role = %(role)s,
     version = %(version)s,
     updated_at = %(updated_at)s
-WHERE user_id = %(user_id)s
+WHERE user_id = %(user_id)s;

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from psycopg import AsyncConnection
 
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
+from balance_service.domain.money import DECIMALS
+from balance_service.domain.movements import Kind
 from balance_service.repositories import queries
 
 _SQL = queries.load(__file__)
@@ -14,13 +16,21 @@ CHECKS = {
     "balance_is_sum_of_entries": "every balance is the sum of its entries",
     "sequence_without_gaps": "every statement is numbered without gaps",
     "balance_after_follows": "every entry follows from the one before",
+    "account_is_dated": "every account was last changed by its last entry",
+    "limit_respected": "no account is below its limit, or holds anything",
+    "owner_has_account": "owners lead to their accounts",
+    "number_has_account": "numbers lead to their accounts, and check themselves",
     "movement_sums_to_zero": "every movement sums to zero in each currency",
-    "entry_has_movement": "every entry agrees with its movement",
-    "system_entry_has_movement": "every system entry has its movement",
+    "entries_are_of_movements": "every movement has its entries, and they agree",
+    "system_entries_are_of_movements": "every movement has its system entries, and they agree",
     "system_balance_is_sum_of_entries": "every system balance is the sum of its entries",
-    "limit_respected": "no account is below its limit",
-    "owner_has_account": "owners and numbers lead to their accounts",
-    "purchase_has_movement": "purchases and references have their movements",
+    "system_account_is_named": "every system account has the id of its name",
+    "movement_is_of_its_kind": "every movement is what its kind says",
+    "movement_in_its_accounts_currency": "every movement is in its accounts' currency",
+    "movement_id_is_derived": "every movement's id follows from its request",
+    "amount_follows_from_rate": "every converted amount follows from its rate",
+    "purchase_has_movement": "purchases and their movements agree",
+    "reference_has_movement": "references and their movements agree",
 }
 FAULTS_SHOWN_MAX = 10
 
@@ -29,8 +39,8 @@ class Fault(NamedTuple):
     """One row that breaks a rule: what it is about, what is stored, what it should be."""
 
     subject: str
-    stored: int | None
-    computed: int | None
+    stored: object
+    computed: object
 
 
 class TrialBalance(NamedTuple):
@@ -71,7 +81,12 @@ async def verify(conn: AsyncConnection) -> Report:
     parameters = {
         "limit": FAULTS_SHOWN_MAX,
         "system_ids": list(SYSTEM_ACCOUNTS),
+        "system_roles": [str(account.role) for account in SYSTEM_ACCOUNTS.values()],
+        "system_names": [account.name for account in SYSTEM_ACCOUNTS.values()],
         "system_currencies": [account.currency for account in SYSTEM_ACCOUNTS.values()],
+        "currencies": list(DECIMALS),
+        "units": [10**decimals for decimals in DECIMALS.values()],
+        **{kind.name.lower(): int(kind) for kind in Kind},
     }
     async with conn.transaction():
         await conn.execute(_SQL["snapshot"])

@@ -1,10 +1,15 @@
 -- snapshot --
 -- One view of everything, for the rest of the transaction.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
+;
 
 -- plan_for_whole_tables --
--- Undoes, for this transaction, what keeps the service's other queries from scanning tables.
-SET LOCAL enable_seqscan = on
+-- Undoes, for this transaction, what bounds the service's other queries: whole tables are scanned,
+-- joined in memory where they fit, and take their time.
+SELECT
+    set_config('enable_seqscan', 'on', true),
+    set_config('work_mem', '64MB', true),
+    set_config('statement_timeout', '0', true);
 
 -- totals --
 -- How much there is to verify.
@@ -12,7 +17,7 @@ SELECT
     (SELECT count(*) FROM accounts) AS accounts,
     (SELECT count(*) FROM movements) AS movements,
     (SELECT count(*) FROM entries) AS entries,
-    (SELECT count(*) FROM system_entries) AS system_entries
+    (SELECT count(*) FROM system_entries) AS system_entries;
 
 -- balance_is_sum_of_entries --
 -- Accounts whose balance is not the sum of their entries.
@@ -22,7 +27,7 @@ LEFT JOIN (
     SELECT account_id, sum(amount_minor) AS total FROM entries GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
 WHERE a.balance_minor <> coalesce(e.total, 0)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- sequence_without_gaps --
 -- Accounts whose entries are not numbered from 1 to the account's sequence.
@@ -37,7 +42,7 @@ LEFT JOIN (
     GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
 WHERE a.sequence <> coalesce(e.entries, 0) OR a.sequence <> coalesce(e.last, 0)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
 -- balance_after_follows --
 -- Entries whose balance_after is not the one before plus their amount, or that go back in time.
@@ -58,7 +63,66 @@ FROM (
     WINDOW statement AS (PARTITION BY account_id ORDER BY sequence)
 ) AS e
 WHERE balance_after_minor <> coalesce(before_minor, 0) + amount_minor OR created_at < before_at
-LIMIT %(limit)s
+LIMIT %(limit)s;
+
+-- account_is_dated --
+-- Accounts that were not last changed when their last entry says, or at their opening without one.
+SELECT
+    a.account_id::text AS subject,
+    a.changed_at AS stored,
+    coalesce(e.last_at, a.created_at) AS computed
+FROM accounts AS a
+LEFT JOIN (
+    SELECT account_id, min(created_at) AS first_at, max(created_at) AS last_at
+    FROM entries
+    GROUP BY account_id
+) AS e ON a.account_id = e.account_id
+WHERE a.changed_at <> coalesce(e.last_at, a.created_at) OR e.first_at < a.created_at
+LIMIT %(limit)s;
+
+-- limit_respected --
+-- Accounts that are below their limit, or hold something: nothing does yet.
+SELECT
+    account_id::text AS subject,
+    balance_minor - held_minor AS stored,
+    -limit_minor AS computed
+FROM accounts
+WHERE balance_minor - held_minor < -limit_minor OR held_minor <> 0
+LIMIT %(limit)s;
+
+-- owner_has_account --
+-- Accounts that their owner does not lead to, and owners that lead to no such account.
+SELECT
+    coalesce(a.account_id, o.account_id)::text AS subject,
+    a.owner_id || ' in ' || a.currency AS stored,
+    o.owner_id || ' in ' || o.currency AS computed
+FROM accounts AS a
+FULL JOIN account_owners AS o ON a.account_id = o.account_id
+WHERE (a.owner_id, a.currency) IS DISTINCT FROM (o.owner_id, o.currency)
+LIMIT %(limit)s;
+
+-- number_has_account --
+-- Accounts that their number does not lead to, numbers that lead to no such account, and numbers
+-- whose last digit does not check the others (Luhn, as in domain/ids.py).
+SELECT
+    coalesce(a.account_id, n.account_id)::text AS subject,
+    a.number AS stored,
+    n.number AS computed
+FROM accounts AS a
+FULL JOIN account_numbers AS n ON a.account_id = n.account_id
+WHERE
+    a.number IS DISTINCT FROM n.number
+    OR mod(
+        (
+            SELECT sum(CASE WHEN doubled > 9 THEN doubled - 9 ELSE doubled END)
+            FROM (
+                SELECT substr(a.number::text, 10 - place, 1)::int * (1 + mod(place, 2)) AS doubled
+                FROM generate_series(0, 9) AS places (place)
+            ) AS digits
+        ),
+        10
+    ) <> 0
+LIMIT %(limit)s;
 
 -- movement_sums_to_zero --
 -- Movements whose entries do not sum to zero in each currency, or are missing.
@@ -82,37 +146,89 @@ LEFT JOIN (
     GROUP BY movement_id, currency
 ) AS s ON m.movement_id = s.movement_id
 WHERE s.total IS NULL OR s.total <> 0 OR s.currency IS NULL
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
--- entry_has_movement --
--- Entries that belong to no movement, or contradict it.
+-- entries_are_of_movements --
+-- Entries that are not as their movements say, and movements without an entry that they must have.
+-- Of a transfer, the receiver's balance stands on its entry alone.
 SELECT
-    e.account_id::text || ' of ' || e.movement_id AS subject,
-    e.amount_minor AS stored,
-    m.amount_minor AS computed
+    coalesce(e.account_id, m.account_id)::text || ' of '
+    || coalesce(e.movement_id, m.movement_id) AS subject,
+    (e.amount_minor, e.balance_after_minor, e.counterparty_id, e.kind, e.created_at)::text AS stored,
+    (m.amount_minor, m.balance_after_minor, m.counterparty_id, m.kind, m.created_at)::text AS computed
 FROM entries AS e
-LEFT JOIN movements AS m ON e.movement_id = m.movement_id
+FULL JOIN (
+    SELECT
+        movement_id,
+        from_account_id AS account_id,
+        to_account_id AS counterparty_id,
+        -amount_minor AS amount_minor,
+        balance_after_minor,
+        kind,
+        created_at
+    FROM movements
+    WHERE kind <> %(deposit)s
+    UNION ALL
+    SELECT
+        movement_id,
+        to_account_id,
+        from_account_id,
+        amount_minor,
+        CASE WHEN kind = %(deposit)s THEN balance_after_minor END,
+        kind,
+        created_at
+    FROM movements
+    WHERE kind IN (%(deposit)s, %(transfer)s)
+) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE
-    m.movement_id IS NULL
-    OR m.kind <> e.kind
-    OR NOT (
-        (e.account_id = m.from_account_id AND e.counterparty_id = m.to_account_id
-            AND e.amount_minor = -m.amount_minor)
-        OR (e.account_id = m.to_account_id AND e.counterparty_id = m.from_account_id
-            AND e.amount_minor = m.amount_minor)
-    )
-LIMIT %(limit)s
+    (e.amount_minor, e.counterparty_id, e.kind, e.created_at)
+    IS DISTINCT FROM (m.amount_minor, m.counterparty_id, m.kind, m.created_at)
+    OR e.balance_after_minor <> m.balance_after_minor
+LIMIT %(limit)s;
 
--- system_entry_has_movement --
--- System entries that belong to no movement.
+-- system_entries_are_of_movements --
+-- System entries that are not as their movements say, or are missing.
 SELECT
-    e.account_id::text || ' of ' || e.movement_id AS subject,
-    e.amount_minor AS stored,
-    NULL::bigint AS computed
+    coalesce(e.account_id, m.account_id)::text || ' of '
+    || coalesce(e.movement_id, m.movement_id) AS subject,
+    (e.amount_minor, e.created_at)::text AS stored,
+    (m.amount_minor, m.created_at)::text AS computed
 FROM system_entries AS e
-LEFT JOIN movements AS m ON e.movement_id = m.movement_id
-WHERE m.movement_id IS NULL
-LIMIT %(limit)s
+FULL JOIN (
+    SELECT sides.movement_id, s.account_id, sides.amount_minor, sides.created_at
+    FROM (
+        SELECT movement_id, 'settlement' AS role, currency, -amount_minor AS amount_minor, created_at
+        FROM movements
+        WHERE kind = %(deposit)s
+        UNION ALL
+        SELECT movement_id, 'settlement', currency, amount_minor, created_at
+        FROM movements
+        WHERE kind = %(withdrawal)s
+        UNION ALL
+        SELECT
+            movement_id,
+            'revenue',
+            coalesce(price_currency, currency),
+            coalesce(price_minor, amount_minor),
+            created_at
+        FROM movements
+        WHERE kind = %(purchase)s
+        UNION ALL
+        SELECT movement_id, 'fx', currency, amount_minor, created_at
+        FROM movements
+        WHERE price_minor IS NOT NULL
+        UNION ALL
+        SELECT movement_id, 'fx', price_currency, -price_minor, created_at
+        FROM movements
+        WHERE price_minor IS NOT NULL
+    ) AS sides
+    INNER JOIN
+        unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
+            AS s (account_id, role, currency)
+        ON sides.role = s.role AND sides.currency = s.currency
+) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
+WHERE (e.amount_minor, e.created_at) IS DISTINCT FROM (m.amount_minor, m.created_at)
+LIMIT %(limit)s;
 
 -- system_balance_is_sum_of_entries --
 -- System accounts whose balance, with what waits to be rolled up, is not the sum of their entries.
@@ -135,50 +251,168 @@ FULL JOIN (
     GROUP BY account_id
 ) AS e ON k.account_id = e.account_id
 WHERE coalesce(k.total, 0) <> coalesce(e.total, 0) OR coalesce(k.entries, 0) <> coalesce(e.entries, 0)
-LIMIT %(limit)s
+LIMIT %(limit)s;
 
--- limit_respected --
--- Accounts that are below their limit, or hold what they should not.
-SELECT
-    account_id::text AS subject,
-    balance_minor - held_minor AS stored,
-    -limit_minor AS computed
-FROM accounts
-WHERE balance_minor - held_minor < -limit_minor OR held_minor < 0
-LIMIT %(limit)s
-
--- owner_has_account --
--- Accounts that their owner or their number does not lead to.
+-- system_account_is_named --
+-- System accounts whose id is not that of their name, or their name not that of their currency.
 SELECT
     a.account_id::text AS subject,
-    a.number AS stored,
-    n.number AS computed
-FROM accounts AS a
-LEFT JOIN account_owners AS o
-    ON a.owner_id = o.owner_id AND a.currency = o.currency AND a.account_id = o.account_id
-LEFT JOIN account_numbers AS n ON a.number = n.number AND a.account_id = n.account_id
-WHERE o.account_id IS NULL OR n.account_id IS NULL
-LIMIT %(limit)s
+    a.name || ' in ' || a.currency AS stored,
+    s.name || ' in ' || s.currency AS computed
+FROM system_accounts AS a
+LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_names)s::text[], %(system_currencies)s::text[])
+    AS s (account_id, name, currency) ON a.account_id = s.account_id
+WHERE (a.name, a.currency) IS DISTINCT FROM (s.name, s.currency)
+LIMIT %(limit)s;
+
+-- movement_is_of_its_kind --
+-- Movements whose other side is not the system account of their kind and currency, or that say what
+-- their kind does not have.
+SELECT
+    m.movement_id::text AS subject,
+    (CASE WHEN m.kind = %(deposit)s THEN m.from_account_id ELSE m.to_account_id END)::text AS stored,
+    s.account_id::text AS computed
+FROM movements AS m
+LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
+    AS s (account_id, role, currency)
+    ON
+        s.role = CASE m.kind
+            WHEN %(purchase)s THEN 'revenue' WHEN %(transfer)s THEN NULL ELSE 'settlement'
+        END
+        AND s.currency = coalesce(m.price_currency, m.currency)
+WHERE
+    (
+        m.kind <> %(transfer)s
+        AND CASE WHEN m.kind = %(deposit)s THEN m.from_account_id ELSE m.to_account_id END
+        IS DISTINCT FROM s.account_id
+    )
+    OR (m.reference IS NOT NULL AND m.kind NOT IN (%(deposit)s, %(withdrawal)s))
+    OR (m.rate IS NOT NULL AND (m.kind <> %(purchase)s OR m.price_currency = m.currency))
+LIMIT %(limit)s;
+
+-- movement_in_its_accounts_currency --
+-- Movements of users' accounts that do not exist, or are kept in another currency.
+SELECT
+    m.movement_id::text || ' of ' || m.account_id AS subject,
+    m.currency AS stored,
+    a.currency AS computed
+FROM (
+    SELECT movement_id, from_account_id AS account_id, currency
+    FROM movements
+    WHERE kind <> %(deposit)s
+    UNION ALL
+    SELECT movement_id, to_account_id, currency
+    FROM movements
+    WHERE kind IN (%(deposit)s, %(transfer)s)
+) AS m
+LEFT JOIN accounts AS a ON m.account_id = a.account_id
+WHERE m.currency IS DISTINCT FROM a.currency
+LIMIT %(limit)s;
+
+-- movement_id_is_derived --
+-- Movements whose id does not follow from principal and request id, as in domain/ids.py; a version 8
+-- id always does.
+SELECT
+    movement_id::text AS subject,
+    request_id::text AS stored,
+    derived_id::text AS computed
+FROM (
+    SELECT
+        movement_id,
+        request_id,
+        (
+            CASE
+                WHEN sent ~ '^.{12}7.{3}[89ab]' THEN left(sent, 12) || '7'
+                ELSE left(digest, 12) || '8'
+            END
+            || substr(digest, 14, 3)
+            || translate(substr(digest, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab')
+            || substr(digest, 18, 15)
+        )::uuid AS derived_id
+    FROM (
+        SELECT
+            movement_id,
+            request_id,
+            replace(request_id::text, '-', '') AS sent,
+            encode(
+                sha256(convert_to(principal, 'UTF8') || '\x00'::bytea || uuid_send(request_id)),
+                'hex'
+            ) AS digest
+        FROM movements
+    ) AS sent_and_digest
+) AS m
+WHERE
+    movement_id <> derived_id
+    OR (request_id IS NULL AND movement_id::text ~ '^.{14}8')
+LIMIT %(limit)s;
+
+-- amount_follows_from_rate --
+-- Movements whose amount is not the price at the rate, rounded half to even.
+SELECT
+    movement_id::text AS subject,
+    amount_minor AS stored,
+    exact / unit AS computed
+FROM (
+    SELECT
+        m.movement_id,
+        m.amount_minor,
+        m.price_minor * m.rate * target.units AS exact,
+        price.units AS unit,
+        abs(m.price_minor * m.rate * target.units - m.amount_minor * price.units) * 2 AS off_twice
+    FROM movements AS m
+    LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS price (currency, units)
+        ON m.price_currency = price.currency
+    LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS target (currency, units)
+        ON m.currency = target.currency
+    WHERE m.rate IS NOT NULL
+) AS m
+WHERE (off_twice < unit OR (off_twice = unit AND mod(amount_minor, 2) = 0)) IS NOT TRUE
+LIMIT %(limit)s;
 
 -- purchase_has_movement --
--- Purchases and references that their movements know nothing of.
+-- Purchases that are not as their movements say, or are missing, or of no service.
 SELECT
-    p.movement_id::text AS subject,
-    NULL::bigint AS stored,
-    NULL::bigint AS computed
+    coalesce(p.movement_id, m.movement_id)::text AS subject,
+    p.account_id || ' bought ' || p.service_id AS stored,
+    m.account_id || ' bought ' || m.service_id AS computed
 FROM purchases AS p
-LEFT JOIN movements AS m
-    ON p.movement_id = m.movement_id
-    AND p.account_id = m.from_account_id
-    AND p.service_id = m.service_id
-WHERE m.movement_id IS NULL
+FULL JOIN (
+    SELECT movement_id, from_account_id AS account_id, service_id
+    FROM movements
+    WHERE service_id IS NOT NULL
+) AS m ON p.movement_id = m.movement_id
+LEFT JOIN services AS s ON p.service_id = s.service_id
+WHERE
+    (p.account_id, p.service_id) IS DISTINCT FROM (m.account_id, m.service_id)
+    OR s.service_id IS NULL
+LIMIT %(limit)s;
+
+-- reference_has_movement --
+-- References that are not as their movements say, or are missing. What versions before 0004 took
+-- stands in external_references alone.
+SELECT
+    coalesce(c.movement_id, m.movement_id)::text AS subject,
+    (c.principal, c.source, c.reference)::text AS stored,
+    (m.principal, m.source, m.reference)::text AS computed
+FROM caller_references AS c
+FULL JOIN (
+    SELECT movement_id, principal, source, reference
+    FROM movements
+    WHERE reference IS NOT NULL
+) AS m ON c.movement_id = m.movement_id
+LEFT JOIN external_references AS e ON c.movement_id IS NULL AND m.movement_id = e.movement_id
+WHERE
+    (c.principal, c.source, c.reference) IS DISTINCT FROM (m.principal, m.source, m.reference)
+    AND e.movement_id IS NULL
 UNION ALL
-SELECT r.movement_id::text, NULL, NULL
-FROM external_references AS r
-LEFT JOIN movements AS m
-    ON r.movement_id = m.movement_id AND r.source = m.source AND r.reference = m.reference
-WHERE m.movement_id IS NULL
-LIMIT %(limit)s
+SELECT
+    e.movement_id::text,
+    (e.source, e.reference)::text,
+    (m.source, m.reference)::text
+FROM external_references AS e
+LEFT JOIN movements AS m ON e.movement_id = m.movement_id
+WHERE (e.source, e.reference) IS DISTINCT FROM (m.source, m.reference)
+LIMIT %(limit)s;
 
 -- balances --
 -- The trial balance: all users' and all system accounts' money by currency, which sums to zero.
@@ -198,4 +432,4 @@ FROM (
     GROUP BY s.currency
 ) AS sides
 GROUP BY currency
-ORDER BY currency
+ORDER BY currency;

@@ -1,4 +1,4 @@
-"""The door of a worker: what its ports are answered by, in front of the same calls and pages."""
+"""A worker's door: what answers its ports, in front of the same calls and pages."""
 
 import asyncio
 from typing import Protocol
@@ -7,48 +7,46 @@ from grpc_health.v1 import health
 
 from balance_service.calls.dispatch import Calls
 from balance_service.config import Settings
-from balance_service.server import grpc_server
-from balance_service.server.gateway import http_server
+from balance_service.server import grpc_server, http_server
 
 
 class Door(Protocol):
     """Answers gRPC and HTTP on a worker's ports.
 
     Args:
-        port: Of gRPC.
-        http_port: Of HTTP; None if it is not answered.
+        port: The port of gRPC.
+        http_port: The port of HTTP; None if settings turn it off.
     """
 
     port: int
     http_port: int | None
 
     async def start(self) -> None:
-        """Answers from then on."""
+        """Starts to answer."""
 
     async def stop(self) -> None:
-        """Accepts no more, and finishes what was accepted within the drain's time."""
+        """Accepts no more, and finishes what was accepted within `drain_seconds`."""
 
 
 class GrpcioDoor:
-    """gRPC's own server, and uvicorn beside it, each on a port, both bound at once.
+    """gRPC's own server, and uvicorn beside it, each with its port bound.
 
     Args:
-        settings: Of the ports.
-        calls: What answers.
-        checks: The health service.
+        settings: Name the ports.
+        calls: Answers the calls, and names the services.
+        health_servicer: Answers whether the service serves.
 
     Raises:
-        ValueError: The settings ask for what only the other door does.
-        RuntimeError: A port is taken.
+        RuntimeError: A port cannot be listened on.
     """
 
-    def __init__(self, settings: Settings, calls: Calls, checks: health.aio.HealthServicer) -> None:
-        if settings.tls_certificate:
-            raise ValueError("BALANCE_TLS_CERTIFICATE needs BALANCE_DOOR=envoy")
+    def __init__(
+        self, settings: Settings, calls: Calls, health_servicer: health.aio.HealthServicer
+    ) -> None:
         self._drain_seconds = settings.drain_seconds
-        self._server = grpc_server.build(calls, checks)
+        self._server = grpc_server.build(calls, health_servicer)
         self.port = self._server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
-        self.http = http_server(settings, calls) if settings.http else None
+        self.http = http_server.build(settings, calls) if settings.http else None
         self.http_port = self.http.port if self.http else None
 
     async def start(self) -> None:

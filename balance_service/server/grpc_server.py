@@ -7,35 +7,36 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Calls, Refused, Request
 from balance_service.calls.methods import Method
+from balance_service.server.reflection import Reflection
 
 DETAILS_KEY = "grpc-status-details-bin"
-# As much as a body over HTTP: a full batch with room for descriptions.
+# As much as an HTTP body may have: a thousand transfers with room for their descriptions.
 MESSAGE_BYTES_MAX = 1 << 20
-# Above this, a client queues calls itself; without it, the server would accept calls and drop them.
+# Above this, a client queues calls itself; without the limit, the server would accept calls and
+# then drop them.
 STREAMS_MAX = 1000
 HANDSHAKE_TIMEOUT_MS = 10_000
-# What a stream may have sent that was not read yet; gRPC would let it grow to megabytes.
+# Bytes that a stream may have sent and the service not read; gRPC would let them grow to megabytes.
 WINDOW_BYTES = 1 << 18
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-# Quoted: the class is generic in its stubs alone.
+# Quoted: the class is generic for type checkers alone, and cannot be subscripted at run time.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-# What grpc's own functions make; generic in its stubs alone, too.
+# A grpc.RpcMethodHandler, which type checkers would want subscripted as well.
 Handler: TypeAlias = Any
 
 
-def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
-    """A server without a port.
+def build(calls: Calls, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    """Builds a server, to which a port is to be added.
 
     Args:
-        calls: What answers.
-        checks: The health service.
+        calls: Answers the calls, and names the services.
+        health_servicer: Answers whether the service serves.
     """
     server = grpc.aio.server(
         options=[
@@ -43,6 +44,7 @@ def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_concurrent_streams", STREAMS_MAX),
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+            # Probing for bandwidth is what would let a stream's window grow.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
             ("grpc.keepalive_time_ms", 60_000),
@@ -56,33 +58,40 @@ def build(calls: Calls, checks: health.aio.HealthServicer) -> grpc.aio.Server:
         }
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
-    add_library_services(calls, checks, server)
+    add_library_services(calls, health_servicer, server)
     return server
 
 
 def add_library_services(
     calls: Calls,
-    checks: health.aio.HealthServicer,
-    server: Any,  # noqa: ANN401 - said below
+    health_servicer: health.aio.HealthServicer,
+    server: Any,  # noqa: ANN401 - two classes without a common base
 ) -> None:
-    """Adds health and reflection to a `grpc.aio.Server`, or to what takes its place."""
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    """Adds health and reflection to a server.
+
+    Args:
+        calls: Names the services that reflection lists.
+        health_servicer: Answers whether the service serves.
+        server: A `grpc.aio.Server`, or the `wire.methods.LibraryMethods` that takes its place.
+    """
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [service.full_name for service in calls.services]
-    reflecting = reflection.aio.ReflectionServicer(
-        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    )
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, server)  # type: ignore[no-untyped-call]
+    Reflection((*names, health.SERVICE_NAME)).serve_on(server)
 
 
 def _handler(calls: Calls, method: Method) -> Handler:
-    """What the server calls; requests come as bytes, which are read once the caller is known."""
+    """What the server calls for a method.
+
+    Requests come as bytes: they are parsed only once the caller is known.
+    """
 
     async def unary(request: bytes, context: Context) -> Message:
         metadata, seconds = _metadata(context), context.time_remaining()
         try:
             answer = await calls.unary(method, request, metadata, seconds)
         except Refused as refused:
-            del request  # As `_abort` says.
+            # `_abort` says why nothing may hold it.
+            del request
             await _abort(context, refused)
         context.set_trailing_metadata(tuple(answer.trailers.items()))
         return answer.message
@@ -114,14 +123,14 @@ def _serialize(message: Message) -> bytes:
 
 
 def _metadata(context: Context) -> Metadata:
-    found = context.invocation_metadata() or ()
-    return [(key, value) for key, value in found if isinstance(value, str)]
+    pairs = context.invocation_metadata() or ()
+    return [(key, value) for key, value in pairs if isinstance(value, str)]
 
 
 async def _abort(context: Context, refused: Refused) -> NoReturn:
-    # gRPC keeps what `abort` raises in a cycle with the call, until garbage is collected: a large
-    # request must not hang on it by the frames that it passed.
+    # gRPC keeps the exception that `abort` raises in a cycle with the call, until garbage is
+    # collected. Its traceback refers to frames, and those to the request, which may be large.
     refused.__traceback__ = refused.__context__ = None
-    answer: status_pb2.Status = refused.status
-    trailers = (*refused.trailers.items(), (DETAILS_KEY, answer.SerializeToString()))
-    await context.abort(_CODES[answer.code], answer.message, trailers)
+    status: status_pb2.Status = refused.status
+    trailers = (*refused.trailers.items(), (DETAILS_KEY, status.SerializeToString()))
+    await context.abort(_CODES[status.code], status.message, trailers)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error."""
+"""Structured logs: each event a line of JSON on standard error."""
 
 import logging
 import sys
@@ -7,7 +7,11 @@ import structlog
 
 
 def configure(level: str) -> None:
-    """Sets logging up for this process; `level` is the least that is logged."""
+    """Configures logging for this process.
+
+    Args:
+        level: The least severe level that is logged: debug, info, warning or error.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -20,5 +24,5 @@ def configure(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # Libraries speak through logging; of them only what needs an operator is shown.
+    # Libraries log by the standard module; only what an operator should act on is shown.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")

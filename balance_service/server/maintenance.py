@@ -1,4 +1,4 @@
-"""What a worker does beside answering: health, rates, revocations, roll-up, forgetting."""
+"""What a worker does in the background: health, rates, revocations, watches, roll-up, clearing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,50 +8,47 @@ import structlog
 
 from balance_service.auth.tokens import Tokens
 from balance_service.database.pool import Pool, transaction
-from balance_service.ledger.rates import ExchangeRates
-from balance_service.ledger.watch import AccountWatch
-from balance_service.repositories import credentials, requests, system_accounts
+from balance_service.reading.rates import ExchangeRates
+from balance_service.reading.watch import AccountWatch
+from balance_service.repositories import credentials, idempotency, system_accounts
+from balance_service.server.health import Health
 
+HEALTH_INTERVAL_SECONDS = 1
 RATES_INTERVAL_SECONDS = 60
 WATCH_INTERVAL_SECONDS = 0.25
 REVOKED_INTERVAL_SECONDS = 2
 ROLL_UP_INTERVAL_SECONDS = 5
+# Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
 ROLL_UP_DELTAS_MAX = 10_000
-FORGET_INTERVAL_SECONDS = 600
+DELETE_INTERVAL_SECONDS = 600
 
 _log = structlog.get_logger()
 
 
-async def repeatedly(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Does some work for ever, with a pause after each time; a failure is logged and passes."""
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - the next round tries again
-            _log.warning("maintenance_failed", work=work.__name__, cause=type(error).__name__)
-
-
 class Maintenance:
-    """Keeps a worker's house in order.
+    """A worker's background tasks.
 
     Args:
-        pool: Where the house is.
-        tokens: Learns of revocations.
-        rates: Fetches what is due.
-        watch: Looks for changes.
+        pool: Connections for what is rolled up and deleted here.
+        health: Checked for whether Postgres answers.
+        tokens: Learns which sessions were revoked elsewhere.
+        rates: Fetches exchange rates when they are due.
+        watch: Looks for changes of the accounts that callers watch.
         answers_kept: How long answers of calls that move no money are kept.
     """
 
     def __init__(
         self,
+        *,
         pool: Pool,
+        health: Health,
         tokens: Tokens,
         rates: ExchangeRates,
         watch: AccountWatch,
         answers_kept: timedelta,
     ) -> None:
         self._pool = pool
+        self._health = health
         self._tokens = tokens
         self._rates = rates
         self._watch = watch
@@ -59,19 +56,21 @@ class Maintenance:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Does what answers depend on once, then everything from time to time."""
+        """Loads what answers depend on, then does everything at intervals until `stop`."""
         await self._tokens.load_revoked()
         await self._rates.refresh()
         for seconds, work in (
+            (HEALTH_INTERVAL_SECONDS, self._health.check_database),
             (REVOKED_INTERVAL_SECONDS, self._tokens.load_revoked),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
-            (FORGET_INTERVAL_SECONDS, self.forget),
+            (DELETE_INTERVAL_SECONDS, self.delete_expired),
         ):
-            self._tasks.append(asyncio.create_task(repeatedly(seconds, work)))
+            self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
 
     async def stop(self) -> None:
+        """Ends every task, also in the middle of its work: transactions roll back."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -83,9 +82,20 @@ class Maintenance:
             async with transaction(self._pool) as conn:
                 moved = await system_accounts.roll_up(conn, ROLL_UP_DELTAS_MAX)
 
-    async def forget(self) -> None:
-        """Deletes what has expired."""
+    async def delete_expired(self) -> None:
+        """Deletes kept answers, codes and sessions that nobody can use any more."""
         now = datetime.now(UTC)
         async with transaction(self._pool) as conn:
-            await requests.delete_old(conn, now - self._answers_kept)
-            await credentials.delete_expired(conn, now - timedelta(days=1))
+            await idempotency.delete_old(conn, now - self._answers_kept)
+            # The last access token of a sign-in outlives it by a day and the leeway at most.
+            await credentials.delete_expired(conn, now - timedelta(days=2))
+
+
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Does some work for ever, pausing before each round; a failed round is logged and passed."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the next round tries again
+            _log.warning("maintenance_failed", work=work.__name__, cause=type(error).__name__)

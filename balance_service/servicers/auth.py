@@ -1,8 +1,5 @@
-"""AuthService: signs callers in."""
+"""AuthService: signs callers in. Its methods need no token, so that step 1 has nothing to do."""
 
-import base64
-
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.empty_pb2 import Empty
 
 from balance_service._generated.balance.v1 import auth_pb2
@@ -11,11 +8,18 @@ from balance_service.auth.keys import KeySet
 from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
-from balance_service.servicers import convert, fields
+from balance_service.domain.addresses import parse_email
+from balance_service.messages import convert, fields
 
 
 class AuthServicer:
-    """Signs callers in."""
+    """Signs callers in.
+
+    Args:
+        codes: Sends and checks confirmation codes.
+        tokens: Issues tokens.
+        keys: What tokens are signed with.
+    """
 
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
 
@@ -27,13 +31,15 @@ class AuthServicer:
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
     ) -> auth_pb2.SendConfirmationCodeResponse:
-        email = fields.email(request.email)
+        email = parse_email(request.email)
+
         try:
             sent = await self._codes.send(email)
         except errors.ConfirmationCodeLimit as refusal:
-            _tell_limit(call, 0, refusal.retry_after_seconds)
+            _report_limit(call, 0, refusal.retry_after_seconds)
             raise
-        _tell_limit(call, sent.remaining, sent.resets_in_seconds)
+
+        _report_limit(call, sent.remaining, sent.resets_in_seconds)
         return auth_pb2.SendConfirmationCodeResponse(
             email=email, expire_time=convert.timestamp(sent.expires_at)
         )
@@ -44,39 +50,50 @@ class AuthServicer:
         if bool(by_code) == bool(by_secret):
             choice = "is required with confirmation_code, or else client_id with client_secret"
             raise errors.invalid("email", choice)
+        return await (self._sign_in_user if by_code else self._sign_in_service)(request)
+
+    async def _sign_in_user(self, request: auth_pb2.CreateTokenRequest) -> auth_pb2.Token:
         checks = fields.Checks()
-        if by_code:
-            email = checks(fields.email, request.email)
-            code = checks(fields.text, request.confirmation_code, "confirmation_code", 6, 6)
-            checks.finish()
-            return convert.token(await self._tokens.sign_in(await self._codes.check(email, code)))
-        client_id = checks(fields.text, request.client_id, "client_id", 40, 1)
-        secret = checks(fields.text, request.client_secret, "client_secret", 200, 1)
+        email = checks(parse_email, request.email)
+        code = checks(fields.text, request, "confirmation_code")
         checks.finish()
-        return convert.token(await self._tokens.sign_in_service(client_id, secret))
+
+        user_id = await self._codes.check(email, code)
+        issued = await self._tokens.sign_in(user_id)
+
+        return convert.token(issued)
+
+    async def _sign_in_service(self, request: auth_pb2.CreateTokenRequest) -> auth_pb2.Token:
+        checks = fields.Checks()
+        client_id = checks(fields.text, request, "client_id")
+        secret = checks(fields.text, request, "client_secret")
+        checks.finish()
+
+        issued = await self._tokens.sign_in_service(client_id, secret)
+
+        return convert.token(issued)
 
     async def RefreshToken(
         self, request: auth_pb2.RefreshTokenRequest, call: Call
     ) -> auth_pb2.Token:
-        refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
-        return convert.token(await self._tokens.refresh(refresh_token))
+        refresh_token = fields.text(request, "refresh_token")
+
+        issued = await self._tokens.refresh(refresh_token)
+
+        return convert.token(issued)
 
     async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, call: Call) -> Empty:
-        refresh_token = fields.text(request.refresh_token, "refresh_token", 200, 1)
+        refresh_token = fields.text(request, "refresh_token")
+
         await self._tokens.revoke(refresh_token)
+
         return Empty()
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, call: Call) -> auth_pb2.Jwks:
-        jwks = auth_pb2.Jwks()
-        for key in self._keys.public():
-            raw = key.public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-            x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-            jwks.keys.add(kty="OKP", crv="Ed25519", kid=key.key_id, alg="EdDSA", use="sig", x=x)
-        return jwks
+        return convert.jwks(self._keys.public())
 
 
-def _tell_limit(call: Call, remaining: int, resets_in_seconds: int) -> None:
-    """How many more codes may be sent (draft-ietf-httpapi-ratelimit-headers)."""
-    trailers = call.trailers
-    trailers["ratelimit-policy"] = f'"codes";q={SENDS_AN_HOUR_MAX};w=3600'
-    trailers["ratelimit"] = f'"codes";r={remaining};t={resets_in_seconds}'
+def _report_limit(call: Call, remaining: int, resets_in_seconds: int) -> None:
+    """Tells how many more codes may be sent (draft-ietf-httpapi-ratelimit-headers)."""
+    call.trailers["ratelimit-policy"] = f'"codes";q={SENDS_AN_HOUR_MAX};w=3600'
+    call.trailers["ratelimit"] = f'"codes";r={remaining};t={resets_in_seconds}'

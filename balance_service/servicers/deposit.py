@@ -2,7 +2,7 @@
 
 from balance_service._generated.balance.v1 import deposit_pb2
 from balance_service.calls.call import Call
-from balance_service.servicers import convert
+from balance_service.messages import convert
 from balance_service.servicers.settlement import Settlements
 
 
@@ -17,16 +17,14 @@ class DepositServicer:
     async def CreateDeposit(
         self, request: deposit_pb2.CreateDepositRequest, call: Call
     ) -> deposit_pb2.Deposit:
-        return convert.settlement(
-            deposit_pb2.Deposit, await self._settlements.create(request, call)
-        )
+        movement = await self._settlements.create(request, call)
+        return convert.settlement(deposit_pb2.Deposit, movement)
 
     async def GetDeposit(
         self, request: deposit_pb2.GetDepositRequest, call: Call
     ) -> deposit_pb2.Deposit:
-        return convert.settlement(
-            deposit_pb2.Deposit, await self._settlements.get(call, request.deposit, "deposit")
-        )
+        movement = await self._settlements.get(call, request.deposit, "deposit")
+        return convert.settlement(deposit_pb2.Deposit, movement)
 
     async def ListDeposits(
         self, request: deposit_pb2.ListDepositsRequest, call: Call

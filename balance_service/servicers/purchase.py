@@ -2,37 +2,89 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple, TypedDict, cast
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
 
 from balance_service._generated.balance.v1 import purchase_pb2
 from balance_service.calls.call import Call
-from balance_service.database.pool import Connection
-from balance_service.domain import commands, errors, ids, money
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain import errors, ids, money
 from balance_service.domain.catalogue import Service
+from balance_service.domain.commands import Purchase
 from balance_service.domain.ledger import How
-from balance_service.domain.money import DECIMALS, Money
+from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
-from balance_service.ledger.rates import ExchangeRates
-from balance_service.repositories import services
-from balance_service.servicers import access, convert, fields, masks
-from balance_service.servicers.movements import Movements, origin
-from balance_service.servicers.once import once
-from balance_service.servicers.page_tokens import PageTokens
+from balance_service.messages import access, convert, fields, masks
+from balance_service.messages.listing import Listing, read_query
+from balance_service.messages.once import once
+from balance_service.messages.page_tokens import PageTokens
+from balance_service.messages.submission import Submission, read_origin
+from balance_service.reading.rates import ExchangeRates
+from balance_service.repositories import catalogue
 
-_FIELDS = ("name", "description", "price", "currency")
+
+class _Offer(NamedTuple):
+    name: str
+    description: str
+    price: Money
+
+
+class _Creation(NamedTuple):
+    service: _Offer
+
+
+class _Changes(TypedDict, total=False):
+    """New values of a Service's fields."""
+
+    name: str
+    description: str
+    price: Decimal
+    currency: str
+
+
+class _Values(NamedTuple):
+    etag: str
+    changes: _Changes
+
+
+class _Update(NamedTuple):
+    id: UUID
+    service: _Values
+    update_mask: frozenset[str]
+
+
+class _Deletion(NamedTuple):
+    service: UUID
 
 
 class PurchaseServicer:
-    """Keeps the catalogue and sells from it."""
+    """Keeps the catalogue and sells from it.
+
+    Args:
+        pool: For the catalogue, and for reads.
+        submission: Takes commands to the ledger.
+        listing: Lists purchases.
+        page_tokens: Signs where the list of services goes on.
+        rates: Converts prices.
+    """
 
     service = purchase_pb2.DESCRIPTOR.services_by_name["PurchaseService"]
 
-    def __init__(self, movements: Movements, page_tokens: PageTokens, rates: ExchangeRates) -> None:
-        self._pool = movements.pool
-        self._movements = movements
+    def __init__(
+        self,
+        pool: Pool,
+        submission: Submission,
+        listing: Listing,
+        page_tokens: PageTokens,
+        rates: ExchangeRates,
+    ) -> None:
+        self._pool = pool
+        self._submission = submission
+        self._listing = listing
         self._page_tokens = page_tokens
         self._rates = rates
 
@@ -45,72 +97,82 @@ class PurchaseServicer:
             checks(money.parse_currency, request.currency, "currency")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        place = self._page_tokens.read(request, call, request.page_token)
-        after = UUID(str(place)) if place else None
+
+        query = (request.currency,)
+        place = self._page_tokens.read(query, call, request.page_token)
+        after = UUID(bytes=place) if place else None
         async with self._pool.connection() as conn:
-            found = await services.page(conn, request.currency, after, size + 1, skip)
-            total = await services.count(conn, request.currency) if request.count_total else 0
+            services = await catalogue.page(conn, request.currency, after, size + 1, skip)
+            total = await catalogue.count(conn, request.currency) if request.count_total else 0
+
         answer = purchase_pb2.ListServicesResponse(
-            services=map(convert.service, found[:size]), total_size=total
+            services=map(convert.service, services[:size]), total_size=total
         )
-        if len(found) > size:
-            last = found[size - 1].service_id.hex
-            answer.next_page_token = self._page_tokens.write(request, call, last)
+        if len(services) > size:
+            last = services[size - 1].service_id.bytes
+            answer.next_page_token = self._page_tokens.write(query, call, last)
         return answer
 
     async def GetService(
         self, request: purchase_pb2.GetServiceRequest, call: Call
     ) -> purchase_pb2.Service:
         service_id = fields.identifier(request.service, "service")
+
         async with self._pool.connection() as conn:
-            return convert.service(_present(await services.get(conn, service_id), service_id))
+            service = _check_offered(await catalogue.get(conn, service_id), service_id)
+
+        return convert.service(service)
 
     async def CreateService(
         self, request: purchase_pb2.CreateServiceRequest, call: Call
     ) -> purchase_pb2.Service:
         call.principal.require_admin()
-        now = datetime.now(UTC)
-        message = request.service
-        checks = fields.Checks()
-        name = checks(fields.text, message.name, "service.name", 50, 1)
-        description = checks(fields.text, message.description, "service.description", 1000)
-        price = checks(_price, message.price, message.currency)
-        checks.finish()
-        service = Service(ids.new_id(), name, description, price, 1, now, now)
 
-        async def act(conn: Connection) -> purchase_pb2.Service:
-            await services.insert(conn, service)
+        async def act(conn: Connection, creation: _Creation) -> purchase_pb2.Service:
+            now = datetime.now(UTC)
+            service = Service(ids.new_id(), *creation.service, 1, now, now)
+            await catalogue.insert(conn, service)
             return convert.service(service)
 
-        return await once(self._pool, request, call, purchase_pb2.Service, act)
+        return await once(
+            self._pool,
+            request,
+            call,
+            read=_read_creation,
+            act=act,
+            answer_type=purchase_pb2.Service,
+        )
 
     async def UpdateService(
         self, request: purchase_pb2.UpdateServiceRequest, call: Call
     ) -> purchase_pb2.Service:
         call.principal.require_admin()
-        service_id = fields.identifier(request.id, "id")
-        names = masks.named(request.update_mask, _FIELDS)
 
-        async def act(conn: Connection) -> purchase_pb2.Service:
-            before = _present(await services.lock(conn, service_id), service_id)
-            masks.check_etag(request.service.etag, before.version)
-            after = _changed(before, request.service, names)
-            await services.update(conn, after)
+        async def act(conn: Connection, update: _Update) -> purchase_pb2.Service:
+            before = _check_offered(await catalogue.lock(conn, update.id), update.id)
+            masks.check_etag(update.service.etag, before.version)
+            after = _change(before, update.service.changes)
+            await catalogue.update(conn, after)
             return convert.service(after)
 
-        return await once(self._pool, request, call, purchase_pb2.Service, act)
+        return await once(
+            self._pool, request, call, read=_read_update, act=act, answer_type=purchase_pb2.Service
+        )
 
     async def DeleteService(self, request: purchase_pb2.DeleteServiceRequest, call: Call) -> Empty:
         call.principal.require_admin()
-        service_id = fields.identifier(request.service, "service")
 
-        async def act(conn: Connection) -> Empty:
-            before = _present(await services.lock(conn, service_id), service_id)
+        async def act(conn: Connection, deletion: _Deletion) -> Empty:
+            service_id = deletion.service
+            before = _check_offered(await catalogue.lock(conn, service_id), service_id)
             now = datetime.now(UTC)
-            await services.update(conn, dataclasses.replace(before, deleted_at=now, updated_at=now))
+            after = dataclasses.replace(before, deleted_at=now, updated_at=now)
+            await catalogue.update(conn, after)
             return Empty()
 
-        return await once(self._pool, request, call, Empty, act)
+        return await once(
+            self._pool, request, call, read=_read_deletion, act=act, answer_type=Empty
+        )
 
     async def CreatePurchase(
         self, request: purchase_pb2.CreatePurchaseRequest, call: Call
@@ -118,42 +180,54 @@ class PurchaseServicer:
         principal = call.principal
         if principal.user_id is None:
             principal.require_scope(Scope.PURCHASES_WRITE)
+
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
-        account_id = checks(fields.optional_identifier, request.account, "account")
+        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        origin = checks(read_origin, request, call)
         checks.finish()
+
         async with self._pool.connection() as conn:
-            service = await services.get(conn, service_id)
+            service = await catalogue.get(conn, service_id)
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
             if account_id is None:
-                default = money.DEFAULT_CURRENCY
-                account_id = await access.own(conn, principal, default, "account")
-        origin_ = origin(request, call, checks, principal.user_id, service.name)
+                account_id = await access.find_own_account(conn, principal, money.DEFAULT_CURRENCY)
+        origin = dataclasses.replace(origin, description=service.name)
+        # One that has left the catalogue goes on to the ledger, which knows a repeated request.
         price = None if service.deleted_at else service.price
-        rates = self._rates.current
-        done = await self._movements.submit_one(
-            commands.Purchase(origin_, account_id, service_id, price, rates), call
-        )
-        if again := done.how == How.ALREADY_PURCHASED:
+        command = Purchase(origin, account_id, service_id, price, self._rates.current)
+        done = await self._submission.submit_one(command, call)
+
+        already_purchased = done.how == How.ALREADY_PURCHASED
+        if already_purchased:
             call.mark_existing()
-        return convert.purchase(done.movement, already_purchased=again)
+        return convert.purchase(done.movement, already_purchased=already_purchased)
 
     async def GetPurchase(
         self, request: purchase_pb2.GetPurchaseRequest, call: Call
     ) -> purchase_pb2.Purchase:
         principal = call.principal
+
         purchase_id = fields.identifier(request.purchase, "purchase")
+
         async with self._pool.connection() as conn:
-            movement, _ = await access.readable_movement(
-                conn, principal, purchase_id, Kind.PURCHASE
-            )
+            movement, _ = await access.get_movement(conn, principal, purchase_id, Kind.PURCHASE)
+
         return convert.purchase(movement)
 
     async def ListPurchases(
         self, request: purchase_pb2.ListPurchasesRequest, call: Call
     ) -> purchase_pb2.ListPurchasesResponse:
-        page = await self._movements.page(request, call, Kind.PURCHASE)
+        principal = call.principal
+
+        checks = fields.Checks()
+        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        query = read_query(checks, request, account_id, Kind.PURCHASE)
+        checks.finish()
+
+        page = await self._listing.page(query, call)
+
         return purchase_pb2.ListPurchasesResponse(
             purchases=[convert.purchase(line.movement) for line in page.lines],
             next_page_token=page.next_page_token,
@@ -161,32 +235,67 @@ class PurchaseServicer:
         )
 
 
-def _present(service: Service | None, service_id: UUID) -> Service:
+def _check_offered(service: Service | None, service_id: UUID) -> Service:
+    """A service that was looked up, if the catalogue has it still.
+
+    Raises:
+        ServiceNotFound: There was none, or it has left.
+    """
     if service is None or service.deleted_at:
         raise errors.ServiceNotFound(str(service_id))
     return service
 
 
-def _price(price: str, code: str) -> Money:
+def _read_price(price: str, code: str) -> Money:
     """Reads a price of at least one whole unit."""
-    currency = money.parse_currency(code, "service.currency")
-    return money.parse_amount(price, currency, "service.price", 10 ** DECIMALS[currency])
+    return fields.amount(price, code, "service.price", "service.currency", units_min=1)
 
 
-def _changed(before: Service, message: purchase_pb2.Service, names: set[str]) -> Service:
-    """The service with the named fields taken from the message, checked as a whole."""
-    whole = convert.service(before)
-    for name in names:
-        setattr(whole, name, getattr(message, name))
+def _read_creation(request: purchase_pb2.CreateServiceRequest) -> _Creation:
+    message = request.service
     checks = fields.Checks()
-    name = checks(fields.text, whole.name, "service.name", 50, 1)
-    description = checks(fields.text, whole.description, "service.description", 1000)
-    price = checks(_price, whole.price, whole.currency)
+    name = checks(fields.text, message, "name", "service.name")
+    description = checks(fields.text, message, "description", "service.description")
+    price = checks(_read_price, message.price, message.currency)
     checks.finish()
+    return _Creation(_Offer(name, description, price))
+
+
+def _read_update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
+    """Reads a change by itself, before it is known whether the price will fit the currency."""
+    message = request.service
+    readers = {
+        "currency": lambda: money.parse_currency(message.currency, "service.currency"),
+        "description": lambda: fields.text(message, "description", "service.description"),
+        "name": lambda: fields.text(message, "name", "service.name"),
+        "price": lambda: money.parse_number(message.price, "service.price"),
+    }
+    checks = fields.Checks()
+    service_id = checks(fields.identifier, request.id, "id")
+    masked = masks.read(checks, request.update_mask, readers, readers.keys())
+    checks.finish()
+    changes = cast("_Changes", masked.values)
+    return _Update(service_id, _Values(message.etag, changes), masked.names)
+
+
+def _read_deletion(request: purchase_pb2.DeleteServiceRequest) -> _Deletion:
+    return _Deletion(fields.identifier(request.service, "service"))
+
+
+def _change(before: Service, changes: _Changes) -> Service:
+    """The service with its changes.
+
+    Raises:
+        InvalidFields: The price does not fit the currency, whichever of them is new.
+    """
+    price = before.price
+    if "price" in changes or "currency" in changes:
+        amount = format(changes["price"], "f") if "price" in changes else str(price)
+        price = _read_price(amount, changes.get("currency", price.currency))
     return dataclasses.replace(
         before,
-        name=name,
-        description=description,
+        name=changes.get("name", before.name),
+        description=changes.get("description", before.description),
         price=price,
         version=before.version + 1,
         updated_at=datetime.now(UTC),

@@ -7,79 +7,103 @@ from uuid import UUID
 from balance_service._generated.balance.v1 import transfer_pb2
 from balance_service.calls.call import Call
 from balance_service.calls.refusals import status
-from balance_service.calls.streams import Begun, Streams
+from balance_service.calls.streams import Streams
+from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Batch, Transfer
+from balance_service.domain.commands import Request, Transfer
 from balance_service.domain.ledger import How, Outcome
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
-from balance_service.servicers import access, convert, fields
-from balance_service.servicers.movements import Movements, origin
-
-BATCH_MAX = 1000
+from balance_service.ledger.queue import Answer
+from balance_service.messages import access, convert, fields
+from balance_service.messages.listing import Listing, read_query
+from balance_service.messages.submission import SentId, Submission, read_origin
 
 
 class TransferServicer:
-    """Moves money between accounts."""
+    """Moves money between accounts.
+
+    Args:
+        pool: For reads.
+        submission: Takes commands to the ledger.
+        listing: Lists transfers.
+        streams: The streams of this worker.
+    """
 
     service = transfer_pb2.DESCRIPTOR.services_by_name["TransferService"]
 
-    def __init__(self, movements: Movements, streams: Streams) -> None:
-        self._movements = movements
+    def __init__(
+        self, pool: Pool, submission: Submission, listing: Listing, streams: Streams
+    ) -> None:
+        self._pool = pool
+        self._submission = submission
+        self._listing = listing
         self._streams = streams
 
     async def CreateTransfer(
         self, request: transfer_pb2.CreateTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
         _authorise(call)
-        command = await self._command(request, call)
-        done = await self._movements.submit_one(command, call)
+
+        command = await self._read_command(request, call, fields.Checks())
+
+        done = await self._submission.submit_one(command, call)
+
         return convert.transfer(done.movement, for_sender=True)
 
     async def BatchCreateTransfers(
         self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
     ) -> transfer_pb2.BatchCreateTransfersResponse:
         _authorise(call)
-        if not 1 <= len(request.requests) <= BATCH_MAX:
-            raise errors.invalid("requests", f"must have 1 to {BATCH_MAX} items")
-        self._movements.check_room(len(request.requests))
-        batch_id = fields.request_id(request.request_id)
-        read = [
-            await self._item(item, call, index, batch_id)
+
+        checks = fields.Checks()
+        checks(fields.check_count, request, "requests")
+        batch_id = checks(fields.request_id, request.request_id)
+        checks.finish()
+        self._submission.check_room(len(request.requests))
+        sent_id = SentId(batch_id, request.request_id) if batch_id else None
+        items = [
+            await self._read_item(item, call, index, sent_id)
             for index, item in enumerate(request.requests)
         ]
-        outcomes = await self._outcomes(read, call, all_or_nothing=request.all_or_nothing)
-        language = call.language
+
+        together = Request(tuple(items), request.all_or_nothing)
+        outcomes = await self._submission.submit(together, call)
+
         return transfer_pb2.BatchCreateTransfersResponse(
-            outcomes=[_answer(outcome, language) for outcome in outcomes]
+            outcomes=[_convert_outcome(outcome, call.language) for outcome in outcomes]
         )
 
     async def StreamTransfers(
         self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], call: Call
     ) -> AsyncIterator[transfer_pb2.TransferOutcome]:
         _authorise(call)
-        language = call.language
 
-        async def begin(request: transfer_pb2.CreateTransferRequest) -> Begun:
+        async def begin(request: transfer_pb2.CreateTransferRequest) -> Answer:
+            checks = fields.Checks()
             if not request.request_id:
-                raise errors.invalid("request_id", "is required in a stream, which may break")
-            return self._movements.begin(await self._command(request, call), call)
+                checks.refuse("request_id", "is required in a stream, which may break")
+            command = await self._read_command(request, call, checks)
+            return self._submission.begin(command, call)
 
         async with contextlib.aclosing(self._streams.answers(requests, begin)) as outcomes:
             async for outcome in outcomes:
-                yield _answer(outcome, language)
+                yield _convert_outcome(outcome, call.language)
 
     async def GetTransfer(
         self, request: transfer_pb2.GetTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
         principal = call.principal
+
         transfer_id = fields.identifier(request.transfer, "transfer")
-        async with self._movements.pool.connection() as conn:
-            movement, sender = await access.readable_movement(
+
+        async with self._pool.connection() as conn:
+            movement, for_sender = await access.get_movement(
                 conn, principal, transfer_id, Kind.TRANSFER
             )
-        return convert.transfer(movement, for_sender=sender)
+
+        return convert.transfer(movement, for_sender=for_sender)
 
     async def ListTransfers(
         self, request: transfer_pb2.ListTransfersRequest, call: Call
@@ -94,7 +118,16 @@ class TransferServicer:
     async def _page(
         self, request: transfer_pb2.ListTransfersRequest, call: Call, direction: Direction
     ) -> transfer_pb2.ListTransfersResponse:
-        page = await self._movements.page(request, call, Kind.TRANSFER, direction)
+        """Takes the four steps for a list of transfers in one direction."""
+        principal = call.principal
+
+        checks = fields.Checks()
+        account_id = checks(access.read_id_or_own, principal, request.account, "account")
+        query = read_query(checks, request, account_id, Kind.TRANSFER, direction)
+        checks.finish()
+
+        page = await self._listing.page(query, call)
+
         sent = direction == Direction.OUT
         return transfer_pb2.ListTransfersResponse(
             transfers=[convert.transfer(line.movement, for_sender=sent) for line in page.lines],
@@ -102,69 +135,69 @@ class TransferServicer:
             total_size=page.total_size,
         )
 
-    async def _command(
+    async def _read_command(
         self,
         request: transfer_pb2.CreateTransferRequest,
         call: Call,
-        item_id: UUID | None = None,
+        checks: fields.Checks,
+        default_id: SentId | None = None,
     ) -> Transfer:
-        """Reads a transfer; only what is not given by id is looked up.
+        """Reads a transfer, and looks up the accounts that are not given by id.
 
         Args:
             request: One transfer.
             call: Who asks.
-            item_id: Its request id where it has none of its own.
+            checks: What is wrong with it so far; finished here.
+            default_id: Its request id where it has none of its own.
+
+        Raises:
+            InvalidFields: Something is wrong with it.
+            AccountNotFound: The user has no account of their own in the currency, or there is none
+                with the receiver's number.
         """
         principal = call.principal
-        checks = fields.Checks()
-        amount = fields.amount(checks, request)
-        sender = checks(fields.optional_identifier, request.from_account, "from_account")
-        by_number = ids.is_account_number(request.to_account)
-        receiver = (
-            None if by_number else checks(fields.identifier, request.to_account, "to_account")
-        )
-        description = checks(fields.description, request.description)
-        origin_ = origin(request, call, checks, principal.user_id, description, item_id)
+        amount = checks(fields.amount, request.amount, request.currency)
+        sender = checks(access.read_id_or_own, principal, request.from_account, "from_account")
+        receiver = checks(_read_receiver, request.to_account)
+        description = checks(fields.text, request, "description")
+        origin = checks(read_origin, request, call, description, default_id)
+        checks.finish()
         if sender is None or receiver is None:
-            async with self._movements.pool.connection() as conn:
-                sender = sender or await access.own(
-                    conn, principal, amount.currency, "from_account"
-                )
-                receiver = receiver or await access.receiver(conn, request.to_account)
-        return Transfer(origin_, sender, receiver, amount)
+            async with self._pool.connection() as conn:
+                if sender is None:
+                    sender = await access.find_own_account(conn, principal, amount.currency)
+                if receiver is None:
+                    receiver = await access.find_receiver(conn, principal, request.to_account)
+        return Transfer(origin, sender, receiver, amount)
 
-    async def _item(
+    async def _read_item(
         self,
         item: transfer_pb2.CreateTransferRequest,
         call: Call,
         index: int,
-        batch_id: UUID | None,
+        batch_id: SentId | None,
     ) -> Transfer | errors.Refusal:
         """Reads one item of a batch, whose refusal is its own outcome."""
-        item_id = ids.derived_id(f"item {index}", batch_id) if batch_id else None
+        item_id = None
+        if batch_id:
+            derived = ids.derived_id(f"item {index}", batch_id.request_id)
+            item_id = SentId(derived, batch_id.text)
         try:
-            return await self._command(item, call, item_id)
+            return await self._read_command(item, call, fields.Checks(), item_id)
         except errors.Refusal as refusal:
             return refusal
 
-    async def _outcomes(
-        self, read: list[Transfer | errors.Refusal], call: Call, *, all_or_nothing: bool
-    ) -> list[Outcome]:
-        """Carries out the items that could be read; the others keep their places."""
-        unread = [i for i, item in enumerate(read) if isinstance(item, errors.Refusal)]
-        if all_or_nothing and unread:
-            first = unread[0]
-            return [
-                item if isinstance(item, errors.Refusal) else errors.BatchRefused(first)
-                for item in read
-            ]
-        commands = tuple(item for item in read if isinstance(item, Transfer))
-        carried_out = (
-            iter(await self._movements.submit(Batch(commands, all_or_nothing), call))
-            if commands
-            else iter(())
-        )
-        return [item if isinstance(item, errors.Refusal) else next(carried_out) for item in read]
+
+def _read_receiver(text: str) -> UUID | None:
+    """Reads the id of the receiving account; None if its public number is given instead."""
+    if ids.is_account_number(text):
+        return None
+    try:
+        return fields.identifier(text, "to_account")
+    except errors.InvalidFields:
+        forms = "an account's id, or its number of ten digits, the last of which checks the others"
+        rule = f"must be {forms}" if text else f"is required: {forms}"
+        raise errors.invalid("to_account", rule) from None
 
 
 def _authorise(call: Call) -> None:
@@ -173,7 +206,7 @@ def _authorise(call: Call) -> None:
         principal.require_scope(Scope.TRANSFERS_WRITE)
 
 
-def _answer(outcome: Outcome, language: str) -> transfer_pb2.TransferOutcome:
+def _convert_outcome(outcome: Outcome, language: str) -> transfer_pb2.TransferOutcome:
     if isinstance(outcome, errors.Refusal):
         return transfer_pb2.TransferOutcome(error=status(outcome, language))
     return transfer_pb2.TransferOutcome(

@@ -1,23 +1,46 @@
 """UserService: profiles and roles."""
 
 import dataclasses
-import re
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple, TypedDict, cast
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import user_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
-from balance_service.domain.users import Role, User
+from balance_service.domain.users import Role
+from balance_service.messages import convert, fields, limits, masks
+from balance_service.messages.once import once
+from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
-from balance_service.servicers import convert, fields, masks
-from balance_service.servicers.once import once
-from balance_service.servicers.page_tokens import PageTokens
 
-_OWN = ("username", "first_name", "last_name", "bio")
-_USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{2,29}", re.ASCII)
+# What everybody may change of themselves. Admins may change other people's role, too.
+_OWN_FIELDS = ("username", "first_name", "last_name", "bio")
+_USERNAME = limits.find(user_pb2.User.DESCRIPTOR, "username")
+_USERNAME_PATTERN = limits.compile_pattern(_USERNAME)
+
+
+class _Changes(TypedDict, total=False):
+    """New values of a User's fields."""
+
+    username: str
+    first_name: str
+    last_name: str
+    bio: str
+    role: Role
+
+
+class _Profile(NamedTuple):
+    etag: str
+    changes: _Changes
+
+
+class _Update(NamedTuple):
+    id: UUID
+    user: _Profile
+    update_mask: frozenset[str]
 
 
 class UserServicer:
@@ -31,93 +54,116 @@ class UserServicer:
 
     async def GetMe(self, request: user_pb2.GetMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
+
         async with self._pool.connection() as conn:
-            return convert.user(await users.get(conn, user_id))
+            user = await users.get(conn, user_id)
+
+        return convert.user(user)
 
     async def UpdateMe(self, request: user_pb2.UpdateMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
-        changes = _changes(request.user, masks.named(request.update_mask, _OWN))
 
-        async def act(conn: Connection) -> user_pb2.User:
-            return await _update(conn, user_id, request.user.etag, changes)
+        def read(sent: user_pb2.UpdateMeRequest) -> _Update:
+            return _read_update(str(user_id), sent, _OWN_FIELDS)
 
-        return await once(self._pool, request, call, user_pb2.User, act)
+        return await once(
+            self._pool, request, call, read=read, act=_update, answer_type=user_pb2.User
+        )
 
     async def ListUsers(
         self, request: user_pb2.ListUsersRequest, call: Call
     ) -> user_pb2.ListUsersResponse:
         call.principal.require_admin()
+
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
-        search = checks(fields.text, request.search, "search", 30)
+        search = checks(fields.text, request, "search")
         skip = checks(fields.skip, request.skip)
         checks.finish()
-        after = self._page_tokens.read(request, call, request.page_token)
+
+        query = (search,)
+        after = (self._page_tokens.read(query, call, request.page_token) or b"").decode()
         async with self._pool.connection() as conn:
-            found = await users.page(conn, search, str(after or ""), size + 1, skip)
+            listed = await users.page(conn, search, after, size + 1, skip)
             total = await users.count(conn, search) if request.count_total else 0
-        answer = user_pb2.ListUsersResponse(users=map(convert.user, found[:size]), total_size=total)
-        if len(found) > size:
-            last = found[size - 1].username.lower()
-            answer.next_page_token = self._page_tokens.write(request, call, last)
+
+        answer = user_pb2.ListUsersResponse(
+            users=map(convert.user, listed[:size]), total_size=total
+        )
+        if len(listed) > size:
+            last = listed[size - 1].username.lower().encode()
+            answer.next_page_token = self._page_tokens.write(query, call, last)
         return answer
 
     async def GetUser(self, request: user_pb2.GetUserRequest, call: Call) -> user_pb2.User:
         call.principal.require_admin()
+
         user_id = fields.identifier(request.user, "user")
+
         async with self._pool.connection() as conn:
-            return convert.user(await users.get(conn, user_id))
+            user = await users.get(conn, user_id)
+
+        return convert.user(user)
 
     async def UpdateUser(self, request: user_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
         principal = call.principal
         principal.require_admin()
-        user_id = fields.identifier(request.id, "id")
-        allowed = _OWN if user_id == principal.user_id else (*_OWN, "role")
-        changes = _changes(request.user, masks.named(request.update_mask, allowed))
 
-        async def act(conn: Connection) -> user_pb2.User:
-            return await _update(conn, user_id, request.user.etag, changes)
+        def read(sent: user_pb2.UpdateUserRequest) -> _Update:
+            # Nobody changes their own role.
+            themselves = sent.id.lower() == str(principal.user_id)
+            allowed = _OWN_FIELDS if themselves else (*_OWN_FIELDS, "role")
+            return _read_update(sent.id, sent, allowed)
 
-        return await once(self._pool, request, call, user_pb2.User, act)
+        return await once(
+            self._pool, request, call, read=read, act=_update, answer_type=user_pb2.User
+        )
 
 
-def _changes(message: user_pb2.User, names: set[str]) -> dict[str, Any]:
-    """The checked new values of the named fields."""
+def _read_update(
+    user_id: str,
+    request: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest,
+    allowed: Collection[str],
+) -> _Update:
+    message = request.user
     readers = {
-        "username": lambda: _username(message.username),
-        "first_name": lambda: fields.text(message.first_name, "user.first_name", 150),
-        "last_name": lambda: fields.text(message.last_name, "user.last_name", 150),
-        "bio": lambda: fields.text(message.bio, "user.bio", 200),
-        "role": lambda: _role(message.role),
+        "username": lambda: _read_username(message.username),
+        "first_name": lambda: fields.text(message, "first_name", "user.first_name"),
+        "last_name": lambda: fields.text(message, "last_name", "user.last_name"),
+        "bio": lambda: fields.text(message, "bio", "user.bio"),
+        "role": lambda: _read_role(message.role),
     }
     checks = fields.Checks()
-    changes = {name: checks(readers[name]) for name in sorted(names)}
+    identifier = checks(fields.identifier, user_id, "id")
+    masked = masks.read(checks, request.update_mask, readers, allowed)
     checks.finish()
-    return changes
+    changes = cast("_Changes", masked.values)
+    return _Update(identifier, _Profile(message.etag, changes), masked.names)
 
 
-def _username(value: str) -> str:
-    if not _USERNAME.fullmatch(value):
-        rule = "must have 3 to 30 letters, digits, dots, hyphens or underscores, a letter first"
+def _read_username(value: str) -> str:
+    least, most = _USERNAME.min_length, _USERNAME.max_length
+    if not least <= len(value) <= most or not _USERNAME_PATTERN.fullmatch(value):
+        size = f"{least} to {most}"
+        rule = f"must have {size} letters, digits, dots, hyphens or underscores, a letter first"
         raise errors.invalid("user.username", rule)
     return value
 
 
-def _role(value: int) -> Role:
+def _read_role(value: int) -> Role:
     try:
         return Role(value)
     except ValueError:
         raise errors.invalid("user.role", "must be a known role") from None
 
 
-async def _update(
-    conn: Connection, user_id: UUID, etag: str, changes: dict[str, Any]
-) -> user_pb2.User:
-    before = await users.lock(conn, user_id)
-    masks.check_etag(etag, before.version)
-    now = datetime.now(UTC)
-    after: User = dataclasses.replace(before, **changes, version=before.version + 1, updated_at=now)
+async def _update(conn: Connection, update: _Update) -> user_pb2.User:
+    before = await users.lock(conn, update.id)
+    masks.check_etag(update.user.etag, before.version)
+    now, version = datetime.now(UTC), before.version + 1
+    after = dataclasses.replace(before, **update.user.changes, version=version, updated_at=now)
     await users.update(conn, after)
     if after.role != before.role:
-        await credentials.revoke_sessions_of_user(conn, user_id, now)
+        # Tokens carry the role, so sessions with the old one end.
+        await credentials.revoke_sessions_of_user(conn, update.id, now)
     return convert.user(after)

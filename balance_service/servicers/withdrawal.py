@@ -2,7 +2,7 @@
 
 from balance_service._generated.balance.v1 import withdrawal_pb2
 from balance_service.calls.call import Call
-from balance_service.servicers import convert
+from balance_service.messages import convert
 from balance_service.servicers.settlement import Settlements
 
 
@@ -17,17 +17,14 @@ class WithdrawalServicer:
     async def CreateWithdrawal(
         self, request: withdrawal_pb2.CreateWithdrawalRequest, call: Call
     ) -> withdrawal_pb2.Withdrawal:
-        return convert.settlement(
-            withdrawal_pb2.Withdrawal, await self._settlements.create(request, call)
-        )
+        movement = await self._settlements.create(request, call)
+        return convert.settlement(withdrawal_pb2.Withdrawal, movement)
 
     async def GetWithdrawal(
         self, request: withdrawal_pb2.GetWithdrawalRequest, call: Call
     ) -> withdrawal_pb2.Withdrawal:
-        return convert.settlement(
-            withdrawal_pb2.Withdrawal,
-            await self._settlements.get(call, request.withdrawal, "withdrawal"),
-        )
+        movement = await self._settlements.get(call, request.withdrawal, "withdrawal")
+        return convert.settlement(withdrawal_pb2.Withdrawal, movement)
 
     async def ListWithdrawals(
         self, request: withdrawal_pb2.ListWithdrawalsRequest, call: Call

@@ -7,15 +7,20 @@ from uuid import uuid4
 
 import grpc
 import pytest
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 
-from balance_client import BalanceError, v1
-from tests.conftest import Contents, Person, Service
+from balance_client import AsyncUserCredentials, BalanceError, v1
+from balance_service.domain.principals import Scope
+from tests.service import Contents, Person, Service, refused
 
 AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
 NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")
+NOT_KEYS = (" ", " x", "x ", "a\nb", "a\x00b", "\x7f", "ключ", "x" * 256)
 CURRENCIES = ("rub", "XXX", "RUBLE", "€")
 LONG = "x" * 201
 
@@ -38,7 +43,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     for method, request in moving.items():
         yield from ((method, request(amount=amount), "amount") for amount in AMOUNTS)
         yield from ((method, request(currency=code), "currency") for code in CURRENCIES)
-        yield from ((method, request(request_id=text), "request_id") for text in NOT_UUIDS)
+        yield from ((method, request(request_id=text), "request_id") for text in NOT_KEYS)
         yield method, request(request_id="00000000-0000-0000-0000-000000000000"), "request_id"
         yield method, request(description=LONG), "description"
         yield method, request(description="a\x00b"), "description"
@@ -59,6 +64,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     for text in NOT_UUIDS:
         yield purchase, v1.CreatePurchaseRequest(service=text), "service"
         yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
+    for text in NOT_KEYS:
         yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
     yield purchase, v1.CreatePurchaseRequest(), "service"
     yield from reads()
@@ -161,7 +167,7 @@ async def test_every_wrong_field_is_named_and_nothing_is_changed(
 async def test_all_wrong_fields_are_named_at_once(service: Service) -> None:
     person = await service.person()
     request = v1.CreateTransferRequest(
-        from_account="x", to_account="y", amount="-1", currency="BTC", request_id="z"
+        from_account="x", to_account="y", amount="-1", currency="BTC", request_id="z\n"
     )
     error = await call(service, person, "TransferService/CreateTransfer", request)
     assert {violation.field for violation in error.violations} == {
@@ -171,6 +177,117 @@ async def test_all_wrong_fields_are_named_at_once(service: Service) -> None:
         "currency",
         "request_id",
     }
+
+
+# A currency or a filter is not needed to see that these are no amounts, whatever the field.
+WRONG: dict[int, object] = {
+    FieldDescriptor.TYPE_STRING: "\x00" * 300,
+    FieldDescriptor.TYPE_INT32: -1,
+    FieldDescriptor.TYPE_ENUM: 99,
+}
+# Read when all else is right: one was changed by another, the other not made by us.
+READ_LAST = {"page_token", "etag"}
+
+
+def make_wrong(message: Any, path: str = "") -> set[str]:
+    """Makes every field wrong that can be; their names."""
+    named: set[str] = set()
+    for field in message.DESCRIPTOR.fields:
+        name = path + field.name
+        behaviours = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        if field.name in READ_LAST or field_behavior_pb2.OUTPUT_ONLY in behaviours:
+            continue
+        if field.type in WRONG and not field.is_repeated:
+            setattr(message, field.name, WRONG[field.type])
+        elif field.name == "metadata":
+            message.metadata.update({"Key": "", "k": LONG, "j": "\x00"})
+            named |= {"metadata.k", "metadata.j"}
+        elif field.message_type is not None and field.message_type.name == "Timestamp":
+            getattr(message, field.name).seconds = 10**15
+        elif field.message_type is not None and field.message_type.name == "FieldMask":
+            changed = {
+                "User": "username first_name last_name bio",
+                "Service": "name price currency",
+            }
+            (kind,) = {f.message_type.name for f in message.DESCRIPTOR.fields if f.message_type} & {
+                *changed
+            }
+            message.update_mask.paths.extend(["nothing", *changed[kind].split()])
+        elif field.name != "requests" and field.message_type is not None:
+            named |= make_wrong(getattr(message, field.name), f"{name}.")
+            continue
+        elif field.name != "requests":
+            continue
+        named.add(name)
+    return named
+
+
+async def violations(call: Any, *, streams: bool) -> list[str]:
+    """The fields that a refused call names, or the first outcome of its stream."""
+    try:
+        if not streams:
+            await call
+        async for outcome in call:
+            bad = error_details_pb2.BadRequest()
+            assert any(detail.Unpack(bad) for detail in outcome.error.details)
+            return [violation.field for violation in bad.field_violations]
+    except BalanceError as error:
+        assert error.reason == "INVALID_FIELD"
+        return [violation.field for violation in error.violations]
+    raise AssertionError("was not refused")
+
+
+async def test_every_method_names_all_its_wrong_fields_at_once(service: Service) -> None:
+    admin = await service.admin()
+    client = service.client(AsyncUserCredentials(admin.token))
+    fields_tried = 0
+    for name, method in ALL_METHODS:
+        request = getattr(v1, method.input_type.name)()
+        expected = make_wrong(request)
+        if method.name == "CreateToken":
+            # It is one pair or the other.
+            request.ClearField("client_id")
+            request.ClearField("client_secret")
+            expected -= {"client_id", "client_secret"}
+        if method.name in ("UpdateMe", "UpdateUser", "UpdateService"):
+            # What the mask does not name is not looked at.
+            expected -= {"user.role", "service.description"}
+        if not expected:
+            continue
+        call = getattr(getattr(client, stubs()[name]), method.name)(
+            iter([request]) if method.client_streaming else request
+        )
+        found = await violations(call, streams=method.server_streaming)
+        assert sorted(found) == sorted(expected), method.full_name
+        fields_tried += len(expected)
+    assert fields_tried > 120
+
+
+async def test_an_update_that_keeps_the_currency_names_what_is_wrong_at_once(
+    service: Service,
+) -> None:
+    admin = await service.admin()
+    request = v1.UpdateServiceRequest(
+        id="x",
+        service=v1.Service(price="1.0001", description="x" * 1001),
+        update_mask=FieldMask(paths=["price", "description"]),
+    )
+    error = await call(service, admin, "PurchaseService/UpdateService", request)
+    fields = {violation.field for violation in error.violations}
+    assert fields == {"id", "service.price", "service.description"}
+
+
+async def test_services_hear_at_once_that_they_must_name_an_account(service: Service) -> None:
+    sibling = await service.sibling(*Scope)
+    calls: dict[str, Any] = {
+        "account": sibling.deposits.CreateDeposit(v1.CreateDepositRequest(amount="x")),
+        "from_account": sibling.transfers.CreateTransfer(v1.CreateTransferRequest(amount="x")),
+        "user": sibling.accounts.CreateAccount(v1.CreateAccountRequest(currency="x")),
+    }
+    for field, made in calls.items():
+        named = {violation.field for violation in (await refused(made)).violations}
+        assert field in named
+        assert named & {"amount", "currency"}
 
 
 ALL_METHODS = [
@@ -186,25 +303,36 @@ ALL_METHODS = [
 @pytest.mark.parametrize(
     ("name", "method"), ALL_METHODS, ids=[f"{name}.{m.name}" for name, m in ALL_METHODS]
 )
-async def test_bytes_that_are_no_message_are_refused(
+async def test_bytes_that_are_no_message_are_refused_once_it_is_known_who_calls(
     service: Service, name: str, method: Any
 ) -> None:
-    path = f"/balance.v1.{name}/{method.name}"
+    token = (await service.person()).token.token
+    metadata = [("authorization", f"Bearer {token}")]
+    code, details = await over_grpc(service, f"{name}/{method.name}", b"\xff" * 4, metadata)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert b"MALFORMED_REQUEST" in details
+    for stranger, reason in (([], b"TOKEN_MISSING"), ([metadata[0]] * 2, b"INVALID_FIELD")):
+        if method.name not in PUBLIC or stranger:
+            code, details = await over_grpc(service, f"{name}/{method.name}", b"\xff" * 4, stranger)
+            assert reason in details
+
+
+async def over_grpc(
+    service: Service, method: str, message: bytes, metadata: list[tuple[str, str]]
+) -> tuple[grpc.StatusCode, bytes]:
+    """The code and the details of a call that must be refused, with the bytes as its message."""
     async with grpc.aio.insecure_channel(service.target) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            if method.client_streaming:
-                # Who calls is known before a stream is read.
-                token = (await service.person()).token.token
+            path = f"/balance.v1.{method}"
+            if method.endswith("StreamTransfers"):
                 stream: Any = channel.stream_stream(path)
-                metadata = (("authorization", f"Bearer {token}"),)
-                async for _ in stream(iter([b"\xff\xff\xff\xff"]), metadata=metadata):
+                async for _ in stream(iter([message]), metadata=metadata):
                     pass
             else:
                 call: Any = channel.unary_unary(path)
-                await call(b"\xff\xff\xff\xff")
-    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+                await call(message, metadata=metadata)
     trailers = dict(error.value.trailing_metadata() or ())
-    assert b"MALFORMED_REQUEST" in trailers["grpc-status-details-bin"]
+    return error.value.code(), trailers["grpc-status-details-bin"]
 
 
 PUBLIC = {

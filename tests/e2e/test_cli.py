@@ -1,48 +1,24 @@
-"""The command line, as an operator types it."""
+"""The command line: what each command does, as an operator types it."""
 
 import json
 import os
 import re
-import socket
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from balance_service.config import Settings
+from balance_service import DISTRIBUTION
 from tests import postgres
-from tests.conftest import free_port
+from tests.cli import PROGRAM, Cli
+from tests.service import free_port
 
-RUN = (sys.executable, "-m", "balance_service", "run")
 ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture
-def cli(service_settings: Settings) -> "Cli":
-    return Cli(service_settings.environment())
-
-
-class Cli:
-    """Runs `balance-service` with the test's settings."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        self.env = env
-
-    def __call__(self, *arguments: str, status: int = 0, **env: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "balance_service", *arguments],
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == status, done.stderr + done.stdout
-        return done.stdout + done.stderr
 
 
 def test_migrate_shows_plans_and_applies(cli: Cli, server_url: str) -> None:
@@ -71,7 +47,8 @@ def test_verify_is_clean_and_then_finds_each_forgery(cli: Cli, database_url: str
         )
     report = cli("verify", status=1)
     assert "The ledger is NOT clean." in report
-    assert len(re.findall(r"FAULT", report)) == 2
+    # Its balance, its owner and its number.
+    assert len(re.findall(r"FAULT", report)) == 3
     assert re.search(r": 5, should be 0", report)
 
 
@@ -92,34 +69,26 @@ def test_admin_and_service_principal_are_made(cli: Cli, database_url: str) -> No
     cli("service-principal", "create", "x", "--scope", "everything:write", status=2)
 
 
-@pytest.mark.parametrize(
-    ("env", "told"),
-    [
-        ({"BALANCE_WORKERS": "none"}, "BALANCE_WORKERS"),
-        ({"BALANCE_WORKERS": "0"}, "BALANCE_WORKERS"),
-        ({"BALANCE_GRPC_PORT": "99999"}, "BALANCE_GRPC_PORT"),
-        ({"BALANCE_RATES_SOURCE": "guess"}, "BALANCE_RATES_SOURCE"),
-        ({"BALANCE_RATES_URL": "file:///etc/passwd"}, "BALANCE_RATES_URL"),
-    ],
-)
-def test_wrong_setting_is_named(cli: Cli, env: dict[str, str], told: str) -> None:
-    assert told in cli("serve", status=2, **env)
+def test_version_and_completion_are_told(cli: Cli) -> None:
+    assert cli("--version") == f"balance-service {metadata.version(DISTRIBUTION)}\n"
+    assert "_BALANCE_SERVICE_COMPLETE" in cli("", _BALANCE_SERVICE_COMPLETE="source_bash")
 
 
-def test_serve_says_what_is_missing(cli: Cli) -> None:
-    assert "BALANCE_SECRET" in cli("serve", status=1, BALANCE_SECRET="")
-    told = cli("serve", status=1, BALANCE_SECRET="short", BALANCE_GRPC_PORT="0")
-    assert "at least 32 characters" in told
-    told = cli("serve", status=1, BALANCE_DEVELOPMENT="false", BALANCE_GRPC_PORT="0")
-    assert "BALANCE_SMTP_URL" in told
+@pytest.mark.parametrize("name", ["run", "serve", "gateway", "verify", "health", "demo", "token"])
+def test_help_says_what_a_command_does(cli: Cli, name: str) -> None:
+    told = cli(name, "--help", COLUMNS="200")
+    assert f"Usage: balance-service {name}" in told
+    if name in ("health", "demo", "token", "gateway"):
+        assert "BALANCE_GRPC_PORT" in told
 
 
-def test_taken_port_is_said_to_be_taken(cli: Cli) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        assert "in use" in cli("serve", status=1, BALANCE_GRPC_PORT=port)
+def test_health_loads_little(cli: Cli) -> None:
+    """What it costs is mostly what it imports; a container asks every few seconds."""
+    done = cli.run("health", "--target", "127.0.0.1:1", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 1
+    loaded = set(re.findall(r"\| +(\S+)$", done.stderr, re.MULTILINE))
+    assert "grpc" in loaded
+    assert not loaded & {"psycopg", "starlette", "uvicorn", "cryptography", "rich", "structlog"}
 
 
 @pytest.fixture
@@ -128,7 +97,7 @@ def running(cli: Cli, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
-            [*RUN, "--port", str(port), "--http-port", str(free_port())],
+            [*PROGRAM, "run", "--port", str(port), "--http-port", str(free_port())],
             env=cli.env,
             stdout=out,
             stderr=out,
@@ -158,20 +127,12 @@ def test_run_and_demo_tell_the_whole_story(cli: Cli, running: str) -> None:
         "Boris's statement:",
     ):
         assert told in story
-    assert normalised(story) in normalised((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert normalised(story) in normalised((ROOT / "docs/start.md").read_text(encoding="utf-8"))
     token = cli("token", "admin@example.com", "--target", running)
     assert token.count(".") == 2
     assert "serving" in cli("health", "--target", running)
     assert "does not serve" in cli("health", "--target", "127.0.0.1:1", status=1)
     assert "The ledger is clean." in cli("verify")
-
-
-def test_database_that_is_away_is_said_to_be(cli: Cli) -> None:
-    away = "postgresql://nobody@127.0.0.1:1/none"
-    for command in (["migrate", "status"], ["verify"], ["serve"], ["run"]):
-        told = cli(*command, status=1, BALANCE_DATABASE_URL=away)
-        assert "Postgres does not answer" in told
-        assert "Traceback" not in told
 
 
 def normalised(text: str) -> str:
@@ -183,3 +144,41 @@ def normalised(text: str) -> str:
 
 def test_demo_says_when_nothing_answers(cli: Cli) -> None:
     assert "nothing answers" in cli("demo", "--target", "127.0.0.1:1", status=1)
+
+
+def test_commands_find_the_run_of_their_data_directory(cli: Cli, tmp_path: Path) -> None:
+    """Whatever its port; and never what listens where one ended."""
+    out = tmp_path / "out"
+    with out.open("w") as file:
+        process = subprocess.Popen([*PROGRAM, "run"], env=cli.env, stdout=file, stderr=file)
+    try:
+        deadline = time.monotonic() + 30
+        while "Stop with" not in out.read_text():
+            assert time.monotonic() < deadline, out.read_text()
+            time.sleep(0.1)
+        target = re.findall(r"gRPC +(\S+),", out.read_text())[0]
+        assert cli("health") == f"{target} is serving\n"
+        assert cli("token", "Demo@Example.com").count(".") == 2
+        assert "Boris's statement:" in cli("demo", BALANCE_GRPC_PORT="1")
+        # What the greeting says works as it stands, in a shell that knows no settings.
+        commands = re.findall(r"^  (\S.* (?:token|demo)\b.*)$", out.read_text(), re.MULTILINE)
+        assert len(commands) == 2
+        for command in commands:
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd="/",
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            assert done.returncode == 0, (command, done.stderr)
+    finally:
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+        process.wait(30)
+        os.kill(int(worker), signal.SIGKILL)
+    # It had no time to take its address back.
+    assert (tmp_path / "address").read_text() == target
+    assert "no service runs on" in cli("token", "demo@example.com", status=1)
+    assert "no service runs on" in cli("demo", status=1)
+    assert target not in cli("health", status=1)

@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import gzip
+import json
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,14 +19,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import v1
-from balance_client._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
+from balance_service._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
 from balance_service.config import Settings
 from balance_service.server.envoy import process
-from tests.conftest import Person, Service, beside, stopped
+from rehearsals import stage
+from tests.service import Person, Service, start_beside, stop_service
 
 DOORS = [
     "grpcio",
-    pytest.param("envoy", marks=pytest.mark.skipif(bool(process.missing()), reason="no Envoy")),
+    pytest.param(
+        "envoy", marks=pytest.mark.skipif(bool(process.find_obstacle()), reason="no Envoy")
+    ),
 ]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -40,9 +46,9 @@ def door(request: pytest.FixtureRequest) -> str:
 @pytest_asyncio.fixture
 async def worker(door: str, service_settings: Settings) -> AsyncIterator[Service]:
     """A worker in a process of its own, behind either door."""
-    service = await beside(service_settings.model_copy(update={"door": door}))
+    service = await start_beside(service_settings.model_copy(update={"door": door}))
     yield service
-    await stopped(service)
+    await stop_service(service)
 
 
 @contextlib.asynccontextmanager
@@ -229,8 +235,31 @@ async def test_drain_says_so_first_and_finishes_what_was_accepted(
             assert worker.process.poll() is None
             locker.rollback()
         made = await asyncio.gather(*deposits)
-    assert sorted(float(deposit.balance) for deposit in made) == [float(n + 1) for n in range(20)]
+    balances = {deposit.balance for deposit in made}
+    assert balances == {f"{number}.00" for number in range(1, 21)}
     assert await asyncio.to_thread(worker.process.wait, 30) == 0
+
+
+async def test_worker_that_dies_after_it_has_served_is_started_again(
+    door: str, service_settings: Settings, tmp_path: Path
+) -> None:
+    grpc_port, http_port = stage.free_ports(2)
+    ports = {"grpc_port": grpc_port, "http_port": http_port}
+    settings = service_settings.model_copy(update={"door": door, **ports})
+    log = tmp_path / "log"
+    with stage.program(settings, log) as process:
+        await stage.wait_until_serving(settings.grpc_target)
+        while b"worker_started" not in log.read_bytes():
+            await asyncio.sleep(0.05)
+        (first,) = stage.workers(process)
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while log.read_bytes().count(b"worker_started") < 2:
+                await asyncio.sleep(0.05)
+        await stage.wait_until_serving(settings.grpc_target)
+    (died,) = [line for line in log.read_text().splitlines() if "worker_died" in line]
+    assert json.loads(died)["started"] is True
+    assert process.returncode == 0, log.read_text()
 
 
 async def test_unread_answers_hold_the_sender_back(worker: Service) -> None:

@@ -14,12 +14,14 @@ import pytest_asyncio
 
 from balance_client import v1
 from balance_service.config import Settings
-from balance_service.server.development import serves
 from balance_service.server.envoy import bootstrap, process
+from balance_service.server.health import serves
 from tests.certificates import Authority
-from tests.conftest import Person, Service, beside, stopped
+from tests.service import Person, Service, start_beside, stop_service
 
-pytestmark = pytest.mark.skipif(bool(process.missing()), reason=process.missing() or "it is there")
+pytestmark = pytest.mark.skipif(
+    bool(process.find_obstacle()), reason=process.find_obstacle() or "it is there"
+)
 pyqwest = pytest.importorskip("pyqwest")
 
 BUF = Path(sys.executable).parent / "buf"
@@ -37,13 +39,13 @@ async def start_envoy(service_settings: Settings) -> Any:
 
     async def start(**changes: object) -> Service:
         started.append(
-            await beside(service_settings.model_copy(update={"door": "envoy", **changes}))
+            await start_beside(service_settings.model_copy(update={"door": "envoy", **changes}))
         )
         return started[-1]
 
     yield start
     for service in started:
-        await stopped(service)
+        await stop_service(service)
 
 
 def client(version: str = "HTTP1", **options: Any) -> Any:
@@ -282,7 +284,7 @@ async def test_body_may_come_without_its_length(start_envoy: StartEnvoy) -> None
         headers = {"content-type": "application/json", **bearer(person)}
         url = f"{service.http.url}/api/v1/actions/"
         made = await client(version).post(url, headers, parts())
-        assert made.status == 201
+        assert made.status == 201, (version, made.text())
     assert await person.balance(account.id) == "10.00"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Service
+from tests.service import Service
 
 GRPCURL = shutil.which("grpcurl", path=f"{Path(sys.executable).parent}") or shutil.which("grpcurl")
 REASON = "grpcurl is not here: go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest"
@@ -38,6 +38,12 @@ async def test_operator_lists_describes_and_calls(service: Service) -> None:
         service, service.target, "describe", "balance.v1.DepositService"
     )
     assert "rpc CreateDeposit" in described
+    status, described = await grpcurl(
+        service, service.target, "describe", "balance.v1.DepositService.CreateDeposit"
+    )
+    assert "balance.v1.DepositService.CreateDeposit is a method" in described
+    status, described = await grpcurl(service, service.target, "describe")
+    assert (status, "grpc.reflection.v1.ServerReflection is a service" in described) == (0, True)
     request = {"amount": "100.50", "requestId": "0190a1b2-0000-7000-8000-000000000001"}
     token = f"authorization: Bearer {person.token.token}"
     method = "balance.v1.DepositService/CreateDeposit"

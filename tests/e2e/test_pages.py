@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Service
+from tests.service import Service
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 REASON = "chromium and chromedriver are not here: apt-get install chromium chromium-driver"

@@ -1,65 +1,28 @@
 """Both ways in give the same: every RPC of the descriptors, over gRPC and over HTTP."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import grpc
 import pytest
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import status_pb2
 
 from balance_client import v1
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
-from balance_service.server import administration
-from tests.conftest import Person, Service
+from balance_service.operations import administration
 from tests.e2e.test_bad_input import cases
-from tests.http import BINDINGS, BY_METHOD, Answer, as_http
+from tests.grpc import assert_same_refusal, over_grpc
+from tests.http import BINDINGS, BY_METHOD, as_http
+from tests.service import Person, Service
 
 # Made anew by every call, so that two calls differ in them alone.
 FRESH = {"token", "refresh_token", "expire_time", "refresh_expire_time"}
-
-
-@dataclass(frozen=True)
-class OverGrpc:
-    """An answer, or a refusal, over gRPC."""
-
-    answer: Message | None
-    status: status_pb2.Status = field(default_factory=status_pb2.Status)
-    trailers: Mapping[str, Any] = field(default_factory=dict)
-
-
-async def over_grpc(
-    service: Service, binding: Binding, request: Message, token: str, language: str = "en"
-) -> OverGrpc:
-    metadata = [("accept-language", language)]
-    if token:
-        metadata.append(("authorization", f"Bearer {token}"))
-    method = binding.method
-    kinds = {
-        "request_serializer": lambda message: message.SerializeToString(),
-        "response_deserializer": GetMessageClass(method.output).FromString,
-    }
-    async with grpc.aio.insecure_channel(service.target) as channel:
-        try:
-            if method.descriptor.server_streaming:
-                stream: Any = channel.unary_stream(method.full_name, **kinds)
-                return OverGrpc(await anext(aiter(stream(request, metadata=metadata))))
-            unary: Any = channel.unary_unary(method.full_name, **kinds)
-            call = unary(request, metadata=metadata)
-            return OverGrpc(await call, trailers=dict(await call.trailing_metadata()))
-        except grpc.aio.AioRpcError as error:
-            trailers = dict(error.trailing_metadata())
-            status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
-            assert (status.code, status.message) == (error.code().value[0], error.details())
-            return OverGrpc(None, status, trailers)
 
 
 async def over_http(person: Person, binding: Binding, request: Message) -> Any:
@@ -82,14 +45,6 @@ def assert_same(answer: Message | None, data: Any) -> None:
     assert told.keys() == data.keys()
     for name in told.keys() - FRESH:
         assert told[name] == data[name], name
-
-
-def assert_same_refusal(refused: OverGrpc, answer: Answer) -> None:
-    assert refused.answer is None
-    assert answer.status >= 400
-    told = json_format.MessageToDict(refused.status, preserving_proto_field_name=True)
-    assert (told["code"], told["details"]) == (answer.json["code"], answer.json["details"])
-    assert answer.json["message"] == answer.detail("LocalizedMessage")["message"]
 
 
 @dataclass

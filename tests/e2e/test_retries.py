@@ -9,7 +9,7 @@ import pytest
 from balance_client import v1
 from balance_client.policy import new_request_id
 from balance_service.domain import errors
-from tests.conftest import Person, Service
+from tests.service import Person, Service
 
 CONFIG = (Path(__file__).parent.parent.parent / "clients/service_config.json").read_text()
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -16,16 +17,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
-from balance_service.calls import dispatch, methods
+from balance_service.calls import dispatch
 from tests import postgres
-from tests.conftest import Service, StartService
+from tests.contract import SERVICE_NAMES
+from tests.service import Service, StartService
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-SERVICES = [
-    service.full_name for file in methods.contract() for service in file.services_by_name.values()
-]
 
 
 async def health(target: str, service: str = "") -> int:
@@ -37,7 +35,7 @@ async def health(target: str, service: str = "") -> int:
 
 
 async def test_health_is_known_for_each_service(service: Service) -> None:
-    for name in ("", *SERVICES):
+    for name in ("", *SERVICE_NAMES):
         assert await health(service.target, name) == SERVING
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await health(service.target, "balance.v1.Nothing")
@@ -51,7 +49,7 @@ async def test_reflection_lists_every_service(service: Service) -> None:
         answers = stub.ServerReflectionInfo(iter([request]))
         async for answer in answers:
             found = {service.name for service in answer.list_services_response.service}
-            assert set(SERVICES) <= found
+            assert set(SERVICE_NAMES) <= found
             break
 
 
@@ -59,28 +57,22 @@ async def test_health_says_not_serving_while_postgres_is_away_and_recovers(
     start_service: StartService, server_url: str, database_url: str
 ) -> None:
     service = await start_service()
-    watching = asyncio.create_task(service.app.watch())
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
-    try:
-        with psycopg.connect(
-            postgres.of_database(server_url, "postgres"), autocommit=True
-        ) as admin:
-            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
-            )
-            await becomes(service, NOT_SERVING)
-            with pytest.raises(BalanceError) as error:
-                await service.client().purchases.ListServices(v1.ListServicesRequest(), timeout=1)
-            assert error.value.code() in (
-                grpc.StatusCode.UNAVAILABLE,
-                grpc.StatusCode.DEADLINE_EXCEEDED,
-            )
-            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-        await becomes(service, SERVING)
-        await service.client().purchases.ListServices(v1.ListServicesRequest())
-    finally:
-        watching.cancel()
+    with psycopg.connect(postgres.of_database(server_url, "postgres"), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+        await becomes(service, NOT_SERVING)
+        with pytest.raises(BalanceError) as error:
+            await service.client().purchases.ListServices(v1.ListServicesRequest(), timeout=1)
+        assert error.value.code() in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+        )
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+    await becomes(service, SERVING)
+    await service.client().purchases.ListServices(v1.ListServicesRequest())
 
 
 async def becomes(service: Service, status: int) -> None:
@@ -105,7 +97,7 @@ async def test_stopping_finishes_what_was_accepted(
         locker.rollback()
     made = await asyncio.gather(*deposits)
     await stopping
-    assert sorted(float(deposit.balance) for deposit in made) == [float(n + 1) for n in range(20)]
+    assert sorted(Decimal(deposit.balance) for deposit in made) == [n + 1 for n in range(20)]
 
 
 async def test_call_past_its_deadline_changes_nothing(service: Service, database_url: str) -> None:
@@ -131,7 +123,7 @@ async def test_call_past_its_deadline_changes_nothing(service: Service, database
 async def test_full_queue_refuses_with_a_time_to_retry(
     within: None, start_service: StartService, database_url: str
 ) -> None:
-    service = await start_service(queue_commands_max=5, batch_commands_max=1)
+    service = await start_service(queue_commands_max=5, commit_commands_max=1)
     person = await service.person()
     account = await person.open()
     impatient = AsyncClient(

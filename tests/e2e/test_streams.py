@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from decimal import Decimal
 from typing import Any
 
 import grpc
@@ -13,8 +14,8 @@ from balance_client.aio import AsyncServiceCredentials
 from balance_client.policy import new_request_id
 from balance_service.calls.streams import WINDOW
 from balance_service.domain.principals import Scope
-from balance_service.server import administration
-from tests.conftest import Person, Service
+from balance_service.operations import administration
+from tests.service import Person, Service
 
 
 async def reasons(outcomes: AsyncIterable[v1.TransferOutcome]) -> list[str]:
@@ -132,7 +133,7 @@ async def test_caller_who_reads_no_outcomes_is_not_read_from(service: Service) -
         assert WINDOW < sent < 20 * WINDOW
         call.cancel()
     found = await person.client.accounts.GetAccount(v1.GetAccountRequest(account=account))
-    assert float(found.balance) < 1000 - 0.01 * WINDOW
+    assert Decimal(found.balance) < 1000 - Decimal("0.01") * WINDOW
 
 
 async def test_stopping_service_answers_what_it_read_and_ends_the_stream(

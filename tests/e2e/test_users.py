@@ -1,11 +1,15 @@
 """UserService, through the client."""
 
+import asyncio
+
 import grpc
+import jwt
+import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from balance_client import AsyncUserCredentials, BalanceError, async_each, v1
-from tests.conftest import Person, Service, reason
+from tests.service import Person, Service, reason
 
 
 def update(paths: str, **values: object) -> v1.UpdateMeRequest:
@@ -135,6 +139,72 @@ async def test_admin_changes_a_role_and_the_user_signs_in_anew(service: Service)
     assert (await admin.client.users.UpdateUser(request)).role == v1.ROLE_MODERATOR
     refresh = v1.RefreshTokenRequest(refresh_token=person.token.refresh_token)
     assert await reason(service.client().auth.RefreshToken(refresh)) == "REFRESH_TOKEN_INVALID"
+
+
+def demotion(user_id: str) -> v1.UpdateUserRequest:
+    return v1.UpdateUserRequest(
+        id=user_id, user=v1.User(role=v1.ROLE_USER), update_mask=FieldMask(paths=["role"])
+    )
+
+
+async def test_sign_in_waits_for_a_demotion_under_way(service: Service, database_url: str) -> None:
+    admin = await service.admin()
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
+    public = service.client()
+    request = v1.SendConfirmationCodeRequest(email=admin.email)
+    await public.auth.SendConfirmationCode(request)
+    code = service.mailbox.code(admin.email)
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        # What UpdateUser does, with a pause before its commit.
+        await conn.execute("UPDATE users SET role = 1 WHERE user_id = %s", (admin.user_id,))
+        await conn.execute("UPDATE sessions SET revoked_at = now() WHERE revoked_at IS NULL")
+        exchange = v1.CreateTokenRequest(email=admin.email, confirmation_code=code)
+        signing_in = asyncio.ensure_future(public.auth.CreateToken(exchange))
+        await asyncio.sleep(0.3)
+        await conn.commit()
+    claims = jwt.decode((await signing_in).token, options={"verify_signature": False})
+    assert claims["role"] == "user"
+
+
+async def test_demotion_beside_sign_ins_leaves_no_admin_behind(
+    service: Service, database_url: str
+) -> None:
+    root = await service.admin()
+    public = service.client()
+
+    async def sign_in(email: str, code: str) -> str:
+        request = v1.CreateTokenRequest(email=email, confirmation_code=code)
+        return (await public.auth.CreateToken(request)).token
+
+    async def refresh(token: v1.Token) -> str:
+        request = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
+        return (await public.auth.RefreshToken(request)).token
+
+    for round_ in range(15):
+        other = await service.admin()
+        with psycopg.connect(database_url) as conn:
+            conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
+        request = v1.SendConfirmationCodeRequest(email=other.email)
+        await public.auth.SendConfirmationCode(request)
+        code = service.mailbox.code(other.email)
+
+        async def demote(pause: float, user_id: str) -> None:
+            await asyncio.sleep(pause)
+            await root.client.users.UpdateUser(demotion(user_id))
+
+        results = await asyncio.gather(
+            sign_in(other.email, code),
+            refresh(other.token),
+            demote(round_ / 5000, other.user_id),
+            return_exceptions=True,
+        )
+        await service.app.maintenance._tokens.load_revoked()
+        tokens = [other.token.token, *(result for result in results if isinstance(result, str))]
+        for token in tokens:
+            bearer = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+            call = public.users.ListUsers(v1.ListUsersRequest(), metadata=bearer)
+            assert await reason(call) in {"TOKEN_INVALID", "PERMISSION_MISSING"}
 
 
 async def test_others_may_not_read_users(service: Service) -> None:

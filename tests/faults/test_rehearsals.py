@@ -12,10 +12,16 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["tests.torture", "--minutes", "0.1", "--faults", "worker killed,database answers lost"],
-        ["tests.torture.failover", "--failovers", "1"],
-        ["tests.torture.restarts", "--restarts", "2"],
-        ["tests.torture.restore"],
+        [
+            "rehearsals.torture",
+            "--minutes",
+            "0.1",
+            "--faults",
+            "worker killed,database answers lost",
+        ],
+        ["rehearsals.failover", "--failovers", "1"],
+        ["rehearsals.restarts", "--restarts", "2"],
+        ["rehearsals.restore"],
     ],
     ids=lambda arguments: arguments[0].rpartition(".")[2],
 )

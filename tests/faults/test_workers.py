@@ -6,10 +6,8 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,14 +19,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from balance_client import AsyncClient, AsyncServiceCredentials, BalanceError, RetryPolicy, v1
 from balance_client.policy import new_request_id
 from balance_service.config import Settings
-from balance_service.database import pool as pools
-from balance_service.database.pool import Pool
-from balance_service.domain import ids
 from balance_service.domain.principals import Scope
-from balance_service.repositories import accounts
-from balance_service.server import administration
-from balance_service.server.development import serves
-from tests.conftest import free_port
+from balance_service.server.health import serves
+from rehearsals import stage
+from tests.service import free_port
 
 ACCOUNTS = 20
 CLIENTS = 32
@@ -47,8 +41,7 @@ class Program:
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return stage.workers(self.process)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
@@ -63,24 +56,18 @@ async def program(
 ) -> AsyncIterator[Program]:
     port = free_port()
     settings = service_settings.model_copy(update={"grpc_port": port, "workers": 2})
-    secret = await administration.create_service_principal(
-        settings, "mover", "", [Scope.TRANSFERS_WRITE, Scope.DEPOSITS_WRITE, Scope.ACCOUNTS_READ]
-    )
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "balance_service", "serve", "--workers", "2"],
-            env=settings.environment(),
-            stderr=log,
-        )
-    target = f"127.0.0.1:{port}"
-    client = AsyncClient(target, AsyncServiceCredentials("mover", secret), policy=PATIENT)
-    try:
-        await until(lambda: serves(target))
-        yield Program(process, target, database_url, client)
-    finally:
-        await client.close()
-        process.terminate()
-        assert process.wait(40) == 0, (tmp_path / "log").read_text()
+    scopes = [Scope.TRANSFERS_WRITE, Scope.DEPOSITS_WRITE, Scope.ACCOUNTS_READ]
+    secret = await stage.create_caller(settings, scopes)
+    target, log = f"127.0.0.1:{port}", tmp_path / "log"
+    credentials = AsyncServiceCredentials(stage.CALLER, secret)
+    client = AsyncClient(target, credentials, policy=PATIENT)
+    with stage.program(settings, log) as process:
+        try:
+            await stage.wait_until_serving(target)
+            yield Program(process, target, database_url, client)
+        finally:
+            await client.close()
+    assert process.returncode == 0, log.read_text()
 
 
 @dataclass
@@ -96,17 +83,13 @@ class History:
             self.contradicted.append(request_id)
 
 
-async def open_accounts(program: Program, pool: Pool) -> list[str]:
-    async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
-        opened = [
-            (await accounts.open_account(conn, ids.new_id(), "RUB", now))[0]
-            for _ in range(ACCOUNTS)
-        ]
+async def open_accounts(program: Program, settings: Settings) -> list[str]:
+    """Opens accounts with INITIAL_MINOR on each."""
+    opened = await stage.open_accounts(settings, ACCOUNTS)
     for account in opened:
-        request = v1.CreateDepositRequest(account=str(account), amount="1000")
+        request = v1.CreateDepositRequest(account=account, amount="1000")
         await program.client.deposits.CreateDeposit(request)
-    return [str(account) for account in opened]
+    return opened
 
 
 async def move(
@@ -132,9 +115,9 @@ async def move(
                 amount=f"{rng.randint(1, 30000) / 100:.2f}",
                 request_id=str(new_request_id()),
             )
-            sendings = rng.choice([1, 1, 1, 2, 3])
+            attempts = rng.choice([1, 1, 1, 2, 3])
             results = await asyncio.gather(
-                *(client.transfers.CreateTransfer(request) for _ in range(sendings)),
+                *(client.transfers.CreateTransfer(request) for _ in range(attempts)),
                 return_exceptions=True,
             )
             for result in results:
@@ -166,9 +149,9 @@ async def check(
 
 
 async def test_concurrent_clients_lose_and_double_nothing(
-    program: Program, pool: Pool, verified: Callable[[], Awaitable[object]]
+    program: Program, service_settings: Settings, verified: Callable[[], Awaitable[object]]
 ) -> None:
-    opened = await open_accounts(program, pool)
+    opened = await open_accounts(program, service_settings)
     history = History()
     await asyncio.gather(
         *(move(program, opened, history, seed, lambda made: made >= 40) for seed in range(CLIENTS))
@@ -178,9 +161,9 @@ async def test_concurrent_clients_lose_and_double_nothing(
 
 
 async def test_killed_worker_loses_and_doubles_nothing(
-    program: Program, pool: Pool, verified: Callable[[], Awaitable[object]]
+    program: Program, service_settings: Settings, verified: Callable[[], Awaitable[object]]
 ) -> None:
-    opened = await open_accounts(program, pool)
+    opened = await open_accounts(program, service_settings)
     history = History()
     ended = asyncio.Event()
     moving = [

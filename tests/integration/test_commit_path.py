@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,39 +12,52 @@ from psycopg import errors as pg
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Batch, Origin, Settle, Transfer
+from balance_service.domain.commands import Origin, Request, Settle, Transfer
 from balance_service.domain.ledger import Done, How, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger.commit import Committer
-from balance_service.ledger.queue import CommitQueue
+from balance_service.ledger.queue import Commit, CommitQueue, Waiting
 from balance_service.ledger.store import PostgresStore
-from balance_service.repositories import accounts, journal
+from balance_service.repositories import accounts
+from balance_service.repositories.journal import Journal
+from tests.commits import commit
 
 Verified = Callable[[], Awaitable[object]]
 
 
 async def open_accounts(pool: Pool, count: int) -> list[UUID]:
     async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
-        return [
-            (await accounts.open_account(conn, ids.new_id(), "RUB", now))[0] for _ in range(count)
-        ]
+        return [(await accounts.open_account(conn, ids.new_id(), "RUB"))[0] for _ in range(count)]
 
 
-def deposit(account: UUID, amount: int, request_id: UUID | None = None) -> Batch:
+def deposit(account: UUID, amount: int, request_id: UUID | None = None) -> Request:
     origin = Origin(principal="service:test", request_id=request_id)
-    return Batch((Settle(origin, Kind.DEPOSIT, account, Money(amount, "RUB")),))
+    return Request((Settle(origin, Kind.DEPOSIT, account, Money(amount, "RUB")),))
 
 
-def transfer(sender: UUID, receiver: UUID, amount: int, request_id: UUID | None = None) -> Batch:
+def transfer(sender: UUID, receiver: UUID, amount: int, request_id: UUID | None = None) -> Request:
     origin = Origin(principal="service:test", request_id=request_id)
-    return Batch((Transfer(origin, sender, receiver, Money(amount, "RUB")),))
+    return Request((Transfer(origin, sender, receiver, Money(amount, "RUB")),))
 
 
 async def balance(pool: Pool, account: UUID) -> int:
     async with pool.connection() as conn:
         return (await accounts.get(conn, [account]))[0].account.balance_minor
+
+
+def commit_queue(
+    commits: Commit, *, commit_commands_max: int = 10, queue_commands_max: int = 1000
+) -> CommitQueue:
+    """A queue that has been started, with one commit at a time."""
+    queue = CommitQueue(
+        commits,
+        commits_in_flight_max=1,
+        commit_commands_max=commit_commands_max,
+        queue_commands_max=queue_commands_max,
+    )
+    queue.start()
+    return queue
 
 
 def done(outcome: Outcome) -> Done:
@@ -55,9 +67,8 @@ def done(outcome: Outcome) -> Done:
 
 async def test_refused_command_does_not_fail_its_neighbours(pool: Pool, verified: Verified) -> None:
     poor, rich = await open_accounts(pool, 2)
-    committer = Committer(PostgresStore(pool))
-    answers = await committer.commit(
-        [deposit(rich, 500), transfer(poor, rich, 10), transfer(rich, poor, 200)]
+    answers = await commit(
+        pool, deposit(rich, 500), transfer(poor, rich, 10), transfer(rich, poor, 200)
     )
     assert isinstance(answers[1][0], errors.InsufficientFunds)
     assert (await balance(pool, rich), await balance(pool, poor)) == (300, 200)
@@ -69,7 +80,7 @@ async def test_same_request_in_one_batch_is_carried_out_once(
 ) -> None:
     (account,) = await open_accounts(pool, 1)
     request = deposit(account, 100, ids.new_id())
-    answers = await Committer(PostgresStore(pool)).commit([request, request, request])
+    answers = await commit(pool, request, request, request)
     assert [done(a[0]).how for a in answers] == [How.POSTED, How.REPLAYED, How.REPLAYED]
     assert len({done(a[0]).movement.movement_id for a in answers}) == 1
     assert await balance(pool, account) == 100
@@ -81,8 +92,7 @@ async def test_same_request_in_concurrent_commits_is_carried_out_once(
 ) -> None:
     (account,) = await open_accounts(pool, 1)
     request = deposit(account, 100, ids.new_id())
-    committers = [Committer(PostgresStore(pool)) for _ in range(6)]
-    answers = await asyncio.gather(*(c.commit([request]) for c in committers))
+    answers = await asyncio.gather(*(commit(pool, request) for _ in range(6)))
     hows = [done(a[0][0]).how for a in answers]
     assert hows.count(How.POSTED) == 1
     assert await balance(pool, account) == 100
@@ -97,8 +107,8 @@ async def test_one_key_for_two_accounts_at_once_is_refused_for_the_second(
     for _ in range(20):
         key = ids.new_id()
         answers = await asyncio.gather(
-            Committer(PostgresStore(pool)).commit([deposit(first, 1, key)]),
-            Committer(PostgresStore(pool)).commit([deposit(second, 1, key)]),
+            commit(pool, deposit(first, 1, key)),
+            commit(pool, deposit(second, 1, key)),
         )
         outcomes = [a[0][0] for a in answers]
         assert sum(isinstance(o, Done) for o in outcomes) == 1
@@ -111,21 +121,18 @@ async def test_commit_lost_on_the_way_back_is_found_and_not_repeated(
 ) -> None:
     """The connection dies after Postgres committed: the retry must find what is there."""
     (account,) = await open_accounts(pool, 1)
-    real = journal.commit
+    real = pools.check_replicated
     lost: list[bool] = []
 
-    async def commit_and_lose(conn: pools.Connection) -> None:
-        await real(conn)
+    def lose(conn: pools.Connection) -> None:
+        real(conn)
         if not lost:
             lost.append(True)
-            # Fetching waits until Postgres has carried out the COMMIT before it.
-            await (await conn.execute("SELECT 1")).fetchone()
             raise psycopg.OperationalError("connection lost")
 
-    monkeypatch.setattr(journal, "commit", commit_and_lose)
-    answers = await Committer(PostgresStore(pool)).commit(
-        [deposit(account, 100), deposit(account, 11)]
-    )
+    # What comes right after Postgres said that the commit is durable.
+    monkeypatch.setattr(pools, "check_replicated", lose)
+    answers = await commit(pool, deposit(account, 100), deposit(account, 11))
     assert lost
     assert [done(a[0]).how for a in answers] == [How.POSTED, How.POSTED]
     assert await balance(pool, account) == 111
@@ -137,18 +144,18 @@ async def test_commit_that_no_standby_confirmed_is_not_acknowledged(
 ) -> None:
     """Postgres says so with a warning, and a COMMIT that succeeded; the next one is confirmed."""
     (account,) = await open_accounts(pool, 1)
-    real = journal.commit
-    commits: list[bool] = []
+    real = Journal.load
+    attempts: list[bool] = []
 
-    async def commit(conn: pools.Connection) -> None:
-        commits.append(True)
-        if len(commits) == 1:
-            await conn.execute("DO $$ BEGIN RAISE WARNING 'not replicated'; END $$")
-        await real(conn)
+    async def load(journal: Journal, *arguments: Any) -> object:
+        attempts.append(True)
+        if len(attempts) == 1:
+            await journal._conn.execute("DO $$ BEGIN RAISE WARNING 'not replicated'; END $$")
+        return await real(journal, *arguments)
 
-    monkeypatch.setattr(journal, "commit", commit)
-    answers = await Committer(PostgresStore(pool)).commit([deposit(account, 100)])
-    assert (len(commits), done(answers[0][0]).how) == (2, How.POSTED)
+    monkeypatch.setattr(Journal, "load", load)
+    answers = await commit(pool, deposit(account, 100))
+    assert (len(attempts), done(answers[0][0]).how) == (2, How.POSTED)
     assert await balance(pool, account) == 100
     with pytest.raises(pools.NotReplicated):
         async with pools.transaction(pool) as conn:
@@ -160,7 +167,7 @@ async def test_killed_connections_are_retried_without_loss(
     pool: Pool, database_url: str, verified: Verified
 ) -> None:
     left, right = await open_accounts(pool, 2)
-    await Committer(PostgresStore(pool)).commit([deposit(left, 10_000)])
+    await commit(pool, deposit(left, 10_000))
     stop = asyncio.Event()
 
     async def kill() -> None:
@@ -177,9 +184,7 @@ async def test_killed_connections_are_retried_without_loss(
         moved = 0
         for _ in range(40):
             try:
-                (outcome,) = (
-                    await Committer(PostgresStore(pool)).commit([transfer(left, right, 1)])
-                )[0]
+                (outcome,) = (await commit(pool, transfer(left, right, 1)))[0]
             except errors.Unavailable:
                 continue
             moved += isinstance(outcome, Done)
@@ -198,7 +203,7 @@ async def test_killed_connections_are_retried_without_loss(
 
 async def test_journal_cannot_be_changed_by_the_service(pool: Pool) -> None:
     (account,) = await open_accounts(pool, 1)
-    await Committer(PostgresStore(pool)).commit([deposit(account, 100)])
+    await commit(pool, deposit(account, 100))
     for statement in (
         "UPDATE entries SET amount_minor = 1",
         "DELETE FROM entries",
@@ -230,12 +235,11 @@ async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verif
     sizes: list[int] = []
     committer = Committer(PostgresStore(pool))
 
-    async def counted(batches: Sequence[Batch], gone: Callable[[int], bool]) -> list[list[Outcome]]:
-        sizes.append(len(batches))
-        return await committer.commit(batches, gone)
+    async def counted(waiting: Sequence[Waiting]) -> None:
+        sizes.append(len(waiting))
+        await committer.commit(waiting)
 
-    queue = CommitQueue(counted, lanes=2, batch_commands_max=50, queue_commands_max=1000)
-    queue.start()
+    queue = commit_queue(counted, commit_commands_max=50)
     answers = await asyncio.gather(*(queue.submit(deposit(account, n + 1)) for n in range(300)))
     await queue.drain()
     amounts = [done(a[0]).movement.amount_minor for a in answers]
@@ -248,12 +252,10 @@ async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verif
 async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
     release = asyncio.Event()
 
-    async def slow(batches: Sequence[Batch], _: object) -> list[list[Outcome]]:
+    async def slow(_: Sequence[Waiting]) -> None:
         await release.wait()
-        return [[errors.BatchRefused(0)] for _ in batches]
 
-    queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=3)
-    queue.start()
+    queue = commit_queue(slow, commit_commands_max=1, queue_commands_max=3)
     account = ids.new_id()
     waiting = [asyncio.create_task(queue.submit(deposit(account, 1)))]
     await asyncio.sleep(0)
@@ -270,15 +272,13 @@ async def test_full_queue_refuses_at_once_and_drops_nothing() -> None:
 
 async def test_request_past_its_deadline_is_dropped_before_it_is_planned() -> None:
     release = asyncio.Event()
-    planned: list[Batch] = []
+    planned: list[Waiting] = []
 
-    async def slow(batches: Sequence[Batch], _: object) -> list[list[Outcome]]:
+    async def slow(waiting: Sequence[Waiting]) -> None:
         await release.wait()
-        planned.extend(batches)
-        return [[errors.BatchRefused(0)] for _ in batches]
+        planned.extend(waiting)
 
-    queue = CommitQueue(slow, lanes=1, batch_commands_max=1, queue_commands_max=10)
-    queue.start()
+    queue = commit_queue(slow, commit_commands_max=1)
     account = ids.new_id()
     patient = asyncio.create_task(queue.submit(deposit(account, 1)))
     await asyncio.sleep(0)
@@ -297,7 +297,7 @@ async def test_request_whose_caller_left_is_not_carried_out_by_a_retry(
 ) -> None:
     """Whoever asks again after the deadline must not be refused, and done all the same."""
     (account,) = await open_accounts(pool, 1)
-    real, failed = journal.load_state, asyncio.Event()
+    real, failed = Journal.load, asyncio.Event()
 
     async def fail_once(*arguments: Any, **named: Any) -> object:
         state = await real(*arguments, **named)
@@ -306,10 +306,9 @@ async def test_request_whose_caller_left_is_not_carried_out_by_a_retry(
             raise psycopg.OperationalError("connection lost")
         return state
 
-    monkeypatch.setattr(journal, "load_state", fail_once)
+    monkeypatch.setattr(Journal, "load", fail_once)
     committer = Committer(PostgresStore(pool))
-    queue = CommitQueue(committer.commit, lanes=1, batch_commands_max=9, queue_commands_max=9)
-    queue.start()
+    queue = commit_queue(committer.commit)
     hasty = asyncio.create_task(queue.submit(deposit(account, 1)))
     patient = asyncio.create_task(queue.submit(deposit(account, 20)))
     await failed.wait()
@@ -317,4 +316,11 @@ async def test_request_whose_caller_left_is_not_carried_out_by_a_retry(
     await patient
     await queue.drain()
     assert await balance(pool, account) == 20
+    await verified()
+
+
+async def test_sums_beyond_what_a_float_holds_stay_exact(pool: Pool, verified: Verified) -> None:
+    (account,) = await open_accounts(pool, 1)
+    await commit(pool, deposit(account, 2**63 - 2), deposit(account, 1))
+    assert await balance(pool, account) == 2**63 - 1
     await verified()

@@ -59,6 +59,17 @@ def test_concurrent_runs_apply_everything_once(empty_url: str) -> None:
     assert sum(applied) == len(migrate.status(empty_url))
 
 
+def test_up_gives_up_on_a_process_that_keeps_the_lock(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "ADVISORY_LOCK_TIMEOUT", "100ms")
+    with psycopg.connect(empty_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (migrate.ADVISORY_LOCK,))
+        with pytest.raises(migrate.SchemaError, match="another process"):
+            migrate.up(empty_url)
+    assert migrate.up(empty_url)
+
+
 def test_failed_migration_leaves_nothing_behind(empty_url: str, folder: Path) -> None:
     (folder / "9998_breaks.sql").write_text("CREATE TABLE half (x int); SELECT 1/0;")
     with pytest.raises(psycopg.errors.DivisionByZero):

@@ -1,10 +1,12 @@
 """Migrations while the service is at work: nobody waits long, nothing is rewritten or lost."""
 
 import asyncio
+import dataclasses
 import secrets
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -16,13 +18,12 @@ from psycopg import sql
 from balance_service.database import migrate
 from balance_service.database import pool as pools
 from balance_service.domain import ids
-from balance_service.domain.commands import Batch, Origin, Settle
+from balance_service.domain.commands import Origin, Request, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from balance_service.ledger.commit import Committer
-from balance_service.ledger.store import PostgresStore
-from balance_service.repositories import accounts, verification
+from balance_service.repositories import accounts, rates, verification
 from tests import postgres
+from tests.commits import commit
 
 MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*.sql"))
 # The first version that has a ledger.
@@ -82,12 +83,11 @@ class Load:
             self.sign_ups += 1
 
     async def deposit(self, stop: asyncio.Event) -> None:
-        committer = Committer(PostgresStore(self._pool))
         while self._opened and not stop.is_set():
             account = self._opened[self.deposits % len(self._opened)]
             origin = Origin(principal="service:test", request_id=ids.new_id())
             command = Settle(origin, Kind.DEPOSIT, account, Money(1, "RUB"))
-            await committer.commit([Batch((command,))])
+            await commit(self._pool, Request((command,)))
             self.deposits += 1
 
 
@@ -102,8 +102,7 @@ async def _populate(url: str, pool: pools.Pool, version: int) -> list[UUID]:
     if version < LEDGER:
         return []
     async with pools.transaction(pool) as conn:
-        now = datetime.now(UTC)
-        return [(await accounts.open_account(conn, ids.new_id(), "RUB", now))[0] for _ in range(20)]
+        return [(await accounts.open_account(conn, ids.new_id(), "RUB"))[0] for _ in range(20)]
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
@@ -136,6 +135,47 @@ async def test_every_earlier_schema_becomes_the_newest_under_load(
     assert bool(load.deposits) == (version >= LEDGER)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         assert (await verification.verify(conn)).clean
+
+
+OLD_PUT = """
+DELETE FROM exchange_rates WHERE source = 'cbr';
+INSERT INTO exchange_rates (source, currency, base, units, value, as_of, fetched_at) VALUES
+('cbr', 'USD', 'RUB', 1, %(dollar)s, %(as_of)s, now()),
+('cbr', 'JPY', 'RUB', 100, 52.5, %(as_of)s, now())
+"""
+
+
+async def test_rates_are_kept_while_the_version_before_still_runs(url: str, folder: Path) -> None:
+    change = next(path for path in MIGRATIONS if path.name.endswith("_rate_sheets.sql"))
+    for path in MIGRATIONS[: MIGRATIONS.index(change)]:
+        shutil.copy(path, folder)
+    migrate.up(url)
+    as_of = datetime(2026, 11, 24, 21, tzinfo=UTC)
+    async with pools.create(url, 2) as pool:
+
+        async def old_put(dollar: str) -> None:
+            async with pools.transaction(pool) as conn:
+                cursor = psycopg.AsyncClientCursor(conn)
+                await cursor.execute(OLD_PUT, {"dollar": dollar, "as_of": as_of})
+
+        await old_put("78.9988")
+        shutil.copy(change, folder)
+        migrate.up(url)
+        async with pools.transaction(pool) as conn:
+            (sheet,) = await rates.get(conn, "cbr", as_of, expires=True)
+            await rates.put(
+                conn, dataclasses.replace(sheet, as_of=as_of + timedelta(days=1)), as_of
+            )
+        assert sheet.quotations == {
+            "JPY": (Decimal(100), Decimal("52.5")),
+            "USD": (Decimal(1), Decimal("78.9988")),
+        }
+        # As the version before goes on to do, beside the new one.
+        await old_put("79.5")
+        async with pool.connection() as conn:
+            assert await rates.get(conn, "cbr", as_of, expires=True, limit=1) == [sheet]
+            old = await conn.execute("SELECT value FROM exchange_rates WHERE currency = 'USD'")
+            assert await old.fetchall() == [(Decimal("79.5"),)]
 
 
 def test_migration_that_rewrites_a_table_would_be_seen(url: str, folder: Path) -> None:

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from tests.torture.checker import Entry, Journal, anomalies
-from tests.torture.history import Operation
+from rehearsals.checker import Entry, Journal, find_anomalies
+from rehearsals.history import Operation
 
 A = "account a"
 
@@ -27,7 +27,7 @@ def journal(*names: str) -> Journal:
 
 
 def found(operations: list[Operation], there: Journal) -> list[str]:
-    return list(anomalies(operations, there))
+    return list(find_anomalies(operations, there))
 
 
 def test_history_that_time_allows_has_no_anomaly() -> None:

@@ -102,3 +102,17 @@ def test_precisions_agree_with_iso_4217_where_it_matters() -> None:
     assert {money.DECIMALS[code] for code in ("RUB", "USD", "EUR", "CNY", "KZT")} == {2}
     assert {money.DECIMALS[code] for code in ("JPY", "KRW", "VND", "ISK", "CLP")} == {0}
     assert {money.DECIMALS[code] for code in ("KWD", "BHD", "OMR", "TND", "JOD")} == {3}
+
+
+@pytest.mark.parametrize("code", ["JPY", "RUB", "BHD"])
+@given(minor=st.integers(0, money.MINOR_MAX))
+def test_whatever_a_currency_has_passes_the_check_without_one(code: str, minor: int) -> None:
+    money.parse_number(money.format_minor(minor, code), "limit", zero=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1e3", "NaN", "1.0001", "0", "0.000", str(2**63), "9" * 40, "9" * 100, "٥"]
+)
+def test_what_no_currency_has_is_refused_without_one(text: str) -> None:
+    with pytest.raises(errors.InvalidFields):
+        money.parse_number(text, "amount")

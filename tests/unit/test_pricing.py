@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from balance_service.domain import errors, pricing
 from balance_service.domain.money import Money
@@ -16,13 +18,19 @@ QUOTATIONS = {
 }
 
 
+def stale_at(as_of: datetime) -> datetime:
+    return as_of + timedelta(hours=96)
+
+
+NOTHING = Rates((), stale_at)
+
+
 def rates(as_of: datetime = NOW, *, expires: bool = True) -> Rates:
-    return Rates(RateSheet("cbr", "RUB", as_of, QUOTATIONS, expires), timedelta(hours=96))
+    return Rates((RateSheet("cbr", "RUB", as_of, QUOTATIONS, expires),), stale_at)
 
 
 def test_price_in_the_accounts_currency_needs_no_rate() -> None:
-    nothing = Rates(None, timedelta(hours=1))
-    assert pricing.charge(Money(500, "RUB"), "RUB", nothing, NOW) == (500, None)
+    assert pricing.charge(Money(500, "RUB"), "RUB", NOTHING, NOW) == (500, None)
 
 
 def test_foreign_price_is_converted_and_says_how() -> None:
@@ -63,9 +71,54 @@ def test_unquoted_currency_is_refused(pair: tuple[str, str]) -> None:
 
 def test_no_sheet_is_no_rate() -> None:
     with pytest.raises(errors.RateUnavailable):
-        Rates(None, timedelta(hours=1)).rate("USD", "RUB", NOW)
+        NOTHING.rate("USD", "RUB", NOW)
 
 
 def test_price_that_rounds_to_nothing_is_refused() -> None:
     with pytest.raises(errors.ChargeTooSmall):
         pricing.charge(Money(1, "RUB"), "USD", rates(), NOW)
+
+
+def sheet(as_of: datetime, dollar: int) -> RateSheet:
+    return RateSheet("cbr", "RUB", as_of, {"USD": Quotation(Decimal(1), Decimal(dollar))})
+
+
+def test_sheet_of_tomorrow_is_not_charged_by_today() -> None:
+    tomorrow = NOW + timedelta(hours=9)
+    both = Rates((sheet(tomorrow, 90), sheet(NOW - timedelta(hours=15), 80)), stale_at)
+    price = Money(100, "USD")
+    assert pricing.charge(price, "RUB", both, NOW)[0] == 8000
+    assert pricing.charge(price, "RUB", both, tomorrow - timedelta(microseconds=1))[0] == 8000
+    assert pricing.charge(price, "RUB", both, tomorrow)[0] == 9000
+    alone = Rates((sheet(tomorrow, 90),), stale_at)
+    with pytest.raises(errors.RateUnavailable):
+        pricing.charge(price, "RUB", alone, NOW)
+
+
+moments = st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@given(st.lists(moments, unique=True), moments)
+def test_sheet_in_force_is_the_newest_whose_time_has_come(
+    times: list[datetime], moment: datetime
+) -> None:
+    found = Rates(tuple(sheet(time, 80) for time in times), stale_at).in_force(moment)
+    begun = [time for time in times if time <= moment]
+    assert (found and found.as_of) == (max(begun) if begun else None)
+
+
+def test_amount_is_shown_by_a_stale_rate_which_says_so() -> None:
+    old = rates(NOW - timedelta(hours=96))
+    shown = old.shown("USD", "RUB", NOW)
+    assert shown == (("USD", "RUB", Decimal("80.1234"), "cbr", NOW - timedelta(hours=96)), True)
+    fresh = rates(NOW - timedelta(hours=95)).shown("USD", "RUB", NOW)
+    assert fresh is not None
+    assert not fresh.stale
+    with pytest.raises(errors.RateStale):
+        pricing.charge(Money(100, "USD"), "RUB", old, NOW)
+
+
+def test_amount_without_a_rate_is_not_shown() -> None:
+    assert NOTHING.shown("USD", "RUB", NOW) is None
+    assert rates().shown("USD", "GBP", NOW) is None
+    assert rates().shown("USD", "RUB", NOW - timedelta(seconds=1)) is None

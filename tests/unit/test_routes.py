@@ -2,11 +2,11 @@
 
 import pytest
 
-from balance_service.calls.methods import contract
+from balance_service.calls.methods import load_contract
 from balance_service.gateway import routes
 from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
 
-CONTRACT = Routes(routes.bindings(contract()))
+CONTRACT = Routes(routes.read_bindings(load_contract()))
 ID = "0190a1b2-0000-7000-8000-000000000001"
 
 
@@ -100,7 +100,7 @@ def test_more_literal_templates_win_whatever_their_order() -> None:
 def test_every_method_of_the_contract_has_a_path_but_those_that_read_a_stream() -> None:
     methods = {
         descriptor.full_name
-        for file in contract()
+        for file in load_contract()
         for service in file.services_by_name.values()
         for descriptor in service.methods
         if not descriptor.client_streaming

@@ -1,9 +1,9 @@
-"""The commit path under everything that can go wrong, seed after seed (tests/simulation)."""
+"""The commit path under everything that can go wrong, seed after seed (rehearsals/simulation)."""
 
 import random
 import time
 
-from tests.simulation import simulation
+from rehearsals.simulation import simulation
 
 SECONDS = 30
 
@@ -15,7 +15,7 @@ def test_no_seed_loses_doubles_or_reorders_anything() -> None:
     seed = first
     while time.monotonic() < ending:
         found = simulation.run(seed)
-        assert not found, f"replay with: python -m tests.simulation {seed}"
+        assert not found, f"replay with: python -m rehearsals.simulation {seed}"
         seed += 1
     assert seed - first > 100, "the simulation hardly runs"
 

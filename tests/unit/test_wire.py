@@ -3,10 +3,7 @@
 import asyncio
 import base64
 import gzip
-import itertools
 import zlib
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -16,147 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balance_service.server.wire import application
-from balance_service.server.wire.application import Context, Grpc, Write
-from balance_service.server.wire.frames import Failure, frame
-from balance_service.server.wire.methods import Registered
+from balance_service.server.wire.application import Grpc
+from balance_service.server.wire.frames import frame
+from balance_service.server.wire.methods import LibraryMethods
+from tests.wire import MAX, METHODS, Answered, Echo, call
 
 Code = grpc.StatusCode
-MAX = 1000
-
-
-class Echo:
-    """Answers what it is asked, in each of the four ways."""
-
-    def __init__(self, *, requests_many: bool, answers_many: bool) -> None:
-        self.requests_many, self.answers_many = requests_many, answers_many
-        self.calls: list[Context] = []
-        self.ended: list[str] = []
-
-    async def unary(self, request: Any, context: Context) -> bytes:
-        self.calls.append(context)
-        if self.requests_many:
-            return b"+".join([part async for part in request])
-        context.trailers = {"x-request-id": "r"}
-        return await self.answer(request)
-
-    async def stream(self, request: Any, context: Context, write: Write) -> None:
-        self.calls.append(context)
-        try:
-            async for part in request if self.requests_many else _twice(request):
-                await write(await self.answer(part))
-            self.ended.append("done")
-        except asyncio.CancelledError:
-            self.ended.append("cancelled")
-            raise
-
-    async def answer(self, request: bytes) -> bytes:
-        if request == b"wait":
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                self.ended.append("cancelled")
-                raise
-        if request == b"refuse":
-            raise Failure(Code.NOT_FOUND, "no: 100% ж\n", b"\x01\x02", {"x-more": "m"})
-        if request == b"fault":
-            raise RuntimeError("secret")
-        return request
-
-
-async def _twice(request: bytes) -> AsyncIterator[bytes]:
-    yield request
-    yield request
-
-
-@dataclass
-class Answered:
-    """What a server heard from the application."""
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def status(self) -> int:
-        return int(self.events[0]["status"])
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Of the head, and of the trailers."""
-        told: dict[str, str] = {}
-        for event in self.events:
-            pairs = event.get("headers", ())
-            told |= {name.decode(): value.decode() for name, value in pairs}
-        return told
-
-    @property
-    def code(self) -> Code:
-        return next(code for code in Code if code.value[0] == int(self.headers["grpc-status"]))
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(event.get("body", b"") for event in self.events)
-
-    def in_order(self) -> None:
-        """Insists on ASGI's order, and on an end."""
-        kinds = [event["type"].rpartition(".")[2] for event in self.events]
-        bodies = [event for event in self.events if event["type"] == "http.response.body"]
-        assert kinds[0] == "start"
-        assert [body.get("more_body", False) for body in bodies] == [True] * (len(bodies) - 1) + [
-            False
-        ]
-        trailers = ["trailers"] if self.events[0].get("trailers") else []
-        assert kinds[1:] == ["body"] * len(bodies) + trailers
-
-
-METHODS = {
-    f"/t/{'many' if requests else 'one'}-{'many' if answers else 'one'}": (requests, answers)
-    for requests, answers in itertools.product([False, True], repeat=2)
-}
-
-
-async def call(
-    path: str,
-    parts: Iterable[bytes],
-    headers: Iterable[tuple[str, str]] = (),
-    *,
-    ending: str = "end",
-    echo: Echo | None = None,
-    media_type: str = "application/grpc",
-    verb: str = "POST",
-) -> Answered:
-    """Makes a call whose body comes in parts, and whose caller then ends, goes, or does nothing."""
-    told = [(b"content-type", media_type.encode()), (b"te", b"trailers")]
-    told += [(name.encode(), value.encode()) for name, value in headers]
-    *some, last = list(parts) or [b""]
-    coming = [{"type": "http.request", "body": part, "more_body": True} for part in some]
-    coming.append({"type": "http.request", "body": last, "more_body": False})
-    if ending == "gone":
-        coming.append({"type": "http.disconnect"})
-    coming[len(some)]["more_body"] = ending != "end"
-    answered = Answered()
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.sleep(0)
-        if coming:
-            return coming.pop(0)
-        await asyncio.sleep(60)
-        return {"type": "http.disconnect"}
-
-    async def send(event: Any) -> None:
-        await asyncio.sleep(0)
-        answered.events.append(event)
-
-    def find(asked: str) -> Echo | None:
-        if asked not in METHODS:
-            return None
-        requests_many, answers_many = METHODS[asked]
-        return echo or Echo(requests_many=requests_many, answers_many=answers_many)
-
-    scope = {"type": "http", "method": verb, "path": path, "headers": told}
-    async with asyncio.timeout(5):
-        await Grpc(find, MAX)(scope, receive, send)
-    if ending != "gone":
-        answered.in_order()
-    return answered
 
 
 @pytest.mark.parametrize("path", METHODS)
@@ -188,7 +50,7 @@ HOSTILE = {
     "a length of 4 GiB": (b"\0\xff\xff\xff\xff", Code.RESOURCE_EXHAUSTED),
     "a byte too many": (frame(b"x" * (MAX + 1)), Code.RESOURCE_EXHAUSTED),
     "unknown flags": (b"\x02\0\0\0\0", Code.INTERNAL),
-    "compressed without encoding": (b"\1" + frame(gzip.compress(b"a"))[1:], Code.INTERNAL),
+    "compressed without encoding": (b"\1" + frame(gzip.compress(b"a", mtime=0))[1:], Code.INTERNAL),
 }
 
 
@@ -230,7 +92,7 @@ def compressed(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("encoding", "data"),
-    [("gzip", gzip.compress(b"hi" * 99)), ("deflate", zlib.compress(b"hi" * 99))],
+    [("gzip", gzip.compress(b"hi" * 99, mtime=0)), ("deflate", zlib.compress(b"hi" * 99))],
 )
 async def test_compressed_requests(encoding: str, data: bytes) -> None:
     answered = await call("/t/one-one", [compressed(data)], [("grpc-encoding", encoding)])
@@ -240,10 +102,10 @@ async def test_compressed_requests(encoding: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (gzip.compress(b"\0" * 100_000_000, 9)[:900], Code.RESOURCE_EXHAUSTED),
-        (gzip.compress(b"\0" * (MAX + 1)), Code.RESOURCE_EXHAUSTED),
-        (gzip.compress(b"abc")[:-4], Code.INTERNAL),
-        (gzip.compress(b"abc") + b"more", Code.INTERNAL),
+        (gzip.compress(b"\0" * 100_000_000, 9, mtime=0)[:900], Code.RESOURCE_EXHAUSTED),
+        (gzip.compress(b"\0" * (MAX + 1), mtime=0), Code.RESOURCE_EXHAUSTED),
+        (gzip.compress(b"abc", mtime=0)[:-4], Code.INTERNAL),
+        (gzip.compress(b"abc", mtime=0) + b"more", Code.INTERNAL),
         (b"not gzip", Code.INTERNAL),
         (b"", Code.INTERNAL),
     ],
@@ -402,7 +264,7 @@ async def test_writes_wait_for_the_reader() -> None:
 
 
 async def test_servicers_of_the_library_are_served() -> None:
-    checks, registered = health.aio.HealthServicer(), Registered()
+    checks, registered = health.aio.HealthServicer(), LibraryMethods()
     health_pb2_grpc.add_HealthServicer_to_server(checks, registered)  # type: ignore[arg-type]
 
     async def ask(path: str, service: str, seconds: str = "5S") -> Answered:

@@ -1,6 +1,6 @@
-"""What Envoy runs: a worker that starts and ends with it, and its door.
+"""What Envoy runs: a worker that starts and ends with it.
 
-Importing this module makes nothing; Envoy does that by the lifespan of ASGI.
+Importing this module starts nothing; the lifespan of ASGI does.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
+from grpc_health.v1 import health
 from starlette.types import Receive, Scope, Send
 
+from balance_service.calls.dispatch import Calls
 from balance_service.config import Settings
-from balance_service.server import app, logs, workers
+from balance_service.server import app, explanations, logs, supervisor, worker
 from balance_service.server.envoy import process
-from balance_service.server.envoy.door import EnvoyDoor, uncancelled
+from balance_service.server.envoy.door import EnvoyDoor, shield_future
 
 _log = structlog.get_logger()
 
@@ -25,8 +27,8 @@ _log = structlog.get_logger()
 class Application:
     """An ASGI application whose lifespan is the worker's.
 
-    Envoy has one for each way in that it configures, HTTP/3 apart from TCP, and each comes with a
-    thread and an event loop. The worker lives in the first; the others hand their requests over.
+    Envoy calls it from a thread and an event loop for each of its listeners, those of HTTP/3 apart
+    from that of TCP. The worker lives in the first loop; the others pass their requests on to it.
     """
 
     def __init__(self) -> None:
@@ -34,39 +36,45 @@ class Application:
         self._door: EnvoyDoor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        here = asyncio.get_running_loop()
+        current_loop = asyncio.get_running_loop()
         if scope["type"] == "lifespan":
-            await (self._live if self._loop is None else _stand_by)(receive, send)
-        elif self._door and self._loop is here:
+            await (self._run_worker if self._loop is None else _stand_by)(receive, send)
+        elif self._door and self._loop is current_loop:
             await self._door(scope, receive, send)
         elif self._door and self._loop:
-            door = _across(self._door, self._loop)
-            await door(scope, _across(receive, here), _across(send, here))
+            door = _make_in(self._loop, self._door)
+            await door(scope, _make_in(current_loop, receive), _make_in(current_loop, send))
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_worker(self, receive: Receive, send: Send) -> None:
         self._loop = asyncio.get_running_loop()
         await receive()
-        stopping = _stop_signal()
-        worker = await self._started()
-        working = asyncio.create_task(_work(worker, stopping))
+        stopping = _catch_stop_signals()
+        serving = asyncio.create_task(_serve(await self._start_worker(), stopping))
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        # By a signal it has stopped before; else Envoy ends for a reason of its own.
+        # After a signal, the worker has stopped already; otherwise Envoy ends by itself.
         stopping.set()
-        await working
+        await serving
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _started(self) -> app.App:
-        """The worker, once it can answer. If it cannot, the process ends as any worker's does."""
+    async def _start_worker(self) -> app.App:
+        """Starts the worker; if that fails, ends the process with the status of any worker."""
         settings = Settings()
         logs.configure(settings.log_level)
         try:
-            self._door, worker = _built(settings)
-            await worker.start()
-        except Exception as error:  # noqa: BLE001 - Envoy would have only one status for all
-            print(error, file=sys.stderr, flush=True)  # noqa: T201 - as the command line does
-            os._exit(workers.start_status(error))
-        return worker
+            started = app.build(settings, make_door=self._make_door)
+            await started.start()
+        except Exception as error:  # noqa: BLE001 - Envoy has one status for all failures
+            sys.stderr.write(f"{explanations.explain(error)}\n")
+            sys.stderr.flush()
+            os._exit(worker.start_status(error))
+        return started
+
+    def _make_door(
+        self, settings: Settings, calls: Calls, health_servicer: health.aio.HealthServicer
+    ) -> EnvoyDoor:
+        self._door = EnvoyDoor(settings, calls, health_servicer)
+        return self._door
 
 
 async def _stand_by(receive: Receive, send: Send) -> None:
@@ -75,39 +83,33 @@ async def _stand_by(receive: Receive, send: Send) -> None:
         await send({"type": f"lifespan.{phase}.complete"})
 
 
-def _across(
-    call: Callable[..., Awaitable[Any]], loop: asyncio.AbstractEventLoop
+def _make_in(
+    loop: asyncio.AbstractEventLoop, call: Callable[..., Awaitable[Any]]
 ) -> Callable[..., Awaitable[Any]]:
-    """A call that is made in another thread's event loop."""
+    """A call that runs in another thread's event loop."""
 
-    async def made(*arguments: object) -> Any:  # noqa: ANN401 - whatever is returned
-        return await uncancelled(call(*arguments))
+    async def run(*arguments: object) -> Any:  # noqa: ANN401 - whatever the call returns
+        return await shield_future(call(*arguments))
 
-    async def crossing(*arguments: object) -> Any:  # noqa: ANN401 - as above
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(made(*arguments), loop))
+    async def run_in_loop(*arguments: object) -> Any:  # noqa: ANN401 - as above
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(*arguments), loop))
 
-    return crossing
-
-
-def _built(settings: Settings) -> tuple[EnvoyDoor, app.App]:
-    worker = app.build(settings, make_door=EnvoyDoor)
-    assert isinstance(worker.door, EnvoyDoor), "just made"
-    return worker.door, worker
+    return run_in_loop
 
 
-async def _work(worker: app.App, stopping: asyncio.Event) -> None:
-    """Serves until told to stop, then has Envoy stop, too."""
+async def _serve(started: app.App, stopping: asyncio.Event) -> None:
+    """Serves until told to stop, then stops Envoy as well."""
     try:
-        await process.listening()
-        await workers.serve(worker, stopping)
-        await process.order("/quitquitquit")
-    except Exception:  # noqa: BLE001 - the supervisor starts another
+        await process.wait_until_listening()
+        await worker.serve(started, stopping, process.read_started_fd())
+        await process.send_command("/quitquitquit")
+    except Exception:  # noqa: BLE001 - the supervisor starts another worker
         _log.exception("worker_failed")
-        os._exit(1)
+        os._exit(supervisor.FAILED)
 
 
-def _stop_signal() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets, which are blocked in all threads of this process."""
+def _catch_stop_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; both are blocked in all threads of this process."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -115,7 +117,7 @@ def _stop_signal() -> asyncio.Event:
         signal.sigwait(process.STOP_SIGNALS)
         loop.call_soon_threadsafe(stopping.set)
 
-    threading.Thread(target=wait, name="stop-signal", daemon=True).start()
+    threading.Thread(target=wait, name="stop-signals", daemon=True).start()
     return stopping
 
 

@@ -245,7 +245,7 @@ def _virtual_host(settings: Settings) -> Config:
 def _local_replies() -> Config:
     """What Envoy itself refuses, in the form of the gateway's refusals."""
     path = _mapper(403, 3, "The path is not percent-encoded UTF-8.")
-    mappers = [{**path, "status_code": 400}, *(_mapper(*told) for told in _REPLIES)]
+    mappers = [{**path, "status_code": 400}, *(_mapper(*reply) for reply in _REPLIES)]
     return {"mappers": mappers, "body_format": _reply(3, "%LOCAL_REPLY_BODY%")}
 
 

@@ -36,7 +36,7 @@ def filters(settings: Settings) -> list[Config]:
         passed.append(_compressor())
     return [
         *passed,
-        # Its makers call this one unfinished: it has a setting of its own.
+        # Envoy's makers call this one unfinished, so it has a setting of its own.
         *(
             [_filter("connect_grpc_bridge", "connect_grpc_bridge.v3.FilterConfig")]
             if settings.connect
@@ -58,14 +58,13 @@ def _path_check() -> Config:
 
 def _rate_limit(per_second: int) -> Config:
     bucket = {"max_tokens": per_second, "tokens_per_fill": per_second, "fill_interval": "1s"}
-    half = {"numerator": 100, "denominator": "HUNDRED"}
-    every = {"default_value": half}
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     return _filter(
         "local_ratelimit",
         "local_ratelimit.v3.LocalRateLimit",
         stat_prefix="balance",
-        filter_enabled=every,
-        filter_enforced=every,
+        filter_enabled=always,
+        filter_enforced=always,
         rate_limited_as_resource_exhausted=True,
         rate_limits=[{"actions": [{"remote_address": {}}]}],
         # For each address that comes, a bucket of its own.
@@ -112,13 +111,13 @@ def _compressor() -> Config:
 
 def _python() -> Config:
     """The filter that answers: pyvoy, which runs an ASGI application within Envoy."""
-    found = find_spec("pyvoy._pyvoy")
-    assert found, "the door was chosen because it is there"
+    library = find_spec("pyvoy._pyvoy")
+    assert library, "`process.find_obstacle` has seen it"
     options = {"app": APPLICATION, "interface": "asgi", "lifespan": True}
     return _filter(
         "dynamic_modules",
         "dynamic_modules.v3.DynamicModuleFilter",
-        dynamic_module_config={"module": {"local": {"filename": found.origin}}},
+        dynamic_module_config={"module": {"local": {"filename": library.origin}}},
         filter_name="pyvoy",
         terminal_filter=True,
         filter_config={
@@ -129,7 +128,7 @@ def _python() -> Config:
 
 
 def access_log() -> Config:
-    told = {
+    fields = {
         "event": "request",
         "timestamp": "%START_TIME%",
         "method": "%REQ(:METHOD)%",
@@ -145,7 +144,7 @@ def access_log() -> Config:
     return extension(
         "envoy.access_loggers.stderr",
         "envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
-        log_format={"json_format": told},
+        log_format={"json_format": fields},
     )
 
 

@@ -1,4 +1,4 @@
-"""gRPC over any ASGI server that has HTTP/2 and trailers: heads and frames in front of methods.
+"""gRPC on any ASGI server that has HTTP/2 and trailers: heads and frames in front of methods.
 
 Nothing here knows which server that is, or what a method does.
 """
@@ -19,7 +19,7 @@ from balance_service.server.wire.frames import Failure, Gone, Requests, frame
 Code = grpc.StatusCode
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 
-# A call that takes longer is watched, so that what nobody waits for is dropped.
+# A call that takes longer is watched, so that its work ends if its caller goes.
 WATCHED_AFTER_SECONDS = 0.1
 
 _log = structlog.get_logger()
@@ -27,11 +27,11 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Context:
-    """What a method is told of a call, and tells besides its answer.
+    """What a method learns about a call, and what it sends besides its answer.
 
     Args:
         codec: How messages are written.
-        metadata: What the caller said.
+        metadata: The caller's metadata.
         timeout_seconds: How long the caller waits; None for ever.
         trailers: Metadata sent after the answer.
     """
@@ -72,10 +72,10 @@ class Grpc:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not heads.is_grpc(scope["headers"]):
-            await _plainly(send, 415, [(b"accept", heads.MEDIA_TYPE)])
+            await _refuse_http(send, 415, [(b"accept", heads.MEDIA_TYPE)])
             return
         if scope["method"] != "POST":
-            await _plainly(send, 405, [(b"allow", b"POST")])
+            await _refuse_http(send, 405, [(b"allow", b"POST")])
             return
         try:
             head = heads.read(scope["headers"])
@@ -92,8 +92,8 @@ class Grpc:
 class _Call:
     """One call, from its first request to its status.
 
-    It may end at once, by its deadline, its caller's going or a malformed request, wherever its
-    method is: then the task that runs it is cancelled, for a reason that stands in `_ended`.
+    Its deadline, a caller who goes or a malformed request ends it wherever its method is: the task
+    that runs it is cancelled, and `_ended` says why.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class _Call:
         if seconds is not None:
             timers.append(loop.call_later(seconds, self._end, _deadline_passed()))
         try:
-            ended = _deadline_passed() if seconds == 0 else await self._outcome()
+            ended = _deadline_passed() if seconds == 0 else await self._run_to_end()
         finally:
             for timer in timers:
                 timer.cancel()
@@ -125,8 +125,8 @@ class _Call:
         if isinstance(ended, Failure):
             await self._answer.fail(ended)
 
-    async def _outcome(self) -> Failure | Gone | None:
-        """Answers, or tells why not."""
+    async def _run_to_end(self) -> Failure | Gone | None:
+        """Runs the call; returns why it ended before its answer did, if so."""
         try:
             await self._run()
         except (Failure, Gone) as ended:
@@ -137,7 +137,7 @@ class _Call:
             if self._task:
                 self._task.uncancel()
             return self._ended
-        except Exception:  # noqa: BLE001 - a fault of ours, told as one
+        except Exception:  # noqa: BLE001 - a fault of ours
             _log.exception("grpc_failed")
             return Failure(Code.INTERNAL, "Internal error.")
         return None
@@ -145,22 +145,22 @@ class _Call:
     async def _run(self) -> None:
         method, context = self._method, self._context
         request: bytes | AsyncIterator[bytes]
-        request = self._many() if method.requests_many else await self._requests.one()
+        request = self._read_many() if method.requests_many else await self._requests.read_one()
         if method.answers_many:
             await method.stream(request, context, self._answer.write)
             await self._answer.end(context.trailers)
         else:
             message = await method.unary(request, context)
-            await self._answer.whole(message, context.trailers)
+            await self._answer.send_one(message, context.trailers)
 
-    async def _many(self) -> AsyncIterator[bytes]:
+    async def _read_many(self) -> AsyncIterator[bytes]:
         """The requests, for a method that takes many; what is wrong with one ends the call."""
         try:
-            while (request := await self._requests.next()) is not None:
+            while (request := await self._requests.read_next()) is not None:
                 yield request
         except (Failure, Gone) as ended:
             self._end(ended)
-            # Whoever iterates must not take it for a fault of theirs: the call is cancelled.
+            # The iterating method is not to handle this: the cancelled call ends it here.
             await asyncio.get_running_loop().create_future()
 
     def _end(self, why: Failure | Gone) -> None:
@@ -169,11 +169,11 @@ class _Call:
             self._task.cancel()
 
     def _watch(self) -> None:
-        self._watching = asyncio.create_task(self._until_gone())
+        self._watching = asyncio.create_task(self._wait_until_gone())
 
-    async def _until_gone(self) -> None:
+    async def _wait_until_gone(self) -> None:
         while not self._requests.ended:  # noqa: ASYNC110 - rarely for long
-            # Until then the requests' reader hears of it.
+            # Until all requests are read, their reader learns that the caller went.
             await asyncio.sleep(WATCHED_AFTER_SECONDS)
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -188,8 +188,8 @@ class _Answer:
     """Sends an answer.
 
     Args:
-        send: Of ASGI.
-        media_type: As the request's.
+        send: ASGI's.
+        media_type: The request's.
     """
 
     def __init__(self, send: Send, media_type: bytes) -> None:
@@ -197,11 +197,11 @@ class _Answer:
         self._media_type = media_type
         self._started = False
 
-    async def whole(self, message: bytes, trailers: Mapping[str, str]) -> None:
-        """Sends one message and that all went well."""
+    async def send_one(self, message: bytes, trailers: Mapping[str, str]) -> None:
+        """Sends one message and the status OK."""
         await self._start()
         await self._body(frame(message), more=False)
-        await self._trailers([heads.OK, *heads.metadata(trailers)])
+        await self._trailers([heads.OK, *heads.to_headers(trailers)])
 
     async def write(self, message: bytes) -> None:
         """Sends one message of many; waits while the caller does not read.
@@ -214,29 +214,31 @@ class _Answer:
         await self._body(frame(message), more=True)
 
     async def end(self, trailers: Mapping[str, str]) -> None:
-        """Sends, after its messages, that all went well."""
+        """Sends the status OK, after the messages."""
         if not self._started:
             await self._start()
         await self._body(b"", more=False)
-        await self._trailers([heads.OK, *heads.metadata(trailers)])
+        await self._trailers([heads.OK, *heads.to_headers(trailers)])
 
     async def fail(self, failure: Failure) -> None:
         """Sends a status; alone, where no message was sent."""
         try:
             if self._started:
                 await self._body(b"", more=False)
-                await self._trailers(heads.failed(failure))
+                await self._trailers(heads.failure_to_headers(failure))
             else:
-                headers = [*heads.opening(self._media_type), *heads.failed(failure)]
-                await self._tell({"type": "http.response.start", "status": 200, "headers": headers})
+                headers = [*heads.open_answer(self._media_type), *heads.failure_to_headers(failure)]
+                await self._send_event(
+                    {"type": "http.response.start", "status": 200, "headers": headers}
+                )
                 await self._body(b"", more=False)
         except Gone:
             pass
 
     async def _start(self) -> None:
         self._started = True
-        headers = heads.opening(self._media_type)
-        await self._tell(
+        headers = heads.open_answer(self._media_type)
+        await self._send_event(
             {
                 "type": "http.response.start",
                 "status": 200,
@@ -246,21 +248,21 @@ class _Answer:
         )
 
     async def _body(self, part: bytes, *, more: bool) -> None:
-        await self._tell({"type": "http.response.body", "body": part, "more_body": more})
+        await self._send_event({"type": "http.response.body", "body": part, "more_body": more})
 
     async def _trailers(self, trailers: heads.Headers) -> None:
-        await self._tell({"type": "http.response.trailers", "headers": trailers})
+        await self._send_event({"type": "http.response.trailers", "headers": trailers})
 
-    async def _tell(self, event: dict[str, Any]) -> None:
+    async def _send_event(self, event: dict[str, Any]) -> None:
         try:
             await self._send(event)
         except Exception as error:
-            # Each server raises another when a caller goes.
+            # Every server raises an error of its own when a caller goes.
             raise Gone from error
 
 
-async def _plainly(send: Send, status: int, headers: heads.Headers) -> None:
-    """Answers what is not gRPC."""
+async def _refuse_http(send: Send, status: int, headers: heads.Headers) -> None:
+    """Refuses what is not gRPC with an HTTP status and no body."""
     start = {"type": "http.response.start", "status": status, "headers": headers}
     await send({**start, "headers": [*headers, (b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})

@@ -13,7 +13,7 @@ Code = grpc.StatusCode
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
 
 PREFIX_BYTES = 5
-# The window of zlib that is written by each encoding: with gzip's head, or with zlib's.
+# zlib's number for each encoding's format: that of gzip, or its own.
 ENCODINGS: Mapping[str, int] = {"gzip": 31, "deflate": 15}
 ACCEPTED = ",".join(("identity", *ENCODINGS))
 
@@ -23,9 +23,9 @@ class Failure(Exception):  # noqa: N818 - the end of a call, which may be nobody
 
     Args:
         code: Its code.
-        message: Tells a programmer why.
+        message: The reason, for programmers.
         details: A `google.rpc.Status`, serialized; empty if there is none.
-        trailers: Metadata sent besides.
+        trailers: Further metadata to send.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Gone(Exception):  # noqa: N818 - as above
 
 
 def frame(message: bytes) -> bytes:
-    """A message as it is sent."""
+    """Frames a message, uncompressed."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
@@ -55,8 +55,8 @@ class Requests:
     """The requests of a call, in the order they were sent.
 
     Args:
-        receive: Of ASGI.
-        encoding: How a message is compressed that says that it is.
+        receive: ASGI's.
+        encoding: How messages are compressed that are flagged as compressed.
         bytes_max: The size of a message beyond which it is refused, as sent and as read.
     """
 
@@ -67,20 +67,20 @@ class Requests:
         self._buffer = bytearray()
         self.ended = False
 
-    async def one(self) -> bytes:
+    async def read_one(self) -> bytes:
         """The request of a call that takes one.
 
         Raises:
             Failure: There is none, or more than one, or it is malformed or too large.
             Gone: The caller has gone.
         """
-        found = await self.next()
-        if found is None or await self.next() is not None:
+        request = await self.read_next()
+        if request is None or await self.read_next() is not None:
             raise Failure(Code.UNIMPLEMENTED, "The method takes exactly one request.")
-        return found
+        return request
 
-    async def next(self) -> bytes | None:
-        """The next request; None when there are no more. Raises as `one`."""
+    async def read_next(self) -> bytes | None:
+        """The next request; None when there are no more. Raises as `read_one` does."""
         buffer = self._buffer
         while len(buffer) < PREFIX_BYTES:
             if self.ended:
@@ -100,7 +100,7 @@ class Requests:
         del buffer[:end]
         if flags > 1:
             raise Failure(Code.INTERNAL, "A message has unknown flags.")
-        return self._decompressed(message) if flags else message
+        return self._decompress(message) if flags else message
 
     async def _read(self) -> None:
         part = await self._receive()
@@ -109,20 +109,20 @@ class Requests:
         self._buffer += part.get("body", b"")
         self.ended = not part.get("more_body", False)
 
-    def _decompressed(self, message: bytes) -> bytes:
+    def _decompress(self, message: bytes) -> bytes:
         window = ENCODINGS.get(self._encoding)
         if window is None:
             raise Failure(Code.INTERNAL, "A message is compressed, and no encoding was named.")
         reader = zlib.decompressobj(window)
         try:
-            found = reader.decompress(message, self._bytes_max + 1)
+            content = reader.decompress(message, self._bytes_max + 1)
         except zlib.error:
             raise Failure(Code.INTERNAL, "A message is not compressed as it says.") from None
-        if len(found) > self._bytes_max:
-            raise self._too_large(len(found))
+        if len(content) > self._bytes_max:
+            raise self._too_large(len(content))
         if not reader.eof or reader.unused_data:
             raise Failure(Code.INTERNAL, "A message is not compressed as it says.")
-        return found
+        return content
 
     def _too_large(self, size: int) -> Failure:
         return Failure(

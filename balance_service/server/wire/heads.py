@@ -1,4 +1,4 @@
-"""What gRPC says in headers and trailers: of a request, and of an answer."""
+"""gRPC's headers and trailers: those of a request are read, those of an answer made."""
 
 import base64
 import re
@@ -18,7 +18,7 @@ _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])", re.ASCII)
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 # Printable ASCII stands for itself, but for the escape.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
-# Of the transport, and not the caller's.
+# These belong to the transport and are no metadata.
 _TRANSPORT = {b"te", b"content-type", b"content-length", b"grpc-timeout", b"grpc-encoding"}
 
 
@@ -30,7 +30,7 @@ class Head:
         media_type: `application/grpc`, perhaps with a codec's name behind a plus.
         timeout_seconds: How long the caller waits; None for ever.
         encoding: How its messages may be compressed.
-        metadata: What the caller said besides. What ends in `-bin` has no reader here.
+        metadata: The other headers, without those that end in `-bin`, which no method reads.
     """
 
     media_type: bytes = b""
@@ -66,26 +66,26 @@ def read(headers: Iterable[tuple[bytes, bytes]]) -> Head:
             if not name.endswith(b"-bin"):
                 metadata.append((name.decode("latin-1"), value.decode("latin-1")))
         elif name == b"grpc-timeout":
-            head.timeout_seconds = _timeout(value)
+            head.timeout_seconds = _read_timeout(value)
         elif name == b"grpc-encoding":
             head.encoding = value.decode("latin-1")
         elif name == b"content-type" and _is_grpc(value):
             head.media_type = value.partition(b";")[0].strip().lower()
     if head.encoding not in ENCODINGS and head.encoding != "identity":
-        # Cut, for what was sent is no measure of what is told.
+        # Shortened, so that a long header does not make a long answer.
         raise Failure(grpc.StatusCode.UNIMPLEMENTED, f"Unknown encoding {head.encoding[:40]!r}.")
     head.metadata = metadata
     return head
 
 
-def _timeout(value: bytes) -> float:
-    found = _TIMEOUT.fullmatch(value)
-    if found is None:
+def _read_timeout(value: bytes) -> float:
+    timeout = _TIMEOUT.fullmatch(value)
+    if timeout is None:
         raise Failure(grpc.StatusCode.INTERNAL, "grpc-timeout is malformed.")
-    return int(found[1]) * _SECONDS[found[2]]
+    return int(timeout[1]) * _SECONDS[timeout[2]]
 
 
-def opening(media_type: bytes) -> Headers:
+def open_answer(media_type: bytes) -> Headers:
     """The headers of an answer."""
     return [(b"content-type", media_type), (b"grpc-accept-encoding", ACCEPTED.encode())]
 
@@ -93,18 +93,18 @@ def opening(media_type: bytes) -> Headers:
 OK = (b"grpc-status", b"0")
 
 
-def metadata(trailers: Mapping[str, str]) -> Headers:
-    """Metadata as headers."""
+def to_headers(trailers: Mapping[str, str]) -> Headers:
+    """Encodes metadata as headers."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in trailers.items()]
 
 
-def failed(failure: Failure) -> Headers:
+def failure_to_headers(failure: Failure) -> Headers:
     """The trailers of an answer that is a refusal."""
-    told = [
+    headers = [
         (b"grpc-status", str(failure.code).encode()),
         (b"grpc-message", quote(failure.message, safe=_PLAIN).encode()),
     ]
     if failure.details:
         encoded = base64.b64encode(failure.details).rstrip(b"=")
-        told.append((b"grpc-status-details-bin", encoded))
-    return told + metadata(failure.trailers)
+        headers.append((b"grpc-status-details-bin", encoded))
+    return headers + to_headers(failure.trailers)

@@ -21,22 +21,22 @@ from balance_service.server.wire.frames import Failure
 Code = grpc.StatusCode
 
 
-def of_calls(calls: Calls) -> Mapping[str, application.Method]:
-    """A method for each that is answered, by its path."""
-    found = [
+def map_methods(calls: Calls) -> Mapping[str, application.Method]:
+    """The methods that are answered, by path."""
+    answered = [
         CallsMethod(calls, methods.Method(descriptor))
         for service in calls.services
         for descriptor in service.methods
     ]
-    return {method.path: method for method in found}
+    return {method.path: method for method in answered}
 
 
 class CallsMethod:
-    """A method of the contract. Requests stay bytes, which are read once the caller is known.
+    """A method of the contract. Requests stay bytes; `calls` parses them once the caller is known.
 
     Args:
-        calls: What answers.
-        method: Which one.
+        calls: Answers the method.
+        method: What the contract says of it.
     """
 
     def __init__(self, calls: Calls, method: methods.Method) -> None:
@@ -55,30 +55,28 @@ class CallsMethod:
                 context.timeout_seconds,
             )
         except Refused as refused:
-            raise _failure(refused) from None
+            raise _to_failure(refused) from None
         context.trailers = answer.trailers
-        return _written(answer.message, context.codec)
+        return _serialize(answer.message, context.codec)
 
     async def stream(
         self, request: bytes | AsyncIterator[bytes], context: Context, write: Write
     ) -> None:
-        asked: Request | AsyncIterator[Request]
+        read: Request | AsyncIterator[Request]
         if isinstance(request, bytes):
-            asked = self._read(request, context.codec)
+            read = self._read(request, context.codec)
         else:
-            asked = self._read_many(request, context.codec)
-        answering = self._calls.stream(
-            self._method, asked, context.metadata, context.timeout_seconds
-        )
+            read = self._read_many(request, context.codec)
+        answers = self._calls.stream(self._method, read, context.metadata, context.timeout_seconds)
         try:
-            async with contextlib.aclosing(answering) as messages:  # type: ignore[type-var]
+            async with contextlib.aclosing(answers) as messages:  # type: ignore[type-var]
                 async for message in messages:
-                    await write(_written(message, context.codec))
+                    await write(_serialize(message, context.codec))
         except Refused as refused:
-            raise _failure(refused) from None
+            raise _to_failure(refused) from None
 
     def _read(self, request: bytes, codec: str) -> Request:
-        """A request as `calls` takes it.
+        """Decodes a request into what `calls` takes.
 
         Raises:
             Failure: It is no message in its codec.
@@ -101,47 +99,47 @@ class CallsMethod:
             yield self._read(request, codec)
 
 
-def _written(message: Message, codec: str) -> bytes:
+def _serialize(message: Message, codec: str) -> bytes:
     if codec == "json":
         return json_format.MessageToJson(message, indent=None).encode()
     return message.SerializeToString()
 
 
-def _failure(refused: Refused) -> Failure:
+def _to_failure(refused: Refused) -> Failure:
     status = refused.status
     return Failure(status.code, status.message, status.SerializeToString(), refused.trailers)
 
 
-class Registered:
-    """What gRPC's generated code adds to a server: health, reflection.
+class LibraryMethods:
+    """The methods that libraries add to a server: those of health and reflection.
 
-    It takes the place of a `grpc.aio.Server` there, so that both doors serve the same servicers.
+    It takes the place of a `grpc.aio.Server`, so that both doors serve the same servicers.
     """
 
     def __init__(self) -> None:
         self._handlers: list[grpc.GenericRpcHandler] = []
-        self._found: dict[str, LibraryMethod] = {}
+        self._methods: dict[str, LibraryMethod] = {}
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """As of `grpc.aio.Server`."""
+        """As a `grpc.aio.Server` does."""
         self._handlers.extend(handlers)
 
     def add_registered_method_handlers(self, *_: object) -> None:
-        """As of `grpc.aio.Server`; the generic handlers tell the same."""
+        """Does nothing: the generic handlers name the same methods."""
 
     def find(self, path: str) -> "LibraryMethod | None":
-        """The method of a path."""
-        if path not in self._found:
+        """Finds the method of a path."""
+        if path not in self._methods:
             for generic in self._handlers:
                 handler = generic.service(_Details(path))  # type: ignore[arg-type] # it is only read
                 if handler is not None:
-                    self._found[path] = LibraryMethod(handler)
+                    self._methods[path] = LibraryMethod(handler)
                     break
-        return self._found.get(path)
+        return self._methods.get(path)
 
 
 class _Details(NamedTuple):
-    """What a generic handler asks."""
+    """What a generic handler reads of a call."""
 
     method: str
     invocation_metadata: Metadata = ()
@@ -151,14 +149,14 @@ class LibraryMethod:
     """A method of a servicer that was written for `grpc.aio`.
 
     Args:
-        handler: What generated code made of it; its type is generic in its stubs alone.
+        handler: A `grpc.RpcMethodHandler`, which type checkers would want subscripted.
     """
 
-    def __init__(self, handler: Any) -> None:  # noqa: ANN401 - as said
+    def __init__(self, handler: Any) -> None:  # noqa: ANN401 - as said above
         self.requests_many: bool = handler.request_streaming
         self.answers_many: bool = handler.response_streaming
         self._read: Callable[[bytes], Any] = handler.request_deserializer
-        self._serialize: Callable[[Any], bytes] = handler.response_serializer
+        self._serialize_answer: Callable[[Any], bytes] = handler.response_serializer
         self._behaviour: Callable[..., Any] = (
             handler.unary_unary
             or handler.unary_stream
@@ -167,29 +165,31 @@ class LibraryMethod:
         )
 
     async def unary(self, request: bytes | AsyncIterator[bytes], context: Context) -> bytes:
-        told = _LibraryContext(context, None)
-        return self._serialize(await self._answered(request, told))
+        return self._serialize_answer(await self._call(request, context, None))
 
     async def stream(
         self, request: bytes | AsyncIterator[bytes], context: Context, write: Write
     ) -> None:
         async def write_message(message: object) -> None:
-            await write(self._serialize(message))
+            await write(self._serialize_answer(message))
 
-        told = _LibraryContext(context, write_message)
-        answering = await self._answered(request, told)
-        if answering is not None:
-            async for message in answering:
+        answers = await self._call(request, context, write_message)
+        # None of a servicer that reads and writes by its context.
+        if answers is not None:
+            async for message in answers:
                 await write_message(message)
 
-    async def _answered(
-        self, request: bytes | AsyncIterator[bytes], context: "_LibraryContext"
+    async def _call(
+        self,
+        request: bytes | AsyncIterator[bytes],
+        context: Context,
+        write: Callable[[object], Any] | None,
     ) -> Any:  # noqa: ANN401 - a message, or an iterator of them
         if context.codec != "proto":
             raise Failure(Code.UNIMPLEMENTED, "Messages are written as proto.")
         try:
-            asked = self._read(request) if isinstance(request, bytes) else self._read_many(request)
-            answer = self._behaviour(asked, context)
+            read = self._read(request) if isinstance(request, bytes) else self._read_many(request)
+            answer = self._behaviour(read, _LibraryContext(context, read, write))
             return await answer if inspect.isawaitable(answer) else answer
         except NotImplementedError:
             raise Failure(Code.UNIMPLEMENTED, "Method not implemented!") from None
@@ -204,10 +204,18 @@ class LibraryMethod:
 class _LibraryContext:
     """As much of a `grpc.aio.ServicerContext` as these servicers use."""
 
-    def __init__(self, context: Context, write: Callable[[object], Any] | None) -> None:
-        self.codec = context.codec
+    def __init__(
+        self,
+        context: Context,
+        requests: Any,  # noqa: ANN401 - a message, or an iterator of them
+        write: Callable[[object], Any] | None,
+    ) -> None:
         self.write = write
         self._context = context
+        self._requests = requests
+
+    async def read(self) -> Any:  # noqa: ANN401 - a message, or `grpc.aio.EOF`
+        return await anext(self._requests, grpc.aio.EOF)
 
     def invocation_metadata(self) -> Metadata:
         return self._context.metadata
@@ -216,10 +224,10 @@ class _LibraryContext:
         return self._context.timeout_seconds
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        """Only generated code says this, before it raises NotImplementedError."""
+        """Does nothing: only generated code calls it, before it raises NotImplementedError."""
 
     def set_details(self, details: str) -> None:
-        """As `set_code`."""
+        """Does nothing, as `set_code`."""
 
     async def abort(self, code: grpc.StatusCode, details: str = "", *_: object) -> NoReturn:
         raise Failure(code, details)

@@ -4,22 +4,20 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import TypeVar
 from uuid import UUID
 
 import grpc
 from google.protobuf.message import Message
 
-from balance_client._generated.balance.v1 import auth_pb2
 from balance_client.errors import BalanceError
 
-# A token is renewed this long before it expires.
-RENEW_BEFORE_SECONDS = 30.0
-TOKEN_TIMEOUT_SECONDS = 10.0
-
 ChannelOptions = Sequence[tuple[str, str | int]]
+Metadata = Iterable[tuple[str, str | bytes]]
+_Request = TypeVar("_Request", bound=Message)
 
 # What clients in any language follow. The retry policy is followed here by the clients, which know
 # more of a failure than its status, and the rest by gRPC.
@@ -27,7 +25,6 @@ _PUBLISHED = json.loads(resources.files(__package__).joinpath("service_config.js
 (_CALLS,) = _PUBLISHED["methodConfig"]
 _RETRY = _CALLS["retryPolicy"]
 _REPEATABLE = {f"/{name['service']}/{name['method']}" for name in _CALLS["name"]}
-AUTH_PREFIX = "/balance.v1.AuthService/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,53 +49,78 @@ class Attempts:
 
     Args:
         policy: How often and how fast.
-        method: The full method name.
-        request: The request, which is repeated as it is.
         timeout_seconds: For all attempts; None takes the policy's.
+        repeatable: Whether the service carries the call out once however often it is sent.
     """
 
     def __init__(
-        self, policy: RetryPolicy, method: str, request: Message, timeout_seconds: float | None
+        self, policy: RetryPolicy, timeout_seconds: float | None, *, repeatable: bool
     ) -> None:
+        if timeout_seconds is None:
+            timeout_seconds = policy.timeout_seconds
         self._policy = policy
-        self._deadline = time.monotonic() + (timeout_seconds or policy.timeout_seconds)
+        self._deadline = time.monotonic() + timeout_seconds
         self._made = 0
-        # With a request id, the service carries the call out once however often it is sent.
-        self._repeatable = method in _REPEATABLE and getattr(request, "request_id", None) != ""
+        self._repeatable = repeatable
 
     @property
     def remaining_seconds(self) -> float:
         """What is left of the call's time."""
-        return max(self._deadline - time.monotonic(), 0.001)
+        return max(self._deadline - time.monotonic(), 0.0)
 
     def pause_seconds(self, error: BalanceError) -> float | None:
         """How long to wait before the next attempt; None if there should be none."""
         self._made += 1
-        passing = (
-            error.code() == grpc.StatusCode.UNAVAILABLE
-            # Without a hint it is a limit of the caller's own, such as a message's size.
-            or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED")
-            # gRPC's core ends calls that an overloaded server has not read, with no details.
-            or (error.code() == grpc.StatusCode.CANCELLED and not error.reason)
-        )
-        if not passing or not self._repeatable or self._made >= self._policy.attempts_max:
+        if not self._may_repeat(error):
             return None
+        # The exponent is bounded, for a token is asked for as long as there is time.
         longest = min(
-            self._policy.backoff_seconds * 2 ** (self._made - 1), self._policy.backoff_seconds_max
+            self._policy.backoff_seconds * 2 ** min(self._made - 1, 30),
+            self._policy.backoff_seconds_max,
         )
         # Full jitter: callers refused together do not come back together.
         pause = random.uniform(0, longest)  # noqa: S311
         pause = max(pause, error.retry_after_seconds or 0.0)
         return pause if pause < self.remaining_seconds else None
 
+    def _may_repeat(self, error: BalanceError) -> bool:
+        return self._repeatable and self._made < self._policy.attempts_max and passes(error)
+
+
+class Renewals(Attempts):
+    """A call's attempts to get an access token, which end with its time alone.
+
+    Args:
+        policy: How fast.
+        timeout_seconds: For all attempts.
+    """
+
+    def __init__(self, policy: RetryPolicy, timeout_seconds: float) -> None:
+        super().__init__(policy, timeout_seconds, repeatable=True)
+
+    def _may_repeat(self, error: BalanceError) -> bool:
+        return passes(error) or error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def passes(error: BalanceError) -> bool:
+    """Whether a failure passes: the same call may succeed in a moment."""
+    return (
+        error.code() == grpc.StatusCode.UNAVAILABLE
+        # Without a hint it is a limit of the caller's own, such as a message's size.
+        or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED")
+        # gRPC's core ends calls that an overloaded server has not read, with no details.
+        or (error.code() == grpc.StatusCode.CANCELLED and not error.reason)
+    )
+
+
+def repeatable(method: str, request: Message) -> bool:
+    """Whether a call may be sent again: it changes nothing, or its request carries an id."""
+    return method in _REPEATABLE and getattr(request, "request_id", None) != ""
+
 
 def channel_options(options: ChannelOptions) -> ChannelOptions:
-    """A caller's own channel arguments after ours.
-
-    Every address of the target takes its turn, and calls wait for a connection within their time.
-    """
-    calls = {key: _CALLS[key] for key in ("name", "waitForReady")}
-    config = json.dumps(_PUBLISHED | {"methodConfig": [calls]})
+    """A caller's own channel arguments after ours: every address of the target takes its turn."""
+    config = json.dumps({"loadBalancingConfig": _PUBLISHED["loadBalancingConfig"]})
     return [
         ("grpc.service_config", config),
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -107,12 +129,7 @@ def channel_options(options: ChannelOptions) -> ChannelOptions:
     ]
 
 
-def needs_renewal(token: auth_pb2.Token) -> bool:
-    """Whether a token has expired, or is about to."""
-    return token.expire_time.ToSeconds() - time.time() < RENEW_BEFORE_SECONDS
-
-
-def with_request_id(request: Message) -> Message:
+def with_request_id(request: _Request) -> _Request:
     """The request with a fresh request id, if it takes one and has none; the given one stays."""
     if getattr(request, "request_id", None) != "":
         return request

@@ -80,6 +80,32 @@ MOVEMENT_KIND_TRANSFER: MovementKind.ValueType  # 4
 """Money went from one account to another."""
 Global___MovementKind: _TypeAlias = MovementKind  # noqa: Y015
 
+class _ConversionObstacle:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConversionObstacleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConversionObstacle.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONVERSION_OBSTACLE_UNSPECIFIED: _ConversionObstacle.ValueType  # 0
+    """Never sent."""
+    CONVERSION_OBSTACLE_RATE_UNAVAILABLE: _ConversionObstacle.ValueType  # 1
+    """No exchange rate is known for the pair at that moment."""
+    CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE: _ConversionObstacle.ValueType  # 2
+    """An amount is beyond what fits into the other currency."""
+
+class ConversionObstacle(_ConversionObstacle, metaclass=_ConversionObstacleEnumTypeWrapper):
+    """Why amounts are shown in an account's own currency although another was asked
+    for.
+    """
+
+CONVERSION_OBSTACLE_UNSPECIFIED: ConversionObstacle.ValueType  # 0
+"""Never sent."""
+CONVERSION_OBSTACLE_RATE_UNAVAILABLE: ConversionObstacle.ValueType  # 1
+"""No exchange rate is known for the pair at that moment."""
+CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE: ConversionObstacle.ValueType  # 2
+"""An amount is beyond what fits into the other currency."""
+Global___ConversionObstacle: _TypeAlias = ConversionObstacle  # noqa: Y015
+
 @_typing.final
 class Account(_message.Message):
     """A user's money in one currency. All amounts of this message are decimal
@@ -100,6 +126,7 @@ class Account(_message.Message):
     DATE_FIELD_NUMBER: _builtins.int
     CONVERSION_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    CONVERSION_OBSTACLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The account's id, a UUID."""
     number: _builtins.str
@@ -110,7 +137,7 @@ class Account(_message.Message):
     """Output only. The owner's user id."""
     currency: _builtins.str
     """Output only. The ISO 4217 code that amounts are shown in: the account's own
-    currency, or the one that was asked for.
+    currency, or the one that was asked for unless conversion_obstacle is set.
     """
     balance: _builtins.str
     """Output only. All the money on the account."""
@@ -119,9 +146,15 @@ class Account(_message.Message):
     available: _builtins.str
     """Output only. balance less held: what is free to spend, before the limit."""
     limit: _builtins.str
-    """Output only. How far below zero `available` may go; "0.00" is never."""
+    """Output only. How far below zero `available` may go; "0.00" is never. Empty
+    with `as_of`.
+    """
     status: Global___AccountStatus.ValueType
-    """Output only. Whether money may move."""
+    """Output only. Whether money may move; unspecified with `as_of`."""
+    conversion_obstacle: Global___ConversionObstacle.ValueType
+    """Output only. Set when another currency was asked for and the amounts are
+    shown in the account's own all the same: why.
+    """
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the account was opened."""
@@ -132,9 +165,10 @@ class Account(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """Output only. The moment that was asked for; unset for the present. Only
-        balance is known of the past: held and available are shown for the present
-        alone, and are empty here.
+        """Output only. The moment that was asked for, to the microsecond; unset for
+        the present. Only balance is known of the past: held, available, limit and
+        status are those of the present alone, and are left out here. A conversion
+        is at the rate of that time.
         """
 
     def __init__(
@@ -152,12 +186,15 @@ class Account(_message.Message):
         date: _timestamp_pb2.Timestamp | None = ...,
         conversion: Global___Conversion | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        conversion_obstacle: Global___ConversionObstacle.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "conversion", b"conversion", "date", b"date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "currency", b"currency", "date", b"date", "held", b"held", "id", b"id", "limit", b"limit", "number", b"number", "status", b"status", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "date", b"date", "held", b"held", "id", b"id", "limit", b"limit", "number", b"number", "status", b"status", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__conversion_obstacle: _TypeAlias = _typing.Literal["conversion_obstacle"]  # noqa: Y015
+    _WhichOneofArgType__conversion_obstacle: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion_obstacle) -> _WhichOneofReturnType__conversion_obstacle | None: ...
 
 Global___Account: _TypeAlias = Account  # noqa: Y015
 
@@ -174,6 +211,7 @@ class Conversion(_message.Message):
     RATE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
     amount: _builtins.str
     """Output only. The amount before conversion, a decimal string."""
     currency: _builtins.str
@@ -181,13 +219,18 @@ class Conversion(_message.Message):
     rate: _builtins.str
     """Output only. Units of the target currency for one unit of `currency`, a
     decimal string of at most 12 significant digits. The result can be
-    recomputed from it exactly.
+    recomputed from it exactly. Empty, as are source and time, where no rate is
+    known and none is needed: all amounts are zero.
     """
     source: _builtins.str
     """Output only. Where the rate came from: "cbr", "ecb" or "static"."""
+    stale: _builtins.bool
+    """Output only. Whether the source should have replaced the rate a while ago:
+    amounts are still shown by it, and nothing is charged by it.
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When its source set the rate."""
+        """Output only. From when the rate was in force at its source."""
 
     def __init__(
         self,
@@ -197,10 +240,11 @@ class Conversion(_message.Message):
         rate: _builtins.str = ...,
         source: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        stale: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "rate", b"rate", "source", b"source", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "rate", b"rate", "source", b"source", "stale", b"stale", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,16 +304,18 @@ class Entry(_message.Message):
     the settlement account; for a purchase, the revenue account.
     """
     description: _builtins.str
-    """Output only. Why."""
+    """Output only. Why the money moved, in the caller's words; for a purchase, the
+    service's name at the time.
+    """
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the money moved."""
 
     def __init__(
         self,
@@ -314,14 +360,17 @@ class MovementFilter(_message.Message):
     decimal string in the currency that all listed accounts share.
     """
     counterparty: _builtins.str
-    """Optional. Keeps movements with this account on the other side; its id."""
+    """Optional. Keeps movements with this account on the other side: its id."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Keeps movements at or after this moment."""
+        """Optional. Keeps movements at or after this moment, to the nanosecond."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Keeps movements before this moment."""
+        """Optional. Keeps movements before this moment, to the nanosecond. A list up
+        to a past moment is final, and waits for that as GetAccount does with
+        `as_of`; up to one in the future, more may be added.
+        """
 
     def __init__(
         self,
@@ -356,8 +405,9 @@ class CreateAccountRequest(_message.Message):
     given by admins and by services with the scope accounts:write.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155). An account is opened
-    once in any case.
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is. An account is opened once in any case.
     """
     def __init__(
         self,
@@ -386,11 +436,12 @@ class GetAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     currency: _builtins.str
-    """Optional. ISO 4217 code to show the amounts in."""
+    """Optional. ISO 4217 code to show the amounts in, where that can be."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """Optional. Shows the balance as it was right after this moment; not in the
-        future.
+        future. For a moment less than a second ago the answer waits until it is
+        one.
         """
 
     def __init__(
@@ -419,7 +470,7 @@ class WatchAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     currency: _builtins.str
-    """Optional. ISO 4217 code to show the amounts in."""
+    """Optional. ISO 4217 code to show the amounts in, where that can be."""
     def __init__(
         self,
         *,
@@ -447,7 +498,7 @@ class ListAccountsRequest(_message.Message):
     SKIP_FIELD_NUMBER: _builtins.int
     COUNT_TOTAL_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
-    """Optional. ISO 4217 code to show the amounts in."""
+    """Optional. ISO 4217 code to show the amounts in, where that can be."""
     user: _builtins.str
     """Optional. The owner's user id: the caller by default."""
     page_size: _builtins.int
@@ -609,7 +660,10 @@ class FreezeAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -635,7 +689,10 @@ class UnfreezeAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -661,7 +718,10 @@ class CloseAccountRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -692,7 +752,10 @@ class SetAccountLimitRequest(_message.Message):
     account's currency; "0" is never.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,

@@ -96,7 +96,11 @@ class AccountServiceServicer:
 
     def GetAccount(self, request, context):
         """Returns an account, now or as it was at a past moment, in its own currency
-        or converted to another.
+        or converted to another. An account that cannot be converted is shown in
+        its own currency, with conversion_obstacle. A balance of the past is final:
+        it is the same whenever it is asked for. So the answer waits, within the
+        call's deadline, until no movement of that time is under way any more; if
+        that takes long, it is UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,7 +118,8 @@ class AccountServiceServicer:
 
     def ListAccounts(self, request, context):
         """Lists the caller's accounts, oldest first; for callers who may read every
-        account, those of the given user.
+        account, those of the given user. Each that cannot be converted to the
+        currency asked for is shown in its own, with conversion_obstacle.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,11 @@ class AccountServiceStub:
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]
     """Returns an account, now or as it was at a past moment, in its own currency
-    or converted to another.
+    or converted to another. An account that cannot be converted is shown in
+    its own currency, with conversion_obstacle. A balance of the past is final:
+    it is the same whenever it is asked for. So the answer waits, within the
+    call's deadline, until no movement of that time is under way any more; if
+    that takes long, it is UNAVAILABLE.
     """
     WatchAccount: _grpc.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]
     """Sends an account as GetAccount returns it: at once, and again after every
@@ -49,7 +53,8 @@ class AccountServiceStub:
     """
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]
     """Lists the caller's accounts, oldest first; for callers who may read every
-    account, those of the given user.
+    account, those of the given user. Each that cannot be converted to the
+    currency asked for is shown in its own, with conversion_obstacle.
     """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]
     """Lists an account's statement: every movement, with who, why and when. Pages
@@ -77,7 +82,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Returns an account, now or as it was at a past moment, in its own currency
-    or converted to another.
+    or converted to another. An account that cannot be converted is shown in
+    its own currency, with conversion_obstacle. A balance of the past is final:
+    it is the same whenever it is asked for. So the answer waits, within the
+    call's deadline, until no movement of that time is under way any more; if
+    that takes long, it is UNAVAILABLE.
     """
     WatchAccount: _aio.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Sends an account as GetAccount returns it: at once, and again after every
@@ -87,7 +96,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]  # type: ignore[assignment]
     """Lists the caller's accounts, oldest first; for callers who may read every
-    account, those of the given user.
+    account, those of the given user. Each that cannot be converted to the
+    currency asked for is shown in its own, with conversion_obstacle.
     """
     ListEntries: _aio.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists an account's statement: every movement, with who, why and when. Pages
@@ -124,7 +134,11 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
         """Returns an account, now or as it was at a past moment, in its own currency
-        or converted to another.
+        or converted to another. An account that cannot be converted is shown in
+        its own currency, with conversion_obstacle. A balance of the past is final:
+        it is the same whenever it is asked for. So the answer waits, within the
+        call's deadline, until no movement of that time is under way any more; if
+        that takes long, it is UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -146,7 +160,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.ListAccountsResponse, _abc.Awaitable[_account_pb2.ListAccountsResponse]]:
         """Lists the caller's accounts, oldest first; for callers who may read every
-        account, those of the given user.
+        account, those of the given user. Each that cannot be converted to the
+        currency asked for is shown in its own, with conversion_obstacle.
         """
 
     @_abc_1.abstractmethod

@@ -30,6 +30,7 @@ class Token(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     REFRESH_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_SECONDS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Output only. The access token: a JWT signed with EdDSA."""
     token_type: _builtins.str
@@ -37,6 +38,11 @@ class Token(_message.Message):
     refresh_token: _builtins.str
     """Output only. The refresh token; empty for a service, which signs in again
     with its secret.
+    """
+    expires_in_seconds: _builtins.int
+    """Output only. The access token's life in seconds, from this answer on
+    (RFC 6749, 5.1). Count it on a monotonic clock: expire_time is on the
+    service's clock, and the caller's may be wrong.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -54,10 +60,11 @@ class Token(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         refresh_token: _builtins.str = ...,
         refresh_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        expires_in_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "refresh_expire_time", b"refresh_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "refresh_expire_time", b"refresh_expire_time", "refresh_token", b"refresh_token", "token", b"token", "token_type", b"token_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expires_in_seconds", b"expires_in_seconds", "refresh_expire_time", b"refresh_expire_time", "refresh_token", b"refresh_token", "token", b"token", "token_type", b"token_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,7 +144,10 @@ class SendConfirmationCodeRequest(_message.Message):
 
     EMAIL_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Required. The e-mail address, at most 254 characters; case is ignored."""
+    """Required. The e-mail address, at most 254 characters; case is ignored. ASCII
+    before the "@", without quotes, comments, "%" and "!"; an international
+    domain in either form.
+    """
     def __init__(
         self,
         *,
@@ -160,7 +170,9 @@ class SendConfirmationCodeResponse(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Output only. The address the code was sent to, in lower case."""
+    """Output only. The address the code was sent to, in lower case, an
+    international domain in its ASCII form.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the code expires."""
@@ -192,13 +204,13 @@ class CreateTokenRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Optional. The address the code was sent to."""
+    """Optional. The address the code was sent to, at most 254 characters."""
     confirmation_code: _builtins.str
-    """Optional. The six digits of the code."""
+    """Optional. The code that was sent: 6 digits."""
     client_id: _builtins.str
-    """Optional. The service principal's client id."""
+    """Optional. The service principal's client id, 1 to 40 characters."""
     client_secret: _builtins.str
-    """Optional. The service principal's secret."""
+    """Optional. The service principal's secret, 1 to 200 characters."""
     def __init__(
         self,
         *,
@@ -223,7 +235,7 @@ class RefreshTokenRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Required. The refresh token of the last answer."""
+    """Required. The refresh token of the last answer, 1 to 200 characters."""
     def __init__(
         self,
         *,
@@ -245,7 +257,7 @@ class RevokeTokenRequest(_message.Message):
 
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
-    """Required. Any refresh token of the sign-in."""
+    """Required. Any refresh token of the sign-in, 1 to 200 characters."""
     def __init__(
         self,
         *,

@@ -76,7 +76,9 @@ class AuthServiceServicer:
         for an address creates its user. The answer is the same whether or not the
         address was known. A code lives ten minutes, allows five attempts and works
         once; a new code replaces the last. At most five codes an hour and one in
-        thirty seconds are sent to an address.
+        thirty seconds are sent to an address. A code that could not be mailed
+        (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
+        may have it; an address that the mail server refuses is INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,9 @@ class AuthServiceStub:
     for an address creates its user. The answer is the same whether or not the
     address was known. A code lives ten minutes, allows five attempts and works
     once; a new code replaces the last. At most five codes an hour and one in
-    thirty seconds are sent to an address.
+    thirty seconds are sent to an address. A code that could not be mailed
+    (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
+    may have it; an address that the mail server refuses is INVALID_FIELD.
     """
     CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.Token]
     """Exchanges a confirmation code, or a service's client id and secret, for an
@@ -74,7 +76,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     for an address creates its user. The answer is the same whether or not the
     address was known. A code lives ten minutes, allows five attempts and works
     once; a new code replaces the last. At most five codes an hour and one in
-    thirty seconds are sent to an address.
+    thirty seconds are sent to an address. A code that could not be mailed
+    (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
+    may have it; an address that the mail server refuses is INVALID_FIELD.
     """
     CreateToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.Token]  # type: ignore[assignment]
     """Exchanges a confirmation code, or a service's client id and secret, for an
@@ -109,7 +113,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         for an address creates its user. The answer is the same whether or not the
         address was known. A code lives ten minutes, allows five attempts and works
         once; a new code replaces the last. At most five codes an hour and one in
-        thirty seconds are sent to an address.
+        thirty seconds are sent to an address. A code that could not be mailed
+        (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
+        may have it; an address that the mail server refuses is INVALID_FIELD.
         """
 
     @_abc_1.abstractmethod

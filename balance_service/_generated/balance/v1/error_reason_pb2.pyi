@@ -26,10 +26,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
     """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
-    field. Send a corrected request.
+    field. Send a corrected request. No text may hold characters that are not
+    seen or change how the rest is shown, such as U+202E; texts are kept as they
+    are sent, not normalised.
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT. The bytes are not a message of the method's type."""
+    """INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+    HTTP also: the head is in doubt or, with status 431, too large, and
+    BadRequest names the header.
+    """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT. The page token was not made by this method for these
     filters and this order. Start again from the first page.
@@ -90,17 +95,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_LIMIT_BELOW_BALANCE: _ErrorReason.ValueType  # 38
     """FAILED_PRECONDITION. The account already owes more than the new limit."""
+    ERROR_REASON_RECEIVER_UNAVAILABLE: _ErrorReason.ValueType  # 77
+    """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+    who may read that account is told why: whether there is none, or it is
+    frozen, closed, full or in another currency.
+    """
     ERROR_REASON_MOVEMENT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
     far as the caller may know.
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 41
-    """ALREADY_EXISTS. The request id was used for a different request; metadata
-    names the fields that differ. Nothing was changed.
+    """ALREADY_EXISTS. The request id was used for a request that means something
+    else, however it is spelled; metadata names the fields that differ. Nothing
+    was changed.
     """
     ERROR_REASON_REFERENCE_REUSED: _ErrorReason.ValueType  # 42
-    """ALREADY_EXISTS. The source has already used this external reference;
-    metadata names the movement that has it.
+    """ALREADY_EXISTS. The caller has already used this external reference of the
+    source; metadata names the caller's movement that has it.
     """
     ERROR_REASON_BATCH_REFUSED: _ErrorReason.ValueType  # 43
     """ABORTED. Another item of an all-or-nothing batch was refused; metadata
@@ -111,8 +122,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RATE_UNAVAILABLE: _ErrorReason.ValueType  # 51
     """FAILED_PRECONDITION. No exchange rate is known for the pair."""
     ERROR_REASON_RATE_STALE: _ErrorReason.ValueType  # 52
-    """FAILED_PRECONDITION. The last known exchange rate is older than its limit;
-    metadata gives its time.
+    """FAILED_PRECONDITION. The source of exchange rates should have replaced the
+    last known one a while ago; metadata gives its time.
     """
     ERROR_REASON_CHARGE_TOO_SMALL: _ErrorReason.ValueType  # 53
     """FAILED_PRECONDITION. The price rounds to nothing in the account's
@@ -168,10 +179,15 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
-field. Send a corrected request.
+field. Send a corrected request. No text may hold characters that are not
+seen or change how the rest is shown, such as U+202E; texts are kept as they
+are sent, not normalised.
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT. The bytes are not a message of the method's type."""
+"""INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+HTTP also: the head is in doubt or, with status 431, too large, and
+BadRequest names the header.
+"""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The page token was not made by this method for these
 filters and this order. Start again from the first page.
@@ -232,17 +248,23 @@ ledger can hold.
 """
 ERROR_REASON_LIMIT_BELOW_BALANCE: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION. The account already owes more than the new limit."""
+ERROR_REASON_RECEIVER_UNAVAILABLE: ErrorReason.ValueType  # 77
+"""FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+who may read that account is told why: whether there is none, or it is
+frozen, closed, full or in another currency.
+"""
 ERROR_REASON_MOVEMENT_NOT_FOUND: ErrorReason.ValueType  # 40
 """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
 far as the caller may know.
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 41
-"""ALREADY_EXISTS. The request id was used for a different request; metadata
-names the fields that differ. Nothing was changed.
+"""ALREADY_EXISTS. The request id was used for a request that means something
+else, however it is spelled; metadata names the fields that differ. Nothing
+was changed.
 """
 ERROR_REASON_REFERENCE_REUSED: ErrorReason.ValueType  # 42
-"""ALREADY_EXISTS. The source has already used this external reference;
-metadata names the movement that has it.
+"""ALREADY_EXISTS. The caller has already used this external reference of the
+source; metadata names the caller's movement that has it.
 """
 ERROR_REASON_BATCH_REFUSED: ErrorReason.ValueType  # 43
 """ABORTED. Another item of an all-or-nothing batch was refused; metadata
@@ -253,8 +275,8 @@ ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 50
 ERROR_REASON_RATE_UNAVAILABLE: ErrorReason.ValueType  # 51
 """FAILED_PRECONDITION. No exchange rate is known for the pair."""
 ERROR_REASON_RATE_STALE: ErrorReason.ValueType  # 52
-"""FAILED_PRECONDITION. The last known exchange rate is older than its limit;
-metadata gives its time.
+"""FAILED_PRECONDITION. The source of exchange rates should have replaced the
+last known one a while ago; metadata gives its time.
 """
 ERROR_REASON_CHARGE_TOO_SMALL: ErrorReason.ValueType  # 53
 """FAILED_PRECONDITION. The price rounds to nothing in the account's

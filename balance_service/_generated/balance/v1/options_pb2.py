@@ -25,11 +25,37 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/options.proto\x12\nbalance.v1\x1a google/protobuf/descriptor.proto:0\n\x06public\x12\x1e.google.protobuf.MethodOptions\x18\x83\x87\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/options.proto\x12\nbalance.v1\x1a google/protobuf/descriptor.proto\"\x95\x02\n\x06Limits\x12\"\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x12.balance.v1.Format\x12\x0f\n\x07pattern\x18\x02 \x01(\t\x12\x12\n\nmin_length\x18\x03 \x01(\x05\x12\x12\n\nmax_length\x18\x04 \x01(\x05\x12\x11\n\tmin_items\x18\x05 \x01(\x05\x12\x11\n\tmax_items\x18\x06 \x01(\x05\x12\x14\n\x07minimum\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12 \n\x04keys\x18\t \x01(\x0b\x32\x12.balance.v1.Limits\x12\"\n\x06values\x18\n \x01(\x0b\x32\x12.balance.v1.LimitsB\n\n\x08_minimumB\n\n\x08_maximum*\xc4\x04\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12I\n\x0b\x46ORMAT_UUID\x10\x01\x1a\x38\xaa\xb8\x18\x34\x12\x32[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\x12Z\n\x0e\x46ORMAT_ACCOUNT\x10\x02\x1a\x46\xaa\xb8\x18\x42\x12@[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[1-9][0-9]{9}\x12\x35\n\rFORMAT_AMOUNT\x10\x03\x1a\"\xaa\xb8\x18\x1e\x12\x1a(0|[1-9][0-9]*)(\\.[0-9]+)? (\x12#\n\x0f\x46ORMAT_CURRENCY\x10\x04\x1a\x0e\xaa\xb8\x18\n\x12\x08[A-Z]{3}\x12(\n\x0c\x46ORMAT_EMAIL\x10\x05\x1a\x16\xaa\xb8\x18\x12\x12\r[^@ ]+@[^@ ]+ \xfe\x01\x12\x35\n\x11\x46ORMAT_REQUEST_ID\x10\x06\x1a\x1e\xaa\xb8\x18\x1a\x12\x13[!-~]([ -~]*[!-~])?\x18\x01 \xff\x01\x12-\n\x0c\x46ORMAT_ORDER\x10\x07\x1a\x1b\xaa\xb8\x18\x17\x12\x15(date|amount)( desc)?\x12\x1e\n\x11\x46ORMAT_PAGE_TOKEN\x10\x08\x1a\x07\xaa\xb8\x18\x03 \x80 \x12\x1c\n\x10\x46ORMAT_PAGE_SIZE\x10\t\x1a\x06\xaa\xb8\x18\x02\x38\x00\x12\x1b\n\x0b\x46ORMAT_SKIP\x10\n\x1a\n\xaa\xb8\x18\x06\x38\x00@\xa0\x8d\x06\x12\x34\n\x0f\x46ORMAT_METADATA\x10\x0b\x1a\x1f\xaa\xb8\x18\x1b\x30\x10J\x12\x12\x0c[a-z0-9_.-]+\x18\x01 (R\x03 \xc8\x01:0\n\x06public\x12\x1e.google.protobuf.MethodOptions\x18\x83\x87\x03 \x01(\x08:C\n\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\x84\x87\x03 \x01(\x0b\x32\x12.balance.v1.Limits:N\n\rformat_limits\x12!.google.protobuf.EnumValueOptions\x18\x85\x87\x03 \x01(\x0b\x32\x12.balance.v1.Limitsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'balance.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_UUID"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_UUID"]._serialized_options = b'\252\270\0304\0222[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}'
+  _globals['_FORMAT'].values_by_name["FORMAT_ACCOUNT"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_ACCOUNT"]._serialized_options = b'\252\270\030B\022@[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[1-9][0-9]{9}'
+  _globals['_FORMAT'].values_by_name["FORMAT_AMOUNT"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_AMOUNT"]._serialized_options = b'\252\270\030\036\022\032(0|[1-9][0-9]*)(\\.[0-9]+)? ('
+  _globals['_FORMAT'].values_by_name["FORMAT_CURRENCY"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_CURRENCY"]._serialized_options = b'\252\270\030\n\022\010[A-Z]{3}'
+  _globals['_FORMAT'].values_by_name["FORMAT_EMAIL"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_EMAIL"]._serialized_options = b'\252\270\030\022\022\r[^@ ]+@[^@ ]+ \376\001'
+  _globals['_FORMAT'].values_by_name["FORMAT_REQUEST_ID"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_REQUEST_ID"]._serialized_options = b'\252\270\030\032\022\023[!-~]([ -~]*[!-~])?\030\001 \377\001'
+  _globals['_FORMAT'].values_by_name["FORMAT_ORDER"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_ORDER"]._serialized_options = b'\252\270\030\027\022\025(date|amount)( desc)?'
+  _globals['_FORMAT'].values_by_name["FORMAT_PAGE_TOKEN"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_PAGE_TOKEN"]._serialized_options = b'\252\270\030\003 \200 '
+  _globals['_FORMAT'].values_by_name["FORMAT_PAGE_SIZE"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_PAGE_SIZE"]._serialized_options = b'\252\270\030\0028\000'
+  _globals['_FORMAT'].values_by_name["FORMAT_SKIP"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_SKIP"]._serialized_options = b'\252\270\030\0068\000@\240\215\006'
+  _globals['_FORMAT'].values_by_name["FORMAT_METADATA"]._loaded_options = None
+  _globals['_FORMAT'].values_by_name["FORMAT_METADATA"]._serialized_options = b'\252\270\030\0330\020J\022\022\014[a-z0-9_.-]+\030\001 (R\003 \310\001'
+  _globals['_FORMAT']._serialized_start=355
+  _globals['_FORMAT']._serialized_end=935
+  _globals['_LIMITS']._serialized_start=75
+  _globals['_LIMITS']._serialized_end=352
 # @@protoc_insertion_point(module_scope)

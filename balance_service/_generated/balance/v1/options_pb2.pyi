@@ -5,11 +5,174 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
+import sys
+import typing as _typing
+
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
+else:
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Format:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORMAT_UNSPECIFIED: _Format.ValueType  # 0
+    """None in particular."""
+    FORMAT_UUID: _Format.ValueType  # 1
+    """A UUID in either case, with its hyphens."""
+    FORMAT_ACCOUNT: _Format.ValueType  # 2
+    """An account's id, a UUID, or its public number of ten digits."""
+    FORMAT_AMOUNT: _Format.ValueType  # 3
+    """An amount that is not negative: a decimal string such as "100.50", at most
+    40 characters, without sign, exponent and leading zeros.
+    """
+    FORMAT_CURRENCY: _Format.ValueType  # 4
+    """An ISO 4217 code, in capitals."""
+    FORMAT_EMAIL: _Format.ValueType  # 5
+    """An e-mail address of at most 254 characters."""
+    FORMAT_REQUEST_ID: _Format.ValueType  # 6
+    """A request id: 1 to 255 printable ASCII characters, no space first or last.
+    A call whose request has one may be sent again.
+    """
+    FORMAT_ORDER: _Format.ValueType  # 7
+    """The order of a list of movements."""
+    FORMAT_PAGE_TOKEN: _Format.ValueType  # 8
+    """A page token of at most 4096 characters; any other is PAGE_TOKEN_INVALID."""
+    FORMAT_PAGE_SIZE: _Format.ValueType  # 9
+    """The size of a page, not negative."""
+    FORMAT_SKIP: _Format.ValueType  # 10
+    """How many to leave out before a page: 0 to 100000."""
+    FORMAT_METADATA: _Format.ValueType  # 11
+    """What a caller attaches: at most 16 pairs, keys of 1 to 40 characters of a-z,
+    0-9, "_", "." and "-", values of up to 200 characters.
+    """
+
+class Format(_Format, metaclass=_FormatEnumTypeWrapper):
+    """The formats that several fields share."""
+
+FORMAT_UNSPECIFIED: Format.ValueType  # 0
+"""None in particular."""
+FORMAT_UUID: Format.ValueType  # 1
+"""A UUID in either case, with its hyphens."""
+FORMAT_ACCOUNT: Format.ValueType  # 2
+"""An account's id, a UUID, or its public number of ten digits."""
+FORMAT_AMOUNT: Format.ValueType  # 3
+"""An amount that is not negative: a decimal string such as "100.50", at most
+40 characters, without sign, exponent and leading zeros.
+"""
+FORMAT_CURRENCY: Format.ValueType  # 4
+"""An ISO 4217 code, in capitals."""
+FORMAT_EMAIL: Format.ValueType  # 5
+"""An e-mail address of at most 254 characters."""
+FORMAT_REQUEST_ID: Format.ValueType  # 6
+"""A request id: 1 to 255 printable ASCII characters, no space first or last.
+A call whose request has one may be sent again.
+"""
+FORMAT_ORDER: Format.ValueType  # 7
+"""The order of a list of movements."""
+FORMAT_PAGE_TOKEN: Format.ValueType  # 8
+"""A page token of at most 4096 characters; any other is PAGE_TOKEN_INVALID."""
+FORMAT_PAGE_SIZE: Format.ValueType  # 9
+"""The size of a page, not negative."""
+FORMAT_SKIP: Format.ValueType  # 10
+"""How many to leave out before a page: 0 to 100000."""
+FORMAT_METADATA: Format.ValueType  # 11
+"""What a caller attaches: at most 16 pairs, keys of 1 to 40 characters of a-z,
+0-9, "_", "." and "-", values of up to 200 characters.
+"""
+Global___Format: _TypeAlias = Format  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """What a value may be. What is left out does not limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    MIN_LENGTH_FIELD_NUMBER: _builtins.int
+    MAX_LENGTH_FIELD_NUMBER: _builtins.int
+    MIN_ITEMS_FIELD_NUMBER: _builtins.int
+    MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    format: Global___Format.ValueType
+    """The format, whose own limits hold as well."""
+    pattern: _builtins.str
+    """A regular expression that the whole of a text matches, in the syntax that
+    Python and ECMAScript share.
+    """
+    min_length: _builtins.int
+    """The fewest characters of a text. An optional text of a request may be empty
+    all the same, and then counts as left out.
+    """
+    max_length: _builtins.int
+    """The most characters of a text, counted as Unicode code points."""
+    min_items: _builtins.int
+    """The fewest items of a list."""
+    max_items: _builtins.int
+    """The most items of a list, or pairs of a map."""
+    minimum: _builtins.int
+    """The least number."""
+    maximum: _builtins.int
+    """The greatest number."""
+    @_builtins.property
+    def keys(self) -> Global___Limits:
+        """The limits of a map's keys."""
+
+    @_builtins.property
+    def values(self) -> Global___Limits:
+        """The limits of a map's values."""
+
+    def __init__(
+        self,
+        *,
+        format: Global___Format.ValueType = ...,
+        pattern: _builtins.str = ...,
+        min_length: _builtins.int = ...,
+        max_length: _builtins.int = ...,
+        min_items: _builtins.int = ...,
+        max_items: _builtins.int = ...,
+        minimum: _builtins.int | None = ...,
+        maximum: _builtins.int | None = ...,
+        keys: Global___Limits | None = ...,
+        values: Global___Limits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "keys", b"keys", "maximum", b"maximum", "minimum", b"minimum", "values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "format", b"format", "keys", b"keys", "max_items", b"max_items", "max_length", b"max_length", "maximum", b"maximum", "min_items", b"min_items", "min_length", b"min_length", "minimum", b"minimum", "pattern", b"pattern", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
+    _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
+    _WhichOneofReturnType__minimum: _TypeAlias = _typing.Literal["minimum"]  # noqa: Y015
+    _WhichOneofArgType__minimum: _TypeAlias = _typing.Literal["_minimum", b"_minimum"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum) -> _WhichOneofReturnType__maximum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum) -> _WhichOneofReturnType__minimum | None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
 PUBLIC_FIELD_NUMBER: _builtins.int
+LIMITS_FIELD_NUMBER: _builtins.int
+FORMAT_LIMITS_FIELD_NUMBER: _builtins.int
 public: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """Whether the method needs no access token. Every other method does."""
+limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Limits]
+"""What the field may hold in a request; anything else is INVALID_FIELD, or
+another refusal where the field's comment names one. The service's checks
+and the OpenAPI document are made of it.
+"""
+format_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Limits]
+"""The limits of all fields of a format."""

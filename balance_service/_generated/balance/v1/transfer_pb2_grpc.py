@@ -73,7 +73,8 @@ class TransferServiceServicer:
 
     def CreateTransfer(self, request, context):
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account.
+        transfers:write may move from any account. Why an account cannot receive is
+        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +96,8 @@ class TransferServiceServicer:
         outcomes come in the order of the requests. Where too many are under way,
         the service stops reading until their outcomes are read. A stream that ends
         with UNAVAILABLE leaves the requests without an outcome unknown: send them
-        again, with their ids, on a new one. It has no HTTP path.
+        again, with their ids, on a new one. It has no HTTP path, because a JSON
+        body cannot be answered while it is still being read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class TransferServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TransferServiceAsyncStub: ...
     CreateTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.Transfer]
     """Moves money from the caller's account to another. Services with the scope
-    transfers:write may move from any account.
+    transfers:write may move from any account. Why an account cannot receive is
+    told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
     """
     BatchCreateTransfers: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.BatchCreateTransfersRequest, _transfer_pb2.BatchCreateTransfersResponse]
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
@@ -49,7 +50,8 @@ class TransferServiceStub:
     outcomes come in the order of the requests. Where too many are under way,
     the service stops reading until their outcomes are read. A stream that ends
     with UNAVAILABLE leaves the requests without an outcome unknown: send them
-    again, with their ids, on a new one. It has no HTTP path.
+    again, with their ids, on a new one. It has no HTTP path, because a JSON
+    body cannot be answered while it is still being read.
     """
     GetTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetTransferRequest, _transfer_pb2.Transfer]
     """Returns a transfer to either account's owner, and to callers who may read
@@ -72,7 +74,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.Transfer]  # type: ignore[assignment]
     """Moves money from the caller's account to another. Services with the scope
-    transfers:write may move from any account.
+    transfers:write may move from any account. Why an account cannot receive is
+    told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
     """
     BatchCreateTransfers: _aio.UnaryUnaryMultiCallable[_transfer_pb2.BatchCreateTransfersRequest, _transfer_pb2.BatchCreateTransfersResponse]  # type: ignore[assignment]
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
@@ -86,7 +89,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     outcomes come in the order of the requests. Where too many are under way,
     the service stops reading until their outcomes are read. A stream that ends
     with UNAVAILABLE leaves the requests without an outcome unknown: send them
-    again, with their ids, on a new one. It has no HTTP path.
+    again, with their ids, on a new one. It has no HTTP path, because a JSON
+    body cannot be answered while it is still being read.
     """
     GetTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetTransferRequest, _transfer_pb2.Transfer]  # type: ignore[assignment]
     """Returns a transfer to either account's owner, and to callers who may read
@@ -112,7 +116,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_pb2.Transfer, _abc.Awaitable[_transfer_pb2.Transfer]]:
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account.
+        transfers:write may move from any account. Why an account cannot receive is
+        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -138,7 +143,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         outcomes come in the order of the requests. Where too many are under way,
         the service stops reading until their outcomes are read. A stream that ends
         with UNAVAILABLE leaves the requests without an outcome unknown: send them
-        again, with their ids, on a new one. It has no HTTP path.
+        again, with their ids, on a new one. It has no HTTP path, because a JSON
+        body cannot be answered while it is still being read.
         """
 
     @_abc_1.abstractmethod

@@ -143,7 +143,10 @@ class UpdateMeRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def user(self) -> Global___User:
         """Required. The new values."""
@@ -276,7 +279,10 @@ class UpdateUserRequest(_message.Message):
     id: _builtins.str
     """Required. The user's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def user(self) -> Global___User:
         """Required. The new values."""

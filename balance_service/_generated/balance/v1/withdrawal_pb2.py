@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from balance_service._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
+from balance_service._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x62\x61lance/v1/withdrawal.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\nWithdrawal\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12<\n\x08metadata\x18\x07 \x03(\x0b\x32$.balance.v1.Withdrawal.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbe\x02\n\x17\x43reateWithdrawalRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x61mount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12I\n\x08metadata\x18\x05 \x03(\x0b\x32\x31.balance.v1.CreateWithdrawalRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\x14\n\x06source\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\treference\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"0\n\x14GetWithdrawalRequest\x12\x18\n\nwithdrawal\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xdb\x01\n\x16ListWithdrawalsRequest\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x12\n\x04skip\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x85\x01\n\x17ListWithdrawalsResponse\x12\x31\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x16.balance.v1.WithdrawalB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xf8\x02\n\x11WithdrawalService\x12o\n\x10\x43reateWithdrawal\x12#.balance.v1.CreateWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/withdrawals:\x01*\x12v\n\rGetWithdrawal\x12 .balance.v1.GetWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"+\x90\x02\x01\x82\xd3\xe4\x93\x02\"\x12 /api/v1/withdrawals/{withdrawal}\x12z\n\x0fListWithdrawals\x12\".balance.v1.ListWithdrawalsRequest\x1a#.balance.v1.ListWithdrawalsResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/withdrawalsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x62\x61lance/v1/withdrawal.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\nWithdrawal\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12<\n\x08metadata\x18\x07 \x03(\x0b\x32$.balance.v1.Withdrawal.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xef\x02\n\x17\x43reateWithdrawalRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12O\n\x08metadata\x18\x05 \x03(\x0b\x32\x31.balance.v1.CreateWithdrawalRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"6\n\x14GetWithdrawalRequest\x12\x1e\n\nwithdrawal\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf9\x01\n\x16ListWithdrawalsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x85\x01\n\x17ListWithdrawalsResponse\x12\x31\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x16.balance.v1.WithdrawalB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xf8\x02\n\x11WithdrawalService\x12o\n\x10\x43reateWithdrawal\x12#.balance.v1.CreateWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/withdrawals:\x01*\x12v\n\rGetWithdrawal\x12 .balance.v1.GetWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"+\x90\x02\x01\x82\xd3\xe4\x93\x02\"\x12 /api/v1/withdrawals/{withdrawal}\x12z\n\x0fListWithdrawals\x12\".balance.v1.ListWithdrawalsRequest\x1a#.balance.v1.ListWithdrawalsResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/withdrawalsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,35 +63,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['account']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\001\242\270\030\002\010\001'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['amount']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\002\242\270\030\002\010\003'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['currency']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001\242\270\030\002\010\004'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['description']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['description']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['description']._serialized_options = b'\342A\001\001\242\270\030\003 \310\001'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['metadata']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['source']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['source']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['source']._serialized_options = b'\342A\001\001\242\270\030\002 ('
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['reference']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['reference']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['reference']._serialized_options = b'\342A\001\001\242\270\030\002 d'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
   _globals['_GETWITHDRAWALREQUEST'].fields_by_name['withdrawal']._loaded_options = None
-  _globals['_GETWITHDRAWALREQUEST'].fields_by_name['withdrawal']._serialized_options = b'\342A\001\002'
+  _globals['_GETWITHDRAWALREQUEST'].fields_by_name['withdrawal']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['account']._loaded_options = None
-  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\001'
+  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\001\242\270\030\002\010\001'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\242\270\030\002\010\t'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\242\270\030\002\010\010'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['order_by']._loaded_options = None
-  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['order_by']._serialized_options = b'\342A\001\001'
+  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['order_by']._serialized_options = b'\342A\001\001\242\270\030\002\010\007'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['filter']._loaded_options = None
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['skip']._loaded_options = None
-  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['skip']._serialized_options = b'\342A\001\001'
+  _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['skip']._serialized_options = b'\342A\001\001\242\270\030\002\010\n'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['count_total']._loaded_options = None
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['count_total']._serialized_options = b'\342A\001\001'
   _globals['_LISTWITHDRAWALSRESPONSE'].fields_by_name['withdrawals']._loaded_options = None
@@ -105,20 +106,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WITHDRAWALSERVICE'].methods_by_name['GetWithdrawal']._serialized_options = b'\220\002\001\202\323\344\223\002\"\022 /api/v1/withdrawals/{withdrawal}'
   _globals['_WITHDRAWALSERVICE'].methods_by_name['ListWithdrawals']._loaded_options = None
   _globals['_WITHDRAWALSERVICE'].methods_by_name['ListWithdrawals']._serialized_options = b'\220\002\001\202\323\344\223\002\025\022\023/api/v1/withdrawals'
-  _globals['_WITHDRAWAL']._serialized_start=166
-  _globals['_WITHDRAWAL']._serialized_end=546
-  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_start=499
-  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_end=546
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=549
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=867
-  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_start=499
-  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_end=546
-  _globals['_GETWITHDRAWALREQUEST']._serialized_start=869
-  _globals['_GETWITHDRAWALREQUEST']._serialized_end=917
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=920
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1139
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1142
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1275
-  _globals['_WITHDRAWALSERVICE']._serialized_start=1278
-  _globals['_WITHDRAWALSERVICE']._serialized_end=1654
+  _globals['_WITHDRAWAL']._serialized_start=192
+  _globals['_WITHDRAWAL']._serialized_end=572
+  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_start=525
+  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_end=572
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=575
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=942
+  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_start=525
+  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_end=572
+  _globals['_GETWITHDRAWALREQUEST']._serialized_start=944
+  _globals['_GETWITHDRAWALREQUEST']._serialized_end=998
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=1001
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1250
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1253
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1386
+  _globals['_WITHDRAWALSERVICE']._serialized_start=1389
+  _globals['_WITHDRAWALSERVICE']._serialized_end=1765
 # @@protoc_insertion_point(module_scope)

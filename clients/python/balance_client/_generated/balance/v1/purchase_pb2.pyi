@@ -128,9 +128,9 @@ class Purchase(_message.Message):
     balance: _builtins.str
     """Output only. The account's balance right after the purchase."""
     description: _builtins.str
-    """Output only. Why: the service's name at the time."""
+    """Output only. Why the money moved: the service's name at the time."""
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     already_purchased: _builtins.bool
     """Output only. Whether the account had already bought the service before this
     request, which therefore charged nothing.
@@ -143,11 +143,11 @@ class Purchase(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the service was bought."""
 
     def __init__(
         self,
@@ -276,7 +276,10 @@ class CreateServiceRequest(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def service(self) -> Global___Service:
         """Required. The service to add."""
@@ -308,7 +311,10 @@ class UpdateServiceRequest(_message.Message):
     id: _builtins.str
     """Required. The service's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def service(self) -> Global___Service:
         """Required. The new values."""
@@ -346,7 +352,10 @@ class DeleteServiceRequest(_message.Message):
     service: _builtins.str
     """Required. The service's id."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     def __init__(
         self,
         *,
@@ -398,10 +407,15 @@ class CreatePurchaseRequest(_message.Message):
     default. Required of services.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. As for a deposit."""
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
 
     def __init__(
         self,

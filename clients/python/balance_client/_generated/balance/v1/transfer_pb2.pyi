@@ -72,16 +72,16 @@ class Transfer(_message.Message):
     for the receiver.
     """
     description: _builtins.str
-    """Output only. Why."""
+    """Output only. Why the money moved, in the caller's words."""
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the money moved."""
 
     def __init__(
         self,
@@ -189,7 +189,10 @@ class CreateTransferRequest(_message.Message):
     description: _builtins.str
     """Optional. Why, shown on both statements; at most 200 characters."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
@@ -227,7 +230,9 @@ class BatchCreateTransfersRequest(_message.Message):
     all_or_nothing: _builtins.bool
     """Optional. Whether one refused item refuses all; false by default."""
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry of the batch safe (AIP-155)."""
+    """Optional. Makes a retry of the batch safe (AIP-155): 1 to 255 printable
+    ASCII characters, as in a single transfer.
+    """
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateTransferRequest]:
         """Required. 1 to 1000 transfers. An item without a request_id gets one made of
@@ -258,7 +263,7 @@ class BatchCreateTransfersResponse(_message.Message):
     OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferOutcome]:
-        """Output only. One outcome an item, in the order of the requests."""
+        """Output only. One outcome for each item, in the order of the requests."""
 
     def __init__(
         self,

@@ -68,20 +68,20 @@ class Withdrawal(_message.Message):
     balance: _builtins.str
     """Output only. The account's balance right after the withdrawal."""
     description: _builtins.str
-    """Output only. Why."""
+    """Output only. Why the money moved, in the caller's words."""
     source: _builtins.str
     """Output only. The outside system, such as a payment provider."""
     reference: _builtins.str
     """Output only. The outside system's id of this payment."""
     principal: _builtins.str
-    """Output only. By whom: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Output only. What the caller attached."""
+        """Output only. The pairs that the caller attached."""
 
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When."""
+        """Output only. When the money moved."""
 
     def __init__(
         self,
@@ -158,10 +158,14 @@ class CreateWithdrawalRequest(_message.Message):
     """
     reference: _builtins.str
     """Optional. The outside system's id of this payment, at most 100 characters.
-    A source can use a reference once, for a deposit or a withdrawal.
+    A caller can use a reference of a source once, for a deposit or a
+    withdrawal.
     """
     request_id: _builtins.str
-    """Optional. A UUID that makes a retry safe (AIP-155)."""
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."

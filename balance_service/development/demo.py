@@ -1,0 +1,200 @@
+"""The demo story, told through real gRPC against a service started with `run`."""
+
+import re
+import secrets as random_source
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from balance_service._generated.balance.v1 import (
+    account_pb2,
+    account_pb2_grpc,
+    auth_pb2,
+    auth_pb2_grpc,
+    deposit_pb2,
+    deposit_pb2_grpc,
+    purchase_pb2,
+    purchase_pb2_grpc,
+    transfer_pb2,
+    transfer_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
+)
+
+Metadata = tuple[tuple[str, str], ...]
+TIMEOUT_SECONDS = 10
+MAIL_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says why."""
+
+
+def sign_in(channel: grpc.Channel, mailbox: Path, email: str) -> str:
+    """Signs in with the code that the development mailer wrote down.
+
+    Returns:
+        An access token.
+
+    Raises:
+        DemoError: No code came to the mailbox: the service keeps its data elsewhere, or sends
+            real mail.
+    """
+    stub = auth_pb2_grpc.AuthServiceStub(channel)
+    earlier_codes = _read_codes(mailbox, email)
+    stub.SendConfirmationCode(
+        auth_pb2.SendConfirmationCodeRequest(email=email), timeout=TIMEOUT_SECONDS
+    )
+    deadline = time.monotonic() + MAIL_TIMEOUT_SECONDS
+    while len(codes := _read_codes(mailbox, email)) <= len(earlier_codes):
+        if time.monotonic() > deadline:
+            raise DemoError(f"no mail to {email} in {mailbox}: is this where `run` keeps its data?")
+        time.sleep(0.05)
+    request = auth_pb2.CreateTokenRequest(email=email, confirmation_code=codes[-1])
+    return stub.CreateToken(request, timeout=TIMEOUT_SECONDS).token
+
+
+def _read_codes(mailbox: Path, email: str) -> list[str]:
+    if not mailbox.exists():
+        return []
+    pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{6}})"
+    text = mailbox.read_text(encoding="utf-8")
+    return re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+
+
+class Person:
+    """Someone in the story, signed in, with a rouble account."""
+
+    def __init__(self, channel: grpc.Channel, mailbox: Path, name: str) -> None:
+        self.email = f"{name}-{random_source.token_hex(3)}@example.com"
+        token = sign_in(channel, mailbox, self.email)
+        self.metadata: Metadata = (("authorization", f"Bearer {token}"),)
+        users = user_pb2_grpc.UserServiceStub(channel)
+        users.UpdateMe(
+            user_pb2.UpdateMeRequest(
+                user=user_pb2.User(first_name=name.capitalize()),
+                update_mask=FieldMask(paths=["first_name"]),
+            ),
+            metadata=self.metadata,
+            timeout=TIMEOUT_SECONDS,
+        )
+        self._accounts = account_pb2_grpc.AccountServiceStub(channel)
+        self.account = self._accounts.CreateAccount(
+            account_pb2.CreateAccountRequest(), metadata=self.metadata, timeout=TIMEOUT_SECONDS
+        )
+
+    def get_account(self, currency: str = "") -> account_pb2.Account:
+        """The account as it is now, its balance also in another currency if one is named."""
+        request = account_pb2.GetAccountRequest(account=self.account.id, currency=currency)
+        return self._accounts.GetAccount(request, metadata=self.metadata, timeout=TIMEOUT_SECONDS)
+
+    def list_entries(self) -> Iterator[account_pb2.Entry]:
+        """The account's entries, oldest first."""
+        request = account_pb2.ListEntriesRequest(account=self.account.id, order_by="date")
+        yield from self._accounts.ListEntries(
+            request, metadata=self.metadata, timeout=TIMEOUT_SECONDS
+        ).entries
+
+
+@contextmanager
+def connect(target: str) -> Iterator[grpc.Channel]:
+    """A channel to the service at a gRPC target.
+
+    Raises:
+        DemoError: Nothing answers there, or the service refused a step of the story.
+    """
+    with grpc.insecure_channel(target) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
+            yield channel
+        except grpc.FutureTimeoutError:
+            raise DemoError(f"nothing answers at {target}: start it with `make run`") from None
+        except grpc.RpcError as error:
+            assert isinstance(error, grpc.Call)
+            raise DemoError(f"{error.code().name}: {error.details()}") from None
+
+
+def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
+    """Tells the story, line by line as it happens: who deposits, buys, sends and is refused."""
+    anna, boris = (Person(channel, mailbox, name) for name in ("anna", "boris"))
+    for person in (anna, boris):
+        yield f"{person.email} signed in and opened account {person.account.number} in RUB"
+
+    deposits = deposit_pb2_grpc.DepositServiceStub(channel)
+    request = deposit_pb2.CreateDepositRequest(
+        amount="5000", description="Salary", request_id=str(uuid4())
+    )
+    deposit = deposits.CreateDeposit(request, metadata=anna.metadata, timeout=TIMEOUT_SECONDS)
+    yield f"Anna deposited {deposit.amount} RUB: balance {deposit.balance}"
+    again, replay = deposits.CreateDeposit.with_call(
+        request, metadata=anna.metadata, timeout=TIMEOUT_SECONDS
+    )
+    replayed = ("idempotency-replayed", "true") in replay.trailing_metadata()
+    yield f"The same request again: same deposit {again.id == deposit.id}, replayed {replayed}"
+
+    yield from _buy(channel, anna)
+
+    transfers = transfer_pb2_grpc.TransferServiceStub(channel)
+    transfer = transfers.CreateTransfer(
+        transfer_pb2.CreateTransferRequest(
+            to_account=boris.account.number,
+            amount="750.50",
+            description="For the tickets",
+            request_id=str(uuid4()),
+        ),
+        metadata=anna.metadata,
+        timeout=TIMEOUT_SECONDS,
+    )
+    yield f"Anna sent Boris {transfer.amount} RUB: balance {transfer.balance}"
+    yield _try_to_overdraw(transfers, anna, boris)
+
+    in_euros = anna.get_account("EUR")
+    rate = in_euros.conversion
+    yield f"Anna has {rate.amount} RUB, or {in_euros.balance} EUR at {rate.rate} ({rate.source})"
+    for person, name in ((anna, "Anna"), (boris, "Boris")):
+        yield f"{name}'s statement:"
+        for entry in person.list_entries():
+            when = entry.date.ToDatetime().strftime("%H:%M:%S")
+            kind = account_pb2.MovementKind.Name(entry.kind).removeprefix("MOVEMENT_KIND_").lower()
+            yield (
+                f"  {entry.sequence}  {when}  {kind:<9} {entry.amount:>10}"
+                f" {entry.balance_after:>10}  {entry.description}"
+            )
+
+
+def _buy(channel: grpc.Channel, person: Person) -> Iterator[str]:
+    purchases = purchase_pb2_grpc.PurchaseServiceStub(channel)
+    catalogue = purchases.ListServices(
+        purchase_pb2.ListServicesRequest(currency="USD"), timeout=TIMEOUT_SECONDS
+    )
+    if not catalogue.services:
+        raise DemoError("the catalogue has nothing priced in USD")
+    service = catalogue.services[0]
+    request = purchase_pb2.CreatePurchaseRequest(service=service.id, request_id=str(uuid4()))
+    purchase = purchases.CreatePurchase(request, metadata=person.metadata, timeout=TIMEOUT_SECONDS)
+    rate = purchase.conversion
+    yield (
+        f"Anna bought {service.name} for {rate.amount} USD = {purchase.amount} RUB "
+        f"at {rate.rate} ({rate.source})"
+    )
+    request.request_id = str(uuid4())
+    again = purchases.CreatePurchase(request, metadata=person.metadata, timeout=TIMEOUT_SECONDS)
+    yield f"Bought again: already purchased {again.already_purchased}, nothing charged"
+
+
+def _try_to_overdraw(
+    transfers: "transfer_pb2_grpc.TransferServiceStub", sender: Person, receiver: Person
+) -> str:
+    request = transfer_pb2.CreateTransferRequest(to_account=receiver.account.id, amount="100000")
+    try:
+        transfers.CreateTransfer(request, metadata=sender.metadata, timeout=TIMEOUT_SECONDS)
+    except grpc.RpcError as error:
+        assert isinstance(error, grpc.Call)
+        return f"Anna tried to send 100000 RUB: {error.details()}"
+    raise DemoError("an overdraft was allowed")

@@ -1,0 +1,124 @@
+"""What `run` does around the workers: Postgres, a secret, demo data, a greeting."""
+
+import asyncio
+import contextlib
+import secrets as random_source
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from balance_service.auth.sealing import Secrets
+from balance_service.config import Settings
+from balance_service.database import embedded, migrate
+from balance_service.development import address, demo_data, greeting
+from balance_service.operations import administration
+from balance_service.server import ports, supervisor
+from balance_service.server.health import serves
+
+READY_TIMEOUT_SECONDS = 60
+
+
+class Database(NamedTuple):
+    """A database, and where it is in words for people."""
+
+    url: str
+    place: str
+
+
+@contextlib.contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The configured database, or an embedded one that runs as long as this context."""
+    if url := settings.database_url.get_secret_value():
+        yield Database(url, "BALANCE_DATABASE_URL")
+        return
+    with embedded.running(_embedded_folder(settings)) as url:
+        yield Database(url, f"embedded, in {settings.data_dir}")
+
+
+@contextlib.contextmanager
+def find_database(settings: Settings) -> Iterator[Settings]:
+    """Settings with a database that is there already: the configured one, or that of `run`.
+
+    Raises:
+        ValueError: There is neither.
+    """
+    if settings.database_url.get_secret_value():
+        yield settings
+        return
+    if not _embedded_folder(settings).exists():
+        raise ValueError("BALANCE_DATABASE_URL is not set, and `run` has made no database here")
+    with open_database(settings) as database:
+        yield complete(settings, database.url)
+
+
+def complete(settings: Settings, database_url: str) -> Settings:
+    """Settings for development: nothing is missing, and lenient where production is strict."""
+    changes: dict[str, object] = {
+        "database_url": SecretStr(database_url),
+        "development": True,
+    }
+    if "user_deposits" not in settings.model_fields_set:
+        changes["user_deposits"] = True
+    if "connect" not in settings.model_fields_set:
+        changes["connect"] = True
+    if not settings.secret.get_secret_value():
+        changes["secret"] = SecretStr(_read_or_make_secret(Path(settings.data_dir)))
+    return settings.model_copy(update=changes)
+
+
+async def run(settings: Settings, database_place: str, say: Callable[[str], None]) -> int:
+    """Migrates, loads demo data, runs the workers and greets once they answer.
+
+    Args:
+        settings: As `complete` makes them.
+        database_place: Where the database is, in words for the greeting.
+        say: Shows the greeting.
+
+    Returns:
+        The exit status, as `supervise` does.
+
+    Raises:
+        ValueError: The secret is weak, or not the one of this database.
+        PortUnavailable: Something else listens on a port.
+    """
+    # Refuses a weak secret before anything is written.
+    Secrets(settings.secret.get_secret_value(), development=settings.development)
+    await asyncio.to_thread(migrate.up, settings.database_url.get_secret_value())
+    await administration.prove_secret(settings)
+    await demo_data.load(settings)
+    with (
+        ports.reserve(settings) as bound,
+        address.record(Path(bound.data_dir), bound.grpc_target) as recorded,
+    ):
+        supervising = asyncio.create_task(supervisor.supervise(bound))
+        ready = asyncio.create_task(_wait_until_serving(bound))
+        await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and not supervising.done():
+            people = (demo_data.ADMIN, demo_data.USER)
+            say(greeting.compose(bound, database_place, people=people, recorded=recorded))
+        ready.cancel()
+        return await supervising
+
+
+async def _wait_until_serving(settings: Settings) -> None:
+    async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+        # Another process has no event to wait for.
+        while not await serves(settings.grpc_target, settings):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+def _embedded_folder(settings: Settings) -> Path:
+    return Path(settings.data_dir).absolute() / "postgres"
+
+
+def _read_or_make_secret(data_dir: Path) -> str:
+    """The secret kept beside the embedded database; made at the first run."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / "secret"
+    if not path.exists():
+        # Before it holds anything, so that nobody else reads it in between.
+        path.touch(mode=0o600)
+        path.write_text(random_source.token_urlsafe(48), encoding="utf-8")
+    return path.read_text(encoding="utf-8")

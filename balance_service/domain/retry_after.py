@@ -1,0 +1,17 @@
+"""How long a caller who is refused should wait before trying again.
+
+gRPC tells it as RetryInfo; HTTP as Retry-After, in whole seconds. A limit on confirmation codes has
+no place here: it says when the address may have its next one.
+"""
+
+# The queue, a worker's calls and its connections: a commit takes milliseconds, so that room comes
+# soon, and who waits longer than needed leaves the service idle.
+OVERLOADED_SECONDS = 0.1
+# Whoever watches an account stays for long, so that room comes seldom.
+WATCHERS_FULL_SECONDS = 1.0
+# A mail takes about as long to hand over.
+MAILS_FULL_SECONDS = 1.0
+# A mail server that fails does not recover at once.
+MAIL_SERVER_FAILED_SECONDS = 5.0
+# A restart or a failover; only HTTP tells it, for the service cannot know how long it takes.
+UNAVAILABLE_SECONDS = 1.0

@@ -1,0 +1,127 @@
+"""Composes the HTTP side: calls, health and documentation, behind one check of heads."""
+
+from collections.abc import Collection, Sequence
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from balance_service.calls.methods import load_contract
+from balance_service.domain import errors
+from balance_service.gateway import documentation, routes
+from balance_service.gateway.heads import RequestHead
+from balance_service.gateway.refusals import refuse
+from balance_service.gateway.responses import SECURITY_HEADERS
+from balance_service.gateway.transcoder import RequestLimits, Transcoder
+from balance_service.gateway.upstream import Upstream
+
+# What pages of another origin may read; of other headers, browsers show them only a few.
+_EXPOSED_HEADERS = (
+    "x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy",
+)  # fmt: skip
+
+
+def build(
+    upstream: Upstream,
+    limits: RequestLimits,
+    cors_origins: Sequence[str] = (),
+    public_url: str = "",
+) -> ASGIApp:
+    """Builds the ASGI application.
+
+    Args:
+        upstream: Answers the calls.
+        limits: What one request may cost.
+        cors_origins: Origins whose pages may call; none by default, `*` for any.
+        public_url: The start of links to other pages of a list; if empty, links are paths.
+    """
+    bindings = tuple(routes.read_bindings(load_contract()))
+    page_routes = [_health_route(upstream), *documentation.routes(bindings)]
+    pages = Starlette(routes=page_routes)
+    # Starlette would redirect to the host that the request names, which may be any.
+    pages.router.redirect_slashes = False
+    calls = Transcoder(routes.Routes(bindings), upstream, limits, public_url)
+    segments = {_first_segment(route.path) for route in page_routes}
+    application = Dispatcher(calls, SecurityHeaders(pages), segments)
+    if not cors_origins:
+        return application
+    # Around all of it, since CORSMiddleware answers preflight requests by itself.
+    return SecurityHeaders(_allow_origins(application, cors_origins))
+
+
+class Dispatcher:
+    """Refuses requests with a malformed head, and passes the others to the calls or the pages.
+
+    Calls do not go through the layers that only pages need, for each costs every call some time.
+
+    Args:
+        calls: Answers calls, and any path that is not a page's.
+        pages: Answers the health check and the documentation.
+        page_segments: The first segments of the pages' paths.
+    """
+
+    def __init__(self, calls: ASGIApp, pages: ASGIApp, page_segments: Collection[str]) -> None:
+        self._calls = calls
+        self._pages = pages
+        self._page_segments = page_segments
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = RequestHead(scope)
+        try:
+            head.check()
+        except errors.Refusal as refusal:
+            await refuse(head, refusal, send)
+            return
+        is_page = _first_segment(scope["path"]) in self._page_segments
+        await (self._pages if is_page else self._calls)(scope, receive, send)
+
+
+class SecurityHeaders:
+    """Adds the security headers to every response that does not set them itself.
+
+    Args:
+        application: Answers the requests.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._application(scope, receive, send_with_headers)
+
+
+def _first_segment(path: str) -> str:
+    return path.split("/", 2)[1]
+
+
+def _health_route(upstream: Upstream) -> Route:
+    async def report_health(_: Request) -> Response:
+        serving = await upstream.serves()
+        return JSONResponse(
+            {"status": "SERVING" if serving else "NOT_SERVING"},
+            200 if serving else 503,
+            {"cache-control": "no-store"},
+        )
+
+    return Route("/healthz", report_health)
+
+
+def _allow_origins(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        application,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+        expose_headers=_EXPOSED_HEADERS,
+    )

@@ -1,0 +1,104 @@
+"""Which accounts and movements a caller may read, and which account they mean.
+
+What is somebody else's is refused as what does not exist is, so that nobody can probe for ids.
+"""
+
+from uuid import UUID
+
+from balance_service.database.pool import Connection
+from balance_service.domain import errors, ids
+from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.principals import Principal
+from balance_service.messages import fields
+from balance_service.repositories import accounts, journal
+
+
+def read_id_or_own(principal: Principal, text: str, field: str) -> UUID | None:
+    """Reads the id of an account or a user; None where a user leaves it out and means their own.
+
+    Raises:
+        InvalidFields: It is no id, or a service left it out.
+    """
+    if not text and principal.user_id is None:
+        raise errors.invalid(field, "is required of services")
+    return fields.optional_identifier(text, field)
+
+
+def check_readable(
+    profile: AccountProfile | None, principal: Principal, account_id: UUID
+) -> AccountProfile:
+    """An account that was looked up, if the caller may read it.
+
+    Raises:
+        AccountNotFound: There is none, or it is somebody else's.
+    """
+    if profile and (principal.reads_all or profile.account.owner_id == principal.user_id):
+        return profile
+    raise errors.AccountNotFound(str(account_id))
+
+
+async def get_accounts(
+    conn: Connection, principal: Principal, account_id: UUID | None
+) -> list[AccountProfile]:
+    """The accounts that a list is about: the named one, or all the caller's own.
+
+    Raises:
+        AccountNotFound: There is no such account, or it is somebody else's.
+        PermissionMissing: A service has no accounts of its own.
+    """
+    if account_id:
+        profile = next(iter(await accounts.get(conn, [account_id])), None)
+        return [check_readable(profile, principal, account_id)]
+    owner_id = principal.require_user()
+    return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
+
+
+async def find_own_account(conn: Connection, principal: Principal, currency: str) -> UUID:
+    """The account of a user who names none: their own in the currency.
+
+    Raises:
+        AccountNotFound: The user has none.
+    """
+    account_id = await accounts.find_id(conn, principal.require_user(), currency)
+    if account_id is None:
+        raise errors.AccountNotFound(f"own account in {currency}")
+    return account_id
+
+
+async def find_receiver(conn: Connection, principal: Principal, number: str) -> UUID:
+    """The account with a public number, which is ten checked digits.
+
+    Where there is none, a caller who may not read every account gets an id that no account has: the
+    ledger refuses that as it does an account that cannot receive, and at the same point, so that
+    the answer does not tell which numbers are given out.
+
+    Raises:
+        AccountNotFound: There is none, and the caller may know.
+    """
+    account_id = await accounts.id_of_number(conn, int(number))
+    if account_id is None and principal.reads_all:
+        raise errors.AccountNotFound(number)
+    return account_id or ids.named_id(f"account number/{number}")
+
+
+async def get_movement(
+    conn: Connection, principal: Principal, movement_id: UUID, kind: Kind
+) -> tuple[Movement, bool]:
+    """A movement that the caller may read.
+
+    Returns:
+        The movement, and whether the caller sees the balance it left: not as a transfer's receiver.
+
+    Raises:
+        MovementNotFound: There is none of this kind, or it is between other people's accounts.
+    """
+    movement = (await journal.movements(conn, [movement_id])).get(movement_id)
+    if movement is not None and movement.kind == kind:
+        if principal.reads_all:
+            return movement, True
+        sides = [movement.from_account_id, movement.to_account_id]
+        owners = {p.account.account_id: p.account.owner_id for p in await accounts.get(conn, sides)}
+        if principal.user_id is not None and principal.user_id in owners.values():
+            return movement, owners.get(movement.account_id) == principal.user_id
+    raise errors.MovementNotFound(str(movement_id))

@@ -1,0 +1,198 @@
+"""Lists of movements, a page at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from balance_service._generated.balance.v1 import account_pb2
+from balance_service.calls.call import Call
+from balance_service.database.pool import Pool
+from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
+from balance_service.messages import access, fields
+from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
+from balance_service.reading.past import settled
+from balance_service.repositories import entries, journal
+
+
+class ListRequest(Protocol):
+    """What every list of movements is asked with."""
+
+    page_size: int
+    page_token: str
+    skip: int
+    count_total: bool
+    order_by: str
+
+    @property
+    def filter(self) -> account_pb2.MovementFilter: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which movements are listed, in which order, and which page of them.
+
+    Args:
+        account_id: The account they are on; None for all the caller's own.
+        order: How they are ordered.
+        filter: Which to keep, but for their amounts.
+        amounts: The message that limits their amounts. What these mean depends on the currency,
+            which is known once the accounts are.
+        page_size: How many a page holds.
+        page_token: Where the page starts; empty for the first.
+        skip: How many to leave out before the page.
+        count_total: Whether to count the movements of all pages.
+    """
+
+    account_id: UUID | None
+    order: Order
+    filter: Filter
+    amounts: account_pb2.MovementFilter
+    page_size: int
+    page_token: str
+    skip: int
+    count_total: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry, the movement it belongs to, and the account it is on."""
+
+    entry: Entry
+    movement: Movement
+    account: AccountProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of movements; the total of all pages is 0 unless it was asked for."""
+
+    lines: Sequence[Line]
+    next_page_token: str
+    total_size: int
+
+
+def read_query(
+    checks: fields.Checks,
+    request: ListRequest,
+    account_id: UUID | None,
+    kind: Kind | None = None,
+    direction: Direction | None = None,
+) -> Query:
+    """Reads what is to be listed; not to be used before `checks` has finished.
+
+    Args:
+        checks: Knows what is wrong with the request so far. Nothing is to be read after this.
+        request: The rest of it is read here.
+        account_id: Already read.
+        kind: The only kind to list, already read; None for all.
+        direction: The only direction to list; None for both.
+    """
+    query = Query(
+        account_id=account_id,
+        page_size=checks(fields.page_size, request.page_size),
+        order=checks(fields.order, request.order_by),
+        skip=checks(fields.skip, request.skip),
+        filter=fields.movement_filter(checks, request.filter, kind, direction),
+        amounts=request.filter,
+        page_token=request.page_token,
+        count_total=request.count_total,
+    )
+    if checks.failed:
+        # The request is refused whatever the currency is, so it is not looked up.
+        fields.check_amounts(checks, request.filter)
+    return query
+
+
+class Listing:
+    """Lists movements.
+
+    Args:
+        pool: Where accounts and their entries are read.
+        page_tokens: Signs where a list goes on.
+    """
+
+    def __init__(self, pool: Pool, page_tokens: PageTokens) -> None:
+        self._pool = pool
+        self._page_tokens = page_tokens
+
+    async def page(self, query: Query, call: Call) -> Page:
+        """One page of a list.
+
+        Raises:
+            AccountNotFound: The caller may not read the account.
+            InvalidFields: The amounts do not fit the accounts' currencies.
+            PageTokenInvalid: The token was made for another list.
+            DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
+        """
+        async with self._pool.connection() as conn:
+            profiles = await access.get_accounts(conn, call.principal, query.account_id)
+        wanted = _filter_with_amounts(query, profiles)
+        signed = (query.account_id, query.order, wanted)
+        currencies = {p.account.account_id: p.account.currency for p in profiles}
+        place = self._page_tokens.read(signed, call, query.page_token)
+        if wanted.end_time and not place:
+            # The first page fixes what the list holds, so later ones need not wait.
+            past = await settled(
+                self._pool, list(currencies), wanted.end_time, call.timeout_seconds
+            )
+            profiles = past.accounts
+        position = position_from_bytes(place, currencies) if place else _start(profiles)
+        size, skip = query.page_size, query.skip
+        async with self._pool.connection() as conn:
+            total = await entries.count(conn, position, wanted) if query.count_total else 0
+            # One more than is shown tells whether there is another page.
+            listed = await entries.page(conn, query.order, position, wanted, size + 1, skip)
+            shown = listed[:size]
+            movements = await journal.movements(conn, [entry.movement_id for entry in shown])
+        by_id = {profile.account.account_id: profile for profile in profiles}
+        lines = [Line(e, movements[e.movement_id], by_id[e.account_id]) for e in shown]
+        # By date, a position has a place on each account's statement. Skipping across several
+        # accounts does not tell how far it went on each, so such a page has none after it.
+        place_unknown = skip and query.order.by_date and len(profiles) > 1
+        if len(listed) <= size or place_unknown:
+            return Page(lines, "", total)
+        end = position_to_bytes(_after(position, shown, query.order, skip), currencies)
+        return Page(lines, self._page_tokens.write(signed, call, end), total)
+
+
+def _filter_with_amounts(query: Query, profiles: Sequence[AccountProfile]) -> Filter:
+    """The query's filter with its amounts, in the currency of the listed accounts.
+
+    Raises:
+        InvalidFields: They do not fit it, or amounts of several currencies would be compared.
+    """
+    checks = fields.Checks()
+    wanted = query.filter
+    currencies = {profile.account.currency for profile in profiles}
+    if len(currencies) > 1 and not query.order.by_date:
+        checks.refuse("order_by", fields.SEVERAL_CURRENCIES)
+    if currencies:
+        currency = currencies.pop() if len(currencies) == 1 else ""
+        wanted = fields.with_amounts(checks, wanted, query.amounts, currency)
+    else:
+        fields.check_amounts(checks, query.amounts)
+    checks.finish()
+    return wanted
+
+
+def _start(profiles: Sequence[AccountProfile]) -> Position:
+    """The start of a list: with every entry that there is now, and none that comes later."""
+    return Position(ends={p.account.account_id: p.account.sequence for p in profiles})
+
+
+def _after(position: Position, shown: Sequence[Entry], order: Order, skip: int) -> Position:
+    """The position after the entries of a page."""
+    reached = {entry.account_id: entry.sequence for entry in shown}
+    if order == Order.DATE_DESC:
+        before = {account_id: sequence - 1 for account_id, sequence in reached.items()}
+        return Position({**position.ends, **before}, passed=position.passed + skip + len(shown))
+    if order == Order.DATE:
+        return Position(position.ends, {**position.after, **reached})
+    last = shown[-1]
+    size_minor = abs(last.amount_minor)
+    return Position(
+        position.ends, after_amount=AmountPosition(size_minor, last.account_id, last.sequence)
+    )

@@ -1,0 +1,113 @@
+"""Requests that move money: where one comes from, and how its command reaches the ledger."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from balance_service.calls.call import Call
+from balance_service.domain import errors
+from balance_service.domain.commands import Command, Origin, Request
+from balance_service.domain.ledger import Done, How, Outcome
+from balance_service.ledger.queue import Answer, CommitQueue
+from balance_service.messages import fields
+
+
+class MovingRequest(Protocol):
+    """What every request that moves money has."""
+
+    request_id: str
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+
+class SentId(NamedTuple):
+    """A request id, and the text by which its caller knows it."""
+
+    request_id: UUID
+    text: str
+
+
+def read_origin(
+    request: MovingRequest, call: Call, description: str = "", default_id: SentId | None = None
+) -> Origin:
+    """Reads who asks for a movement, why, and under which request id.
+
+    A user may change only accounts of their own, a service any.
+
+    Args:
+        request: Its request id and metadata are read here.
+        call: Who asks.
+        description: The reason of the movement, already read.
+        default_id: Stands in for a request id that was not sent.
+
+    Raises:
+        InvalidFields: The request id or the metadata are malformed.
+    """
+    checks = fields.Checks()
+    request_id, text = checks(fields.request_id, request.request_id), request.request_id
+    if default_id and not text:
+        request_id, text = default_id
+    metadata = checks(fields.metadata, request.metadata)
+    checks.finish()
+    principal = call.principal
+    return Origin(
+        principal=principal.name,
+        owner_id=principal.user_id,
+        reads_all=principal.reads_all,
+        request_id=request_id,
+        request_text=text,
+        description=description,
+        metadata=metadata,
+    )
+
+
+class Submission:
+    """Submits commands to the ledger, each for as long as its caller waits.
+
+    Args:
+        queue: Gathers the commands of many callers into commits.
+    """
+
+    def __init__(self, queue: CommitQueue) -> None:
+        self._queue = queue
+
+    async def submit_one(self, command: Command, call: Call) -> Done:
+        """Carries out one command, and tells the caller if that was done before.
+
+        Raises:
+            Refusal: It was refused.
+        """
+        (outcome,) = await self.submit(Request((command,)), call)
+        if isinstance(outcome, errors.Refusal):
+            raise outcome
+        if outcome.how == How.REPLAYED:
+            call.mark_replayed()
+        return outcome
+
+    async def submit(self, request: Request, call: Call) -> Sequence[Outcome]:
+        """Carries out the commands of a request.
+
+        Returns:
+            An outcome for each item, in order; refusals of single items are among them.
+
+        Raises:
+            Overloaded, DeadlinePassed, Unavailable: As `CommitQueue.submit`.
+        """
+        return await self._queue.submit(request, call.timeout_seconds)
+
+    def begin(self, command: Command, call: Call) -> Answer:
+        """Starts to carry out one command; its outcome comes later.
+
+        Raises:
+            Overloaded, Unavailable: As `CommitQueue.check_room`.
+        """
+        return self._queue.enqueue(Request((command,)), call.timeout_seconds)
+
+    def check_room(self, commands: int) -> None:
+        """Refuses a large request that the queue has no room for, before its items are read.
+
+        Raises:
+            Overloaded, Unavailable: As `CommitQueue.check_room`.
+        """
+        self._queue.check_room(commands)

@@ -1,0 +1,84 @@
+"""Makes answers about the past final, by waiting until nothing can be added to it any more.
+
+A movement is dated by Postgres's clock while its accounts are locked, and never earlier than their
+last entry; it can be seen once it is committed, which may take long. So a moment is over for an
+account once its statement goes on past it, or once the account is seen unlocked after it: whoever
+locks the account then dates what they do later. That holds however long a commit takes and whatever
+the clocks of workers say. A margin is left for the clock of a standby that takes over.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from balance_service.database.pool import LOCK_TIMEOUT_MS, Pool
+from balance_service.domain import errors
+from balance_service.domain.accounts import Account, AccountProfile
+from balance_service.repositories import accounts
+
+# How far the clocks of Postgres servers that take over from each other may be apart.
+SKEW_MAX = timedelta(seconds=1)
+LOOK_AGAIN_SECONDS = 0.02
+# As long as anybody waits for an account's lock.
+PATIENCE_SECONDS = LOCK_TIMEOUT_MS / 1000
+
+
+class Settled(NamedTuple):
+    """Accounts as they were once a moment was over for them.
+
+    Args:
+        now: Postgres's time then.
+        accounts: Those that exist, oldest first.
+    """
+
+    now: datetime
+    accounts: list[AccountProfile]
+
+
+def is_over(end: datetime, now: datetime, account: Account, *, free: bool) -> bool:
+    """Whether nothing on an account can be dated before a moment any more that is not seen yet.
+
+    Args:
+        end: The moment.
+        now: The time by Postgres's clock, not later than when the account was seen.
+        account: As it was seen.
+        free: Whether it was unlocked then.
+    """
+    return account.changed_at >= end or (free and now >= end + SKEW_MAX)
+
+
+async def settled(
+    pool: Pool, account_ids: Sequence[UUID], end: datetime, timeout_seconds: float | None
+) -> Settled:
+    """Waits until all that is dated before a moment can be seen; not for one in the future.
+
+    Args:
+        pool: Where the accounts are. No connection is kept, and no lock, while waiting.
+        account_ids: Existing accounts.
+        end: The moment.
+        timeout_seconds: How long the caller waits; None for ever.
+
+    Raises:
+        DeadlinePassed: The caller stops waiting before that.
+        Unavailable: A commit is under way and takes long.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while True:
+        async with pool.connection() as conn:
+            now, free = await accounts.find_unlocked(conn, account_ids)
+            # After the locks were looked at, and so with all that was committed before.
+            profiles = await accounts.get(conn, account_ids)
+        if now < end or all(
+            is_over(end, now, p.account, free=p.account.account_id in free) for p in profiles
+        ):
+            return Settled(now, profiles)
+        waited = loop.time() - began
+        pause = max((end + SKEW_MAX - now).total_seconds(), LOOK_AGAIN_SECONDS)
+        if timeout_seconds is not None and waited + pause >= timeout_seconds:
+            raise errors.DeadlinePassed
+        if waited > SKEW_MAX.total_seconds() + PATIENCE_SECONDS:
+            raise errors.Unavailable
+        await asyncio.sleep(pause)

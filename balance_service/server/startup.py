@@ -1,0 +1,65 @@
+"""Checks the settings as a whole, all at once, before anything is connected to."""
+
+import contextlib
+from collections.abc import Iterator
+
+from balance_service.auth.sealing import Secrets
+from balance_service.config import Settings, variable
+from balance_service.database import pool
+from balance_service.providers.mail import SmtpMailer
+from balance_service.server.envoy import process
+
+
+def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
+    """What is wrong, by environment variable.
+
+    Args:
+        settings: As `config.read` returns them: each is within its bounds.
+        production: Whether what `run` provides by itself must be set.
+    """
+    faults: dict[str, str] = {}
+    if url := settings.database_url.get_secret_value():
+        with _note_fault(faults, "database_url"):
+            pool.check_url(url)
+    elif production:
+        faults[variable("database_url")] = "is not set"
+    if secret := settings.secret.get_secret_value():
+        with _note_fault(faults, "secret"):
+            Secrets(secret, development=settings.development)
+    elif production:
+        faults[variable("secret")] = "is not set"
+    if smtp_url := settings.smtp_url.get_secret_value():
+        # In our words: the original error may quote a part of the password.
+        with _note_fault(faults, "smtp_url", "must look like smtp://user:password@host:port"):
+            SmtpMailer(smtp_url, settings.mail_from)
+    elif production and not settings.development:
+        faults[variable("smtp_url")] = "is not set: nobody could sign in"
+    return faults
+
+
+def find_door_faults(settings: Settings) -> dict[str, str]:
+    """What keeps a worker from answering its ports as settings say, by environment variable.
+
+    Args:
+        settings: As `config.read` returns them.
+    """
+    faults: dict[str, str] = {}
+    if settings.door == "envoy" and (obstacle := process.find_obstacle()):
+        faults[variable("door")] = obstacle
+    if settings.tls_certificate and settings.door != "envoy":
+        faults[variable("tls_certificate")] = f"needs {variable('door')}=envoy"
+    if bool(settings.tls_key) != bool(settings.tls_certificate):
+        rule = f"belongs to {variable('tls_certificate')}: set both or neither"
+        faults[variable("tls_key")] = rule
+    if settings.tls_client_ca and not settings.tls_certificate:
+        faults[variable("tls_client_ca")] = f"needs {variable('tls_certificate')}"
+    return faults
+
+
+@contextlib.contextmanager
+def _note_fault(faults: dict[str, str], name: str, message: str = "") -> Iterator[None]:
+    """Notes the ValueError of a setting's check, with another message if one is given."""
+    try:
+        yield
+    except ValueError as error:
+        faults[variable(name)] = message or str(error).removeprefix(variable(name)).strip(": ")

@@ -1,0 +1,151 @@
+"""The reasons of refusals, as an enum. Made from protos/ by `make protos`."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The reason of a refusal: stable, and equal to its name as a string."""
+
+    INVALID_FIELD = "INVALID_FIELD"
+    """INVALID_ARGUMENT. A field is missing or malformed; BadRequest names each
+    field. Send a corrected request. No text may hold characters that are not
+    seen or change how the rest is shown, such as U+202E; texts are kept as they
+    are sent, not normalised.
+    """
+    MALFORMED_REQUEST = "MALFORMED_REQUEST"
+    """INVALID_ARGUMENT. The bytes are not a message of the method's type; over
+    HTTP also: the head is in doubt or, with status 431, too large, and
+    BadRequest names the header.
+    """
+    PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"
+    """INVALID_ARGUMENT. The page token was not made by this method for these
+    filters and this order. Start again from the first page.
+    """
+    TOKEN_MISSING = "TOKEN_MISSING"
+    """UNAUTHENTICATED. The call needs an access token and carries none."""
+    TOKEN_INVALID = "TOKEN_INVALID"
+    """UNAUTHENTICATED. The access token is forged, malformed, of another
+    audience or revoked. Sign in again.
+    """
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    """UNAUTHENTICATED. The access token has expired. Refresh it."""
+    CONFIRMATION_CODE_INVALID = "CONFIRMATION_CODE_INVALID"
+    """UNAUTHENTICATED. The confirmation code is wrong, used, expired or was
+    tried too often. Ask for a new one.
+    """
+    CLIENT_CREDENTIALS_INVALID = "CLIENT_CREDENTIALS_INVALID"
+    """UNAUTHENTICATED. The client id is unknown or its secret is wrong."""
+    REFRESH_TOKEN_INVALID = "REFRESH_TOKEN_INVALID"
+    """UNAUTHENTICATED. The refresh token is unknown, expired, revoked, or was
+    used before; in the last case its whole family is revoked now.
+    """
+    PERMISSION_MISSING = "PERMISSION_MISSING"
+    """PERMISSION_DENIED. The caller's role or scopes do not allow this method;
+    metadata names what is required.
+    """
+    CONFIRMATION_CODE_LIMIT = "CONFIRMATION_CODE_LIMIT"
+    """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for this
+    address; RetryInfo says when the next may be asked for.
+    """
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    """NOT_FOUND. There is no such user, as far as the caller may know."""
+    USERNAME_TAKEN = "USERNAME_TAKEN"
+    """ALREADY_EXISTS. Another user has this username."""
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    """ABORTED. The resource was changed since the given etag was read. Read it
+    again.
+    """
+    ACCOUNT_NOT_FOUND = "ACCOUNT_NOT_FOUND"
+    """NOT_FOUND. There is no such account, as far as the caller may know."""
+    ACCOUNT_FROZEN = "ACCOUNT_FROZEN"
+    """FAILED_PRECONDITION. The account is frozen; no money enters or leaves."""
+    ACCOUNT_CLOSED = "ACCOUNT_CLOSED"
+    """FAILED_PRECONDITION. The account is closed for good."""
+    ACCOUNT_NOT_EMPTY = "ACCOUNT_NOT_EMPTY"
+    """FAILED_PRECONDITION. An account must be empty before it is closed."""
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    """FAILED_PRECONDITION. The movement would take the account below its limit;
+    metadata gives available, required and missing amounts.
+    """
+    CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
+    """FAILED_PRECONDITION. The movement's currency is not the account's."""
+    SAME_ACCOUNT = "SAME_ACCOUNT"
+    """INVALID_ARGUMENT. A transfer's two accounts are one."""
+    BALANCE_OVERFLOW = "BALANCE_OVERFLOW"
+    """FAILED_PRECONDITION. The movement would take a balance beyond what the
+    ledger can hold.
+    """
+    LIMIT_BELOW_BALANCE = "LIMIT_BELOW_BALANCE"
+    """FAILED_PRECONDITION. The account already owes more than the new limit."""
+    RECEIVER_UNAVAILABLE = "RECEIVER_UNAVAILABLE"
+    """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
+    who may read that account is told why: whether there is none, or it is
+    frozen, closed, full or in another currency.
+    """
+    MOVEMENT_NOT_FOUND = "MOVEMENT_NOT_FOUND"
+    """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
+    far as the caller may know.
+    """
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    """ALREADY_EXISTS. The request id was used for a request that means something
+    else, however it is spelled; metadata names the fields that differ. Nothing
+    was changed.
+    """
+    REFERENCE_REUSED = "REFERENCE_REUSED"
+    """ALREADY_EXISTS. The caller has already used this external reference of the
+    source; metadata names the caller's movement that has it.
+    """
+    BATCH_REFUSED = "BATCH_REFUSED"
+    """ABORTED. Another item of an all-or-nothing batch was refused; metadata
+    names its index. Nothing of the batch was changed.
+    """
+    SERVICE_NOT_FOUND = "SERVICE_NOT_FOUND"
+    """NOT_FOUND. There is no such service in the catalogue."""
+    RATE_UNAVAILABLE = "RATE_UNAVAILABLE"
+    """FAILED_PRECONDITION. No exchange rate is known for the pair."""
+    RATE_STALE = "RATE_STALE"
+    """FAILED_PRECONDITION. The source of exchange rates should have replaced the
+    last known one a while ago; metadata gives its time.
+    """
+    CHARGE_TOO_SMALL = "CHARGE_TOO_SMALL"
+    """FAILED_PRECONDITION. The price rounds to nothing in the account's
+    currency.
+    """
+    OVERLOADED = "OVERLOADED"
+    """RESOURCE_EXHAUSTED. The service has as much work waiting as it may hold;
+    RetryInfo says when to try again, with the same request id.
+    """
+    UNAVAILABLE = "UNAVAILABLE"
+    """UNAVAILABLE. The service is stopping, or cannot reach its database or mail
+    server. The outcome may be unknown: retry with the same request id.
+    """
+    DEADLINE_PASSED = "DEADLINE_PASSED"
+    """DEADLINE_EXCEEDED. The deadline passed before the request was planned;
+    nothing was changed.
+    """
+    INTERNAL = "INTERNAL"
+    """INTERNAL. A fault in the service; metadata carries the request id to give
+    to its operators.
+    """
+    ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
+    """NOT_FOUND. HTTP alone: there is nothing at this path."""
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    """UNIMPLEMENTED. HTTP alone, with status 405: the path does not have this
+    method; the header Allow names those it has.
+    """
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
+    """DEADLINE_EXCEEDED. HTTP alone, with status 408: the request did not arrive
+    in time; nothing was changed.
+    """
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    """INVALID_ARGUMENT. HTTP alone, with status 413: the body is too large."""
+    MEDIA_TYPE_UNSUPPORTED = "MEDIA_TYPE_UNSUPPORTED"
+    """INVALID_ARGUMENT. HTTP alone, with status 415: the body is not
+    application/json.
+    """
+    PAGE_NOT_FOUND = "PAGE_NOT_FOUND"
+    """NOT_FOUND. HTTP alone: a list has no page of this number."""
+    ANSWER_TIMEOUT = "ANSWER_TIMEOUT"
+    """DEADLINE_EXCEEDED. HTTP alone, with status 504: the answer took too long.
+    The outcome may be unknown: retry with the same request id.
+    """

@@ -1,0 +1,325 @@
+"""The services for threads, method by method. Made from protos/ by `make protos`."""
+
+from google.protobuf.empty_pb2 import Empty
+
+from balance_client import v1
+from balance_client.sync.calls import Caller, DuplexStream, ServerStream, Unary
+
+
+class AccountService:
+    """Keeps accounts: one per user and currency, and their statements."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateAccount: Unary[v1.CreateAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/CreateAccount", v1.CreateAccountRequest, v1.Account
+        )
+        """Opens an account in a currency. A user has one account in each: asking
+        again answers the existing one.
+        """
+        self.GetAccount: Unary[v1.GetAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/GetAccount", v1.GetAccountRequest, v1.Account
+        )
+        """Returns an account, now or as it was at a past moment, in its own currency
+        or converted to another. An account that cannot be converted is shown in
+        its own currency, with conversion_obstacle. A balance of the past is final:
+        it is the same whenever it is asked for. So the answer waits, within the
+        call's deadline, until no movement of that time is under way any more; if
+        that takes long, it is UNAVAILABLE.
+        """
+        self.WatchAccount: ServerStream[v1.WatchAccountRequest, v1.Account] = caller.server_stream(
+            "/balance.v1.AccountService/WatchAccount", v1.WatchAccountRequest, v1.Account
+        )
+        """Sends an account as GetAccount returns it: at once, and again after every
+        change, wherever it came from. Changes that follow each other within a
+        quarter of a second are sent as one. The stream ends when the access token
+        does, and with UNAVAILABLE when the server stops: call again.
+        """
+        self.ListAccounts: Unary[v1.ListAccountsRequest, v1.ListAccountsResponse] = caller.unary(
+            "/balance.v1.AccountService/ListAccounts",
+            v1.ListAccountsRequest,
+            v1.ListAccountsResponse,
+        )
+        """Lists the caller's accounts, oldest first; for callers who may read every
+        account, those of the given user. Each that cannot be converted to the
+        currency asked for is shown in its own, with conversion_obstacle.
+        """
+        self.ListEntries: Unary[v1.ListEntriesRequest, v1.ListEntriesResponse] = caller.unary(
+            "/balance.v1.AccountService/ListEntries", v1.ListEntriesRequest, v1.ListEntriesResponse
+        )
+        """Lists an account's statement: every movement, with who, why and when. Pages
+        are stable while movements are added.
+        """
+        self.FreezeAccount: Unary[v1.FreezeAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/FreezeAccount", v1.FreezeAccountRequest, v1.Account
+        )
+        """Freezes an account, for operators: no money enters or leaves until it is
+        unfrozen. Freezing a frozen account changes nothing.
+        """
+        self.UnfreezeAccount: Unary[v1.UnfreezeAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/UnfreezeAccount", v1.UnfreezeAccountRequest, v1.Account
+        )
+        """Unfreezes an account, for operators."""
+        self.CloseAccount: Unary[v1.CloseAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/CloseAccount", v1.CloseAccountRequest, v1.Account
+        )
+        """Closes an empty account for good, for operators. Its statement stays."""
+        self.SetAccountLimit: Unary[v1.SetAccountLimitRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/SetAccountLimit", v1.SetAccountLimitRequest, v1.Account
+        )
+        """Sets how far below zero an account may go, for operators."""
+
+
+class AuthService:
+    """Signs people in with a code sent by e-mail, and sibling services with a
+    client id and secret. Both get a short-lived access token, sent with every
+    other call as the metadata "authorization: Bearer <token>".
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.SendConfirmationCode: Unary[
+            v1.SendConfirmationCodeRequest, v1.SendConfirmationCodeResponse
+        ] = caller.unary(
+            "/balance.v1.AuthService/SendConfirmationCode",
+            v1.SendConfirmationCodeRequest,
+            v1.SendConfirmationCodeResponse,
+        )
+        """Sends a six-digit confirmation code to an e-mail address. The first code
+        for an address creates its user. The answer is the same whether or not the
+        address was known. A code lives ten minutes, allows five attempts and works
+        once; a new code replaces the last. At most five codes an hour and one in
+        thirty seconds are sent to an address. A code that could not be mailed
+        (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
+        may have it; an address that the mail server refuses is INVALID_FIELD.
+        """
+        self.CreateToken: Unary[v1.CreateTokenRequest, v1.Token] = caller.unary(
+            "/balance.v1.AuthService/CreateToken", v1.CreateTokenRequest, v1.Token
+        )
+        """Exchanges a confirmation code, or a service's client id and secret, for an
+        access token.
+        """
+        self.RefreshToken: Unary[v1.RefreshTokenRequest, v1.Token] = caller.unary(
+            "/balance.v1.AuthService/RefreshToken", v1.RefreshTokenRequest, v1.Token
+        )
+        """Exchanges a refresh token for a new access token and a new refresh token.
+        A refresh token works once: using it a second time revokes every token that
+        descends from the same sign-in.
+        """
+        self.RevokeToken: Unary[v1.RevokeTokenRequest, Empty] = caller.unary(
+            "/balance.v1.AuthService/RevokeToken", v1.RevokeTokenRequest, Empty
+        )
+        """Revokes the sign-in that a refresh token belongs to, with all its tokens.
+        Access tokens stop working within seconds. An unknown token is accepted, so
+        that the call can be repeated.
+        """
+        self.GetJwks: Unary[v1.GetJwksRequest, v1.Jwks] = caller.unary(
+            "/balance.v1.AuthService/GetJwks", v1.GetJwksRequest, v1.Jwks
+        )
+        """Returns the public keys that access tokens are signed with (RFC 7517)."""
+
+
+class DepositService:
+    """Brings money in from outside, such as a card payment that a billing service
+    received.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateDeposit: Unary[v1.CreateDepositRequest, v1.Deposit] = caller.unary(
+            "/balance.v1.DepositService/CreateDeposit", v1.CreateDepositRequest, v1.Deposit
+        )
+        """Adds money to an account. Needs the scope deposits:write; a user's own
+        deposit is accepted only where the configuration allows it.
+        """
+        self.GetDeposit: Unary[v1.GetDepositRequest, v1.Deposit] = caller.unary(
+            "/balance.v1.DepositService/GetDeposit", v1.GetDepositRequest, v1.Deposit
+        )
+        """Returns a deposit to the account's owner, and to callers who may read every
+        account.
+        """
+        self.ListDeposits: Unary[v1.ListDepositsRequest, v1.ListDepositsResponse] = caller.unary(
+            "/balance.v1.DepositService/ListDeposits",
+            v1.ListDepositsRequest,
+            v1.ListDepositsResponse,
+        )
+        """Lists deposits of one account, or of all the caller's accounts. Pages are
+        stable while deposits are added.
+        """
+
+
+class PurchaseService:
+    """Keeps the catalogue of services and sells them."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.ListServices: Unary[v1.ListServicesRequest, v1.ListServicesResponse] = caller.unary(
+            "/balance.v1.PurchaseService/ListServices",
+            v1.ListServicesRequest,
+            v1.ListServicesResponse,
+        )
+        """Lists the catalogue, oldest first."""
+        self.GetService: Unary[v1.GetServiceRequest, v1.Service] = caller.unary(
+            "/balance.v1.PurchaseService/GetService", v1.GetServiceRequest, v1.Service
+        )
+        """Returns a service of the catalogue."""
+        self.CreateService: Unary[v1.CreateServiceRequest, v1.Service] = caller.unary(
+            "/balance.v1.PurchaseService/CreateService", v1.CreateServiceRequest, v1.Service
+        )
+        """Adds a service to the catalogue, for admins."""
+        self.UpdateService: Unary[v1.UpdateServiceRequest, v1.Service] = caller.unary(
+            "/balance.v1.PurchaseService/UpdateService", v1.UpdateServiceRequest, v1.Service
+        )
+        """Changes the fields of a service that update_mask names, for admins. What
+        was bought keeps the price it was bought at.
+        """
+        self.DeleteService: Unary[v1.DeleteServiceRequest, Empty] = caller.unary(
+            "/balance.v1.PurchaseService/DeleteService", v1.DeleteServiceRequest, Empty
+        )
+        """Takes a service out of the catalogue, for admins. Purchases of it stay."""
+        self.CreatePurchase: Unary[v1.CreatePurchaseRequest, v1.Purchase] = caller.unary(
+            "/balance.v1.PurchaseService/CreatePurchase", v1.CreatePurchaseRequest, v1.Purchase
+        )
+        """Buys a service. A price in another currency is converted at the stored
+        rate and rounded half to even. An account buys a service once: buying it
+        again charges nothing and returns the first purchase with
+        already_purchased set.
+        """
+        self.GetPurchase: Unary[v1.GetPurchaseRequest, v1.Purchase] = caller.unary(
+            "/balance.v1.PurchaseService/GetPurchase", v1.GetPurchaseRequest, v1.Purchase
+        )
+        """Returns a purchase to the account's owner, and to callers who may read every
+        account.
+        """
+        self.ListPurchases: Unary[v1.ListPurchasesRequest, v1.ListPurchasesResponse] = caller.unary(
+            "/balance.v1.PurchaseService/ListPurchases",
+            v1.ListPurchasesRequest,
+            v1.ListPurchasesResponse,
+        )
+        """Lists purchases of one account, or of all the caller's accounts. Pages are
+        stable while purchases are added.
+        """
+
+
+class TransferService:
+    """Moves money from one account to another of the same currency."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateTransfer: Unary[v1.CreateTransferRequest, v1.Transfer] = caller.unary(
+            "/balance.v1.TransferService/CreateTransfer", v1.CreateTransferRequest, v1.Transfer
+        )
+        """Moves money from the caller's account to another. Services with the scope
+        transfers:write may move from any account. Why an account cannot receive is
+        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
+        """
+        self.BatchCreateTransfers: Unary[
+            v1.BatchCreateTransfersRequest, v1.BatchCreateTransfersResponse
+        ] = caller.unary(
+            "/balance.v1.TransferService/BatchCreateTransfers",
+            v1.BatchCreateTransfersRequest,
+            v1.BatchCreateTransfersResponse,
+        )
+        """Makes up to 1000 transfers in one call. Each item has its own outcome, in
+        the order of the requests. With all_or_nothing, one refused item refuses
+        all.
+        """
+        self.StreamTransfers: DuplexStream[v1.CreateTransferRequest, v1.TransferOutcome] = (
+            caller.duplex_stream(
+                "/balance.v1.TransferService/StreamTransfers",
+                v1.CreateTransferRequest,
+                v1.TransferOutcome,
+            )
+        )
+        """Moves money as requests come, for callers with many transfers and no end
+        to gather them for: a stream saves what each call costs. Each request is
+        carried out by itself, as CreateTransfer would, and needs a request_id; the
+        outcomes come in the order of the requests. Where too many are under way,
+        the service stops reading until their outcomes are read. A stream that ends
+        with UNAVAILABLE leaves the requests without an outcome unknown: send them
+        again, with their ids, on a new one. It has no HTTP path, because a JSON
+        body cannot be answered while it is still being read.
+        """
+        self.GetTransfer: Unary[v1.GetTransferRequest, v1.Transfer] = caller.unary(
+            "/balance.v1.TransferService/GetTransfer", v1.GetTransferRequest, v1.Transfer
+        )
+        """Returns a transfer to either account's owner, and to callers who may read
+        every account.
+        """
+        self.ListTransfers: Unary[v1.ListTransfersRequest, v1.ListTransfersResponse] = caller.unary(
+            "/balance.v1.TransferService/ListTransfers",
+            v1.ListTransfersRequest,
+            v1.ListTransfersResponse,
+        )
+        """Lists transfers sent from one account, or from all the caller's accounts;
+        with `received`, those that came in. Pages are stable while transfers are
+        added.
+        """
+        self.ListReceivedTransfers: Unary[v1.ListTransfersRequest, v1.ListTransfersResponse] = (
+            caller.unary(
+                "/balance.v1.TransferService/ListReceivedTransfers",
+                v1.ListTransfersRequest,
+                v1.ListTransfersResponse,
+            )
+        )
+        """Lists transfers received, as ListTransfers with `received` does. It exists
+        for its HTTP path.
+        """
+
+
+class UserService:
+    """Keeps the profiles of users. A user is created by the first confirmation code
+    sent to an address.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.GetMe: Unary[v1.GetMeRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/GetMe", v1.GetMeRequest, v1.User
+        )
+        """Returns the caller's own profile."""
+        self.UpdateMe: Unary[v1.UpdateMeRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/UpdateMe", v1.UpdateMeRequest, v1.User
+        )
+        """Changes the fields of the caller's own profile that update_mask names:
+        username, first_name, last_name and bio. Nobody changes their own role.
+        """
+        self.ListUsers: Unary[v1.ListUsersRequest, v1.ListUsersResponse] = caller.unary(
+            "/balance.v1.UserService/ListUsers", v1.ListUsersRequest, v1.ListUsersResponse
+        )
+        """Lists users by username, for admins."""
+        self.GetUser: Unary[v1.GetUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/GetUser", v1.GetUserRequest, v1.User
+        )
+        """Returns a user, for admins."""
+        self.UpdateUser: Unary[v1.UpdateUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/UpdateUser", v1.UpdateUserRequest, v1.User
+        )
+        """Changes a user's profile and role, for admins. A change of role revokes the
+        user's sign-ins, so that no token carries the old one. Admins cannot change
+        their own role.
+        """
+
+
+class WithdrawalService:
+    """Sends money outside, such as a payout that a billing service makes."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateWithdrawal: Unary[v1.CreateWithdrawalRequest, v1.Withdrawal] = caller.unary(
+            "/balance.v1.WithdrawalService/CreateWithdrawal",
+            v1.CreateWithdrawalRequest,
+            v1.Withdrawal,
+        )
+        """Takes money from an account. Needs the scope withdrawals:write; a user's own
+        withdrawal is accepted only where the configuration allows it.
+        """
+        self.GetWithdrawal: Unary[v1.GetWithdrawalRequest, v1.Withdrawal] = caller.unary(
+            "/balance.v1.WithdrawalService/GetWithdrawal", v1.GetWithdrawalRequest, v1.Withdrawal
+        )
+        """Returns a withdrawal to the account's owner, and to callers who may read every
+        account.
+        """
+        self.ListWithdrawals: Unary[v1.ListWithdrawalsRequest, v1.ListWithdrawalsResponse] = (
+            caller.unary(
+                "/balance.v1.WithdrawalService/ListWithdrawals",
+                v1.ListWithdrawalsRequest,
+                v1.ListWithdrawalsResponse,
+            )
+        )
+        """Lists withdrawals of one account, or of all the caller's accounts. Pages are
+        stable while withdrawals are added.
+        """

@@ -1,0 +1,338 @@
+"""Calls: request ids, tokens, retries and typed errors."""
+
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from balance_client import errors
+from balance_client._generated.reason import Reason
+from balance_client.aio.credentials import AsyncCredentials
+from balance_client.aio.seam import (
+    AsyncAnswer,
+    Mutex,
+    Trailers,
+    answer,
+    begin,
+    hides_status,
+    iterate,
+    send,
+    sleep,
+)
+from balance_client.policy import Attempts, Metadata, RetryPolicy, repeatable, with_request_id
+
+if TYPE_CHECKING:
+    from balance_client._generated.services_aio import AsyncAuthService
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+_REFUSED_TOKEN = {Reason.TOKEN_INVALID, Reason.TOKEN_EXPIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncCaller:
+    """What the calls of a client share.
+
+    Args:
+        channel: Where they go.
+        policy: How they are repeated.
+        language: As in HTTP's `accept-language`; empty for none.
+        credentials: Who calls, and whom they ask for tokens; None for public methods only.
+    """
+
+    channel: Any
+    policy: RetryPolicy
+    language: str
+    credentials: "tuple[AsyncCredentials, AsyncAuthService] | None" = None
+
+    def unary(
+        self, method: str, request: type[Request], response: type[Response]
+    ) -> "AsyncUnary[Request, Response]":
+        """A method with one request and one answer."""
+        stub = self.channel.unary_unary(method, *_codecs(request, response))
+        return AsyncUnary(self, method, stub)
+
+    def server_stream(
+        self, method: str, request: type[Request], response: type[Response]
+    ) -> "AsyncServerStream[Request, Response]":
+        """A method with one request and a stream of answers."""
+        return AsyncServerStream(
+            self, self.channel.unary_stream(method, *_codecs(request, response))
+        )
+
+    def duplex_stream(
+        self, method: str, request: type[Request], response: type[Response]
+    ) -> "AsyncDuplexStream[Request, Response]":
+        """A method with a stream of requests and a stream of answers."""
+        return AsyncDuplexStream(
+            self, self.channel.stream_stream(method, *_codecs(request, response))
+        )
+
+
+def _codecs(request: type[Message], response: type[Message]) -> tuple[Any, Any]:
+    return request.SerializeToString, response.FromString
+
+
+class _Entry:
+    """How one call gets in: its metadata, with a token that is renewed once if it is refused."""
+
+    def __init__(self, caller: AsyncCaller, metadata: Metadata | None) -> None:
+        given = tuple(metadata or ())
+        names = {name.lower() for name, _ in given}
+        if caller.language and "accept-language" not in names:
+            given = (*given, ("accept-language", caller.language))
+        self._given = given
+        self._policy = caller.policy
+        # A caller's own token is the caller's affair.
+        self._credentials = None if "authorization" in names else caller.credentials
+        self._token = ""
+        self._renewed = False
+
+    async def metadata(self, attempts: Attempts) -> tuple[tuple[str, str | bytes], ...]:
+        """The metadata to send now."""
+        if self._credentials is None:
+            return self._given
+        credentials, auth = self._credentials
+        left = attempts.remaining_seconds
+        self._token = await credentials.token(auth, self._policy, left)
+        return (*self._given, ("authorization", f"Bearer {self._token}"))
+
+    def renews(self, error: errors.BalanceError) -> bool:
+        """Whether a failed call is worth another attempt with another token."""
+        refused = (
+            error.code() == grpc.StatusCode.UNAUTHENTICATED and error.reason in _REFUSED_TOKEN
+        ) or hides_status(error)
+        if self._credentials is None or self._renewed or not refused:
+            return False
+        self._renewed = True
+        self._credentials[0].refused(self._token)
+        return True
+
+
+class AsyncUnary(Generic[Request, Response]):
+    """A method with one request and one answer."""
+
+    def __init__(self, caller: AsyncCaller, method: str, stub: Any) -> None:  # noqa: ANN401
+        self._caller = caller
+        self._method = method
+        self._stub = stub
+
+    def __call__(
+        self, request: Request, *, timeout: float | None = None, metadata: Metadata | None = None
+    ) -> AsyncAnswer[Response]:
+        """Calls the method.
+
+        Args:
+            request: Gets a fresh `request_id` if it takes one and has none.
+            timeout: Seconds for all attempts and for getting a token; None takes the policy's.
+            metadata: Sent besides the client's own.
+
+        Raises:
+            BalanceError: The call was refused, or failed.
+        """
+        return answer(partial(self._send, request, timeout, metadata))
+
+    async def with_trailers(
+        self, request: Request, *, timeout: float | None = None, metadata: Metadata | None = None
+    ) -> tuple[Response, Trailers]:
+        """Calls the method; its answer, and what the service said besides, in trailing metadata."""
+        return await self._send(request, timeout, metadata)
+
+    async def _send(
+        self, request: Request, timeout: float | None, metadata: Metadata | None
+    ) -> tuple[Response, Trailers]:
+        request = with_request_id(request)
+        again = repeatable(self._method, request)
+        attempts = Attempts(self._caller.policy, timeout, repeatable=again)
+        entry = _Entry(self._caller, metadata)
+        while True:
+            given = await entry.metadata(attempts)
+            left = attempts.remaining_seconds
+            try:
+                # A connection is waited for: the time is limited, and nothing is sent without one.
+                return await send(
+                    self._stub, request, timeout=left, metadata=given, wait_for_ready=True
+                )
+            except grpc.RpcError as failure:
+                error = errors.from_failure(failure)
+            if entry.renews(error):
+                continue
+            pause = attempts.pause_seconds(error)
+            if pause is None:
+                raise error
+            await sleep(pause)
+
+
+class AsyncStream(Generic[Response]):
+    """The answers of a stream, until it ends or is cancelled.
+
+    It is not repeated, for its caller alone knows from where; but if the service refuses its token
+    before the first answer, it is begun again with another.
+    """
+
+    def __init__(
+        self,
+        entry: _Entry,
+        attempts: Attempts,
+        timeout: float | None,
+        begin_call: Callable[..., Any],
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._entry = entry
+        self._attempts = attempts
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._begin_call = begin_call
+        self._tell_answered = answered
+        self._answered = False
+        self._call: Any = None
+        self._opening: Any = begin(self._open)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Response:
+        while True:
+            if self._call is None:
+                self._call = await self._opening
+            try:
+                message: Response = await anext(aiter(self._call))
+            except grpc.RpcError as failure:
+                error = errors.from_failure(failure)
+            else:
+                if not self._answered:
+                    self._answered = True
+                    self._tell_answered()
+                return message
+            if self._answered or not self._entry.renews(error):
+                raise error
+            self._call = None
+            self._opening = begin(self._open)
+
+    def cancel(self) -> None:
+        """Ends the stream from this side."""
+        ending = self._opening if self._call is None else self._call
+        ending.cancel()
+
+    async def _open(self) -> Any:  # noqa: ANN401 - a call of gRPC's
+        metadata = await self._entry.metadata(self._attempts)
+        left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
+        return self._begin_call(timeout=left, metadata=metadata)
+
+
+class AsyncServerStream(Generic[Request, Response]):
+    """A method with one request and a stream of answers."""
+
+    def __init__(self, caller: AsyncCaller, stub: Any) -> None:  # noqa: ANN401
+        self._caller = caller
+        self._stub = stub
+
+    def __call__(
+        self, request: Request, *, timeout: float | None = None, metadata: Metadata | None = None
+    ) -> AsyncStream[Response]:
+        """Begins a stream.
+
+        Args:
+            request: What is asked.
+            timeout: Seconds that it may last; None for no limit.
+            metadata: Sent besides the client's own.
+        """
+        attempts = Attempts(self._caller.policy, timeout, repeatable=False)
+        entry = _Entry(self._caller, metadata)
+        return AsyncStream(entry, attempts, timeout, partial(self._stub, request))
+
+
+class AsyncDuplexStream(Generic[Request, Response]):
+    """A method with a stream of requests and a stream of answers."""
+
+    def __init__(self, caller: AsyncCaller, stub: Any) -> None:  # noqa: ANN401
+        self._caller = caller
+        self._stub = stub
+
+    def __call__(
+        self,
+        requests: AsyncIterable[Request] | Iterable[Request],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+    ) -> AsyncStream[Response]:
+        """Begins a stream.
+
+        Args:
+            requests: What is asked, as it comes.
+            timeout: Seconds that it may last; None for no limit.
+            metadata: Sent besides the client's own.
+        """
+        attempts = Attempts(self._caller.policy, timeout, repeatable=False)
+        entry = _Entry(self._caller, metadata)
+        asked = _Requests(iterate(requests))
+
+        def begin_call(**options: Any) -> Any:  # noqa: ANN401 - of gRPC's
+            return self._stub(asked.from_the_first(), **options)
+
+        return AsyncStream(entry, attempts, timeout, begin_call, asked.settle)
+
+
+class _Requests(Generic[Request]):
+    """A stream's requests, which can be sent from the first again until it is answered.
+
+    A call that has ended may still be waiting for the next request; what it gets is for its
+    successor.
+    """
+
+    def __init__(self, source: AsyncIterator[Request]) -> None:
+        self._source = source
+        self._sent: list[Request] = []
+        self._settled = False
+        self._calls = 0
+        self._mutex = Mutex()
+
+    def from_the_first(self) -> "_FromTheFirst[Request]":
+        """All requests, for a new call."""
+        self._calls += 1
+        return _FromTheFirst(self, self._calls)
+
+    def settle(self) -> None:
+        """There will be no other call, so that requests need not be kept."""
+        self._settled = True
+
+    async def at(self, position: int, call: int) -> Request:
+        """The request at a place, counted from the first that is kept, for a call.
+
+        Raises:
+            StopAsyncIteration: There are no more, or another call has begun.
+        """
+        async with self._mutex:
+            if call != self._calls:
+                raise StopAsyncIteration
+            if position < len(self._sent):
+                return self._sent[position]
+            request = await anext(self._source)
+            if not self._settled or call != self._calls:
+                self._sent.append(request)
+            return request
+
+
+class _FromTheFirst(Generic[Request]):
+    """The requests of one call.
+
+    No generator: gRPC drops what it iterates over while it waits for the next, and a generator that
+    is dropped while it runs is reported as an error.
+    """
+
+    def __init__(self, requests: _Requests[Request], call: int) -> None:
+        self._requests = requests
+        self._call = call
+        self._position = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Request:
+        request = await self._requests.at(self._position, self._call)
+        self._position += 1
+        return request

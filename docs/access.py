@@ -1,0 +1,54 @@
+"""Who may call each RPC, for the reference: the contract's comments say it in prose, if at all."""
+
+_ANYBODY = "anybody, without a token"
+_ADMINS = "admins"
+_OPERATORS = "admins; services with `accounts:write`"
+_USERS = "users, for themselves"
+_READERS = "the account's owner; moderators, admins and services with `accounts:read`, any account"
+_PARTIES = "the owner of either account; moderators, admins and services with `accounts:read`"
+_TRANSFERRING = "users, from their own accounts; services with `transfers:write`, from any"
+
+# By method; a new one needs a row, or the page is not made.
+WHO_MAY = {
+    "SendConfirmationCode": _ANYBODY,
+    "CreateToken": _ANYBODY,
+    "RefreshToken": _ANYBODY,
+    "RevokeToken": _ANYBODY,
+    "GetJwks": _ANYBODY,
+    "GetMe": _USERS,
+    "UpdateMe": _USERS,
+    "ListUsers": _ADMINS,
+    "GetUser": _ADMINS,
+    "UpdateUser": _ADMINS,
+    "CreateAccount": "users, for themselves; admins and services with `accounts:write`, for anyone",
+    "GetAccount": _READERS,
+    "WatchAccount": _READERS,
+    "ListAccounts": _READERS,
+    "ListEntries": _READERS,
+    "FreezeAccount": _OPERATORS,
+    "UnfreezeAccount": _OPERATORS,
+    "CloseAccount": _OPERATORS,
+    "SetAccountLimit": _OPERATORS,
+    "CreateDeposit": "services with `deposits:write`; users, on their own account, where the"
+    " setting `BALANCE_USER_DEPOSITS` allows it",
+    "GetDeposit": _READERS,
+    "ListDeposits": _READERS,
+    "CreateWithdrawal": "services with `withdrawals:write`; users, from their own account, where"
+    " the setting `BALANCE_USER_DEPOSITS` allows it",
+    "GetWithdrawal": _READERS,
+    "ListWithdrawals": _READERS,
+    "ListServices": _ANYBODY,
+    "GetService": _ANYBODY,
+    "CreateService": _ADMINS,
+    "UpdateService": _ADMINS,
+    "DeleteService": _ADMINS,
+    "CreatePurchase": "users, on their own account; services with `purchases:write`, on any",
+    "GetPurchase": _READERS,
+    "ListPurchases": _READERS,
+    "CreateTransfer": _TRANSFERRING,
+    "BatchCreateTransfers": _TRANSFERRING,
+    "StreamTransfers": _TRANSFERRING,
+    "GetTransfer": _PARTIES,
+    "ListTransfers": _READERS,
+    "ListReceivedTransfers": _READERS,
+}

@@ -1,0 +1,376 @@
+-- What the migrations make, as pg_dump tells it; written by `make docs`.
+
+CREATE TABLE public.account_numbers (
+    number bigint NOT NULL,
+    account_id uuid NOT NULL,
+    CONSTRAINT number_has_ten_digits CHECK (((number >= 1000000000) AND (number <= '9999999999'::bigint)))
+);
+
+CREATE TABLE public.account_owners (
+    owner_id uuid NOT NULL,
+    currency text NOT NULL,
+    account_id uuid NOT NULL
+);
+
+CREATE TABLE public.accounts (
+    account_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    number bigint NOT NULL,
+    currency text NOT NULL,
+    balance_minor bigint DEFAULT 0 NOT NULL,
+    held_minor bigint DEFAULT 0 NOT NULL,
+    limit_minor bigint DEFAULT 0 NOT NULL,
+    status smallint DEFAULT 1 NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT balance_within_limit CHECK (((balance_minor - held_minor) >= (- limit_minor))),
+    CONSTRAINT closed_is_empty CHECK (((status <> 3) OR ((balance_minor = 0) AND (held_minor = 0)))),
+    CONSTRAINT currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT held_not_negative CHECK ((held_minor >= 0)),
+    CONSTRAINT limit_not_negative CHECK ((limit_minor >= 0)),
+    CONSTRAINT sequence_not_negative CHECK ((sequence >= 0)),
+    CONSTRAINT status_known CHECK (((status >= 1) AND (status <= 3)))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.caller_references (
+    reference text NOT NULL,
+    source text NOT NULL,
+    principal text NOT NULL,
+    movement_id uuid NOT NULL,
+    CONSTRAINT caller_reference_not_too_long CHECK (((length(reference) >= 1) AND (length(reference) <= 100))),
+    CONSTRAINT caller_source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
+);
+
+CREATE TABLE public.confirmation_codes (
+    email text NOT NULL,
+    code_hash bytea NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    sent_at timestamp with time zone NOT NULL,
+    sent_count smallint DEFAULT 1 NOT NULL,
+    counted_since timestamp with time zone NOT NULL,
+    CONSTRAINT attempts_limited CHECK (((attempts >= 0) AND (attempts <= 5)))
+);
+
+CREATE TABLE public.entries (
+    account_id uuid NOT NULL,
+    movement_id uuid NOT NULL,
+    counterparty_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    amount_minor bigint NOT NULL,
+    balance_after_minor bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    kind smallint NOT NULL,
+    CONSTRAINT entry_accounts_differ CHECK ((account_id <> counterparty_id)),
+    CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 4))),
+    CONSTRAINT entry_not_zero CHECK ((amount_minor <> 0)),
+    CONSTRAINT sequence_positive CHECK ((sequence > 0))
+);
+
+CREATE TABLE public.exchange_rates (
+    source text NOT NULL,
+    currency text NOT NULL,
+    base text NOT NULL,
+    units numeric NOT NULL,
+    value numeric NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    CONSTRAINT rate_figures_positive CHECK (((units > (0)::numeric) AND (value > (0)::numeric)))
+);
+
+CREATE TABLE public.external_references (
+    reference text NOT NULL,
+    source text NOT NULL,
+    movement_id uuid NOT NULL,
+    CONSTRAINT reference_not_too_long CHECK (((length(reference) >= 1) AND (length(reference) <= 100))),
+    CONSTRAINT source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
+);
+
+CREATE TABLE public.idempotency_keys (
+    principal text NOT NULL,
+    request_id uuid NOT NULL,
+    method text NOT NULL,
+    request bytea NOT NULL,
+    answer bytea,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.movements (
+    movement_id uuid NOT NULL,
+    from_account_id uuid NOT NULL,
+    to_account_id uuid NOT NULL,
+    request_id uuid,
+    amount_minor bigint NOT NULL,
+    balance_after_minor bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    kind smallint NOT NULL,
+    currency text NOT NULL,
+    principal text NOT NULL,
+    description text NOT NULL,
+    metadata jsonb,
+    source text,
+    reference text,
+    service_id uuid,
+    price_minor bigint,
+    price_currency text,
+    rate numeric,
+    rate_source text,
+    rate_as_of timestamp with time zone,
+    CONSTRAINT accounts_differ CHECK ((from_account_id <> to_account_id)),
+    CONSTRAINT amount_positive CHECK ((amount_minor > 0)),
+    CONSTRAINT description_not_too_long CHECK ((length(description) <= 200)),
+    CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 4))),
+    CONSTRAINT movement_currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT rate_positive CHECK (((rate IS NULL) OR ((rate > (0)::numeric) AND (price_minor > 0)))),
+    CONSTRAINT rate_whole CHECK ((num_nulls(price_minor, price_currency, rate, rate_source, rate_as_of) = ANY (ARRAY[0, 5]))),
+    CONSTRAINT reference_with_source CHECK (((source IS NULL) = (reference IS NULL))),
+    CONSTRAINT service_only_of_purchase CHECK (((kind = 3) = (service_id IS NOT NULL)))
+);
+
+CREATE TABLE public.purchases (
+    account_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    movement_id uuid NOT NULL
+);
+
+CREATE TABLE public.rate_fetches (
+    source text NOT NULL,
+    due_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.rate_sheets (
+    source text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    base text NOT NULL,
+    currencies text[] NOT NULL,
+    units numeric[] NOT NULL,
+    worth numeric[] NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    CONSTRAINT sheet_even CHECK (((cardinality(units) = cardinality(currencies)) AND (cardinality(worth) = cardinality(currencies)))),
+    CONSTRAINT sheet_figures_positive CHECK ((((0)::numeric < ALL (units)) AND ((0)::numeric < ALL (worth))))
+);
+
+CREATE TABLE public.refresh_tokens (
+    token_hash bytea NOT NULL,
+    session_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone
+);
+
+CREATE TABLE public.schema_migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.service_principals (
+    client_id text NOT NULL,
+    secret_hash bytea NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT client_id_well_formed CHECK ((client_id ~ '^[a-z][a-z0-9-]{1,39}$'::text))
+);
+
+CREATE TABLE public.services (
+    service_id uuid NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    price_minor bigint NOT NULL,
+    currency text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT name_not_too_long CHECK (((length(name) >= 1) AND (length(name) <= 50))),
+    CONSTRAINT price_positive CHECK ((price_minor > 0)),
+    CONSTRAINT service_currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT service_description_not_too_long CHECK ((length(description) <= 1000))
+);
+
+CREATE TABLE public.sessions (
+    session_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.signing_keys (
+    key_id text NOT NULL,
+    sealed_private_key bytea NOT NULL,
+    public_key bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone
+);
+
+CREATE TABLE public.system_accounts (
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    currency text NOT NULL,
+    balance_minor numeric DEFAULT 0 NOT NULL,
+    entries bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.system_deltas (
+    delta_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    amount_minor numeric NOT NULL,
+    entries bigint NOT NULL
+);
+
+CREATE TABLE public.system_entries (
+    movement_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    amount_minor bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT system_entry_not_zero CHECK ((amount_minor <> 0))
+);
+
+CREATE TABLE public.users (
+    user_id uuid NOT NULL,
+    email text NOT NULL,
+    username text NOT NULL,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    bio text DEFAULT ''::text NOT NULL,
+    role smallint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT bio_not_too_long CHECK ((length(bio) <= 200)),
+    CONSTRAINT email_in_lower_case CHECK (((email = lower(email)) AND (length(email) <= 254))),
+    CONSTRAINT names_not_too_long CHECK (((length(first_name) <= 150) AND (length(last_name) <= 150))),
+    CONSTRAINT role_known CHECK (((role >= 1) AND (role <= 3))),
+    CONSTRAINT username_well_formed CHECK ((username ~ '^[A-Za-z][A-Za-z0-9._-]{2,29}$'::text))
+);
+
+ALTER TABLE ONLY public.account_numbers
+    ADD CONSTRAINT account_numbers_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.account_owners
+    ADD CONSTRAINT account_owners_pkey PRIMARY KEY (owner_id, currency);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.caller_references
+    ADD CONSTRAINT caller_references_pkey PRIMARY KEY (reference, source, principal);
+
+ALTER TABLE ONLY public.confirmation_codes
+    ADD CONSTRAINT confirmation_codes_pkey PRIMARY KEY (email);
+
+ALTER TABLE ONLY public.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, sequence);
+
+ALTER TABLE ONLY public.exchange_rates
+    ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
+
+ALTER TABLE ONLY public.external_references
+    ADD CONSTRAINT external_references_pkey PRIMARY KEY (reference, source);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (principal, request_id);
+
+ALTER TABLE ONLY public.movements
+    ADD CONSTRAINT movements_pkey PRIMARY KEY (movement_id);
+
+ALTER TABLE ONLY public.purchases
+    ADD CONSTRAINT purchases_pkey PRIMARY KEY (account_id, service_id);
+
+ALTER TABLE ONLY public.rate_fetches
+    ADD CONSTRAINT rate_fetches_pkey PRIMARY KEY (source);
+
+ALTER TABLE ONLY public.rate_sheets
+    ADD CONSTRAINT rate_sheets_pkey PRIMARY KEY (source, as_of);
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.service_principals
+    ADD CONSTRAINT service_principals_pkey PRIMARY KEY (client_id);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_pkey PRIMARY KEY (service_id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id);
+
+ALTER TABLE ONLY public.signing_keys
+    ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY public.system_accounts
+    ADD CONSTRAINT system_accounts_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.system_deltas
+    ADD CONSTRAINT system_deltas_pkey PRIMARY KEY (account_id, delta_id);
+
+ALTER TABLE ONLY public.system_entries
+    ADD CONSTRAINT system_entries_pkey PRIMARY KEY (movement_id, account_id);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
+
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX sessions_by_revocation ON public.sessions USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+
+CREATE INDEX sessions_by_user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
+
+CREATE UNIQUE INDEX users_email_unique ON public.users USING btree (email);
+
+CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (lower(username));
+
+GRANT SELECT,INSERT ON TABLE public.account_numbers TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.account_owners TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.entries TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchange_rates TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.external_references TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_sheets TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO balance_service;
+
+GRANT SELECT ON TABLE public.schema_migrations TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.service_principals TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.services TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.signing_keys TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.system_accounts TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.system_deltas TO balance_service;
+
+GRANT UPDATE(delta_id) ON TABLE public.system_deltas TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.system_entries TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.users TO balance_service;

@@ -1,0 +1,188 @@
+"""Failovers by the dozen: what was acknowledged is on the server that takes over.
+
+Usage: python -m rehearsals.failover [--failovers 20] [--seed N] [--workers 2] [--clients 24]
+
+Two Postgres servers, the second a synchronous standby; the real program with both in its URL and
+target_session_attrs=read-write; clients that record what they saw. Again and again the primary's
+processes are killed and its host is cut off, the standby is promoted, and the old primary comes
+back as the other's standby. The checker then holds the history to the last primary.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import random
+import secrets
+import statistics
+from pathlib import Path
+from uuid import UUID
+
+from balance_service.database import migrate, pool
+from balance_service.domain import errors, ids
+from balance_service.domain.commands import Origin, Request, Settle
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
+from rehearsals import checker, history, stage
+from rehearsals.servers import Postgres, Proxy
+from tests.commits import commit
+
+# Enough of the log for a standby that was away.
+OPTIONS = ("wal_keep_size=512MB",)
+SECONDS_MAX = 60
+
+
+async def main(options: argparse.Namespace, folder: Path) -> int:
+    rng = random.Random(options.seed)
+    first = Postgres(folder / "first", OPTIONS)
+    made = [first]
+    try:
+        first.start()
+        second = Postgres(folder / "second", OPTIONS, source=first)
+        made.append(second)
+        second.start()
+        proxies = {postgres: Proxy(postgres.socket) for postgres in made}
+        for proxy in proxies.values():
+            await proxy.start()
+        await _replicate(first)
+        url = stage.database_url(*[proxy.port for proxy in proxies.values()])
+        settings = stage.choose_settings(folder, url, options.workers)
+        await asyncio.to_thread(migrate.up, url)
+        secret = await stage.create_caller(settings)
+        opened = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        with stage.program(settings, folder / "service.log"):
+            target = f"127.0.0.1:{settings.grpc_port}"
+            await stage.wait_until_serving(target)
+            token = await asyncio.to_thread(stage.access_token, target, secret)
+            clients = history.make_clients(target, token, opened, options.clients, options.seed)
+            stop = asyncio.Event()
+            tasks = [asyncio.create_task(client.run(stop)) for client in clients]
+            gaps = []
+            for _ in range(options.failovers):
+                await asyncio.sleep(rng.uniform(1, 3))
+                first, second, gap = await _fail_over(first, second, proxies, clients)
+                gaps.append(gap)
+                if broken := [task for task in tasks if task.done()]:
+                    broken[0].result()
+            stop.set()
+            await asyncio.gather(*tasks)
+        operations = [operation for client in clients for operation in client.operations]
+        anomalies = list(checker.find_anomalies(operations, checker.read_journal(first.url)))
+        anomalies += await stage.verify(first.url)
+        anomalies += await _alone(first, second, opened[0])
+    finally:
+        for postgres in made:
+            postgres.close()
+    _report(options, operations, gaps, anomalies)
+    return 1 if anomalies else 0
+
+
+async def _fail_over(
+    primary: Postgres,
+    standby: Postgres,
+    proxies: dict[Postgres, Proxy],
+    clients: list[history.Client],
+) -> tuple[Postgres, Postgres, float]:
+    """Loses the primary, and repairs everything.
+
+    Returns:
+        The new primary, its standby, and the seconds in which nothing could be done.
+    """
+    loop = asyncio.get_running_loop()
+    lost = loop.time()
+    # Fenced first, so that whatever happens to it, the service cannot reach it.
+    proxies[primary].refusing = True
+    proxies[primary].cut()
+    primary.vanish()
+    await asyncio.to_thread(standby.promote)
+    async with asyncio.timeout(SECONDS_MAX):
+        while not (done := _first_done(clients, lost)):
+            await asyncio.sleep(0.02)
+    await asyncio.to_thread(primary.rejoin, standby)
+    proxies[primary].refusing = False
+    await _replicate(standby)
+    return standby, primary, done - lost
+
+
+def _first_done(clients: list[history.Client], since: float) -> float | None:
+    """When the first movement that was asked for since then was acknowledged."""
+    ended = [
+        operation.returned
+        for client in clients
+        for operation in client.operations[-2:]
+        if operation.invoked > since and operation.outcome == "ok" and operation.kind != "read"
+    ]
+    return min(ended, default=None)
+
+
+async def _replicate(primary: Postgres) -> None:
+    """Has commits wait for the standby from now on."""
+    states = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
+    async with asyncio.timeout(SECONDS_MAX):
+        while not await asyncio.to_thread(primary.execute, states):
+            await asyncio.sleep(0.05)
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        while await asyncio.to_thread(primary.execute, states) != [("sync",)]:
+            await asyncio.sleep(0.05)
+
+
+async def _alone(primary: Postgres, standby: Postgres, account: str) -> list[str]:
+    """A primary that lost its standby, or came back without one, acknowledges nothing.
+
+    Also not when the wait for the standby is ended, as by a timeout, with a COMMIT that succeeded.
+    """
+    standby.stop()
+    stop = asyncio.Event()
+
+    async def give_up_waiting() -> None:
+        while not stop.is_set():
+            await asyncio.to_thread(
+                primary.execute,
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+            )
+            await asyncio.sleep(0.05)
+
+    cancelling = asyncio.create_task(give_up_waiting())
+    origin = Origin(principal=f"service:{stage.CALLER}", request_id=ids.new_id())
+    command = Settle(origin, Kind.DEPOSIT, UUID(account), Money(1, "RUB"))
+    try:
+        async with pool.opened(pool.create(primary.url, 2)) as connections:
+            with contextlib.suppress(errors.Unavailable):
+                outcomes = await commit(connections, Request((command,)))
+                return [f"acknowledged without a standby: {outcomes}"]
+    finally:
+        stop.set()
+        await cancelling
+        # Its own shutdown must not wait for the standby.
+        primary.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        primary.execute("SELECT pg_reload_conf()")
+    return []
+
+
+def _report(
+    options: argparse.Namespace,
+    operations: list[history.Operation],
+    gaps: list[float],
+    anomalies: list[str],
+) -> None:
+    acknowledged = sum(o.outcome == "ok" and o.kind != "read" for o in operations)
+    print(f"{len(gaps)} failovers, {len(operations)} operations, {acknowledged} movements")
+    print(
+        f"from the loss to the first new movement: {min(gaps):.1f} to {max(gaps):.1f} s,"
+        f" median {statistics.median(gaps):.1f} s"
+    )
+    for anomaly in anomalies[:50]:
+        print(f"ANOMALY  {anomaly}")
+    print(f"seed {options.seed}: {len(anomalies)} anomalies")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--failovers", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--clients", type=int, default=24)
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    stage.run("failover", functools.partial(main, chosen))

@@ -1,0 +1,171 @@
+"""What clients saw: each operation, when it was sent, and when its outcome was known."""
+
+import asyncio
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from balance_client import v1
+from balance_client.policy import new_request_id
+from rehearsals.transports import CALL_SECONDS, OverGrpc, Transport
+
+OPERATION_SECONDS_MAX = 120
+# After this an attempt without an answer can no longer be under way: its own timeout, and the
+# longest that proxies and workers stand still here.
+LOST_SECONDS = CALL_SECONDS + 10
+METHODS = {
+    "transfer": "/balance.v1.TransferService/CreateTransfer",
+    "deposit": "/balance.v1.DepositService/CreateDeposit",
+    "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
+    "read": "/balance.v1.AccountService/ListEntries",
+}
+# Refusals that are right at any time.
+REFUSALS = {"INSUFFICIENT_FUNDS"}
+# Codes that do not tell whether anything was done.
+UNKNOWN = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+}
+
+
+@dataclass
+class Operation:
+    """One request, sent again under its id until its outcome was known.
+
+    Args:
+        kind: `transfer`, `deposit`, `withdrawal` or `read`.
+        accounts: Those it touches.
+        request_id: Of what moves money.
+        invoked: When it was first sent, on one clock for all.
+        returned: When its outcome was known; infinity while it is not.
+        outcome: `ok`, `refused`, or `unknown`.
+        answer: The movement's id, or the last entry's sequence that was read.
+        available_minor: What a refusal said was there.
+        unknowns: Attempts whose outcome is unknown.
+        faults: Answers that must never be given.
+    """
+
+    kind: str
+    accounts: tuple[str, ...]
+    request_id: str
+    invoked: float
+    returned: float = float("inf")
+    outcome: str = "unknown"
+    answer: str = ""
+    available_minor: int | None = None
+    unknowns: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Client:
+    """A client that sends one request after another, each until its outcome is known.
+
+    Args:
+        transport: How it sends.
+        accounts: What it moves money between.
+        rng: Decides what it asks for.
+    """
+
+    transport: Transport
+    accounts: list[str]
+    rng: random.Random
+    operations: list[Operation] = field(default_factory=list)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        try:
+            while not stop.is_set():
+                operation, method, request = self._next()
+                self.operations.append(operation)
+                await self._settle(operation, method, request)
+        finally:
+            await self.transport.close()
+
+    def _next(self) -> tuple[Operation, str, Message]:
+        now = asyncio.get_running_loop().time
+        sender, receiver = self.rng.sample(self.accounts, 2)
+        amount, request_id = f"{self.rng.randint(1, 40_000) / 100:.2f}", str(new_request_id())
+        kind = self.rng.choices(["transfer", "deposit", "withdrawal", "read"], [6, 1, 2, 3])[0]
+        if kind == "read":
+            listing = v1.ListEntriesRequest(account=sender, page_size=1)
+            return Operation(kind, (sender,), "", now()), METHODS[kind], listing
+        if kind == "transfer":
+            request: Message = v1.CreateTransferRequest(
+                from_account=sender, to_account=receiver, amount=amount, request_id=request_id
+            )
+            return Operation(kind, (sender, receiver), request_id, now()), METHODS[kind], request
+        deposit = kind == "deposit"
+        message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
+        request = message(account=sender, amount=amount, request_id=request_id)
+        return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
+
+    async def _settle(self, operation: Operation, method: str, request: Message) -> None:
+        """Sends a request until its outcome is known.
+
+        A refusal is about its own attempt. An earlier attempt without an answer may still be under
+        way, so only a refusal of an attempt sent after LOST_SECONDS settles the request.
+        """
+        loop = asyncio.get_running_loop()
+        silent_since = operation.invoked
+        lost = float("-inf")
+        for attempt in itertools.count():
+            sent = loop.time()
+            reply = await self.transport.send(method, request)
+            if reply.code == grpc.StatusCode.OK:
+                operation.outcome, operation.returned = "ok", loop.time()
+                operation.answer = _answer(operation.kind, reply.message)
+                return
+            if reply.reason in REFUSALS:
+                if sent < lost + LOST_SECONDS:
+                    await asyncio.sleep(lost + LOST_SECONDS - sent)
+                    # The service answers, so its silence is counted anew.
+                    silent_since = loop.time()
+                    continue
+                operation.outcome, operation.returned = "refused", loop.time()
+                operation.available_minor = _minor(reply.facts["available"])
+                return
+            if reply.code not in UNKNOWN:
+                operation.faults.append(f"{reply.code.name} {reply.reason}")
+            operation.unknowns += 1
+            lost = loop.time()
+            if loop.time() - silent_since > OPERATION_SECONDS_MAX:
+                operation.faults.append(f"no answer for {OPERATION_SECONDS_MAX} s")
+                return
+            if operation.kind == "read":
+                # The next attempt is another read, of a later state.
+                operation.invoked = loop.time()
+            await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
+
+
+def make_clients(
+    target: str, token: str, accounts: list[str], count: int, seed: object
+) -> list[Client]:
+    """Makes clients that call over gRPC and record what they see.
+
+    Args:
+        target: Where the service, or a proxy, listens.
+        token: The access token that they call with.
+        accounts: What they move money between.
+        count: How many.
+        seed: Decides what they ask for.
+    """
+    return [
+        Client(OverGrpc(target, token), accounts, random.Random(f"{seed} {number}"))
+        for number in range(count)
+    ]
+
+
+def _answer(kind: str, answer: Any) -> str:
+    if kind == "read":
+        return str(answer.entries[0].sequence if answer.entries else 0)
+    return str(answer.id)
+
+
+def _minor(amount: str) -> int:
+    return int(amount.replace(".", ""))

@@ -1,0 +1,237 @@
+"""A store in memory, with Postgres's rules for locks, keys and commits, and its ways to fail."""
+
+import asyncio
+import random
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg import errors as pg
+
+from balance_service.domain.accounts import Account
+from balance_service.domain.commands import Command, Settle
+from balance_service.domain.ledger import Plan, State
+from balance_service.domain.movements import Entry, Movement
+from balance_service.reading.past import SKEW_MAX
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+LOCK_TIMEOUT_SECONDS = 5.0
+SLOW_COMMITS = 0.05
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Collision(psycopg.OperationalError):
+    """Stands for a violation of a primary key that two transactions claimed at once."""
+
+
+@dataclass
+class Locks:
+    """Locks held until their transaction ends, and granted in the order of asking."""
+
+    held: dict[object, "SimulatedTransaction"] = field(default_factory=dict)
+    waiting: dict[object, deque[asyncio.Future[None]]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
+
+    async def take(self, key: object, holder: "SimulatedTransaction") -> None:
+        """Waits for a lock.
+
+        Raises:
+            LockNotAvailable: It took too long.
+        """
+        while self.held.get(key, holder) is not holder:
+            turn = asyncio.get_running_loop().create_future()
+            self.waiting[key].append(turn)
+            try:
+                await asyncio.wait_for(turn, LOCK_TIMEOUT_SECONDS)
+            except TimeoutError:
+                raise pg.LockNotAvailable from None
+        self.held[key] = holder
+
+    def release(self, holder: "SimulatedTransaction") -> None:
+        for key in [key for key, theirs in self.held.items() if theirs is holder]:
+            del self.held[key]
+            waiting = self.waiting.pop(key, deque())
+            # All waiters look again: the first takes the lock, the others queue up anew.
+            for turn in waiting:
+                if not turn.done():
+                    turn.set_result(None)
+
+
+@dataclass
+class Database:
+    """Committed state, and the failures on the way to it.
+
+    Args:
+        rng: Decides what fails, from the run's seed.
+        trouble: How likely each step is to fail.
+        accounts: Each account's state.
+    """
+
+    rng: random.Random
+    trouble: float
+    accounts: dict[UUID, Account]
+    movements: dict[UUID, Movement] = field(default_factory=dict)
+    references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
+    entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    locks: Locks = field(default_factory=Locks)
+    # Grows with each crash of Postgres: a transaction begun before it can no longer commit.
+    life: int = 0
+    # How far its clock is off: after a crash another server, with another clock, may take over.
+    skew: timedelta = timedelta()
+    lingering: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def crash(self) -> None:
+        """Ends every transaction under way, and goes on with another clock."""
+        self.life += 1
+        self.skew = SKEW_MAX * self.rng.choice([0, 0.5, -0.5])
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.skew
+
+    def balance_at(self, account_id: UUID, end: datetime) -> int:
+        """The sum of an account's committed entries dated before a moment."""
+        return sum(e.amount_minor for e in self.entries[account_id] if e.created_at < end)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["SimulatedTransaction"]:
+        """As `Store.transaction`; its connection may be lost before, within or after the commit."""
+        transaction = SimulatedTransaction(self, self.life)
+        committing = False
+        try:
+            yield transaction
+            committing = True
+            await transaction.step()
+            if self.rng.random() < SLOW_COMMITS:
+                # A synchronous standby is slow to confirm the commit.
+                await asyncio.sleep(self.rng.expovariate(1 / 2))
+                await transaction.step()
+            transaction.apply()
+            await transaction.step()
+        except BaseException as error:
+            known = isinstance(error, psycopg.Error) and error.sqlstate is not None
+            # Postgres notices late that a client is gone, and may still execute what it was sent.
+            if not known and not transaction.ended and self.rng.random() < 0.5:
+                self._linger(transaction, may_commit=committing)
+            raise
+        finally:
+            if not transaction.lingers:
+                transaction.end()
+
+    def _linger(self, transaction: "SimulatedTransaction", *, may_commit: bool) -> None:
+        """Keeps the locks of a transaction that has lost its client for a while."""
+        transaction.lingers = True
+
+        async def end() -> None:
+            await asyncio.sleep(self.rng.expovariate(1 / 0.05))
+            if may_commit and self.rng.random() < 0.5 and transaction.alive:
+                transaction.apply()
+            transaction.end()
+
+        task = asyncio.create_task(end())
+        self.lingering.add(task)
+        task.add_done_callback(self.lingering.discard)
+
+
+class SimulatedTransaction:
+    """One transaction: reads what is committed, under locks, and writes all at once.
+
+    Args:
+        database: The database that it is on.
+        life: The database's life when the transaction began.
+    """
+
+    def __init__(self, database: Database, life: int) -> None:
+        self.lingers = False
+        self.ended = False
+        self._database = database
+        self._life = life
+        self._plan: Plan | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._life == self._database.life
+
+    async def step(self) -> None:
+        """Lets time pass, in which Postgres may crash or this step fail."""
+        database = self._database
+        await asyncio.sleep(database.rng.expovariate(1 / 0.002))
+        if not self.alive:
+            raise psycopg.OperationalError("Postgres has crashed")
+        if database.rng.random() < database.trouble:
+            kinds = [psycopg.OperationalError, pg.DeadlockDetected, pg.QueryCanceled]
+            raise database.rng.choice(kinds)("trouble")
+
+    async def load(
+        self, commands: Sequence[Command], tried: Collection[UUID]
+    ) -> tuple[State, datetime]:
+        database = self._database
+        await self.step()
+        account_ids = {account_id for command in commands for account_id in command.account_ids}
+        for account_id in sorted(account_ids):
+            await database.locks.take(account_id, self)
+        now = database.now()
+        await self.step()
+        origins = [command.origin for command in commands]
+        wanted = [o.movement_id for o in origins if o.request_id or o.movement_id in tried]
+        referred = [
+            (c.origin.principal, c.source or "", c.reference or "")
+            for c in commands
+            if isinstance(c, Settle) and c.reference
+        ]
+        state = State(
+            accounts=_rows_of(database.accounts, account_ids),
+            movements=_rows_of(database.movements, wanted),
+            purchases={},
+            references=_rows_of(database.references, referred),
+            tried=set(tried),
+        )
+        return state, now
+
+    async def write(self, plan: Plan) -> None:
+        database = self._database
+        await self.step()
+        for movement in sorted(plan.movements, key=lambda m: m.movement_id):
+            await database.locks.take(("movement", movement.movement_id), self)
+            if movement.movement_id in database.movements:
+                raise Collision
+            if movement.reference:
+                reference = _reference_key(movement)
+                await database.locks.take(("reference", reference), self)
+                if reference in database.references:
+                    raise Collision
+        await self.step()
+        self._plan = plan
+
+    def apply(self) -> None:
+        """Commits: all of it is durable at once."""
+        database, plan = self._database, self._plan
+        if plan:
+            for movement in plan.movements:
+                database.movements[movement.movement_id] = movement
+                if movement.reference:
+                    database.references[_reference_key(movement)] = movement.movement_id
+            for entry in plan.entries:
+                database.entries[entry.account_id].append(entry)
+            database.accounts.update(plan.accounts)
+        self.end()
+
+    def end(self) -> None:
+        """Lets go of its locks."""
+        self.ended = True
+        self._database.locks.release(self)
+
+
+def _reference_key(movement: Movement) -> tuple[str, str, str]:
+    return movement.principal, movement.source or "", movement.reference or ""
+
+
+def _rows_of(table: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
+    return {key: table[key] for key in keys if key in table}

@@ -1,0 +1,183 @@
+"""The stage for a service: its settings, a caller, accounts, the running program, a last check.
+
+Shared by the rehearsals, the benchmarks and the tests of faults, which all run the real program.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+from pydantic import SecretStr
+
+from balance_client import Client, ServiceCredentials, v1
+from balance_service.config import Settings
+from balance_service.database import pool
+from balance_service.domain import ids
+from balance_service.domain.accounts import Status
+from balance_service.domain.principals import Scope
+from balance_service.operations import administration
+from balance_service.repositories import accounts, verification
+from balance_service.server.health import serves
+
+CALLER = "rehearsal"
+ACCOUNTS = 12
+# How long a service may take to start, or to come back after a fault.
+SERVING_SECONDS_MAX = 90
+STOPPING_SECONDS_MAX = 60
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, each another one."""
+    with contextlib.ExitStack() as held:
+        listening = [held.enter_context(socket.socket()) for _ in range(count)]
+        for port in listening:
+            port.bind(("127.0.0.1", 0))
+        return [port.getsockname()[1] for port in listening]
+
+
+def database_url(*ports: int) -> str:
+    """The URL of a database behind proxies; of several servers, the one that takes writes."""
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
+
+
+def choose_settings(folder: Path, database: str, workers: int) -> Settings:
+    """Settings of a service on ports that are free now.
+
+    Args:
+        folder: Where it keeps its files.
+        database: The URL of its database.
+        workers: How many processes serve.
+    """
+    grpc_port, http_port = free_ports(2)
+    return Settings(
+        database_url=database,
+        secret=SecretStr(secrets.token_urlsafe(48)),
+        data_dir=str(folder),
+        grpc_port=grpc_port,
+        http_port=http_port,
+        workers=workers,
+        development=True,
+        # A token outlives every run, so that no call is lost to its renewal.
+        access_token_seconds=86_400,
+    )
+
+
+async def create_caller(settings: Settings, scopes: Iterable[Scope] = tuple(Scope)) -> str:
+    """Creates the sibling service that calls, with every scope or some; its secret."""
+    return await administration.create_service_principal(settings, CALLER, "", list(scopes))
+
+
+def access_token(target: str, secret: str) -> str:
+    """Signs the caller in; its access token."""
+    with Client(target, ServiceCredentials(CALLER, secret)) as client:
+        request = v1.CreateTokenRequest(client_id=CALLER, client_secret=secret)
+        return client.auth.CreateToken(request).token
+
+
+def every_third_may_owe(number: int) -> int:
+    """A limit for an account by its number: 0 but for every third, which may go below zero."""
+    return 0 if number % 3 else 50_000 * (number + 1)
+
+
+async def open_accounts(
+    settings: Settings, count: int = ACCOUNTS, limit_minor: Callable[[int], int] = lambda _: 0
+) -> list[str]:
+    """Opens accounts in roubles with nothing on them; their ids.
+
+    Args:
+        settings: Of the service whose database they are opened in.
+        count: How many.
+        limit_minor: The limit of each, by its number from 0.
+    """
+    opened = []
+    database = settings.database_url.get_secret_value()
+    async with pool.opened(pool.create(database, 2)) as connections:
+        for number in range(count):
+            async with pool.transaction(connections) as conn:
+                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
+                if limit := limit_minor(number):
+                    await accounts.set_rules(conn, account, Status.ACTIVE, limit)
+                opened.append(str(account))
+    return opened
+
+
+@contextlib.contextmanager
+def program(
+    settings: Settings,
+    log: Path | None = None,
+    command: str = "serve",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs the service as its operator does, and stops it at the end.
+
+    Args:
+        settings: What it runs with.
+        log: The file that its log is added to; None for the terminal.
+        command: `serve`, or `worker` for one without a supervisor.
+        environment: Variables besides its settings.
+    """
+    with log.open("ab") if log else contextlib.nullcontext() as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "balance_service", command],
+            env=settings.environment() | dict(environment or {}),
+            stderr=stderr,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOPPING_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that run."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def workers(process: subprocess.Popen[bytes]) -> list[int]:
+    """The process ids of a program's workers."""
+    return children(process.pid)
+
+
+async def wait_until_serving(target: str) -> None:
+    """Returns once the service says that it serves.
+
+    Raises:
+        TimeoutError: It did not come, or did not come back by itself.
+    """
+    async with asyncio.timeout(SERVING_SECONDS_MAX):
+        while not await serves(target):
+            await asyncio.sleep(0.1)
+
+
+async def verify(database: str) -> list[str]:
+    """The faults that the service's own check finds in a ledger.
+
+    Args:
+        database: The URL of its database, as the superuser.
+    """
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as conn:
+        report = await verification.verify(conn)
+    return [
+        f"verify: {check}: {fault}" for check, faults in report.faults.items() for fault in faults
+    ]
+
+
+def run(name: str, main: Callable[[Path], Coroutine[None, None, int]]) -> NoReturn:
+    """Runs a rehearsal in a folder that Postgres's user may enter, and exits with its status."""
+    with tempfile.TemporaryDirectory(prefix=f"balance-{name}-") as folder:
+        Path(folder).chmod(0o755)
+        sys.exit(asyncio.run(main(Path(folder))))

@@ -1,0 +1,183 @@
+"""Injects faults for minutes while clients move money; nothing may be lost or done twice.
+
+Usage: python -m rehearsals.torture [--minutes 10] [--seed N] [--workers 2] [--clients 24]
+           [--faults KIND,KIND]
+
+Runs the real program on a real Postgres, both behind proxies. Many clients, over gRPC and HTTP,
+send each request under its id until they know its outcome, while faults are injected on a seeded
+schedule. Then what the clients saw is compared with what the database holds. Exits with status 1,
+and prints every anomaly, if anything is wrong. The seed decides faults and requests; which request
+meets which fault depends on the machine.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import random
+import secrets
+import subprocess
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from balance_service.config import Settings
+from balance_service.database import migrate
+from rehearsals import checker, faults, history, servers, stage
+from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
+
+DATABASE_HOST = "database.torture"
+
+
+async def main(options: argparse.Namespace, folder: Path) -> int:
+    rng = random.Random(options.seed)
+    postgres = servers.Postgres(folder / "postgres", small_disk=servers.USER is not None)
+    try:
+        postgres.start()
+        database = servers.Proxy(postgres.socket)
+        await database.start()
+        settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
+        await asyncio.to_thread(migrate.up, postgres.url)
+        secret = await stage.create_caller(settings)
+        accounts = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        async with _run_service(settings, folder) as (process, names, clock):
+            clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
+            for proxy in clients:
+                await proxy.start()
+            world = faults.World(postgres, database, clients, process, names, clock, rng)
+            operations, injected, slowest = await _torture(
+                options, world, settings, secret, accounts
+            )
+        anomalies = list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
+        anomalies += await stage.verify(postgres.url)
+    finally:
+        postgres.close()
+    _report(options, operations, injected, slowest, anomalies)
+    for kind, need in faults.find_missing(world).items():
+        print(f"not injected: {kind}, which needs {need}")
+    return 1 if anomalies else 0
+
+
+@contextlib.asynccontextmanager
+async def _run_service(
+    settings: Settings, folder: Path
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], Path | None, Path | None]]:
+    """Runs the service; its process, and the files that set its host names and a worker's clock.
+
+    The worker with that clock runs beside those of the supervisor, as if on another host.
+    """
+    names = folder / "hosts" if servers.NSS_WRAPPER.exists() else None
+    clock = folder / "clock" if servers.FAKETIME.exists() else None
+    environment = {}
+    if names:
+        names.write_text(f"127.0.0.1 {DATABASE_HOST}\n")
+        environment = {
+            "LD_PRELOAD": str(servers.NSS_WRAPPER),
+            "NSS_WRAPPER_HOSTS": str(names),
+        }
+        url = settings.database_url.get_secret_value().replace("@127.0.0.1:", f"@{DATABASE_HOST}:")
+        settings = settings.model_copy(update={"database_url": SecretStr(url)})
+    stack = contextlib.ExitStack()
+    try:
+        log = folder / "service.log"
+        process = stack.enter_context(stage.program(settings, log, environment=environment))
+        if clock:
+            clock.write_text("+0")
+            with_clock = environment | {
+                "LD_PRELOAD": f"{servers.FAKETIME} {environment.get('LD_PRELOAD', '')}",
+                "FAKETIME_TIMESTAMP_FILE": str(clock),
+                "FAKETIME_NO_CACHE": "1",
+                # As on a host whose wall clock is set: its monotonic clock goes on.
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+            stack.enter_context(stage.program(settings, log, "worker", with_clock))
+        yield process, names, clock
+    finally:
+        # In a thread, for the proxies must go on while the service finishes its requests.
+        await asyncio.to_thread(stack.close)
+
+
+async def _torture(
+    options: argparse.Namespace,
+    world: faults.World,
+    settings: Settings,
+    secret: str,
+    accounts: list[str],
+) -> tuple[list[history.Operation], Counter[str], dict[str, float]]:
+    """Runs clients and faults side by side."""
+    target = f"127.0.0.1:{settings.grpc_port}"
+    await stage.wait_until_serving(target)
+    token = await asyncio.to_thread(stage.access_token, target, secret)
+    stop = asyncio.Event()
+    running = [
+        history.Client(
+            _transport(world, number, token), accounts, random.Random(f"{options.seed} {number}")
+        )
+        for number in range(options.clients)
+    ]
+    tasks = [asyncio.create_task(client.run(stop)) for client in running]
+    injected: Counter[str] = Counter()
+    slowest: dict[str, float] = {}
+    end = time.monotonic() + options.minutes * 60
+    chosen_kinds = [kind.strip() for kind in options.faults.split(",") if kind.strip()]
+    while time.monotonic() < end:
+        for kind in chosen_kinds or faults.draw_schedule(world):
+            if time.monotonic() >= end:
+                break
+            await asyncio.sleep(world.rng.uniform(0.5, 2))
+            await faults.KINDS[kind](world)
+            injected[kind] += 1
+            began = time.monotonic()
+            await stage.wait_until_serving(target)
+            slowest[kind] = max(slowest.get(kind, 0), time.monotonic() - began)
+            if broken := [task for task in tasks if task.done()]:
+                broken[0].result()
+    stop.set()
+    await asyncio.gather(*tasks)
+    return [operation for client in running for operation in client.operations], injected, slowest
+
+
+def _transport(world: faults.World, number: int, token: str) -> Transport:
+    """A third of the clients speak JSON, and a third send transfers on a stream."""
+    grpc_proxy, http_proxy = world.clients
+    if number % 3 == 0:
+        return OverHttp(f"http://127.0.0.1:{http_proxy.port}", token)
+    kind = OverStream if number % 3 == 1 else OverGrpc
+    return kind(f"127.0.0.1:{grpc_proxy.port}", token)
+
+
+def _report(
+    options: argparse.Namespace,
+    operations: list[history.Operation],
+    injected: Counter[str],
+    slowest: dict[str, float],
+    anomalies: list[str],
+) -> None:
+    print(f"\n{'fault':<24}{'times':>6}{'serving again after at most':>30}")
+    for kind, times in sorted(injected.items()):
+        print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
+    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
+    for kind in ("transfer", "deposit", "withdrawal", "read"):
+        theirs = [o for o in operations if o.kind == kind]
+        counts = Counter(o.outcome for o in theirs)
+        lost = sum(o.unknowns for o in theirs)
+        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{lost:>31}")
+    for anomaly in anomalies[:50]:
+        print(f"ANOMALY  {anomaly}")
+    run = f"seed {options.seed}, {options.minutes:g} minutes"
+    print(f"\n{run}: {len(operations)} operations, {len(anomalies)} anomalies")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--faults", default="", help=", ".join(faults.KINDS))
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    stage.run("torture", functools.partial(main, chosen))

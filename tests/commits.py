@@ -1,0 +1,35 @@
+"""Commits made straight through the commit path, without a queue or a service."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from balance_service.database.pool import Pool
+from balance_service.domain.commands import Request
+from balance_service.domain.ledger import Outcome, Plan
+from balance_service.ledger.commit import Committer
+from balance_service.ledger.queue import Waiting
+from balance_service.ledger.store import PostgresStore
+from balance_service.repositories.journal import Journal
+
+
+async def commit(pool: Pool, *requests: Request) -> list[Sequence[Outcome]]:
+    """Carries out some requests in one commit; the outcomes of each."""
+    loop = asyncio.get_running_loop()
+    waiting = [Waiting(request, loop.create_future()) for request in requests]
+    await Committer(PostgresStore(pool)).commit(waiting)
+    return [asked.outcomes for asked in waiting]
+
+
+def slow_down(monkeypatch: pytest.MonkeyPatch, delay_seconds: Callable[[], float]) -> None:
+    """Has commits take longer between writing and committing."""
+    real = Journal.write
+
+    async def write(journal: Journal, plan: Plan) -> None:
+        await real(journal, plan)
+        # Sends what is waiting in the pipeline.
+        await (await journal._conn.execute("SELECT 1")).fetchone()
+        await asyncio.sleep(delay_seconds())
+
+    monkeypatch.setattr(Journal, "write", write)

@@ -1,0 +1,287 @@
+"""`verify` over ledgers in which one value is wrong, whichever it is."""
+
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import LiteralString
+from uuid import UUID, uuid1, uuid4
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from balance_service.database import pool as pools
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain import ids
+from balance_service.domain.catalogue import Service
+from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
+from balance_service.domain.ledger import Done
+from balance_service.domain.money import DECIMALS, Money
+from balance_service.domain.movements import Kind
+from balance_service.domain.pricing import Quotation, Rates, RateSheet
+from balance_service.repositories import accounts, catalogue, system_accounts, verification
+from tests.commits import commit
+from tests.integration.test_commit_path import Verified
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HALVES = {"USD": 2, "JPY": 1, "BHD": 7, "EUR": 3}
+SHEET = RateSheet(
+    "cbr",
+    "RUB",
+    NOW,
+    {code: Quotation(Decimal(1), Decimal(value)) for code, value in HALVES.items()},
+)
+RATES = Rates((SHEET,), lambda as_of: as_of + timedelta(days=36_500))
+
+MONEY_TABLES = (
+    "accounts",
+    "account_owners",
+    "account_numbers",
+    "movements",
+    "entries",
+    "system_entries",
+    "system_deltas",
+    "system_accounts",
+    "purchases",
+    "caller_references",
+    "external_references",
+)
+# What no other value tells, by column: why, and of which rows. docs/operating/reliability.md lists
+# them, too.
+NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
+    "accounts.limit_minor": ("an operator's decision", "true"),
+    "accounts.status": ("an operator's decision", "true"),
+    "accounts.created_at": ("stands once; not after the first entry", "sequence > 0"),
+    "movements.principal": ("stands once without a request id", "request_id IS NULL"),
+    "movements.description": ("a caller's words", "true"),
+    "movements.metadata": ("a caller's words", "true"),
+    "movements.rate_source": ("a rate's source is not kept elsewhere", "true"),
+    "movements.rate_as_of": ("a rate's time is not kept elsewhere", "true"),
+    "system_deltas.delta_id": ("a random id", "true"),
+}
+# Other values that a value might have had, by type.
+OTHERS: dict[str, list[LiteralString]] = {
+    "bigint": ["coalesce({0}, 0) + 1"],
+    "smallint": ["coalesce({0}, 0) + 1"],
+    "numeric": ["coalesce({0}, 0) + 1"],
+    "uuid": [
+        """coalesce(
+            overlay(
+                {0}::text placing CASE right({0}::text, 1) WHEN '0' THEN '1' ELSE '0' END from 36
+            ),
+            gen_random_uuid()::text
+        )::uuid"""
+    ],
+    "text": ["coalesce(left({0}, -1), '') || CASE right({0}, 1) WHEN 'D' THEN 'B' ELSE 'D' END"],
+    "timestamp with time zone": [
+        "coalesce({0}, now()) + interval '1 microsecond'",
+        "coalesce({0}, now()) - interval '1 year'",
+    ],
+    "jsonb": ["""'{{"other": "words"}}'"""],
+}
+OTHER_CURRENCY: LiteralString = "CASE {0} WHEN 'RUB' THEN 'USD' ELSE 'RUB' END"
+
+
+async def carry_out(pool: Pool, *commands: Command) -> list[Done]:
+    answers = await commit(pool, *[Request((command,)) for command in commands])
+    outcomes = [answer[0] for answer in answers]
+    assert all(isinstance(outcome, Done) for outcome in outcomes), outcomes
+    return [outcome for outcome in outcomes if isinstance(outcome, Done)]
+
+
+async def opened(pool: Pool, *currencies: str) -> list[UUID]:
+    async with pools.transaction(pool) as conn:
+        return [(await accounts.open_account(conn, ids.new_id(), c))[0] for c in currencies]
+
+
+async def for_sale(pool: Pool, *prices: Money) -> list[UUID]:
+    found = [Service(ids.new_id(), "Coffee", "", price, 1, NOW, NOW) for price in prices]
+    async with pools.transaction(pool) as conn:
+        for service in found:
+            await catalogue.insert(conn, service)
+    return [service.service_id for service in found]
+
+
+def by(request_id: UUID | None = None) -> Origin:
+    return Origin(
+        principal="service:билинг", request_id=request_id, description="Why", metadata={"a": "b"}
+    )
+
+
+async def history(pool: Pool) -> None:
+    """A little of everything, on accounts with and without entries, rolled up and not."""
+    anna, boris, _ = await opened(pool, "RUB", "RUB", "EUR")
+    prices = Money(500, "RUB"), Money(300, "USD")
+    in_rubles, in_dollars = await for_sale(pool, *prices)
+    rubles = Money(10_000, "RUB")
+    await carry_out(
+        pool,
+        Settle(by(ids.new_id()), Kind.DEPOSIT, anna, rubles),
+        Settle(by(uuid4()), Kind.DEPOSIT, boris, rubles, "stripe", "ch_1"),
+    )
+    async with pools.transaction(pool) as conn:
+        await system_accounts.roll_up(conn, 100)
+    await carry_out(
+        pool,
+        Settle(by(), Kind.WITHDRAWAL, anna, Money(100, "RUB"), "bank", "po_1"),
+        Transfer(by(uuid4()), anna, boris, Money(250, "RUB")),
+        Transfer(by(), boris, anna, Money(7, "RUB")),
+        Purchase(by(ids.new_id()), anna, in_rubles, prices[0], RATES),
+        Purchase(by(ids.new_id()), boris, in_dollars, prices[1], RATES),
+    )
+
+
+@pytest_asyncio.fixture
+async def conn(
+    pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Connection]:
+    """An owner's connection, on which `verify` also sees what is not committed."""
+    await history(pool)
+    monkeypatch.setitem(verification._SQL, "snapshot", "SELECT 1")
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
+        assert (await verification.verify(conn)).clean
+        yield conn
+
+
+async def is_found(conn: Connection, change: sql.Composed) -> bool:
+    """Whether a change is refused by the database itself, or found by `verify`; it is undone."""
+    try:
+        async with conn.transaction(force_rollback=True):
+            await conn.execute(change)
+            return not (await verification.verify(conn)).clean
+    except psycopg.errors.IntegrityError:
+        return True
+
+
+async def columns(conn: Connection) -> list[tuple[str, str, str]]:
+    cursor = await conn.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name = ANY(%s)"
+        " ORDER BY table_name, ordinal_position",
+        (list(MONEY_TABLES),),
+    )
+    return await cursor.fetchall()
+
+
+async def rows(conn: Connection, table: str, condition: LiteralString = "true") -> list[str]:
+    query = sql.SQL("SELECT ctid::text FROM {} WHERE ").format(sql.Identifier(table))
+    found = await conn.execute(query + sql.SQL(condition))
+    return [row[0] for row in await found.fetchall()]
+
+
+async def test_any_other_value_is_found_or_known_not_to_be(conn: Connection) -> None:
+    missed: dict[str, set[str]] = defaultdict(set)
+    tried = 0
+    for table, column, kind in await columns(conn):
+        others = [*OTHERS[kind], *([OTHER_CURRENCY] if column.endswith("currency") else [])]
+        for place in await rows(conn, table):
+            for other in others:
+                change = sql.SQL("UPDATE {} SET {} = {} WHERE ctid = {}::tid").format(
+                    sql.Identifier(table),
+                    sql.Identifier(column),
+                    sql.SQL(other).format(sql.Identifier(column)),
+                    sql.Literal(place),
+                )
+                tried += 1
+                if not await is_found(conn, change):
+                    missed[f"{table}.{column}"].add(place)
+    assert tried > 300
+    # The list names what cannot be found and nothing else, so that it stays true.
+    assert set(missed) == set(NOT_DERIVABLE)
+    for name, (_, condition) in NOT_DERIVABLE.items():
+        assert missed[name] <= set(await rows(conn, name.partition(".")[0], condition)), name
+
+
+# Either is enough to show that its caller used it; versions before 0004 wrote the second alone.
+REFERENCES = {"caller_references", "external_references"}
+
+
+async def test_any_missing_row_is_found(conn: Connection) -> None:
+    for table in MONEY_TABLES:
+        for place in await rows(conn, table):
+            delete = sql.SQL("DELETE FROM {} WHERE ctid = {}::tid").format(
+                sql.Identifier(table), sql.Literal(place)
+            )
+            assert await is_found(conn, delete) == (table not in REFERENCES), (table, place)
+    both = sql.SQL("WITH mine AS (DELETE FROM caller_references) DELETE FROM external_references")
+    assert await is_found(conn, sql.Composed([both]))
+
+
+async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None:
+    cursor = await conn.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+    )
+    others = {
+        "confirmation_codes",
+        "exchange_rates",
+        "idempotency_keys",
+        "rate_fetches",
+        "rate_sheets",
+        "refresh_tokens",
+        "schema_migrations",
+        "service_principals",
+        "services",
+        "sessions",
+        "signing_keys",
+        "users",
+    }
+    assert {row[0] for row in await cursor.fetchall()} - others == set(MONEY_TABLES)
+
+
+async def test_verify_derives_ids_as_the_domain_does(pool: Pool, verified: Verified) -> None:
+    (account,) = await opened(pool, "RUB")
+    made = [
+        *(uuid4() for _ in range(40)),
+        *(ids.new_id() for _ in range(40)),
+        *(ids.derived_id(f"item {n}", uuid4()) for n in range(20)),
+        *(UUID(int=random.getrandbits(128)) for _ in range(60)),
+        uuid1(),
+        UUID(int=2**128 - 1),
+    ]
+    origins = [
+        Origin(principal=f"user:{ids.new_id()}" if n % 2 else "service:ß", request_id=request_id)
+        for n, request_id in enumerate(made)
+    ]
+    await carry_out(
+        pool, *(Settle(origin, Kind.DEPOSIT, account, Money(1, "RUB")) for origin in origins)
+    )
+    await verified()
+
+
+async def test_verify_rounds_as_the_domain_does(pool: Pool, verified: Verified) -> None:
+    """Also where exactly half a unit is left, up and down to even."""
+    codes = ["RUB", *HALVES]
+    opened_ = dict(zip(codes, await opened(pool, *codes), strict=True))
+    # At one rouble a yen: 1.5, 2.5, 3.5 and 4.5 yen.
+    prices = [
+        Money(random.randint(1, 9_999) * 10 ** max(DECIMALS[code] - 1, 0), code)
+        for code in codes
+        for _ in range(20)
+    ] + [Money(minor, "RUB") for minor in (150, 250, 350, 450)]
+    sold = await for_sale(pool, *prices)
+    await carry_out(
+        pool,
+        *(
+            Settle(by(), Kind.DEPOSIT, account, Money(10**15, code))
+            for code, account in opened_.items()
+        ),
+    )
+    done = await carry_out(
+        pool,
+        *(
+            Purchase(by(), account, service_id, price, RATES)
+            for account in opened_.values()
+            for service_id, price in zip(sold, prices, strict=True)
+        ),
+    )
+    halves = 0
+    for movement in (one.movement for one in done):
+        if movement.rate and movement.price_minor:
+            scale = DECIMALS[movement.currency] - DECIMALS[movement.rate.currency]
+            exact = movement.price_minor * movement.rate.value * Decimal(10) ** scale
+            halves += exact % 1 == Decimal("0.5")
+    assert halves >= 4
+    await verified()

