@@ -11,9 +11,9 @@ from grpc_health.v1 import health, health_pb2_grpc
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Calls, Refused, Request
 from balance_service.calls.methods import Method
+from balance_service.calls.refusals import DETAILS_KEY
 from balance_service.server.reflection import Reflection
 
-DETAILS_KEY = "grpc-status-details-bin"
 # As much as an HTTP body may have: a thousand transfers with room for their descriptions.
 MESSAGE_BYTES_MAX = 1 << 20
 # Above this, a client queues calls itself; without the limit, the server would accept calls and

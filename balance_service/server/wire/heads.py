@@ -9,6 +9,7 @@ from urllib.parse import quote
 import grpc
 
 from balance_service.calls.call import Metadata
+from balance_service.calls.refusals import DETAILS_KEY
 from balance_service.server.wire.frames import ACCEPTED, ENCODINGS, Failure
 
 Headers = list[tuple[bytes, bytes]]
@@ -106,5 +107,5 @@ def failure_to_headers(failure: Failure) -> Headers:
     ]
     if failure.details:
         encoded = base64.b64encode(failure.details).rstrip(b"=")
-        headers.append((b"grpc-status-details-bin", encoded))
+        headers.append((DETAILS_KEY.encode(), encoded))
     return headers + to_headers(failure.trailers)
