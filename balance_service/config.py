@@ -233,6 +233,12 @@ def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
     """
     faults = _find_unknown() | _find_contradictions()
     values: dict[str, Any] = {RENAMED[old]: os.environ[variable(old)] for old in _old_names()}
+    # A Service that is called balance-grpc sets BALANCE_GRPC_PORT to its own address.
+    values |= {
+        name: field.default
+        for name, field in Settings.model_fields.items()
+        if name.endswith("_port") and _SERVICE_LINK.fullmatch(os.environ.get(variable(name), ""))
+    }
     values |= chosen
     try:
         return Settings(**values), faults
@@ -267,7 +273,8 @@ def _find_unknown() -> dict[str, str]:
     faults = {}
     renamed = read_renamed()
     for name in sorted(os.environ):
-        field = name.removeprefix(PREFIX).lower()
+        # In small letters they are read as well.
+        field = name.lower().removeprefix(PREFIX.lower())
         if field == name.lower() or field in Settings.model_fields or name in renamed:
             continue
         if _is_no_setting(name):

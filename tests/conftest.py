@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -40,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Starts the one server in the process that starts the others."""
     for name in [name for name in os.environ if name.startswith("BALANCE_")]:
         del os.environ[name]
+    # Shells start jobs in the background with SIGINT ignored, and programs pass that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[_SERVER] = postgres.SharedServer()
 

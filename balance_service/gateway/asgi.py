@@ -4,18 +4,20 @@ from collections.abc import Collection, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from balance_service.calls import call, http
 from balance_service.calls.methods import load_contract
 from balance_service.domain import errors
 from balance_service.gateway import documentation, routes
 from balance_service.gateway.heads import RequestHead
-from balance_service.gateway.refusals import refuse
-from balance_service.gateway.responses import SECURITY_HEADERS
+from balance_service.gateway.refusals import refusal_to_response, refuse
+from balance_service.gateway.responses import JSON, SECURITY_HEADERS
 from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
@@ -41,7 +43,7 @@ def build(
     """
     bindings = tuple(routes.read_bindings(load_contract()))
     page_routes = [_health_route(upstream), *documentation.routes(bindings)]
-    pages = Starlette(routes=page_routes)
+    pages = Starlette(routes=page_routes, exception_handlers={HTTPException: _refuse_page})
     # Starlette would redirect to the host that the request names, which may be any.
     pages.router.redirect_slashes = False
     calls = Transcoder(routes.Routes(bindings), upstream, limits, public_url)
@@ -99,6 +101,19 @@ class SecurityHeaders:
             await send(message)
 
         await self._application(scope, receive, send_with_headers)
+
+
+async def _refuse_page(request: Request, error: Exception) -> Response:
+    """Answers in the contract's form what is no page, or no verb of one."""
+    head = RequestHead(request.scope)
+    allowed = getattr(error, "headers", None) or {}
+    refusal = (
+        http.MethodNotAllowed(allowed["Allow"]) if "Allow" in allowed else http.RouteNotFound()
+    )
+    call_id = call.correlation_id(head.headers.get("x-request-id", ""))
+    response = refusal_to_response(refusal, head.language, call_id)
+    headers = {"vary": "accept-language", "x-request-id": call_id, **response.headers}
+    return Response(response.body, response.status, headers, JSON)
 
 
 def _first_segment(path: str) -> str:

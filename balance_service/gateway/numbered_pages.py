@@ -7,6 +7,7 @@ page tokens do not. Pages are for callers who do not know page tokens yet.
 import math
 import re
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlencode
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -50,7 +51,7 @@ class Paging:
             answer: The call's answer in JSON's form.
 
         Raises:
-            Refusal: The list has no such page.
+            Refusal: The list has no such page, or a page of this size is too large.
         """
         if not self.page:
             return answer
@@ -60,11 +61,16 @@ class Paging:
         last = max(1, math.ceil(count / self.page_size))
         if self.page > last:
             raise http.PageNotFound
+        results = cast("list[object]", answer[self.results_field])
+        if answer["next_page_token"] and len(results) < self.page_size:
+            # The rest of a page that is too large comes with a token, which a number cannot say.
+            rule = f"must be at most {len(results)} here: what is listed has long texts"
+            raise errors.invalid("page_size", rule)
         return {
             "count": count,
             "next": self._link(url, self.page + 1) if self.page < last else None,
             "previous": self._link(url, self.page - 1) if self.page > 1 else None,
-            "results": answer[self.results_field],
+            "results": results,
         }
 
     def _link(self, url: str, page: int) -> str:

@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from balance_service._generated.balance.v1 import options_pb2
 from balance_service.domain import errors
 from balance_service.gateway.bodies import bind_body
 from balance_service.gateway.json_values import fields_by_name, set_from_text
 from balance_service.gateway.queries import Query, bind_query
 from balance_service.gateway.routes import Binding
+from balance_service.messages import limits
 
 # A string of RFC 9651, 3.3.3.
 _QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
+_UUID = limits.compile_pattern(limits.read_format(options_pb2.FORMAT_UUID))
 
 
 def read_request(
@@ -69,6 +72,11 @@ def _read_idempotency_key(header: str) -> str:
     return key
 
 
+def _canonical(value: object) -> object:
+    """A value for comparison: of a UUID, its lower case (RFC 9562, 4)."""
+    return value.lower() if isinstance(value, str) and _UUID.fullmatch(value) else value
+
+
 def _bind_text(request: Message, name: str, text: str, place: str) -> None:
     """Sets a field from the path or a header; what the body or query says of it must be the same.
 
@@ -84,5 +92,5 @@ def _bind_text(request: Message, name: str, text: str, place: str) -> None:
         message = getattr(message, parent)
     before = getattr(message, last)
     set_from_text(message, fields_by_name(message)[last], text, name)
-    if before and before != getattr(message, last):
+    if before and _canonical(before) != _canonical(getattr(message, last)):
         raise errors.invalid(name, f"must not differ from {place}")

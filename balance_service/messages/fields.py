@@ -187,6 +187,8 @@ def limited_text(value: str, field: str, length_max: int, length_min: int = 0) -
     """Reads text as people see it, newlines and tabs included: see `domain.texts`."""
     if not length_min <= len(value) <= length_max:
         size = f"{length_min} to {length_max}" if length_min else f"at most {length_max}"
+        if length_min == length_max:
+            size = str(length_max)
         raise errors.invalid(field, f"must have {size} characters")
     if fault := texts.fault(value):
         raise errors.invalid(field, fault)

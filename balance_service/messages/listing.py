@@ -1,6 +1,6 @@
 """Lists of movements, a page at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -8,10 +8,11 @@ from uuid import UUID
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
+from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
-from balance_service.messages import access, fields
+from balance_service.messages import access, fields, page_bytes
 from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
 from balance_service.reading.past import settled
 from balance_service.repositories import entries, journal
@@ -123,7 +124,8 @@ class Listing:
 
         Raises:
             AccountNotFound: The caller may not read the account.
-            InvalidFields: The amounts do not fit the accounts' currencies.
+            InvalidFields: The amounts do not fit the accounts' currencies, or the page is too large
+                and cannot be followed by another.
             PageTokenInvalid: The token was made for another list.
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
         """
@@ -145,17 +147,32 @@ class Listing:
             total = await entries.count(conn, position, wanted) if query.count_total else 0
             # One more than is shown tells whether there is another page.
             listed = await entries.page(conn, query.order, position, wanted, size + 1, skip)
-            shown = listed[:size]
-            movements = await journal.movements(conn, [entry.movement_id for entry in shown])
+            ids = [entry.movement_id for entry in listed[:size]]
+            movements = await journal.movements(conn, ids)
+        shown = page_bytes.fit(listed[:size], lambda entry: _texts(movements[entry.movement_id]))
         by_id = {profile.account.account_id: profile for profile in profiles}
         lines = [Line(e, movements[e.movement_id], by_id[e.account_id]) for e in shown]
         # By date, a position has a place on each account's statement. Skipping across several
         # accounts does not tell how far it went on each, so such a page has none after it.
         place_unknown = skip and query.order.by_date and len(profiles) > 1
-        if len(listed) <= size or place_unknown:
+        if place_unknown and len(shown) < min(size, len(listed)):
+            raise _page_too_large(len(shown))
+        if len(listed) == len(shown) or place_unknown:
             return Page(lines, "", total)
         end = position_to_bytes(_after(position, shown, query.order, skip), currencies)
         return Page(lines, self._page_tokens.write(signed, call, end), total)
+
+
+def _page_too_large(rows_fitting: int) -> errors.InvalidFields:
+    """Refuses a page that would have to be cut, where no token could say what it lacks."""
+    rule = f"must be at most {rows_fitting} here: these movements have long texts"
+    return errors.invalid("page_size", rule)
+
+
+def _texts(movement: Movement) -> Iterable[str]:
+    yield movement.description
+    for pair in movement.metadata.items():
+        yield from pair
 
 
 def _filter_with_amounts(query: Query, profiles: Sequence[AccountProfile]) -> Filter:

@@ -281,7 +281,10 @@ def _to_origin_form(target: bytes) -> bytes:
     """
     if not target.lower().startswith((b"http://", b"https://")):
         return target
-    url = httptools.parse_url(target)
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        return target
     return (url.path or b"/") + (b"?" + url.query if url.query else b"")
 
 

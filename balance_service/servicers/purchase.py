@@ -18,7 +18,7 @@ from balance_service.domain.ledger import How
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
-from balance_service.messages import access, convert, fields, masks
+from balance_service.messages import access, convert, fields, masks, page_bytes
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
@@ -105,11 +105,12 @@ class PurchaseServicer:
             services = await catalogue.page(conn, request.currency, after, size + 1, skip)
             total = await catalogue.count(conn, request.currency) if request.count_total else 0
 
+        shown = page_bytes.fit(services[:size], lambda service: (service.name, service.description))
         answer = purchase_pb2.ListServicesResponse(
-            services=map(convert.service, services[:size]), total_size=total
+            services=map(convert.service, shown), total_size=total
         )
-        if len(services) > size:
-            last = services[size - 1].service_id.bytes
+        if len(services) > len(shown):
+            last = shown[-1].service_id.bytes
             answer.next_page_token = self._page_tokens.write(query, call, last)
         return answer
 

@@ -1,7 +1,7 @@
 """TransferService: money from one account to another."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import transfer_pb2
@@ -19,6 +19,9 @@ from balance_service.ledger.queue import Answer
 from balance_service.messages import access, convert, fields
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.submission import SentId, Submission, read_origin
+
+# A batch of a thousand items could otherwise be refused in 4 MB.
+BATCH_REFUSALS_BYTES_MAX = 1 << 18
 
 
 class TransferServicer:
@@ -72,7 +75,7 @@ class TransferServicer:
         outcomes = await self._submission.submit(together, call)
 
         return transfer_pb2.BatchCreateTransfersResponse(
-            outcomes=[_convert_outcome(outcome, call.language) for outcome in outcomes]
+            outcomes=_convert_outcomes(outcomes, call.language)
         )
 
     async def StreamTransfers(
@@ -204,6 +207,20 @@ def _authorise(call: Call) -> None:
     principal = call.principal
     if principal.user_id is None:
         principal.require_scope(Scope.TRANSFERS_WRITE)
+
+
+def _convert_outcomes(
+    outcomes: Iterable[Outcome], language: str
+) -> Iterator[transfer_pb2.TransferOutcome]:
+    """The outcomes of a batch; once its refusals are large, each names one violation alone."""
+    room = BATCH_REFUSALS_BYTES_MAX
+    for outcome in outcomes:
+        if room < 0 and isinstance(outcome, errors.InvalidFields):
+            first, *others = outcome.violations
+            outcome = errors.InvalidFields((first,), outcome.more + len(others))  # noqa: PLW2901
+        converted = _convert_outcome(outcome, language)
+        room -= converted.error.ByteSize()
+        yield converted
 
 
 def _convert_outcome(outcome: Outcome, language: str) -> transfer_pb2.TransferOutcome:

@@ -11,7 +11,7 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role
-from balance_service.messages import convert, fields, limits, masks
+from balance_service.messages import convert, fields, limits, masks, page_bytes
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
@@ -87,11 +87,12 @@ class UserServicer:
             listed = await users.page(conn, search, after, size + 1, skip)
             total = await users.count(conn, search) if request.count_total else 0
 
-        answer = user_pb2.ListUsersResponse(
-            users=map(convert.user, listed[:size]), total_size=total
+        shown = page_bytes.fit(
+            listed[:size], lambda user: (user.first_name, user.last_name, user.bio)
         )
-        if len(listed) > size:
-            last = listed[size - 1].username.lower().encode()
+        answer = user_pb2.ListUsersResponse(users=map(convert.user, shown), total_size=total)
+        if len(listed) > len(shown):
+            last = shown[-1].username.lower().encode()
             answer.next_page_token = self._page_tokens.write(query, call, last)
         return answer
 

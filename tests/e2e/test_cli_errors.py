@@ -76,8 +76,13 @@ def test_variables_of_kubernetes_and_of_tests_are_no_misspelt_settings(cli: Cli)
         BALANCE_API_PORT="tcp://10.0.0.2:80",
         BALANCE_API_SERVICE_PORT="80",
         BALANCE_TEST_DATABASE="x",
+        # A Service called balance-grpc, which has the name of a setting.
+        BALANCE_GRPC_PORT="tcp://10.0.0.3:50051",
+        BALANCE_GRPC_PORT_50051_TCP="tcp://10.0.0.3:50051",
+        BALANCE_GRPC_SERVICE_HOST="10.0.0.3",
     )
     assert "BALANCE_PORT: is no setting" in cli("verify", status=2, BALANCE_PORT="50051")
+    assert "balance_grpcport: is no setting" in cli("verify", status=2, balance_grpcport="1")
 
 
 REFUSED = {

@@ -140,6 +140,9 @@ async def test_idempotency_key_is_the_request_id(service: Service) -> None:
     contradicted = {"amount": "5", "request_id": str(uuid4())}
     answer = await person.http("POST", "/api/v1/actions", contradicted, idempotency_key=key)
     assert (answer.status, answer.fields) == (400, ["request_id"])
+    upper = {"amount": "5", "request_id": key.upper()}
+    again = await person.http("POST", "/api/v1/actions", upper, idempotency_key=key)
+    assert (again.status, again.headers["idempotency-replayed"]) == (201, "true")
     for key in ("x" * 256, '"x', '"a"b"', '""', "\u00e9"):
         answer = await person.http("POST", "/api/v1/actions", body, idempotency_key=key)
         assert (answer.status, answer.fields) == (400, ["request_id"]), key

@@ -152,6 +152,7 @@ REFUSED = [
     (b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", "target"),
     (b"GET x HTTP/1.1\r\nhost: x\r\n\r\n", "head"),
     (b"GET ftp://x/ HTTP/1.1\r\nhost: x\r\n\r\n", "target"),
+    (b"GET http://[::/ HTTP/1.1\r\nhost: x\r\n\r\n", "target"),
     ("GET /ж HTTP/1.1\r\nhost: x\r\n\r\n".encode(), "head"),
     (b"GET / HTTP/1.1\r\n\r\n", "host"),
     (b"GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n", "host"),
@@ -222,6 +223,18 @@ async def test_request_that_is_odd_is_answered(dial: Dial, data: bytes, status: 
     assert answer.status == status or (status is None and answer.status < 500)
     assert set(GUARDED) <= set(answer.headers)
     assert [line for line in lines if line["log_level"] == "error"] == []
+
+
+async def test_what_is_no_page_is_refused_in_the_contract_s_form(service: Service) -> None:
+    for verb, path, status, reason in (
+        ("GET", "//x", 404, "ROUTE_NOT_FOUND"),
+        ("GET", "/healthz/", 404, "ROUTE_NOT_FOUND"),
+        ("PUT", "/healthz", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/assets/nothing", 404, "ROUTE_NOT_FOUND"),
+    ):
+        answer = await service.http(verb, path)
+        assert (answer.status, answer.reason) == (status, reason), path
+        assert ("allow" in answer.headers) == (status == 405)
 
 
 async def test_trailers_and_extensions_of_chunks_are_no_head(service: Service, dial: Dial) -> None:

@@ -20,7 +20,7 @@ def read(*query: tuple[str, str]) -> Paging:
 
 
 def answer(paging: Paging, count: int) -> dict[str, object]:
-    return paging.to_page(URL, {"deposits": ["d"], "next_page_token": "t", "total_size": count})
+    return paging.to_page(URL, {"deposits": ["d"], "next_page_token": "", "total_size": count})
 
 
 def test_page_is_asked_for_by_what_it_skips() -> None:
@@ -89,3 +89,11 @@ def test_answer_leads_to_its_neighbours() -> None:
 def test_page_after_the_last_is_refused(page: str, count: int) -> None:
     with pytest.raises(http.PageNotFound):
         answer(read(("page", page)), count)
+
+
+def test_page_that_was_cut_is_refused() -> None:
+    cut = {"deposits": ["d"], "next_page_token": "t", "total_size": 2}
+    with pytest.raises(errors.InvalidFields) as refused:
+        read(("page", "1"), ("page_size", "2")).to_page(URL, cut)
+    assert [violation.field for violation in refused.value.violations] == ["page_size"]
+    assert read(("page", "1"), ("page_size", "1")).to_page(URL, cut)["results"] == ["d"]

@@ -62,7 +62,7 @@ def test_client_exports_what_it_says() -> None:
     assert ours.DESCRIPTOR.serialized_pb == theirs.DESCRIPTOR.serialized_pb
 
 
-def test_both_clients_have_every_service() -> None:
+async def test_both_clients_have_every_service() -> None:
     assert len(SERVICES) == sum(len(file.services_by_name) for file in load_contract())
     for kind in (Client, balance_client.AsyncClient):
         assert set(inspect.get_annotations(kind)) | set(vars(kind("localhost:1"))) >= SERVICES, kind
@@ -84,6 +84,19 @@ def test_v1_has_every_message_and_enum_of_the_contract() -> None:
         for value in enum.values_by_name
     }
     assert declared | values <= set(vars(v1))
+
+
+def test_every_list_can_be_read_by_each() -> None:
+    lists = [
+        method.input_type.fields_by_name
+        for file in load_contract()
+        for service in file.services_by_name.values()
+        for method in service.methods
+        if "next_page_token" in method.output_type.fields_by_name
+    ]
+    assert lists
+    for fields in lists:
+        assert {"page_token", "skip", "count_total"} <= set(fields)
 
 
 def test_reason_has_every_value_of_the_contract() -> None:

@@ -321,7 +321,7 @@ class ListTransfersRequest(_message.Message):
     received: _builtins.bool
     """Optional. Whether to list what came in instead of what went out."""
     page_size: _builtins.int
-    """Optional. How many to return: 10 by default, at most 1000."""
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     order_by: _builtins.str

@@ -186,7 +186,7 @@ class ListUsersRequest(_message.Message):
     case; at most 30 characters.
     """
     page_size: _builtins.int
-    """Optional. How many to return: 10 by default, at most 1000."""
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     skip: _builtins.int

@@ -85,7 +85,8 @@ def each(
 
     Args:
         method: A list method, such as `client.accounts.ListEntries`.
-        request: Its request; its page_token is where the list starts.
+        request: Its request; its page_token is where the list starts, and its skip is how many
+            items are left out there.
         items: Takes the items out of an answer.
     """
     page_request: Any = type(request)()
@@ -97,3 +98,6 @@ def each(
         if not page.next_page_token:
             return
         page_request.page_token = page.next_page_token
+        # Both are for the first page: each of the others would skip and count again.
+        page_request.ClearField("skip")
+        page_request.ClearField("count_total")

@@ -502,7 +502,7 @@ class ListAccountsRequest(_message.Message):
     user: _builtins.str
     """Optional. The owner's user id: the caller by default."""
     page_size: _builtins.int
-    """Optional. How many to return: 10 by default, at most 1000."""
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     skip: _builtins.int
@@ -578,7 +578,7 @@ class ListEntriesRequest(_message.Message):
     account: _builtins.str
     """Required. The account's id."""
     page_size: _builtins.int
-    """Optional. How many to return: 10 by default, at most 1000."""
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     order_by: _builtins.str

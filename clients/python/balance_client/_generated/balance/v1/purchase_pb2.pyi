@@ -187,7 +187,7 @@ class ListServicesRequest(_message.Message):
     currency: _builtins.str
     """Optional. Keeps services priced in this currency, ISO 4217."""
     page_size: _builtins.int
-    """Optional. How many to return: 10 by default, at most 1000."""
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     skip: _builtins.int
@@ -473,7 +473,7 @@ class ListPurchasesRequest(_message.Message):
     of services.
     """
     page_size: _builtins.int
-    """Optional. How many to return: 10 by default, at most 1000."""
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
     page_token: _builtins.str
     """Optional. next_page_token of the last answer."""
     order_by: _builtins.str
