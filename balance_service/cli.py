@@ -99,11 +99,12 @@ def options(
     """Options before a command."""
 
 
-def _read_settings(check: str = "", **options: object) -> "Settings":
+def _read_settings(check: str = "", *, serving: bool = False, **options: object) -> "Settings":
     """Settings from the environment and options; exits with status 2 if any is wrong.
 
     Args:
         check: What `startup` checks in addition: for "production", for "development", or nothing.
+        serving: Whether what answers the ports is checked, too.
         options: Settings that options override; None for an option that was not given.
     """
     from balance_service import config
@@ -114,6 +115,10 @@ def _read_settings(check: str = "", **options: object) -> "Settings":
         from balance_service.server import startup
 
         faults = startup.find_faults(settings, production=check == "production") | faults
+    if serving:
+        from balance_service.server import startup
+
+        faults = startup.find_door_faults(settings) | faults
     for old, new in config.read_renamed().items():
         typer.echo(f"{old} is now called {new}: set that instead.", err=True)
     for name, fault in sorted(faults.items()):
@@ -145,7 +150,9 @@ def _open_database(*, migrated: bool = True, secret: bool = False) -> Iterator["
 @app.command()
 def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Start everything for development: Postgres if none is given, demo data, the service."""
-    settings = _read_settings("development", workers=workers_, grpc_port=port, http_port=http_port)
+    settings = _read_settings(
+        "development", serving=True, workers=workers_, grpc_port=port, http_port=http_port
+    )
     from balance_service.development import run
     from balance_service.server import logs
 
@@ -159,7 +166,9 @@ def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = N
 @app.command()
 def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Serve a migrated database, in production."""
-    settings = _read_settings("production", workers=workers_, grpc_port=port, http_port=http_port)
+    settings = _read_settings(
+        "production", serving=True, workers=workers_, grpc_port=port, http_port=http_port
+    )
     from balance_service.database import migrate
     from balance_service.server import logs, ports, supervisor
 
@@ -185,21 +194,19 @@ def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
 @app.command("worker", hidden=True)
 def run_worker(started_fd: int | None = None) -> None:
     """One worker of `run` or `serve`."""
-    settings = _read_settings()
-    from balance_service.database.migrate import SchemaError
-    from balance_service.database.pool import DatabaseUnavailable, PostgresError
-    from balance_service.server import explanations, logs, supervisor, worker
+    settings = _read_settings(serving=True)
+    from balance_service.server import explanations, logs, worker
 
     logs.configure(settings.log_level)
     try:
+        if settings.door == "envoy":
+            from balance_service.server.envoy import process
+
+            process.become(settings, started_fd)
         asyncio.run(worker.run(settings, started_fd))
-    except DatabaseUnavailable as error:
+    except Exception as error:  # noqa: BLE001 - each kind has a status for the supervisor
         typer.echo(explanations.explain(error), err=True)
-        raise typer.Exit(supervisor.DATABASE_AWAY) from None
-    except (RuntimeError, ValueError, SchemaError, PostgresError) as error:
-        # Another start would find the same. Whatever else fails may be gone by then: status 1.
-        typer.echo(explanations.explain(error), err=True)
-        raise typer.Exit(supervisor.STARTUP_FAILED) from None
+        raise typer.Exit(worker.start_status(error)) from None
 
 
 @migrate_app.command("status")
@@ -351,7 +358,7 @@ def health(target: Target = "") -> None:
     from balance_service.server import health
 
     target = target or address.find_service(settings)
-    if not asyncio.run(health.serves(target)):
+    if not asyncio.run(health.serves(target, settings)):
         typer.echo(f"{target} does not serve", err=True)
         raise typer.Exit(FAILED)
     typer.echo(f"{target} is serving")

@@ -61,6 +61,40 @@ class Settings(BaseSettings):
         description="Origins whose pages may call, separated by commas; none by default, * for "
         "any.",
     )
+    door: Literal["grpcio", "envoy"] = Field(
+        "grpcio",
+        description="What answers the ports: grpcio, which is gRPC's own server with uvicorn "
+        "beside it, or envoy, which needs the extra `envoy`. Settings marked (envoy) need the "
+        "latter.",
+    )
+    tls_certificate: str = Field(
+        "",
+        description="Path of the certificate chain, PEM. If set, the ports speak TLS, and HTTP/3. "
+        "Read again when a file is moved into its folder (envoy).",
+    )
+    tls_key: str = Field("", description="Path of the certificate's private key, PEM (envoy).")
+    tls_client_ca: str = Field(
+        "",
+        description="Path of the authorities, PEM, of one of which callers must show a "
+        "certificate (envoy).",
+    )
+    connections_max: int = Field(
+        10_000, ge=1, description="Connections that a worker has open at once (envoy)."
+    )
+    address_requests_per_second: int = Field(
+        0,
+        ge=0,
+        description="Requests that a worker accepts from one address in a second; 0 for no limit "
+        "(envoy).",
+    )
+    connect: bool = Field(
+        default=False,
+        description="Whether the Connect protocol is answered beside gRPC and gRPC-Web, by a "
+        "filter that Envoy's makers call unfinished; `run` turns it on (envoy).",
+    )
+    access_log: bool = Field(
+        default=False, description="Whether each request is logged, without its query (envoy)."
+    )
     workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the ports.")
 
     pool_size: int = Field(8, ge=2, le=200, description="Postgres connections of a worker.")
@@ -150,7 +184,8 @@ class Settings(BaseSettings):
     @property
     def http_url(self) -> str:
         """Where browsers on this machine find the HTTP server."""
-        return f"http://{self._reachable_host}:{self.http_port}"
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{self._reachable_host}:{self.http_port}"
 
     @property
     def _reachable_host(self) -> str:

@@ -5,6 +5,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 import pytest
@@ -16,10 +17,19 @@ from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.repositories import verification
-from balance_service.server import app
 from tests import postgres
-from tests.http import Http
-from tests.service import LEDGER_TABLES, Contents, Mailbox, Service, StartService
+from tests.service import (
+    LEDGER_TABLES,
+    Contents,
+    Service,
+    StartService,
+    start_beside,
+    start_within,
+    stop_service,
+)
+
+# Which door the end-to-end tests go through; those that need hooks skip behind `envoy`.
+DOOR: Literal["grpcio", "envoy"] = "envoy" if os.environ.get("TEST_DOOR") == "envoy" else "grpcio"
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -83,6 +93,7 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
         http_port=0,
         development=True,
         user_deposits=True,
+        door=DOOR,
     )
 
 
@@ -93,19 +104,20 @@ async def start_service(service_settings: Settings) -> AsyncIterator[StartServic
 
     async def start(**changes: object) -> Service:
         settings_ = service_settings.model_copy(update=changes)
-        mailbox = Mailbox()
-        built = app.build(settings_, mailbox)
-        await built.start()
-        http = Http(f"http://127.0.0.1:{built.http.port}" if built.http else "")
-        started.append(Service(f"127.0.0.1:{built.port}", settings_, mailbox, built, http))
+        start_one = start_beside if DOOR == "envoy" else start_within
+        started.append(await start_one(settings_))
         return started[-1]
 
     yield start
     for service in started:
-        for client in service.clients:
-            await client.close()
-        await service.http.client.close()
-        await service.app.stop()
+        await stop_service(service)
+
+
+@pytest.fixture
+def within() -> None:
+    """Of a test that changes the service's own code as it runs."""
+    if DOOR == "envoy":
+        pytest.skip("needs the service within the test's own process")
 
 
 @pytest_asyncio.fixture

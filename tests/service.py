@@ -1,8 +1,15 @@
 """A service under test, and people and programs that call it."""
 
+import asyncio
+import re
 import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -59,16 +66,44 @@ class Person:
         return (await self.client.accounts.GetAccount(request)).balance
 
 
+class MailboxFile(Mailbox):
+    """Reads what a service in another process sent from the file where it keeps mails."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def code(self, email: str) -> str:
+        pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{6}})"
+        codes = re.findall(pattern, self._path.read_text(), re.DOTALL | re.MULTILINE)
+        return str(codes[-1])
+
+
 @dataclass
 class Service:
-    """A service running in the test's event loop."""
+    """A service that runs in the test's event loop, or in a process of its own."""
 
     target: str
     settings: Settings
     mailbox: Mailbox
-    app: app.App
+    running: app.App | subprocess.Popen[bytes]
     http: Http
     clients: list[AsyncClient] = field(default_factory=list)
+    log: Path | None = None
+
+    @property
+    def app(self) -> app.App:
+        """Its objects. A test that needs these skips behind the Envoy door."""
+        if not isinstance(self.running, app.App):
+            pytest.skip("needs the service within the test's own process")
+        return self.running
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Its process. A test that needs one skips where the service is within the test's own."""
+        if isinstance(self.running, app.App):
+            pytest.skip("needs the service in a process of its own")
+        return self.running
 
     def client(
         self, credentials: AsyncUserCredentials | AsyncServiceCredentials | None = None
@@ -165,6 +200,52 @@ async def refused(call: Awaitable[object]) -> BalanceError:
 async def reason(call: Awaitable[object]) -> str:
     """The reason of a call that must be refused."""
     return (await refused(call)).reason
+
+
+async def start_within(settings: Settings) -> Service:
+    """Starts a service in the running event loop."""
+    mailbox = Mailbox()
+    built = app.build(settings, mailbox)
+    await built.start()
+    http = Http(f"http://127.0.0.1:{built.door.http_port}" if built.door.http_port else "")
+    return Service(f"127.0.0.1:{built.door.port}", settings, mailbox, built, http)
+
+
+async def start_beside(settings: Settings) -> Service:
+    """Starts a worker in a process of its own, behind the door that its settings name."""
+    grpc_port, http_port = stage.free_ports(2)
+    settings = settings.model_copy(update={"grpc_port": grpc_port, "http_port": http_port})
+    # Not within pytest's folder: the path of a socket has room for 108 bytes.
+    folder = Path(tempfile.mkdtemp())
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "balance_service", "worker"],
+            env=settings.environment() | {"TMPDIR": str(folder)},
+            stderr=log,
+        )
+    async with asyncio.timeout(60):
+        while b"worker_started" not in (folder / "log").read_bytes():
+            assert process.poll() is None, (folder / "log").read_text()
+            await asyncio.sleep(0.05)
+    http = Http(settings.http_url if settings.http else "")
+    mailbox = MailboxFile(settings.mailbox)
+    return Service(settings.grpc_target, settings, mailbox, process, http, log=folder / "log")
+
+
+async def stop_service(service: Service) -> None:
+    """Stops a service and its clients."""
+    for client in service.clients:
+        await client.close()
+    await service.http.client.close()
+    if isinstance(service.running, app.App):
+        await service.running.stop()
+    else:
+        service.running.terminate()
+        status = await asyncio.to_thread(service.running.wait, 40)
+        assert service.log, "where it was started"
+        logged = service.log.read_text()
+        shutil.rmtree(service.log.parent)
+        assert (status, "Exception in callback" in logged) == (0, False), logged
 
 
 def free_port() -> int:

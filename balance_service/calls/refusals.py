@@ -19,6 +19,8 @@ from balance_service.calls import http, shortening
 from balance_service.domain import errors
 
 DOMAIN = "balance.v1"
+# The trailer that holds a status with its details (gRPC over HTTP/2, "Status-Details").
+DETAILS_KEY = "grpc-status-details-bin"
 
 
 class Row(NamedTuple):

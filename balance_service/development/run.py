@@ -61,6 +61,8 @@ def complete(settings: Settings, database_url: str) -> Settings:
     }
     if "user_deposits" not in settings.model_fields_set:
         changes["user_deposits"] = True
+    if "connect" not in settings.model_fields_set:
+        changes["connect"] = True
     if not settings.secret.get_secret_value():
         changes["secret"] = SecretStr(_read_or_make_secret(Path(settings.data_dir)))
     return settings.model_copy(update=changes)
@@ -91,7 +93,7 @@ async def run(settings: Settings, database_place: str, say: Callable[[str], None
         address.record(Path(bound.data_dir), bound.grpc_target) as recorded,
     ):
         supervising = asyncio.create_task(supervisor.supervise(bound))
-        ready = asyncio.create_task(_wait_until_serving(bound.grpc_target))
+        ready = asyncio.create_task(_wait_until_serving(bound))
         await asyncio.wait({supervising, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and not supervising.done():
             people = (demo_data.ADMIN, demo_data.USER)
@@ -100,9 +102,10 @@ async def run(settings: Settings, database_place: str, say: Callable[[str], None
         return await supervising
 
 
-async def _wait_until_serving(target: str) -> None:
+async def _wait_until_serving(settings: Settings) -> None:
     async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-        while not await serves(target):  # noqa: ASYNC110 - another process has no event
+        # Another process has no event to wait for.
+        while not await serves(settings.grpc_target, settings):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 

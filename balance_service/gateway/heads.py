@@ -99,14 +99,23 @@ class RequestHead:
 
     @property
     def has_body(self) -> bool:
-        """Whether a body follows the head."""
+        """Whether the head says that a body follows."""
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
+
+    @property
+    def may_have_body(self) -> bool:
+        """Whether a body has to be looked for.
+
+        Above HTTP/1 none has to be announced (RFC 9113, 8.1), and Envoy takes the header of one in
+        chunks away. One that is not there ends at once.
+        """
+        return self.has_body or "content-length" not in self.headers
 
     def check(self) -> None:
         """Checks that the head can be understood in one way only.
 
         Raises:
-            Refusal: It cannot, or it is not HTTP/1.
+            Refusal: It cannot, or its version of HTTP is none that is answered.
         """
         headers = self.headers
         for name in _SINGLE_HEADERS:
@@ -118,10 +127,11 @@ class RequestHead:
         if not self.path.startswith("/"):
             raise http.malformed("target", 'must be a path, such as "/api/v1/accounts"')
         version = self.scope["http_version"]
-        if version not in ("1.0", "1.1"):
+        # As ASGI writes them: "2.0" is what a request over HTTP/1 claims, and is refused.
+        if version not in ("1.0", "1.1", "2", "3"):
             raise http.malformed("version", "must be HTTP/1.1 or HTTP/1.0")
         # HTTP/1.1 requires a host, which may be empty; "?" is none (RFC 9112, 3.2).
-        host = headers.get("host", "" if version == "1.0" else "?")
+        host = headers.get("host", "?" if version == "1.1" else "")
         if not _HOST.fullmatch(host):
             raise http.malformed("host", "must be given once, and be a host")
         self._check_framing()

@@ -11,10 +11,9 @@ from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Answer, Refused
 from balance_service.calls.health import channel_serves
 from balance_service.calls.methods import Method
+from balance_service.calls.refusals import DETAILS_KEY
 from balance_service.domain import errors
 
-# The trailer that holds a status with its details (gRPC over HTTP/2, "Status-Details").
-DETAILS_KEY = "grpc-status-details-bin"
 KEEPALIVE_MILLISECONDS = 60_000
 
 

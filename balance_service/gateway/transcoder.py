@@ -124,7 +124,7 @@ class Transcoder:
 
     async def _read_body(self, head: RequestHead, binding: Binding, receive: Receive) -> bytes:
         """Reads a whole body, which must be JSON, of bounded size, and arrive in time."""
-        if not head.has_body:
+        if not head.may_have_body:
             return b""
         bytes_max = self._limits.body_bytes_max
         if binding.method.public:

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeAlias
 
-import grpc
+from grpc_health.v1 import health as grpc_health
 
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
@@ -30,9 +32,8 @@ from balance_service.providers.rates import provider
 from balance_service.reading.balances import AccountReads
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.server import grpc_server, http_server
+from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
-from balance_service.server.http_server import HttpServer
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
@@ -52,9 +53,7 @@ class App:
     """A worker's objects, as `build` makes them.
 
     Args:
-        server: The gRPC server, with its port bound.
-        port: The port of the gRPC server.
-        http: The HTTP server, with its port bound; None if settings turn it off.
+        door: Answers the ports.
     """
 
     settings: Settings
@@ -66,9 +65,7 @@ class App:
     calls: Calls
     health: Health
     maintenance: Maintenance
-    server: grpc.aio.Server
-    port: int
-    http: HttpServer | None
+    door: Door
     # What was started, to be stopped in the reverse order.
     _started: contextlib.AsyncExitStack = field(
         default_factory=contextlib.AsyncExitStack, init=False
@@ -90,10 +87,8 @@ class App:
             started.push_async_callback(self.maintenance.stop)
             self.queue.start()
             started.push_async_callback(self.queue.drain)
-            started.push_async_callback(self._stop_servers)
-            await self.server.start()
-            if self.http:
-                await self.http.start()
+            started.push_async_callback(self._stop_door)
+            await self.door.start()
             await self.health.start()
             started.push_async_callback(self.health.stop)
             self._started = started.pop_all()
@@ -102,22 +97,25 @@ class App:
         """Says NOT_SERVING, accepts no more, finishes what was accepted, and disconnects."""
         await self._started.aclose()
 
-    async def _stop_servers(self) -> None:
-        # Calls without an end of their own end now, or the servers would wait for them.
+    async def _stop_door(self) -> None:
+        # Calls without an end of their own end now, or the door would wait for them.
         self.watch_list.close()
         self.streams.close()
-        async with asyncio.TaskGroup() as stopping:
-            stopping.create_task(self.server.stop(self.settings.drain_seconds))
-            if self.http:
-                stopping.create_task(self.http.stop())
+        await self.door.stop()
 
 
-def build(settings: Settings, mailer: Mailer | None = None) -> App:
+MakeDoor: TypeAlias = Callable[[Settings, Calls, grpc_health.aio.HealthServicer], Door]
+
+
+def build(
+    settings: Settings, mailer: Mailer | None = None, make_door: MakeDoor = GrpcioDoor
+) -> App:
     """Builds everything, within a running event loop.
 
     Args:
         settings: With a database URL and a secret.
         mailer: Replaces the configured one.
+        make_door: Makes the door, in front of the calls and the health service.
 
     Raises:
         ValueError: A setting is missing or malformed.
@@ -148,7 +146,6 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
     calls.add(TransferServicer(connections, submission, listing, streams))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
-    server = grpc_server.build(calls, health.servicer)
     return App(
         settings=settings,
         pool=connections,
@@ -166,9 +163,7 @@ def build(settings: Settings, mailer: Mailer | None = None) -> App:
             watch=watch_list,
             answers_kept=timedelta(days=settings.answers_kept_days),
         ),
-        server=server,
-        port=server.add_insecure_port(f"{settings.host}:{settings.grpc_port}"),
-        http=http_server.build(settings, calls) if settings.http else None,
+        door=make_door(settings, calls, health.servicer),
     )
 
 

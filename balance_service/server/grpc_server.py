@@ -11,9 +11,9 @@ from grpc_health.v1 import health, health_pb2_grpc
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Calls, Refused, Request
 from balance_service.calls.methods import Method
+from balance_service.calls.refusals import DETAILS_KEY
 from balance_service.server.reflection import Reflection
 
-DETAILS_KEY = "grpc-status-details-bin"
 # As much as an HTTP body may have: a thousand transfers with room for their descriptions.
 MESSAGE_BYTES_MAX = 1 << 20
 # Above this, a client queues calls itself; without the limit, the server would accept calls and
@@ -58,10 +58,25 @@ def build(calls: Calls, health_servicer: health.aio.HealthServicer) -> grpc.aio.
         }
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
+    add_library_services(calls, health_servicer, server)
+    return server
+
+
+def add_library_services(
+    calls: Calls,
+    health_servicer: health.aio.HealthServicer,
+    server: Any,  # noqa: ANN401 - two classes without a common base
+) -> None:
+    """Adds health and reflection to a server.
+
+    Args:
+        calls: Names the services that reflection lists.
+        health_servicer: Answers whether the service serves.
+        server: A `grpc.aio.Server`, or the `wire.methods.LibraryMethods` that takes its place.
+    """
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [service.full_name for service in calls.services]
     Reflection((*names, health.SERVICE_NAME)).serve_on(server)
-    return server
 
 
 def _handler(calls: Calls, method: Method) -> Handler:

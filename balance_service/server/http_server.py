@@ -70,9 +70,14 @@ def build(settings: Settings, upstream: Upstream) -> HttpServer:
     Raises:
         PortUnavailable: The port cannot be listened on.
     """
-    limits = RequestLimits(settings.http_body_bytes_max, settings.http_timeout_seconds)
-    application = asgi.build(upstream, limits, settings.cors_origins, settings.http_public_url)
+    application = build_application(settings, upstream)
     return HttpServer(application, settings.host, settings.http_port, settings.drain_seconds)
+
+
+def build_application(settings: Settings, upstream: Upstream) -> ASGIApp:
+    """Builds what answers HTTP, whichever server reads the requests."""
+    limits = RequestLimits(settings.http_body_bytes_max, settings.http_timeout_seconds)
+    return asgi.build(upstream, limits, settings.cors_origins, settings.http_public_url)
 
 
 class _Server(uvicorn.Server):

@@ -60,8 +60,12 @@ class Reflection:
             {*services, *(f"{version}.ServerReflection" for version in (ALPHA, STABLE))}
         )
 
-    def serve_on(self, server: grpc.aio.Server) -> None:
-        """Adds both versions to a gRPC server: their messages are the same on the wire."""
+    def serve_on(self, server: Any) -> None:  # noqa: ANN401 - see below
+        """Adds both versions to a server: their messages are the same on the wire.
+
+        Args:
+            server: A `grpc.aio.Server`, or the `wire.methods.LibraryMethods` that takes its place.
+        """
         handler = grpc.stream_stream_rpc_method_handler(
             self._stream,
             request_deserializer=_parse,

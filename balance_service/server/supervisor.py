@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from balance_service.server.signals import catch_stop_signals
 RESTART_INTERVAL_SECONDS = 1.0
 # A worker that still runs this long after its time to drain is stuck.
 KILL_AFTER_SECONDS = 10.0
+# The exit status of a worker that failed for a cause which may be gone at the next start.
+FAILED = 1
 # The exit status of a worker that could not start and would hardly do so the next time.
 STARTUP_FAILED = 3
 # The exit status of a worker that found no database: it is tried again for as long as it takes.
@@ -51,10 +54,16 @@ async def supervise(settings: Settings) -> int:
 
 async def _keep_running(settings: Settings, stopping: asyncio.Event) -> bool:
     """Runs a worker, again and again until stopped; True if it could not be started."""
+    # A worker that is killed leaves its temporary files, so they go with the supervisor.
+    with tempfile.TemporaryDirectory(prefix="balance-") as folder:
+        return await _keep_running_in(folder, settings, stopping)
+
+
+async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Event) -> bool:
     first, failed_starts = True, 0
     while not stopping.is_set():
         began = time.monotonic()
-        worker = await _start_worker(settings)
+        worker = await _start_worker(settings, folder)
         process = worker.process
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(stopping.wait())
@@ -104,7 +113,7 @@ class _Worker:
             os.close(self.started_fd)
 
 
-async def _start_worker(settings: Settings) -> _Worker:
+async def _start_worker(settings: Settings, folder: str) -> _Worker:
     read_fd, write_fd = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -114,7 +123,7 @@ async def _start_worker(settings: Settings) -> _Worker:
             "worker",
             "--started-fd",
             str(write_fd),
-            env=settings.environment(),
+            env=settings.environment() | {"TMPDIR": folder},
             pass_fds=(write_fd,),
         )
     except BaseException:

@@ -1,12 +1,15 @@
 """One worker process: starts the service, waits for a signal to stop, and drains it."""
 
+import asyncio
 import gc
 import os
 
 import structlog
 
 from balance_service.config import Settings
-from balance_service.server import app
+from balance_service.database.migrate import SchemaError
+from balance_service.database.pool import DatabaseUnavailable, PostgresError
+from balance_service.server import app, supervisor
 from balance_service.server.signals import catch_stop_signals
 
 # Objects made and not freed between two collections. Python's own 700 is reached by a commit of a
@@ -32,15 +35,35 @@ async def run(settings: Settings, started_fd: int | None = None) -> None:
     stopping = catch_stop_signals()
     worker = app.build(settings)
     await worker.start()
+    await serve(worker, stopping, started_fd)
+
+
+async def serve(worker: app.App, stopping: asyncio.Event, started_fd: int | None = None) -> None:
+    """Has a worker that has started answer until it is told to stop, then drains it.
+
+    Args:
+        worker: The worker; its ports are answered.
+        stopping: Set when it is to stop.
+        started_fd: As of `run`.
+    """
     _tune_garbage_collector()
-    http_port = worker.http.port if worker.http else None
-    _log.info("worker_started", port=worker.port, http_port=http_port)
+    _log.info("worker_started", port=worker.door.port, http_port=worker.door.http_port)
     if started_fd is not None:
         os.write(started_fd, b"1")
         os.close(started_fd)
     await stopping.wait()
     await worker.stop()
     _log.info("worker_stopped")
+
+
+def start_status(error: Exception) -> int:
+    """The exit status of a worker that could not start, which the supervisor understands."""
+    if isinstance(error, DatabaseUnavailable):
+        return supervisor.DATABASE_AWAY
+    if isinstance(error, RuntimeError | ValueError | SchemaError | PostgresError):
+        # Another start would find the same. Whatever else fails may be gone by then.
+        return supervisor.STARTUP_FAILED
+    return supervisor.FAILED
 
 
 def _tune_garbage_collector() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from balance_service.gateway import transcoder
 from balance_service.server import standalone_gateway
+from balance_service.server.door import GrpcioDoor
 from balance_service.server.http_server import HttpServer
 from tests.http import BINDINGS, Http
 from tests.service import Service, StartService, somebody
@@ -234,7 +235,9 @@ async def test_large_answers_are_compressed(service: Service) -> None:
     small = await person.http("GET", path, accept_encoding="gzip")
     assert "content-encoding" not in plain.headers
     assert small.headers["content-encoding"] == "gzip"
-    assert int(small.headers["content-length"]) < len(plain.text) / 2
+    # Envoy compresses as it sends, and does not know how long that will be.
+    if isinstance(service.app.door, GrpcioDoor):
+        assert int(small.headers["content-length"]) < len(plain.text) / 2
     assert small.json == plain.json
 
 
@@ -300,7 +303,9 @@ def unused_gateway(service: Service) -> Callable[[str], HttpServer]:
     return build
 
 
-async def test_slow_body_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_body_is_given_up(
+    within: None, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transcoder, "BODY_TIMEOUT_SECONDS", 0.2)
     host, port = service.http.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -322,8 +327,9 @@ def test_changes_by_get_are_deprecated_and_for_purchases_alone() -> None:
 
 async def test_answers_do_not_wait_for_acknowledgements(service: Service) -> None:
     await service.http("GET", "/healthz")
-    assert service.app.http is not None
-    connections = service.app.http._server.server_state.connections
+    assert isinstance(service.app.door, GrpcioDoor)
+    assert service.app.door.http is not None
+    connections = service.app.door.http._server.server_state.connections
     assert connections, "the client keeps its connection"
     for connection in connections:
         accepted = connection.transport.get_extra_info("socket")

@@ -121,7 +121,7 @@ async def test_call_past_its_deadline_changes_nothing(service: Service, database
 
 
 async def test_full_queue_refuses_with_a_time_to_retry(
-    start_service: StartService, database_url: str
+    within: None, start_service: StartService, database_url: str
 ) -> None:
     service = await start_service(queue_commands_max=5, commit_commands_max=1)
     person = await service.person()
@@ -156,7 +156,7 @@ async def outcome(call: Awaitable[object]) -> BalanceError | None:
     return None
 
 
-async def test_log_names_the_call_and_never_its_secrets(service: Service) -> None:
+async def test_log_names_the_call_and_never_its_secrets(within: None, service: Service) -> None:
     with structlog.testing.capture_logs() as lines:
         person = await service.person()
         metadata = grpc.aio.Metadata(
@@ -176,7 +176,7 @@ async def test_log_names_the_call_and_never_its_secrets(service: Service) -> Non
 
 
 async def test_log_that_cannot_be_written_changes_no_answer(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    within: None, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await service.person()
     account = await person.open()

@@ -1,0 +1,133 @@
+"""The Envoy door: passes what Envoy hands to Python on to gRPC or to HTTP."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+import structlog
+from grpc_health.v1 import health
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from balance_service.calls.dispatch import Calls
+from balance_service.config import Settings
+from balance_service.server import grpc_server, http_server
+from balance_service.server.envoy import process
+from balance_service.server.wire import heads
+from balance_service.server.wire.application import Grpc
+from balance_service.server.wire.methods import LibraryMethods, map_methods
+
+# How often pyvoy is asked whether a caller is still there; it does not say so by itself.
+POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.1, 1.0
+
+_log = structlog.get_logger()
+
+
+class EnvoyDoor:
+    """Answers what Envoy passes on: an ASGI application, the same on both ports.
+
+    Args:
+        settings: Name the ports that Envoy listens on.
+        calls: Answers the calls, and names the services.
+        health_servicer: Answers whether the service serves.
+    """
+
+    def __init__(
+        self, settings: Settings, calls: Calls, health_servicer: health.aio.HealthServicer
+    ) -> None:
+        self.port = settings.grpc_port
+        self.http_port = settings.http_port if settings.http else None
+        self._drain_seconds = settings.drain_seconds
+        self._methods = map_methods(calls)
+        library_methods = LibraryMethods()
+        grpc_server.add_library_services(calls, health_servicer, library_methods)
+        self._grpc = Grpc(
+            lambda path: self._methods.get(path) or library_methods.find(path),
+            grpc_server.MESSAGE_BYTES_MAX,
+        )
+        # Where HTTP is off, what is not gRPC is refused by the gRPC side.
+        self._http: ASGIApp = self._grpc
+        if settings.http:
+            # Envoy itself answers pages of other origins.
+            without_cors = settings.model_copy(update={"http_cors_origins": ""})
+            self._http = http_server.build_application(without_cors, calls)
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._under_way += 1
+        try:
+            polling: Receive = _PollingReceive(receive)
+            if scope["path"] in self._methods or heads.is_grpc(scope["headers"]):
+                await self._grpc(scope, polling, lambda event: shield_future(send(event)))
+            else:
+                await self._http(scope, polling, _HttpSend(send, is_head=scope["method"] == "HEAD"))
+        finally:
+            self._under_way -= 1
+
+    async def start(self) -> None:
+        """Does nothing: Envoy listens once the application's lifespan has started."""
+
+    async def stop(self) -> None:
+        """Tells connections to send no more calls, closes the ports, and waits for calls under way.
+
+        Calls still under way after `drain_seconds` are broken off.
+        """
+        ending = time.monotonic() + self._drain_seconds
+        try:
+            await process.send_command("/drain_listeners?graceful&skip_exit")
+        except (OSError, TimeoutError) as error:
+            _log.error("drain_failed", cause=type(error).__name__)
+        await asyncio.sleep(min(process.DRAIN_SECONDS, self._drain_seconds))
+        while self._under_way and time.monotonic() < ending:  # noqa: ASYNC110 - as good as an event
+            await asyncio.sleep(0.02)
+
+
+async def shield_future(awaited: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever it results in
+    """Awaits; if it is a future, a cancellation ends the waiting and not the future.
+
+    pyvoy completes a future even if it was cancelled, which would be an error in the log.
+    """
+    return await (asyncio.shield(awaited) if asyncio.isfuture(awaited) else awaited)
+
+
+class _PollingReceive:
+    """`receive` as ASGI defines it: after the request, it waits until the caller has gone.
+
+    pyvoy's own returns an empty message at once.
+    """
+
+    __slots__ = ("_ended", "_receive")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        part = await shield_future(self._receive())
+        if self._ended:
+            pause = POLL_SECONDS_MIN
+            while part["type"] != "http.disconnect":
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, POLL_SECONDS_MAX)
+                part = await shield_future(self._receive())
+        self._ended = not part.get("more_body", False)
+        message: Message = part
+        return message
+
+
+class _HttpSend:
+    """`send` for HTTP: leaves out the body of an answer to HEAD, and ignores that a caller went."""
+
+    __slots__ = ("_is_head", "_send")
+
+    def __init__(self, send: Send, *, is_head: bool) -> None:
+        self._send = send
+        self._is_head = is_head
+
+    async def __call__(self, event: Any) -> None:  # noqa: ANN401 - ASGI's messages are dicts
+        if self._is_head and event["type"] == "http.response.body":
+            event = {**event, "body": b""}
+        # As uvicorn does. pyvoy's error for a caller who went cannot be imported.
+        with contextlib.suppress(Exception):
+            await shield_future(self._send(event))

@@ -1,0 +1,268 @@
+"""gRPC on any ASGI server that has HTTP/2 and trailers: heads and frames in front of methods.
+
+Nothing here knows which server that is, or what a method does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from balance_service.calls.call import Metadata
+from balance_service.server.wire import heads
+from balance_service.server.wire.frames import Failure, Gone, Requests, frame
+
+Code = grpc.StatusCode
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+# A call that takes longer is watched, so that its work ends if its caller goes.
+WATCHED_AFTER_SECONDS = 0.1
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Context:
+    """What a method learns about a call, and what it sends besides its answer.
+
+    Args:
+        codec: How messages are written.
+        metadata: The caller's metadata.
+        timeout_seconds: How long the caller waits; None for ever.
+        trailers: Metadata sent after the answer.
+    """
+
+    codec: str
+    metadata: Metadata
+    timeout_seconds: float | None
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """Answers calls; it raises Failure to refuse one."""
+
+    requests_many: bool
+    answers_many: bool
+
+    async def unary(self, request: Any, context: Context) -> bytes:  # noqa: ANN401 - see below
+        """One answer to a request, which is bytes, or an iterator of bytes if there are many."""
+
+    async def stream(self, request: Any, context: Context, write: Write) -> None:  # noqa: ANN401
+        """Many answers, each written in turn; a write waits while the caller does not read."""
+
+
+Find: TypeAlias = Callable[[str], Method | None]
+
+
+class Grpc:
+    """Answers gRPC's requests: an ASGI application.
+
+    Args:
+        find: The method of a path, such as `/balance.v1.AccountService/GetAccount`.
+        message_bytes_max: The size beyond which a request is refused.
+    """
+
+    def __init__(self, find: Find, message_bytes_max: int) -> None:
+        self._find = find
+        self._message_bytes_max = message_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not heads.is_grpc(scope["headers"]):
+            await _refuse_http(send, 415, [(b"accept", heads.MEDIA_TYPE)])
+            return
+        if scope["method"] != "POST":
+            await _refuse_http(send, 405, [(b"allow", b"POST")])
+            return
+        try:
+            head = heads.read(scope["headers"])
+            method = self._find(scope["path"])
+            if method is None:
+                raise Failure(Code.UNIMPLEMENTED, "Method not found!")
+        except Failure as failure:
+            await _Answer(send, heads.MEDIA_TYPE).fail(failure)
+            return
+        requests = Requests(receive, head.encoding, self._message_bytes_max)
+        await _Call(method, head, requests, receive, send).run()
+
+
+class _Call:
+    """One call, from its first request to its status.
+
+    Its deadline, a caller who goes or a malformed request ends it wherever its method is: the task
+    that runs it is cancelled, and `_ended` says why.
+    """
+
+    def __init__(
+        self, method: Method, head: heads.Head, requests: Requests, receive: Receive, send: Send
+    ) -> None:
+        self._method = method
+        self._head = head
+        self._requests = requests
+        self._receive = receive
+        self._answer = _Answer(send, head.media_type)
+        self._context = Context(head.codec, head.metadata, head.timeout_seconds)
+        self._ended: Failure | Gone | None = None
+        self._task = asyncio.current_task()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        seconds = self._head.timeout_seconds
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_later(WATCHED_AFTER_SECONDS, self._watch)]
+        if seconds is not None:
+            timers.append(loop.call_later(seconds, self._end, _deadline_passed()))
+        try:
+            ended = _deadline_passed() if seconds == 0 else await self._run_to_end()
+        finally:
+            for timer in timers:
+                timer.cancel()
+            if self._watching:
+                self._watching.cancel()
+        if isinstance(ended, Failure):
+            await self._answer.fail(ended)
+
+    async def _run_to_end(self) -> Failure | Gone | None:
+        """Runs the call; returns why it ended before its answer did, if so."""
+        try:
+            await self._run()
+        except (Failure, Gone) as ended:
+            return ended
+        except asyncio.CancelledError:
+            if self._ended is None:
+                raise
+            if self._task:
+                self._task.uncancel()
+            return self._ended
+        except Exception:  # noqa: BLE001 - a fault of ours
+            _log.exception("grpc_failed")
+            return Failure(Code.INTERNAL, "Internal error.")
+        return None
+
+    async def _run(self) -> None:
+        method, context = self._method, self._context
+        request: bytes | AsyncIterator[bytes]
+        request = self._read_many() if method.requests_many else await self._requests.read_one()
+        if method.answers_many:
+            await method.stream(request, context, self._answer.write)
+            await self._answer.end(context.trailers)
+        else:
+            message = await method.unary(request, context)
+            await self._answer.send_one(message, context.trailers)
+
+    async def _read_many(self) -> AsyncIterator[bytes]:
+        """The requests, for a method that takes many; what is wrong with one ends the call."""
+        try:
+            while (request := await self._requests.read_next()) is not None:
+                yield request
+        except (Failure, Gone) as ended:
+            self._end(ended)
+            # The iterating method is not to handle this: the cancelled call ends it here.
+            await asyncio.get_running_loop().create_future()
+
+    def _end(self, why: Failure | Gone) -> None:
+        if self._ended is None and self._task:
+            self._ended = why
+            self._task.cancel()
+
+    def _watch(self) -> None:
+        self._watching = asyncio.create_task(self._wait_until_gone())
+
+    async def _wait_until_gone(self) -> None:
+        while not self._requests.ended:  # noqa: ASYNC110 - rarely for long
+            # Until all requests are read, their reader learns that the caller went.
+            await asyncio.sleep(WATCHED_AFTER_SECONDS)
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._end(Gone())
+
+
+def _deadline_passed() -> Failure:
+    return Failure(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
+
+
+class _Answer:
+    """Sends an answer.
+
+    Args:
+        send: ASGI's.
+        media_type: The request's.
+    """
+
+    def __init__(self, send: Send, media_type: bytes) -> None:
+        self._send = send
+        self._media_type = media_type
+        self._started = False
+
+    async def send_one(self, message: bytes, trailers: Mapping[str, str]) -> None:
+        """Sends one message and the status OK."""
+        await self._start()
+        await self._body(frame(message), more=False)
+        await self._trailers([heads.OK, *heads.to_headers(trailers)])
+
+    async def write(self, message: bytes) -> None:
+        """Sends one message of many; waits while the caller does not read.
+
+        Raises:
+            Gone: The caller has gone.
+        """
+        if not self._started:
+            await self._start()
+        await self._body(frame(message), more=True)
+
+    async def end(self, trailers: Mapping[str, str]) -> None:
+        """Sends the status OK, after the messages."""
+        if not self._started:
+            await self._start()
+        await self._body(b"", more=False)
+        await self._trailers([heads.OK, *heads.to_headers(trailers)])
+
+    async def fail(self, failure: Failure) -> None:
+        """Sends a status; alone, where no message was sent."""
+        try:
+            if self._started:
+                await self._body(b"", more=False)
+                await self._trailers(heads.failure_to_headers(failure))
+            else:
+                headers = [*heads.open_answer(self._media_type), *heads.failure_to_headers(failure)]
+                await self._send_event(
+                    {"type": "http.response.start", "status": 200, "headers": headers}
+                )
+                await self._body(b"", more=False)
+        except Gone:
+            pass
+
+    async def _start(self) -> None:
+        self._started = True
+        headers = heads.open_answer(self._media_type)
+        await self._send_event(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": headers,
+                "trailers": True,
+            }
+        )
+
+    async def _body(self, part: bytes, *, more: bool) -> None:
+        await self._send_event({"type": "http.response.body", "body": part, "more_body": more})
+
+    async def _trailers(self, trailers: heads.Headers) -> None:
+        await self._send_event({"type": "http.response.trailers", "headers": trailers})
+
+    async def _send_event(self, event: dict[str, Any]) -> None:
+        try:
+            await self._send(event)
+        except Exception as error:
+            # Every server raises an error of its own when a caller goes.
+            raise Gone from error
+
+
+async def _refuse_http(send: Send, status: int, headers: heads.Headers) -> None:
+    """Refuses what is not gRPC with an HTTP status and no body."""
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    await send({**start, "headers": [*headers, (b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})

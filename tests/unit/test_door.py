@@ -1,0 +1,55 @@
+"""Which door there is, and what is said where there is none."""
+
+import importlib.util
+
+import pytest
+
+from balance_service import config
+from balance_service.config import Settings
+from balance_service.server import startup, supervisor, worker
+from balance_service.server.envoy import application, filters, process
+
+
+def test_missing_wheel_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "find_spec", lambda _: None)
+    assert "use grpcio" in process.find_obstacle()
+    with pytest.raises(RuntimeError, match="pip install") as error:
+        process.become(Settings(door="envoy"))
+    assert worker.start_status(error.value) == supervisor.STARTUP_FAILED
+
+
+def test_missing_wheel_is_a_fault_of_the_door_that_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "find_spec", lambda _: None)
+    (fault,) = startup.find_door_faults(Settings(door="envoy")).items()
+    assert fault == ("BALANCE_DOOR", process.find_obstacle())
+    assert startup.find_door_faults(Settings(door="grpcio")) == {}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyvoy") is None, reason="no Envoy")
+def test_python_without_a_library_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    import find_libpython
+
+    monkeypatch.setattr(find_libpython, "candidate_paths", lambda: iter(()))
+    assert "libpython" in process.find_obstacle()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "wrong"),
+    [
+        ({"tls_certificate": "a"}, {"tls_key", "tls_certificate"}),
+        ({"tls_key": "b"}, {"tls_key"}),
+        ({"tls_client_ca": "c"}, {"tls_client_ca"}),
+        ({"tls_certificate": "a", "tls_key": "b"}, {"tls_certificate"}),
+    ],
+)
+def test_tls_belongs_together_and_to_one_door(chosen: dict[str, str], wrong: set[str]) -> None:
+    settings, faults = config.read(**chosen)
+    assert faults == {}
+    assert startup.find_door_faults(settings).keys() == {config.variable(name) for name in wrong}
+
+
+def test_envoy_is_given_the_application_by_its_name() -> None:
+    assert f"{application.__name__}:application" == filters.APPLICATION
+    assert isinstance(application.application, application.Application)
