@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from balance_service.calls import call, http
+from balance_service.calls import http
 from balance_service.calls.methods import load_contract
 from balance_service.domain import errors
 from balance_service.gateway import documentation, routes
 from balance_service.gateway.heads import RequestHead
-from balance_service.gateway.refusals import refusal_to_response, refuse
+from balance_service.gateway.refusals import correlated_response, refuse
 from balance_service.gateway.responses import JSON, SECURITY_HEADERS
 from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
@@ -105,15 +105,12 @@ class SecurityHeaders:
 
 async def _refuse_page(request: Request, error: Exception) -> Response:
     """Answers in the contract's form what is no page, or no verb of one."""
-    head = RequestHead(request.scope)
     allowed = getattr(error, "headers", None) or {}
     refusal = (
         http.MethodNotAllowed(allowed["Allow"]) if "Allow" in allowed else http.RouteNotFound()
     )
-    call_id = call.correlation_id(head.headers.get("x-request-id", ""))
-    response = refusal_to_response(refusal, head.language, call_id)
-    headers = {"vary": "accept-language", "x-request-id": call_id, **response.headers}
-    return Response(response.body, response.status, headers, JSON)
+    response = correlated_response(RequestHead(request.scope), refusal)
+    return Response(response.body, response.status, response.headers, JSON)
 
 
 def _first_segment(path: str) -> str:

@@ -18,7 +18,7 @@ from balance_service.domain import errors
 from balance_service.domain.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from balance_service.gateway.queries import Query
 from balance_service.gateway.routes import Binding
-from balance_service.messages import field_limits
+from balance_service.messages import field_limits, page_bytes
 
 PAGE_MAX = 1_000_000
 _SKIP_MAX = field_limits.read_format(options_pb2.FORMAT_SKIP).maximum
@@ -64,8 +64,7 @@ class Paging:
         results = cast("list[object]", answer[self.results_field])
         if answer["next_page_token"] and len(results) < self.page_size:
             # The rest of a page that is too large comes with a token, which a number cannot say.
-            rule = f"must be at most {len(results)} here: what is listed has long texts"
-            raise errors.invalid("page_size", rule)
+            raise page_bytes.too_large(len(results))
         return {
             "count": count,
             "next": self._link(url, self.page + 1) if self.page < last else None,

@@ -75,10 +75,15 @@ def status_to_response(status: status_pb2.Status) -> RefusalResponse:
 
 async def refuse(head: RequestHead, refusal: errors.Refusal, send: Send) -> None:
     """Refuses a request that did not become a call."""
+    await send_refusal(head, correlated_response(head, refusal), send)
+
+
+def correlated_response(head: RequestHead, refusal: errors.Refusal) -> RefusalResponse:
+    """The response to a request that did not become a call, with the id that names it."""
     call_id = call.correlation_id(head.headers.get("x-request-id", ""))
     response = refusal_to_response(refusal, head.language, call_id)
-    response.headers["x-request-id"] = call_id
-    await send_refusal(head, response, send)
+    response.headers.update({"vary": "accept-language", "x-request-id": call_id})
+    return response
 
 
 async def send_refusal(head: RequestHead, response: RefusalResponse, send: Send) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
-from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Entry, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
@@ -156,17 +155,11 @@ class Listing:
         # accounts does not tell how far it went on each, so such a page has none after it.
         place_unknown = skip and query.order.by_date and len(profiles) > 1
         if place_unknown and len(shown) < min(size, len(listed)):
-            raise _page_too_large(len(shown))
+            raise page_bytes.too_large(len(shown))
         if len(listed) == len(shown) or place_unknown:
             return Page(lines, "", total)
         end = position_to_bytes(_after(position, shown, query.order, skip), currencies)
         return Page(lines, self._page_tokens.write(signed, call, end), total)
-
-
-def _page_too_large(rows_fitting: int) -> errors.InvalidFields:
-    """Refuses a page that would have to be cut, where no token could say what it lacks."""
-    rule = f"must be at most {rows_fitting} here: these movements have long texts"
-    return errors.invalid("page_size", rule)
 
 
 def _texts(movement: Movement) -> Iterable[str]:

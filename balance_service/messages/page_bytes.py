@@ -7,6 +7,8 @@ default, and turning much more into JSON would hold up the other calls of a work
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from balance_service.domain import errors
+
 # Of a hundred rows with the longest texts there are, this is more than they take.
 PAGE_BYTES_MAX = 3 << 19
 # Besides its texts, a row has ids, amounts and times.
@@ -30,3 +32,9 @@ def fit(rows: Sequence[T], texts: Callable[[T], Iterable[str]]) -> Sequence[T]:
         if room < 0 and count:
             return rows[:count]
     return rows
+
+
+def too_large(rows_fitting: int) -> errors.InvalidFields:
+    """Refuses a page that would have to be cut, where no token could say what it lacks."""
+    rule = f"must be at most {rows_fitting} here: what is listed has long texts"
+    return errors.invalid("page_size", rule)
