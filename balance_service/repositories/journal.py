@@ -12,10 +12,19 @@ from psycopg.rows import namedtuple_row, tuple_row
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account
-from balance_service.domain.commands import Command, Purchase, Settle
-from balance_service.domain.ledger import Plan, State
+from balance_service.domain.commands import (
+    Capture,
+    Command,
+    Place,
+    Purchase,
+    Release,
+    Reverse,
+    Settle,
+)
+from balance_service.domain.holds import Hold, HoldStatus
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
+from balance_service.domain.state import Follow, Plan, State
 from balance_service.repositories import arrays, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
 
@@ -56,6 +65,8 @@ class Journal:
         replayed = await self._find_movements(commands, tried)
         bought = await self._find_purchases(commands)
         referred = await self._find_references(commands)
+        followed = await self._find_follows(commands)
+        held = await self._find_holds(commands)
         accounts = [account_of(row) for row in await locked.fetchall()]
         replays = [_movement(row) for row in await _rows(replayed)]
         purchases = [_movement(row) for row in await _rows(bought)]
@@ -64,6 +75,8 @@ class Journal:
             movements={movement.movement_id: movement for movement in replays},
             purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
+            followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
+            holds={hold.hold_id: hold for hold in map(_hold, await _rows(held))},
             tried=set(tried),
         )
         clock_row = await clock.fetchone()
@@ -82,16 +95,36 @@ class Journal:
         )
 
     async def _find_purchases(self, commands: Sequence[Command]) -> AsyncCursor | None:
-        purchases = [c for c in commands if isinstance(c, Purchase)]
+        purchases = list(filter(None, map(_purchase_key, commands)))
         if not purchases:
             return None
         return await self._send(
             "find_purchases",
             {
-                "account_ids": arrays.uuids(c.account_id for c in purchases),
-                "service_ids": arrays.uuids(c.service_id for c in purchases),
+                "account_ids": arrays.uuids(account_id for account_id, _ in purchases),
+                "service_ids": arrays.uuids(service_id for _, service_id in purchases),
             },
             named=True,
+        )
+
+    async def _find_follows(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        originals = [c.original for c in commands if isinstance(c, Reverse)]
+        originals += [c.hold for c in commands if isinstance(c, Capture)]
+        if not originals:
+            return None
+        ids_sent = arrays.uuids(movement.movement_id for movement in originals)
+        return await self._send("find_follows", {"original_ids": ids_sent})
+
+    async def _find_holds(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        placed = [c.hold for c in commands if isinstance(c, Capture | Release)]
+        if not placed:
+            return None
+        return await self._send(
+            "find_holds",
+            {
+                "account_ids": arrays.uuids(movement.from_account_id for movement in placed),
+                "hold_ids": arrays.uuids(movement.movement_id for movement in placed),
+            },
         )
 
     async def _find_references(self, commands: Sequence[Command]) -> AsyncCursor | None:
@@ -115,27 +148,32 @@ class Journal:
         """
         # In the order of the key, so that commits which claim the same ids meet in one order.
         ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
-        plain = [m for m in ordered if m.reference is None and m.service_id is None]
-        if detailed := [m for m in ordered if m.reference is not None or m.service_id is not None]:
+        plain = [m for m in ordered if not _has_details(m)]
+        if detailed := [m for m in ordered if _has_details(m)]:
             columns = _movement_columns(detailed) | _detail_columns(detailed)
             await self._send("insert_detailed_movements", columns)
-            await self._claim(detailed)
-        columns = _movement_columns(plain) | _entry_columns(plan.entries)
+            await self._write_details(plan, detailed)
+        entries = [e for e in plan.entries if e.effective_at is None]
+        columns = _movement_columns(plain) | _entry_columns(entries)
         await self._send("write", columns | _account_columns(plan.accounts.values()))
         if plan.system_entries:
             await self._send("write_system_entries", _system_columns(plan.system_entries))
 
+    async def _write_details(self, plan: Plan, detailed: Sequence[Movement]) -> None:
+        """Writes what only movements with details bring along."""
+        await self._claim(detailed)
+        if plan.purchases:
+            await self._send("insert_purchases", _purchase_columns(plan.purchases))
+        if follows := plan.follows:
+            await self._send("insert_follows", _follow_columns(follows))
+        if plan.holds:
+            await self._send("write_holds", _hold_columns(plan.holds.values()))
+        if dated := [e for e in plan.entries if e.effective_at is not None]:
+            dates = {"entry_effective_at": arrays.times(e.effective_at for e in dated)}
+            await self._send("insert_dated_entries", _entry_columns(dated) | dates)
+
     async def _claim(self, movements: Sequence[Movement]) -> None:
-        """Takes the keys that may be used once: services bought, references used."""
-        if bought := [m for m in movements if m.service_id is not None]:
-            await self._send(
-                "insert_purchases",
-                {
-                    "account_id": arrays.uuids(m.from_account_id for m in bought),
-                    "service_id": arrays.uuids(m.service_id for m in bought),
-                    "movement_id": arrays.uuids(m.movement_id for m in bought),
-                },
-            )
+        """Takes the external references that movements use."""
         if referred := sorted(
             (m.reference, m.source, m.principal, m.movement_id)
             for m in movements
@@ -170,6 +208,33 @@ async def _rows(cursor: AsyncCursor | None) -> Sequence[Any]:
     return await cursor.fetchall() if cursor else ()
 
 
+def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
+    """The account and the service of a command that may only be carried out if it has none yet."""
+    if isinstance(command, Place):
+        command = command.purpose
+    if isinstance(command, Purchase):
+        return command.account_id, command.service_id
+    if isinstance(command, Capture) and command.hold.service_id:
+        return command.hold.from_account_id, command.hold.service_id
+    return None
+
+
+def _has_details(movement: Movement) -> bool:
+    return (
+        movement.reference is not None
+        or movement.service_id is not None
+        or movement.original_id is not None
+        or movement.expires_at is not None
+        or movement.effective_at is not None
+    )
+
+
+def _hold(row: Sequence[Any]) -> Hold:
+    """The hold of a row of `find_holds`."""
+    account_id, hold_id, left, captured, status, expires_at, created_at = row
+    return Hold(account_id, hold_id, left, captured, HoldStatus(status), expires_at, created_at)
+
+
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
     """The movements with these ids that exist, by id."""
     cursor = conn.cursor(row_factory=namedtuple_row)
@@ -202,6 +267,11 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
         service_id=row.service_id,
         price_minor=row.price_minor,
         rate=rate,
+        original_id=row.original_id,
+        whole=bool(row.whole),
+        final=bool(row.final),
+        expires_at=row.expires_at,
+        effective_at=row.effective_at,
     )
 
 
@@ -233,6 +303,40 @@ def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
         "rate": _decimals(rate and rate.value for rate in rates),
         "rate_source": arrays.texts(rate and rate.source for rate in rates),
         "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
+        "original_id": arrays.uuids(m.original_id for m in movements),
+        "whole": arrays.booleans(m.whole for m in movements),
+        "final": arrays.booleans(m.final for m in movements),
+        "expires_at": arrays.times(m.expires_at for m in movements),
+        "effective_at": arrays.times(m.effective_at for m in movements),
+    }
+
+
+def _follow_columns(follows: Sequence[Movement]) -> dict[str, object]:
+    return {
+        "original_id": arrays.uuids(m.original_id for m in follows),
+        "movement_id": arrays.uuids(m.movement_id for m in follows),
+        "amount_minor": arrays.bigints(m.amount_minor for m in follows),
+        "price_minor": arrays.bigints(m.price_minor or 0 for m in follows),
+    }
+
+
+def _purchase_columns(bought: Sequence[Movement]) -> dict[str, object]:
+    return {
+        "account_id": arrays.uuids(m.from_account_id for m in bought),
+        "service_id": arrays.uuids(m.service_id for m in bought),
+        "movement_id": arrays.uuids(m.movement_id for m in bought),
+    }
+
+
+def _hold_columns(holds: Collection[Hold]) -> dict[str, object]:
+    return {
+        "account_id": arrays.uuids(h.account_id for h in holds),
+        "hold_id": arrays.uuids(h.hold_id for h in holds),
+        "left_minor": arrays.bigints(h.left_minor for h in holds),
+        "captured_minor": arrays.bigints(h.captured_minor for h in holds),
+        "status": arrays.smallints(h.status for h in holds),
+        "expires_at": arrays.times(h.expires_at for h in holds),
+        "created_at": arrays.times(h.created_at for h in holds),
     }
 
 
@@ -253,6 +357,7 @@ def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
     return {
         "account_id": arrays.uuids(a.account_id for a in accounts),
         "account_balance_minor": arrays.bigints(a.balance_minor for a in accounts),
+        "account_held_minor": arrays.bigints(a.held_minor for a in accounts),
         "account_sequence": arrays.bigints(a.sequence for a in accounts),
         "account_changed_at": arrays.times(a.changed_at for a in accounts),
     }
