@@ -1,7 +1,7 @@
 """What the journal holds: movements and their entries. Once written, nothing of them changes."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -95,6 +95,19 @@ class Movement(NamedTuple):
     def account_id(self) -> UUID:
         """The user's account whose balance `balance_after_minor` is."""
         return self.to_account_id if self.kind in PAYING_IN else self.from_account_id
+
+
+class Followed(NamedTuple):
+    """A movement, and what of it was reversed since, or captured if it is a hold.
+
+    Args:
+        amount_minor: How much, in minor units.
+        movement_ids: By which movements.
+    """
+
+    movement: Movement
+    amount_minor: int = 0
+    movement_ids: Sequence[UUID] = ()
 
 
 class Entry(NamedTuple):

@@ -280,10 +280,9 @@ def kind(value: int) -> Kind | None:
     """Reads a kind of movement; unspecified is any."""
     if value == account_pb2.MOVEMENT_KIND_UNSPECIFIED:
         return None
-    try:
-        return Kind(value)
-    except ValueError:
-        raise errors.invalid("kind", "must be a known kind of movement") from None
+    if value not in account_pb2.MovementKind.values():
+        raise errors.invalid("kind", "must be a known kind of movement")
+    return Kind(value)
 
 
 def movement_filter(

@@ -21,12 +21,13 @@ from balance_service.domain.commands import (
     Reverse,
     Settle,
 )
-from balance_service.domain.holds import Hold, HoldStatus
-from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
+from balance_service.domain.holds import Hold
+from balance_service.domain.movements import Entry, Followed, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
 from balance_service.domain.state import Follow, Plan, State
 from balance_service.repositories import arrays, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
+from balance_service.repositories.holds import hold_of
 
 _SQL = queries.load(__file__)
 
@@ -76,7 +77,7 @@ class Journal:
             purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
             followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
-            holds={hold.hold_id: hold for hold in map(_hold, await _rows(held))},
+            holds={hold.hold_id: hold for hold in map(hold_of, await _rows(held))},
             tried=set(tried),
         )
         clock_row = await clock.fetchone()
@@ -229,18 +230,26 @@ def _has_details(movement: Movement) -> bool:
     )
 
 
-def _hold(row: Sequence[Any]) -> Hold:
-    """The hold of a row of `find_holds`."""
-    account_id, hold_id, left, captured, status, expires_at, created_at = row
-    return Hold(account_id, hold_id, left, captured, HoldStatus(status), expires_at, created_at)
-
-
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
     """The movements with these ids that exist, by id."""
     cursor = conn.cursor(row_factory=namedtuple_row)
     await cursor.execute(_SQL["find_movements"], {"movement_ids": arrays.uuids(movement_ids)})
     rows = [_movement(row) for row in await cursor.fetchall()]
     return {movement.movement_id: movement for movement in rows}
+
+
+async def followed(conn: AsyncConnection, movement: Movement) -> Followed:
+    """A movement with what followed it."""
+    (found,) = await all_followed(conn, [movement])
+    return found
+
+
+async def all_followed(conn: AsyncConnection, movements: Sequence[Movement]) -> list[Followed]:
+    """Movements with what followed each, in the same order."""
+    ids_sent = arrays.uuids(movement.movement_id for movement in movements)
+    cursor = await conn.execute(_SQL["list_follows"], {"original_ids": ids_sent})
+    found = {original_id: (minor, ids) for original_id, minor, ids in await cursor.fetchall()}
+    return [Followed(m, *found.get(m.movement_id, (0, ()))) for m in movements]
 
 
 def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the query's columns

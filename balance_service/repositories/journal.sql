@@ -34,6 +34,16 @@ FROM follows
 WHERE original_id = ANY(%(original_ids)s::uuid[])
 GROUP BY original_id;
 
+-- list_follows --
+-- What followed some movements, by which movements.
+SELECT
+    original_id,
+    sum(amount_minor)::bigint AS amount_minor,
+    array_agg(movement_id ORDER BY movement_id) AS movement_ids
+FROM follows
+WHERE original_id = ANY(%(original_ids)s::uuid[])
+GROUP BY original_id;
+
 -- find_purchases --
 -- Movements by which accounts bought services before, but for those that were refunded whole.
 SELECT
