@@ -299,11 +299,14 @@ def movement_filter(
         kind: The only kind to keep, already read; None for all.
         direction: The only direction to keep; None for both.
     """
-    start = message.HasField("start_time")
-    end = message.HasField("end_time")
+    bounds = ("start_time", "end_time", "start_effective_time", "end_effective_time")
+    times = {
+        name: checks(bound, getattr(message, name), f"filter.{name}")
+        for name in bounds
+        if message.HasField(name)  # type: ignore[arg-type] # each of them is one
+    }
     return Filter(
-        start_time=checks(bound, message.start_time, "filter.start_time") if start else None,
-        end_time=checks(bound, message.end_time, "filter.end_time") if end else None,
+        **times,
         counterparty_id=checks(optional_identifier, message.counterparty, "filter.counterparty"),
         kind=kind,
         direction=direction,
