@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn, ParamSpec, TypeVar, cast
+from typing import Literal, NoReturn, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -26,6 +26,8 @@ from balance_service.messages import field_limits
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
 IN_THE_FUTURE = "must not be in the future"
+
+_Bound = Literal["start_time", "end_time", "start_effective_time", "end_effective_time"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -299,14 +301,17 @@ def movement_filter(
         kind: The only kind to keep, already read; None for all.
         direction: The only direction to keep; None for both.
     """
-    bounds = ("start_time", "end_time", "start_effective_time", "end_effective_time")
-    times = {
-        name: checks(bound, getattr(message, name), f"filter.{name}")
-        for name in bounds
-        if message.HasField(name)  # type: ignore[arg-type] # each of them is one
-    }
+
+    def limit(name: _Bound) -> datetime | None:
+        if not message.HasField(name):
+            return None
+        return checks(bound, getattr(message, name), f"filter.{name}")
+
     return Filter(
-        **times,
+        start_time=limit("start_time"),
+        end_time=limit("end_time"),
+        start_effective_time=limit("start_effective_time"),
+        end_effective_time=limit("end_effective_time"),
         counterparty_id=checks(optional_identifier, message.counterparty, "filter.counterparty"),
         kind=kind,
         direction=direction,
