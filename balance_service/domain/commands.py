@@ -293,7 +293,8 @@ class Release:
             return ["method"]
         if movement.original_id != self.hold.movement_id:
             return ["hold"]
-        return self.origin.differences(movement)
+        others = self.origin.differences(movement)
+        return ["reason" if name == "description" else name for name in others]
 
 
 def held_for(hold: Movement) -> Kind:

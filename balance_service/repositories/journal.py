@@ -1,6 +1,5 @@
 """The hot path's set-wise statements: lock, look up, write."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -10,8 +9,6 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import namedtuple_row, tuple_row
 
-from balance_service.domain import ids
-from balance_service.domain.accounts import Account
 from balance_service.domain.commands import (
     Capture,
     Command,
@@ -21,11 +18,10 @@ from balance_service.domain.commands import (
     Reverse,
     Settle,
 )
-from balance_service.domain.holds import Hold
-from balance_service.domain.movements import Entry, Followed, Kind, Movement, SystemEntry
+from balance_service.domain.movements import Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
 from balance_service.domain.state import Follow, Plan, State
-from balance_service.repositories import arrays, queries
+from balance_service.repositories import arrays, columns, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
 from balance_service.repositories.holds import hold_of
 
@@ -151,27 +147,27 @@ class Journal:
         ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
         plain = [m for m in ordered if not _has_details(m)]
         if detailed := [m for m in ordered if _has_details(m)]:
-            columns = _movement_columns(detailed) | _detail_columns(detailed)
-            await self._send("insert_detailed_movements", columns)
+            values = columns.movements(detailed) | columns.details(detailed)
+            await self._send("insert_detailed_movements", values)
             await self._write_details(plan, detailed)
         entries = [e for e in plan.entries if e.effective_at is None]
-        columns = _movement_columns(plain) | _entry_columns(entries)
-        await self._send("write", columns | _account_columns(plan.accounts.values()))
+        values = columns.movements(plain) | columns.entries(entries)
+        await self._send("write", values | columns.accounts(plan.accounts.values()))
         if plan.system_entries:
-            await self._send("write_system_entries", _system_columns(plan.system_entries))
+            await self._send("write_system_entries", columns.system_entries(plan.system_entries))
 
     async def _write_details(self, plan: Plan, detailed: Sequence[Movement]) -> None:
         """Writes what only movements with details bring along."""
         await self._claim(detailed)
         if plan.purchases:
-            await self._send("insert_purchases", _purchase_columns(plan.purchases))
+            await self._send("insert_purchases", columns.purchases(plan.purchases))
         if follows := plan.follows:
-            await self._send("insert_follows", _follow_columns(follows))
+            await self._send("insert_follows", columns.follows(follows))
         if plan.holds:
-            await self._send("write_holds", _hold_columns(plan.holds.values()))
+            await self._send("write_holds", columns.holds(plan.holds.values()))
         if dated := [e for e in plan.entries if e.effective_at is not None]:
             dates = {"entry_effective_at": arrays.times(e.effective_at for e in dated)}
-            await self._send("insert_dated_entries", _entry_columns(dated) | dates)
+            await self._send("insert_dated_entries", columns.entries(dated) | dates)
 
     async def _claim(self, movements: Sequence[Movement]) -> None:
         """Takes the external references that movements use."""
@@ -191,17 +187,17 @@ class Journal:
             )
 
     async def _send(
-        self, query: str, columns: Mapping[str, object] | None = None, *, named: bool = False
+        self, query: str, values: Mapping[str, object] | None = None, *, named: bool = False
     ) -> AsyncCursor:
         """Sends a prepared statement, whose rows are read later.
 
         Args:
             query: Its name in journal.sql.
-            columns: Its parameters.
+            values: Its parameters.
             named: Whether rows are read by their columns' names, which takes longer.
         """
         cursor = self._conn.cursor(row_factory=namedtuple_row if named else tuple_row)
-        await cursor.execute(_SQL[query], columns, prepare=True)
+        await cursor.execute(_SQL[query], values, prepare=True)
         return cursor
 
 
@@ -282,121 +278,3 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
         expires_at=row.expires_at,
         effective_at=row.effective_at,
     )
-
-
-def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
-    return {
-        "movement_id": arrays.uuids(m.movement_id for m in movements),
-        "kind": arrays.smallints(m.kind for m in movements),
-        "from_account_id": arrays.uuids(m.from_account_id for m in movements),
-        "to_account_id": arrays.uuids(m.to_account_id for m in movements),
-        "amount_minor": arrays.bigints(m.amount_minor for m in movements),
-        "currency": arrays.texts(m.currency for m in movements),
-        "balance_after_minor": arrays.bigints(m.balance_after_minor for m in movements),
-        "principal": arrays.texts(m.principal for m in movements),
-        "request_id": arrays.uuids(m.request_id for m in movements),
-        "description": arrays.texts(m.description for m in movements),
-        "metadata": arrays.objects(m.metadata for m in movements),
-        "created_at": arrays.times(m.created_at for m in movements),
-    }
-
-
-def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
-    rates = [m.rate for m in movements]
-    return {
-        "source": arrays.texts(m.source for m in movements),
-        "reference": arrays.texts(m.reference for m in movements),
-        "service_id": arrays.uuids(m.service_id for m in movements),
-        "price_minor": arrays.bigints(m.price_minor for m in movements),
-        "price_currency": arrays.texts(rate and rate.currency for rate in rates),
-        "rate": _decimals(rate and rate.value for rate in rates),
-        "rate_source": arrays.texts(rate and rate.source for rate in rates),
-        "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
-        "original_id": arrays.uuids(m.original_id for m in movements),
-        "whole": arrays.booleans(m.whole for m in movements),
-        "final": arrays.booleans(m.final for m in movements),
-        "expires_at": arrays.times(m.expires_at for m in movements),
-        "effective_at": arrays.times(m.effective_at for m in movements),
-    }
-
-
-def _follow_columns(follows: Sequence[Movement]) -> dict[str, object]:
-    return {
-        "original_id": arrays.uuids(m.original_id for m in follows),
-        "movement_id": arrays.uuids(m.movement_id for m in follows),
-        "amount_minor": arrays.bigints(m.amount_minor for m in follows),
-        "price_minor": arrays.bigints(m.price_minor or 0 for m in follows),
-    }
-
-
-def _purchase_columns(bought: Sequence[Movement]) -> dict[str, object]:
-    return {
-        "account_id": arrays.uuids(m.from_account_id for m in bought),
-        "service_id": arrays.uuids(m.service_id for m in bought),
-        "movement_id": arrays.uuids(m.movement_id for m in bought),
-    }
-
-
-def _hold_columns(holds: Collection[Hold]) -> dict[str, object]:
-    return {
-        "account_id": arrays.uuids(h.account_id for h in holds),
-        "hold_id": arrays.uuids(h.hold_id for h in holds),
-        "left_minor": arrays.bigints(h.left_minor for h in holds),
-        "captured_minor": arrays.bigints(h.captured_minor for h in holds),
-        "status": arrays.smallints(h.status for h in holds),
-        "expires_at": arrays.times(h.expires_at for h in holds),
-        "created_at": arrays.times(h.created_at for h in holds),
-    }
-
-
-def _entry_columns(entries: Sequence[Entry]) -> dict[str, object]:
-    return {
-        "entry_account_id": arrays.uuids(e.account_id for e in entries),
-        "entry_sequence": arrays.bigints(e.sequence for e in entries),
-        "entry_movement_id": arrays.uuids(e.movement_id for e in entries),
-        "entry_kind": arrays.smallints(e.kind for e in entries),
-        "entry_amount_minor": arrays.bigints(e.amount_minor for e in entries),
-        "entry_balance_after_minor": arrays.bigints(e.balance_after_minor for e in entries),
-        "entry_counterparty_id": arrays.uuids(e.counterparty_id for e in entries),
-        "entry_created_at": arrays.times(e.created_at for e in entries),
-    }
-
-
-def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
-    return {
-        "account_id": arrays.uuids(a.account_id for a in accounts),
-        "account_balance_minor": arrays.bigints(a.balance_minor for a in accounts),
-        "account_held_minor": arrays.bigints(a.held_minor for a in accounts),
-        "account_sequence": arrays.bigints(a.sequence for a in accounts),
-        "account_changed_at": arrays.times(a.changed_at for a in accounts),
-    }
-
-
-def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
-    sums: dict[UUID, int] = defaultdict(int)
-    counts: dict[UUID, int] = defaultdict(int)
-    for entry in entries:
-        sums[entry.account_id] += entry.amount_minor
-        counts[entry.account_id] += 1
-    return {
-        "movement_id": arrays.uuids(e.movement_id for e in entries),
-        "account_id": arrays.uuids(e.account_id for e in entries),
-        "amount_minor": arrays.bigints(e.amount_minor for e in entries),
-        "created_at": arrays.times(e.created_at for e in entries),
-        "delta_account_id": arrays.uuids(sums),
-        "delta_id": arrays.uuids(ids.new_id() for _ in sums),
-        "delta_amount_minor": _decimals(sums.values()),
-        "delta_entries": arrays.bigints(counts.values()),
-    }
-
-
-def _decimals(values: Iterable[Decimal | int | None]) -> str:
-    """A column of exact numbers, as text: few statements have one, and their form is intricate."""
-    return "{" + ",".join(map(_exact, values)) + "}"
-
-
-def _exact(value: Decimal | int | None) -> str:
-    if value is None:
-        return "NULL"
-    # Formatted as a Decimal is, a whole number would become a float on the way.
-    return str(value) if isinstance(value, int) else f"{value:f}"

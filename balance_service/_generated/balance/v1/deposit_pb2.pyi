@@ -188,8 +188,9 @@ class CreateDepositRequest(_message.Message):
     is.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
@@ -393,8 +394,9 @@ class ReverseDepositRequest(_message.Message):
     the overdraft of the account that pays as its limit allows.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).

@@ -338,8 +338,9 @@ class CreateHoldRequest(_message.Message):
     is.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
@@ -433,8 +434,9 @@ class CaptureHoldRequest(_message.Message):
     is.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
@@ -515,8 +517,9 @@ class VoidHoldRequest(_message.Message):
     is.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).

@@ -192,8 +192,9 @@ class CreateWithdrawalRequest(_message.Message):
     is.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
@@ -397,8 +398,9 @@ class ReverseWithdrawalRequest(_message.Message):
     the overdraft of the account that pays as its limit allows.
     """
     account_etag: _builtins.str
-    """Optional. The etag of the account whose balance the answer tells: what was
-    asked is done only if the account has not changed since it was read.
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
     """
     validate_only: _builtins.bool
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
