@@ -51,4 +51,15 @@ WHO_MAY = {
     "GetTransfer": _PARTIES,
     "ListTransfers": _READERS,
     "ListReceivedTransfers": _READERS,
+    "ReverseDeposit": "admins; services with `deposits:reverse`",
+    "ReverseWithdrawal": "admins; services with `withdrawals:reverse`",
+    "RefundPurchase": "admins; services with `purchases:refund`",
+    "ReverseTransfer": "the user who received it; admins; services with `transfers:reverse`",
+    "GetReversal": _PARTIES,
+    "CreateHold": "users, on their own account, for purchases and transfers; services with"
+    " `holds:write`, on any",
+    "CaptureHold": "who made the hold; services with `holds:write`",
+    "VoidHold": "who made the hold; services with `holds:write`; admins",
+    "GetHold": _READERS,
+    "ListHolds": _READERS,
 }

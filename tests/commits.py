@@ -7,7 +7,7 @@ import pytest
 
 from balance_service.database.pool import Pool
 from balance_service.domain.commands import Request
-from balance_service.domain.ledger import Outcome, Plan
+from balance_service.domain.state import Outcome, Plan
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import QueuedRequest
 from balance_service.ledger.store import PostgresStore

@@ -1,11 +1,13 @@
 """For every method with an idempotency key: a request, equal ones, and different ones."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import v1
 from tests import contract
@@ -41,6 +43,7 @@ class World:
     sold: str
     second: str
     boris: str
+    ids: Mapping[str, str]
 
 
 async def world(service: Service) -> World:
@@ -53,12 +56,34 @@ async def world(service: Service) -> World:
         )
         for name in ("Tea", "Milk")
     ]
-    return World(admin, account.id, other, empty.id, sold.id, second.id, boris.user_id)
+    ids = await made(admin, other.id)
+    return World(admin, account.id, other, empty.id, sold.id, second.id, boris.user_id, ids)
+
+
+async def made(admin: Person, other: str) -> dict[str, str]:
+    """Movements and holds that requests are about, by what becomes of them."""
+    client, ids = admin.client, {}
+    for name in ("deposit", "second deposit"):
+        ids[name] = (await admin.deposit("9")).id
+    withdraw = v1.CreateWithdrawalRequest(amount="9")
+    send = v1.CreateTransferRequest(to_account=other, amount="9")
+    hold = v1.CreateHoldRequest(to_account=other, amount="9")
+    for name in ("", "second "):
+        ids[f"{name}withdrawal"] = (await client.withdrawals.CreateWithdrawal(withdraw)).id
+        ids[f"{name}transfer"] = (await client.transfers.CreateTransfer(send)).id
+        for fate in ("captured", "voided"):
+            ids[f"{name}{fate}"] = (await client.holds.CreateHold(hold)).id
+        offer = v1.Service(name=f"{name}refunded", price="9")
+        sold = await client.purchases.CreateService(v1.CreateServiceRequest(service=offer))
+        buy = v1.CreatePurchaseRequest(service=sold.id)
+        ids[f"{name}purchase"] = (await client.purchases.CreatePurchase(buy)).id
+    return ids
 
 
 def rows(there: World) -> dict[str, Row]:
     """A row for every method, by its name; in an order in which they all succeed."""
-    return accounts(there) | movements(there) | catalogue(there) | users(there)
+    following = reversals(there) | holds(there)
+    return accounts(there) | movements(there) | following | catalogue(there) | users(there)
 
 
 def accounts(there: World) -> dict[str, Row]:
@@ -130,6 +155,74 @@ def movements(there: World) -> dict[str, Row]:
             {
                 "service": buy(service=there.second, metadata={"a": "1", "b": "2"}),
                 "metadata": buy(service=there.sold),
+            },
+        ),
+    }
+
+
+def reversals(there: World) -> dict[str, Row]:
+    kinds: dict[str, tuple[str, Any]] = {
+        "ReverseDeposit": ("deposit", v1.ReverseDepositRequest),
+        "ReverseWithdrawal": ("withdrawal", v1.ReverseWithdrawalRequest),
+        "RefundPurchase": ("purchase", v1.RefundPurchaseRequest),
+        "ReverseTransfer": ("transfer", v1.ReverseTransferRequest),
+    }
+
+    def row(field: str, kind: Any) -> Row:
+        original = {field: there.ids[field]}
+        return Row(
+            kind(amount="3", reason="Why", **original),
+            [kind(amount="3.00", reason="Why", **{field: there.ids[field].upper()})],
+            {
+                "amount": kind(reason="Why", **original),
+                "reason": kind(amount="3", reason="Other", **original),
+                field: kind(amount="3", reason="Why", **{field: there.ids[f"second {field}"]}),
+            },
+        )
+
+    return {name: row(*what) for name, what in kinds.items()}
+
+
+def holds(there: World) -> dict[str, Row]:
+    create, capture, void = v1.CreateHoldRequest, v1.CaptureHoldRequest, v1.VoidHoldRequest
+    other, ids = there.other, there.ids
+    expires = Timestamp(seconds=int(time.time()) + 86_400)
+    made = create(to_account=other.id, amount="3", expire_time=expires)
+    later = Timestamp(seconds=expires.seconds + 1)
+    captured, second = ids["captured"], ids["second captured"]
+    return {
+        "CreateHold": Row(
+            made,
+            [
+                create(to_account=other.number, amount="3.00", expire_time=expires),
+                create(
+                    account=there.account.upper(),
+                    to_account=other.id.upper(),
+                    amount="3",
+                    currency="RUB",
+                ),
+            ],
+            {
+                "amount": create(to_account=other.id, amount="4", expire_time=expires),
+                "expire_time": create(to_account=other.id, amount="3", expire_time=later),
+                "purpose": create(service=there.second, expire_time=expires),
+            },
+        ),
+        "CaptureHold": Row(
+            capture(hold=captured, amount="3", keep_rest=True),
+            [capture(hold=captured.upper(), amount="3.0", keep_rest=True)],
+            {
+                "amount": capture(hold=captured, amount="4", keep_rest=True),
+                "keep_rest": capture(hold=captured, amount="3"),
+                "hold": capture(hold=second, amount="3", keep_rest=True),
+            },
+        ),
+        "VoidHold": Row(
+            void(hold=ids["voided"], reason="Why"),
+            [void(hold=ids["voided"].upper(), reason="Why")],
+            {
+                "reason": void(hold=ids["voided"]),
+                "hold": void(hold=ids["second voided"], reason="Why"),
             },
         ),
     }

@@ -53,6 +53,14 @@ class World:
         request = v1.CreateServiceRequest(service=sold)
         return (await self.admin.client.purchases.CreateService(request)).id
 
+    async def hold(self, expires: Timestamp | None = None) -> str:
+        """Holds 1 RUB of Anna's for Boris; the hold's id."""
+        boris = await self.boris.client.accounts.ListAccounts(v1.ListAccountsRequest())
+        request = v1.CreateHoldRequest(
+            to_account=boris.accounts[0].id, amount="1", expire_time=expires
+        )
+        return (await self.anna.client.holds.CreateHold(request)).id
+
     async def open_frozen(self, owner: Person, currency: str = "RUB") -> str:
         """Opens an account and freezes it; its id."""
         account = (await owner.open(currency)).id

@@ -49,6 +49,7 @@ OFFSETS = {
     "accounts.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "catalogue.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "entries.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
+    "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "users.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
 }
 

@@ -130,6 +130,31 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.MovementNotFound: Row(
         code_pb2.NOT_FOUND, "MOVEMENT_NOT_FOUND", "Такого движения денег нет.", resource="movement"
     ),
+    errors.NotReversible: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "NOT_REVERSIBLE",
+        "Движение такого вида так не отменяется.",
+    ),
+    errors.ReversalTooLarge: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "REVERSAL_TOO_LARGE",
+        "От движения осталось меньше, чем нужно вернуть.",
+    ),
+    errors.HoldNotFound: Row(
+        code_pb2.NOT_FOUND, "HOLD_NOT_FOUND", "Такого удержания нет.", resource="hold"
+    ),
+    errors.HoldClosed: Row(
+        code_pb2.FAILED_PRECONDITION, "HOLD_CLOSED", "Удержание уже списано или снято."
+    ),
+    errors.HoldExpired: Row(code_pb2.FAILED_PRECONDITION, "HOLD_EXPIRED", "Срок удержания истёк."),
+    errors.CaptureTooLarge: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "CAPTURE_TOO_LARGE",
+        "От удержания осталось меньше, чем нужно списать.",
+    ),
+    errors.AlreadyPurchased: Row(
+        code_pb2.FAILED_PRECONDITION, "ALREADY_PURCHASED", "Эта услуга на счёт уже куплена."
+    ),
     errors.IdempotencyKeyReused: Row(
         code_pb2.ALREADY_EXISTS,
         "IDEMPOTENCY_KEY_REUSED",

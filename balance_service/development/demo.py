@@ -18,6 +18,8 @@ from balance_service._generated.balance.v1 import (
     auth_pb2_grpc,
     deposit_pb2,
     deposit_pb2_grpc,
+    hold_pb2,
+    hold_pb2_grpc,
     purchase_pb2,
     purchase_pb2_grpc,
     transfer_pb2,
@@ -153,6 +155,18 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
     )
     yield f"Anna sent Boris {transfer.amount} RUB: balance {transfer.balance}"
     yield _try_to_overdraw(transfers, anna, boris)
+    yield from _hold(channel, anna, boris)
+    back = transfers.ReverseTransfer(
+        transfer_pb2.ReverseTransferRequest(
+            transfer=transfer.id,
+            amount="250.50",
+            reason="One ticket fewer",
+            request_id=str(uuid4()),
+        ),
+        metadata=boris.metadata,
+        timeout=TIMEOUT_SECONDS,
+    )
+    yield f"Boris sent {back.amount} RUB of it back: balance {back.balance}"
 
     in_euros = anna.get_account("EUR")
     rate = in_euros.conversion
@@ -163,7 +177,7 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
             when = entry.date.ToDatetime().strftime("%H:%M:%S")
             kind = account_pb2.MovementKind.Name(entry.kind).removeprefix("MOVEMENT_KIND_").lower()
             yield (
-                f"  {entry.sequence}  {when}  {kind:<9} {entry.amount:>10}"
+                f"  {entry.sequence}  {when}  {kind:<17} {entry.amount:>10}"
                 f" {entry.balance_after:>10}  {entry.description}"
             )
 
@@ -186,6 +200,29 @@ def _buy(channel: grpc.Channel, person: Person) -> Iterator[str]:
     request.request_id = str(uuid4())
     again = purchases.CreatePurchase(request, metadata=person.metadata, timeout=TIMEOUT_SECONDS)
     yield f"Bought again: already purchased {again.already_purchased}, nothing charged"
+
+
+def _hold(channel: grpc.Channel, payer: Person, receiver: Person) -> Iterator[str]:
+    holds = hold_pb2_grpc.HoldServiceStub(channel)
+    hold = holds.CreateHold(
+        hold_pb2.CreateHoldRequest(
+            to_account=receiver.account.id,
+            amount="300",
+            description="Deposit for the flat",
+            request_id=str(uuid4()),
+        ),
+        metadata=payer.metadata,
+        timeout=TIMEOUT_SECONDS,
+    )
+    account = payer.get_account()
+    yield f"{hold.amount} RUB of Anna's are held for Boris: {account.available} RUB are available"
+    capture = holds.CaptureHold(
+        hold_pb2.CaptureHoldRequest(hold=hold.id, amount="120", request_id=str(uuid4())),
+        metadata=payer.metadata,
+        timeout=TIMEOUT_SECONDS,
+    )
+    account = payer.get_account()
+    yield f"{capture.amount} RUB were captured, the rest given back: balance {account.balance}"
 
 
 def _try_to_overdraw(

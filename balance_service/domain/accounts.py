@@ -45,6 +45,11 @@ class Account(NamedTuple):
     def available_minor(self) -> int:
         return self.balance_minor - self.held_minor
 
+    @property
+    def etag(self) -> str:
+        """What changes whenever what may be done with the account's money does."""
+        return f"{self.sequence}.{self.held_minor}.{self.limit_minor}.{self.status:d}"
+
     def entered(self, amount_minor: int, at: datetime) -> "Account":
         """The account after one more entry.
 
@@ -65,6 +70,15 @@ class Account(NamedTuple):
             at,
         )
 
+    def reserved(self, amount_minor: int) -> "Account":
+        """The account with more of its balance held, in minor units; negative to release it."""
+        return self._replace(held_minor=self.held_minor + amount_minor)
+
+    def check_etag(self, etag: str) -> None:
+        """Raises EtagMismatch unless the etag is the account's; an empty one asks for nothing."""
+        if etag and etag != self.etag:
+            raise errors.EtagMismatch
+
     def check_not_closed(self) -> None:
         """Raises AccountClosed if the account is closed."""
         if self.status == Status.CLOSED:
@@ -78,7 +92,16 @@ class Account(NamedTuple):
 
     def check_can_pay(self, amount_minor: int) -> None:
         """Raises InsufficientFunds if the amount would take the account below its limit."""
-        missing_minor = amount_minor - (self.available_minor + self.limit_minor)
+        self.check_has(amount_minor, self.limit_minor)
+
+    def check_has(self, amount_minor: int, limit_minor: int = 0) -> None:
+        """Raises InsufficientFunds if the amount would take the account below a limit.
+
+        Args:
+            amount_minor: What is to leave it.
+            limit_minor: How far below zero what is available may go.
+        """
+        missing_minor = amount_minor - (self.available_minor + limit_minor)
         if missing_minor > 0:
             raise errors.InsufficientFunds(
                 account=str(self.account_id),

@@ -5,11 +5,14 @@ Refusal
   the caller is unproven    TokenMissing, TokenInvalid, TokenExpired, RefreshTokenInvalid,
                             ConfirmationCodeInvalid, ClientCredentialsInvalid
   the caller may not        PermissionMissing
-  it does not exist         UserNotFound, AccountNotFound, MovementNotFound, ServiceNotFound
+  it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
+                            ServiceNotFound
   it was taken or changed   UsernameTaken, EtagMismatch, IdempotencyKeyReused, ReferenceReused
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
                             ReceiverUnavailable
+  what it refers to does    NotReversible, ReversalTooLarge, HoldClosed, HoldExpired,
+                            CaptureTooLarge, AlreadyPurchased
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   another item was refused  BatchRefused
   not now                   ConfirmationCodeLimit, Overloaded, Unavailable, DeadlinePassed
@@ -242,6 +245,63 @@ class LimitBelowBalance(Refusal):
 class MovementNotFound(Refusal):
     """There is no such movement."""
 
+    movement: str
+
+
+@dataclass
+class NotReversible(Refusal):
+    """A movement of this kind cannot be reversed in this way."""
+
+    movement: str
+    kind: str
+
+
+@dataclass
+class ReversalTooLarge(Refusal):
+    """Less than this is left of the movement to reverse."""
+
+    movement: str
+    left: str
+    currency: str
+
+
+@dataclass
+class HoldNotFound(Refusal):
+    """There is no such hold."""
+
+    hold: str
+
+
+@dataclass
+class HoldClosed(Refusal):
+    """The hold was captured or voided before."""
+
+    hold: str
+    status: str
+
+
+@dataclass
+class HoldExpired(Refusal):
+    """The hold has expired."""
+
+    hold: str
+    expire_time: datetime
+
+
+@dataclass
+class CaptureTooLarge(Refusal):
+    """Less than this is left of the hold to capture."""
+
+    hold: str
+    left: str
+    currency: str
+
+
+@dataclass
+class AlreadyPurchased(Refusal):
+    """The account has bought this service before."""
+
+    service: str
     movement: str
 
 

@@ -2,162 +2,41 @@
 refusals. It is deterministic, does no I/O, and checks a command in this order:
 
 1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
-2. a purchase that the account has made before: that purchase again, charging nothing
-3. the account is unknown, or is not the caller's: AccountNotFound
+2. a purchase that the account has made before, and was not refunded: that purchase again, charging
+   nothing; of a hold for one: AlreadyPurchased
+3. the account is unknown, or is not the caller's: AccountNotFound; it is not as the caller read
+   it: EtagMismatch
 4. a transfer to the account itself: SameAccount
 5. the account is closed or frozen: AccountClosed, AccountFrozen
 6. a transfer or settlement in another currency than the account's: CurrencyMismatch
 7. the caller has used the external reference: ReferenceReused
 8. a purchase without a price: ServiceNotFound, RateUnavailable, RateStale, ChargeTooSmall
-9. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
-10. the account that receives a transfer, by 3, 5, 6 and 9; a caller who may not read it is told
+9. the hold is not open: HoldClosed, HoldExpired; more than is left of a movement or a hold:
+   ReversalTooLarge, CaptureTooLarge; a capture of what was bought otherwise: AlreadyPurchased
+10. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
+11. the account that receives the money, by 3, 5, 6 and 10; a caller who may not read it is told
     only ReceiverUnavailable
 
-If an item of an all-or-nothing request is refused, its other items are BatchRefused. The order,
-with the duplicate first, is that of TigerBeetle's create_transfers.
+If an item of a chain is refused, its other items are BatchRefused. The order, with the duplicate
+first, is that of TigerBeetle's create_transfers.
 """
 
-import enum
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
-from uuid import UUID
 
-from balance_service.domain import errors, pricing
-from balance_service.domain.accounts import Account, SystemAccount, SystemRole
-from balance_service.domain.commands import Command, Purchase, Request, Settle, Transfer
-from balance_service.domain.money import MINOR_MAX
-from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
-
-
-class How(enum.Enum):
-    """How a movement came to be the answer."""
-
-    POSTED = "posted"
-    REPLAYED = "replayed"
-    ALREADY_PURCHASED = "already purchased"
-
-
-class Done(NamedTuple):
-    """The answer to a command that was carried out, now or before."""
-
-    movement: Movement
-    how: How
-
-
-Outcome = Done | errors.Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the commands of one commit may depend on, read under the accounts' locks.
-
-    `plan` changes it as it posts, so that each command sees those before it.
-
-    Args:
-        accounts: The locked users' accounts that exist.
-        movements: Movements already in the journal, by the commands' ids.
-        purchases: Movements by account and service bought.
-        references: Movement ids by principal, external source and reference.
-        tried: Ids of movements that an attempt of ours tried to commit, without learning whether
-            it did. The first command that finds such a movement posted it.
-    """
-
-    accounts: MutableMapping[UUID, Account]
-    movements: MutableMapping[UUID, Movement]
-    purchases: MutableMapping[tuple[UUID, UUID], Movement]
-    references: MutableMapping[tuple[str, str, str], UUID]
-    tried: set[UUID] = field(default_factory=set)
-
-    def copy(self) -> "State":
-        """A state that can be changed and thrown away."""
-        return State(
-            dict(self.accounts),
-            dict(self.movements),
-            dict(self.purchases),
-            dict(self.references),
-            set(self.tried),
-        )
-
-    def adopt(self, other: "State") -> None:
-        """Takes over the changes that were made to a copy of this state."""
-        self.accounts.update(other.accounts)
-        self.movements.update(other.movements)
-        self.purchases.update(other.purchases)
-        self.references.update(other.references)
-        self.tried.intersection_update(other.tried)
-
-
-@dataclass(slots=True)
-class Plan:
-    """What to answer and what to write.
-
-    Args:
-        outcomes: For each request, an outcome for each of its items.
-        movements: New journal rows, in order.
-        entries: Their entries on users' accounts.
-        system_entries: Their entries on system accounts.
-        accounts: The new state of every account that changed.
-    """
-
-    outcomes: list[list[Outcome]] = field(default_factory=list)
-    movements: list[Movement] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    system_entries: list[SystemEntry] = field(default_factory=list)
-    accounts: dict[UUID, Account] = field(default_factory=dict)
-
-    def post(self, state: State, movement: Movement, postings: Sequence["Posting"]) -> Done:
-        """Adds a movement with its entries to the plan, and enters them in the state."""
-        assert _balanced(postings), "postings sum to zero in each currency"
-        for posting in postings:
-            self._enter(state, movement, posting)
-        self.movements.append(movement)
-        state.movements[movement.movement_id] = movement
-        return Done(movement, How.POSTED)
-
-    def _enter(self, state: State, movement: Movement, posting: "Posting") -> None:
-        if isinstance(posting.account, SystemAccount):
-            self.system_entries.append(
-                SystemEntry(
-                    movement.movement_id,
-                    posting.account.account_id,
-                    posting.amount_minor,
-                    movement.created_at,
-                )
-            )
-            return
-        before = posting.account
-        after = before.entered(posting.amount_minor, movement.created_at)
-        sent = before.account_id == movement.from_account_id
-        self.entries.append(
-            Entry(
-                before.account_id,
-                after.sequence,
-                movement.movement_id,
-                movement.kind,
-                posting.amount_minor,
-                after.balance_minor,
-                movement.to_account_id if sent else movement.from_account_id,
-                movement.created_at,
-            )
-        )
-        state.accounts[before.account_id] = after
-        self.accounts[before.account_id] = after
-
-    def extend(self, other: "Plan") -> None:
-        """Adds what a plan that was made after this one is to write."""
-        self.movements += other.movements
-        self.entries += other.entries
-        self.system_entries += other.system_entries
-        self.accounts |= other.accounts
-
-
-class Posting(NamedTuple):
-    """One side of a movement: an amount that an account gains, or loses if it is negative."""
-
-    account: Account | SystemAccount
-    amount_minor: int
+from balance_service.domain import decisions, errors, follow_ups
+from balance_service.domain.commands import (
+    Capture,
+    Command,
+    Place,
+    Purchase,
+    Release,
+    Request,
+    Reverse,
+    Settle,
+    Transfer,
+)
+from balance_service.domain.state import Decision, Done, How, Outcome, Plan, State
 
 
 def plan(state: State, requests: Sequence[Request], now: datetime) -> Plan:
@@ -172,26 +51,40 @@ def plan(state: State, requests: Sequence[Request], now: datetime) -> Plan:
     """
     whole = Plan()
     for request in requests:
-        if request.all_or_nothing:
-            whole.outcomes.append(_all_or_nothing(whole, state, request, now))
+        if request.validate_only:
+            whole.outcomes.append(_outcomes(Plan(), state.copy(), request, now))
         else:
-            whole.outcomes.append([_outcome(whole, state, item, now) for item in request.items])
+            whole.outcomes.append(_outcomes(whole, state, request, now))
     return whole
 
 
-def _all_or_nothing(whole: Plan, state: State, request: Request, now: datetime) -> list[Outcome]:
-    """Decides a request on a copy, which is adopted if nothing was refused."""
-    unread = {i: item for i, item in enumerate(request.items) if isinstance(item, errors.Refusal)}
+def _outcomes(whole: Plan, state: State, request: Request, now: datetime) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for chain in request.chains:
+        if len(chain) == 1:
+            outcomes.append(_outcome(whole, state, request.items[chain.start], now))
+        else:
+            outcomes += _together(whole, state, request, chain, now)
+    return outcomes
+
+
+def _together(
+    whole: Plan, state: State, request: Request, chain: range, now: datetime
+) -> list[Outcome]:
+    """Decides a chain of items on a copy, which is adopted if nothing was refused."""
+    unread = {
+        place: item for place in chain if isinstance(item := request.items[place], errors.Refusal)
+    }
     if unread:
         others = errors.BatchRefused(min(unread))
-        return [unread.get(index, others) for index in range(len(request.items))]
+        return [unread.get(place, others) for place in chain]
     trial, copy = Plan(), state.copy()
     outcomes: list[Outcome] = []
-    for index, item in enumerate(request.items):
-        outcome = _outcome(trial, copy, item, now)
+    for place in chain:
+        outcome = _outcome(trial, copy, request.items[place], now)
         if isinstance(outcome, errors.Refusal):
-            refused: list[Outcome] = [errors.BatchRefused(index) for _ in request.items]
-            refused[index] = outcome
+            refused: list[Outcome] = [errors.BatchRefused(place) for _ in chain]
+            refused[place - chain.start] = outcome
             return refused
         outcomes.append(outcome)
     state.adopt(copy)
@@ -203,9 +96,14 @@ def _outcome(whole: Plan, state: State, item: Command | errors.Refusal, now: dat
     if isinstance(item, errors.Refusal):
         return item
     try:
-        return _replay(state, item) or _carry_out(whole, state, item, now)
+        done = _replay(state, item)
+        if done is None:
+            decision = _decide(state, item, now)
+            whole.post(state, decision)
+            done = Done(decision.movement, How.POSTED)
     except errors.Refusal as refusal:
         return refusal
+    return done
 
 
 def _replay(state: State, command: Command) -> Done | None:
@@ -221,175 +119,26 @@ def _replay(state: State, command: Command) -> Done | None:
             return Done(movement, How.POSTED)
         return Done(movement, How.REPLAYED)
     if isinstance(command, Purchase):
-        bought = state.purchases.get((command.account_id, command.service_id))
+        bought = state.bought(command.account_id, command.service_id)
         account = state.accounts.get(command.account_id)
         if bought and account and command.origin.owner_id in (None, account.owner_id):
             return Done(bought, How.ALREADY_PURCHASED)
     return None
 
 
-def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Done:
+def _decide(state: State, command: Command, now: datetime) -> Decision:
     match command:
         case Transfer():
-            return _transfer(whole, state, command, now)
+            return decisions.transfer(state, command, now)
         case Purchase():
-            return _purchase(whole, state, command, now)
+            return decisions.purchase(state, command, now)
         case Settle():
-            return _settle(whole, state, command, now)
-
-
-def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Done:
-    sender = _account(state, command.from_account_id, command.origin.owner_id)
-    if command.from_account_id == command.to_account_id:
-        raise errors.SameAccount(str(sender.account_id))
-    sender.check_open()
-    _check_currency(sender, command.money.currency)
-    amount_minor = command.money.minor
-    sender.check_can_pay(amount_minor)
-    receiver = _receiver(state, command)
-    movement = _movement(
-        command,
-        Kind.TRANSFER,
-        from_account_id=sender.account_id,
-        to_account_id=receiver.account_id,
-        amount_minor=amount_minor,
-        currency=sender.currency,
-        balance_after_minor=sender.balance_minor - amount_minor,
-        created_at=max(now, sender.changed_at, receiver.changed_at),
-    )
-    return whole.post(
-        state, movement, (Posting(sender, -amount_minor), Posting(receiver, amount_minor))
-    )
-
-
-def _receiver(state: State, command: Transfer) -> Account:
-    """The account that a transfer goes to, if it can take it."""
-    try:
-        receiver = _account(state, command.to_account_id, owner_id=None)
-        receiver.check_open()
-        _check_currency(receiver, command.money.currency)
-        _check_fits(receiver, command.money.minor)
-    except errors.Refusal:
-        account = state.accounts.get(command.to_account_id)
-        if command.origin.reads_all or (account and account.owner_id == command.origin.owner_id):
-            raise
-        raise errors.ReceiverUnavailable from None
-    return receiver
-
-
-def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
-    account = _account(state, command.account_id, command.origin.owner_id)
-    account.check_open()
-    _check_currency(account, command.money.currency)
-    key = (command.origin.principal, command.source or "", command.reference or "")
-    if command.reference and (movement_id := state.references.get(key)):
-        raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
-    settlement = command.settlement
-    deposit = command.kind == Kind.DEPOSIT
-    change_minor = command.money.minor if deposit else -command.money.minor
-    if deposit:
-        _check_fits(account, change_minor)
-    else:
-        account.check_can_pay(-change_minor)
-    movement = _movement(
-        command,
-        command.kind,
-        from_account_id=settlement.account_id if deposit else account.account_id,
-        to_account_id=account.account_id if deposit else settlement.account_id,
-        amount_minor=command.money.minor,
-        currency=account.currency,
-        balance_after_minor=account.balance_minor + change_minor,
-        created_at=max(now, account.changed_at),
-    )._replace(source=command.source, reference=command.reference)
-    if command.reference:
-        state.references[key] = movement.movement_id
-    return whole.post(
-        state, movement, (Posting(account, change_minor), Posting(settlement, -change_minor))
-    )
-
-
-def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Done:
-    account = _account(state, command.account_id, command.origin.owner_id)
-    account.check_open()
-    price = command.price
-    if price is None:
-        raise errors.ServiceNotFound(str(command.service_id))
-    amount_minor, rate = pricing.charge(price, account.currency, command.rates, now)
-    account.check_can_pay(amount_minor)
-    if amount_minor > MINOR_MAX:
-        # Balance and limit together may pay what no amount can be.
-        raise errors.BalanceOverflow(str(account.account_id))
-    revenue = SystemAccount(SystemRole.REVENUE, price.currency)
-    movement = _movement(
-        command,
-        Kind.PURCHASE,
-        from_account_id=account.account_id,
-        to_account_id=revenue.account_id,
-        amount_minor=amount_minor,
-        currency=account.currency,
-        balance_after_minor=account.balance_minor - amount_minor,
-        created_at=max(now, account.changed_at),
-    )._replace(service_id=command.service_id, rate=rate, price_minor=price.minor if rate else None)
-    postings = [Posting(account, -amount_minor), Posting(revenue, price.minor)]
-    if rate:
-        # What the account pays and what revenue earns are in two currencies; the fx accounts
-        # take the one and give the other, so that each currency sums to zero.
-        postings += [
-            Posting(SystemAccount(SystemRole.FX, account.currency), amount_minor),
-            Posting(SystemAccount(SystemRole.FX, price.currency), -price.minor),
-        ]
-    state.purchases[account.account_id, command.service_id] = movement
-    return whole.post(state, movement, postings)
-
-
-def _account(state: State, account_id: UUID, owner_id: UUID | None) -> Account:
-    account = state.accounts.get(account_id)
-    if account is None or owner_id not in (None, account.owner_id):
-        raise errors.AccountNotFound(str(account_id))
-    return account
-
-
-def _check_currency(account: Account, currency: str) -> None:
-    if account.currency != currency:
-        raise errors.CurrencyMismatch(str(account.account_id), account.currency, currency)
-
-
-def _check_fits(account: Account, amount_minor: int) -> None:
-    if account.balance_minor + amount_minor > MINOR_MAX:
-        raise errors.BalanceOverflow(str(account.account_id))
-
-
-def _movement(
-    command: Command,
-    kind: Kind,
-    *,
-    from_account_id: UUID,
-    to_account_id: UUID,
-    amount_minor: int,
-    currency: str,
-    balance_after_minor: int,
-    created_at: datetime,
-) -> Movement:
-    origin = command.origin
-    return Movement(
-        origin.movement_id,
-        kind,
-        from_account_id,
-        to_account_id,
-        amount_minor,
-        currency,
-        balance_after_minor,
-        origin.principal,
-        origin.request_id,
-        origin.description,
-        origin.metadata,
-        created_at,
-    )
-
-
-def _balanced(postings: Sequence[Posting]) -> bool:
-    sums: dict[str, int] = {}
-    for posting in postings:
-        currency = posting.account.currency
-        sums[currency] = sums.get(currency, 0) + posting.amount_minor
-    return not any(sums.values())
+            return decisions.settle(state, command, now)
+        case Reverse():
+            return follow_ups.reverse(state, command, now)
+        case Place():
+            return follow_ups.place(state, command, now)
+        case Capture():
+            return follow_ups.capture(state, command, now)
+        case Release():
+            return follow_ups.release(state, command, now)

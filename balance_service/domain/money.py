@@ -150,3 +150,14 @@ def convert_minor(minor: int, currency: str, target: str, rate: Decimal) -> int:
     """
     scale = Fraction(10) ** (DECIMALS[target] - DECIMALS[currency])
     return round(minor * Fraction(rate) * scale)
+
+
+def share_minor(total_minor: int, part: int, whole: int) -> int:
+    """The share of a total that a part has in the whole, rounded half to even.
+
+    Args:
+        total_minor: What is shared, in minor units.
+        part: From 0 to the whole.
+        whole: Above 0.
+    """
+    return round(Fraction(total_minor * part, whole))

@@ -1,7 +1,7 @@
 """What the journal holds: movements and their entries. Once written, nothing of them changes."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -10,12 +10,33 @@ from balance_service.domain.pricing import Rate
 
 
 class Kind(enum.IntEnum):
-    """What moved the money; the numbers are stored and those of the contract."""
+    """What happened to the money; the numbers are stored and those of the contract.
+
+    The last three move nothing: a HOLD reserves money for a movement that is to come, a RELEASE or
+    an EXPIRY gives back what is left of it.
+    """
 
     DEPOSIT = 1
     WITHDRAWAL = 2
     PURCHASE = 3
     TRANSFER = 4
+    DEPOSIT_REVERSAL = 5
+    WITHDRAWAL_REVERSAL = 6
+    REFUND = 7
+    TRANSFER_REVERSAL = 8
+    HOLD = 10
+    RELEASE = 11
+    EXPIRY = 12
+
+
+REVERSALS = {
+    Kind.DEPOSIT: Kind.DEPOSIT_REVERSAL,
+    Kind.WITHDRAWAL: Kind.WITHDRAWAL_REVERSAL,
+    Kind.PURCHASE: Kind.REFUND,
+    Kind.TRANSFER: Kind.TRANSFER_REVERSAL,
+}
+# Their money comes from a system account, and goes to a user's.
+PAYING_IN = {Kind.DEPOSIT, Kind.WITHDRAWAL_REVERSAL, Kind.REFUND}
 
 
 class Movement(NamedTuple):
@@ -36,9 +57,15 @@ class Movement(NamedTuple):
         created_at: When it was posted; never earlier than the last entry of an account it touches.
         source: The outside system that `reference` belongs to.
         reference: The outside system's id.
-        service_id: The catalogue service that was bought.
-        price_minor: Its price, in minor units of the rate's currency; set with `rate`.
+        service_id: The catalogue service that was bought, or is to be.
+        price_minor: Its price, or the part of it that is meant, in minor units of the rate's
+            currency; set with `rate`.
         rate: What turned the price into the amount, where their currencies differ.
+        original_id: The movement that this one reverses, or the hold that it captures or releases.
+        whole: Whether it takes all that was left of the original, because no amount was asked for.
+        final: Whether the hold that it captures is closed by it.
+        expires_at: Of a hold, when it lapses.
+        effective_at: The value date, where it is not that of booking.
     """
 
     movement_id: UUID
@@ -58,11 +85,29 @@ class Movement(NamedTuple):
     service_id: UUID | None = None
     price_minor: int | None = None
     rate: Rate | None = None
+    original_id: UUID | None = None
+    whole: bool = False
+    final: bool = False
+    expires_at: datetime | None = None
+    effective_at: datetime | None = None
 
     @property
     def account_id(self) -> UUID:
         """The user's account whose balance `balance_after_minor` is."""
-        return self.to_account_id if self.kind == Kind.DEPOSIT else self.from_account_id
+        return self.to_account_id if self.kind in PAYING_IN else self.from_account_id
+
+
+class Followed(NamedTuple):
+    """A movement, and what of it was reversed since, or captured if it is a hold.
+
+    Args:
+        amount_minor: How much, in minor units.
+        movement_ids: By which movements.
+    """
+
+    movement: Movement
+    amount_minor: int = 0
+    movement_ids: Sequence[UUID] = ()
 
 
 class Entry(NamedTuple):
@@ -72,6 +117,7 @@ class Entry(NamedTuple):
         sequence: Its number on the account: 1, 2, 3 without gaps.
         amount_minor: The change: negative where money left.
         balance_after_minor: The account's balance after it.
+        effective_at: The movement's value date, where it is not that of booking.
     """
 
     account_id: UUID
@@ -82,6 +128,7 @@ class Entry(NamedTuple):
     balance_after_minor: int
     counterparty_id: UUID
     created_at: datetime
+    effective_at: datetime | None = None
 
 
 class SystemEntry(NamedTuple):

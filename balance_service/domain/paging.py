@@ -44,6 +44,8 @@ class Filter:
     Args:
         start_time: At or after.
         end_time: Before.
+        start_effective_time: With a value date at or after.
+        end_effective_time: With a value date before.
         amount_minor_min: Of at least this size.
         amount_minor_max: Of at most this size.
         counterparty_id: With this account on the other side.
@@ -53,6 +55,8 @@ class Filter:
 
     start_time: datetime | None = None
     end_time: datetime | None = None
+    start_effective_time: datetime | None = None
+    end_effective_time: datetime | None = None
     amount_minor_min: int | None = None
     amount_minor_max: int | None = None
     counterparty_id: UUID | None = None

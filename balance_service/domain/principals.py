@@ -18,6 +18,11 @@ class Scope(enum.StrEnum):
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"
     TRANSFERS_WRITE = "transfers:write"
+    HOLDS_WRITE = "holds:write"
+    DEPOSITS_REVERSE = "deposits:reverse"
+    WITHDRAWALS_REVERSE = "withdrawals:reverse"
+    PURCHASES_REFUND = "purchases:refund"
+    TRANSFERS_REVERSE = "transfers:reverse"
 
 
 _CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)

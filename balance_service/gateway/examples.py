@@ -27,6 +27,13 @@ BODIES: Mapping[str, Mapping[str, object]] = {
         "requests": [{"to_account": "2935048617", "amount": "1"}],
         "all_or_nothing": True,
     },
+    "ReverseDepositRequest": {"reason": "Chargeback"},
+    "ReverseWithdrawalRequest": {"reason": "The payout bounced"},
+    "RefundPurchaseRequest": {"amount": "1.50", "reason": "Arrived late"},
+    "ReverseTransferRequest": {"reason": "Sent by mistake"},
+    "CreateHoldRequest": {"to_account": "2935048617", "amount": "40", "description": "Deposit"},
+    "CaptureHoldRequest": {"amount": "25.50", "keep_rest": True},
+    "VoidHoldRequest": {"reason": "Cancelled"},
     "FreezeAccountRequest": {},
     "UnfreezeAccountRequest": {},
     "CloseAccountRequest": {},
@@ -39,6 +46,8 @@ _ACCOUNT = "01935d0c-7a5e-7c3b-9d43-0f6a3b1f2c11"
 # By the service that refuses: a reason, its message, and the type of the resource.
 _NOT_FOUND = {
     "UserService": ("USER_NOT_FOUND", "There is no such user.", "user"),
+    "HoldService": ("HOLD_NOT_FOUND", "There is no such hold.", "hold"),
+    "ReversalService": ("MOVEMENT_NOT_FOUND", "There is no such movement.", "movement"),
     "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),
 }
 _ACCOUNT_NOT_FOUND = ("ACCOUNT_NOT_FOUND", "There is no such account.", "account")

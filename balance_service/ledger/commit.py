@@ -10,7 +10,7 @@ import structlog
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.commands import Request
-from balance_service.domain.ledger import Outcome
+from balance_service.domain.state import Outcome
 from balance_service.ledger.store import Store
 from balance_service.repositories import failures
 

@@ -66,6 +66,18 @@ async def find_own_account(conn: Connection, principal: Principal, currency: str
     return account_id
 
 
+def read_receiver(text: str) -> UUID | None:
+    """Reads the id of the receiving account; None if its public number is given instead."""
+    if ids.is_account_number(text):
+        return None
+    try:
+        return fields.identifier(text, "to_account")
+    except errors.InvalidFields:
+        forms = "an account's id, or its number of ten digits, the last of which checks the others"
+        rule = f"must be {forms}" if text else f"is required: {forms}"
+        raise errors.invalid("to_account", rule) from None
+
+
 async def find_receiver(conn: Connection, principal: Principal, number: str) -> UUID:
     """The account with a public number, which is ten checked digits.
 
@@ -83,18 +95,18 @@ async def find_receiver(conn: Connection, principal: Principal, number: str) -> 
 
 
 async def get_movement(
-    conn: Connection, principal: Principal, movement_id: UUID, kind: Kind
+    conn: Connection, principal: Principal, movement_id: UUID, *kinds: Kind
 ) -> tuple[Movement, bool]:
-    """A movement that the caller may read.
+    """A movement of one of some kinds that the caller may read.
 
     Returns:
         The movement, and whether the caller sees the balance it left: not as a transfer's receiver.
 
     Raises:
-        MovementNotFound: There is none of this kind, or it is between other people's accounts.
+        MovementNotFound: There is none of these kinds, or it is between other people's accounts.
     """
     movement = (await journal.movements(conn, [movement_id])).get(movement_id)
-    if movement is not None and movement.kind == kind:
+    if movement is not None and movement.kind in kinds:
         if principal.reads_all:
             return movement, True
         sides = [movement.from_account_id, movement.to_account_id]

@@ -4,7 +4,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -12,7 +13,9 @@ from balance_service._generated.balance.v1 import (
     account_pb2,
     auth_pb2,
     deposit_pb2,
+    hold_pb2,
     purchase_pb2,
+    reversal_pb2,
     transfer_pb2,
     user_pb2,
     withdrawal_pb2,
@@ -21,8 +24,10 @@ from balance_service.auth.keys import Jwk
 from balance_service.auth.tokens import IssuedToken
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.catalogue import Service
+from balance_service.domain.commands import held_for
+from balance_service.domain.holds import Hold
 from balance_service.domain.money import MINOR_MAX, convert_minor, format_minor
-from balance_service.domain.movements import Entry, Movement
+from balance_service.domain.movements import PAYING_IN, Entry, Followed, Kind, Movement
 from balance_service.domain.pricing import Rate, Shown
 from balance_service.domain.users import User
 
@@ -87,6 +92,12 @@ def conversion(minor: int, rate: Rate, *, stale: bool = False) -> account_pb2.Co
     )
 
 
+class _Follow(TypedDict):
+    effective_time: Timestamp | None
+    reversed_amount: str
+    reversals: Iterable[str]
+
+
 class _Amounts(NamedTuple):
     """An account's amounts, in one currency.
 
@@ -139,6 +150,7 @@ def account(
         date=timestamp(profile.created_at),
         conversion=amounts.conversion,
         conversion_obstacle=amounts.obstacle,
+        etag="" if past else own.etag,
         as_of=timestamp(past[0]) if past else None,
     )
 
@@ -181,12 +193,34 @@ def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:
         metadata=movement.metadata,
         principal=movement.principal,
         date=timestamp(line.created_at),
+        effective_time=_effective_time(movement),
+        original=str(movement.original_id) if movement.original_id else "",
     )
 
 
-def settlement(kind: type[Settlement], movement: Movement) -> Settlement:
+def _effective_time(movement: Movement) -> Timestamp | None:
+    return timestamp(movement.effective_at) if movement.effective_at else None
+
+
+def _follow(followed: Followed) -> _Follow:
+    """What every movement that can be reversed says of itself and of its reversals."""
+    movement, reversed_minor, reversals = followed
+    reversed_amount = format_minor(reversed_minor, movement.currency) if reversed_minor else ""
+    return {
+        "effective_time": _effective_time(movement),
+        "reversed_amount": reversed_amount,
+        "reversals": map(str, reversals),
+    }
+
+
+def _hold_id(movement: Movement) -> str:
+    return str(movement.original_id) if movement.original_id else ""
+
+
+def settlement(kind: type[Settlement], followed: Followed) -> Settlement:
     """A deposit or a withdrawal: their messages have the same fields."""
-    return kind(
+    movement = followed.movement
+    message = kind(
         id=str(movement.movement_id),
         account=str(movement.account_id),
         amount=format_minor(movement.amount_minor, movement.currency),
@@ -198,11 +232,16 @@ def settlement(kind: type[Settlement], movement: Movement) -> Settlement:
         reference=movement.reference or "",
         principal=movement.principal,
         date=timestamp(movement.created_at),
+        **_follow(followed),
     )
+    if isinstance(message, withdrawal_pb2.Withdrawal):
+        message.hold = _hold_id(movement)
+    return message
 
 
-def transfer(movement: Movement, *, for_sender: bool) -> transfer_pb2.Transfer:
+def transfer(followed: Followed, *, for_sender: bool) -> transfer_pb2.Transfer:
     """A transfer; only its sender sees the sender's balance."""
+    movement = followed.movement
     balance = format_minor(movement.balance_after_minor, movement.currency) if for_sender else ""
     return transfer_pb2.Transfer(
         id=str(movement.movement_id),
@@ -215,24 +254,105 @@ def transfer(movement: Movement, *, for_sender: bool) -> transfer_pb2.Transfer:
         metadata=movement.metadata,
         principal=movement.principal,
         date=timestamp(movement.created_at),
+        hold=_hold_id(movement),
+        **_follow(followed),
     )
 
 
-def purchase(movement: Movement, *, already_purchased: bool = False) -> purchase_pb2.Purchase:
-    rate, price_minor = movement.rate, movement.price_minor
+def purchase(followed: Followed, *, already_purchased: bool = False) -> purchase_pb2.Purchase:
+    movement = followed.movement
     return purchase_pb2.Purchase(
         id=str(movement.movement_id),
         account=str(movement.account_id),
         service=str(movement.service_id),
         amount=format_minor(movement.amount_minor, movement.currency),
         currency=movement.currency,
-        conversion=conversion(price_minor, rate) if rate and price_minor else None,
+        conversion=_price(movement),
         balance=format_minor(movement.balance_after_minor, movement.currency),
         description=movement.description,
         metadata=movement.metadata,
         principal=movement.principal,
         date=timestamp(movement.created_at),
         already_purchased=already_purchased,
+        hold=_hold_id(movement),
+        **_follow(followed),
+    )
+
+
+def _price(movement: Movement) -> account_pb2.Conversion | None:
+    """The price, or the part of it that a movement is about, and its rate if it has one."""
+    if movement.rate is None or movement.price_minor is None:
+        return None
+    return conversion(movement.price_minor, movement.rate)
+
+
+def reversal(movement: Movement, *, for_account: bool = True) -> reversal_pb2.Reversal:
+    """A reversal; only the owner of the account that pays or is paid sees its balance."""
+    paying_in = movement.kind in PAYING_IN
+    balance = format_minor(movement.balance_after_minor, movement.currency) if for_account else ""
+    return reversal_pb2.Reversal(
+        id=str(movement.movement_id),
+        kind=account_pb2.MovementKind.ValueType(movement.kind),
+        original=str(movement.original_id),
+        account=str(movement.account_id),
+        counterparty=str(movement.from_account_id if paying_in else movement.to_account_id),
+        amount=format_minor(movement.amount_minor, movement.currency),
+        currency=movement.currency,
+        conversion=_price(movement),
+        balance=balance,
+        reason=movement.description,
+        metadata=movement.metadata,
+        principal=movement.principal,
+        date=timestamp(movement.created_at),
+        effective_time=_effective_time(movement),
+    )
+
+
+def hold(placed: Movement, left: Hold, captures: Iterable[UUID] = ()) -> hold_pb2.Hold:
+    """A hold.
+
+    Args:
+        placed: The movement that made it.
+        left: What is left of it.
+        captures: The movements by which it was captured.
+    """
+    kind = held_for(placed)
+    return hold_pb2.Hold(
+        id=str(placed.movement_id),
+        account=str(placed.from_account_id),
+        kind=account_pb2.MovementKind.ValueType(kind),
+        to_account=str(placed.to_account_id) if kind == Kind.TRANSFER else "",
+        service=str(placed.service_id) if placed.service_id else "",
+        amount=format_minor(placed.amount_minor, placed.currency),
+        currency=placed.currency,
+        conversion=_price(placed),
+        left=format_minor(left.left_minor, placed.currency),
+        captured=format_minor(left.captured_minor, placed.currency),
+        status=hold_pb2.HoldStatus.ValueType(left.status),
+        expire_time=timestamp(left.expires_at),
+        captures=map(str, captures),
+        description=placed.description,
+        metadata=placed.metadata,
+        principal=placed.principal,
+        date=timestamp(placed.created_at),
+    )
+
+
+def capture(movement: Movement) -> hold_pb2.Capture:
+    return hold_pb2.Capture(
+        id=str(movement.movement_id),
+        hold=_hold_id(movement),
+        kind=account_pb2.MovementKind.ValueType(movement.kind),
+        account=str(movement.account_id),
+        amount=format_minor(movement.amount_minor, movement.currency),
+        currency=movement.currency,
+        balance=format_minor(movement.balance_after_minor, movement.currency),
+        final=movement.final,
+        description=movement.description,
+        metadata=movement.metadata,
+        principal=movement.principal,
+        date=timestamp(movement.created_at),
+        effective_time=_effective_time(movement),
     )
 
 

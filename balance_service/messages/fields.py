@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn, ParamSpec, TypeVar, cast
+from typing import Literal, NoReturn, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -26,6 +26,8 @@ from balance_service.messages import field_limits
 SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several currencies"
 
 IN_THE_FUTURE = "must not be in the future"
+
+_Bound = Literal["start_time", "end_time", "start_effective_time", "end_effective_time"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -280,10 +282,9 @@ def kind(value: int) -> Kind | None:
     """Reads a kind of movement; unspecified is any."""
     if value == account_pb2.MOVEMENT_KIND_UNSPECIFIED:
         return None
-    try:
-        return Kind(value)
-    except ValueError:
-        raise errors.invalid("kind", "must be a known kind of movement") from None
+    if value not in account_pb2.MovementKind.values():
+        raise errors.invalid("kind", "must be a known kind of movement")
+    return Kind(value)
 
 
 def movement_filter(
@@ -300,11 +301,17 @@ def movement_filter(
         kind: The only kind to keep, already read; None for all.
         direction: The only direction to keep; None for both.
     """
-    start = message.HasField("start_time")
-    end = message.HasField("end_time")
+
+    def limit(name: _Bound) -> datetime | None:
+        if not message.HasField(name):
+            return None
+        return checks(bound, getattr(message, name), f"filter.{name}")
+
     return Filter(
-        start_time=checks(bound, message.start_time, "filter.start_time") if start else None,
-        end_time=checks(bound, message.end_time, "filter.end_time") if end else None,
+        start_time=limit("start_time"),
+        end_time=limit("end_time"),
+        start_effective_time=limit("start_effective_time"),
+        end_effective_time=limit("end_effective_time"),
         counterparty_id=checks(optional_identifier, message.counterparty, "filter.counterparty"),
         kind=kind,
         direction=direction,

@@ -9,7 +9,7 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain.accounts import AccountProfile
-from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.movements import Entry, Followed, Kind, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
 from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
@@ -58,11 +58,19 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry, the movement it belongs to, and the account it is on."""
+    """An entry, the movement it belongs to, and the account it is on.
+
+    Args:
+        followed: The movement; in a list of one kind, with what was reversed of it.
+    """
 
     entry: Entry
-    movement: Movement
+    followed: Followed
     account: AccountProfile
+
+    @property
+    def movement(self) -> Movement:
+        return self.followed.movement
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +156,13 @@ class Listing:
             listed = await entries.page(conn, query.order, position, wanted, size + 1, skip)
             ids = [entry.movement_id for entry in listed[:size]]
             movements = await journal.movements(conn, ids)
+            followed = {m.movement_id: Followed(m) for m in movements.values()}
+            if query.filter.kind:
+                found = await journal.all_followed(conn, list(movements.values()))
+                followed = {each.movement.movement_id: each for each in found}
         shown = page_bytes.fit(listed[:size], lambda entry: _texts(movements[entry.movement_id]))
         by_id = {profile.account.account_id: profile for profile in profiles}
-        lines = [Line(e, movements[e.movement_id], by_id[e.account_id]) for e in shown]
+        lines = [Line(e, followed[e.movement_id], by_id[e.account_id]) for e in shown]
         # By date, a position has a place on each account's statement. Skipping across several
         # accounts does not tell how far it went on each, so such a page has none after it.
         place_unknown = skip and query.order.by_date and len(profiles) > 1

@@ -27,6 +27,7 @@ _EMPTY = struct.Struct(">iiI")
 _LENGTH = struct.Struct(">i").pack
 _NULL = _LENGTH(-1)
 _UUID_LENGTH = _LENGTH(16)
+_TRUE = _LENGTH(1) + b"\x01"
 _BIGINT = struct.Struct(">iq").pack
 _SMALLINT = struct.Struct(">ih").pack
 # Postgres counts microseconds from here.
@@ -60,6 +61,10 @@ class UuidArray(Array):
 
 class BigintArray(Array):
     element_oid = 20
+
+
+class BooleanArray(Array):
+    element_oid = 16
 
 
 class SmallintArray(Array):
@@ -105,6 +110,12 @@ def bigints(values: Iterable[int | None]) -> BigintArray:
     """A column of whole numbers of 64 bits."""
     parts = [_NULL if v is None else _BIGINT(8, v) for v in values]
     return BigintArray(b"".join(parts), len(parts))
+
+
+def booleans(values: Iterable[bool]) -> BooleanArray:
+    """A column of truths; a false one is null, which takes no room in a row."""
+    parts = [_TRUE if v else _NULL for v in values]
+    return BooleanArray(b"".join(parts), len(parts))
 
 
 def smallints(values: Iterable[int]) -> SmallintArray:

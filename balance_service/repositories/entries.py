@@ -72,6 +72,8 @@ def _filter_values(entry_filter: Filter) -> dict[str, object]:
         "counterparty_id": entry_filter.counterparty_id,
         "start_time": entry_filter.start_time,
         "end_time": entry_filter.end_time,
+        "start_effective": entry_filter.start_effective_time,
+        "end_effective": entry_filter.end_effective_time,
         "amount_min": entry_filter.amount_minor_min,
         "amount_max": entry_filter.amount_minor_max,
     }

@@ -27,6 +27,14 @@ CROSS JOIN LATERAL (
         AND (%(end_time)s::timestamptz IS NULL OR e.created_at < %(end_time)s)
         AND (%(amount_min)s::bigint IS NULL OR abs(e.amount_minor) >= %(amount_min)s)
         AND (%(amount_max)s::bigint IS NULL OR abs(e.amount_minor) <= %(amount_max)s)
+        AND (
+            %(start_effective)s::timestamptz IS NULL
+            OR coalesce(e.effective_at, e.created_at) >= %(start_effective)s
+        )
+        AND (
+            %(end_effective)s::timestamptz IS NULL
+            OR coalesce(e.effective_at, e.created_at) < %(end_effective)s
+        )
         -- end filter --
     ORDER BY e.sequence DESC
     LIMIT %(reach)s

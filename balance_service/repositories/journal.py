@@ -1,6 +1,5 @@
 """The hot path's set-wise statements: lock, look up, write."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -10,14 +9,21 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import namedtuple_row, tuple_row
 
-from balance_service.domain import ids
-from balance_service.domain.accounts import Account
-from balance_service.domain.commands import Command, Purchase, Settle
-from balance_service.domain.ledger import Plan, State
-from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
+from balance_service.domain.commands import (
+    Capture,
+    Command,
+    Place,
+    Purchase,
+    Release,
+    Reverse,
+    Settle,
+)
+from balance_service.domain.movements import Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
-from balance_service.repositories import arrays, queries
+from balance_service.domain.state import Follow, Plan, State
+from balance_service.repositories import arrays, columns, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
+from balance_service.repositories.holds import hold_of
 
 _SQL = queries.load(__file__)
 
@@ -56,6 +62,8 @@ class Journal:
         replayed = await self._find_movements(commands, tried)
         bought = await self._find_purchases(commands)
         referred = await self._find_references(commands)
+        followed = await self._find_follows(commands)
+        held = await self._find_holds(commands)
         accounts = [account_of(row) for row in await locked.fetchall()]
         replays = [_movement(row) for row in await _rows(replayed)]
         purchases = [_movement(row) for row in await _rows(bought)]
@@ -64,6 +72,8 @@ class Journal:
             movements={movement.movement_id: movement for movement in replays},
             purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
+            followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
+            holds={hold.hold_id: hold for hold in map(hold_of, await _rows(held))},
             tried=set(tried),
         )
         clock_row = await clock.fetchone()
@@ -82,16 +92,36 @@ class Journal:
         )
 
     async def _find_purchases(self, commands: Sequence[Command]) -> AsyncCursor | None:
-        purchases = [c for c in commands if isinstance(c, Purchase)]
+        purchases = list(filter(None, map(_purchase_key, commands)))
         if not purchases:
             return None
         return await self._send(
             "find_purchases",
             {
-                "account_ids": arrays.uuids(c.account_id for c in purchases),
-                "service_ids": arrays.uuids(c.service_id for c in purchases),
+                "account_ids": arrays.uuids(account_id for account_id, _ in purchases),
+                "service_ids": arrays.uuids(service_id for _, service_id in purchases),
             },
             named=True,
+        )
+
+    async def _find_follows(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        originals = [c.original for c in commands if isinstance(c, Reverse)]
+        originals += [c.hold for c in commands if isinstance(c, Capture)]
+        if not originals:
+            return None
+        ids_sent = arrays.uuids(movement.movement_id for movement in originals)
+        return await self._send("find_follows", {"original_ids": ids_sent})
+
+    async def _find_holds(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        placed = [c.hold for c in commands if isinstance(c, Capture | Release)]
+        if not placed:
+            return None
+        return await self._send(
+            "find_holds",
+            {
+                "account_ids": arrays.uuids(movement.from_account_id for movement in placed),
+                "hold_ids": arrays.uuids(movement.movement_id for movement in placed),
+            },
         )
 
     async def _find_references(self, commands: Sequence[Command]) -> AsyncCursor | None:
@@ -115,27 +145,32 @@ class Journal:
         """
         # In the order of the key, so that commits which claim the same ids meet in one order.
         ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
-        plain = [m for m in ordered if m.reference is None and m.service_id is None]
-        if detailed := [m for m in ordered if m.reference is not None or m.service_id is not None]:
-            columns = _movement_columns(detailed) | _detail_columns(detailed)
-            await self._send("insert_detailed_movements", columns)
-            await self._claim(detailed)
-        columns = _movement_columns(plain) | _entry_columns(plan.entries)
-        await self._send("write", columns | _account_columns(plan.accounts.values()))
+        plain = [m for m in ordered if not _has_details(m)]
+        if detailed := [m for m in ordered if _has_details(m)]:
+            values = columns.movements(detailed) | columns.details(detailed)
+            await self._send("insert_detailed_movements", values)
+            await self._write_details(plan, detailed)
+        entries = [e for e in plan.entries if e.effective_at is None]
+        values = columns.movements(plain) | columns.entries(entries)
+        await self._send("write", values | columns.accounts(plan.accounts.values()))
         if plan.system_entries:
-            await self._send("write_system_entries", _system_columns(plan.system_entries))
+            await self._send("write_system_entries", columns.system_entries(plan.system_entries))
+
+    async def _write_details(self, plan: Plan, detailed: Sequence[Movement]) -> None:
+        """Writes what only movements with details bring along."""
+        await self._claim(detailed)
+        if plan.purchases:
+            await self._send("insert_purchases", columns.purchases(plan.purchases))
+        if follows := plan.follows:
+            await self._send("insert_follows", columns.follows(follows))
+        if plan.holds:
+            await self._send("write_holds", columns.holds(plan.holds.values()))
+        if dated := [e for e in plan.entries if e.effective_at is not None]:
+            dates = {"entry_effective_at": arrays.times(e.effective_at for e in dated)}
+            await self._send("insert_dated_entries", columns.entries(dated) | dates)
 
     async def _claim(self, movements: Sequence[Movement]) -> None:
-        """Takes the keys that may be used once: services bought, references used."""
-        if bought := [m for m in movements if m.service_id is not None]:
-            await self._send(
-                "insert_purchases",
-                {
-                    "account_id": arrays.uuids(m.from_account_id for m in bought),
-                    "service_id": arrays.uuids(m.service_id for m in bought),
-                    "movement_id": arrays.uuids(m.movement_id for m in bought),
-                },
-            )
+        """Takes the external references that movements use."""
         if referred := sorted(
             (m.reference, m.source, m.principal, m.movement_id)
             for m in movements
@@ -152,22 +187,43 @@ class Journal:
             )
 
     async def _send(
-        self, query: str, columns: Mapping[str, object] | None = None, *, named: bool = False
+        self, query: str, values: Mapping[str, object] | None = None, *, named: bool = False
     ) -> AsyncCursor:
         """Sends a prepared statement, whose rows are read later.
 
         Args:
             query: Its name in journal.sql.
-            columns: Its parameters.
+            values: Its parameters.
             named: Whether rows are read by their columns' names, which takes longer.
         """
         cursor = self._conn.cursor(row_factory=namedtuple_row if named else tuple_row)
-        await cursor.execute(_SQL[query], columns, prepare=True)
+        await cursor.execute(_SQL[query], values, prepare=True)
         return cursor
 
 
 async def _rows(cursor: AsyncCursor | None) -> Sequence[Any]:
     return await cursor.fetchall() if cursor else ()
+
+
+def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
+    """The account and the service of a command that may only be carried out if it has none yet."""
+    if isinstance(command, Place):
+        command = command.purpose
+    if isinstance(command, Purchase):
+        return command.account_id, command.service_id
+    if isinstance(command, Capture) and command.hold.service_id:
+        return command.hold.from_account_id, command.hold.service_id
+    return None
+
+
+def _has_details(movement: Movement) -> bool:
+    return (
+        movement.reference is not None
+        or movement.service_id is not None
+        or movement.original_id is not None
+        or movement.expires_at is not None
+        or movement.effective_at is not None
+    )
 
 
 async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict[UUID, Movement]:
@@ -176,6 +232,20 @@ async def movements(conn: AsyncConnection, movement_ids: Iterable[UUID]) -> dict
     await cursor.execute(_SQL["find_movements"], {"movement_ids": arrays.uuids(movement_ids)})
     rows = [_movement(row) for row in await cursor.fetchall()]
     return {movement.movement_id: movement for movement in rows}
+
+
+async def followed(conn: AsyncConnection, movement: Movement) -> Followed:
+    """A movement with what followed it."""
+    (found,) = await all_followed(conn, [movement])
+    return found
+
+
+async def all_followed(conn: AsyncConnection, movements: Sequence[Movement]) -> list[Followed]:
+    """Movements with what followed each, in the same order."""
+    ids_sent = arrays.uuids(movement.movement_id for movement in movements)
+    cursor = await conn.execute(_SQL["list_follows"], {"original_ids": ids_sent})
+    found = {original_id: (minor, ids) for original_id, minor, ids in await cursor.fetchall()}
+    return [Followed(m, *found.get(m.movement_id, (0, ()))) for m in movements]
 
 
 def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the query's columns
@@ -202,87 +272,9 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
         service_id=row.service_id,
         price_minor=row.price_minor,
         rate=rate,
+        original_id=row.original_id,
+        whole=bool(row.whole),
+        final=bool(row.final),
+        expires_at=row.expires_at,
+        effective_at=row.effective_at,
     )
-
-
-def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
-    return {
-        "movement_id": arrays.uuids(m.movement_id for m in movements),
-        "kind": arrays.smallints(m.kind for m in movements),
-        "from_account_id": arrays.uuids(m.from_account_id for m in movements),
-        "to_account_id": arrays.uuids(m.to_account_id for m in movements),
-        "amount_minor": arrays.bigints(m.amount_minor for m in movements),
-        "currency": arrays.texts(m.currency for m in movements),
-        "balance_after_minor": arrays.bigints(m.balance_after_minor for m in movements),
-        "principal": arrays.texts(m.principal for m in movements),
-        "request_id": arrays.uuids(m.request_id for m in movements),
-        "description": arrays.texts(m.description for m in movements),
-        "metadata": arrays.objects(m.metadata for m in movements),
-        "created_at": arrays.times(m.created_at for m in movements),
-    }
-
-
-def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
-    rates = [m.rate for m in movements]
-    return {
-        "source": arrays.texts(m.source for m in movements),
-        "reference": arrays.texts(m.reference for m in movements),
-        "service_id": arrays.uuids(m.service_id for m in movements),
-        "price_minor": arrays.bigints(m.price_minor for m in movements),
-        "price_currency": arrays.texts(rate and rate.currency for rate in rates),
-        "rate": _decimals(rate and rate.value for rate in rates),
-        "rate_source": arrays.texts(rate and rate.source for rate in rates),
-        "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
-    }
-
-
-def _entry_columns(entries: Sequence[Entry]) -> dict[str, object]:
-    return {
-        "entry_account_id": arrays.uuids(e.account_id for e in entries),
-        "entry_sequence": arrays.bigints(e.sequence for e in entries),
-        "entry_movement_id": arrays.uuids(e.movement_id for e in entries),
-        "entry_kind": arrays.smallints(e.kind for e in entries),
-        "entry_amount_minor": arrays.bigints(e.amount_minor for e in entries),
-        "entry_balance_after_minor": arrays.bigints(e.balance_after_minor for e in entries),
-        "entry_counterparty_id": arrays.uuids(e.counterparty_id for e in entries),
-        "entry_created_at": arrays.times(e.created_at for e in entries),
-    }
-
-
-def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
-    return {
-        "account_id": arrays.uuids(a.account_id for a in accounts),
-        "account_balance_minor": arrays.bigints(a.balance_minor for a in accounts),
-        "account_sequence": arrays.bigints(a.sequence for a in accounts),
-        "account_changed_at": arrays.times(a.changed_at for a in accounts),
-    }
-
-
-def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
-    sums: dict[UUID, int] = defaultdict(int)
-    counts: dict[UUID, int] = defaultdict(int)
-    for entry in entries:
-        sums[entry.account_id] += entry.amount_minor
-        counts[entry.account_id] += 1
-    return {
-        "movement_id": arrays.uuids(e.movement_id for e in entries),
-        "account_id": arrays.uuids(e.account_id for e in entries),
-        "amount_minor": arrays.bigints(e.amount_minor for e in entries),
-        "created_at": arrays.times(e.created_at for e in entries),
-        "delta_account_id": arrays.uuids(sums),
-        "delta_id": arrays.uuids(ids.new_id() for _ in sums),
-        "delta_amount_minor": _decimals(sums.values()),
-        "delta_entries": arrays.bigints(counts.values()),
-    }
-
-
-def _decimals(values: Iterable[Decimal | int | None]) -> str:
-    """A column of exact numbers, as text: few statements have one, and their form is intricate."""
-    return "{" + ",".join(map(_exact, values)) + "}"
-
-
-def _exact(value: Decimal | int | None) -> str:
-    if value is None:
-        return "NULL"
-    # Formatted as a Decimal is, a whole number would become a float on the way.
-    return str(value) if isinstance(value, int) else f"{value:f}"

@@ -10,8 +10,42 @@ SELECT
 FROM movements
 WHERE movement_id = ANY(%(movement_ids)s::uuid[]);
 
+-- find_holds --
+-- What is left of some holds.
+SELECT
+    h.account_id,
+    h.hold_id,
+    h.left_minor,
+    h.captured_minor,
+    h.status,
+    h.expires_at,
+    h.created_at
+FROM holds AS h
+INNER JOIN unnest(%(account_ids)s::uuid[], %(hold_ids)s::uuid[]) AS wanted (account_id, hold_id)
+    ON h.account_id = wanted.account_id AND h.hold_id = wanted.hold_id;
+
+-- find_follows --
+-- What was reversed of some movements, or captured of some holds.
+SELECT
+    original_id,
+    sum(amount_minor)::bigint AS amount_minor,
+    sum(price_minor)::bigint AS price_minor
+FROM follows
+WHERE original_id = ANY(%(original_ids)s::uuid[])
+GROUP BY original_id;
+
+-- list_follows --
+-- What followed some movements, by which movements.
+SELECT
+    original_id,
+    sum(amount_minor)::bigint AS amount_minor,
+    array_agg(movement_id ORDER BY movement_id) AS movement_ids
+FROM follows
+WHERE original_id = ANY(%(original_ids)s::uuid[])
+GROUP BY original_id;
+
 -- find_purchases --
--- Movements by which accounts bought services before.
+-- Movements by which accounts bought services before, but for those that were refunded whole.
 SELECT
     -- include columns --
 FROM movements
@@ -21,6 +55,11 @@ WHERE movement_id IN (
     INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[])
         AS wanted (account_id, service_id)
         ON p.account_id = wanted.account_id AND p.service_id = wanted.service_id
+)
+AND amount_minor > (
+    SELECT coalesce(sum(f.amount_minor), 0)
+    FROM follows AS f
+    WHERE f.original_id = movements.movement_id
 );
 
 -- find_references --
@@ -87,28 +126,23 @@ entered AS (
     )
     SELECT *
     FROM unnest(
-        %(entry_account_id)s::uuid[],
-        %(entry_sequence)s::bigint[],
-        %(entry_movement_id)s::uuid[],
-        %(entry_kind)s::smallint[],
-        %(entry_amount_minor)s::bigint[],
-        %(entry_balance_after_minor)s::bigint[],
-        %(entry_counterparty_id)s::uuid[],
-        %(entry_created_at)s::timestamptz[]
+        -- include entry_values --
     )
 )
 
 UPDATE accounts AS a
 SET
     balance_minor = changed.balance_minor,
+    held_minor = changed.held_minor,
     sequence = changed.sequence,
     changed_at = changed.changed_at
 FROM unnest(
     %(account_id)s::uuid[],
     %(account_balance_minor)s::bigint[],
+    %(account_held_minor)s::bigint[],
     %(account_sequence)s::bigint[],
     %(account_changed_at)s::timestamptz[]
-) AS changed (account_id, balance_minor, sequence, changed_at)
+) AS changed (account_id, balance_minor, held_minor, sequence, changed_at)
 WHERE a.account_id = changed.account_id;
 
 -- write_system_entries --
@@ -134,7 +168,8 @@ FROM unnest(
 );
 
 -- insert_detailed_movements --
--- The journal rows of one commit that have more to say: a reference, or a service and its price.
+-- The journal rows of one commit that have more to say: a reference, a service and its price, an
+-- earlier movement, a value date.
 INSERT INTO movements (
     -- begin columns --
     source,
@@ -145,6 +180,11 @@ INSERT INTO movements (
     rate,
     rate_source,
     rate_as_of,
+    original_id,
+    whole,
+    final,
+    expires_at,
+    effective_at,
     movement_id,
     kind,
     from_account_id,
@@ -169,6 +209,11 @@ FROM unnest(
     %(rate)s::numeric[],
     %(rate_source)s::text[],
     %(rate_as_of)s::timestamptz[],
+    %(original_id)s::uuid[],
+    %(whole)s::boolean[],
+    %(final)s::boolean[],
+    %(expires_at)s::timestamptz[],
+    %(effective_at)s::timestamptz[],
     -- begin plain_values --
     %(movement_id)s::uuid[],
     %(kind)s::smallint[],
@@ -185,11 +230,79 @@ FROM unnest(
     -- end plain_values --
 );
 
+-- insert_dated_entries --
+-- Entries whose value date is not that of booking.
+INSERT INTO entries (
+    effective_at,
+    account_id,
+    sequence,
+    movement_id,
+    kind,
+    amount_minor,
+    balance_after_minor,
+    counterparty_id,
+    created_at
+)
+SELECT *
+FROM unnest(
+    %(entry_effective_at)s::timestamptz[],
+    -- begin entry_values --
+    %(entry_account_id)s::uuid[],
+    %(entry_sequence)s::bigint[],
+    %(entry_movement_id)s::uuid[],
+    %(entry_kind)s::smallint[],
+    %(entry_amount_minor)s::bigint[],
+    %(entry_balance_after_minor)s::bigint[],
+    %(entry_counterparty_id)s::uuid[],
+    %(entry_created_at)s::timestamptz[]
+    -- end entry_values --
+);
+
+-- insert_follows --
+-- What was reversed or captured now, by what it follows.
+INSERT INTO follows (original_id, movement_id, amount_minor, price_minor)
+SELECT *
+FROM unnest(
+    %(original_id)s::uuid[],
+    %(movement_id)s::uuid[],
+    %(amount_minor)s::bigint[],
+    %(price_minor)s::bigint[]
+);
+
+-- write_holds --
+-- Holds that are new or changed.
+INSERT INTO holds (
+    account_id,
+    hold_id,
+    left_minor,
+    captured_minor,
+    status,
+    expires_at,
+    created_at
+)
+SELECT *
+FROM unnest(
+    %(account_id)s::uuid[],
+    %(hold_id)s::uuid[],
+    %(left_minor)s::bigint[],
+    %(captured_minor)s::bigint[],
+    %(status)s::smallint[],
+    %(expires_at)s::timestamptz[],
+    %(created_at)s::timestamptz[]
+)
+ON CONFLICT (account_id, hold_id) DO UPDATE
+    SET
+        left_minor = excluded.left_minor,
+        captured_minor = excluded.captured_minor,
+        status = excluded.status;
+
 -- insert_purchases --
--- What accounts have bought now.
+-- What accounts have bought now. A row that is there is of a purchase that was refunded whole: the
+-- account is locked, and any other would have been found.
 INSERT INTO purchases (account_id, service_id, movement_id)
 SELECT *
-FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[]);
+FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[])
+ON CONFLICT (account_id, service_id) DO UPDATE SET movement_id = excluded.movement_id;
 
 -- insert_references --
 -- External references that callers take now. They also go to external_references, where versions

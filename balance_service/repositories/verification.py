@@ -6,18 +6,19 @@ from typing import NamedTuple
 from psycopg import AsyncConnection
 
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
+from balance_service.domain.holds import HoldStatus
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.movements import Kind
-from balance_service.repositories import queries
+from balance_service.repositories import follow_up_checks, queries
 
-_SQL = queries.load(__file__)
+_SQL = {**queries.load(__file__), **follow_up_checks.SQL}
 
 CHECKS = {
     "balance_is_sum_of_entries": "every balance is the sum of its entries",
     "sequence_without_gaps": "every statement is numbered without gaps",
     "balance_after_follows": "every entry follows from the one before",
     "account_is_dated": "every account was last changed by its last entry",
-    "limit_respected": "no account is below its limit, or holds anything",
+    "limit_respected": "no account is below its limit",
     "owner_has_account": "owners lead to their accounts",
     "number_has_account": "numbers lead to their accounts, and check themselves",
     "movement_sums_to_zero": "every movement sums to zero in each currency",
@@ -29,6 +30,7 @@ CHECKS = {
     "movement_in_its_accounts_currency": "every movement is in its accounts' currency",
     "movement_id_is_derived": "every movement's id follows from its request",
     "amount_follows_from_rate": "every converted amount follows from its rate",
+    **follow_up_checks.CHECKS,
     "purchase_has_movement": "purchases and their movements agree",
     "reference_has_movement": "references and their movements agree",
 }
@@ -87,6 +89,7 @@ async def verify(conn: AsyncConnection) -> Report:
         "currencies": list(DECIMALS),
         "units": [10**decimals for decimals in DECIMALS.values()],
         **{kind.name.lower(): int(kind) for kind in Kind},
+        **{status.name.lower(): int(status) for status in HoldStatus},
     }
     async with conn.transaction():
         await conn.execute(_SQL["snapshot"])

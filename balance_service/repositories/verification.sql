@@ -81,13 +81,13 @@ WHERE a.changed_at <> coalesce(e.last_at, a.created_at) OR e.first_at < a.create
 LIMIT %(limit)s;
 
 -- limit_respected --
--- Accounts that are below their limit, or hold something: nothing does yet.
+-- Accounts that are below their limit.
 SELECT
     account_id::text AS subject,
     balance_minor - held_minor AS stored,
     -limit_minor AS computed
 FROM accounts
-WHERE balance_minor - held_minor < -limit_minor OR held_minor <> 0
+WHERE balance_minor - held_minor < -limit_minor
 LIMIT %(limit)s;
 
 -- owner_has_account --
@@ -145,7 +145,11 @@ LEFT JOIN (
     ) AS legs
     GROUP BY movement_id, currency
 ) AS s ON m.movement_id = s.movement_id
-WHERE s.total IS NULL OR s.total <> 0 OR s.currency IS NULL
+WHERE
+    CASE
+        WHEN m.kind IN (%(hold)s, %(release)s, %(expiry)s) THEN s.total IS NOT NULL
+        ELSE s.total IS NULL OR s.total <> 0 OR s.currency IS NULL
+    END
 LIMIT %(limit)s;
 
 -- entries_are_of_movements --
@@ -154,8 +158,22 @@ LIMIT %(limit)s;
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
     || coalesce(e.movement_id, m.movement_id) AS subject,
-    (e.amount_minor, e.balance_after_minor, e.counterparty_id, e.kind, e.created_at)::text AS stored,
-    (m.amount_minor, m.balance_after_minor, m.counterparty_id, m.kind, m.created_at)::text AS computed
+    (
+        e.amount_minor,
+        e.balance_after_minor,
+        e.counterparty_id,
+        e.kind,
+        e.created_at,
+        e.effective_at
+    )::text AS stored,
+    (
+        m.amount_minor,
+        m.balance_after_minor,
+        m.counterparty_id,
+        m.kind,
+        m.created_at,
+        m.effective_at
+    )::text AS computed
 FROM entries AS e
 FULL JOIN (
     SELECT
@@ -165,24 +183,35 @@ FULL JOIN (
         -amount_minor AS amount_minor,
         balance_after_minor,
         kind,
-        created_at
+        created_at,
+        effective_at
     FROM movements
-    WHERE kind <> %(deposit)s
+    WHERE
+        kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
+        AND kind NOT IN (%(hold)s, %(release)s, %(expiry)s)
     UNION ALL
     SELECT
         movement_id,
         to_account_id,
         from_account_id,
         amount_minor,
-        CASE WHEN kind = %(deposit)s THEN balance_after_minor END,
+        CASE WHEN kind NOT IN (%(transfer)s, %(transfer_reversal)s) THEN balance_after_minor END,
         kind,
-        created_at
+        created_at,
+        effective_at
     FROM movements
-    WHERE kind IN (%(deposit)s, %(transfer)s)
+    WHERE
+        kind IN (
+            %(deposit)s,
+            %(withdrawal_reversal)s,
+            %(refund)s,
+            %(transfer)s,
+            %(transfer_reversal)s
+        )
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE
-    (e.amount_minor, e.counterparty_id, e.kind, e.created_at)
-    IS DISTINCT FROM (m.amount_minor, m.counterparty_id, m.kind, m.created_at)
+    (e.amount_minor, e.counterparty_id, e.kind, e.created_at, e.effective_at)
+    IS DISTINCT FROM (m.amount_minor, m.counterparty_id, m.kind, m.created_at, m.effective_at)
     OR e.balance_after_minor <> m.balance_after_minor
 LIMIT %(limit)s;
 
@@ -197,30 +226,48 @@ FROM system_entries AS e
 FULL JOIN (
     SELECT sides.movement_id, s.account_id, sides.amount_minor, sides.created_at
     FROM (
-        SELECT movement_id, 'settlement' AS role, currency, -amount_minor AS amount_minor, created_at
+        SELECT
+            movement_id,
+            'settlement' AS role,
+            currency,
+            CASE WHEN kind IN (%(deposit)s, %(withdrawal_reversal)s) THEN -1 ELSE 1 END
+            * amount_minor AS amount_minor,
+            created_at
         FROM movements
-        WHERE kind = %(deposit)s
-        UNION ALL
-        SELECT movement_id, 'settlement', currency, amount_minor, created_at
-        FROM movements
-        WHERE kind = %(withdrawal)s
+        WHERE
+            kind IN (
+                %(deposit)s,
+                %(withdrawal_reversal)s,
+                %(withdrawal)s,
+                %(deposit_reversal)s
+            )
         UNION ALL
         SELECT
             movement_id,
             'revenue',
             coalesce(price_currency, currency),
-            coalesce(price_minor, amount_minor),
+            CASE kind WHEN %(refund)s THEN -1 ELSE 1 END * coalesce(price_minor, amount_minor),
             created_at
         FROM movements
-        WHERE kind = %(purchase)s
+        WHERE kind IN (%(purchase)s, %(refund)s) AND price_minor IS DISTINCT FROM 0
         UNION ALL
-        SELECT movement_id, 'fx', currency, amount_minor, created_at
+        SELECT
+            movement_id,
+            'fx',
+            currency,
+            CASE kind WHEN %(refund)s THEN -1 ELSE 1 END * amount_minor,
+            created_at
         FROM movements
-        WHERE price_minor IS NOT NULL
+        WHERE kind IN (%(purchase)s, %(refund)s) AND price_minor IS NOT NULL
         UNION ALL
-        SELECT movement_id, 'fx', price_currency, -price_minor, created_at
+        SELECT
+            movement_id,
+            'fx',
+            price_currency,
+            CASE kind WHEN %(refund)s THEN 1 ELSE -1 END * price_minor,
+            created_at
         FROM movements
-        WHERE price_minor IS NOT NULL
+        WHERE kind IN (%(purchase)s, %(refund)s) AND price_minor > 0
     ) AS sides
     INNER JOIN
         unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
@@ -270,24 +317,42 @@ LIMIT %(limit)s;
 -- their kind does not have.
 SELECT
     m.movement_id::text AS subject,
-    (CASE WHEN m.kind = %(deposit)s THEN m.from_account_id ELSE m.to_account_id END)::text AS stored,
+    m.other_id::text AS stored,
     s.account_id::text AS computed
-FROM movements AS m
+FROM (
+    SELECT
+        *,
+        CASE
+            WHEN kind IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s) THEN from_account_id
+            ELSE to_account_id
+        END AS other_id,
+        CASE
+            WHEN kind IN (%(purchase)s, %(refund)s) OR service_id IS NOT NULL THEN 'revenue'
+            WHEN
+                kind IN (
+                    %(deposit)s,
+                    %(withdrawal_reversal)s,
+                    %(withdrawal)s,
+                    %(deposit_reversal)s
+                )
+                THEN 'settlement'
+        END AS other_role
+    FROM movements
+) AS m
 LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
     AS s (account_id, role, currency)
-    ON
-        s.role = CASE m.kind
-            WHEN %(purchase)s THEN 'revenue' WHEN %(transfer)s THEN NULL ELSE 'settlement'
-        END
-        AND s.currency = coalesce(m.price_currency, m.currency)
+    ON m.other_role = s.role AND s.currency = coalesce(m.price_currency, m.currency)
 WHERE
-    (
-        m.kind <> %(transfer)s
-        AND CASE WHEN m.kind = %(deposit)s THEN m.from_account_id ELSE m.to_account_id END
-        IS DISTINCT FROM s.account_id
-    )
+    (m.other_role IS NOT NULL AND m.other_id IS DISTINCT FROM s.account_id)
     OR (m.reference IS NOT NULL AND m.kind NOT IN (%(deposit)s, %(withdrawal)s))
-    OR (m.rate IS NOT NULL AND (m.kind <> %(purchase)s OR m.price_currency = m.currency))
+    OR (
+        m.rate IS NOT NULL
+        AND (
+            m.kind NOT IN (%(purchase)s, %(refund)s, %(hold)s)
+            OR m.other_role IS NULL
+            OR m.price_currency = m.currency
+        )
+    )
 LIMIT %(limit)s;
 
 -- movement_in_its_accounts_currency --
@@ -299,11 +364,18 @@ SELECT
 FROM (
     SELECT movement_id, from_account_id AS account_id, currency
     FROM movements
-    WHERE kind <> %(deposit)s
+    WHERE kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
     UNION ALL
     SELECT movement_id, to_account_id, currency
     FROM movements
-    WHERE kind IN (%(deposit)s, %(transfer)s)
+    WHERE
+        kind IN (
+            %(deposit)s,
+            %(withdrawal_reversal)s,
+            %(refund)s,
+            %(transfer)s,
+            %(transfer_reversal)s
+        )
 ) AS m
 LEFT JOIN accounts AS a ON m.account_id = a.account_id
 WHERE m.currency IS DISTINCT FROM a.currency
@@ -347,7 +419,8 @@ WHERE
 LIMIT %(limit)s;
 
 -- amount_follows_from_rate --
--- Movements whose amount is not the price at the rate, rounded half to even.
+-- Movements whose amount is not the price at the rate, rounded half to even. What follows another
+-- has a share of its amount and price.
 SELECT
     movement_id::text AS subject,
     amount_minor AS stored,
@@ -364,27 +437,50 @@ FROM (
         ON m.price_currency = price.currency
     LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS target (currency, units)
         ON m.currency = target.currency
-    WHERE m.rate IS NOT NULL
+    WHERE m.rate IS NOT NULL AND m.original_id IS NULL
 ) AS m
 WHERE (off_twice < unit OR (off_twice = unit AND mod(amount_minor, 2) = 0)) IS NOT TRUE
 LIMIT %(limit)s;
 
 -- purchase_has_movement --
--- Purchases that are not as their movements say, or are missing, or of no service.
+-- Purchases that are not as their movements say, or are missing though they were not refunded
+-- whole, or of no service. A purchase that several captures make is that of the first.
 SELECT
     coalesce(p.movement_id, m.movement_id)::text AS subject,
     p.account_id || ' bought ' || p.service_id AS stored,
     m.account_id || ' bought ' || m.service_id AS computed
 FROM purchases AS p
 FULL JOIN (
-    SELECT movement_id, from_account_id AS account_id, service_id
-    FROM movements
-    WHERE service_id IS NOT NULL
+    SELECT
+        movement_id,
+        from_account_id AS account_id,
+        service_id,
+        original_id,
+        amount_minor > coalesce((
+            SELECT sum(f.amount_minor) FROM follows AS f WHERE f.original_id = b.movement_id
+        ), 0) AS in_force
+    FROM movements AS b
+    WHERE kind = %(purchase)s
 ) AS m ON p.movement_id = m.movement_id
 LEFT JOIN services AS s ON p.service_id = s.service_id
 WHERE
-    (p.account_id, p.service_id) IS DISTINCT FROM (m.account_id, m.service_id)
-    OR s.service_id IS NULL
+    CASE
+        WHEN p.movement_id IS NULL
+            THEN
+                m.in_force
+                AND NOT EXISTS (
+                    SELECT
+                    FROM purchases AS other
+                    INNER JOIN movements AS first ON other.movement_id = first.movement_id
+                    WHERE
+                        other.account_id = m.account_id
+                        AND other.service_id = m.service_id
+                        AND first.original_id = m.original_id
+                )
+        ELSE
+            (p.account_id, p.service_id) IS DISTINCT FROM (m.account_id, m.service_id)
+            OR s.service_id IS NULL
+    END
 LIMIT %(limit)s;
 
 -- reference_has_movement --

@@ -22,6 +22,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
 from balance_service.ledger.commit import Committer
+from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
 from balance_service.messages.listing import Listing
@@ -38,7 +39,9 @@ from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
+from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.purchase import PurchaseServicer
+from balance_service.servicers.reversal import Reversals, ReversalServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
@@ -132,6 +135,7 @@ def build(
     page_tokens = PageTokens(secrets.key("page tokens"))
     submission, listing = Submission(queue), Listing(connections, page_tokens)
     reads = AccountReads(connections)
+    reversals = Reversals(connections, submission)
     settlements = functools.partial(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
     )
@@ -140,10 +144,14 @@ def build(
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
     calls.add(AccountServicer(connections, listing, page_tokens, rates, reads, watch_list))
-    calls.add(DepositServicer(settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)))
-    calls.add(WithdrawalServicer(settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)))
-    calls.add(PurchaseServicer(connections, submission, listing, page_tokens, rates))
-    calls.add(TransferServicer(connections, submission, listing, streams))
+    deposits = settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)
+    calls.add(DepositServicer(deposits, reversals))
+    withdrawals = settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)
+    calls.add(WithdrawalServicer(withdrawals, reversals))
+    calls.add(PurchaseServicer(connections, submission, listing, reversals, page_tokens, rates))
+    calls.add(TransferServicer(connections, submission, listing, reversals, streams))
+    calls.add(HoldServicer(connections, submission, page_tokens, rates))
+    calls.add(ReversalServicer(connections))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
     return App(
@@ -161,6 +169,7 @@ def build(
             tokens=tokens,
             rates=rates,
             watch=watch_list,
+            expiry=HoldExpiry(connections, queue),
             answers_kept=timedelta(days=settings.answers_kept_days),
         ),
         door=make_door(settings, calls, health.servicer),

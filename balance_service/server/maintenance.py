@@ -1,4 +1,6 @@
-"""What a worker does in the background: health, rates, revocations, watches, roll-up, clearing."""
+"""What a worker does in the background: health, rates, revocations, watches, roll-up, expiry,
+clearing.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,6 +10,7 @@ import structlog
 
 from balance_service.auth.tokens import Tokens
 from balance_service.database.pool import Pool, transaction
+from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import credentials, idempotency, system_accounts
@@ -20,6 +23,7 @@ REVOKED_INTERVAL_SECONDS = 2
 ROLL_UP_INTERVAL_SECONDS = 5
 # Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
 ROLL_UP_DELTAS_MAX = 10_000
+EXPIRY_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 
 _log = structlog.get_logger()
@@ -34,6 +38,7 @@ class Maintenance:
         tokens: Learns which sessions were revoked elsewhere.
         rates: Fetches exchange rates when they are due.
         watch: Looks for changes of the accounts that callers watch.
+        expiry: Gives back what is left of holds whose time is over.
         answers_kept: How long answers of calls that move no money are kept.
     """
 
@@ -45,6 +50,7 @@ class Maintenance:
         tokens: Tokens,
         rates: ExchangeRates,
         watch: AccountWatch,
+        expiry: HoldExpiry,
         answers_kept: timedelta,
     ) -> None:
         self._pool = pool
@@ -52,6 +58,7 @@ class Maintenance:
         self._tokens = tokens
         self._rates = rates
         self._watch = watch
+        self._expiry = expiry
         self._answers_kept = answers_kept
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -65,6 +72,7 @@ class Maintenance:
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
+            (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))

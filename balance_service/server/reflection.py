@@ -142,17 +142,23 @@ def _error(
 
 
 def _add_files(file: FileDescriptor, sent: set[str], answer: ServerReflectionResponse) -> None:
-    """Adds a file to an answer, and those of its dependencies that the stream was not sent yet."""
-    # What was asked for is always sent, and comes first.
+    """Adds a file to an answer, and those of its dependencies that the stream was not sent yet.
+
+    What was asked for is always sent, and comes first; every file comes before those it needs.
+    """
     sent.discard(file.name)
-    files = answer.file_descriptor_response.file_descriptor_proto
-    waiting = [file]
-    while waiting:
-        current = waiting.pop(0)
-        if current.name not in sent:
-            sent.add(current.name)
-            files.append(current.serialized_pb)
-            waiting += current.dependencies
+    found: list[bytes] = []
+    _collect(file, sent, found)
+    answer.file_descriptor_response.file_descriptor_proto.extend(reversed(found))
+
+
+def _collect(file: FileDescriptor, sent: set[str], found: list[bytes]) -> None:
+    """Finds a file after those that it needs."""
+    if file.name not in sent:
+        sent.add(file.name)
+        for needed in file.dependencies:
+            _collect(needed, sent, found)
+        found.append(file.serialized_pb)
 
 
 def _find(look_up: Callable[[Pool], T]) -> T:

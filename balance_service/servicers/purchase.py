@@ -8,23 +8,24 @@ from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
 
-from balance_service._generated.balance.v1 import purchase_pb2
+from balance_service._generated.balance.v1 import purchase_pb2, reversal_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money
 from balance_service.domain.catalogue import Service
 from balance_service.domain.commands import Purchase
-from balance_service.domain.ledger import How
 from balance_service.domain.money import Money
-from balance_service.domain.movements import Kind
+from balance_service.domain.movements import Followed, Kind
 from balance_service.domain.principals import Scope
+from balance_service.domain.state import How
 from balance_service.messages import account_access, convert, fields, masks, page_bytes
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
-from balance_service.messages.submission import Submission, read_origin
+from balance_service.messages.submission import Submission, read_effective_time, read_origin
 from balance_service.reading.rates import ExchangeRates
-from balance_service.repositories import catalogue
+from balance_service.repositories import catalogue, journal
+from balance_service.servicers.reversal import Reversals
 
 
 class _Offer(NamedTuple):
@@ -68,6 +69,7 @@ class PurchaseServicer:
         pool: For the catalogue, and for reads.
         submission: Takes commands to the ledger.
         listing: Lists purchases.
+        reversals: Refunds purchases.
         page_tokens: Signs where the list of services goes on.
         rates: Converts prices.
     """
@@ -79,12 +81,14 @@ class PurchaseServicer:
         pool: Pool,
         submission: Submission,
         listing: Listing,
+        reversals: Reversals,
         page_tokens: PageTokens,
         rates: ExchangeRates,
     ) -> None:
         self._pool = pool
         self._submission = submission
         self._listing = listing
+        self._reversals = reversals
         self._page_tokens = page_tokens
         self._rates = rates
 
@@ -185,7 +189,8 @@ class PurchaseServicer:
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
         account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
-        origin = checks(read_origin, request, call)
+        effective_at = checks(read_effective_time, request)
+        origin = checks(read_origin, request, call, effective_at=effective_at)
         checks.finish()
 
         async with self._pool.connection() as conn:
@@ -200,12 +205,12 @@ class PurchaseServicer:
         # One that has left the catalogue goes on to the ledger, which knows a repeated request.
         price = None if service.deleted_at else service.price
         command = Purchase(origin, account_id, service_id, price, self._rates.current)
-        done = await self._submission.submit_one(command, call)
+        done = await self._submission.submit_one(command, call, validate_only=request.validate_only)
 
         already_purchased = done.how == How.ALREADY_PURCHASED
         if already_purchased:
             call.mark_existing()
-        return convert.purchase(done.movement, already_purchased=already_purchased)
+        return convert.purchase(Followed(done.movement), already_purchased=already_purchased)
 
     async def GetPurchase(
         self, request: purchase_pb2.GetPurchaseRequest, call: Call
@@ -218,8 +223,9 @@ class PurchaseServicer:
             movement, _ = await account_access.get_movement(
                 conn, principal, purchase_id, Kind.PURCHASE
             )
+            found = await journal.followed(conn, movement)
 
-        return convert.purchase(movement)
+        return convert.purchase(found)
 
     async def ListPurchases(
         self, request: purchase_pb2.ListPurchasesRequest, call: Call
@@ -234,10 +240,15 @@ class PurchaseServicer:
         page = await self._listing.page(query, call)
 
         return purchase_pb2.ListPurchasesResponse(
-            purchases=[convert.purchase(line.movement) for line in page.lines],
+            purchases=[convert.purchase(line.followed) for line in page.lines],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )
+
+    async def RefundPurchase(
+        self, request: purchase_pb2.RefundPurchaseRequest, call: Call
+    ) -> reversal_pb2.Reversal:
+        return await self._reversals.reverse(request, call, Kind.PURCHASE, request.purchase)
 
 
 def _check_offered(service: Service | None, service_id: UUID) -> Service:

@@ -6,11 +6,12 @@ from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain.commands import Settle
-from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.movements import Followed, Kind, Movement
 from balance_service.domain.principals import Principal, Scope
 from balance_service.messages import account_access, fields
 from balance_service.messages.listing import Listing, Page, read_query
-from balance_service.messages.submission import Submission, read_origin
+from balance_service.messages.submission import Submission, read_effective_time, read_origin
+from balance_service.repositories import journal
 
 CreateRequest = deposit_pb2.CreateDepositRequest | withdrawal_pb2.CreateWithdrawalRequest
 ListRequest = deposit_pb2.ListDepositsRequest | withdrawal_pb2.ListWithdrawalsRequest
@@ -64,16 +65,18 @@ class Settlements:
         account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         description = checks(fields.text, request, "description")
         reference = checks(_read_reference, request, principal)
-        origin = checks(read_origin, request, call, description)
+        effective_at = checks(read_effective_time, request)
+        origin = checks(read_origin, request, call, description, effective_at=effective_at)
         checks.finish()
 
         if account_id is None:
             async with self._pool.connection() as conn:
                 account_id = await account_access.find_own_account(conn, principal, amount.currency)
         command = Settle(origin, self._kind, account_id, amount, *reference)
-        return (await self._submission.submit_one(command, call)).movement
+        done = await self._submission.submit_one(command, call, validate_only=request.validate_only)
+        return done.movement
 
-    async def get(self, call: Call, text: str, field: str) -> Movement:
+    async def get(self, call: Call, text: str, field: str) -> Followed:
         principal = call.principal
 
         movement_id = fields.identifier(text, field)
@@ -82,7 +85,7 @@ class Settlements:
             movement, _ = await account_access.get_movement(
                 conn, principal, movement_id, self._kind
             )
-        return movement
+            return await journal.followed(conn, movement)
 
     async def page(self, request: ListRequest, call: Call) -> Page:
         principal = call.principal

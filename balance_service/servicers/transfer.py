@@ -2,23 +2,24 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from uuid import UUID
 
-from balance_service._generated.balance.v1 import transfer_pb2
+from balance_service._generated.balance.v1 import reversal_pb2, transfer_pb2
 from balance_service.calls.call import Call
 from balance_service.calls.refusals import status
 from balance_service.calls.streams import Streams
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.commands import Request, Transfer
-from balance_service.domain.ledger import How, Outcome
-from balance_service.domain.movements import Kind
+from balance_service.domain.movements import Followed, Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
+from balance_service.domain.state import How, Outcome
 from balance_service.ledger.queue import Answer
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.listing import Listing, read_query
-from balance_service.messages.submission import SentId, Submission, read_origin
+from balance_service.messages.submission import SentId, Submission, read_effective_time, read_origin
+from balance_service.repositories import journal
+from balance_service.servicers.reversal import Reversals
 
 # A batch of a thousand items could otherwise be refused in 4 MB.
 BATCH_REFUSALS_BYTES_MAX = 1 << 18
@@ -31,17 +32,24 @@ class TransferServicer:
         pool: For reads.
         submission: Takes commands to the ledger.
         listing: Lists transfers.
+        reversals: Sends transfers back.
         streams: The streams of this worker.
     """
 
     service = transfer_pb2.DESCRIPTOR.services_by_name["TransferService"]
 
     def __init__(
-        self, pool: Pool, submission: Submission, listing: Listing, streams: Streams
+        self,
+        pool: Pool,
+        submission: Submission,
+        listing: Listing,
+        reversals: Reversals,
+        streams: Streams,
     ) -> None:
         self._pool = pool
         self._submission = submission
         self._listing = listing
+        self._reversals = reversals
         self._streams = streams
 
     async def CreateTransfer(
@@ -51,9 +59,9 @@ class TransferServicer:
 
         command = await self._read_command(request, call, fields.Checks())
 
-        done = await self._submission.submit_one(command, call)
+        done = await self._submission.submit_one(command, call, validate_only=request.validate_only)
 
-        return convert.transfer(done.movement, for_sender=True)
+        return convert.transfer(Followed(done.movement), for_sender=True)
 
     async def BatchCreateTransfers(
         self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
@@ -71,7 +79,9 @@ class TransferServicer:
             for index, item in enumerate(request.requests)
         ]
 
-        together = Request(tuple(items), request.all_or_nothing)
+        together = Request(
+            tuple(items), request.all_or_nothing, validate_only=request.validate_only
+        )
         outcomes = await self._submission.submit(together, call)
 
         return transfer_pb2.BatchCreateTransfersResponse(
@@ -87,6 +97,7 @@ class TransferServicer:
             checks = fields.Checks()
             if not request.request_id:
                 checks.refuse("request_id", "is required in a stream, which may break")
+            _refuse_rehearsal(checks, request, "is not for streams")
             command = await self._read_command(request, call, checks)
             return self._submission.begin(command, call)
 
@@ -105,8 +116,9 @@ class TransferServicer:
             movement, for_sender = await account_access.get_movement(
                 conn, principal, transfer_id, Kind.TRANSFER
             )
+            found = await journal.followed(conn, movement)
 
-        return convert.transfer(movement, for_sender=for_sender)
+        return convert.transfer(found, for_sender=for_sender)
 
     async def ListTransfers(
         self, request: transfer_pb2.ListTransfersRequest, call: Call
@@ -117,6 +129,11 @@ class TransferServicer:
         self, request: transfer_pb2.ListTransfersRequest, call: Call
     ) -> transfer_pb2.ListTransfersResponse:
         return await self._page(request, call, Direction.IN)
+
+    async def ReverseTransfer(
+        self, request: transfer_pb2.ReverseTransferRequest, call: Call
+    ) -> reversal_pb2.Reversal:
+        return await self._reversals.reverse(request, call, Kind.TRANSFER, request.transfer)
 
     async def _page(
         self, request: transfer_pb2.ListTransfersRequest, call: Call, direction: Direction
@@ -133,7 +150,7 @@ class TransferServicer:
 
         sent = direction == Direction.OUT
         return transfer_pb2.ListTransfersResponse(
-            transfers=[convert.transfer(line.movement, for_sender=sent) for line in page.lines],
+            transfers=[convert.transfer(line.followed, for_sender=sent) for line in page.lines],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )
@@ -163,9 +180,12 @@ class TransferServicer:
         sender = checks(
             account_access.read_id_or_own, principal, request.from_account, "from_account"
         )
-        receiver = checks(_read_receiver, request.to_account)
+        receiver = checks(account_access.read_receiver, request.to_account)
         description = checks(fields.text, request, "description")
-        origin = checks(read_origin, request, call, description, default_id)
+        effective_at = checks(read_effective_time, request)
+        origin = checks(
+            read_origin, request, call, description, default_id, effective_at=effective_at
+        )
         checks.finish()
         if sender is None or receiver is None:
             async with self._pool.connection() as conn:
@@ -185,26 +205,23 @@ class TransferServicer:
         batch_id: SentId | None,
     ) -> Transfer | errors.Refusal:
         """Reads one item of a batch, whose refusal is its own outcome."""
+        checks = fields.Checks()
+        _refuse_rehearsal(checks, item, "is of the whole batch")
         item_id = None
         if batch_id:
             derived = ids.derived_id(f"item {index}", batch_id.request_id)
             item_id = SentId(derived, batch_id.text)
         try:
-            return await self._read_command(item, call, fields.Checks(), item_id)
+            return await self._read_command(item, call, checks, item_id)
         except errors.Refusal as refusal:
             return refusal
 
 
-def _read_receiver(text: str) -> UUID | None:
-    """Reads the id of the receiving account; None if its public number is given instead."""
-    if ids.is_account_number(text):
-        return None
-    try:
-        return fields.identifier(text, "to_account")
-    except errors.InvalidFields:
-        forms = "an account's id, or its number of ten digits, the last of which checks the others"
-        rule = f"must be {forms}" if text else f"is required: {forms}"
-        raise errors.invalid("to_account", rule) from None
+def _refuse_rehearsal(
+    checks: fields.Checks, request: transfer_pb2.CreateTransferRequest, rule: str
+) -> None:
+    if request.validate_only:
+        checks.refuse("validate_only", rule)
 
 
 def _authorise(call: Call) -> None:
@@ -231,6 +248,6 @@ def _convert_outcome(outcome: Outcome, language: str) -> transfer_pb2.TransferOu
     if isinstance(outcome, errors.Refusal):
         return transfer_pb2.TransferOutcome(error=status(outcome, language))
     return transfer_pb2.TransferOutcome(
-        transfer=convert.transfer(outcome.movement, for_sender=True),
+        transfer=convert.transfer(Followed(outcome.movement), for_sender=True),
         replayed=outcome.how == How.REPLAYED,
     )

@@ -63,8 +63,8 @@ CREATE TABLE public.entries (
     balance_after_minor bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,
     kind smallint NOT NULL,
+    effective_at timestamp with time zone,
     CONSTRAINT entry_accounts_differ CHECK ((account_id <> counterparty_id)),
-    CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 4))),
     CONSTRAINT entry_not_zero CHECK ((amount_minor <> 0)),
     CONSTRAINT sequence_positive CHECK ((sequence > 0))
 );
@@ -87,6 +87,32 @@ CREATE TABLE public.external_references (
     CONSTRAINT reference_not_too_long CHECK (((length(reference) >= 1) AND (length(reference) <= 100))),
     CONSTRAINT source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
 );
+
+CREATE TABLE public.follows (
+    original_id uuid NOT NULL,
+    movement_id uuid NOT NULL,
+    amount_minor bigint NOT NULL,
+    price_minor bigint NOT NULL,
+    CONSTRAINT follow_amount_positive CHECK ((amount_minor > 0)),
+    CONSTRAINT follow_price_not_negative CHECK ((price_minor >= 0))
+);
+
+CREATE TABLE public.holds (
+    account_id uuid NOT NULL,
+    hold_id uuid NOT NULL,
+    left_minor bigint NOT NULL,
+    captured_minor bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    status smallint NOT NULL,
+    CONSTRAINT captured_hold_has_captures CHECK (((status <> 2) OR (captured_minor > 0))),
+    CONSTRAINT captured_not_negative CHECK ((captured_minor >= 0)),
+    CONSTRAINT hold_lasts CHECK ((expires_at > created_at)),
+    CONSTRAINT hold_status_known CHECK (((status >= 1) AND (status <= 4))),
+    CONSTRAINT left_not_negative CHECK ((left_minor >= 0)),
+    CONSTRAINT open_hold_has_something_left CHECK (((status = 1) = (left_minor > 0)))
+)
+WITH (fillfactor='70');
 
 CREATE TABLE public.idempotency_keys (
     principal text NOT NULL,
@@ -118,15 +144,17 @@ CREATE TABLE public.movements (
     rate numeric,
     rate_source text,
     rate_as_of timestamp with time zone,
+    original_id uuid,
+    whole boolean,
+    final boolean,
+    expires_at timestamp with time zone,
+    effective_at timestamp with time zone,
     CONSTRAINT accounts_differ CHECK ((from_account_id <> to_account_id)),
     CONSTRAINT amount_positive CHECK ((amount_minor > 0)),
     CONSTRAINT description_not_too_long CHECK ((length(description) <= 200)),
-    CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 4))),
     CONSTRAINT movement_currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT rate_positive CHECK (((rate IS NULL) OR ((rate > (0)::numeric) AND (price_minor > 0)))),
     CONSTRAINT rate_whole CHECK ((num_nulls(price_minor, price_currency, rate, rate_source, rate_as_of) = ANY (ARRAY[0, 5]))),
-    CONSTRAINT reference_with_source CHECK (((source IS NULL) = (reference IS NULL))),
-    CONSTRAINT service_only_of_purchase CHECK (((kind = 3) = (service_id IS NOT NULL)))
+    CONSTRAINT reference_with_source CHECK (((source IS NULL) = (reference IS NULL)))
 );
 
 CREATE TABLE public.purchases (
@@ -266,23 +294,53 @@ ALTER TABLE ONLY public.confirmation_codes
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, sequence);
 
+ALTER TABLE public.entries
+    ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 9))) NOT VALID;
+
 ALTER TABLE ONLY public.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
 
 ALTER TABLE ONLY public.external_references
     ADD CONSTRAINT external_references_pkey PRIMARY KEY (reference, source);
 
+ALTER TABLE ONLY public.follows
+    ADD CONSTRAINT follows_pkey PRIMARY KEY (original_id, movement_id);
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT holds_expire CHECK (((kind = 10) = (expires_at IS NOT NULL))) NOT VALID;
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (account_id, hold_id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (principal, request_id);
 
+ALTER TABLE public.movements
+    ADD CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 12))) NOT VALID;
+
 ALTER TABLE ONLY public.movements
     ADD CONSTRAINT movements_pkey PRIMARY KEY (movement_id);
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT original_of_its_kind CHECK (
+CASE
+    WHEN (kind = ANY (ARRAY[5, 6, 7, 8, 11, 12])) THEN (original_id IS NOT NULL)
+    WHEN (kind = ANY (ARRAY[2, 3, 4])) THEN true
+    ELSE (original_id IS NULL)
+END) NOT VALID;
 
 ALTER TABLE ONLY public.purchases
     ADD CONSTRAINT purchases_pkey PRIMARY KEY (account_id, service_id);
 
 ALTER TABLE ONLY public.rate_fetches
     ADD CONSTRAINT rate_fetches_pkey PRIMARY KEY (source);
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT rate_positive CHECK (((rate IS NULL) OR ((rate > (0)::numeric) AND (price_minor >=
+CASE
+    WHEN (original_id IS NULL) THEN 1
+    ELSE 0
+END)))) NOT VALID;
 
 ALTER TABLE ONLY public.rate_sheets
     ADD CONSTRAINT rate_sheets_pkey PRIMARY KEY (source, as_of);
@@ -292,6 +350,14 @@ ALTER TABLE ONLY public.refresh_tokens
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT service_only_of_purchase CHECK (
+CASE kind
+    WHEN 3 THEN (service_id IS NOT NULL)
+    WHEN 10 THEN true
+    ELSE (service_id IS NULL)
+END) NOT VALID;
 
 ALTER TABLE ONLY public.service_principals
     ADD CONSTRAINT service_principals_pkey PRIMARY KEY (client_id);
@@ -316,6 +382,10 @@ ALTER TABLE ONLY public.system_entries
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
+
+CREATE INDEX holds_by_account ON public.holds USING btree (account_id, created_at, hold_id);
+
+CREATE INDEX holds_by_expiry ON public.holds USING btree (expires_at) WHERE (status = 1);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
@@ -343,11 +413,23 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchange_rates TO balance_serv
 
 GRANT SELECT,INSERT ON TABLE public.external_references TO balance_service;
 
+GRANT SELECT,INSERT ON TABLE public.follows TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.holds TO balance_service;
+
+GRANT UPDATE(left_minor) ON TABLE public.holds TO balance_service;
+
+GRANT UPDATE(captured_minor) ON TABLE public.holds TO balance_service;
+
+GRANT UPDATE(status) ON TABLE public.holds TO balance_service;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
+
+GRANT UPDATE(movement_id) ON TABLE public.purchases TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
 

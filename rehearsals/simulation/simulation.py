@@ -21,9 +21,9 @@ import structlog
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.commands import Command, Origin, Request, Settle, Transfer
-from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.state import Done, Outcome
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.reading.past import is_over

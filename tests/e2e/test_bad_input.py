@@ -138,9 +138,8 @@ async def call(service: Service, person: Person, method: str, request: Message) 
 
 
 def stubs() -> dict[str, str]:
-    names = ("auth", "users", "accounts", "deposits", "withdrawals", "purchases", "transfers")
-    services = ("Auth", "User", "Account", "Deposit", "Withdrawal", "Purchase", "Transfer")
-    return {f"{s}Service": name for s, name in zip(services, names, strict=True)}
+    names = ["User", "Account", "Deposit", "Withdrawal", "Purchase", "Transfer", "Hold", "Reversal"]
+    return {"AuthService": "auth"} | {f"{name}Service": f"{name.lower()}s" for name in names}
 
 
 async def test_every_wrong_field_is_named_and_nothing_is_changed(

@@ -58,6 +58,9 @@ class World:
     refresh_token: str
 
 
+OPEN = v1.ListHoldsRequest(status=v1.HOLD_STATUS_OPEN)
+
+
 async def world(service: Service) -> World:
     admin, boris = await service.admin(), await service.person()
     account, other = await admin.open(), await boris.open()
@@ -76,7 +79,17 @@ async def world(service: Service) -> World:
     transfer = await client.transfers.CreateTransfer(
         v1.CreateTransferRequest(to_account=other.id, amount="7")
     )
+    holds = [
+        await client.holds.CreateHold(v1.CreateHoldRequest(to_account=other.id, amount="2"))
+        for _ in range(3)
+    ]
+    returned = v1.RefundPurchaseRequest(purchase=purchase.id, amount="1", reason="Late")
+    reversal = await client.purchases.RefundPurchase(returned)
     ids = {
+        "reversal": reversal.id,
+        "held": holds[0].id,
+        "captured": holds[1].id,
+        "voided": holds[2].id,
         "deposit": deposit.id,
         "withdrawal": withdrawal.id,
         "purchase": purchase.id,
@@ -146,6 +159,22 @@ def requests(there: World) -> dict[str, Message]:
             user=v1.User(role=v1.Role.ROLE_MODERATOR),
             update_mask=FieldMask(paths=["role"]),
         ),
+        "CreateHold": v1.CreateHoldRequest(to_account=other, amount="1", description="Why"),
+        "CaptureHold": v1.CaptureHoldRequest(hold=ids["captured"], amount="1"),
+        "VoidHold": v1.VoidHoldRequest(hold=ids["voided"], reason="Why"),
+        "GetHold": v1.GetHoldRequest(hold=ids["held"]),
+        "ListHolds": v1.ListHoldsRequest(account=account, page_size=1, count_total=True),
+        "ReverseDeposit": v1.ReverseDepositRequest(
+            deposit=ids["deposit"], amount="1", reason="Why", metadata={"a": "b"}
+        ),
+        "ReverseWithdrawal": v1.ReverseWithdrawalRequest(
+            withdrawal=ids["withdrawal"], reason="Why"
+        ),
+        "RefundPurchase": v1.RefundPurchaseRequest(purchase=ids["purchase"], reason="Why"),
+        "ReverseTransfer": v1.ReverseTransferRequest(
+            transfer=ids["transfer"], amount="1", reason="Why"
+        ),
+        "GetReversal": v1.GetReversalRequest(reversal=ids["reversal"]),
         "CloseAccount": v1.CloseAccountRequest(account=there.account),
     }
 
@@ -164,6 +193,8 @@ async def test_every_method_answers_the_same_both_ways(service: Service) -> None
         request: Any = table[name]
         repeatable = "request_id" in binding.method.input.fields_by_name
         if name == "CloseAccount":
+            for held in (await admin.client.holds.ListHolds(OPEN)).holds:
+                await admin.client.holds.VoidHold(v1.VoidHoldRequest(hold=held.id))
             balance = await admin.balance(there.account)
             await admin.client.withdrawals.CreateWithdrawal(
                 v1.CreateWithdrawalRequest(amount=balance)

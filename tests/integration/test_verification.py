@@ -18,10 +18,10 @@ from balance_service.database.pool import Connection, Pool
 from balance_service.domain import ids
 from balance_service.domain.catalogue import Service
 from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
-from balance_service.domain.ledger import Done
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
+from balance_service.domain.state import Done
 from balance_service.repositories import accounts, catalogue, system_accounts, verification
 from tests.commits import commit
 from tests.integration.test_commit_path import Verified

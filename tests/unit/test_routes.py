@@ -119,5 +119,5 @@ def test_methods_that_make_a_resource_say_so() -> None:
     creating = {b.method.descriptor.name for b in CONTRACT.bindings if b.method.creates}
     assert creating == {
         f"Create{name}"
-        for name in ("Account", "Deposit", "Withdrawal", "Purchase", "Service", "Transfer")
+        for name in ("Account", "Deposit", "Withdrawal", "Purchase", "Service", "Transfer", "Hold")
     }

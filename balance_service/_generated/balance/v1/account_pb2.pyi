@@ -64,6 +64,14 @@ class _MovementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Movement
     """A catalogue service was bought."""
     MOVEMENT_KIND_TRANSFER: _MovementKind.ValueType  # 4
     """Money went from one account to another."""
+    MOVEMENT_KIND_DEPOSIT_REVERSAL: _MovementKind.ValueType  # 5
+    """A deposit was taken back, such as by a chargeback."""
+    MOVEMENT_KIND_WITHDRAWAL_REVERSAL: _MovementKind.ValueType  # 6
+    """A withdrawal was taken back."""
+    MOVEMENT_KIND_REFUND: _MovementKind.ValueType  # 7
+    """A purchase was refunded."""
+    MOVEMENT_KIND_TRANSFER_REVERSAL: _MovementKind.ValueType  # 8
+    """A transfer was sent back."""
 
 class MovementKind(_MovementKind, metaclass=_MovementKindEnumTypeWrapper):
     """What moved the money."""
@@ -78,6 +86,14 @@ MOVEMENT_KIND_PURCHASE: MovementKind.ValueType  # 3
 """A catalogue service was bought."""
 MOVEMENT_KIND_TRANSFER: MovementKind.ValueType  # 4
 """Money went from one account to another."""
+MOVEMENT_KIND_DEPOSIT_REVERSAL: MovementKind.ValueType  # 5
+"""A deposit was taken back, such as by a chargeback."""
+MOVEMENT_KIND_WITHDRAWAL_REVERSAL: MovementKind.ValueType  # 6
+"""A withdrawal was taken back."""
+MOVEMENT_KIND_REFUND: MovementKind.ValueType  # 7
+"""A purchase was refunded."""
+MOVEMENT_KIND_TRANSFER_REVERSAL: MovementKind.ValueType  # 8
+"""A transfer was sent back."""
 Global___MovementKind: _TypeAlias = MovementKind  # noqa: Y015
 
 class _ConversionObstacle:
@@ -127,6 +143,7 @@ class Account(_message.Message):
     CONVERSION_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     CONVERSION_OBSTACLE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The account's id, a UUID."""
     number: _builtins.str
@@ -154,6 +171,10 @@ class Account(_message.Message):
     conversion_obstacle: Global___ConversionObstacle.ValueType
     """Output only. Set when another currency was asked for and the amounts are
     shown in the account's own all the same: why.
+    """
+    etag: _builtins.str
+    """Output only. What changes whenever the account's money does, or what may be
+    done with it; movements take it as `account_etag`.
     """
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
@@ -187,10 +208,11 @@ class Account(_message.Message):
         conversion: Global___Conversion | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         conversion_obstacle: Global___ConversionObstacle.ValueType | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "date", b"date", "held", b"held", "id", b"id", "limit", b"limit", "number", b"number", "status", b"status", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "date", b"date", "etag", b"etag", "held", b"held", "id", b"id", "limit", b"limit", "number", b"number", "status", b"status", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversion_obstacle: _TypeAlias = _typing.Literal["conversion_obstacle"]  # noqa: Y015
     _WhichOneofArgType__conversion_obstacle: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle"]  # noqa: Y015
@@ -287,6 +309,8 @@ class Entry(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    ORIGINAL_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Output only. The line's number on the account: 1, 2, 3 without gaps."""
     movement: _builtins.str
@@ -309,6 +333,10 @@ class Entry(_message.Message):
     """
     principal: _builtins.str
     """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    original: _builtins.str
+    """Output only. The id of the movement that this one reverses, or of the hold
+    that it captures.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Output only. The pairs that the caller attached."""
@@ -316,6 +344,10 @@ class Entry(_message.Message):
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the money moved."""
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. The value date, where it is not `date`."""
 
     def __init__(
         self,
@@ -331,10 +363,12 @@ class Entry(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        original: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance_after", b"balance_after", "counterparty", b"counterparty", "currency", b"currency", "date", b"date", "description", b"description", "kind", b"kind", "metadata", b"metadata", "movement", b"movement", "principal", b"principal", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance_after", b"balance_after", "counterparty", b"counterparty", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "kind", b"kind", "metadata", b"metadata", "movement", b"movement", "original", b"original", "principal", b"principal", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,6 +385,8 @@ class MovementFilter(_message.Message):
     MIN_AMOUNT_FIELD_NUMBER: _builtins.int
     MAX_AMOUNT_FIELD_NUMBER: _builtins.int
     COUNTERPARTY_FIELD_NUMBER: _builtins.int
+    START_EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    END_EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     min_amount: _builtins.str
     """Optional. Keeps movements of at least this size, whatever their direction;
     a decimal string in the currency that all listed accounts share.
@@ -372,6 +408,16 @@ class MovementFilter(_message.Message):
         `as_of`; up to one in the future, more may be added.
         """
 
+    @_builtins.property
+    def start_effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Keeps what has this value date, which is that of booking unless the
+        movement has its own, or a later one.
+        """
+
+    @_builtins.property
+    def end_effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Keeps what has an earlier value date."""
+
     def __init__(
         self,
         *,
@@ -380,10 +426,12 @@ class MovementFilter(_message.Message):
         min_amount: _builtins.str = ...,
         max_amount: _builtins.str = ...,
         counterparty: _builtins.str = ...,
+        start_effective_time: _timestamp_pb2.Timestamp | None = ...,
+        end_effective_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_effective_time", b"end_effective_time", "end_time", b"end_time", "start_effective_time", b"start_effective_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counterparty", b"counterparty", "end_time", b"end_time", "max_amount", b"max_amount", "min_amount", b"min_amount", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counterparty", b"counterparty", "end_effective_time", b"end_effective_time", "end_time", b"end_time", "max_amount", b"max_amount", "min_amount", b"min_amount", "start_effective_time", b"start_effective_time", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

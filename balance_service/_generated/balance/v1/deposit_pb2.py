@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from balance_service._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_service._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/deposit.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x02\n\x07\x44\x65posit\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x08metadata\x18\x07 \x03(\x0b\x32!.balance.v1.Deposit.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe9\x02\n\x14\x43reateDepositRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12L\n\x08metadata\x18\x05 \x03(\x0b\x32..balance.v1.CreateDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"0\n\x11GetDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf6\x01\n\x13ListDepositsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListDepositsResponse\x12+\n\x08\x64\x65posits\x18\x01 \x03(\x0b\x32\x13.balance.v1.DepositB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xcb\x02\n\x0e\x44\x65positService\x12\x62\n\rCreateDeposit\x12 .balance.v1.CreateDepositRequest\x1a\x13.balance.v1.Deposit\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/actions:\x01*\x12\x66\n\nGetDeposit\x12\x1d.balance.v1.GetDepositRequest\x1a\x13.balance.v1.Deposit\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/actions/{deposit}\x12m\n\x0cListDeposits\x12\x1f.balance.v1.ListDepositsRequest\x1a .balance.v1.ListDepositsResponse\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/actionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/deposit.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x19\x62\x61lance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x03\n\x07\x44\x65posit\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x08metadata\x18\x07 \x03(\x0b\x32!.balance.v1.Deposit.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freversed_amount\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treversals\x18\x16 \x03(\tB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe2\x03\n\x14\x43reateDepositRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12L\n\x08metadata\x18\x05 \x03(\x0b\x32..balance.v1.CreateDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"0\n\x11GetDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf6\x01\n\x13ListDepositsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListDepositsResponse\x12+\n\x08\x64\x65posits\x18\x01 \x03(\x0b\x32\x13.balance.v1.DepositB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x9d\x03\n\x15ReverseDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\x06reason\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12M\n\x08metadata\x18\x04 \x03(\x0b\x32/.balance.v1.ReverseDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x13\n\x05\x66orce\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xc4\x03\n\x0e\x44\x65positService\x12\x62\n\rCreateDeposit\x12 .balance.v1.CreateDepositRequest\x1a\x13.balance.v1.Deposit\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/actions:\x01*\x12\x66\n\nGetDeposit\x12\x1d.balance.v1.GetDepositRequest\x1a\x13.balance.v1.Deposit\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/actions/{deposit}\x12m\n\x0cListDeposits\x12\x1f.balance.v1.ListDepositsRequest\x1a .balance.v1.ListDepositsResponse\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/actions\x12w\n\x0eReverseDeposit\x12!.balance.v1.ReverseDepositRequest\x1a\x14.balance.v1.Reversal\",\x82\xd3\xe4\x93\x02&\"!/api/v1/actions/{deposit}:reverse:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPOSIT'].fields_by_name['principal']._serialized_options = b'\342A\001\003'
   _globals['_DEPOSIT'].fields_by_name['date']._loaded_options = None
   _globals['_DEPOSIT'].fields_by_name['date']._serialized_options = b'\342A\001\003'
+  _globals['_DEPOSIT'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_DEPOSIT'].fields_by_name['effective_time']._serialized_options = b'\342A\001\003'
+  _globals['_DEPOSIT'].fields_by_name['reversed_amount']._loaded_options = None
+  _globals['_DEPOSIT'].fields_by_name['reversed_amount']._serialized_options = b'\342A\001\003'
+  _globals['_DEPOSIT'].fields_by_name['reversals']._loaded_options = None
+  _globals['_DEPOSIT'].fields_by_name['reversals']._serialized_options = b'\342A\001\003'
   _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['account']._loaded_options = None
@@ -78,6 +85,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['reference']._serialized_options = b'\342A\001\001\242\270\030\002 d'
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_CREATEDEPOSITREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_CREATEDEPOSITREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_CREATEDEPOSITREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_CREATEDEPOSITREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEDEPOSITREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_CREATEDEPOSITREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_GETDEPOSITREQUEST'].fields_by_name['deposit']._loaded_options = None
   _globals['_GETDEPOSITREQUEST'].fields_by_name['deposit']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_LISTDEPOSITSREQUEST'].fields_by_name['account']._loaded_options = None
@@ -100,26 +113,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDEPOSITSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_LISTDEPOSITSRESPONSE'].fields_by_name['total_size']._loaded_options = None
   _globals['_LISTDEPOSITSRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
+  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['deposit']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['deposit']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['amount']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\001\242\270\030\002\010\003'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\242\270\030\005\030\001 \310\001'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['force']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['force']._serialized_options = b'\342A\001\001'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_DEPOSITSERVICE'].methods_by_name['CreateDeposit']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['CreateDeposit']._serialized_options = b'\202\323\344\223\002\024\"\017/api/v1/actions:\001*'
   _globals['_DEPOSITSERVICE'].methods_by_name['GetDeposit']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['GetDeposit']._serialized_options = b'\220\002\001\202\323\344\223\002\033\022\031/api/v1/actions/{deposit}'
   _globals['_DEPOSITSERVICE'].methods_by_name['ListDeposits']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['ListDeposits']._serialized_options = b'\220\002\001\202\323\344\223\002\021\022\017/api/v1/actions'
-  _globals['_DEPOSIT']._serialized_start=189
-  _globals['_DEPOSIT']._serialized_end=563
-  _globals['_DEPOSIT_METADATAENTRY']._serialized_start=516
-  _globals['_DEPOSIT_METADATAENTRY']._serialized_end=563
-  _globals['_CREATEDEPOSITREQUEST']._serialized_start=566
-  _globals['_CREATEDEPOSITREQUEST']._serialized_end=927
-  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_start=516
-  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_end=563
-  _globals['_GETDEPOSITREQUEST']._serialized_start=929
-  _globals['_GETDEPOSITREQUEST']._serialized_end=977
-  _globals['_LISTDEPOSITSREQUEST']._serialized_start=980
-  _globals['_LISTDEPOSITSREQUEST']._serialized_end=1226
-  _globals['_LISTDEPOSITSRESPONSE']._serialized_start=1228
-  _globals['_LISTDEPOSITSRESPONSE']._serialized_end=1352
-  _globals['_DEPOSITSERVICE']._serialized_start=1355
-  _globals['_DEPOSITSERVICE']._serialized_end=1686
+  _globals['_DEPOSITSERVICE'].methods_by_name['ReverseDeposit']._loaded_options = None
+  _globals['_DEPOSITSERVICE'].methods_by_name['ReverseDeposit']._serialized_options = b'\202\323\344\223\002&\"!/api/v1/actions/{deposit}:reverse:\001*'
+  _globals['_DEPOSIT']._serialized_start=216
+  _globals['_DEPOSIT']._serialized_end=704
+  _globals['_DEPOSIT_METADATAENTRY']._serialized_start=657
+  _globals['_DEPOSIT_METADATAENTRY']._serialized_end=704
+  _globals['_CREATEDEPOSITREQUEST']._serialized_start=707
+  _globals['_CREATEDEPOSITREQUEST']._serialized_end=1189
+  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_start=657
+  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_end=704
+  _globals['_GETDEPOSITREQUEST']._serialized_start=1191
+  _globals['_GETDEPOSITREQUEST']._serialized_end=1239
+  _globals['_LISTDEPOSITSREQUEST']._serialized_start=1242
+  _globals['_LISTDEPOSITSREQUEST']._serialized_end=1488
+  _globals['_LISTDEPOSITSRESPONSE']._serialized_start=1490
+  _globals['_LISTDEPOSITSRESPONSE']._serialized_end=1614
+  _globals['_REVERSEDEPOSITREQUEST']._serialized_start=1617
+  _globals['_REVERSEDEPOSITREQUEST']._serialized_end=2030
+  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_start=657
+  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_end=704
+  _globals['_DEPOSITSERVICE']._serialized_start=2033
+  _globals['_DEPOSITSERVICE']._serialized_end=2485
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from balance_service._generated.balance.v1 import deposit_pb2 as balance_dot_v1_dot_deposit__pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -51,6 +52,11 @@ class DepositServiceStub:
                 request_serializer=balance_dot_v1_dot_deposit__pb2.ListDepositsRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_deposit__pb2.ListDepositsResponse.FromString,
                 _registered_method=True)
+        self.ReverseDeposit = channel.unary_unary(
+                '/balance.v1.DepositService/ReverseDeposit',
+                request_serializer=balance_dot_v1_dot_deposit__pb2.ReverseDepositRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
+                _registered_method=True)
 
 
 class DepositServiceServicer:
@@ -82,6 +88,15 @@ class DepositServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReverseDeposit(self, request, context):
+        """Takes a deposit back, whole or in parts, such as for a chargeback: the account
+        pays it to the outside again. It must have the money; its overdraft counts
+        only with `force`. For admins, and services with the scope deposits:reverse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DepositServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +114,11 @@ def add_DepositServiceServicer_to_server(servicer, server):
                     servicer.ListDeposits,
                     request_deserializer=balance_dot_v1_dot_deposit__pb2.ListDepositsRequest.FromString,
                     response_serializer=balance_dot_v1_dot_deposit__pb2.ListDepositsResponse.SerializeToString,
+            ),
+            'ReverseDeposit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseDeposit,
+                    request_deserializer=balance_dot_v1_dot_deposit__pb2.ReverseDepositRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_reversal__pb2.Reversal.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +204,33 @@ class DepositService:
             '/balance.v1.DepositService/ListDeposits',
             balance_dot_v1_dot_deposit__pb2.ListDepositsRequest.SerializeToString,
             balance_dot_v1_dot_deposit__pb2.ListDepositsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseDeposit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.DepositService/ReverseDeposit',
+            balance_dot_v1_dot_deposit__pb2.ReverseDepositRequest.SerializeToString,
+            balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
             options,
             channel_credentials,
             insecure,

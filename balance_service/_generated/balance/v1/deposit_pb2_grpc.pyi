@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from balance_service._generated.balance.v1 import deposit_pb2 as _deposit_pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as _reversal_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -47,6 +48,11 @@ class DepositServiceStub:
     """Lists deposits of one account, or of all the caller's accounts. Pages are
     stable while deposits are added.
     """
+    ReverseDeposit: _grpc.UnaryUnaryMultiCallable[_deposit_pb2.ReverseDepositRequest, _reversal_pb2.Reversal]
+    """Takes a deposit back, whole or in parts, such as for a chargeback: the account
+    pays it to the outside again. It must have the money; its overdraft counts
+    only with `force`. For admins, and services with the scope deposits:reverse.
+    """
 
 @_typing.type_check_only
 class DepositServiceAsyncStub(DepositServiceStub):
@@ -66,6 +72,11 @@ class DepositServiceAsyncStub(DepositServiceStub):
     ListDeposits: _aio.UnaryUnaryMultiCallable[_deposit_pb2.ListDepositsRequest, _deposit_pb2.ListDepositsResponse]  # type: ignore[assignment]
     """Lists deposits of one account, or of all the caller's accounts. Pages are
     stable while deposits are added.
+    """
+    ReverseDeposit: _aio.UnaryUnaryMultiCallable[_deposit_pb2.ReverseDepositRequest, _reversal_pb2.Reversal]  # type: ignore[assignment]
+    """Takes a deposit back, whole or in parts, such as for a chargeback: the account
+    pays it to the outside again. It must have the money; its overdraft counts
+    only with `force`. For admins, and services with the scope deposits:reverse.
     """
 
 class DepositServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +112,17 @@ class DepositServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_deposit_pb2.ListDepositsResponse, _abc.Awaitable[_deposit_pb2.ListDepositsResponse]]:
         """Lists deposits of one account, or of all the caller's accounts. Pages are
         stable while deposits are added.
+        """
+
+    @_abc_1.abstractmethod
+    def ReverseDeposit(
+        self,
+        request: _deposit_pb2.ReverseDepositRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reversal_pb2.Reversal, _abc.Awaitable[_reversal_pb2.Reversal]]:
+        """Takes a deposit back, whole or in parts, such as for a chargeback: the account
+        pays it to the outside again. It must have the money; its overdraft counts
+        only with `force`. For admins, and services with the scope deposits:reverse.
         """
 
 def add_DepositServiceServicer_to_server(servicer: DepositServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from balance_service._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_service._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
@@ -31,7 +32,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/purchase.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x07Service\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x04name\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 2\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xe8\x07\x12\x19\n\x05price\x18\x04 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"\xb3\x03\n\x08Purchase\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x06 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\t \x03(\x0b\x32\".balance.v1.Purchase.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x61lready_purchased\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x13ListServicesRequest\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"0\n\x11GetServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"b\n\x14\x43reateServiceRequest\x12*\n\x07service\x18\x01 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xb1\x01\n\x14UpdateServiceRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12*\n\x07service\x18\x02 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"S\n\x14\x44\x65leteServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xf1\x01\n\x15\x43reatePurchaseRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1b\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12M\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreatePurchaseRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetPurchaseRequest\x12\x1c\n\x08purchase\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf7\x01\n\x14ListPurchasesRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListPurchasesResponse\x12-\n\tpurchases\x18\x01 \x03(\x0b\x32\x14.balance.v1.PurchaseB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xc7\x07\n\x0fPurchaseService\x12r\n\x0cListServices\x12\x1f.balance.v1.ListServicesRequest\x1a .balance.v1.ListServicesResponse\"\x1f\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12k\n\nGetService\x12\x1d.balance.v1.GetServiceRequest\x1a\x13.balance.v1.Service\")\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/services/{service}\x12i\n\rCreateService\x12 .balance.v1.CreateServiceRequest\x1a\x13.balance.v1.Service\"!\x82\xd3\xe4\x93\x02\x1b\"\x10/api/v1/services:\x07service\x12n\n\rUpdateService\x12 .balance.v1.UpdateServiceRequest\x1a\x13.balance.v1.Service\"&\x82\xd3\xe4\x93\x02 2\x15/api/v1/services/{id}:\x07service\x12m\n\rDeleteService\x12 .balance.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/services/{service}\x12\xa0\x01\n\x0e\x43reatePurchase\x12!.balance.v1.CreatePurchaseRequest\x1a\x14.balance.v1.Purchase\"U\x82\xd3\xe4\x93\x02O\"#/api/v1/services/{service}/purchase:\x01*Z%\x12#/api/v1/services/{service}/purchase\x12o\n\x0bGetPurchase\x12\x1e.balance.v1.GetPurchaseRequest\x1a\x14.balance.v1.Purchase\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transactions/{purchase}\x12u\n\rListPurchases\x12 .balance.v1.ListPurchasesRequest\x1a!.balance.v1.ListPurchasesResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/transactionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/purchase.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x19\x62\x61lance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x07Service\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x04name\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 2\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xe8\x07\x12\x19\n\x05price\x18\x04 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"\xb9\x04\n\x08Purchase\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x06 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\t \x03(\x0b\x32\".balance.v1.Purchase.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x61lready_purchased\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freversed_amount\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treversals\x18\x16 \x03(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04hold\x18\x17 \x01(\tB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x13ListServicesRequest\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"0\n\x11GetServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"b\n\x14\x43reateServiceRequest\x12*\n\x07service\x18\x01 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xb1\x01\n\x14UpdateServiceRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12*\n\x07service\x18\x02 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"S\n\x14\x44\x65leteServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xea\x02\n\x15\x43reatePurchaseRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1b\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12M\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreatePurchaseRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetPurchaseRequest\x12\x1c\n\x08purchase\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf7\x01\n\x14ListPurchasesRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListPurchasesResponse\x12-\n\tpurchases\x18\x01 \x03(\x0b\x32\x14.balance.v1.PurchaseB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x9e\x03\n\x15RefundPurchaseRequest\x12\x1c\n\x08purchase\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\x06reason\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12M\n\x08metadata\x18\x04 \x03(\x0b\x32/.balance.v1.RefundPurchaseRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x13\n\x05\x66orce\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xc5\x08\n\x0fPurchaseService\x12r\n\x0cListServices\x12\x1f.balance.v1.ListServicesRequest\x1a .balance.v1.ListServicesResponse\"\x1f\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12k\n\nGetService\x12\x1d.balance.v1.GetServiceRequest\x1a\x13.balance.v1.Service\")\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/services/{service}\x12i\n\rCreateService\x12 .balance.v1.CreateServiceRequest\x1a\x13.balance.v1.Service\"!\x82\xd3\xe4\x93\x02\x1b\"\x10/api/v1/services:\x07service\x12n\n\rUpdateService\x12 .balance.v1.UpdateServiceRequest\x1a\x13.balance.v1.Service\"&\x82\xd3\xe4\x93\x02 2\x15/api/v1/services/{id}:\x07service\x12m\n\rDeleteService\x12 .balance.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/services/{service}\x12\xa0\x01\n\x0e\x43reatePurchase\x12!.balance.v1.CreatePurchaseRequest\x1a\x14.balance.v1.Purchase\"U\x82\xd3\xe4\x93\x02O\"#/api/v1/services/{service}/purchase:\x01*Z%\x12#/api/v1/services/{service}/purchase\x12o\n\x0bGetPurchase\x12\x1e.balance.v1.GetPurchaseRequest\x1a\x14.balance.v1.Purchase\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transactions/{purchase}\x12u\n\rListPurchases\x12 .balance.v1.ListPurchasesRequest\x1a!.balance.v1.ListPurchasesResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/transactions\x12|\n\x0eRefundPurchase\x12!.balance.v1.RefundPurchaseRequest\x1a\x14.balance.v1.Reversal\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/transactions/{purchase}:refund:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -80,6 +81,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASE'].fields_by_name['date']._serialized_options = b'\342A\001\003'
   _globals['_PURCHASE'].fields_by_name['already_purchased']._loaded_options = None
   _globals['_PURCHASE'].fields_by_name['already_purchased']._serialized_options = b'\342A\001\003'
+  _globals['_PURCHASE'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_PURCHASE'].fields_by_name['effective_time']._serialized_options = b'\342A\001\003'
+  _globals['_PURCHASE'].fields_by_name['reversed_amount']._loaded_options = None
+  _globals['_PURCHASE'].fields_by_name['reversed_amount']._serialized_options = b'\342A\001\003'
+  _globals['_PURCHASE'].fields_by_name['reversals']._loaded_options = None
+  _globals['_PURCHASE'].fields_by_name['reversals']._serialized_options = b'\342A\001\003'
+  _globals['_PURCHASE'].fields_by_name['hold']._loaded_options = None
+  _globals['_PURCHASE'].fields_by_name['hold']._serialized_options = b'\342A\001\003'
   _globals['_LISTSERVICESREQUEST'].fields_by_name['currency']._loaded_options = None
   _globals['_LISTSERVICESREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001\242\270\030\002\010\004'
   _globals['_LISTSERVICESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -124,6 +133,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPURCHASEREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
   _globals['_CREATEPURCHASEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEPURCHASEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_GETPURCHASEREQUEST'].fields_by_name['purchase']._loaded_options = None
   _globals['_GETPURCHASEREQUEST'].fields_by_name['purchase']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_LISTPURCHASESREQUEST'].fields_by_name['account']._loaded_options = None
@@ -146,6 +161,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPURCHASESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_LISTPURCHASESRESPONSE'].fields_by_name['total_size']._loaded_options = None
   _globals['_LISTPURCHASESRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
+  _globals['_REFUNDPURCHASEREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['purchase']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['purchase']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['amount']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\001\242\270\030\002\010\003'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\242\270\030\005\030\001 \310\001'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['force']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['force']._serialized_options = b'\342A\001\001'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_REFUNDPURCHASEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_PURCHASESERVICE'].methods_by_name['ListServices']._loaded_options = None
   _globals['_PURCHASESERVICE'].methods_by_name['ListServices']._serialized_options = b'\220\002\001\230\270\030\001\202\323\344\223\002\022\022\020/api/v1/services'
   _globals['_PURCHASESERVICE'].methods_by_name['GetService']._loaded_options = None
@@ -162,34 +197,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASESERVICE'].methods_by_name['GetPurchase']._serialized_options = b'\220\002\001\202\323\344\223\002!\022\037/api/v1/transactions/{purchase}'
   _globals['_PURCHASESERVICE'].methods_by_name['ListPurchases']._loaded_options = None
   _globals['_PURCHASESERVICE'].methods_by_name['ListPurchases']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/transactions'
-  _globals['_SERVICE']._serialized_start=253
-  _globals['_SERVICE']._serialized_end=529
-  _globals['_PURCHASE']._serialized_start=532
-  _globals['_PURCHASE']._serialized_end=967
-  _globals['_PURCHASE_METADATAENTRY']._serialized_start=920
-  _globals['_PURCHASE_METADATAENTRY']._serialized_end=967
-  _globals['_LISTSERVICESREQUEST']._serialized_start=970
-  _globals['_LISTSERVICESREQUEST']._serialized_end=1137
-  _globals['_LISTSERVICESRESPONSE']._serialized_start=1139
-  _globals['_LISTSERVICESRESPONSE']._serialized_end=1263
-  _globals['_GETSERVICEREQUEST']._serialized_start=1265
-  _globals['_GETSERVICEREQUEST']._serialized_end=1313
-  _globals['_CREATESERVICEREQUEST']._serialized_start=1315
-  _globals['_CREATESERVICEREQUEST']._serialized_end=1413
-  _globals['_UPDATESERVICEREQUEST']._serialized_start=1416
-  _globals['_UPDATESERVICEREQUEST']._serialized_end=1593
-  _globals['_DELETESERVICEREQUEST']._serialized_start=1595
-  _globals['_DELETESERVICEREQUEST']._serialized_end=1678
-  _globals['_CREATEPURCHASEREQUEST']._serialized_start=1681
-  _globals['_CREATEPURCHASEREQUEST']._serialized_end=1922
-  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_start=920
-  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_end=967
-  _globals['_GETPURCHASEREQUEST']._serialized_start=1924
-  _globals['_GETPURCHASEREQUEST']._serialized_end=1974
-  _globals['_LISTPURCHASESREQUEST']._serialized_start=1977
-  _globals['_LISTPURCHASESREQUEST']._serialized_end=2224
-  _globals['_LISTPURCHASESRESPONSE']._serialized_start=2226
-  _globals['_LISTPURCHASESRESPONSE']._serialized_end=2353
-  _globals['_PURCHASESERVICE']._serialized_start=2356
-  _globals['_PURCHASESERVICE']._serialized_end=3323
+  _globals['_PURCHASESERVICE'].methods_by_name['RefundPurchase']._loaded_options = None
+  _globals['_PURCHASESERVICE'].methods_by_name['RefundPurchase']._serialized_options = b'\202\323\344\223\002+\"&/api/v1/transactions/{purchase}:refund:\001*'
+  _globals['_SERVICE']._serialized_start=280
+  _globals['_SERVICE']._serialized_end=556
+  _globals['_PURCHASE']._serialized_start=559
+  _globals['_PURCHASE']._serialized_end=1128
+  _globals['_PURCHASE_METADATAENTRY']._serialized_start=1081
+  _globals['_PURCHASE_METADATAENTRY']._serialized_end=1128
+  _globals['_LISTSERVICESREQUEST']._serialized_start=1131
+  _globals['_LISTSERVICESREQUEST']._serialized_end=1298
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=1300
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=1424
+  _globals['_GETSERVICEREQUEST']._serialized_start=1426
+  _globals['_GETSERVICEREQUEST']._serialized_end=1474
+  _globals['_CREATESERVICEREQUEST']._serialized_start=1476
+  _globals['_CREATESERVICEREQUEST']._serialized_end=1574
+  _globals['_UPDATESERVICEREQUEST']._serialized_start=1577
+  _globals['_UPDATESERVICEREQUEST']._serialized_end=1754
+  _globals['_DELETESERVICEREQUEST']._serialized_start=1756
+  _globals['_DELETESERVICEREQUEST']._serialized_end=1839
+  _globals['_CREATEPURCHASEREQUEST']._serialized_start=1842
+  _globals['_CREATEPURCHASEREQUEST']._serialized_end=2204
+  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_start=1081
+  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_end=1128
+  _globals['_GETPURCHASEREQUEST']._serialized_start=2206
+  _globals['_GETPURCHASEREQUEST']._serialized_end=2256
+  _globals['_LISTPURCHASESREQUEST']._serialized_start=2259
+  _globals['_LISTPURCHASESREQUEST']._serialized_end=2506
+  _globals['_LISTPURCHASESRESPONSE']._serialized_start=2508
+  _globals['_LISTPURCHASESRESPONSE']._serialized_end=2635
+  _globals['_REFUNDPURCHASEREQUEST']._serialized_start=2638
+  _globals['_REFUNDPURCHASEREQUEST']._serialized_end=3052
+  _globals['_REFUNDPURCHASEREQUEST_METADATAENTRY']._serialized_start=1081
+  _globals['_REFUNDPURCHASEREQUEST_METADATAENTRY']._serialized_end=1128
+  _globals['_PURCHASESERVICE']._serialized_start=3055
+  _globals['_PURCHASESERVICE']._serialized_end=4148
 # @@protoc_insertion_point(module_scope)

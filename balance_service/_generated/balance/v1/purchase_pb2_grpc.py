@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from balance_service._generated.balance.v1 import purchase_pb2 as balance_dot_v1_dot_purchase__pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -76,6 +77,11 @@ class PurchaseServiceStub:
                 request_serializer=balance_dot_v1_dot_purchase__pb2.ListPurchasesRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_purchase__pb2.ListPurchasesResponse.FromString,
                 _registered_method=True)
+        self.RefundPurchase = channel.unary_unary(
+                '/balance.v1.PurchaseService/RefundPurchase',
+                request_serializer=balance_dot_v1_dot_purchase__pb2.RefundPurchaseRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
+                _registered_method=True)
 
 
 class PurchaseServiceServicer:
@@ -144,6 +150,15 @@ class PurchaseServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefundPurchase(self, request, context):
+        """Refunds a purchase, whole or in parts, at the rate of the purchase. Once all
+        of it is refunded, the account may buy the service again. For admins, and
+        services with the scope purchases:refund.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PurchaseServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -186,6 +201,11 @@ def add_PurchaseServiceServicer_to_server(servicer, server):
                     servicer.ListPurchases,
                     request_deserializer=balance_dot_v1_dot_purchase__pb2.ListPurchasesRequest.FromString,
                     response_serializer=balance_dot_v1_dot_purchase__pb2.ListPurchasesResponse.SerializeToString,
+            ),
+            'RefundPurchase': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundPurchase,
+                    request_deserializer=balance_dot_v1_dot_purchase__pb2.RefundPurchaseRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_reversal__pb2.Reversal.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -405,6 +425,33 @@ class PurchaseService:
             '/balance.v1.PurchaseService/ListPurchases',
             balance_dot_v1_dot_purchase__pb2.ListPurchasesRequest.SerializeToString,
             balance_dot_v1_dot_purchase__pb2.ListPurchasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundPurchase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.PurchaseService/RefundPurchase',
+            balance_dot_v1_dot_purchase__pb2.RefundPurchaseRequest.SerializeToString,
+            balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from balance_service._generated.balance.v1 import purchase_pb2 as _purchase_pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as _reversal_pb2
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
@@ -60,6 +61,11 @@ class PurchaseServiceStub:
     """Lists purchases of one account, or of all the caller's accounts. Pages are
     stable while purchases are added.
     """
+    RefundPurchase: _grpc.UnaryUnaryMultiCallable[_purchase_pb2.RefundPurchaseRequest, _reversal_pb2.Reversal]
+    """Refunds a purchase, whole or in parts, at the rate of the purchase. Once all
+    of it is refunded, the account may buy the service again. For admins, and
+    services with the scope purchases:refund.
+    """
 
 @_typing.type_check_only
 class PurchaseServiceAsyncStub(PurchaseServiceStub):
@@ -91,6 +97,11 @@ class PurchaseServiceAsyncStub(PurchaseServiceStub):
     ListPurchases: _aio.UnaryUnaryMultiCallable[_purchase_pb2.ListPurchasesRequest, _purchase_pb2.ListPurchasesResponse]  # type: ignore[assignment]
     """Lists purchases of one account, or of all the caller's accounts. Pages are
     stable while purchases are added.
+    """
+    RefundPurchase: _aio.UnaryUnaryMultiCallable[_purchase_pb2.RefundPurchaseRequest, _reversal_pb2.Reversal]  # type: ignore[assignment]
+    """Refunds a purchase, whole or in parts, at the rate of the purchase. Once all
+    of it is refunded, the account may buy the service again. For admins, and
+    services with the scope purchases:refund.
     """
 
 class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -168,6 +179,17 @@ class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_purchase_pb2.ListPurchasesResponse, _abc.Awaitable[_purchase_pb2.ListPurchasesResponse]]:
         """Lists purchases of one account, or of all the caller's accounts. Pages are
         stable while purchases are added.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundPurchase(
+        self,
+        request: _purchase_pb2.RefundPurchaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reversal_pb2.Reversal, _abc.Awaitable[_reversal_pb2.Reversal]]:
+        """Refunds a purchase, whole or in parts, at the rate of the purchase. Once all
+        of it is refunded, the account may buy the service again. For admins, and
+        services with the scope purchases:refund.
         """
 
 def add_PurchaseServiceServicer_to_server(servicer: PurchaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -57,6 +57,10 @@ class Transfer(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
+    REVERSALS_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The transfer's id, a UUID."""
     from_account: _builtins.str
@@ -75,6 +79,12 @@ class Transfer(_message.Message):
     """Output only. Why the money moved, in the caller's words."""
     principal: _builtins.str
     """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    reversed_amount: _builtins.str
+    """Output only. How much of it was reversed, a decimal string; empty if nothing
+    was. Read with Get and List.
+    """
+    hold: _builtins.str
+    """Output only. The id of the hold that it captured."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Output only. The pairs that the caller attached."""
@@ -82,6 +92,14 @@ class Transfer(_message.Message):
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the money moved."""
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. The value date, where it is not `date`."""
+
+    @_builtins.property
+    def reversals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Ids of its reversals. Read with Get and List."""
 
     def __init__(
         self,
@@ -96,10 +114,14 @@ class Transfer(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        reversed_amount: _builtins.str = ...,
+        reversals: _abc.Iterable[_builtins.str] | None = ...,
+        hold: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance", "currency", b"currency", "date", b"date", "description", b"description", "from_account", b"from_account", "id", b"id", "metadata", b"metadata", "principal", b"principal", "to_account", b"to_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "hold", b"hold", "id", b"id", "metadata", b"metadata", "principal", b"principal", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "to_account", b"to_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -174,6 +196,9 @@ class CreateTransferRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     from_account: _builtins.str
     """Optional. The sending account's id; for a user, their own account in
     `currency` by default. Required of services.
@@ -193,10 +218,25 @@ class CreateTransferRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    account_etag: _builtins.str
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
         and "-", values up to 200 characters.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. The value date, shown on statements and kept by their filters; when
+        the movement is booked by default. Balances go by booking.
         """
 
     def __init__(
@@ -209,10 +249,13 @@ class CreateTransferRequest(_message.Message):
         description: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        account_etag: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "description", b"description", "from_account", b"from_account", "metadata", b"metadata", "request_id", b"request_id", "to_account", b"to_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "currency", b"currency", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "metadata", b"metadata", "request_id", b"request_id", "to_account", b"to_account", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,11 +270,16 @@ class BatchCreateTransfersRequest(_message.Message):
     REQUESTS_FIELD_NUMBER: _builtins.int
     ALL_OR_NOTHING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     all_or_nothing: _builtins.bool
     """Optional. Whether one refused item refuses all; false by default."""
     request_id: _builtins.str
     """Optional. Makes a retry of the batch safe (AIP-155): 1 to 255 printable
     ASCII characters, as in a single transfer.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
     """
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateTransferRequest]:
@@ -245,10 +293,11 @@ class BatchCreateTransfersRequest(_message.Message):
         requests: _abc.Iterable[Global___CreateTransferRequest] | None = ...,
         all_or_nothing: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_or_nothing", b"all_or_nothing", "request_id", b"request_id", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_or_nothing", b"all_or_nothing", "request_id", b"request_id", "requests", b"requests", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -391,3 +440,97 @@ class ListTransfersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTransfersResponse: _TypeAlias = ListTransfersResponse  # noqa: Y015
+
+@_typing.final
+class ReverseTransferRequest(_message.Message):
+    """Request for ReverseTransfer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    transfer: _builtins.str
+    """Required. The transfer's id."""
+    amount: _builtins.str
+    """Optional. How much of it, a decimal string above zero in its currency; all
+    that is left of it by default.
+    """
+    reason: _builtins.str
+    """Required. Why, shown on the statement; 1 to 200 characters."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    force: _builtins.bool
+    """Optional. For admins: goes on though an account is frozen, and as far into
+    the overdraft of the account that pays as its limit allows.
+    """
+    account_etag: _builtins.str
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
+    """
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. The value date, shown on statements and kept by their filters; when
+        the movement is booked by default. Balances go by booking.
+        """
+
+    def __init__(
+        self,
+        *,
+        transfer: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        account_etag: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "effective_time", b"effective_time", "force", b"force", "metadata", b"metadata", "reason", b"reason", "request_id", b"request_id", "transfer", b"transfer", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseTransferRequest: _TypeAlias = ReverseTransferRequest  # noqa: Y015

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from balance_service._generated.balance.v1 import transfer_pb2 as balance_dot_v1_dot_transfer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -64,6 +65,11 @@ class TransferServiceStub:
                 '/balance.v1.TransferService/ListReceivedTransfers',
                 request_serializer=balance_dot_v1_dot_transfer__pb2.ListTransfersRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_transfer__pb2.ListTransfersResponse.FromString,
+                _registered_method=True)
+        self.ReverseTransfer = channel.unary_unary(
+                '/balance.v1.TransferService/ReverseTransfer',
+                request_serializer=balance_dot_v1_dot_transfer__pb2.ReverseTransferRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
                 _registered_method=True)
 
 
@@ -128,6 +134,15 @@ class TransferServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReverseTransfer(self, request, context):
+        """Sends a transfer back, whole or in parts. The receiving account pays; its
+        overdraft counts only with `force`. For the receiver, for admins, and for
+        services with the scope transfers:reverse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TransferServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -160,6 +175,11 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     servicer.ListReceivedTransfers,
                     request_deserializer=balance_dot_v1_dot_transfer__pb2.ListTransfersRequest.FromString,
                     response_serializer=balance_dot_v1_dot_transfer__pb2.ListTransfersResponse.SerializeToString,
+            ),
+            'ReverseTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseTransfer,
+                    request_deserializer=balance_dot_v1_dot_transfer__pb2.ReverseTransferRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_reversal__pb2.Reversal.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -325,6 +345,33 @@ class TransferService:
             '/balance.v1.TransferService/ListReceivedTransfers',
             balance_dot_v1_dot_transfer__pb2.ListTransfersRequest.SerializeToString,
             balance_dot_v1_dot_transfer__pb2.ListTransfersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.TransferService/ReverseTransfer',
+            balance_dot_v1_dot_transfer__pb2.ReverseTransferRequest.SerializeToString,
+            balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from balance_service._generated.balance.v1 import reversal_pb2 as _reversal_pb2
 from balance_service._generated.balance.v1 import transfer_pb2 as _transfer_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
@@ -66,6 +67,11 @@ class TransferServiceStub:
     """Lists transfers received, as ListTransfers with `received` does. It exists
     for its HTTP path.
     """
+    ReverseTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.ReverseTransferRequest, _reversal_pb2.Reversal]
+    """Sends a transfer back, whole or in parts. The receiving account pays; its
+    overdraft counts only with `force`. For the receiver, for admins, and for
+    services with the scope transfers:reverse.
+    """
 
 @_typing.type_check_only
 class TransferServiceAsyncStub(TransferServiceStub):
@@ -104,6 +110,11 @@ class TransferServiceAsyncStub(TransferServiceStub):
     ListReceivedTransfers: _aio.UnaryUnaryMultiCallable[_transfer_pb2.ListTransfersRequest, _transfer_pb2.ListTransfersResponse]  # type: ignore[assignment]
     """Lists transfers received, as ListTransfers with `received` does. It exists
     for its HTTP path.
+    """
+    ReverseTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.ReverseTransferRequest, _reversal_pb2.Reversal]  # type: ignore[assignment]
+    """Sends a transfer back, whole or in parts. The receiving account pays; its
+    overdraft counts only with `force`. For the receiver, for admins, and for
+    services with the scope transfers:reverse.
     """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -176,6 +187,17 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_transfer_pb2.ListTransfersResponse, _abc.Awaitable[_transfer_pb2.ListTransfersResponse]]:
         """Lists transfers received, as ListTransfers with `received` does. It exists
         for its HTTP path.
+        """
+
+    @_abc_1.abstractmethod
+    def ReverseTransfer(
+        self,
+        request: _transfer_pb2.ReverseTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reversal_pb2.Reversal, _abc.Awaitable[_reversal_pb2.Reversal]]:
+        """Sends a transfer back, whole or in parts. The receiving account pays; its
+        overdraft counts only with `force`. For the receiver, for admins, and for
+        services with the scope transfers:reverse.
         """
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from balance_service._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_service._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x62\x61lance/v1/withdrawal.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\nWithdrawal\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12<\n\x08metadata\x18\x07 \x03(\x0b\x32$.balance.v1.Withdrawal.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xef\x02\n\x17\x43reateWithdrawalRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12O\n\x08metadata\x18\x05 \x03(\x0b\x32\x31.balance.v1.CreateWithdrawalRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"6\n\x14GetWithdrawalRequest\x12\x1e\n\nwithdrawal\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf9\x01\n\x16ListWithdrawalsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x85\x01\n\x17ListWithdrawalsResponse\x12\x31\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x16.balance.v1.WithdrawalB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xf8\x02\n\x11WithdrawalService\x12o\n\x10\x43reateWithdrawal\x12#.balance.v1.CreateWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/withdrawals:\x01*\x12v\n\rGetWithdrawal\x12 .balance.v1.GetWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"+\x90\x02\x01\x82\xd3\xe4\x93\x02\"\x12 /api/v1/withdrawals/{withdrawal}\x12z\n\x0fListWithdrawals\x12\".balance.v1.ListWithdrawalsRequest\x1a#.balance.v1.ListWithdrawalsResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/withdrawalsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x62\x61lance/v1/withdrawal.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x19\x62\x61lance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x04\n\nWithdrawal\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12<\n\x08metadata\x18\x07 \x03(\x0b\x32$.balance.v1.Withdrawal.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freversed_amount\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treversals\x18\x16 \x03(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04hold\x18\x17 \x01(\tB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe8\x03\n\x17\x43reateWithdrawalRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12O\n\x08metadata\x18\x05 \x03(\x0b\x32\x31.balance.v1.CreateWithdrawalRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"6\n\x14GetWithdrawalRequest\x12\x1e\n\nwithdrawal\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf9\x01\n\x16ListWithdrawalsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x85\x01\n\x17ListWithdrawalsResponse\x12\x31\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x16.balance.v1.WithdrawalB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\xa6\x03\n\x18ReverseWithdrawalRequest\x12\x1e\n\nwithdrawal\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\x06reason\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12P\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.balance.v1.ReverseWithdrawalRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x13\n\x05\x66orce\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xff\x03\n\x11WithdrawalService\x12o\n\x10\x43reateWithdrawal\x12#.balance.v1.CreateWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/withdrawals:\x01*\x12v\n\rGetWithdrawal\x12 .balance.v1.GetWithdrawalRequest\x1a\x16.balance.v1.Withdrawal\"+\x90\x02\x01\x82\xd3\xe4\x93\x02\"\x12 /api/v1/withdrawals/{withdrawal}\x12z\n\x0fListWithdrawals\x12\".balance.v1.ListWithdrawalsRequest\x1a#.balance.v1.ListWithdrawalsResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/withdrawals\x12\x84\x01\n\x11ReverseWithdrawal\x12$.balance.v1.ReverseWithdrawalRequest\x1a\x14.balance.v1.Reversal\"3\x82\xd3\xe4\x93\x02-\"(/api/v1/withdrawals/{withdrawal}:reverse:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +61,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WITHDRAWAL'].fields_by_name['principal']._serialized_options = b'\342A\001\003'
   _globals['_WITHDRAWAL'].fields_by_name['date']._loaded_options = None
   _globals['_WITHDRAWAL'].fields_by_name['date']._serialized_options = b'\342A\001\003'
+  _globals['_WITHDRAWAL'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_WITHDRAWAL'].fields_by_name['effective_time']._serialized_options = b'\342A\001\003'
+  _globals['_WITHDRAWAL'].fields_by_name['reversed_amount']._loaded_options = None
+  _globals['_WITHDRAWAL'].fields_by_name['reversed_amount']._serialized_options = b'\342A\001\003'
+  _globals['_WITHDRAWAL'].fields_by_name['reversals']._loaded_options = None
+  _globals['_WITHDRAWAL'].fields_by_name['reversals']._serialized_options = b'\342A\001\003'
+  _globals['_WITHDRAWAL'].fields_by_name['hold']._loaded_options = None
+  _globals['_WITHDRAWAL'].fields_by_name['hold']._serialized_options = b'\342A\001\003'
   _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['account']._loaded_options = None
@@ -78,6 +87,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['reference']._serialized_options = b'\342A\001\001\242\270\030\002 d'
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_CREATEWITHDRAWALREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_GETWITHDRAWALREQUEST'].fields_by_name['withdrawal']._loaded_options = None
   _globals['_GETWITHDRAWALREQUEST'].fields_by_name['withdrawal']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['account']._loaded_options = None
@@ -100,26 +115,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWITHDRAWALSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_LISTWITHDRAWALSRESPONSE'].fields_by_name['total_size']._loaded_options = None
   _globals['_LISTWITHDRAWALSRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
+  _globals['_REVERSEWITHDRAWALREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['withdrawal']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['withdrawal']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['amount']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\001\242\270\030\002\010\003'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\242\270\030\005\030\001 \310\001'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['force']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['force']._serialized_options = b'\342A\001\001'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_REVERSEWITHDRAWALREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_WITHDRAWALSERVICE'].methods_by_name['CreateWithdrawal']._loaded_options = None
   _globals['_WITHDRAWALSERVICE'].methods_by_name['CreateWithdrawal']._serialized_options = b'\202\323\344\223\002\030\"\023/api/v1/withdrawals:\001*'
   _globals['_WITHDRAWALSERVICE'].methods_by_name['GetWithdrawal']._loaded_options = None
   _globals['_WITHDRAWALSERVICE'].methods_by_name['GetWithdrawal']._serialized_options = b'\220\002\001\202\323\344\223\002\"\022 /api/v1/withdrawals/{withdrawal}'
   _globals['_WITHDRAWALSERVICE'].methods_by_name['ListWithdrawals']._loaded_options = None
   _globals['_WITHDRAWALSERVICE'].methods_by_name['ListWithdrawals']._serialized_options = b'\220\002\001\202\323\344\223\002\025\022\023/api/v1/withdrawals'
-  _globals['_WITHDRAWAL']._serialized_start=192
-  _globals['_WITHDRAWAL']._serialized_end=572
-  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_start=525
-  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_end=572
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=575
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=942
-  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_start=525
-  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_end=572
-  _globals['_GETWITHDRAWALREQUEST']._serialized_start=944
-  _globals['_GETWITHDRAWALREQUEST']._serialized_end=998
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=1001
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1250
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1253
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1386
-  _globals['_WITHDRAWALSERVICE']._serialized_start=1389
-  _globals['_WITHDRAWALSERVICE']._serialized_end=1765
+  _globals['_WITHDRAWALSERVICE'].methods_by_name['ReverseWithdrawal']._loaded_options = None
+  _globals['_WITHDRAWALSERVICE'].methods_by_name['ReverseWithdrawal']._serialized_options = b'\202\323\344\223\002-\"(/api/v1/withdrawals/{withdrawal}:reverse:\001*'
+  _globals['_WITHDRAWAL']._serialized_start=219
+  _globals['_WITHDRAWAL']._serialized_end=733
+  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_start=686
+  _globals['_WITHDRAWAL_METADATAENTRY']._serialized_end=733
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=736
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=1224
+  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_start=686
+  _globals['_CREATEWITHDRAWALREQUEST_METADATAENTRY']._serialized_end=733
+  _globals['_GETWITHDRAWALREQUEST']._serialized_start=1226
+  _globals['_GETWITHDRAWALREQUEST']._serialized_end=1280
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=1283
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1532
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1535
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1668
+  _globals['_REVERSEWITHDRAWALREQUEST']._serialized_start=1671
+  _globals['_REVERSEWITHDRAWALREQUEST']._serialized_end=2093
+  _globals['_REVERSEWITHDRAWALREQUEST_METADATAENTRY']._serialized_start=686
+  _globals['_REVERSEWITHDRAWALREQUEST_METADATAENTRY']._serialized_end=733
+  _globals['_WITHDRAWALSERVICE']._serialized_start=2096
+  _globals['_WITHDRAWALSERVICE']._serialized_end=2607
 # @@protoc_insertion_point(module_scope)

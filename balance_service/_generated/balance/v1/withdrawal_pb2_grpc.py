@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from balance_service._generated.balance.v1 import withdrawal_pb2 as balance_dot_v1_dot_withdrawal__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -50,6 +51,11 @@ class WithdrawalServiceStub:
                 request_serializer=balance_dot_v1_dot_withdrawal__pb2.ListWithdrawalsRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_withdrawal__pb2.ListWithdrawalsResponse.FromString,
                 _registered_method=True)
+        self.ReverseWithdrawal = channel.unary_unary(
+                '/balance.v1.WithdrawalService/ReverseWithdrawal',
+                request_serializer=balance_dot_v1_dot_withdrawal__pb2.ReverseWithdrawalRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
+                _registered_method=True)
 
 
 class WithdrawalServiceServicer:
@@ -80,6 +86,15 @@ class WithdrawalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReverseWithdrawal(self, request, context):
+        """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
+        account gets the money back. For admins, and services with the scope
+        withdrawals:reverse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WithdrawalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +112,11 @@ def add_WithdrawalServiceServicer_to_server(servicer, server):
                     servicer.ListWithdrawals,
                     request_deserializer=balance_dot_v1_dot_withdrawal__pb2.ListWithdrawalsRequest.FromString,
                     response_serializer=balance_dot_v1_dot_withdrawal__pb2.ListWithdrawalsResponse.SerializeToString,
+            ),
+            'ReverseWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseWithdrawal,
+                    request_deserializer=balance_dot_v1_dot_withdrawal__pb2.ReverseWithdrawalRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_reversal__pb2.Reversal.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +201,33 @@ class WithdrawalService:
             '/balance.v1.WithdrawalService/ListWithdrawals',
             balance_dot_v1_dot_withdrawal__pb2.ListWithdrawalsRequest.SerializeToString,
             balance_dot_v1_dot_withdrawal__pb2.ListWithdrawalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.WithdrawalService/ReverseWithdrawal',
+            balance_dot_v1_dot_withdrawal__pb2.ReverseWithdrawalRequest.SerializeToString,
+            balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from balance_service._generated.balance.v1 import reversal_pb2 as _reversal_pb2
 from balance_service._generated.balance.v1 import withdrawal_pb2 as _withdrawal_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
@@ -45,6 +46,11 @@ class WithdrawalServiceStub:
     """Lists withdrawals of one account, or of all the caller's accounts. Pages are
     stable while withdrawals are added.
     """
+    ReverseWithdrawal: _grpc.UnaryUnaryMultiCallable[_withdrawal_pb2.ReverseWithdrawalRequest, _reversal_pb2.Reversal]
+    """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
+    account gets the money back. For admins, and services with the scope
+    withdrawals:reverse.
+    """
 
 @_typing.type_check_only
 class WithdrawalServiceAsyncStub(WithdrawalServiceStub):
@@ -62,6 +68,11 @@ class WithdrawalServiceAsyncStub(WithdrawalServiceStub):
     ListWithdrawals: _aio.UnaryUnaryMultiCallable[_withdrawal_pb2.ListWithdrawalsRequest, _withdrawal_pb2.ListWithdrawalsResponse]  # type: ignore[assignment]
     """Lists withdrawals of one account, or of all the caller's accounts. Pages are
     stable while withdrawals are added.
+    """
+    ReverseWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawal_pb2.ReverseWithdrawalRequest, _reversal_pb2.Reversal]  # type: ignore[assignment]
+    """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
+    account gets the money back. For admins, and services with the scope
+    withdrawals:reverse.
     """
 
 class WithdrawalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +106,17 @@ class WithdrawalServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_withdrawal_pb2.ListWithdrawalsResponse, _abc.Awaitable[_withdrawal_pb2.ListWithdrawalsResponse]]:
         """Lists withdrawals of one account, or of all the caller's accounts. Pages are
         stable while withdrawals are added.
+        """
+
+    @_abc_1.abstractmethod
+    def ReverseWithdrawal(
+        self,
+        request: _withdrawal_pb2.ReverseWithdrawalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reversal_pb2.Reversal, _abc.Awaitable[_reversal_pb2.Reversal]]:
+        """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
+        account gets the money back. For admins, and services with the scope
+        withdrawals:reverse.
         """
 
 def add_WithdrawalServiceServicer_to_server(servicer: WithdrawalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -99,6 +99,26 @@ class Reason(StrEnum):
     """ABORTED. Another item of an all-or-nothing batch was refused; metadata
     names its index. Nothing of the batch was changed.
     """
+    NOT_REVERSIBLE = "NOT_REVERSIBLE"
+    """FAILED_PRECONDITION. The movement is of a kind that this method does not
+    reverse, such as a reversal; metadata names its kind.
+    """
+    REVERSAL_TOO_LARGE = "REVERSAL_TOO_LARGE"
+    """FAILED_PRECONDITION. Less is left of the movement than is to be reversed, or
+    nothing is; metadata says how much.
+    """
+    HOLD_NOT_FOUND = "HOLD_NOT_FOUND"
+    """NOT_FOUND. There is no such hold, as far as the caller may know."""
+    HOLD_CLOSED = "HOLD_CLOSED"
+    """FAILED_PRECONDITION. The hold was captured or voided before; metadata says
+    which.
+    """
+    HOLD_EXPIRED = "HOLD_EXPIRED"
+    """FAILED_PRECONDITION. The time of the hold is over; metadata says since when."""
+    CAPTURE_TOO_LARGE = "CAPTURE_TOO_LARGE"
+    """FAILED_PRECONDITION. Less is left of the hold than is to be captured;
+    metadata says how much.
+    """
     SERVICE_NOT_FOUND = "SERVICE_NOT_FOUND"
     """NOT_FOUND. There is no such service in the catalogue."""
     RATE_UNAVAILABLE = "RATE_UNAVAILABLE"
@@ -110,6 +130,10 @@ class Reason(StrEnum):
     CHARGE_TOO_SMALL = "CHARGE_TOO_SMALL"
     """FAILED_PRECONDITION. The price rounds to nothing in the account's
     currency.
+    """
+    ALREADY_PURCHASED = "ALREADY_PURCHASED"
+    """FAILED_PRECONDITION. The account has the service already, so that a hold for it
+    is not made, or not captured; metadata names the purchase.
     """
     OVERLOADED = "OVERLOADED"
     """RESOURCE_EXHAUSTED. The service has as much work waiting as it may hold;

@@ -121,6 +121,21 @@ class AsyncAuthService:
         """Returns the public keys that access tokens are signed with (RFC 7517)."""
 
 
+class AsyncReversalService:
+    """Returns what took movements back. Reversals are made by the service of what
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
+    ReverseTransfer.
+    """
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.GetReversal: AsyncUnary[v1.GetReversalRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.ReversalService/GetReversal", v1.GetReversalRequest, v1.Reversal
+        )
+        """Returns a reversal to the owners of its accounts, and to callers who may
+        read every account.
+        """
+
+
 class AsyncDepositService:
     """Brings money in from outside, such as a card payment that a billing service
     received.
@@ -149,6 +164,53 @@ class AsyncDepositService:
         """Lists deposits of one account, or of all the caller's accounts. Pages are
         stable while deposits are added.
         """
+        self.ReverseDeposit: AsyncUnary[v1.ReverseDepositRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.DepositService/ReverseDeposit", v1.ReverseDepositRequest, v1.Reversal
+        )
+        """Takes a deposit back, whole or in parts, such as for a chargeback: the account
+        pays it to the outside again. It must have the money; its overdraft counts
+        only with `force`. For admins, and services with the scope deposits:reverse.
+        """
+
+
+class AsyncHoldService:
+    """Reserves money for a movement that is to come, and makes it. A hold takes
+    money out of what is available and leaves the balance as it is, until it is
+    captured, voided, or its time is over: exactly one of these.
+    """
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.CreateHold: AsyncUnary[v1.CreateHoldRequest, v1.Hold] = caller.unary(
+            "/balance.v1.HoldService/CreateHold", v1.CreateHoldRequest, v1.Hold
+        )
+        """Holds money of an account for a purchase, a transfer or a withdrawal, which
+        is checked as if it were made now. Users may hold money of their own
+        accounts for purchases and transfers; services with the scope holds:write, of
+        any account.
+        """
+        self.CaptureHold: AsyncUnary[v1.CaptureHoldRequest, v1.Capture] = caller.unary(
+            "/balance.v1.HoldService/CaptureHold", v1.CaptureHoldRequest, v1.Capture
+        )
+        """Makes the movement that money is held for, or a part of it. What is then
+        left is given back, unless keep_rest says to keep it for another capture.
+        For whoever made the hold, and for services with the scope holds:write.
+        """
+        self.VoidHold: AsyncUnary[v1.VoidHoldRequest, v1.Hold] = caller.unary(
+            "/balance.v1.HoldService/VoidHold", v1.VoidHoldRequest, v1.Hold
+        )
+        """Gives back what is left of a hold. For whoever made it, for services with the
+        scope holds:write, and for admins.
+        """
+        self.GetHold: AsyncUnary[v1.GetHoldRequest, v1.Hold] = caller.unary(
+            "/balance.v1.HoldService/GetHold", v1.GetHoldRequest, v1.Hold
+        )
+        """Returns a hold to the account's owner, and to callers who may read every
+        account.
+        """
+        self.ListHolds: AsyncUnary[v1.ListHoldsRequest, v1.ListHoldsResponse] = caller.unary(
+            "/balance.v1.HoldService/ListHolds", v1.ListHoldsRequest, v1.ListHoldsResponse
+        )
+        """Lists holds of one account, or of all the caller's accounts, newest first."""
 
 
 class AsyncPurchaseService:
@@ -204,6 +266,13 @@ class AsyncPurchaseService:
         )
         """Lists purchases of one account, or of all the caller's accounts. Pages are
         stable while purchases are added.
+        """
+        self.RefundPurchase: AsyncUnary[v1.RefundPurchaseRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.PurchaseService/RefundPurchase", v1.RefundPurchaseRequest, v1.Reversal
+        )
+        """Refunds a purchase, whole or in parts, at the rate of the purchase. Once all
+        of it is refunded, the account may buy the service again. For admins, and
+        services with the scope purchases:refund.
         """
 
 
@@ -272,6 +341,13 @@ class AsyncTransferService:
         """Lists transfers received, as ListTransfers with `received` does. It exists
         for its HTTP path.
         """
+        self.ReverseTransfer: AsyncUnary[v1.ReverseTransferRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.TransferService/ReverseTransfer", v1.ReverseTransferRequest, v1.Reversal
+        )
+        """Sends a transfer back, whole or in parts. The receiving account pays; its
+        overdraft counts only with `force`. For the receiver, for admins, and for
+        services with the scope transfers:reverse.
+        """
 
 
 class AsyncUserService:
@@ -334,4 +410,13 @@ class AsyncWithdrawalService:
         )
         """Lists withdrawals of one account, or of all the caller's accounts. Pages are
         stable while withdrawals are added.
+        """
+        self.ReverseWithdrawal: AsyncUnary[v1.ReverseWithdrawalRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.WithdrawalService/ReverseWithdrawal",
+            v1.ReverseWithdrawalRequest,
+            v1.Reversal,
+        )
+        """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
+        account gets the money back. For admins, and services with the scope
+        withdrawals:reverse.
         """

@@ -117,6 +117,21 @@ class AuthService:
         """Returns the public keys that access tokens are signed with (RFC 7517)."""
 
 
+class ReversalService:
+    """Returns what took movements back. Reversals are made by the service of what
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
+    ReverseTransfer.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.GetReversal: Unary[v1.GetReversalRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.ReversalService/GetReversal", v1.GetReversalRequest, v1.Reversal
+        )
+        """Returns a reversal to the owners of its accounts, and to callers who may
+        read every account.
+        """
+
+
 class DepositService:
     """Brings money in from outside, such as a card payment that a billing service
     received.
@@ -143,6 +158,53 @@ class DepositService:
         """Lists deposits of one account, or of all the caller's accounts. Pages are
         stable while deposits are added.
         """
+        self.ReverseDeposit: Unary[v1.ReverseDepositRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.DepositService/ReverseDeposit", v1.ReverseDepositRequest, v1.Reversal
+        )
+        """Takes a deposit back, whole or in parts, such as for a chargeback: the account
+        pays it to the outside again. It must have the money; its overdraft counts
+        only with `force`. For admins, and services with the scope deposits:reverse.
+        """
+
+
+class HoldService:
+    """Reserves money for a movement that is to come, and makes it. A hold takes
+    money out of what is available and leaves the balance as it is, until it is
+    captured, voided, or its time is over: exactly one of these.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateHold: Unary[v1.CreateHoldRequest, v1.Hold] = caller.unary(
+            "/balance.v1.HoldService/CreateHold", v1.CreateHoldRequest, v1.Hold
+        )
+        """Holds money of an account for a purchase, a transfer or a withdrawal, which
+        is checked as if it were made now. Users may hold money of their own
+        accounts for purchases and transfers; services with the scope holds:write, of
+        any account.
+        """
+        self.CaptureHold: Unary[v1.CaptureHoldRequest, v1.Capture] = caller.unary(
+            "/balance.v1.HoldService/CaptureHold", v1.CaptureHoldRequest, v1.Capture
+        )
+        """Makes the movement that money is held for, or a part of it. What is then
+        left is given back, unless keep_rest says to keep it for another capture.
+        For whoever made the hold, and for services with the scope holds:write.
+        """
+        self.VoidHold: Unary[v1.VoidHoldRequest, v1.Hold] = caller.unary(
+            "/balance.v1.HoldService/VoidHold", v1.VoidHoldRequest, v1.Hold
+        )
+        """Gives back what is left of a hold. For whoever made it, for services with the
+        scope holds:write, and for admins.
+        """
+        self.GetHold: Unary[v1.GetHoldRequest, v1.Hold] = caller.unary(
+            "/balance.v1.HoldService/GetHold", v1.GetHoldRequest, v1.Hold
+        )
+        """Returns a hold to the account's owner, and to callers who may read every
+        account.
+        """
+        self.ListHolds: Unary[v1.ListHoldsRequest, v1.ListHoldsResponse] = caller.unary(
+            "/balance.v1.HoldService/ListHolds", v1.ListHoldsRequest, v1.ListHoldsResponse
+        )
+        """Lists holds of one account, or of all the caller's accounts, newest first."""
 
 
 class PurchaseService:
@@ -194,6 +256,13 @@ class PurchaseService:
         )
         """Lists purchases of one account, or of all the caller's accounts. Pages are
         stable while purchases are added.
+        """
+        self.RefundPurchase: Unary[v1.RefundPurchaseRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.PurchaseService/RefundPurchase", v1.RefundPurchaseRequest, v1.Reversal
+        )
+        """Refunds a purchase, whole or in parts, at the rate of the purchase. Once all
+        of it is refunded, the account may buy the service again. For admins, and
+        services with the scope purchases:refund.
         """
 
 
@@ -260,6 +329,13 @@ class TransferService:
         """Lists transfers received, as ListTransfers with `received` does. It exists
         for its HTTP path.
         """
+        self.ReverseTransfer: Unary[v1.ReverseTransferRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.TransferService/ReverseTransfer", v1.ReverseTransferRequest, v1.Reversal
+        )
+        """Sends a transfer back, whole or in parts. The receiving account pays; its
+        overdraft counts only with `force`. For the receiver, for admins, and for
+        services with the scope transfers:reverse.
+        """
 
 
 class UserService:
@@ -322,4 +398,13 @@ class WithdrawalService:
         )
         """Lists withdrawals of one account, or of all the caller's accounts. Pages are
         stable while withdrawals are added.
+        """
+        self.ReverseWithdrawal: Unary[v1.ReverseWithdrawalRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.WithdrawalService/ReverseWithdrawal",
+            v1.ReverseWithdrawalRequest,
+            v1.Reversal,
+        )
+        """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
+        account gets the money back. For admins, and services with the scope
+        withdrawals:reverse.
         """

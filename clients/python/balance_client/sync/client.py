@@ -10,7 +10,9 @@ from balance_client._generated.services_sync import (
     AccountService,
     AuthService,
     DepositService,
+    HoldService,
     PurchaseService,
+    ReversalService,
     TransferService,
     UserService,
     WithdrawalService,
@@ -62,6 +64,8 @@ class Client:
         self.withdrawals = WithdrawalService(somebody)
         self.purchases = PurchaseService(somebody)
         self.transfers = TransferService(somebody)
+        self.holds = HoldService(somebody)
+        self.reversals = ReversalService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

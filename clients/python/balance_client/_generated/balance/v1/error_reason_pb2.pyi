@@ -117,6 +117,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. Another item of an all-or-nothing batch was refused; metadata
     names its index. Nothing of the batch was changed.
     """
+    ERROR_REASON_NOT_REVERSIBLE: _ErrorReason.ValueType  # 44
+    """FAILED_PRECONDITION. The movement is of a kind that this method does not
+    reverse, such as a reversal; metadata names its kind.
+    """
+    ERROR_REASON_REVERSAL_TOO_LARGE: _ErrorReason.ValueType  # 45
+    """FAILED_PRECONDITION. Less is left of the movement than is to be reversed, or
+    nothing is; metadata says how much.
+    """
+    ERROR_REASON_HOLD_NOT_FOUND: _ErrorReason.ValueType  # 46
+    """NOT_FOUND. There is no such hold, as far as the caller may know."""
+    ERROR_REASON_HOLD_CLOSED: _ErrorReason.ValueType  # 47
+    """FAILED_PRECONDITION. The hold was captured or voided before; metadata says
+    which.
+    """
+    ERROR_REASON_HOLD_EXPIRED: _ErrorReason.ValueType  # 48
+    """FAILED_PRECONDITION. The time of the hold is over; metadata says since when."""
+    ERROR_REASON_CAPTURE_TOO_LARGE: _ErrorReason.ValueType  # 49
+    """FAILED_PRECONDITION. Less is left of the hold than is to be captured;
+    metadata says how much.
+    """
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 50
     """NOT_FOUND. There is no such service in the catalogue."""
     ERROR_REASON_RATE_UNAVAILABLE: _ErrorReason.ValueType  # 51
@@ -128,6 +148,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CHARGE_TOO_SMALL: _ErrorReason.ValueType  # 53
     """FAILED_PRECONDITION. The price rounds to nothing in the account's
     currency.
+    """
+    ERROR_REASON_ALREADY_PURCHASED: _ErrorReason.ValueType  # 54
+    """FAILED_PRECONDITION. The account has the service already, so that a hold for it
+    is not made, or not captured; metadata names the purchase.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 60
     """RESOURCE_EXHAUSTED. The service has as much work waiting as it may hold;
@@ -270,6 +294,26 @@ ERROR_REASON_BATCH_REFUSED: ErrorReason.ValueType  # 43
 """ABORTED. Another item of an all-or-nothing batch was refused; metadata
 names its index. Nothing of the batch was changed.
 """
+ERROR_REASON_NOT_REVERSIBLE: ErrorReason.ValueType  # 44
+"""FAILED_PRECONDITION. The movement is of a kind that this method does not
+reverse, such as a reversal; metadata names its kind.
+"""
+ERROR_REASON_REVERSAL_TOO_LARGE: ErrorReason.ValueType  # 45
+"""FAILED_PRECONDITION. Less is left of the movement than is to be reversed, or
+nothing is; metadata says how much.
+"""
+ERROR_REASON_HOLD_NOT_FOUND: ErrorReason.ValueType  # 46
+"""NOT_FOUND. There is no such hold, as far as the caller may know."""
+ERROR_REASON_HOLD_CLOSED: ErrorReason.ValueType  # 47
+"""FAILED_PRECONDITION. The hold was captured or voided before; metadata says
+which.
+"""
+ERROR_REASON_HOLD_EXPIRED: ErrorReason.ValueType  # 48
+"""FAILED_PRECONDITION. The time of the hold is over; metadata says since when."""
+ERROR_REASON_CAPTURE_TOO_LARGE: ErrorReason.ValueType  # 49
+"""FAILED_PRECONDITION. Less is left of the hold than is to be captured;
+metadata says how much.
+"""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 50
 """NOT_FOUND. There is no such service in the catalogue."""
 ERROR_REASON_RATE_UNAVAILABLE: ErrorReason.ValueType  # 51
@@ -281,6 +325,10 @@ last known one a while ago; metadata gives its time.
 ERROR_REASON_CHARGE_TOO_SMALL: ErrorReason.ValueType  # 53
 """FAILED_PRECONDITION. The price rounds to nothing in the account's
 currency.
+"""
+ERROR_REASON_ALREADY_PURCHASED: ErrorReason.ValueType  # 54
+"""FAILED_PRECONDITION. The account has the service already, so that a hold for it
+is not made, or not captured; metadata names the purchase.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 60
 """RESOURCE_EXHAUSTED. The service has as much work waiting as it may hold;

@@ -115,6 +115,10 @@ class Purchase(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     ALREADY_PURCHASED_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
+    REVERSALS_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The purchase's id, a UUID."""
     account: _builtins.str
@@ -135,6 +139,12 @@ class Purchase(_message.Message):
     """Output only. Whether the account had already bought the service before this
     request, which therefore charged nothing.
     """
+    reversed_amount: _builtins.str
+    """Output only. How much of it was reversed, a decimal string; empty if nothing
+    was. Read with Get and List.
+    """
+    hold: _builtins.str
+    """Output only. The id of the hold that it captured."""
     @_builtins.property
     def conversion(self) -> _account_pb2.Conversion:
         """Output only. The price and the rate that turned it into the charge; unset
@@ -148,6 +158,14 @@ class Purchase(_message.Message):
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the service was bought."""
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. The value date, where it is not `date`."""
+
+    @_builtins.property
+    def reversals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Ids of its reversals. Read with Get and List."""
 
     def __init__(
         self,
@@ -164,10 +182,14 @@ class Purchase(_message.Message):
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
         already_purchased: _builtins.bool = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        reversed_amount: _builtins.str = ...,
+        reversals: _abc.Iterable[_builtins.str] | None = ...,
+        hold: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "date", b"date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "date", b"date", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "already_purchased", b"already_purchased", "amount", b"amount", "balance", b"balance", "conversion", b"conversion", "currency", b"currency", "date", b"date", "description", b"description", "id", b"id", "metadata", b"metadata", "principal", b"principal", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "already_purchased", b"already_purchased", "amount", b"amount", "balance", b"balance", "conversion", b"conversion", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "hold", b"hold", "id", b"id", "metadata", b"metadata", "principal", b"principal", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -400,6 +422,9 @@ class CreatePurchaseRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Required. The service's id."""
     account: _builtins.str
@@ -411,10 +436,25 @@ class CreatePurchaseRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    account_etag: _builtins.str
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
         and "-", values up to 200 characters.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. The value date, shown on statements and kept by their filters; when
+        the movement is booked by default. Balances go by booking.
         """
 
     def __init__(
@@ -424,10 +464,13 @@ class CreatePurchaseRequest(_message.Message):
         account: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        account_etag: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "metadata", b"metadata", "request_id", b"request_id", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_etag", b"account_etag", "effective_time", b"effective_time", "metadata", b"metadata", "request_id", b"request_id", "service", b"service", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -542,3 +585,97 @@ class ListPurchasesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPurchasesResponse: _TypeAlias = ListPurchasesResponse  # noqa: Y015
+
+@_typing.final
+class RefundPurchaseRequest(_message.Message):
+    """Request for RefundPurchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    purchase: _builtins.str
+    """Required. The purchase's id."""
+    amount: _builtins.str
+    """Optional. How much of it, a decimal string above zero in its currency; all
+    that is left of it by default.
+    """
+    reason: _builtins.str
+    """Required. Why, shown on the statement; 1 to 200 characters."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    force: _builtins.bool
+    """Optional. For admins: goes on though an account is frozen, and as far into
+    the overdraft of the account that pays as its limit allows.
+    """
+    account_etag: _builtins.str
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
+    """
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. The value date, shown on statements and kept by their filters; when
+        the movement is booked by default. Balances go by booking.
+        """
+
+    def __init__(
+        self,
+        *,
+        purchase: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        account_etag: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "effective_time", b"effective_time", "force", b"force", "metadata", b"metadata", "purchase", b"purchase", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundPurchaseRequest: _TypeAlias = RefundPurchaseRequest  # noqa: Y015

@@ -1,0 +1,200 @@
+"""What commands about an earlier movement come to: reversals, and holds with what becomes of them.
+
+A reversal mirrors every side of its original, at the original's rate. What parts of a sale give
+back of its price is rounded so that all parts together give back the whole.
+"""
+
+from datetime import datetime
+
+from balance_service.domain import decisions, errors
+from balance_service.domain.accounts import Account, SystemAccount, SystemRole
+from balance_service.domain.commands import Capture, Place, Purchase, Release, Reverse, Transfer
+from balance_service.domain.holds import Hold, HoldStatus
+from balance_service.domain.money import Money, format_minor, share_minor
+from balance_service.domain.movements import PAYING_IN, Kind, Movement
+from balance_service.domain.state import Decision, Follow, Posting, State
+
+
+def reverse(state: State, command: Reverse, now: datetime) -> Decision:
+    """Takes a movement back, or a part of it, never more than is left."""
+    original, origin = command.original, command.origin
+    paying_in = command.kind in PAYING_IN
+    about = command.receiver_id if paying_in else command.payer_id
+    assert about is not None, "one side of a reversal is a user's"
+    account = decisions.find_account(state, about, origin)
+    decisions.check_open(account, forced=command.forced)
+    done = state.follow(original)
+    amount_minor = _reversed_minor(command, done)
+    money = Money(amount_minor, original.currency)
+    receiver = None
+    if paying_in:
+        decisions.check_fits(account, amount_minor)
+    else:
+        account.check_has(amount_minor, account.limit_minor if command.forced else 0)
+        if command.receiver_id:
+            receiver = decisions.find_receiver(
+                state, command.receiver_id, money, origin, forced=command.forced
+            )
+    price_minor = _price_part(original, done, amount_minor)
+    movement = decisions.new_movement(
+        origin,
+        command.kind,
+        from_account_id=original.to_account_id,
+        to_account_id=original.from_account_id,
+        money=money,
+        balance_after_minor=account.balance_minor + (amount_minor if paying_in else -amount_minor),
+        created_at=max(now, account.changed_at, receiver.changed_at if receiver else now),
+    )._replace(
+        original_id=original.movement_id,
+        whole=command.money is None,
+        rate=original.rate,
+        price_minor=price_minor if original.rate else None,
+    )
+    return Decision(movement, _mirrored(movement, account, receiver, price_minor))
+
+
+def _reversed_minor(command: Reverse, done: Follow) -> int:
+    original = command.original
+    left_minor = original.amount_minor - done.amount_minor
+    asked_minor = command.money.minor if command.money else left_minor
+    if not 0 < asked_minor <= left_minor:
+        raise errors.ReversalTooLarge(
+            str(original.movement_id),
+            format_minor(left_minor, original.currency),
+            original.currency,
+        )
+    return asked_minor
+
+
+def _mirrored(
+    movement: Movement, account: Account, receiver: Account | None, price_minor: int
+) -> tuple[Posting, ...]:
+    amount_minor = movement.amount_minor
+    if movement.kind == Kind.REFUND:
+        return decisions.sale_postings(account, -amount_minor, movement.rate, -price_minor)
+    if receiver:
+        return (Posting(account, -amount_minor), Posting(receiver, amount_minor))
+    change_minor = amount_minor if movement.kind in PAYING_IN else -amount_minor
+    outside = SystemAccount(SystemRole.SETTLEMENT, movement.currency)
+    return (Posting(account, change_minor), Posting(outside, -change_minor))
+
+
+def _price_part(whole: Movement, done: Follow, amount_minor: int) -> int:
+    """What a part of a sale has of its price, in minor units of the price's currency.
+
+    Args:
+        whole: The sale, or the hold for it.
+        done: What parts before took of it.
+        amount_minor: What this part takes of its amount.
+    """
+    if whole.price_minor is None:
+        return amount_minor
+    until_now = share_minor(whole.price_minor, done.amount_minor + amount_minor, whole.amount_minor)
+    return until_now - done.price_minor
+
+
+def place(state: State, command: Place, now: datetime) -> Decision:
+    """Holds the money that a movement would take now."""
+    purpose = command.purpose
+    if isinstance(purpose, Transfer):
+        intended = decisions.transfer(state, purpose, now).movement
+    elif isinstance(purpose, Purchase):
+        _check_not_bought(state, purpose)
+        intended = decisions.purchase(state, purpose, now).movement
+    else:
+        intended = decisions.settle(state, purpose, now).movement
+    movement = intended._replace(
+        kind=Kind.HOLD,
+        balance_after_minor=intended.balance_after_minor + intended.amount_minor,
+        expires_at=command.expires_at,
+    )
+    hold = Hold(
+        movement.from_account_id,
+        movement.movement_id,
+        movement.amount_minor,
+        0,
+        HoldStatus.OPEN,
+        command.expires_at,
+        movement.created_at,
+    )
+    hold.check_open(now)
+    return Decision(movement, hold=hold)
+
+
+def _check_not_bought(state: State, purpose: Purchase) -> None:
+    # Who may not change the account is to hear that first.
+    decisions.find_any_account(state, purpose.account_id, purpose.origin.owner_id)
+    if bought := state.bought(purpose.account_id, purpose.service_id):
+        raise errors.AlreadyPurchased(str(purpose.service_id), str(bought.movement_id))
+
+
+def capture(state: State, command: Capture, now: datetime) -> Decision:
+    """Makes the movement that money is held for, or a part of it."""
+    origin, placed = command.origin, command.hold
+    account = decisions.find_account(state, placed.from_account_id, origin)
+    hold = _find_hold(state, placed)
+    account.check_open()
+    hold.check_open(now)
+    amount_minor = command.money.minor if command.money else hold.left_minor
+    hold.check_left(amount_minor, placed)
+    money = Money(amount_minor, placed.currency)
+    if command.kind == Kind.PURCHASE and placed.service_id:
+        bought = state.bought(account.account_id, placed.service_id)
+        if bought and bought.original_id != placed.movement_id:
+            raise errors.AlreadyPurchased(str(placed.service_id), str(bought.movement_id))
+    receiver = None
+    if command.kind == Kind.TRANSFER:
+        receiver = decisions.find_receiver(state, placed.to_account_id, money, origin)
+    after = hold.captured(amount_minor, keep_rest=command.keep_rest)
+    price_minor = _price_part(placed, state.follow(placed), amount_minor)
+    movement = decisions.new_movement(
+        origin,
+        command.kind,
+        from_account_id=account.account_id,
+        to_account_id=placed.to_account_id,
+        money=money,
+        balance_after_minor=account.balance_minor - amount_minor,
+        created_at=max(now, account.changed_at, receiver.changed_at if receiver else now),
+    )._replace(
+        original_id=placed.movement_id,
+        whole=command.money is None,
+        final=after.status != HoldStatus.OPEN,
+        service_id=placed.service_id,
+        rate=placed.rate,
+        price_minor=price_minor if placed.rate else None,
+    )
+    if command.kind == Kind.PURCHASE:
+        sides = decisions.sale_postings(account, amount_minor, placed.rate, price_minor)
+        return Decision(movement, sides, after)
+    other = receiver or SystemAccount(SystemRole.SETTLEMENT, placed.currency)
+    return Decision(
+        movement, (Posting(account, -amount_minor), Posting(other, amount_minor)), after
+    )
+
+
+def release(state: State, command: Release, now: datetime) -> Decision:
+    """Gives back what is left of a hold, by request or because its time is over."""
+    placed, expiring = command.hold, command.kind == Kind.EXPIRY
+    account = decisions.find_account(state, placed.from_account_id, command.origin)
+    hold = _find_hold(state, placed)
+    if expiring and now < hold.expires_at:
+        raise errors.HoldClosed(str(hold.hold_id), hold.status.name)
+    hold.check_open(None if expiring else now)
+    movement = decisions.new_movement(
+        command.origin,
+        command.kind,
+        from_account_id=account.account_id,
+        to_account_id=placed.to_account_id,
+        money=Money(hold.left_minor, placed.currency),
+        balance_after_minor=account.balance_minor,
+        created_at=max(now, account.changed_at),
+    )._replace(original_id=placed.movement_id)
+    status = HoldStatus.EXPIRED if expiring else HoldStatus.VOIDED
+    return Decision(movement, hold=hold.released(status))
+
+
+def _find_hold(state: State, placed: Movement) -> Hold:
+    hold = state.holds.get(placed.movement_id)
+    if hold is None:
+        raise errors.HoldNotFound(str(placed.movement_id))
+    return hold
