@@ -1,4 +1,4 @@
-"""Benchmarks, each a command: `table` (the default, `make bench`), `http`, `streams`, `soak`.
+"""Benchmarks, each a command: `table` (the default, `make bench`), `streams`, `soak`.
 
 Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help.
 """
@@ -6,11 +6,10 @@ Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import http, soak, streams, table
+from benchmarks import soak, streams, table
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "table": table.main,
-    "http": http.main,
     "streams": streams.main,
     "soak": soak.main,
 }

@@ -7,8 +7,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks import http2
-from benchmarks.workloads import workload
+from benchmarks import http1, http2
+from benchmarks.workloads import WORKLOADS
 
 CONNECTIONS = 16
 GRACE_SECONDS = 60
@@ -26,7 +26,7 @@ class Job:
         service: A catalogue service's id.
         seconds: How long.
         in_flight: Calls kept under way.
-        rate: Calls a second (open loop), or 0.
+        rate: Calls a second (open loop, gRPC only), or 0.
     """
 
     name: str
@@ -52,15 +52,27 @@ def run(job: Job) -> tuple[http2.Measured, float]:
 
 
 def _load(job: Job) -> tuple[http2.Measured, float]:
-    calls = workload(job.name).calls(job.accounts, job.service, random.Random(time.time_ns()))
+    workload = WORKLOADS[job.name]
+    calls = workload.calls(job.accounts, job.service, random.Random(time.time_ns()))
+    protocol = workload.protocol
     before = sum(os.times()[:2])
-    measured = http2.load(
-        job.target,
-        job.token,
-        calls,
-        seconds=job.seconds,
-        in_flight=job.in_flight,
-        connections=CONNECTIONS,
-        rate=job.rate,
-    )
+    if protocol == "grpc":
+        measured = http2.load(
+            job.target,
+            job.token,
+            calls,
+            seconds=job.seconds,
+            in_flight=job.in_flight,
+            connections=CONNECTIONS,
+            rate=job.rate,
+        )
+    else:
+        measured = http1.load(
+            job.target,
+            job.token,
+            calls,
+            protocol,
+            seconds=job.seconds,
+            in_flight=job.in_flight,
+        )
     return measured, sum(os.times()[:2]) - before

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +38,9 @@ class Stack:
     """A running service with accounts.
 
     Args:
-        target: Where it listens for gRPC.
-        url: Where it listens for HTTP.
+        door: What answers its ports.
+        target: Host and port where it listens for gRPC.
+        http_target: Host and port where it listens for HTTP.
         database: Its Postgres, as the superuser.
         token: A sibling service's, with every scope.
         accounts: Ids of rich accounts in roubles.
@@ -48,8 +49,9 @@ class Stack:
         folder: Where its files are.
     """
 
+    door: str
     target: str
-    url: str
+    http_target: str
     database: str
     token: str
     accounts: list[str]
@@ -70,43 +72,55 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(workers: int, accounts: int = USED * 2, **settings: object) -> Iterator[Stack]:
-    """Starts everything, and stops it."""
-    with tempfile.TemporaryDirectory(prefix="balance-bench-") as name:
+def running(workers: int) -> Iterator[Stack]:
+    """Starts everything, with the default door, and stops it."""
+    with behind([Settings.model_fields["door"].default], workers) as stacks:
+        yield stacks[0]
+
+
+@contextlib.contextmanager
+def behind(
+    doors: Sequence[str], workers: int, accounts: int = USED * 2
+) -> Iterator[Sequence[Stack]]:
+    """Starts one Postgres and, for each door, the service; and stops all.
+
+    Args:
+        doors: As of the setting.
+        workers: Of each service.
+        accounts: As of `open_accounts`.
+    """
+    with contextlib.ExitStack() as started:
+        name = started.enter_context(tempfile.TemporaryDirectory(prefix="balance-bench-"))
         folder = Path(name)
         folder.chmod(0o755)
         with embedded.running(folder / "postgres") as url:
             _configure(url)
-        with embedded.running(folder / "postgres") as url:
-            migrate.up(url)
-            used = open_accounts(url, accounts)
-            changes = {"log_level": "warning", **settings}
-            chosen = stage.choose_settings(folder, url, workers).model_copy(update=changes)
-            with _program(chosen) as (program, token, service):
-                yield Stack(
-                    f"127.0.0.1:{chosen.grpc_port}",
-                    f"http://127.0.0.1:{chosen.http_port}",
-                    url,
-                    token,
-                    used,
-                    service,
-                    program,
-                    folder,
-                )
+        url = started.enter_context(embedded.running(folder / "postgres"))
+        migrate.up(url)
+        used = open_accounts(url, accounts)
+        common = stage.choose_settings(folder, url, workers)
+        asyncio.run(demo_data.load(common))
+        secret = asyncio.run(stage.create_caller(common))
+        stacks = []
+        for door in doors:
+            grpc_port, http_port = stage.free_ports(2)
+            ports = {"grpc_port": grpc_port, "http_port": http_port}
+            changes = {"log_level": "warning", "door": door, "connect": door == "envoy"}
+            chosen = common.model_copy(update=changes | ports)
+            program = started.enter_context(stage.program(chosen))
+            target = f"127.0.0.1:{grpc_port}"
+            asyncio.run(stage.wait_until_serving(target))
+            token = stage.access_token(target, secret)
+            http = f"127.0.0.1:{http_port}"
+            service = _service(target)
+            stacks.append(Stack(door, target, http, url, token, used, service, program, folder))
+        yield stacks
 
 
-@contextlib.contextmanager
-def _program(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
-    """The service, a token, and a catalogue service's id."""
-    asyncio.run(demo_data.load(settings))
-    secret = asyncio.run(stage.create_caller(settings))
-    target = f"127.0.0.1:{settings.grpc_port}"
-    with stage.program(settings) as program:
-        asyncio.run(stage.wait_until_serving(target))
-        token = stage.access_token(target, secret)
-        with Client(target) as client:
-            catalogue = client.purchases.ListServices(v1.ListServicesRequest())
-        yield program, token, catalogue.services[0].id
+def _service(target: str) -> str:
+    """A catalogue service's id."""
+    with Client(target) as client:
+        return client.purchases.ListServices(v1.ListServicesRequest()).services[0].id
 
 
 def open_accounts(url: str, count: int) -> list[str]:

@@ -1,7 +1,8 @@
 """What is asked: each workload makes calls, and names what it is held against."""
 
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -16,7 +17,8 @@ DEPOSIT = "/balance.v1.DepositService/CreateDeposit"
 PURCHASE = "/balance.v1.PurchaseService/CreatePurchase"
 ACCOUNT = "/balance.v1.AccountService/GetAccount"
 ENTRIES = "/balance.v1.AccountService/ListEntries"
-TRIVIAL = "/grpc.health.v1.Health/Check"
+# What reads are held against: the same RPC behind the other door, gRPC's own server.
+GRPC_AIO = "grpc.aio"
 
 Call = Callable[[], tuple[str, bytes]]
 Calls = Callable[[list[str], str, random.Random], Call]
@@ -30,8 +32,9 @@ class Workload:
         name: As on the command line.
         calls: Makes a generator's calls, from its accounts, a service's id and its own chance.
         weight: Movements that one call makes; of reads, 1.
-        baseline: The pgbench script that it is held against; empty for the trivial RPC.
-        bar: The least ratio to the baseline that the ledger is to reach; 0 for none.
+        baseline: The pgbench script that it is held against, or GRPC_AIO; empty for none.
+        bar: The least ratio to the baseline that the Envoy door is to reach; 0 for none.
+        protocol: `grpc`, or one of those of `http1`.
     """
 
     name: str
@@ -39,6 +42,12 @@ class Workload:
     weight: int = 1
     baseline: str = ""
     bar: float = 0
+    protocol: str = "grpc"
+
+    @property
+    def doors(self) -> Collection[str]:
+        """The doors that answer it."""
+        return ("envoy",) if self.protocol in ("grpc-web", "connect") else ("grpcio", "envoy")
 
 
 def _sent(path: str, message: Message) -> tuple[str, bytes]:
@@ -163,30 +172,47 @@ def mixed(accounts: list[str], service: str, rng: random.Random) -> Call:
     return lambda: write() if rng.random() < 0.2 else read()
 
 
-def trivial(_: list[str], __: str, ___: random.Random) -> Call:
-    """What an RPC costs without a ledger: the health service of the same server."""
-    return lambda: (TRIVIAL, b"")
+def spread_http(accounts: list[str], _: str, rng: random.Random) -> Call:
+    """As `spread`, in JSON."""
+
+    def call() -> tuple[str, bytes]:
+        sender, receiver = _two(accounts, rng)
+        request = {
+            "from_account": sender,
+            "to_account": receiver,
+            "amount": "0.01",
+            "request_id": str(new_request_id()),
+        }
+        return "/api/v1/transfers", json.dumps(request).encode()
+
+    return call
+
+
+def balances_http(accounts: list[str], _: str, rng: random.Random) -> Call:
+    """As `balances`, in JSON."""
+    return lambda: (f"/api/v1/accounts/{_one(accounts, rng)}", b"")
 
 
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("spread", spread, baseline="plain", bar=0.75),
+        Workload("spread", spread, baseline="plain", bar=1.8),
         Workload("zipf", zipf, baseline="plain-zipf"),
-        Workload("hot-receiver", hot_receiver, baseline="plain-hot", bar=4),
+        Workload("hot-receiver", hot_receiver, baseline="plain-hot", bar=6),
         Workload("hot-sender", hot_sender, baseline="plain-hot"),
         Workload("batch-100", batch(100, hot=False), 100, "plain"),
-        Workload("batch-1000", batch(1000, hot=False), 1000, "plain", 2.5),
-        Workload("batch-1000-hot", batch(1000, hot=True), 1000, "plain-hot", 20),
-        Workload("deposits", deposits, baseline="plain"),
-        Workload("purchases", purchases, baseline="plain"),
-        Workload("mixed", mixed),
-        Workload("balance", balances, bar=0.9),
-        Workload("statement", statements),
+        Workload("batch-1000", batch(1000, hot=False), 1000, "plain", 3.5),
+        Workload("batch-1000-hot", batch(1000, hot=True), 1000, "plain-hot", 18),
+        Workload("deposits", deposits, baseline="plain", bar=1.5),
+        Workload("purchases", purchases, baseline="plain", bar=1.5),
+        Workload("mixed", mixed, baseline=GRPC_AIO),
+        Workload("balance", balances, baseline=GRPC_AIO),
+        Workload("statement", statements, baseline=GRPC_AIO),
+        Workload("spread-http", spread_http, protocol="http"),
+        Workload("spread-web", spread, protocol="grpc-web"),
+        Workload("spread-connect", spread, protocol="connect"),
+        Workload("balance-http", balances_http, protocol="http"),
+        Workload("balance-web", balances, protocol="grpc-web"),
+        Workload("balance-connect", balances, protocol="connect"),
     )
 }
-
-
-def workload(name: str) -> Workload:
-    """A workload by its name; the trivial RPC is one that others are held against."""
-    return Workload(name, trivial) if name == "trivial" else WORKLOADS[name]

@@ -1,4 +1,5 @@
-"""Writes the reference pages that the code decides: the settings, the RPCs and the schema.
+"""Writes what follows from elsewhere: the pages of the settings, the RPCs and the schema, and the
+chart of the performance page.
 
 Usage: python docs/generate_pages.py [check [schema]]
 
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+import chart
 from annotated_types import Ge, Gt, Le
 from google.protobuf.descriptor import (
     Descriptor,
@@ -37,6 +39,8 @@ REFERENCE = ROOT / "docs/reference"
 SETTINGS = REFERENCE / "settings.md"
 RPCS = REFERENCE / "rpcs.md"
 SCHEMA = REFERENCE / "schema.sql"
+PERFORMANCE = ROOT / "docs/operating/performance.md"
+CHART = ROOT / "docs/images/ledgers.svg"
 COMMENTS = json.loads((ROOT / "balance_service/_generated/comments.json").read_text())
 PACKAGE = "balance.v1."
 # What tells how the dump was made, and not what the schema is.
@@ -227,7 +231,8 @@ def check(pages: dict[Path, str]) -> None:
 
 
 if __name__ == "__main__":
-    cheap = {SETTINGS: settings_page(), RPCS: rpcs_page()}
+    charted = chart.draw(PERFORMANCE.read_text())
+    cheap = {SETTINGS: settings_page(), RPCS: rpcs_page(), CHART: charted}
     match sys.argv[1:]:
         case []:
             for path, content in {**cheap, SCHEMA: schema()}.items():

@@ -92,4 +92,4 @@ def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None
 
 def correlation_id(sent: str) -> str:
     """The name of a call in logs and errors: as sent, if that is well formed, or a new one."""
-    return sent if _CORRELATION_ID.fullmatch(sent) else ids.new_id().hex
+    return sent if _CORRELATION_ID.fullmatch(sent) else ids.new_hex()

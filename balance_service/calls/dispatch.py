@@ -5,6 +5,7 @@ need its own.
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ class Calls:
             raise _to_refused(call, error, started) from None
         finally:
             self._under_way -= 1
-        _log_call(_log.debug, "call", call, started, code="OK")
+        _log_call(logging.DEBUG, "call", call, started, code="OK")
         return Answer(message, _trailers(call))
 
     async def stream(
@@ -181,7 +182,7 @@ class Calls:
                     yield message
         except Exception as error:  # noqa: BLE001 - as above
             raise _to_refused(call, error, started) from None
-        _log_call(_log.debug, "call", call, started, code="OK")
+        _log_call(logging.DEBUG, "call", call, started, code="OK")
 
     async def _requests(
         self, method: Method, requests: AsyncIterator[Request], call: Call
@@ -236,12 +237,12 @@ def _to_refused(call: Call, error: Exception, started: float) -> Refused:
     """Logs why a call ends without an answer, and makes of it what its caller is told."""
     refusal = error if isinstance(error, errors.Refusal) else failures.refusal_of(error)
     if refusal is None:
-        _log_call(_log.error, "call_failed", call, started, exc_info=error)
+        _log_call(logging.ERROR, "call_failed", call, started, exc_info=error)
         return Refused(refusals.internal(call.correlation_id), _trailers(call))
     row = refusals.TABLE[type(refusal)]
     cause = None if refusal is error else type(error).__name__
     code = code_pb2.Code.Name(row.code)
-    _log_call(_log.info, "call", call, started, code=code, reason=row.reason, cause=cause)
+    _log_call(logging.INFO, "call", call, started, code=code, reason=row.reason, cause=cause)
     return Refused(refusals.status(refusal, call.language), _trailers(call))
 
 
@@ -249,23 +250,24 @@ def _trailers(call: Call) -> dict[str, str]:
     return {"x-request-id": call.correlation_id, **call.trailers}
 
 
-def _log_call(
-    write: Callable[..., object], event: str, call: Call, started: float, **facts: object
-) -> None:
+def _log_call(level: int, event: str, call: Call, started: float, **facts: object) -> None:
     """Logs the end of a call, but nothing of what was sent or answered.
 
     Args:
-        write: The logger's method for the level.
+        level: As of the standard library's `logging`.
         event: The event's name.
         call: The call.
         started: When it came, by `time.perf_counter`.
         facts: What else is known of its end.
     """
+    if not _log.is_enabled_for(level):
+        return
     if call.trace_id:
         facts["trace_id"] = call.trace_id
     # Money may have moved: if the log cannot be written, the caller must get the answer still.
     with contextlib.suppress(OSError, ValueError):
-        write(
+        _log.log(
+            level,
             event,
             method=call.method,
             request_id=call.correlation_id,

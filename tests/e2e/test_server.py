@@ -182,6 +182,9 @@ async def test_log_that_cannot_be_written_changes_no_answer(
     account = await person.open()
 
     class Broken:
+        def is_enabled_for(self, _: int) -> bool:
+            return True
+
         def __getattr__(self, level: str) -> object:
             def write(*_: object, **__: object) -> None:
                 raise BrokenPipeError

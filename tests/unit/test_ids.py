@@ -36,6 +36,13 @@ def test_time_ordered_request_ids_give_time_ordered_ids() -> None:
     assert {(d.version, d.variant) for d in derived} == {(7, uuid.RFC_4122)}
 
 
+def test_new_digits_are_those_of_a_time_ordered_id() -> None:
+    made = [ids.new_hex() for _ in range(50)]
+    assert all(digits == uuid.UUID(digits).hex for digits in made)
+    assert {uuid.UUID(digits).version for digits in made} == {7}
+    assert len(set(made)) == 50
+
+
 def test_account_number_checks_itself() -> None:
     numbers = [str(ids.new_account_number()) for _ in range(200)]
     assert all(ids.is_account_number(number) for number in numbers)
