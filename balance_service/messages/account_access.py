@@ -38,18 +38,12 @@ def check_readable(
     raise errors.AccountNotFound(str(account_id))
 
 
-async def get_accounts(
-    conn: Connection, principal: Principal, account_id: UUID | None
-) -> list[AccountProfile]:
-    """The accounts that a list is about: the named one, or all the caller's own.
+async def get_own_accounts(conn: Connection, principal: Principal) -> list[AccountProfile]:
+    """All accounts of a user.
 
     Raises:
-        AccountNotFound: There is no such account, or it is somebody else's.
         PermissionMissing: A service has no accounts of its own.
     """
-    if account_id:
-        profile = next(iter(await accounts.get(conn, [account_id])), None)
-        return [check_readable(profile, principal, account_id)]
     owner_id = principal.require_user()
     return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
 

@@ -22,7 +22,7 @@ from balance_service.auth.tokens import IssuedToken
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import MINOR_MAX, convert_minor, format_minor
-from balance_service.domain.movements import Entry, Movement
+from balance_service.domain.movements import Line, Movement
 from balance_service.domain.pricing import Rate, Shown
 from balance_service.domain.users import User
 
@@ -168,19 +168,21 @@ def _converted(own: _Amounts, target: str, shown: Shown | None) -> _Amounts:
     return _Amounts(target, minors, converted)
 
 
-def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:
+def entry(line: Line) -> account_pb2.Entry:
+    own, movement = line
+    currency = movement.currency
     return account_pb2.Entry(
-        sequence=line.sequence,
-        movement=str(line.movement_id),
-        kind=account_pb2.MovementKind.ValueType(line.kind),
-        amount=format_minor(line.amount_minor, currency),
+        sequence=own.sequence,
+        movement=str(own.movement_id),
+        kind=account_pb2.MovementKind.ValueType(own.kind),
+        amount=format_minor(own.amount_minor, currency),
         currency=currency,
-        balance_after=format_minor(line.balance_after_minor, currency),
-        counterparty=str(line.counterparty_id),
+        balance_after=format_minor(own.balance_after_minor, currency),
+        counterparty=str(own.counterparty_id),
         description=movement.description,
-        metadata=movement.metadata,
+        metadata=movement.metadata or None,
         principal=movement.principal,
-        date=timestamp(line.created_at),
+        date=timestamp(own.created_at),
     )
 
 

@@ -29,7 +29,7 @@ from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.reading.balances import AccountReads
+from balance_service.reading import balances, statements
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.server.door import Door, GrpcioDoor
@@ -130,8 +130,8 @@ def build(
     queue = _commit_queue(settings, connections)
     watch_list, streams = AccountWatch(connections), Streams()
     page_tokens = PageTokens(secrets.key("page tokens"))
-    submission, listing = Submission(queue), Listing(connections, page_tokens)
-    reads = AccountReads(connections)
+    reads, submission = balances.gather(connections), Submission(queue)
+    listing = Listing(connections, page_tokens, reads, statements.gather(connections))
     settlements = functools.partial(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
     )
