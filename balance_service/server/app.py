@@ -29,7 +29,7 @@ from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.reading import balances, statements
+from balance_service.reading import balances, catalogue, statements
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.server.door import Door, GrpcioDoor
@@ -142,7 +142,8 @@ def build(
     calls.add(AccountServicer(connections, listing, page_tokens, rates, reads, watch_list))
     calls.add(DepositServicer(settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)))
     calls.add(WithdrawalServicer(settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)))
-    calls.add(PurchaseServicer(connections, submission, listing, page_tokens, rates))
+    services = catalogue.gather(connections)
+    calls.add(PurchaseServicer(connections, services, submission, listing, page_tokens, rates))
     calls.add(TransferServicer(connections, submission, listing, streams))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))

@@ -23,6 +23,7 @@ from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission, read_origin
+from balance_service.reading.catalogue import ServiceReads
 from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import catalogue
 
@@ -65,7 +66,8 @@ class PurchaseServicer:
     """Keeps the catalogue and sells from it.
 
     Args:
-        pool: For the catalogue, and for reads.
+        pool: For what is not gathered.
+        services: Reads the services of many callers at once.
         submission: Takes commands to the ledger.
         listing: Lists purchases.
         page_tokens: Signs where the list of services goes on.
@@ -77,12 +79,14 @@ class PurchaseServicer:
     def __init__(
         self,
         pool: Pool,
+        services: ServiceReads,
         submission: Submission,
         listing: Listing,
         page_tokens: PageTokens,
         rates: ExchangeRates,
     ) -> None:
         self._pool = pool
+        self._services = services
         self._submission = submission
         self._listing = listing
         self._page_tokens = page_tokens
@@ -119,8 +123,7 @@ class PurchaseServicer:
     ) -> purchase_pb2.Service:
         service_id = fields.identifier(request.service, "service")
 
-        async with self._pool.connection() as conn:
-            service = _check_offered(await catalogue.get(conn, service_id), service_id)
+        service = _check_offered(await self._services.get(service_id), service_id)
 
         return convert.service(service)
 
@@ -188,11 +191,11 @@ class PurchaseServicer:
         origin = checks(read_origin, request, call)
         checks.finish()
 
-        async with self._pool.connection() as conn:
-            service = await catalogue.get(conn, service_id)
-            if service is None:
-                raise errors.ServiceNotFound(str(service_id))
-            if account_id is None:
+        service = await self._services.get(service_id)
+        if service is None:
+            raise errors.ServiceNotFound(str(service_id))
+        if account_id is None:
+            async with self._pool.connection() as conn:
                 account_id = await account_access.find_own_account(
                     conn, principal, money.DEFAULT_CURRENCY
                 )
