@@ -131,6 +131,13 @@ class Entry(NamedTuple):
     effective_at: datetime | None = None
 
 
+class Line(NamedTuple):
+    """An entry with the movement it belongs to."""
+
+    entry: Entry
+    movement: Movement
+
+
 class SystemEntry(NamedTuple):
     """One side of a movement on a system account, which has no locked state and so no sequence."""
 

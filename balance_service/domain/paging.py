@@ -64,6 +64,25 @@ class Filter:
     direction: Direction | None = None
 
 
+class Part(NamedTuple):
+    """A part of an account's statement, without gaps.
+
+    Args:
+        account_id: The account.
+        first: The lowest sequence.
+        last: The highest.
+    """
+
+    account_id: UUID
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """How many entries it has."""
+        return self.last - self.first + 1
+
+
 class AmountPosition(NamedTuple):
     """The place after an entry in a list by amount."""
 

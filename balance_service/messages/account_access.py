@@ -5,12 +5,13 @@ What is somebody else's is refused as what does not exist is, so that nobody can
 
 from uuid import UUID
 
-from balance_service.database.pool import Connection
+from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
 from balance_service.messages import fields
+from balance_service.reading.balances import AccountReads
 from balance_service.repositories import accounts, journal
 
 
@@ -38,8 +39,18 @@ def check_readable(
     raise errors.AccountNotFound(str(account_id))
 
 
-async def get_accounts(
-    conn: Connection, principal: Principal, account_id: UUID | None
+async def get_own_accounts(conn: Connection, principal: Principal) -> list[AccountProfile]:
+    """All accounts of a user.
+
+    Raises:
+        PermissionMissing: A service has no accounts of its own.
+    """
+    owner_id = principal.require_user()
+    return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
+
+
+async def get_listed_accounts(
+    pool: Pool, reads: AccountReads, principal: Principal, account_id: UUID | None
 ) -> list[AccountProfile]:
     """The accounts that a list is about: the named one, or all the caller's own.
 
@@ -48,10 +59,9 @@ async def get_accounts(
         PermissionMissing: A service has no accounts of its own.
     """
     if account_id:
-        profile = next(iter(await accounts.get(conn, [account_id])), None)
-        return [check_readable(profile, principal, account_id)]
-    owner_id = principal.require_user()
-    return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
+        return [check_readable(await reads.get(account_id), principal, account_id)]
+    async with pool.connection() as conn:
+        return await get_own_accounts(conn, principal)
 
 
 async def find_own_account(conn: Connection, principal: Principal, currency: str) -> UUID:

@@ -27,7 +27,7 @@ from balance_service.domain.catalogue import Service
 from balance_service.domain.commands import held_for
 from balance_service.domain.holds import Hold
 from balance_service.domain.money import MINOR_MAX, convert_minor, format_minor
-from balance_service.domain.movements import PAYING_IN, Entry, Followed, Kind, Movement
+from balance_service.domain.movements import PAYING_IN, Followed, Kind, Line, Movement
 from balance_service.domain.pricing import Rate, Shown
 from balance_service.domain.users import User
 
@@ -180,19 +180,21 @@ def _converted(own: _Amounts, target: str, shown: Shown | None) -> _Amounts:
     return _Amounts(target, minors, converted)
 
 
-def entry(line: Entry, movement: Movement, currency: str) -> account_pb2.Entry:
+def entry(line: Line) -> account_pb2.Entry:
+    own, movement = line
+    currency = movement.currency
     return account_pb2.Entry(
-        sequence=line.sequence,
-        movement=str(line.movement_id),
-        kind=account_pb2.MovementKind.ValueType(line.kind),
-        amount=format_minor(line.amount_minor, currency),
+        sequence=own.sequence,
+        movement=str(own.movement_id),
+        kind=account_pb2.MovementKind.ValueType(own.kind),
+        amount=format_minor(own.amount_minor, currency),
         currency=currency,
-        balance_after=format_minor(line.balance_after_minor, currency),
-        counterparty=str(line.counterparty_id),
+        balance_after=format_minor(own.balance_after_minor, currency),
+        counterparty=str(own.counterparty_id),
         description=movement.description,
-        metadata=movement.metadata,
+        metadata=movement.metadata or None,
         principal=movement.principal,
-        date=timestamp(line.created_at),
+        date=timestamp(own.created_at),
         effective_time=_effective_time(movement),
         original=str(movement.original_id) if movement.original_id else "",
     )

@@ -9,11 +9,13 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain.accounts import AccountProfile
-from balance_service.domain.movements import Entry, Followed, Kind, Movement
-from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Position
+from balance_service.domain.movements import Followed, Kind, Line, Movement
+from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Part, Position
 from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
+from balance_service.reading.balances import AccountReads
 from balance_service.reading.past import settled
+from balance_service.reading.statements import StatementReads
 from balance_service.repositories import entries, journal
 
 
@@ -57,29 +59,20 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """An entry, the movement it belongs to, and the account it is on.
+class Page:
+    """One page of movements.
 
     Args:
-        followed: The movement; in a list of one kind, with what was reversed of it.
+        lines: What it shows.
+        next_page_token: Where the next one starts; empty if there is none.
+        total_size: The total of all pages; 0 unless it was asked for.
+        followed: The movements with what followed each, in a list of one kind.
     """
-
-    entry: Entry
-    followed: Followed
-    account: AccountProfile
-
-    @property
-    def movement(self) -> Movement:
-        return self.followed.movement
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of movements; the total of all pages is 0 unless it was asked for."""
 
     lines: Sequence[Line]
     next_page_token: str
     total_size: int
+    followed: Sequence[Followed] = ()
 
 
 def read_query(
@@ -118,13 +111,23 @@ class Listing:
     """Lists movements.
 
     Args:
-        pool: Where accounts and their entries are read.
+        pool: For what is not gathered: several accounts, filters, orders by amount.
         page_tokens: Signs where a list goes on.
+        accounts: Reads the accounts of many callers at once.
+        statements: Reads the statements of many callers at once.
     """
 
-    def __init__(self, pool: Pool, page_tokens: PageTokens) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        page_tokens: PageTokens,
+        accounts: AccountReads,
+        statements: StatementReads,
+    ) -> None:
         self._pool = pool
         self._page_tokens = page_tokens
+        self._accounts = accounts
+        self._statements = statements
 
     async def page(self, query: Query, call: Call) -> Page:
         """One page of a list.
@@ -136,8 +139,9 @@ class Listing:
             PageTokenInvalid: The token was made for another list.
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
         """
-        async with self._pool.connection() as conn:
-            profiles = await account_access.get_accounts(conn, call.principal, query.account_id)
+        profiles = await account_access.get_listed_accounts(
+            self._pool, self._accounts, call.principal, query.account_id
+        )
         wanted = _filter_with_amounts(query, profiles)
         signed = (query.account_id, query.order, wanted)
         currencies = {p.account.account_id: p.account.currency for p in profiles}
@@ -150,28 +154,38 @@ class Listing:
             profiles = past.accounts
         position = position_from_bytes(place, currencies) if place else _start(profiles)
         size, skip = query.page_size, query.skip
-        async with self._pool.connection() as conn:
-            total = await entries.count(conn, position, wanted) if query.count_total else 0
-            # One more than is shown tells whether there is another page.
-            listed = await entries.page(conn, query.order, position, wanted, size + 1, skip)
-            ids = [entry.movement_id for entry in listed[:size]]
-            movements = await journal.movements(conn, ids)
-            followed = {m.movement_id: Followed(m) for m in movements.values()}
-            if query.filter.kind:
-                found = await journal.all_followed(conn, list(movements.values()))
-                followed = {each.movement.movement_id: each for each in found}
-        shown = page_bytes.fit(listed[:size], lambda entry: _texts(movements[entry.movement_id]))
-        by_id = {profile.account.account_id: profile for profile in profiles}
-        lines = [Line(e, followed[e.movement_id], by_id[e.account_id]) for e in shown]
+        listed, total = await self._read(query, position, wanted)
+        shown = page_bytes.fit(listed[:size], lambda line: _texts(line.movement))
         # By date, a position has a place on each account's statement. Skipping across several
         # accounts does not tell how far it went on each, so such a page has none after it.
         place_unknown = skip and query.order.by_date and len(profiles) > 1
         if place_unknown and len(shown) < min(size, len(listed)):
             raise page_bytes.too_large(len(shown))
+        followed = await self._followed(query, shown)
         if len(listed) == len(shown) or place_unknown:
-            return Page(lines, "", total)
+            return Page(shown, "", total, followed)
         end = position_to_bytes(_after(position, shown, query.order, skip), currencies)
-        return Page(lines, self._page_tokens.write(signed, call, end), total)
+        return Page(shown, self._page_tokens.write(signed, call, end), total, followed)
+
+    async def _followed(self, query: Query, shown: Sequence[Line]) -> Sequence[Followed]:
+        if query.filter.kind is None or not shown:
+            return ()
+        async with self._pool.connection() as conn:
+            return await journal.all_followed(conn, [line.movement for line in shown])
+
+    async def _read(
+        self, query: Query, position: Position, wanted: Filter
+    ) -> tuple[Sequence[Line], int]:
+        """The lines of a page and one more, which tells that there is another page; the total."""
+        limit = query.page_size + 1
+        if query.order.by_date and wanted == Filter() and len(position.ends) == 1:
+            part = _part(position, query.order, query.skip, limit)
+            lines = (await self._statements.get(part) or []) if part.length > 0 else []
+            total = entries.count_all(position) if query.count_total else 0
+            return lines[::-1] if query.order.descending else lines, total
+        async with self._pool.connection() as conn:
+            total = await entries.count(conn, position, wanted) if query.count_total else 0
+            return await entries.page(conn, query.order, position, wanted, limit, query.skip), total
 
 
 def _texts(movement: Movement) -> Iterable[str]:
@@ -205,15 +219,26 @@ def _start(profiles: Sequence[AccountProfile]) -> Position:
     return Position(ends={p.account.account_id: p.account.sequence for p in profiles})
 
 
-def _after(position: Position, shown: Sequence[Entry], order: Order, skip: int) -> Position:
-    """The position after the entries of a page."""
-    reached = {entry.account_id: entry.sequence for entry in shown}
+def _part(position: Position, order: Order, skip: int, limit: int) -> Part:
+    """The part of the one listed account's statement that a page by date shows."""
+    ((account_id, end),) = position.ends.items()
+    start = position.after.get(account_id, 0) + 1
+    if order.descending:
+        last = end - skip
+        return Part(account_id, max(start, last - limit + 1), last)
+    first = start + skip
+    return Part(account_id, first, min(end, first + limit - 1))
+
+
+def _after(position: Position, shown: Sequence[Line], order: Order, skip: int) -> Position:
+    """The position after the lines of a page."""
+    reached = {line.entry.account_id: line.entry.sequence for line in shown}
     if order == Order.DATE_DESC:
         before = {account_id: sequence - 1 for account_id, sequence in reached.items()}
         return Position({**position.ends, **before}, passed=position.passed + skip + len(shown))
     if order == Order.DATE:
         return Position(position.ends, {**position.after, **reached})
-    last = shown[-1]
+    last = shown[-1].entry
     size_minor = abs(last.amount_minor)
     return Position(
         position.ends, after_amount=AmountPosition(size_minor, last.account_id, last.sequence)

@@ -1,6 +1,6 @@
 """The catalogue of services."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
-from balance_service.repositories import queries
+from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
 
@@ -19,10 +19,10 @@ async def insert(conn: AsyncConnection, service: Service) -> None:
     await conn.execute(_SQL["insert"], {**_columns(service), "now": service.created_at})
 
 
-async def get(conn: AsyncConnection, service_id: UUID) -> Service | None:
-    """A service, if it ever existed."""
-    services = await _select(conn, "get", {"service_id": service_id})
-    return services[0] if services else None
+async def get(conn: AsyncConnection, service_ids: Sequence[UUID]) -> dict[UUID, Service]:
+    """Those services that ever existed, by id."""
+    services = await _select(conn, "get", {"service_ids": arrays.uuids(service_ids)})
+    return {service.service_id: service for service in services}
 
 
 async def lock(conn: AsyncConnection, service_id: UUID) -> Service | None:

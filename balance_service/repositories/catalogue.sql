@@ -6,7 +6,7 @@ VALUES
     (%(service_id)s, %(name)s, %(description)s, %(price_minor)s, %(currency)s, %(now)s, %(now)s);
 
 -- get --
--- One service, also one that has left the catalogue.
+-- Services by id, also those that have left the catalogue.
 SELECT
     -- begin columns --
     service_id,
@@ -20,7 +20,7 @@ SELECT
     deleted_at
     -- end columns --
 FROM services
-WHERE service_id = %(service_id)s;
+WHERE service_id = ANY(%(service_ids)s::uuid[]);
 
 -- lock --
 -- One service, for a change.

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from balance_service.domain.movements import Entry, Kind
-from balance_service.domain.paging import Filter, Order, Position
-from balance_service.repositories import queries
+from balance_service.domain.movements import Entry, Kind, Line, Movement
+from balance_service.domain.paging import Filter, Order, Part, Position
+from balance_service.domain.pricing import Rate
+from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
 
@@ -21,8 +22,8 @@ async def page(
     entry_filter: Filter,
     limit: int,
     skip: int = 0,
-) -> list[Entry]:
-    """The entries of some accounts from a position on.
+) -> list[Line]:
+    """The entries of some accounts from a position on, with their movements.
 
     Args:
         conn: Any connection.
@@ -34,12 +35,13 @@ async def page(
     """
     after = position.after_amount
     query = {Order.DATE: "by_date", Order.DATE_DESC: "by_date_desc"}.get(order, "by_amount")
-    cursor = await conn.execute(
+    cursor = conn.cursor(binary=True)
+    await cursor.execute(
         _SQL[query],
         {
-            "account_ids": list(position.ends),
-            "lows": [position.after.get(account_id, 0) + 1 for account_id in position.ends],
-            "highs": list(position.ends.values()),
+            "account_ids": arrays.uuids(position.ends),
+            "lows": arrays.bigints(position.after.get(a, 0) + 1 for a in position.ends),
+            "highs": arrays.bigints(position.ends.values()),
             **_filter_values(entry_filter),
             "after_amount": after and after.amount_minor,
             "after_account": after and after.account_id,
@@ -50,14 +52,42 @@ async def page(
             "reach": limit + skip,
         },
     )
-    return [_entry(row) for row in await cursor.fetchall()]
+    return [_line(row) for row in await cursor.fetchall()]
+
+
+async def parts(conn: AsyncConnection, wanted: Sequence[Part]) -> dict[Part, list[Line]]:
+    """Parts of statements, each in the order of its sequence.
+
+    Args:
+        conn: Any connection.
+        wanted: Any parts; those of one account may overlap.
+    """
+    cursor = conn.cursor(binary=True)
+    columns = {
+        "account_ids": arrays.uuids(part.account_id for part in wanted),
+        "lows": arrays.bigints(part.first for part in wanted),
+        "highs": arrays.bigints(part.last for part in wanted),
+        "lengths": arrays.bigints(part.length for part in wanted),
+    }
+    await cursor.execute(_SQL["parts"], columns, prepare=True)
+    found: dict[Part, list[Line]] = {part: [] for part in wanted}
+    for place, *row in await cursor.fetchall():
+        found[wanted[place - 1]].append(_line(row))
+    return found
+
+
+def count_all(position: Position) -> int:
+    """How many entries some accounts had at a list's start.
+
+    Entries of an account are numbered from 1 without gaps, so the last number counts them.
+    """
+    return position.passed + sum(position.ends.values())
 
 
 async def count(conn: AsyncConnection, position: Position, entry_filter: Filter) -> int:
     """How many entries of some accounts, as they were at a list's start, pass a filter."""
     if entry_filter == Filter():
-        # Entries of an account are numbered from 1 without gaps, so the last number counts them.
-        return position.passed + sum(position.ends.values())
+        return count_all(position)
     ends = {"account_ids": list(position.ends), "highs": list(position.ends.values())}
     cursor = await conn.execute(_SQL["count"], {**ends, **_filter_values(entry_filter)})
     row = await cursor.fetchone()
@@ -79,20 +109,52 @@ def _filter_values(entry_filter: Filter) -> dict[str, object]:
     }
 
 
-def _entry(row: Sequence[Any]) -> Entry:
-    account_id, sequence, movement_id, kind, amount, balance_after, counterparty_id, created_at = (
-        row
-    )
-    return Entry(
+def _line(row: Sequence[Any]) -> Line:
+    """The line of a row, by the columns' places: names cost time here."""
+    account_id, sequence, movement_id, kind_number, change_minor, left_minor, counterparty_id = row[
+        :7
+    ]
+    created_at, sender_id, receiver_id, amount_minor, currency, balance_after_minor = row[7:13]
+    principal, request_id, description, metadata, source, reference = row[13:19]
+    service_id, price_minor, price_currency, rate, rate_source, rate_as_of = row[19:25]
+    original_id, whole, final, expires_at, effective_at = row[25:]
+    kind = Kind(kind_number)
+    entry = Entry(
         account_id,
         sequence,
         movement_id,
-        Kind(kind),
-        amount,
-        balance_after,
+        kind,
+        change_minor,
+        left_minor,
         counterparty_id,
         created_at,
+        effective_at,
     )
+    movement = Movement(
+        movement_id,
+        kind,
+        sender_id,
+        receiver_id,
+        amount_minor,
+        currency,
+        balance_after_minor,
+        principal,
+        request_id,
+        description,
+        metadata or {},
+        created_at,
+        source,
+        reference,
+        service_id,
+        price_minor,
+        Rate(price_currency, currency, rate, rate_source, rate_as_of) if rate else None,
+        original_id,
+        bool(whole),
+        bool(final),
+        expires_at,
+        effective_at,
+    )
+    return Line(entry, movement)
 
 
 async def balance_at(conn: AsyncConnection, account_id: UUID, as_of: datetime) -> int:

@@ -45,49 +45,70 @@ WHERE original_id = ANY(%(original_ids)s::uuid[])
 GROUP BY original_id;
 
 -- find_purchases --
--- Movements by which accounts bought services before, but for those that were refunded whole.
+-- Movements by which accounts bought services before, but for
+-- those that were refunded whole. Each row is looked up by its key: a plan made
+-- while the tables were small would join them in another way, and read a whole index each time.
 SELECT
     -- include columns --
-FROM movements
-WHERE movement_id IN (
-    SELECT p.movement_id
+FROM unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[]) AS wanted (account, service)
+CROSS JOIN LATERAL (
+    SELECT p.movement_id AS bought_by
     FROM purchases AS p
-    INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[])
-        AS wanted (account_id, service_id)
-        ON p.account_id = wanted.account_id AND p.service_id = wanted.service_id
-)
-AND amount_minor > (
+    WHERE p.account_id = wanted.account AND p.service_id = wanted.service
+    LIMIT 1
+) AS bought
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM movements AS m
+    WHERE m.movement_id = bought.bought_by
+    LIMIT 1
+) AS movements
+WHERE movements.amount_minor > (
     SELECT coalesce(sum(f.amount_minor), 0)
     FROM follows AS f
     WHERE f.original_id = movements.movement_id
 );
 
 -- find_references --
--- Movements by which callers used an external reference, also through versions before 0004.
+-- Movements by which callers used an external reference, also through versions before 0004. Each
+-- row is looked up by its key, as above.
 SELECT
-    r.principal,
-    r.source,
-    r.reference,
+    wanted.principal,
+    wanted.source,
+    wanted.reference,
     r.movement_id
-FROM caller_references AS r
-INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
+FROM unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
     AS wanted (principal, source, reference)
-    ON
-        r.reference = wanted.reference
-        AND r.source = wanted.source
-        AND r.principal = wanted.principal
+CROSS JOIN LATERAL (
+    SELECT c.movement_id
+    FROM caller_references AS c
+    WHERE
+        c.reference = wanted.reference
+        AND c.source = wanted.source
+        AND c.principal = wanted.principal
+    LIMIT 1
+) AS r
 UNION
 SELECT
-    m.principal,
-    r.source,
-    r.reference,
+    wanted.principal,
+    wanted.source,
+    wanted.reference,
     r.movement_id
-FROM external_references AS r
-INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
+FROM unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::text[])
     AS wanted (principal, source, reference)
-    ON r.reference = wanted.reference AND r.source = wanted.source
-INNER JOIN movements AS m
-    ON r.movement_id = m.movement_id AND wanted.principal = m.principal;
+CROSS JOIN LATERAL (
+    SELECT e.movement_id
+    FROM external_references AS e
+    WHERE e.reference = wanted.reference AND e.source = wanted.source
+    LIMIT 1
+) AS r
+CROSS JOIN LATERAL (
+    SELECT movements.principal
+    FROM movements
+    WHERE movements.movement_id = r.movement_id
+    LIMIT 1
+) AS m
+WHERE m.principal = wanted.principal;
 
 -- write --
 -- All that one commit of plain movements writes: journal, statements, and the accounts' new state.

@@ -30,7 +30,7 @@ from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.reading.balances import AccountReads
+from balance_service.reading import balances, catalogue, statements
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.server.door import Door, GrpcioDoor
@@ -133,8 +133,8 @@ def build(
     queue = _commit_queue(settings, connections)
     watch_list, streams = AccountWatch(connections), Streams()
     page_tokens = PageTokens(secrets.key("page tokens"))
-    submission, listing = Submission(queue), Listing(connections, page_tokens)
-    reads = AccountReads(connections)
+    reads, submission = balances.gather(connections), Submission(queue)
+    listing = Listing(connections, page_tokens, reads, statements.gather(connections))
     reversals = Reversals(connections, submission)
     settlements = functools.partial(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
@@ -148,9 +148,12 @@ def build(
     calls.add(DepositServicer(deposits, reversals))
     withdrawals = settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)
     calls.add(WithdrawalServicer(withdrawals, reversals))
-    calls.add(PurchaseServicer(connections, submission, listing, reversals, page_tokens, rates))
+    services = catalogue.gather(connections)
+    calls.add(
+        PurchaseServicer(connections, services, submission, listing, reversals, page_tokens, rates)
+    )
     calls.add(TransferServicer(connections, submission, listing, reversals, streams))
-    calls.add(HoldServicer(connections, submission, page_tokens, rates))
+    calls.add(HoldServicer(connections, reads, services, submission, page_tokens, rates))
     calls.add(ReversalServicer(connections))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))

@@ -179,10 +179,7 @@ class AccountServicer:
         page = await self._listing.page(query, call)
 
         return account_pb2.ListEntriesResponse(
-            entries=[
-                convert.entry(line.entry, line.movement, line.account.account.currency)
-                for line in page.lines
-            ],
+            entries=map(convert.entry, page.lines),
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )

@@ -34,9 +34,7 @@ class DepositServicer:
     ) -> deposit_pb2.ListDepositsResponse:
         page = await self._settlements.page(request, call)
         return deposit_pb2.ListDepositsResponse(
-            deposits=[
-                convert.settlement(deposit_pb2.Deposit, line.followed) for line in page.lines
-            ],
+            deposits=[convert.settlement(deposit_pb2.Deposit, found) for found in page.followed],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )

@@ -25,8 +25,10 @@ from balance_service.domain.users import Role
 from balance_service.messages import account_access, convert, fields, page_bytes
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission, read_effective_time, read_origin
+from balance_service.reading.balances import AccountReads
+from balance_service.reading.catalogue import ServiceReads
 from balance_service.reading.rates import ExchangeRates
-from balance_service.repositories import catalogue, holds, journal
+from balance_service.repositories import holds, journal
 
 LIFE_DEFAULT = timedelta(days=7)
 LIFE_MAX = timedelta(days=366)
@@ -38,7 +40,9 @@ class HoldServicer:
     """Holds money, captures it and gives it back.
 
     Args:
-        pool: For reads.
+        pool: For what is not gathered.
+        accounts: Reads the accounts of many callers at once.
+        services: Reads the services of many callers at once.
         submission: Takes commands to the ledger.
         page_tokens: Signs where a list goes on.
         rates: Convert the price of a service that is to be bought.
@@ -47,9 +51,17 @@ class HoldServicer:
     service = hold_pb2.DESCRIPTOR.services_by_name["HoldService"]
 
     def __init__(
-        self, pool: Pool, submission: Submission, page_tokens: PageTokens, rates: ExchangeRates
+        self,
+        pool: Pool,
+        accounts: AccountReads,
+        services: ServiceReads,
+        submission: Submission,
+        page_tokens: PageTokens,
+        rates: ExchangeRates,
     ) -> None:
         self._pool = pool
+        self._accounts = accounts
+        self._services = services
         self._submission = submission
         self._page_tokens = page_tokens
         self._rates = rates
@@ -96,8 +108,8 @@ class HoldServicer:
             service_id = checks(fields.identifier, request.service, "service")
             currency = checks(money.parse_currency, request.currency, "currency")
             checks.finish()
+            service = await self._services.get(service_id)
             async with self._pool.connection() as conn:
-                service = await catalogue.get(conn, service_id)
                 account_id = await _own(conn, call.principal, account_id, currency)
             if service is None:
                 raise errors.ServiceNotFound(str(service_id))
@@ -188,9 +200,11 @@ class HoldServicer:
 
         query = (account_id, status)
         after = _read_place(self._page_tokens.read(query, call, request.page_token))
+        profiles = await account_access.get_listed_accounts(
+            self._pool, self._accounts, principal, account_id
+        )
+        account_ids = [profile.account.account_id for profile in profiles]
         async with self._pool.connection() as conn:
-            profiles = await account_access.get_accounts(conn, principal, account_id)
-            account_ids = [profile.account.account_id for profile in profiles]
             listed = await holds.page(conn, account_ids, status, after, size + 1, skip)
             total = await holds.count(conn, account_ids, status) if request.count_total else 0
             placed = await journal.movements(conn, [left.hold_id for left in listed[:size]])
@@ -219,16 +233,19 @@ class HoldServicer:
         """
         async with self._pool.connection() as conn:
             placed = (await journal.movements(conn, [hold_id])).get(hold_id)
-            if placed is None or placed.kind != Kind.HOLD:
-                raise errors.HoldNotFound(str(hold_id))
-            if operating or Scope.HOLDS_WRITE in principal.scopes:
-                return placed
-            if principal.name == placed.principal:
-                return placed
-            try:
-                await account_access.get_accounts(conn, principal, placed.from_account_id)
-            except errors.AccountNotFound:
-                raise errors.HoldNotFound(str(hold_id)) from None
+        if placed is None or placed.kind != Kind.HOLD:
+            raise errors.HoldNotFound(str(hold_id))
+        if operating or Scope.HOLDS_WRITE in principal.scopes:
+            return placed
+        if principal.name == placed.principal:
+            return placed
+        account_id = placed.from_account_id
+        try:
+            account_access.check_readable(
+                await self._accounts.get(account_id), principal, account_id
+            )
+        except errors.AccountNotFound:
+            raise errors.HoldNotFound(str(hold_id)) from None
         raise errors.PermissionMissing(required=f"who made the hold, or scope {Scope.HOLDS_WRITE}")
 
 

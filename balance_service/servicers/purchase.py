@@ -23,6 +23,7 @@ from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission, read_effective_time, read_origin
+from balance_service.reading.catalogue import ServiceReads
 from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import catalogue, journal
 from balance_service.servicers.reversal import Reversals
@@ -66,7 +67,8 @@ class PurchaseServicer:
     """Keeps the catalogue and sells from it.
 
     Args:
-        pool: For the catalogue, and for reads.
+        pool: For what is not gathered.
+        services: Reads the services of many callers at once.
         submission: Takes commands to the ledger.
         listing: Lists purchases.
         reversals: Refunds purchases.
@@ -79,6 +81,7 @@ class PurchaseServicer:
     def __init__(
         self,
         pool: Pool,
+        services: ServiceReads,
         submission: Submission,
         listing: Listing,
         reversals: Reversals,
@@ -86,6 +89,7 @@ class PurchaseServicer:
         rates: ExchangeRates,
     ) -> None:
         self._pool = pool
+        self._services = services
         self._submission = submission
         self._listing = listing
         self._reversals = reversals
@@ -123,8 +127,7 @@ class PurchaseServicer:
     ) -> purchase_pb2.Service:
         service_id = fields.identifier(request.service, "service")
 
-        async with self._pool.connection() as conn:
-            service = _check_offered(await catalogue.get(conn, service_id), service_id)
+        service = _check_offered(await self._services.get(service_id), service_id)
 
         return convert.service(service)
 
@@ -193,11 +196,11 @@ class PurchaseServicer:
         origin = checks(read_origin, request, call, effective_at=effective_at)
         checks.finish()
 
-        async with self._pool.connection() as conn:
-            service = await catalogue.get(conn, service_id)
-            if service is None:
-                raise errors.ServiceNotFound(str(service_id))
-            if account_id is None:
+        service = await self._services.get(service_id)
+        if service is None:
+            raise errors.ServiceNotFound(str(service_id))
+        if account_id is None:
+            async with self._pool.connection() as conn:
                 account_id = await account_access.find_own_account(
                     conn, principal, money.DEFAULT_CURRENCY
                 )
@@ -240,7 +243,7 @@ class PurchaseServicer:
         page = await self._listing.page(query, call)
 
         return purchase_pb2.ListPurchasesResponse(
-            purchases=[convert.purchase(line.followed) for line in page.lines],
+            purchases=[convert.purchase(found) for found in page.followed],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )

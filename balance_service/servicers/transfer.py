@@ -150,7 +150,7 @@ class TransferServicer:
 
         sent = direction == Direction.OUT
         return transfer_pb2.ListTransfersResponse(
-            transfers=[convert.transfer(line.followed, for_sender=sent) for line in page.lines],
+            transfers=[convert.transfer(found, for_sender=sent) for found in page.followed],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )

@@ -35,7 +35,7 @@ class WithdrawalServicer:
         page = await self._settlements.page(request, call)
         return withdrawal_pb2.ListWithdrawalsResponse(
             withdrawals=[
-                convert.settlement(withdrawal_pb2.Withdrawal, line.followed) for line in page.lines
+                convert.settlement(withdrawal_pb2.Withdrawal, found) for found in page.followed
             ],
             next_page_token=page.next_page_token,
             total_size=page.total_size,

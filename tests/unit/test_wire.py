@@ -179,6 +179,60 @@ async def test_deadline_ends_the_call_and_its_work(path: str) -> None:
         assert "cancelled" in echo.ended
 
 
+@pytest.mark.parametrize("path", ["/t/one-one", "/t/one-many"])
+async def test_deadline_beyond_the_first_look_ends_the_call_too(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "WATCHED_AFTER_SECONDS", 0.01)
+    requests_many, answers_many = METHODS[path]
+    echo = Echo(requests_many=requests_many, answers_many=answers_many)
+    answered = await call(path, [frame(b"wait")], [("grpc-timeout", "50m")], echo=echo)
+    assert answered.code == Code.DEADLINE_EXCEEDED
+    assert echo.ended == ["cancelled"] * (1 + answers_many)
+
+
+async def test_calls_that_come_at_different_times_are_each_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(application, "WATCHED_AFTER_SECONDS", 0.05)
+    echo = Echo(requests_many=False, answers_many=False)
+    app, sent = Grpc(lambda _: echo, MAX), list[Any]()
+
+    async def ask(delay_seconds: float) -> None:
+        coming = [{"type": "http.request", "body": frame(b"wait")}]
+
+        async def receive() -> Any:
+            return coming.pop() if coming else {"type": "http.disconnect"}
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        await asyncio.sleep(delay_seconds)
+        headers = [(b"content-type", b"application/grpc")]
+        scope = {"type": "http", "method": "POST", "path": "/t/one-one", "headers": headers}
+        await app(scope, receive, send)
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*map(ask, [0, 0.02, 0.04, 0.2]))
+    assert (echo.ended, sent) == (["cancelled"] * 4, [])
+
+
+async def test_answer_is_sent_though_its_deadline_passes_meanwhile() -> None:
+    echo, sent = Echo(requests_many=False, answers_many=False), list[Any]()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": frame(b"a")}
+
+    async def send(event: Any) -> None:
+        await asyncio.sleep(0.05)
+        sent.append(event["type"].rpartition(".")[2])
+
+    headers = [(b"content-type", b"application/grpc"), (b"grpc-timeout", b"20m")]
+    scope = {"type": "http", "method": "POST", "path": "/t/one-one", "headers": headers}
+    await Grpc(lambda _: echo, MAX)(scope, receive, send)
+    assert sent == ["start", "body", "trailers"]
+
+
 @pytest.mark.parametrize("patience", ["0n", "0S"])
 async def test_passed_deadline_is_not_begun(patience: str) -> None:
     echo = Echo(requests_many=False, answers_many=False)

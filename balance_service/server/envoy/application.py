@@ -19,7 +19,8 @@ from balance_service.calls.dispatch import Calls
 from balance_service.config import Settings
 from balance_service.server import app, explanations, logs, supervisor, worker
 from balance_service.server.envoy import process
-from balance_service.server.envoy.door import EnvoyDoor, shield_future
+from balance_service.server.envoy.door import EnvoyDoor
+from balance_service.server.wire.answers import shield_future
 
 _log = structlog.get_logger()
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -15,6 +14,7 @@ from balance_service.config import Settings
 from balance_service.server import grpc_server, http_server
 from balance_service.server.envoy import process
 from balance_service.server.wire import heads
+from balance_service.server.wire.answers import shield_future
 from balance_service.server.wire.application import Grpc
 from balance_service.server.wire.methods import LibraryMethods, map_methods
 
@@ -59,7 +59,7 @@ class EnvoyDoor:
         try:
             polling: Receive = _PollingReceive(receive)
             if scope["path"] in self._methods or heads.is_grpc(scope["headers"]):
-                await self._grpc(scope, polling, lambda event: shield_future(send(event)))
+                await self._grpc(scope, polling, send)
             else:
                 await self._http(scope, polling, _HttpSend(send, is_head=scope["method"] == "HEAD"))
         finally:
@@ -81,14 +81,6 @@ class EnvoyDoor:
         await asyncio.sleep(min(process.DRAIN_SECONDS, self._drain_seconds))
         while self._under_way and time.monotonic() < ending:  # noqa: ASYNC110 - as good as an event
             await asyncio.sleep(0.02)
-
-
-async def shield_future(awaited: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever it results in
-    """Awaits; if it is a future, a cancellation ends the waiting and not the future.
-
-    pyvoy completes a future even if it was cancelled, which would be an error in the log.
-    """
-    return await (asyncio.shield(awaited) if asyncio.isfuture(awaited) else awaited)
 
 
 class _PollingReceive:

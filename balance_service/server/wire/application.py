@@ -14,13 +14,15 @@ from starlette.types import Receive, Scope, Send
 
 from balance_service.calls.call import Metadata
 from balance_service.server.wire import heads
-from balance_service.server.wire.frames import Failure, Gone, Requests, frame
+from balance_service.server.wire.answers import Answer, shielded
+from balance_service.server.wire.frames import Failure, Gone, Requests
 
 Code = grpc.StatusCode
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 
-# A call that takes longer is watched, so that its work ends if its caller goes.
-WATCHED_AFTER_SECONDS = 0.1
+# A call that takes longer is watched, so that its work ends if its caller goes. Most are answered
+# before that even under load, for watching costs as much as a short call.
+WATCHED_AFTER_SECONDS = 0.5
 
 _log = structlog.get_logger()
 
@@ -69,6 +71,7 @@ class Grpc:
     def __init__(self, find: Find, message_bytes_max: int) -> None:
         self._find = find
         self._message_bytes_max = message_bytes_max
+        self._young = _YoungCalls()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not heads.is_grpc(scope["headers"]):
@@ -83,17 +86,50 @@ class Grpc:
             if method is None:
                 raise Failure(Code.UNIMPLEMENTED, "Method not found!")
         except Failure as failure:
-            await _Answer(send, heads.MEDIA_TYPE).fail(failure)
+            await Answer(send, heads.MEDIA_TYPE).fail(failure)
             return
         requests = Requests(receive, head.encoding, self._message_bytes_max)
-        await _Call(method, head, requests, receive, send).run()
+        await _Call(method, head, requests, receive, send).run(self._young)
+
+
+class _YoungCalls:
+    """Calls that are not watched yet, oldest first: one timer for all of them.
+
+    A timer for each would cost more than most of the calls take to be read.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[_Call, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: "_Call") -> None:
+        loop = asyncio.get_running_loop()
+        self._since[call] = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(WATCHED_AFTER_SECONDS, self._look)
+
+    def discard(self, call: "_Call") -> None:
+        self._since.pop(call, None)
+
+    def _look(self) -> None:
+        """Has those watched that are old enough."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for call, since in list(self._since.items()):
+            due_at = since + WATCHED_AFTER_SECONDS
+            if due_at > loop.time():
+                self._timer = loop.call_at(due_at, self._look)
+                break
+            del self._since[call]
+            call.watch(since)
 
 
 class _Call:
     """One call, from its first request to its status.
 
     Its deadline, a caller who goes or a malformed request ends it wherever its method is: the task
-    that runs it is cancelled, and `_ended` says why.
+    that runs it is cancelled, and `_ended` says why. One answer is sent without that: the server
+    ends the sending when the caller goes, and cancelling could only come too late.
     """
 
     def __init__(
@@ -103,27 +139,48 @@ class _Call:
         self._head = head
         self._requests = requests
         self._receive = receive
-        self._answer = _Answer(send, head.media_type)
+        self._answer = Answer(shielded(send) if method.answers_many else send, head.media_type)
         self._context = Context(head.codec, head.metadata, head.timeout_seconds)
         self._ended: Failure | Gone | None = None
+        self._answered = False
         self._task = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
-    async def run(self) -> None:
+    async def run(self, young: _YoungCalls) -> None:
+        """Runs the call.
+
+        Args:
+            young: Has it watched once it has taken long.
+        """
         seconds = self._head.timeout_seconds
-        loop = asyncio.get_running_loop()
-        timers = [loop.call_later(WATCHED_AFTER_SECONDS, self._watch)]
-        if seconds is not None:
-            timers.append(loop.call_later(seconds, self._end, _deadline_passed()))
+        young.add(self)
+        if seconds is not None and seconds < WATCHED_AFTER_SECONDS:
+            self._set_deadline(asyncio.get_running_loop().time() + seconds)
         try:
             ended = _deadline_passed() if seconds == 0 else await self._run_to_end()
         finally:
-            for timer in timers:
-                timer.cancel()
+            young.discard(self)
+            if self._deadline:
+                self._deadline.cancel()
             if self._watching:
                 self._watching.cancel()
         if isinstance(ended, Failure):
             await self._answer.fail(ended)
+
+    def watch(self, since: float) -> None:
+        """Ends the call from now on when its caller goes or its deadline passes.
+
+        Args:
+            since: When it began, by the event loop's clock.
+        """
+        self._watching = asyncio.create_task(self._wait_until_gone())
+        if self._head.timeout_seconds is not None and self._deadline is None:
+            self._set_deadline(since + self._head.timeout_seconds)
+
+    def _set_deadline(self, moment: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_at(moment, self._end, _deadline_passed())
 
     async def _run_to_end(self) -> Failure | Gone | None:
         """Runs the call; returns why it ended before its answer did, if so."""
@@ -151,6 +208,7 @@ class _Call:
             await self._answer.end(context.trailers)
         else:
             message = await method.unary(request, context)
+            self._answered = True
             await self._answer.send_one(message, context.trailers)
 
     async def _read_many(self) -> AsyncIterator[bytes]:
@@ -164,12 +222,9 @@ class _Call:
             await asyncio.get_running_loop().create_future()
 
     def _end(self, why: Failure | Gone) -> None:
-        if self._ended is None and self._task:
+        if self._ended is None and self._task and not self._answered:
             self._ended = why
             self._task.cancel()
-
-    def _watch(self) -> None:
-        self._watching = asyncio.create_task(self._wait_until_gone())
 
     async def _wait_until_gone(self) -> None:
         while not self._requests.ended:  # noqa: ASYNC110 - rarely for long
@@ -182,83 +237,6 @@ class _Call:
 
 def _deadline_passed() -> Failure:
     return Failure(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
-
-
-class _Answer:
-    """Sends an answer.
-
-    Args:
-        send: ASGI's.
-        media_type: The request's.
-    """
-
-    def __init__(self, send: Send, media_type: bytes) -> None:
-        self._send = send
-        self._media_type = media_type
-        self._started = False
-
-    async def send_one(self, message: bytes, trailers: Mapping[str, str]) -> None:
-        """Sends one message and the status OK."""
-        await self._start()
-        await self._body(frame(message), more=False)
-        await self._trailers([heads.OK, *heads.to_headers(trailers)])
-
-    async def write(self, message: bytes) -> None:
-        """Sends one message of many; waits while the caller does not read.
-
-        Raises:
-            Gone: The caller has gone.
-        """
-        if not self._started:
-            await self._start()
-        await self._body(frame(message), more=True)
-
-    async def end(self, trailers: Mapping[str, str]) -> None:
-        """Sends the status OK, after the messages."""
-        if not self._started:
-            await self._start()
-        await self._body(b"", more=False)
-        await self._trailers([heads.OK, *heads.to_headers(trailers)])
-
-    async def fail(self, failure: Failure) -> None:
-        """Sends a status; alone, where no message was sent."""
-        try:
-            if self._started:
-                await self._body(b"", more=False)
-                await self._trailers(heads.failure_to_headers(failure))
-            else:
-                headers = [*heads.open_answer(self._media_type), *heads.failure_to_headers(failure)]
-                await self._send_event(
-                    {"type": "http.response.start", "status": 200, "headers": headers}
-                )
-                await self._body(b"", more=False)
-        except Gone:
-            pass
-
-    async def _start(self) -> None:
-        self._started = True
-        headers = heads.open_answer(self._media_type)
-        await self._send_event(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": headers,
-                "trailers": True,
-            }
-        )
-
-    async def _body(self, part: bytes, *, more: bool) -> None:
-        await self._send_event({"type": "http.response.body", "body": part, "more_body": more})
-
-    async def _trailers(self, trailers: heads.Headers) -> None:
-        await self._send_event({"type": "http.response.trailers", "headers": trailers})
-
-    async def _send_event(self, event: dict[str, Any]) -> None:
-        try:
-            await self._send(event)
-        except Exception as error:
-            # Every server raises an error of its own when a caller goes.
-            raise Gone from error
 
 
 async def _refuse_http(send: Send, status: int, headers: heads.Headers) -> None:
