@@ -37,14 +37,7 @@ FROM (
     ORDER BY page.created_at DESC, page.account_id DESC, page.sequence DESC
     LIMIT %(limit)s OFFSET %(skip)s
 ) AS e
--- begin movement --
-CROSS JOIN LATERAL (
-    SELECT *
-    FROM movements AS m
-    WHERE m.movement_id = e.movement_id
-    LIMIT 1
-) AS m
--- end movement --
+-- include movement --
 ORDER BY e.created_at DESC, e.account_id DESC, e.sequence DESC;
 
 -- by_date --
@@ -139,7 +132,14 @@ CROSS JOIN LATERAL (
     ORDER BY e.sequence
     LIMIT a.length
 ) AS e
--- include movement --
+-- begin movement --
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM movements AS m
+    WHERE m.movement_id = e.movement_id
+    LIMIT 1
+) AS m
+-- end movement --
 ORDER BY a.place, e.sequence;
 
 -- count --
