@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from balance_service.calls.dispatch import Calls
 from balance_service.config import Settings
 from balance_service.server import grpc_server, http_server
-from balance_service.server.envoy import process
+from balance_service.server.envoy import connect, process
 from balance_service.server.wire import heads
 from balance_service.server.wire.application import Grpc
 from balance_service.server.wire.methods import LibraryMethods, map_methods
@@ -39,6 +39,7 @@ class EnvoyDoor:
         self.port = settings.grpc_port
         self.http_port = settings.http_port if settings.http else None
         self._drain_seconds = settings.drain_seconds
+        self._connect = settings.connect
         self._methods = map_methods(calls)
         library_methods = LibraryMethods()
         grpc_server.add_library_services(calls, health_servicer, library_methods)
@@ -59,7 +60,10 @@ class EnvoyDoor:
         try:
             polling: Receive = _PollingReceive(receive)
             if scope["path"] in self._methods or heads.is_grpc(scope["headers"]):
-                await self._grpc(scope, polling, lambda event: shield_future(send(event)))
+                shielded: Send = lambda event: shield_future(send(event))  # noqa: E731 - it is typed
+                by_connect = self._connect and connect.is_connect(scope)
+                shielded = connect.name_details(shielded) if by_connect else shielded
+                await self._grpc(scope, polling, shielded)
             else:
                 await self._http(scope, polling, _HttpSend(send, is_head=scope["method"] == "HEAD"))
         finally:
