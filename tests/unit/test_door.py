@@ -1,6 +1,8 @@
 """Which door there is, and what is said where there is none."""
 
 import importlib.util
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,18 @@ def test_tls_belongs_together_and_to_one_door(chosen: dict[str, str], wrong: set
     settings, faults = config.read(door="grpcio", **chosen)
     assert faults == {}
     assert choice.find_faults(settings).keys() == {config.variable(name) for name in wrong}
+
+
+@pytest.mark.skipif(bool(choice.find_obstacle()), reason="no Envoy")
+def test_folder_too_long_for_a_socket_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("x" * process.SOCKET_PATH_BYTES_MAX)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with pytest.raises(RuntimeError, match="set TMPDIR to a shorter one") as error:
+        process.become(Settings(door="envoy"))
+    assert worker.start_status(error.value) == supervisor.STARTUP_FAILED
 
 
 def test_envoy_is_given_the_application_by_its_name() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -40,6 +41,7 @@ class EnvoyDoor:
         self.http_port = settings.http_port if settings.http else None
         self._drain_seconds = settings.drain_seconds
         self._connect = settings.connect
+        self._certificate = settings.tls_certificate
         self._methods = map_methods(calls)
         library_methods = LibraryMethods()
         grpc_server.add_library_services(calls, health_servicer, library_methods)
@@ -70,7 +72,9 @@ class EnvoyDoor:
             self._under_way -= 1
 
     async def start(self) -> None:
-        """Does nothing: Envoy listens once the application's lifespan has started."""
+        """Says so if the certificate has expired; Envoy listens once the lifespan has started."""
+        if self._certificate and (expiry := process.read_expiry(self._certificate)) < _now():
+            _log.error("certificate_expired", expired=expiry.isoformat())
 
     async def stop(self) -> None:
         """Tells connections to send no more calls, closes the ports, and waits for calls under way.
@@ -85,6 +89,10 @@ class EnvoyDoor:
         await asyncio.sleep(min(process.DRAIN_SECONDS, self._drain_seconds))
         while self._under_way and time.monotonic() < ending:  # noqa: ASYNC110 - as good as an event
             await asyncio.sleep(0.02)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def shield_future(awaited: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever it results in

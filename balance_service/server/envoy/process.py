@@ -6,6 +6,7 @@ import os
 import signal
 import ssl
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -91,6 +92,13 @@ def _check_certificates(settings: Settings) -> None:
             context.load_verify_locations(settings.tls_client_ca)
     except OSError as error:
         raise ValueError(f"the certificates cannot be used: {error}") from None
+
+
+def read_expiry(certificate: str) -> datetime:
+    """When the first certificate of a PEM file expires."""
+    from cryptography import x509  # noqa: PLC0415 - not needed without TLS
+
+    return x509.load_pem_x509_certificate(Path(certificate).read_bytes()).not_valid_after_utc
 
 
 async def wait_until_listening() -> None:
