@@ -8,6 +8,8 @@ BENCH ?=
 MINUTES ?= 10
 SEED ?=
 TORTURE ?=
+# What callers of every kind do: calls, streams, refusals, retries, odd bytes, reflection.
+DOOR_TESTS = deposits hostile_messages http_streams retries streams transfers withdrawals
 
 .PHONY: help
 help: ## Show this help
@@ -48,6 +50,10 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 .PHONY: test
 test: setup ## Run every test
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+
+.PHONY: test-envoy
+test-envoy: setup ## Run the tests that show most of a door with the service behind Envoy
+	TEST_DOOR=envoy $(BIN)/pytest --numprocesses auto $(addprefix tests/e2e/test_, $(DOOR_TESTS:=.py))
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
