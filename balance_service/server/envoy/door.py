@@ -62,14 +62,19 @@ class EnvoyDoor:
         try:
             polling: Receive = _PollingReceive(receive)
             if scope["path"] in self._methods or heads.is_grpc(scope["headers"]):
-                shielded: Send = lambda event: shield_future(send(event))  # noqa: E731 - it is typed
-                by_connect = self._connect and connect.is_connect(scope)
-                shielded = connect.name_details(shielded) if by_connect else shielded
-                await self._grpc(scope, polling, shielded)
+                await self._grpc(scope, polling, self._shield(scope, send))
             else:
                 await self._http(scope, polling, _HttpSend(send, is_head=scope["method"] == "HEAD"))
         finally:
             self._under_way -= 1
+
+    def _shield(self, scope: Scope, send: Send) -> Send:
+        def shielded(event: Message) -> Awaitable[None]:
+            return shield_future(send(event))
+
+        if self._connect and connect.is_connect(scope):
+            return connect.name_details(shielded)
+        return shielded
 
     async def start(self) -> None:
         """Says so if the certificate has expired; Envoy listens once the lifespan has started."""
