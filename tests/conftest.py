@@ -5,7 +5,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import psycopg
 import pytest
@@ -28,8 +28,11 @@ from tests.service import (
     stop_service,
 )
 
-# Which door the end-to-end tests go through; those that need hooks skip behind `envoy`.
-DOOR: Literal["grpcio", "envoy"] = "envoy" if os.environ.get("TEST_DOOR") == "envoy" else "grpcio"
+# The door of the services that tests start as processes. With `envoy`, those of end-to-end tests
+# are such; otherwise they run within the test's own process, behind grpcio, which is quicker.
+DOOR = cast("Literal['auto', 'envoy', 'grpcio']", os.environ.get("TEST_DOOR", "auto"))
+# Whoever asks for these takes hold of the service's code, log or mails: it runs within.
+HOOKS = {"within", "probe", "monkeypatch", "capsys", "capfd"}
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -98,13 +101,16 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def start_service(service_settings: Settings) -> AsyncIterator[StartService]:
+async def start_service(
+    service_settings: Settings, request: pytest.FixtureRequest
+) -> AsyncIterator[StartService]:
     """Starts services; all are stopped at the end."""
     started: list[Service] = []
+    within = DOOR != "envoy" or HOOKS.intersection(request.fixturenames)
+    start_one = start_within if within else start_beside
 
     async def start(**changes: object) -> Service:
         settings_ = service_settings.model_copy(update=changes)
-        start_one = start_beside if DOOR == "envoy" else start_within
         started.append(await start_one(settings_))
         return started[-1]
 
@@ -115,9 +121,7 @@ async def start_service(service_settings: Settings) -> AsyncIterator[StartServic
 
 @pytest.fixture
 def within() -> None:
-    """Of a test that changes the service's own code as it runs."""
-    if DOOR == "envoy":
-        pytest.skip("needs the service within the test's own process")
+    """Has the service run within the test's own process, behind grpcio, whatever the door."""
 
 
 @pytest_asyncio.fixture

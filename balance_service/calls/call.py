@@ -12,6 +12,8 @@ from balance_service.domain.principals import Principal
 Metadata: TypeAlias = Sequence[tuple[str, str]]
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+# Where a server in front joined two headers `authorization` (RFC 9110, 5.3).
+_JOINED = re.compile(r",\s*(?=bearer )", re.IGNORECASE)
 # W3C Trace Context, version 00: the trace's id is the second part.
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -75,9 +77,7 @@ def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None
     sent_id = ""
     for key, value in metadata:
         if key == "authorization":
-            scheme, _, rest = value.partition(" ")
-            # Another scheme is refused as a bearer token that is not valid, and not overlooked.
-            call.tokens = (*call.tokens, rest.strip() if scheme.lower() == "bearer" else "?")
+            call.tokens = (*call.tokens, *map(_token, _JOINED.split(value)))
         elif key == "x-request-id":
             sent_id = value
         elif key == "accept-language":
@@ -88,6 +88,13 @@ def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None
             call.trace_id = trace[1]
     call.correlation_id = correlation_id(sent_id)
     return call
+
+
+def _token(credentials: str) -> str:
+    """The bearer token of an `authorization`."""
+    scheme, _, token = credentials.strip().partition(" ")
+    # Another scheme is refused as a bearer token that is not valid, and not overlooked.
+    return token.strip() if scheme.lower() == "bearer" else "?"
 
 
 def correlation_id(sent: str) -> str:

@@ -27,6 +27,8 @@ from balance_service._generated.balance.v1 import (
     user_pb2,
     user_pb2_grpc,
 )
+from balance_service.calls import channels
+from balance_service.config import Settings
 
 Metadata = tuple[tuple[str, str], ...]
 TIMEOUT_SECONDS = 10
@@ -105,13 +107,14 @@ class Person:
 
 
 @contextmanager
-def connect(target: str) -> Iterator[grpc.Channel]:
+def connect(settings: Settings, target: str) -> Iterator[grpc.Channel]:
     """A channel to the service at a gRPC target.
 
     Raises:
         DemoError: Nothing answers there, or the service refused a step of the story.
+        ValueError: The certificates cannot be used.
     """
-    with grpc.insecure_channel(target) as channel:
+    with channels.open_blocking_channel(settings, target) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
             yield channel

@@ -35,18 +35,33 @@ def compose(
         f"  {_program(settings)} token {admin}{option}\n"
         f"\nTry:\n"
         f"  {_program(settings)} demo{option}\n"
-        f"  grpcurl -plaintext {quoted} list\n"
-        f"  grpcurl -plaintext {quoted} balance.v1.PurchaseService/ListServices\n"
+        f"  {_grpcurl(settings)} {quoted} list\n"
+        f"  {_grpcurl(settings)} {quoted} balance.v1.PurchaseService/ListServices\n"
         f"\nStop with Ctrl-C; what is on the accounts stays."
     )
 
 
+def _grpcurl(settings: Settings) -> str:
+    """Grpcurl as it calls this service; with TLS, what it trusts is the service's certificate."""
+    if not settings.tls_certificate:
+        return "grpcurl -plaintext"
+    words = ["grpcurl", "-cacert", str(Path(settings.tls_certificate).absolute())]
+    if settings.tls_client_ca:
+        shown = ("-cert", settings.tls_certificate), ("-key", settings.tls_key)
+        words += [word for flag, path in shown for word in (flag, str(Path(path).absolute()))]
+    return shlex.join(words)
+
+
 def _program(settings: Settings) -> str:
-    """The program as it was started, on the data directory that it was given."""
+    """The program as it was started, on the data directory and certificates that it was given."""
     words = [sys.argv[0]]
     if Path(sys.argv[0]).name != "balance-service":
         words = [sys.executable, "-m", "balance_service"]
-    if settings.data_dir != Settings.model_fields["data_dir"].default:
-        data_dir = Path(settings.data_dir).absolute()
-        words = ["env", f"{variable('data_dir')}={data_dir}", *words]
+    # Whoever types it in another terminal has not set these there.
+    chosen = [
+        f"{variable(name)}={Path(path).absolute()}"
+        for name in ("data_dir", "tls_certificate", "tls_key")
+        if (path := getattr(settings, name)) != Settings.model_fields[name].default
+    ]
+    words = ["env", *chosen, *words] if chosen else words
     return shlex.join(words)

@@ -25,6 +25,8 @@ _SINGLE_HEADERS = (
     "authorization", "content-encoding", "content-length", "content-type", "expect", "host",
     "idempotency-key", "origin", "traceparent", "transfer-encoding", "x-request-id",
 )  # fmt: skip
+# Envoy joins these by a comma when they are repeated, and none of them may hold one.
+_WITHOUT_COMMA = ("content-type", "expect", "host", "origin")
 # The characters that gRPC's metadata can hold.
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]*")
 # RFC 3986, 3.2.2 and 3.2.3, loosely: nothing here depends on the host, so it may be any.
@@ -119,7 +121,7 @@ class RequestHead:
         """
         headers = self.headers
         for name in _SINGLE_HEADERS:
-            if name in self._repeated:
+            if name in self._repeated or (name in _WITHOUT_COMMA and "," in headers.get(name, "")):
                 raise http.malformed(name, "must be given once")
         for name in FORWARDED_HEADERS:
             if name in headers and not _PRINTABLE_ASCII.fullmatch(headers[name]):

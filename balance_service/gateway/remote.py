@@ -7,11 +7,13 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
+from balance_service.calls import channels
 from balance_service.calls.call import Metadata
 from balance_service.calls.dispatch import Answer, Refused
 from balance_service.calls.health import channel_serves
 from balance_service.calls.methods import Method
 from balance_service.calls.refusals import DETAILS_KEY
+from balance_service.config import Settings
 from balance_service.domain import errors
 
 KEEPALIVE_MILLISECONDS = 60_000
@@ -21,17 +23,21 @@ class RemoteUpstream:
     """A gRPC server elsewhere, as an Upstream.
 
     Args:
+        settings: Say whether it is called by TLS, whom to trust and what to show.
         target: A gRPC target, such as `dns:///balance:50051`.
+
+    Raises:
+        ValueError: The certificates cannot be used.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, settings: Settings, target: str) -> None:
         options = [
             ("grpc.lb_policy_name", "round_robin"),
             ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
             # The server bounds its answers; gRPC's own 4 MiB would fail a call that it answered.
             ("grpc.max_receive_message_length", -1),
         ]
-        self._channel = grpc.aio.insecure_channel(target, options)
+        self._channel = channels.open_channel(settings, target, options)
         self._callables: dict[str, grpc.aio.UnaryUnaryMultiCallable[Message, Message]] = {}
 
     async def admit(self, method: Method, metadata: Metadata) -> None:

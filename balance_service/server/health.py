@@ -3,21 +3,17 @@
 Container health checks load this module every few seconds, so it imports little.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import grpc
 from grpc_health.v1 import health, health_pb2
 
+from balance_service.calls import channels
 from balance_service.calls.health import channel_serves
 
 if TYPE_CHECKING:
     from balance_service.calls.dispatch import Calls
     from balance_service.config import Settings
-
-TLS_TIMEOUT_SECONDS = 2.0
 
 
 async def serves(target: str, settings: "Settings | None" = None) -> bool:
@@ -25,31 +21,13 @@ async def serves(target: str, settings: "Settings | None" = None) -> bool:
 
     Args:
         target: Its host and port.
-        settings: Its settings; where they turn TLS on, it is asked over HTTP.
+        settings: Say how it is called; None for plaintext.
+
+    Raises:
+        ValueError: The certificates cannot be used.
     """
-    if settings and settings.tls_certificate:
-        return await _serves_over_tls(target, settings)
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with channels.open_channel(settings, target) as channel:
         return await channel_serves(channel)
-
-
-async def _serves_over_tls(target: str, settings: "Settings") -> bool:
-    import ssl  # noqa: PLC0415 - not needed without TLS
-
-    context = ssl.create_default_context()
-    # The certificate names the host that others know the service by, not the address asked here.
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    host, _, port = target.rpartition(":")
-    with contextlib.suppress(OSError, TimeoutError):
-        # Shown to a service that asks its callers for certificates.
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-        async with asyncio.timeout(TLS_TIMEOUT_SECONDS):
-            reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
-            writer.write(b"GET /healthz HTTP/1.1\r\nhost: health\r\nconnection: close\r\n\r\n")
-            status_line = await reader.readline()
-            writer.close()
-            return b" 200 " in status_line
-    return False
 
 
 class Health:

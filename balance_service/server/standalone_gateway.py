@@ -15,11 +15,12 @@ async def run(settings: Settings, target: str) -> None:
     """Serves HTTP until SIGTERM or SIGINT.
 
     Args:
-        settings: The HTTP port and its limits; the rest is not used.
+        settings: The HTTP port, its limits, and how the servers are called.
         target: A gRPC target, such as `dns:///balance:50051`.
 
     Raises:
         PortUnavailable: The HTTP port cannot be listened on.
+        ValueError: The certificates cannot be used.
     """
     stopping = catch_stop_signals()
     server, upstream = build(settings, target)
@@ -36,6 +37,7 @@ def build(settings: Settings, target: str) -> tuple[HttpServer, RemoteUpstream]:
 
     Raises:
         PortUnavailable: The HTTP port cannot be listened on.
+        ValueError: The certificates cannot be used.
     """
-    upstream = RemoteUpstream(target)
+    upstream = RemoteUpstream(settings, target)
     return http_server.build(settings, upstream), upstream

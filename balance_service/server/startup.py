@@ -7,7 +7,6 @@ from balance_service.auth.sealing import Secrets
 from balance_service.config import Settings, variable
 from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer
-from balance_service.server.envoy import process
 
 
 def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
@@ -34,25 +33,6 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
             SmtpMailer(smtp_url, settings.mail_from)
     elif production and not settings.development:
         faults[variable("smtp_url")] = "is not set: nobody could sign in"
-    return faults
-
-
-def find_door_faults(settings: Settings) -> dict[str, str]:
-    """What keeps a worker from answering its ports as settings say, by environment variable.
-
-    Args:
-        settings: As `config.read` returns them.
-    """
-    faults: dict[str, str] = {}
-    if settings.door == "envoy" and (obstacle := process.find_obstacle()):
-        faults[variable("door")] = obstacle
-    if settings.tls_certificate and settings.door != "envoy":
-        faults[variable("tls_certificate")] = f"needs {variable('door')}=envoy"
-    if bool(settings.tls_key) != bool(settings.tls_certificate):
-        rule = f"belongs to {variable('tls_certificate')}: set both or neither"
-        faults[variable("tls_key")] = rule
-    if settings.tls_client_ca and not settings.tls_certificate:
-        faults[variable("tls_client_ca")] = f"needs {variable('tls_certificate')}"
     return faults
 
 

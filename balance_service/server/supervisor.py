@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from balance_service.config import Settings
+from balance_service.server.envoy import choice
 from balance_service.server.signals import catch_stop_signals
 
 RESTART_INTERVAL_SECONDS = 1.0
@@ -79,6 +80,8 @@ async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Ev
             stopping.set()
             return True
         first = False
+        if not started and settings.door == "envoy" and process.returncode != DATABASE_AWAY:
+            _log.error("envoy_failed", advice=choice.WITHOUT)
         if started:
             failed_starts = 0
         elif process.returncode != DATABASE_AWAY:

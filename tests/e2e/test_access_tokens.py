@@ -77,6 +77,7 @@ async def test_other_processes_learn_of_a_revocation(start_service: StartService
     pytest.fail("the other process still accepts the token")
 
 
+@pytest.mark.usefixtures("within")
 async def test_rotated_key_signs_and_older_tokens_stay_good(service: Service) -> None:
     before = await service.person()
     key_id = await administration.rotate_keys(service.settings)
@@ -164,6 +165,7 @@ async def test_times_of_a_token_have_a_minute_of_leeway(service: Service) -> Non
         assert error.reason == reason, changes
 
 
+@pytest.mark.usefixtures("within")
 async def test_leeway_is_none_for_a_revoked_token(service: Service, database_url: str) -> None:
     person = await service.person()
     life = service.settings.access_token_seconds
@@ -181,6 +183,7 @@ async def test_leeway_is_none_for_a_revoked_token(service: Service, database_url
     assert (await refused(bearing(service, late))).reason == "TOKEN_INVALID"
 
 
+@pytest.mark.usefixtures("within")
 async def test_unknown_key_is_a_bad_token_while_the_database_is_away(service: Service) -> None:
     good = (await service.person()).token.token
     claims = jwt.decode(good, options={"verify_signature": False})

@@ -175,6 +175,7 @@ RUBBISH = (
 )
 
 
+@pytest.mark.usefixtures("within")
 @pytest.mark.parametrize("rubbish", RUBBISH, ids=lambda text: ascii(text[:10]))
 async def test_rubbish_in_any_field_is_a_refusal(service: Service, rubbish: str) -> None:
     auth = service.client().auth

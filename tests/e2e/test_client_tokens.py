@@ -51,6 +51,7 @@ async def test_call_waits_for_its_token_through_a_restart(
     await asyncio.to_thread(blocking.close)
 
 
+@pytest.mark.usefixtures("within")
 async def test_every_call_waits_for_a_connection(start_service: StartService) -> None:
     port = free_port()
     service = await start_service(grpc_port=port)

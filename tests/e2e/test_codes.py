@@ -178,6 +178,7 @@ async def test_mail_server_that_hangs_does_not_use_up_the_calls(
     await asyncio.gather(*waiting)
 
 
+@pytest.mark.usefixtures("within")
 @pytest.mark.parametrize(
     "email",
     [

@@ -21,14 +21,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from balance_client import v1
 from balance_service._generated.balance.v1 import account_pb2_grpc, transfer_pb2_grpc
 from balance_service.config import Settings
-from balance_service.server.envoy import process
+from balance_service.server.envoy import choice
 from rehearsals import stage
 from tests.service import Person, Service, start_beside, stop_service
 
 DOORS = [
     "grpcio",
     pytest.param(
-        "envoy", marks=pytest.mark.skipif(bool(process.find_obstacle()), reason="no Envoy")
+        "envoy", marks=pytest.mark.skipif(bool(choice.find_obstacle()), reason="no Envoy")
     ),
 ]
 SERVING = health_pb2.HealthCheckResponse.SERVING

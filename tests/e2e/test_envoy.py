@@ -4,23 +4,20 @@ import asyncio
 import base64
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from balance_client import v1
 from balance_service.config import Settings
-from balance_service.server.envoy import bootstrap, process
-from balance_service.server.health import serves
-from tests.certificates import Authority
-from tests.service import Person, Service, start_beside, stop_service
+from balance_service.server.envoy import bootstrap, choice
+from tests.service import Person, Service, StartService
 
 pytestmark = pytest.mark.skipif(
-    bool(process.find_obstacle()), reason=process.find_obstacle() or "it is there"
+    bool(choice.find_obstacle()), reason=choice.find_obstacle() or "it is there"
 )
 pyqwest = pytest.importorskip("pyqwest")
 
@@ -28,24 +25,6 @@ BUF = Path(sys.executable).parent / "buf"
 ORIGIN = "https://shop.example"
 LIST_SERVICES = "/balance.v1.PurchaseService/ListServices"
 GET_ACCOUNT = "/balance.v1.AccountService/GetAccount"
-
-StartEnvoy = Callable[..., Awaitable[Service]]
-
-
-@pytest_asyncio.fixture
-async def start_envoy(service_settings: Settings) -> Any:
-    """Starts workers behind Envoy; all are stopped at the end."""
-    started = []
-
-    async def start(**changes: object) -> Service:
-        started.append(
-            await start_beside(service_settings.model_copy(update={"door": "envoy", **changes}))
-        )
-        return started[-1]
-
-    yield start
-    for service in started:
-        await stop_service(service)
 
 
 def client(version: str = "HTTP1", **options: Any) -> Any:
@@ -73,7 +52,7 @@ def bearer(person: Person) -> dict[str, str]:
     return {"authorization": f"Bearer {person.token.token}"}
 
 
-async def test_grpc_web_from_a_page_of_another_origin(start_envoy: StartEnvoy) -> None:
+async def test_grpc_web_from_a_page_of_another_origin(start_envoy: StartService) -> None:
     service = await start_envoy(http_cors_origins=ORIGIN)
     person = await service.person()
     account = await person.open()
@@ -119,7 +98,7 @@ async def test_grpc_web_from_a_page_of_another_origin(start_envoy: StartEnvoy) -
     assert "access-control-allow-origin" not in other.headers
 
 
-async def test_connect_with_json_and_with_proto(start_envoy: StartEnvoy) -> None:
+async def test_connect_with_json_and_with_proto(start_envoy: StartService) -> None:
     service = await start_envoy(connect=True)
     person = await service.person()
     account = await person.open()
@@ -147,7 +126,7 @@ async def test_connect_with_json_and_with_proto(start_envoy: StartEnvoy) -> None
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "grpcweb", "connect"])
-async def test_buf_curl_speaks_each_protocol(start_envoy: StartEnvoy, protocol: str) -> None:
+async def test_buf_curl_speaks_each_protocol(start_envoy: StartService, protocol: str) -> None:
     service = await start_envoy(connect=True)
     person = await service.person()
     account = await person.open()
@@ -175,88 +154,14 @@ async def test_buf_curl_speaks_each_protocol(start_envoy: StartEnvoy, protocol: 
     assert (status, "INVALID_FIELD" in out) == (0, True), out
 
 
-async def test_connect_is_off_unless_asked_for(start_envoy: StartEnvoy) -> None:
+async def test_connect_is_off_unless_asked_for(start_envoy: StartService) -> None:
     service = await start_envoy()
     headers = {"content-type": "application/json", "connect-protocol-version": "1"}
     answered = await client().post(service.http.url + LIST_SERVICES, headers, b"{}")
     assert answered.status == 415
 
 
-async def test_tls_http3_and_certificates_that_change(
-    start_envoy: StartEnvoy, tmp_path: Path
-) -> None:
-    folder, authority, later = tmp_path / "tls", Authority("one"), Authority("two")
-    folder.mkdir()
-    certificate, key = authority.pair("server").write(folder)
-    service = await start_envoy(tls_certificate=certificate, tls_key=key)
-    target, url = service.target, service.http.url
-    with pytest.raises(grpc.aio.AioRpcError):
-        await listed(grpc.aio.insecure_channel(target))
-    await listed(grpc.aio.secure_channel(target, trusting(authority)))
-
-    assert await serves(target, service.settings)
-    by_tcp = await client("HTTP2", tls_ca_cert=authority.pem).get(f"{url}/healthz")
-    assert by_tcp.headers["alt-svc"].startswith(f'h3=":{service.settings.http_port}"')
-    quic = client("HTTP3", tls_ca_cert=authority.pem)
-    assert (await quic.get(f"{url}/healthz")).json() == {"status": "SERVING"}
-    services = await asyncio.gather(*(quic.get(f"{url}/api/v1/services/") for _ in range(50)))
-    assert {answer.status for answer in services} == {200}
-    refused = await quic.post(
-        f"{url}/api/v1/accounts/", {"content-type": "application/json"}, b"{}"
-    )
-    assert refused.status == 401
-
-    later.pair("server").write(folder)
-    async with asyncio.timeout(30):
-        while not await trusted(target, later):
-            await asyncio.sleep(0.1)
-    assert not await trusted(target, authority)
-
-
-def trusting(authority: Authority) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(authority.pem)
-
-
-async def trusted(target: str, authority: Authority) -> bool:
-    try:
-        await listed(grpc.aio.secure_channel(target, trusting(authority)))
-    except grpc.aio.AioRpcError:
-        return False
-    return True
-
-
-async def listed(opened: grpc.aio.Channel) -> None:
-    async with opened:
-        call: Any = opened.unary_unary(LIST_SERVICES)
-        await call(b"", timeout=5)
-
-
-async def test_callers_must_show_a_certificate_of_the_authority(
-    start_envoy: StartEnvoy, tmp_path: Path
-) -> None:
-    authority, other = Authority("one"), Authority("two")
-    certificate, key = authority.pair("server").write(tmp_path)
-    ca = tmp_path / "ca.pem"
-    ca.write_bytes(authority.pem)
-    service = await start_envoy(tls_certificate=certificate, tls_key=key, tls_client_ca=str(ca))
-    for pair, welcome in ((authority.pair("a"), True), (other.pair("b"), False), (None, False)):
-        shown = (pair.key, pair.certificate) if pair else (None, None)
-        credentials = grpc.ssl_channel_credentials(authority.pem, *shown)
-        channel = grpc.aio.secure_channel(
-            service.target, credentials, [("grpc.use_local_subchannel_pool", 1)]
-        )
-        if welcome:
-            await listed(channel)
-        else:
-            with pytest.raises(grpc.aio.AioRpcError) as error:
-                await listed(channel)
-            assert error.value.code() == grpc.StatusCode.UNAVAILABLE
-    quic = client("HTTP3", tls_ca_cert=authority.pem)
-    with pytest.raises(Exception, match=r".*"):
-        await asyncio.wait_for(quic.get(f"{service.http.url}/healthz"), 5)
-
-
-async def test_http_as_ever(start_envoy: StartEnvoy) -> None:
+async def test_http_as_ever(start_envoy: StartService) -> None:
     service = await start_envoy()
     url = service.http.url
     document = await client().get(f"{url}/openapi.json", {"accept-encoding": "gzip"})
@@ -271,7 +176,7 @@ async def test_http_as_ever(start_envoy: StartEnvoy) -> None:
     assert not [name for name in plain.headers if name.startswith("x-envoy")]
 
 
-async def test_body_may_come_without_its_length(start_envoy: StartEnvoy) -> None:
+async def test_body_may_come_without_its_length(start_envoy: StartService) -> None:
     service = await start_envoy()
     person = await service.person()
     account = await person.open()
@@ -288,7 +193,7 @@ async def test_body_may_come_without_its_length(start_envoy: StartEnvoy) -> None
     assert await person.balance(account.id) == "10.00"
 
 
-async def test_both_ports_answer_alike(start_envoy: StartEnvoy) -> None:
+async def test_both_ports_answer_alike(start_envoy: StartService) -> None:
     service = await start_envoy()
     both = await client("HTTP2").get(f"http://{service.target}/healthz")
     assert both.json() == {"status": "SERVING"}
@@ -309,7 +214,7 @@ async def test_both_ports_answer_alike(start_envoy: StartEnvoy) -> None:
         "%E2%82x",
     ],
 )
-async def test_paths_that_are_no_utf8_are_refused(start_envoy: StartEnvoy, path: str) -> None:
+async def test_paths_that_are_no_utf8_are_refused(start_envoy: StartService, path: str) -> None:
     service = await start_envoy()
     status, body = await sent(service, f"GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
     assert status == 400
@@ -320,7 +225,7 @@ async def test_paths_that_are_no_utf8_are_refused(start_envoy: StartEnvoy, path:
     }
 
 
-async def test_other_paths_pass_and_large_heads_do_not(start_envoy: StartEnvoy) -> None:
+async def test_other_paths_pass_and_large_heads_do_not(start_envoy: StartService) -> None:
     service = await start_envoy()
     for path in ("%D0%B6", "%e2%82%ac", "%F0%9F%98%80", "a%2Fb", "%00", "%7f", "a?q=%ff"):
         status, _ = await sent(service, f"GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
@@ -347,7 +252,7 @@ async def sent(service: Service, request: bytes) -> tuple[int, bytes]:
         writer.close()
 
 
-async def test_requests_of_an_address_are_limited_where_asked(start_envoy: StartEnvoy) -> None:
+async def test_requests_of_an_address_are_limited_where_asked(start_envoy: StartService) -> None:
     service = await start_envoy(address_requests_per_second=5, access_log=True)
     url = f"{service.http.url}/healthz"
     answers = [await client().get(url) for _ in range(8)]
@@ -373,15 +278,19 @@ def test_admin_is_no_port(service_settings: Settings, tmp_path: Path) -> None:
     assert "only-for-tests" not in written.read_text()
 
 
-def test_certificates_that_cannot_be_used_are_told_at_once(
-    service_settings: Settings, tmp_path: Path
-) -> None:
-    certificate, _ = Authority("one").pair("a").write(tmp_path)
-    (tmp_path / "b").mkdir()
-    _, key = Authority("one").pair("b").write(tmp_path / "b")
-    for wrong in (key, str(tmp_path / "none")):
-        settings = service_settings.model_copy(
-            update={"tls_certificate": certificate, "tls_key": wrong}
-        )
-        with pytest.raises(ValueError, match="certificates cannot be used"):
-            process.become(settings)
+@pytest.mark.parametrize("name", ["authorization", "content-type", "host", "idempotency-key"])
+async def test_header_given_twice_is_refused(start_envoy: StartService, name: str) -> None:
+    service = await start_envoy()
+    person = await service.person()
+    headers = {
+        "host": "x",
+        "content-length": "2",
+        "content-type": "application/json",
+        "idempotency-key": "k",
+        **bearer(person),
+    }
+    lines = [f"{each}: {value}" for each, value in (*headers.items(), (name, headers[name]))]
+    head = "\r\n".join(("POST /api/v1/accounts/ HTTP/1.1", *lines, "", "{}"))
+    status, body = await sent(service, head.encode())
+    assert (status, json.loads(body)["code"]) == (400, 3), body
+    assert not (await person.http("GET", "/api/v1/accounts/")).json["accounts"]

@@ -226,6 +226,7 @@ async def test_answer_that_takes_too_long_is_given_up_and_its_key_tells_the_outc
     assert await person.balance(account) == "5.00"
 
 
+@pytest.mark.usefixtures("within")
 async def test_large_answers_are_compressed(service: Service) -> None:
     person, account = await somebody(service, "10")
     for _ in range(10):
@@ -257,6 +258,7 @@ async def test_other_origins_are_allowed_only_by_name(start_service: StartServic
     assert answer.status == 200
 
 
+@pytest.mark.usefixtures("within")
 async def test_health_is_http_too(service: Service) -> None:
     answer = await service.http("GET", "/healthz")
     assert (answer.status, answer.json) == (200, {"status": "SERVING"})
@@ -264,6 +266,7 @@ async def test_health_is_http_too(service: Service) -> None:
     assert (await service.http("GET", "/healthz")).status == 503
 
 
+@pytest.mark.usefixtures("within")
 async def test_gateway_alone_answers_from_a_server_elsewhere(
     service: Service, unused_gateway: Callable[[str], HttpServer]
 ) -> None:
@@ -325,6 +328,7 @@ def test_changes_by_get_are_deprecated_and_for_purchases_alone() -> None:
     assert {b.verb for b in reads} == {"GET"}
 
 
+@pytest.mark.usefixtures("within")
 async def test_answers_do_not_wait_for_acknowledgements(service: Service) -> None:
     await service.http("GET", "/healthz")
     assert isinstance(service.app.door, GrpcioDoor)

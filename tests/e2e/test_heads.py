@@ -13,6 +13,9 @@ from balance_service.server import http_protocol, standalone_gateway
 from balance_service.server.http_protocol import FIELDS_MAX, HEAD_BYTES_MAX
 from tests.service import Service, StartService
 
+# What uvicorn and our reader within it refuse; Envoy's own refusals are in `test_envoy.py`.
+pytestmark = pytest.mark.usefixtures("within")
+
 GUARDED = (
     "content-security-policy",
     "referrer-policy",

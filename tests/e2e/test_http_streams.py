@@ -10,6 +10,7 @@ from balance_service.domain.principals import Scope
 from tests.service import Service, somebody
 
 
+@pytest.mark.usefixtures("within")
 async def test_watched_account_is_told_of_changes_as_lines_and_as_events(
     service: Service,
 ) -> None:
@@ -49,6 +50,7 @@ async def test_watched_account_is_told_of_changes_as_lines_and_as_events(
     assert (hidden.status, hidden.reason) == (404, "ACCOUNT_NOT_FOUND")
 
 
+@pytest.mark.usefixtures("within")
 async def test_stream_ends_with_its_token_and_with_its_server(service: Service) -> None:
     person, account = await somebody(service, "10")
     path = f"/api/v1/accounts/{account}:watch"

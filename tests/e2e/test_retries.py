@@ -38,6 +38,7 @@ async def send(service: Service, caller: Person, method: str, request: Any) -> N
     assert missed
 
 
+@pytest.mark.usefixtures("within")
 async def test_what_is_sent_again_needs_the_id_it_had(service: Service) -> None:
     admin = await service.admin()
     account = (await admin.open()).id
@@ -52,6 +53,7 @@ async def test_what_is_sent_again_needs_the_id_it_had(service: Service) -> None:
     assert found.balance == "5.00"
 
 
+@pytest.mark.usefixtures("within")
 async def test_batch_is_repeatable_by_the_ids_of_its_items(service: Service) -> None:
     admin, boris = await service.admin(), await service.person()
     account, other = (await admin.open()).id, (await boris.open()).id

@@ -81,6 +81,7 @@ async def becomes(service: Service, status: int) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("within")
 async def test_stopping_finishes_what_was_accepted(
     start_service: StartService, database_url: str
 ) -> None:

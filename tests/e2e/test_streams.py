@@ -136,6 +136,7 @@ async def test_caller_who_reads_no_outcomes_is_not_read_from(service: Service) -
     assert Decimal(found.balance) < 1000 - Decimal("0.01") * WINDOW
 
 
+@pytest.mark.usefixtures("within")
 async def test_stopping_service_answers_what_it_read_and_ends_the_stream(
     service: Service,
 ) -> None:

@@ -167,6 +167,7 @@ async def test_sign_in_waits_for_a_demotion_under_way(service: Service, database
     assert claims["role"] == "user"
 
 
+@pytest.mark.usefixtures("within")
 async def test_demotion_beside_sign_ins_leaves_no_admin_behind(
     service: Service, database_url: str
 ) -> None:

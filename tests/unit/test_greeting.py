@@ -32,6 +32,17 @@ def test_commands_carry_what_another_terminal_cannot_know(monkeypatch: pytest.Mo
     assert "grpcurl -plaintext '[::1]:6000' list" in told
 
 
+def test_commands_speak_tls_where_the_service_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/balance-service", "run"])
+    told = greet(Settings(tls_certificate="/tls/a.pem", tls_key="/tls/a.key"))
+    shown = "BALANCE_TLS_CERTIFICATE=/tls/a.pem BALANCE_TLS_KEY=/tls/a.key"
+    assert f"  env {shown} .venv/bin/balance-service demo\n" in told
+    assert "  grpcurl -cacert /tls/a.pem 127.0.0.1:50051 list\n" in told
+    assert "https://127.0.0.1:8080/swagger/" in told
+    told = greet(Settings(tls_certificate="/a.pem", tls_key="/a.key", tls_client_ca="/ca.pem"))
+    assert "  grpcurl -cacert /a.pem -cert /a.pem -key /a.key 127.0.0.1:50051 list\n" in told
+
+
 def test_second_run_of_a_directory_is_named_by_its_address() -> None:
     assert "demo --target 127.0.0.1:50051\n" in greet(Settings(), recorded=False)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -12,9 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from balance_service.calls.dispatch import Calls
 from balance_service.config import Settings
 from balance_service.server import grpc_server, http_server
-from balance_service.server.envoy import process
+from balance_service.server.envoy import connect, process
 from balance_service.server.wire import heads
-from balance_service.server.wire.answers import shield_future
+from balance_service.server.wire.answers import shield_future, shielded
 from balance_service.server.wire.application import Grpc
 from balance_service.server.wire.methods import LibraryMethods, map_methods
 
@@ -39,6 +40,8 @@ class EnvoyDoor:
         self.port = settings.grpc_port
         self.http_port = settings.http_port if settings.http else None
         self._drain_seconds = settings.drain_seconds
+        self._connect = settings.connect
+        self._certificate = settings.tls_certificate
         self._methods = map_methods(calls)
         library_methods = LibraryMethods()
         grpc_server.add_library_services(calls, health_servicer, library_methods)
@@ -59,14 +62,21 @@ class EnvoyDoor:
         try:
             polling: Receive = _PollingReceive(receive)
             if scope["path"] in self._methods or heads.is_grpc(scope["headers"]):
-                await self._grpc(scope, polling, send)
+                await self._grpc(scope, polling, self._name_details(scope, send))
             else:
                 await self._http(scope, polling, _HttpSend(send, is_head=scope["method"] == "HEAD"))
         finally:
             self._under_way -= 1
 
+    def _name_details(self, scope: Scope, send: Send) -> Send:
+        if self._connect and connect.is_connect(scope):
+            return connect.name_details(shielded(send))
+        return send
+
     async def start(self) -> None:
-        """Does nothing: Envoy listens once the application's lifespan has started."""
+        """Says so if the certificate has expired; Envoy listens once the lifespan has started."""
+        if self._certificate and (expiry := process.read_expiry(self._certificate)) < _now():
+            _log.error("certificate_expired", expired=expiry.isoformat())
 
     async def stop(self) -> None:
         """Tells connections to send no more calls, closes the ports, and waits for calls under way.
@@ -81,6 +91,10 @@ class EnvoyDoor:
         await asyncio.sleep(min(process.DRAIN_SECONDS, self._drain_seconds))
         while self._under_way and time.monotonic() < ending:  # noqa: ASYNC110 - as good as an event
             await asyncio.sleep(0.02)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class _PollingReceive:

@@ -11,6 +11,8 @@ Config = dict[str, Any]
 TYPES = "type.googleapis.com/"
 APPLICATION = "balance_service.server.envoy.application:application"
 ADDRESSES_KNOWN = 10_000
+# Marks what came by the Connect protocol.
+CONNECT_HEADER = "x-balance-connect"
 COMPRESSED_BYTES_MIN = 1024
 
 # A path as UTF-8 (RFC 3629), percent-encoded.
@@ -36,12 +38,7 @@ def filters(settings: Settings) -> list[Config]:
         passed.append(_compressor())
     return [
         *passed,
-        # Envoy's makers call this one unfinished, so it has a setting of its own.
-        *(
-            [_filter("connect_grpc_bridge", "connect_grpc_bridge.v3.FilterConfig")]
-            if settings.connect
-            else []
-        ),
+        *(_connect() if settings.connect else []),
         _filter("grpc_web", "grpc_web.v3.GrpcWeb"),
         _python(),
     ]
@@ -109,10 +106,25 @@ def _compressor() -> Config:
     )
 
 
+def _connect() -> list[Config]:
+    """The Connect protocol, by a filter that Envoy's makers call unfinished."""
+    # The bridge takes the header of Connect away, and `connect` has to know of it.
+    header = {"key": CONNECT_HEADER, "value": "%REQ(CONNECT-PROTOCOL-VERSION)%"}
+    mark = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    return [
+        _filter(
+            "header_mutation",
+            "header_mutation.v3.HeaderMutation",
+            mutations={"request_mutations": [mark]},
+        ),
+        _filter("connect_grpc_bridge", "connect_grpc_bridge.v3.FilterConfig"),
+    ]
+
+
 def _python() -> Config:
     """The filter that answers: pyvoy, which runs an ASGI application within Envoy."""
     library = find_spec("pyvoy._pyvoy")
-    assert library, "`process.find_obstacle` has seen it"
+    assert library, "`choice.find_obstacle` has seen it"
     options = {"app": APPLICATION, "interface": "asgi", "lifespan": True}
     return _filter(
         "dynamic_modules",

