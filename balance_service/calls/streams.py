@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 from balance_service.domain import errors
-from balance_service.domain.ledger import Outcome
+from balance_service.domain.state import Outcome
 from balance_service.ledger.queue import Answer
 
 WINDOW = 256

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from balance_service.domain import errors, ids, money
+from balance_service.domain.days import Day
 
 
 class Status(enum.IntEnum):
@@ -14,6 +15,14 @@ class Status(enum.IntEnum):
     ACTIVE = 1
     FROZEN = 2
     CLOSED = 3
+    DEBITS_FROZEN = 4
+
+
+class FreezeScope(enum.IntEnum):
+    """What an account is frozen for; the numbers are those of the contract."""
+
+    ALL = 1
+    DEBITS = 2
 
 
 class Account(NamedTuple):
@@ -29,6 +38,9 @@ class Account(NamedTuple):
         status: Whether money may move.
         sequence: The number of its last entry; 0 before the first.
         changed_at: When its last entry was written, or when it was opened.
+        spent_minor: What was debited on the calendar day of `changed_at`.
+        debit_limit_minor: The most that may be debited at once, if the account has such a limit.
+        daily_limit_minor: The most that may be debited in a day, if it has such a limit.
     """
 
     account_id: UUID
@@ -40,17 +52,27 @@ class Account(NamedTuple):
     status: Status
     sequence: int
     changed_at: datetime
+    spent_minor: int = 0
+    debit_limit_minor: int | None = None
+    daily_limit_minor: int | None = None
 
     @property
     def available_minor(self) -> int:
         return self.balance_minor - self.held_minor
 
-    def entered(self, amount_minor: int, at: datetime) -> "Account":
+    def spent_on(self, day: Day) -> int:
+        """What was debited on a day, not before that of the last entry, in minor units."""
+        return self.spent_minor if self.changed_at >= day.start else 0
+
+    def entered(self, amount_minor: int, at: datetime, day: Day, debited_minor: int) -> "Account":
         """The account after one more entry.
 
         Args:
             amount_minor: The entry's amount in minor units: negative where money leaves.
             at: The entry's time.
+            day: The day of that time.
+            debited_minor: What it adds to the day's debits: 0 for what does not count as one,
+                negative for a debit of the same day that is given back.
         """
         # `_replace` takes four times as long, and every posting comes through here.
         return Account(
@@ -63,7 +85,27 @@ class Account(NamedTuple):
             self.status,
             self.sequence + 1,
             at,
+            self._spent_after(day, debited_minor),
+            self.debit_limit_minor,
+            self.daily_limit_minor,
         )
+
+    def counted(self, at: datetime, day: Day, debited_minor: int) -> "Account":
+        """The account after a debit that has no entry, or one of the same day given back.
+
+        Args:
+            at: When, not before the last entry.
+            day: The day of that time.
+            debited_minor: As for `entered`.
+        """
+        return self._replace(changed_at=at, spent_minor=self._spent_after(day, debited_minor))
+
+    def _spent_after(self, day: Day, debited_minor: int) -> int:
+        spent_minor = self.spent_on(day) + debited_minor
+        if not 0 <= spent_minor <= money.MINOR_MAX:
+            # Bounded as a balance is: no limit is higher.
+            spent_minor = min(max(spent_minor, 0), money.MINOR_MAX)
+        return spent_minor
 
     def check_not_closed(self) -> None:
         """Raises AccountClosed if the account is closed."""
@@ -71,10 +113,16 @@ class Account(NamedTuple):
             raise errors.AccountClosed(str(self.account_id))
 
     def check_open(self) -> None:
-        """Raises AccountFrozen or AccountClosed unless money may move."""
+        """Raises AccountFrozen or AccountClosed unless money may enter and leave."""
+        self.check_receives()
+        if self.status == Status.DEBITS_FROZEN:
+            raise errors.AccountFrozen(str(self.account_id), FreezeScope.DEBITS.name)
+
+    def check_receives(self) -> None:
+        """Raises AccountFrozen or AccountClosed unless money may enter."""
         self.check_not_closed()
         if self.status == Status.FROZEN:
-            raise errors.AccountFrozen(str(self.account_id))
+            raise errors.AccountFrozen(str(self.account_id), FreezeScope.ALL.name)
 
     def check_can_pay(self, amount_minor: int) -> None:
         """Raises InsufficientFunds if the amount would take the account below its limit."""

@@ -5,159 +5,31 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 2. a purchase that the account has made before: that purchase again, charging nothing
 3. the account is unknown, or is not the caller's: AccountNotFound
 4. a transfer to the account itself: SameAccount
-5. the account is closed or frozen: AccountClosed, AccountFrozen
+5. the account is closed or frozen, for debits where it pays: AccountClosed, AccountFrozen
 6. a transfer or settlement in another currency than the account's: CurrencyMismatch
 7. the caller has used the external reference: ReferenceReused
 8. a purchase without a price: ServiceNotFound, RateUnavailable, RateStale, ChargeTooSmall
 9. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
-10. the account that receives a transfer, by 3, 5, 6 and 9; a caller who may not read it is told
+10. a debit beyond the account's limits: DebitLimitExceeded, DailyLimitExceeded; after 9, so that
+    who is refused for want of money is told so whatever limits are set, and only who could have
+    paid is told of limits
+11. the account that receives a transfer, by 3, 5, 6 and 9; a caller who may not read it is told
     only ReceiverUnavailable
 
 If an item of an all-or-nothing request is refused, its other items are BatchRefused. The order,
 with the duplicate first, is that of TigerBeetle's create_transfers.
 """
 
-import enum
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from balance_service.domain import errors, pricing
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
 from balance_service.domain.commands import Command, Purchase, Request, Settle, Transfer
 from balance_service.domain.money import MINOR_MAX
-from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
-
-
-class How(enum.Enum):
-    """How a movement came to be the answer."""
-
-    POSTED = "posted"
-    REPLAYED = "replayed"
-    ALREADY_PURCHASED = "already purchased"
-
-
-class Done(NamedTuple):
-    """The answer to a command that was carried out, now or before."""
-
-    movement: Movement
-    how: How
-
-
-Outcome = Done | errors.Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the commands of one commit may depend on, read under the accounts' locks.
-
-    `plan` changes it as it posts, so that each command sees those before it.
-
-    Args:
-        accounts: The locked users' accounts that exist.
-        movements: Movements already in the journal, by the commands' ids.
-        purchases: Movements by account and service bought.
-        references: Movement ids by principal, external source and reference.
-        tried: Ids of movements that an attempt of ours tried to commit, without learning whether
-            it did. The first command that finds such a movement posted it.
-    """
-
-    accounts: MutableMapping[UUID, Account]
-    movements: MutableMapping[UUID, Movement]
-    purchases: MutableMapping[tuple[UUID, UUID], Movement]
-    references: MutableMapping[tuple[str, str, str], UUID]
-    tried: set[UUID] = field(default_factory=set)
-
-    def copy(self) -> "State":
-        """A state that can be changed and thrown away."""
-        return State(
-            dict(self.accounts),
-            dict(self.movements),
-            dict(self.purchases),
-            dict(self.references),
-            set(self.tried),
-        )
-
-    def adopt(self, other: "State") -> None:
-        """Takes over the changes that were made to a copy of this state."""
-        self.accounts.update(other.accounts)
-        self.movements.update(other.movements)
-        self.purchases.update(other.purchases)
-        self.references.update(other.references)
-        self.tried.intersection_update(other.tried)
-
-
-@dataclass(slots=True)
-class Plan:
-    """What to answer and what to write.
-
-    Args:
-        outcomes: For each request, an outcome for each of its items.
-        movements: New journal rows, in order.
-        entries: Their entries on users' accounts.
-        system_entries: Their entries on system accounts.
-        accounts: The new state of every account that changed.
-    """
-
-    outcomes: list[list[Outcome]] = field(default_factory=list)
-    movements: list[Movement] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    system_entries: list[SystemEntry] = field(default_factory=list)
-    accounts: dict[UUID, Account] = field(default_factory=dict)
-
-    def post(self, state: State, movement: Movement, postings: Sequence["Posting"]) -> Done:
-        """Adds a movement with its entries to the plan, and enters them in the state."""
-        assert _balanced(postings), "postings sum to zero in each currency"
-        for posting in postings:
-            self._enter(state, movement, posting)
-        self.movements.append(movement)
-        state.movements[movement.movement_id] = movement
-        return Done(movement, How.POSTED)
-
-    def _enter(self, state: State, movement: Movement, posting: "Posting") -> None:
-        if isinstance(posting.account, SystemAccount):
-            self.system_entries.append(
-                SystemEntry(
-                    movement.movement_id,
-                    posting.account.account_id,
-                    posting.amount_minor,
-                    movement.created_at,
-                )
-            )
-            return
-        before = posting.account
-        after = before.entered(posting.amount_minor, movement.created_at)
-        sent = before.account_id == movement.from_account_id
-        self.entries.append(
-            Entry(
-                before.account_id,
-                after.sequence,
-                movement.movement_id,
-                movement.kind,
-                posting.amount_minor,
-                after.balance_minor,
-                movement.to_account_id if sent else movement.from_account_id,
-                movement.created_at,
-            )
-        )
-        state.accounts[before.account_id] = after
-        self.accounts[before.account_id] = after
-
-    def extend(self, other: "Plan") -> None:
-        """Adds what a plan that was made after this one is to write."""
-        self.movements += other.movements
-        self.entries += other.entries
-        self.system_entries += other.system_entries
-        self.accounts |= other.accounts
-
-
-class Posting(NamedTuple):
-    """One side of a movement: an amount that an account gains, or loses if it is negative."""
-
-    account: Account | SystemAccount
-    amount_minor: int
+from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.state import Done, How, Outcome, Plan, Posting, State
 
 
 def plan(state: State, requests: Sequence[Request], now: datetime) -> Plan:
@@ -246,6 +118,7 @@ def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Do
     _check_currency(sender, command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
+    _check_debit(state, sender, amount_minor, now)
     receiver = _receiver(state, command)
     movement = _movement(
         command,
@@ -266,7 +139,7 @@ def _receiver(state: State, command: Transfer) -> Account:
     """The account that a transfer goes to, if it can take it."""
     try:
         receiver = _account(state, command.to_account_id, owner_id=None)
-        receiver.check_open()
+        receiver.check_receives()
         _check_currency(receiver, command.money.currency)
         _check_fits(receiver, command.money.minor)
     except errors.Refusal:
@@ -279,18 +152,22 @@ def _receiver(state: State, command: Transfer) -> Account:
 
 def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
     account = _account(state, command.account_id, command.origin.owner_id)
-    account.check_open()
+    deposit = command.kind == Kind.DEPOSIT
+    if deposit:
+        account.check_receives()
+    else:
+        account.check_open()
     _check_currency(account, command.money.currency)
     key = (command.origin.principal, command.source or "", command.reference or "")
     if command.reference and (movement_id := state.references.get(key)):
         raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
     settlement = command.settlement
-    deposit = command.kind == Kind.DEPOSIT
     change_minor = command.money.minor if deposit else -command.money.minor
     if deposit:
         _check_fits(account, change_minor)
     else:
         account.check_can_pay(-change_minor)
+        _check_debit(state, account, -change_minor, now)
     movement = _movement(
         command,
         command.kind,
@@ -319,6 +196,7 @@ def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Do
     if amount_minor > MINOR_MAX:
         # Balance and limit together may pay what no amount can be.
         raise errors.BalanceOverflow(str(account.account_id))
+    _check_debit(state, account, amount_minor, now)
     revenue = SystemAccount(SystemRole.REVENUE, price.currency)
     movement = _movement(
         command,
@@ -359,6 +237,15 @@ def _check_fits(account: Account, amount_minor: int) -> None:
         raise errors.BalanceOverflow(str(account.account_id))
 
 
+def _check_debit(state: State, account: Account, amount_minor: int, now: datetime) -> None:
+    """Raises a refusal if a debit goes beyond the account's limits.
+
+    If the receiver's clock has it posted on a later day, it alone counts there, and fits all the
+    more.
+    """
+    state.limits.check_debit(account, amount_minor, max(now, account.changed_at))
+
+
 def _movement(
     command: Command,
     kind: Kind,
@@ -385,11 +272,3 @@ def _movement(
         origin.metadata,
         created_at,
     )
-
-
-def _balanced(postings: Sequence[Posting]) -> bool:
-    sums: dict[str, int] = {}
-    for posting in postings:
-        currency = posting.account.currency
-        sums[currency] = sums.get(currency, 0) + posting.amount_minor
-    return not any(sums.values())

@@ -9,7 +9,7 @@ from uuid import UUID
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain.commands import Command
-from balance_service.domain.ledger import Plan, State
+from balance_service.domain.state import Plan, State
 from balance_service.repositories.journal import Journal
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.commands import Command, Origin, Request
-from balance_service.domain.ledger import Done, How, Outcome
+from balance_service.domain.state import Done, How, Outcome
 from balance_service.ledger.queue import Answer, CommitQueue
 from balance_service.messages import fields
 

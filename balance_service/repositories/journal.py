@@ -13,9 +13,9 @@ from psycopg.rows import namedtuple_row, tuple_row
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Command, Purchase, Settle
-from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
+from balance_service.domain.state import Plan, State
 from balance_service.repositories import arrays, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
 
@@ -255,6 +255,7 @@ def _account_columns(accounts: Collection[Account]) -> dict[str, object]:
         "account_balance_minor": arrays.bigints(a.balance_minor for a in accounts),
         "account_sequence": arrays.bigints(a.sequence for a in accounts),
         "account_changed_at": arrays.times(a.changed_at for a in accounts),
+        "account_spent_minor": arrays.bigints(a.spent_minor for a in accounts),
     }
 
 

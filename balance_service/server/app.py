@@ -36,6 +36,7 @@ from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
+from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.purchase import PurchaseServicer
@@ -131,7 +132,8 @@ def build(
     watch_list, streams = AccountWatch(connections), Streams()
     page_tokens = PageTokens(secrets.key("page tokens"))
     submission, listing = Submission(queue), Listing(connections, page_tokens)
-    reads = AccountReads(connections)
+    reads, limits = AccountReads(connections), settings.limits
+    changes = AccountChanges(connections, page_tokens, limits)
     settlements = functools.partial(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
     )
@@ -139,7 +141,11 @@ def build(
     calls = Calls(tokens, settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
-    calls.add(AccountServicer(connections, listing, page_tokens, rates, reads, watch_list))
+    calls.add(
+        AccountServicer(
+            connections, listing, page_tokens, rates, reads, watch_list, changes, limits
+        )
+    )
     calls.add(DepositServicer(settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)))
     calls.add(WithdrawalServicer(settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)))
     calls.add(PurchaseServicer(connections, submission, listing, page_tokens, rates))
@@ -195,7 +201,7 @@ def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
 
 def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
     return CommitQueue(
-        Committer(PostgresStore(connections)).commit,
+        Committer(PostgresStore(connections), settings.limits).commit,
         commits_in_flight_max=settings.commits_in_flight,
         commit_commands_max=settings.commit_commands_max,
         queue_commands_max=settings.queue_commands_max,

@@ -14,10 +14,10 @@ from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money
 from balance_service.domain.catalogue import Service
 from balance_service.domain.commands import Purchase
-from balance_service.domain.ledger import How
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Scope
+from balance_service.domain.state import How
 from balance_service.messages import account_access, convert, fields, masks, page_bytes
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once

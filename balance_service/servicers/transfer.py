@@ -11,10 +11,10 @@ from balance_service.calls.streams import Streams
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.commands import Request, Transfer
-from balance_service.domain.ledger import How, Outcome
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
+from balance_service.domain.state import How, Outcome
 from balance_service.ledger.queue import Answer
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.listing import Listing, read_query

@@ -15,8 +15,8 @@ from psycopg import errors as pg
 
 from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Command, Settle
-from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Movement
+from balance_service.domain.state import Plan, State
 from balance_service.reading.past import SKEW_MAX
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

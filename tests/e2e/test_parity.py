@@ -76,6 +76,8 @@ async def world(service: Service) -> World:
     transfer = await client.transfers.CreateTransfer(
         v1.CreateTransferRequest(to_account=other.id, amount="7")
     )
+    closed = await boris.open("JPY")
+    await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
     ids = {
         "deposit": deposit.id,
         "withdrawal": withdrawal.id,
@@ -84,6 +86,7 @@ async def world(service: Service) -> World:
         "sold": services[1].id,
         "leaving": services[2].id,
         "boris": boris.user_id,
+        "closed": closed.id,
     }
     return World(admin, account.id, other.id, ids, boris.token.refresh_token)
 
@@ -105,7 +108,11 @@ def requests(there: World) -> dict[str, Message]:
             kind=v1.MovementKind.MOVEMENT_KIND_TRANSFER,
         ),
         "SetAccountLimit": v1.SetAccountLimitRequest(account=other, limit="100"),
-        "FreezeAccount": v1.FreezeAccountRequest(account=other),
+        "SetAccountLimits": v1.SetAccountLimitsRequest(
+            account=other, daily_limit="100", reason="Pourquoi ?"
+        ),
+        "ListAccountChanges": v1.ListAccountChangesRequest(account=other, count_total=True),
+        "FreezeAccount": v1.FreezeAccountRequest(account=other, scope=v1.FREEZE_SCOPE_DEBITS),
         "UnfreezeAccount": v1.UnfreezeAccountRequest(account=other),
         "SendConfirmationCode": v1.SendConfirmationCodeRequest(email="new@example.com"),
         "RevokeToken": v1.RevokeTokenRequest(refresh_token="unknown"),
@@ -147,6 +154,7 @@ def requests(there: World) -> dict[str, Message]:
             update_mask=FieldMask(paths=["role"]),
         ),
         "CloseAccount": v1.CloseAccountRequest(account=there.account),
+        "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
     }
 
 

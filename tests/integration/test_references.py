@@ -10,9 +10,9 @@ from psycopg import errors as pg
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
 from balance_service.domain.commands import Origin, Request, Settle
-from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.state import Done, Outcome
 from balance_service.repositories.journal import Journal
 from tests import commits
 from tests.integration.test_commit_path import Verified, done, open_accounts

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from rehearsals.checker import Entry, Journal, find_anomalies
+from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.history import Operation
 
 A = "account a"
@@ -23,7 +23,7 @@ def journal(*names: str) -> Journal:
     """Deposits of 100 to one account, in this order."""
     entries = [Entry(n, name, f"movement {name}", 100, 100 * n) for n, name in enumerate(names, 1)]
     movements = {name: [f"movement {name}"] for name in names}
-    return Journal(movements, {A: entries}, {A: (100 * len(names), 0)})
+    return Journal(movements, {A: entries}, {A: Stored(100 * len(names))})
 
 
 def found(operations: list[Operation], there: Journal) -> list[str]:

@@ -8,9 +8,9 @@ import pytest
 from balance_service.domain import errors, ids, ledger
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
 from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
-from balance_service.domain.ledger import Done, How, State
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.state import Done, How, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
 
 
@@ -23,7 +23,7 @@ def state_of(*accounts: Account) -> State:
     return State({a.account_id: a for a in accounts}, {}, {}, {})
 
 
-def only(state: State, command: Command, now: datetime = NOW) -> ledger.Outcome:
+def only(state: State, command: Command, now: datetime = NOW) -> Outcome:
     return ledger.plan(state, [Request((command,))], now).outcomes[0][0]
 
 
@@ -103,7 +103,7 @@ def test_request_ids_of_others_are_their_own() -> None:
 def test_references_of_others_are_their_own() -> None:
     state = state_of(account(0))
 
-    def refer(principal: str) -> ledger.Outcome:
+    def refer(principal: str) -> Outcome:
         origin = by(principal=principal)
         source = "service:billing"
         return only(
@@ -178,7 +178,7 @@ def test_time_never_goes_back_along_a_statement() -> None:
 def test_transfer_to_the_same_account_is_refused_to_its_owner_alone() -> None:
     state = state_of(account(0))
 
-    def to_itself(owner: UUID) -> ledger.Outcome:
+    def to_itself(owner: UUID) -> Outcome:
         return only(state, Transfer(by(owner=owner), ACCOUNTS[0], ACCOUNTS[0], Money(1, "RUB")))
 
     assert isinstance(to_itself(USERS[0]), errors.SameAccount)

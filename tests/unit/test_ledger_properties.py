@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from balance_service.domain import errors, ledger
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
 from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
-from balance_service.domain.ledger import Done, How, Plan, State
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Entry, Kind, SystemEntry
+from balance_service.domain.state import Done, How, Plan, State
 from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
 
 amounts = st.integers(1, 500) | st.just(MINOR_MAX)
