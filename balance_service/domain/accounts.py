@@ -74,6 +74,9 @@ class Account(NamedTuple):
             debited_minor: What it adds to the day's debits: 0 for what does not count as one,
                 negative for a debit of the same day that is given back.
         """
+        spent_minor = self.spent_minor if self.changed_at >= day.start else 0
+        if debited_minor:
+            spent_minor = _bounded(spent_minor + debited_minor)
         # `_replace` takes four times as long, and every posting comes through here.
         return Account(
             self.account_id,
@@ -85,7 +88,7 @@ class Account(NamedTuple):
             self.status,
             self.sequence + 1,
             at,
-            self._spent_after(day, debited_minor),
+            spent_minor,
             self.debit_limit_minor,
             self.daily_limit_minor,
         )
@@ -98,14 +101,9 @@ class Account(NamedTuple):
             day: The day of that time.
             debited_minor: As for `entered`.
         """
-        return self._replace(changed_at=at, spent_minor=self._spent_after(day, debited_minor))
-
-    def _spent_after(self, day: Day, debited_minor: int) -> int:
-        spent_minor = self.spent_on(day) + debited_minor
-        if not 0 <= spent_minor <= money.MINOR_MAX:
-            # Bounded as a balance is: no limit is higher.
-            spent_minor = min(max(spent_minor, 0), money.MINOR_MAX)
-        return spent_minor
+        return self._replace(
+            changed_at=at, spent_minor=_bounded(self.spent_on(day) + debited_minor)
+        )
 
     def check_not_closed(self) -> None:
         """Raises AccountClosed if the account is closed."""
@@ -147,6 +145,13 @@ class Account(NamedTuple):
         if self.available_minor < -limit_minor:
             balance = money.format_minor(self.balance_minor, self.currency)
             raise errors.LimitBelowBalance(str(self.account_id), balance, self.currency)
+
+
+def _bounded(spent_minor: int) -> int:
+    """What was debited, bounded as a balance is: no limit is higher."""
+    if 0 <= spent_minor <= money.MINOR_MAX:
+        return spent_minor
+    return 0 if spent_minor < 0 else money.MINOR_MAX
 
 
 class AccountProfile(NamedTuple):

@@ -118,7 +118,7 @@ def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Do
     _check_currency(sender, command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
-    _check_debit(state, sender, amount_minor, now)
+    state.limits.check_debit(sender, amount_minor, now)
     receiver = _receiver(state, command)
     movement = _movement(
         command,
@@ -167,7 +167,7 @@ def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
         _check_fits(account, change_minor)
     else:
         account.check_can_pay(-change_minor)
-        _check_debit(state, account, -change_minor, now)
+        state.limits.check_debit(account, -change_minor, now)
     movement = _movement(
         command,
         command.kind,
@@ -196,7 +196,7 @@ def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Do
     if amount_minor > MINOR_MAX:
         # Balance and limit together may pay what no amount can be.
         raise errors.BalanceOverflow(str(account.account_id))
-    _check_debit(state, account, amount_minor, now)
+    state.limits.check_debit(account, amount_minor, now)
     revenue = SystemAccount(SystemRole.REVENUE, price.currency)
     movement = _movement(
         command,
@@ -235,15 +235,6 @@ def _check_currency(account: Account, currency: str) -> None:
 def _check_fits(account: Account, amount_minor: int) -> None:
     if account.balance_minor + amount_minor > MINOR_MAX:
         raise errors.BalanceOverflow(str(account.account_id))
-
-
-def _check_debit(state: State, account: Account, amount_minor: int, now: datetime) -> None:
-    """Raises a refusal if a debit goes beyond the account's limits.
-
-    If the receiver's clock has it posted on a later day, it alone counts there, and fits all the
-    more.
-    """
-    state.limits.check_debit(account, amount_minor, max(now, account.changed_at))
 
 
 def _movement(

@@ -13,8 +13,6 @@ from balance_service.domain import errors, money
 from balance_service.domain.accounts import Account
 from balance_service.domain.days import Calendar, Day
 
-_NONE = (None, None)
-
 
 class Allowance(NamedTuple):
     """What may be debited from an account on a day; None for no limit.
@@ -57,29 +55,30 @@ class Limits:
 
     def allowance(self, account: Account, at: datetime) -> Allowance:
         """What may be debited from an account on the day of a moment, not before its last entry."""
-        day = self.calendar.day(at)
-        return Allowance(*self._in_force(account), account.spent_on(day), day)
-
-    def _in_force(self, account: Account) -> tuple[int | None, int | None]:
-        """The account's limits at once and in a day: its own, or the service's."""
         debit_minor, daily_minor = account.debit_limit_minor, account.daily_limit_minor
         if debit_minor is None:
             debit_minor = self.debit_minor.get(account.currency)
         if daily_minor is None:
             daily_minor = self.daily_minor.get(account.currency)
-        return debit_minor, daily_minor
+        day = self.calendar.day(at)
+        return Allowance(debit_minor, daily_minor, account.spent_on(day), day)
 
-    def check_debit(self, account: Account, amount_minor: int, at: datetime) -> None:
+    def check_debit(self, account: Account, amount_minor: int, now: datetime) -> None:
         """Raises DebitLimitExceeded or DailyLimitExceeded if a debit is more than is allowed.
+
+        It is posted now, or at the time of the last entry of either account if that is later. If
+        that of a receiver makes it tomorrow, it is the first debit of the day, and fits all the
+        more.
 
         Args:
             account: Where the money leaves.
             amount_minor: How much, in minor units.
-            at: When, not before the account's last entry.
+            now: The time of what is posted.
         """
-        if self._in_force(account) == _NONE:
+        unlimited = account.debit_limit_minor is None and account.daily_limit_minor is None
+        if unlimited and not self.debit_minor and not self.daily_minor:
             return
-        allowance = self.allowance(account, at)
+        allowance = self.allowance(account, max(now, account.changed_at))
         debit_minor, left_minor = allowance.debit_minor, allowance.left_minor
         if debit_minor is not None and amount_minor > debit_minor:
             raise errors.DebitLimitExceeded(

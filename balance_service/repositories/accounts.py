@@ -14,6 +14,8 @@ from balance_service.repositories import arrays, queries
 _SQL = queries.load(__file__)
 # A number is taken with a chance of one in 900 at a million accounts: ten in a row never are.
 NUMBER_DRAWS_MAX = 10
+# Looking a status up takes a quarter of the time of making one.
+_STATUSES = {int(status): status for status in Status}
 
 
 async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> tuple[UUID, bool]:
@@ -152,8 +154,22 @@ async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) ->
 
 def account_of(row: Sequence[Any]) -> Account:
     """The account of a row with the columns of Account, in their order: names cost time here."""
-    account_id, owner_id, currency, balance, held, limit, status, *rest = row
-    return Account(account_id, owner_id, currency, balance, held, limit, Status(status), *rest)
+    account_id, owner_id, currency, balance, held, limit, status, sequence, *rest = row
+    changed_at, spent, debit_limit, daily_limit = rest
+    return Account(
+        account_id,
+        owner_id,
+        currency,
+        balance,
+        held,
+        limit,
+        _STATUSES[status],
+        sequence,
+        changed_at,
+        spent,
+        debit_limit,
+        daily_limit,
+    )
 
 
 def _profile(row: Sequence[Any]) -> AccountProfile:
