@@ -10,6 +10,8 @@ ALTER TABLE accounts
 ADD COLUMN spent_minor bigint NOT NULL DEFAULT 0,
 ADD COLUMN debit_limit_minor bigint,
 ADD COLUMN daily_limit_minor bigint,
+-- Another of the same name takes its place at once.
+-- squawk-ignore ban-drop-constraint
 DROP CONSTRAINT status_known,
 ADD CONSTRAINT status_known CHECK (status BETWEEN 1 AND 4) NOT VALID,
 ADD CONSTRAINT spent_not_negative CHECK (spent_minor >= 0) NOT VALID,
