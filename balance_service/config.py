@@ -6,9 +6,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from balance_service.domain import errors, money
+from balance_service.domain.days import Calendar
+from balance_service.domain.limits import Limits
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -149,6 +154,27 @@ class Settings(BaseSettings):
         default=False,
         description="Whether users may deposit to and withdraw from their own account.",
     )
+    overdraft_max: str = Field(
+        "",
+        description="The most that an account may be allowed to owe, by currency: "
+        "`RUB=100000.00,USD=1000`. A currency that is not named has no ceiling. What accounts "
+        "were allowed before stays.",
+    )
+    debit_max: str = Field(
+        "",
+        description="The most that one transfer, withdrawal or purchase may take from an account "
+        "without such a limit of its own, by currency, in the same form; none for a currency that "
+        "is not named.",
+    )
+    daily_debits_max: str = Field(
+        "",
+        description="The most that they may take together in a day, likewise.",
+    )
+    day_zone: str = Field(
+        "UTC",
+        description="The time zone whose calendar days those are, such as `Europe/Moscow` (IANA). "
+        "The same for all processes; after a change the rest of the day counts anew or too much.",
+    )
     answers_kept_days: int = Field(
         7, ge=1, description="How long answers of calls that move no money are kept for retries."
     )
@@ -181,6 +207,34 @@ class Settings(BaseSettings):
         if "@" in parts.netloc:
             raise ValueError("must not hold a user name or password")
         return url
+
+    @field_validator("overdraft_max", "debit_max", "daily_debits_max")
+    @classmethod
+    def _check_table(cls, text: str) -> str:
+        try:
+            money.parse_table(text, "amount")
+        except errors.InvalidFields as refusal:
+            raise ValueError(refusal.violations[0].description) from None
+        return text
+
+    @field_validator("day_zone")
+    @classmethod
+    def _check_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("must be a time zone of the IANA database, such as UTC") from None
+        return name
+
+    @property
+    def limits(self) -> Limits:
+        """What may be debited from accounts, and owed."""
+        return Limits(
+            overdraft_minor=money.parse_table(self.overdraft_max, "overdraft_max"),
+            debit_minor=money.parse_table(self.debit_max, "debit_max"),
+            daily_minor=money.parse_table(self.daily_debits_max, "daily_debits_max"),
+            calendar=Calendar(ZoneInfo(self.day_zone)),
+        )
 
     @property
     def grpc_target(self) -> str:

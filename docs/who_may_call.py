@@ -28,7 +28,10 @@ WHO_MAY = {
     "FreezeAccount": _OPERATORS,
     "UnfreezeAccount": _OPERATORS,
     "CloseAccount": _OPERATORS,
+    "ReopenAccount": _OPERATORS,
     "SetAccountLimit": _OPERATORS,
+    "SetAccountLimits": _OPERATORS,
+    "ListAccountChanges": _READERS,
     "CreateDeposit": "services with `deposits:write`; users, on their own account, where the"
     " setting `BALANCE_USER_DEPOSITS` allows it",
     "GetDeposit": _READERS,

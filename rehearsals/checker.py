@@ -9,11 +9,13 @@ as Knossos would; reading the order off the list is Elle's idea (Kingsbury and A
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import psycopg
 
+from balance_service.domain.accounts import Status
 from rehearsals.history import Operation
 
 INFINITY = float("inf")
@@ -25,6 +27,7 @@ class Entry:
 
     Args:
         request_id: The request id of the movement that it belongs to.
+        day: The calendar day that it counts on.
     """
 
     sequence: int
@@ -32,6 +35,25 @@ class Entry:
     movement_id: str
     amount_minor: int
     balance_after_minor: int
+    day: date = date.min
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An account as it is stored, with rules that it has had from the start.
+
+    Args:
+        limit_minor: How far below zero it may go.
+        debit_limit_minor: The most that may be debited at once, if that is limited.
+        daily_limit_minor: The most that may be debited in a day, if that is limited.
+        debits_frozen: Whether nothing may be debited.
+    """
+
+    balance_minor: int
+    limit_minor: int = 0
+    debit_limit_minor: int | None = None
+    daily_limit_minor: int | None = None
+    debits_frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,12 +63,12 @@ class Journal:
     Args:
         movements: For each request id, the movements that have it.
         statements: The entries of each account, in order.
-        balances: The stored balance and limit of each account.
+        accounts: Each account.
     """
 
     movements: dict[str, list[str]]
     statements: dict[str, list[Entry]]
-    balances: dict[str, tuple[int, int]]
+    accounts: dict[str, Stored]
 
 
 def read_journal(url: str) -> Journal:
@@ -59,20 +81,21 @@ def read_journal(url: str) -> Journal:
             movements[str(request)].append(str(movement))
         rows = conn.execute(
             "SELECT e.account_id, e.sequence, m.request_id, m.movement_id, e.amount_minor,"
-            " e.balance_after_minor FROM entries e LEFT JOIN movements m USING (movement_id)"
+            " e.balance_after_minor, (e.created_at AT TIME ZONE 'UTC')::date"
+            " FROM entries e LEFT JOIN movements m USING (movement_id)"
             " ORDER BY e.account_id, e.sequence"
         )
         for account, *rest in rows:
-            sequence, request, movement, amount, after = rest
-            entry = Entry(sequence, str(request), str(movement), amount, after)
+            sequence, request, movement, amount, after, day = rest
+            entry = Entry(sequence, str(request), str(movement), amount, after, day)
             statements[str(account)].append(entry)
-        balances = {
-            str(account): (balance, limit)
-            for account, balance, limit in conn.execute(
-                "SELECT account_id, balance_minor, limit_minor FROM accounts"
-            )
-        }
-    return Journal(dict(movements), dict(statements), balances)
+        rows = conn.execute(
+            "SELECT account_id, balance_minor, limit_minor, debit_limit_minor, daily_limit_minor,"
+            " status = %s FROM accounts",
+            (Status.DEBITS_FROZEN,),
+        )
+        accounts = {str(account): Stored(*rest) for account, *rest in rows}
+    return Journal(dict(movements), dict(statements), accounts)
 
 
 def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterator[str]:
@@ -81,14 +104,19 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
         if operation.faults:
             yield f"answered what it must not: {operation.faults[0]}: {operation}"
     yield from _check_done_once(operations, journal)
-    for account, (balance, limit) in journal.balances.items():
-        yield from _check_statement(account, journal.statements.get(account, []), balance, limit)
+    for account, stored in journal.accounts.items():
+        entries = journal.statements.get(account, [])
+        yield from _check_statement(account, entries, stored)
+        yield from _check_debits(account, entries, stored)
     touching: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         for account in operation.accounts:
             touching[account].append(operation)
     for account, theirs in touching.items():
         yield from _check_order(account, theirs, journal.statements.get(account, []))
+    for operation in operations:
+        if operation.reason and not _is_allowed(operation, journal.accounts):
+            yield f"refused against the account's rules: {operation}"
 
 
 def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Iterator[str]:
@@ -109,9 +137,44 @@ def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Itera
             yield f"done and never asked: {request_id}"
 
 
-def _check_statement(
-    account: str, entries: Sequence[Entry], balance: int, limit: int
-) -> Iterator[str]:
+def _is_allowed(operation: Operation, accounts: Mapping[str, Stored]) -> bool:
+    """Whether the rules of the account that pays may refuse an operation so."""
+    account, amount_minor = accounts[operation.accounts[0]], operation.amount_minor
+    match operation.reason:
+        case "ACCOUNT_FROZEN":
+            return account.debits_frozen and operation.kind != "deposit"
+        case "DEBIT_LIMIT_EXCEEDED":
+            limit_minor = account.debit_limit_minor
+            return limit_minor is not None and amount_minor > limit_minor
+        case "DAILY_LIMIT_EXCEEDED":
+            limit_minor, spent_minor = account.daily_limit_minor, operation.spent_minor or 0
+            return limit_minor is not None and spent_minor + amount_minor > limit_minor
+    return True
+
+
+def _spent(entries: Sequence[Entry]) -> list[int]:
+    """What was debited on the day of each entry, up to it; and 0 before the first."""
+    by_day: dict[date, int] = defaultdict(int)
+    spent = [0]
+    for entry in entries:
+        by_day[entry.day] -= min(entry.amount_minor, 0)
+        spent.append(by_day[entry.day])
+    return spent
+
+
+def _check_debits(account: str, entries: Sequence[Entry], stored: Stored) -> Iterator[str]:
+    for entry, spent in zip(entries, _spent(entries)[1:], strict=True):
+        if entry.amount_minor > 0:
+            continue
+        if stored.debits_frozen:
+            yield f"{account}: frozen, and debited by entry {entry.sequence}"
+        if stored.debit_limit_minor is not None and -entry.amount_minor > stored.debit_limit_minor:
+            yield f"{account}: beyond its limit for a debit at entry {entry.sequence}"
+        if stored.daily_limit_minor is not None and spent > stored.daily_limit_minor:
+            yield f"{account}: beyond its limit for a day at entry {entry.sequence}"
+
+
+def _check_statement(account: str, entries: Sequence[Entry], stored: Stored) -> Iterator[str]:
     running = 0
     for place, entry in enumerate(entries, 1):
         running += entry.amount_minor
@@ -119,12 +182,12 @@ def _check_statement(
             yield f"{account}: entry {place} has number {entry.sequence}"
         if entry.balance_after_minor != running:
             yield f"{account}: entry {place} says {entry.balance_after_minor}, sum {running}"
-        if running < -limit:
+        if running < -stored.limit_minor:
             yield f"{account}: below its limit at entry {place}"
         if entry.movement_id == "None":
             yield f"{account}: entry {place} belongs to no movement"
-    if running != balance:
-        yield f"{account}: balance {balance}, entries sum to {running}"
+    if running != stored.balance_minor:
+        yield f"{account}: balance {stored.balance_minor}, entries sum to {running}"
 
 
 def _check_order(
@@ -143,6 +206,7 @@ def _check_order(
     asked = {operation.request_id for operation, _ in placed}
     base = max((e.sequence for e in entries if e.request_id not in asked), default=0)
     balances = [0, *(entry.balance_after_minor for entry in entries)]
+    spent = _spent(entries)
     seen = _Steps([])
     for operation in sorted(operations, key=lambda o: o.returned):
         if operation.outcome == "unknown":
@@ -156,12 +220,20 @@ def _check_order(
             if sequence < seen.before(operation.invoked):
                 yield f"{account}: a read went back in time: {operation}"
             seen.add(operation.returned, sequence)
-        elif (
-            operation.available_minor is not None
-            and operation.accounts[0] == account
-            and operation.available_minor not in balances[low : high + 1]
-        ):
-            yield f"{account}: refused for a balance that never was: {operation}"
+        elif operation.accounts[0] == account:
+            possible = slice(low, high + 1)
+            yield from _check_facts(account, operation, balances[possible], spent[possible])
+
+
+def _check_facts(
+    account: str, operation: Operation, balances: Sequence[int], spent: Sequence[int]
+) -> Iterator[str]:
+    """Finds what a refusal says that was not so at any moment of its interval."""
+    if operation.available_minor not in (None, *balances):
+        yield f"{account}: refused for a balance that never was: {operation}"
+    # A new day begins with nothing, whatever the last entry left.
+    if operation.spent_minor not in (None, 0, *spent):
+        yield f"{account}: refused for debits that never were: {operation}"
 
 
 class _Steps:

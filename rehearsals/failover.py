@@ -49,7 +49,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         settings = stage.choose_settings(folder, url, options.workers)
         await asyncio.to_thread(migrate.up, url)
         secret = await stage.create_caller(settings)
-        opened = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        opened = await stage.open_accounts(settings, rules=stage.varied)
         with stage.program(settings, folder / "service.log"):
             target = f"127.0.0.1:{settings.grpc_port}"
             await stage.wait_until_serving(target)

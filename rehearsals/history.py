@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from balance_client import v1
 from balance_client.policy import new_request_id
-from rehearsals.transports import CALL_SECONDS, OverGrpc, Transport
+from rehearsals.transports import CALL_SECONDS, OverGrpc, Reply, Transport
 
 OPERATION_SECONDS_MAX = 120
 # After this an attempt without an answer can no longer be under way: its own timeout, and the
@@ -23,8 +23,13 @@ METHODS = {
     "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
     "read": "/balance.v1.AccountService/ListEntries",
 }
-# Refusals that are right at any time.
-REFUSALS = {"INSUFFICIENT_FUNDS"}
+# Refusals that are right at some time; the checker decides whether they were.
+REFUSALS = {
+    "INSUFFICIENT_FUNDS",
+    "ACCOUNT_FROZEN",
+    "DEBIT_LIMIT_EXCEEDED",
+    "DAILY_LIMIT_EXCEEDED",
+}
 # Codes that do not tell whether anything was done.
 UNKNOWN = {
     grpc.StatusCode.UNAVAILABLE,
@@ -46,7 +51,10 @@ class Operation:
         returned: When its outcome was known; infinity while it is not.
         outcome: `ok`, `refused`, or `unknown`.
         answer: The movement's id, or the last entry's sequence that was read.
+        amount_minor: How much it moves.
+        reason: Of a refusal; empty where it says nothing that can be checked.
         available_minor: What a refusal said was there.
+        spent_minor: What a refusal said was debited on the day.
         unknowns: Attempts whose outcome is unknown.
         faults: Answers that must never be given.
     """
@@ -58,7 +66,10 @@ class Operation:
     returned: float = float("inf")
     outcome: str = "unknown"
     answer: str = ""
+    amount_minor: int = 0
+    reason: str = ""
     available_minor: int | None = None
+    spent_minor: int | None = None
     unknowns: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -90,7 +101,8 @@ class Client:
     def _next(self) -> tuple[Operation, str, Message]:
         now = asyncio.get_running_loop().time
         sender, receiver = self.rng.sample(self.accounts, 2)
-        amount, request_id = f"{self.rng.randint(1, 40_000) / 100:.2f}", str(new_request_id())
+        minor, request_id = self.rng.randint(1, 40_000), str(new_request_id())
+        amount = f"{minor / 100:.2f}"
         kind = self.rng.choices(["transfer", "deposit", "withdrawal", "read"], [6, 1, 2, 3])[0]
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
@@ -99,11 +111,14 @@ class Client:
             request: Message = v1.CreateTransferRequest(
                 from_account=sender, to_account=receiver, amount=amount, request_id=request_id
             )
-            return Operation(kind, (sender, receiver), request_id, now()), METHODS[kind], request
+            both = (sender, receiver)
+            asked = Operation(kind, both, request_id, now(), amount_minor=minor)
+            return asked, METHODS[kind], request
         deposit = kind == "deposit"
         message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
         request = message(account=sender, amount=amount, request_id=request_id)
-        return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
+        asked = Operation(kind, (sender,), request_id, now(), amount_minor=minor)
+        return asked, METHODS[kind], request
 
     async def _settle(self, operation: Operation, method: str, request: Message) -> None:
         """Sends a request until its outcome is known.
@@ -128,7 +143,9 @@ class Client:
                     silent_since = loop.time()
                     continue
                 operation.outcome, operation.returned = "refused", loop.time()
-                operation.available_minor = _minor(reply.facts["available"])
+                operation.reason = reply.reason
+                operation.available_minor = _fact(reply, "available")
+                operation.spent_minor = _fact(reply, "spent")
                 return
             if reply.code not in UNKNOWN:
                 operation.faults.append(f"{reply.code.name} {reply.reason}")
@@ -167,5 +184,7 @@ def _answer(kind: str, answer: Any) -> str:
     return str(answer.id)
 
 
-def _minor(amount: str) -> int:
-    return int(amount.replace(".", ""))
+def _fact(reply: Reply, name: str) -> int | None:
+    """An amount that a refusal gives, in minor units."""
+    amount = reply.facts.get(name)
+    return None if amount is None else int(amount.replace(".", ""))

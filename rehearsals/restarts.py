@@ -33,9 +33,9 @@ from balance_client import (
 from balance_service.config import Settings
 from balance_service.database import migrate
 from rehearsals import stage
+from rehearsals.history import REFUSALS
 from rehearsals.servers import Postgres
 
-REFUSALS = {"INSUFFICIENT_FUNDS"}
 WORKERS = 2
 TOKEN_SECONDS = 30
 
@@ -89,7 +89,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             update={"grpc_port": ports.grpc_port, "http_port": ports.http_port}
         )
         secret = await stage.create_caller(chosen)
-        accounts = await stage.open_accounts(chosen, limit_minor=stage.every_third_may_owe)
+        accounts = await stage.open_accounts(chosen, rules=stage.varied)
         instances = [Instance(s, folder / f"{s.grpc_port}.log") for s in (chosen, other)]
         for instance in instances:
             await instance.start()

@@ -39,7 +39,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         settings = stage.choose_settings(folder, postgres.url, 2)
         await asyncio.to_thread(migrate.up, postgres.url)
         secret = await stage.create_caller(settings)
-        accounts = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        accounts = await stage.open_accounts(settings, rules=stage.varied)
         target = f"127.0.0.1:{settings.grpc_port}"
         with stage.program(settings, folder / "service.log"):
             await stage.wait_until_serving(target)
@@ -116,7 +116,9 @@ def _as_of(operations: list[Operation], before: float, after: float) -> list[Ope
                     outcome="unknown",
                     returned=float("inf"),
                     answer="",
+                    reason="",
                     available_minor=None,
+                    spent_minor=None,
                 )
             )
     return kept

@@ -21,7 +21,7 @@ from balance_client import Client, ServiceCredentials, v1
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.domain import ids
-from balance_service.domain.accounts import Status
+from balance_service.domain.accounts import Account, Status
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.repositories import accounts, verification
@@ -83,30 +83,37 @@ def access_token(target: str, secret: str) -> str:
         return client.auth.CreateToken(request).token
 
 
-def every_third_may_owe(number: int) -> int:
-    """A limit for an account by its number: 0 but for every third, which may go below zero."""
-    return 0 if number % 3 else 50_000 * (number + 1)
+def varied(number: int, account: Account) -> Account:
+    """An account with the rules of its number: every third may owe, some are limited or frozen."""
+    return account._replace(
+        limit_minor=0 if number % 3 else 50_000 * (number + 1),
+        debit_limit_minor=30_000 if number % 4 == 1 else None,
+        daily_limit_minor=1_000_000 if number % 4 == 2 else None,
+        status=Status.DEBITS_FROZEN if number == 7 else Status.ACTIVE,
+    )
 
 
 async def open_accounts(
-    settings: Settings, count: int = ACCOUNTS, limit_minor: Callable[[int], int] = lambda _: 0
+    settings: Settings,
+    count: int = ACCOUNTS,
+    rules: Callable[[int, Account], Account] = lambda _, account: account,
 ) -> list[str]:
     """Opens accounts in roubles with nothing on them; their ids.
 
     Args:
         settings: Of the service whose database they are opened in.
         count: How many.
-        limit_minor: The limit of each, by its number from 0.
+        rules: Gives each, by its number from 0, the rules that it is to have.
     """
     opened = []
     database = settings.database_url.get_secret_value()
     async with pool.opened(pool.create(database, 2)) as connections:
         for number in range(count):
             async with pool.transaction(connections) as conn:
-                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
-                if limit := limit_minor(number):
-                    await accounts.set_rules(conn, account, Status.ACTIVE, limit)
-                opened.append(str(account))
+                account_id, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
+                (profile,) = await accounts.get(conn, [account_id])
+                await accounts.set_rules(conn, rules(number, profile.account))
+                opened.append(str(account_id))
     return opened
 
 

@@ -42,7 +42,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
         await asyncio.to_thread(migrate.up, postgres.url)
         secret = await stage.create_caller(settings)
-        accounts = await stage.open_accounts(settings, limit_minor=stage.every_third_may_owe)
+        accounts = await stage.open_accounts(settings, rules=stage.varied)
         async with _run_service(settings, folder) as (process, names, clock):
             clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
             for proxy in clients:

@@ -7,6 +7,7 @@ import pytest
 
 from balance_service.database.pool import Pool
 from balance_service.domain.commands import Request
+from balance_service.domain.limits import Limits
 from balance_service.domain.state import Outcome, Plan
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import QueuedRequest
@@ -14,11 +15,13 @@ from balance_service.ledger.store import PostgresStore
 from balance_service.repositories.journal import Journal
 
 
-async def commit(pool: Pool, *requests: Request) -> list[Sequence[Outcome]]:
+async def commit(
+    pool: Pool, *requests: Request, limits: Limits | None = None
+) -> list[Sequence[Outcome]]:
     """Carries out some requests in one commit; the outcomes of each."""
     loop = asyncio.get_running_loop()
     waiting = [QueuedRequest(request, loop.create_future()) for request in requests]
-    await Committer(PostgresStore(pool)).commit(waiting)
+    await Committer(PostgresStore(pool), limits or Limits()).commit(waiting)
     return [asked.outcomes for asked in waiting]
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -88,6 +89,7 @@ def rows(there: World) -> dict[str, Row]:
 
 def accounts(there: World) -> dict[str, Row]:
     create, limit = v1.CreateAccountRequest, v1.SetAccountLimitRequest
+    freeze, limits = v1.FreezeAccountRequest, partial(v1.SetAccountLimitsRequest, reason="Why")
     other, empty = there.other.id, there.empty
     me = there.admin.user_id
 
@@ -101,9 +103,31 @@ def accounts(there: World) -> dict[str, Row]:
             [create(currency="RUB"), create(user=me), create(currency="RUB", user=me.upper())],
             {"currency": create(currency="EUR"), "user": create(user=there.boris)},
         ),
-        "FreezeAccount": operator(v1.FreezeAccountRequest, other),
+        "FreezeAccount": Row(
+            freeze(account=other, reason="Why"),
+            [
+                freeze(account=other.upper(), reason="Why"),
+                freeze(account=other, scope=v1.FREEZE_SCOPE_ALL, reason="Why"),
+            ],
+            {
+                "account": freeze(account=there.account, reason="Why"),
+                "scope": freeze(account=other, scope=v1.FREEZE_SCOPE_DEBITS, reason="Why"),
+                "reason": freeze(account=other),
+            },
+        ),
         "UnfreezeAccount": operator(v1.UnfreezeAccountRequest, other),
         "CloseAccount": operator(v1.CloseAccountRequest, empty),
+        "ReopenAccount": operator(partial(v1.ReopenAccountRequest, reason="Why"), empty),
+        "SetAccountLimits": Row(
+            limits(account=other, overdraft="100", debit_limit="5", unset_daily_limit=True),
+            [limits(account=other, overdraft="100.0", debit_limit="5.00", unset_daily_limit=True)],
+            {
+                "overdraft": limits(account=other, debit_limit="5", unset_daily_limit=True),
+                "daily_limit": limits(
+                    account=other, overdraft="100", debit_limit="5", daily_limit="5"
+                ),
+            },
+        ),
         "SetAccountLimit": Row(
             limit(account=other, limit="100"),
             [limit(account=other.upper(), limit="100.00"), limit(account=other, limit="100.0")],

@@ -17,7 +17,7 @@ from balance_service.calls import http
 from balance_service.domain import errors
 from tests.http import Answer
 from tests.rates import age_rates
-from tests.service import Person, Service
+from tests.service import Person, Service, somebody
 from tests.tokens import signed
 
 AMOUNT_MAX = "92233720368547758.07"
@@ -248,7 +248,44 @@ async def limit_below_a_debt(world: World) -> Ask:
     return Ask("AccountService/SetAccountLimit", request, world.admin)
 
 
+@provokes(errors.OverdraftAboveMax)
+async def overdraft_above_the_ceiling(world: World) -> Ask:
+    request = v1.SetAccountLimitRequest(account=world.account, limit="500000.01")
+    return Ask("AccountService/SetAccountLimit", request, world.admin)
+
+
+@provokes(errors.AccountNotClosed)
+async def open_account_reopened(world: World) -> Ask:
+    request = v1.ReopenAccountRequest(account=world.account, reason="By mistake")
+    return Ask("AccountService/ReopenAccount", request, world.admin)
+
+
 # Movements of money
+
+
+async def limited(world: World, debit: str = "", daily: str = "") -> Person:
+    """Somebody with 1000 RUB, whose debits are limited."""
+    person, account = await somebody(world.service, "1000")
+    request = v1.SetAccountLimitsRequest(
+        account=account, debit_limit=debit, daily_limit=daily, reason="To be safe"
+    )
+    await world.admin.client.accounts.SetAccountLimits(request)
+    return person
+
+
+@provokes(errors.DebitLimitExceeded)
+async def withdrawal_beyond_the_limit_for_one(world: World) -> Ask:
+    person = await limited(world, debit="10")
+    request = v1.CreateWithdrawalRequest(amount="10.01")
+    return Ask("WithdrawalService/CreateWithdrawal", request, person)
+
+
+@provokes(errors.DailyLimitExceeded)
+async def transfer_beyond_the_limit_of_the_day(world: World) -> Ask:
+    person = await limited(world, daily="10")
+    await person.client.withdrawals.CreateWithdrawal(v1.CreateWithdrawalRequest(amount="7"))
+    request = v1.CreateTransferRequest(to_account=world.account, amount="3.01")
+    return Ask("TransferService/CreateTransfer", request, person)
 
 
 @provokes(errors.InsufficientFunds)

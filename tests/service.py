@@ -151,6 +151,7 @@ class Contents:
 LEDGER_TABLES = (
     "accounts",
     "account_owners",
+    "account_changes",
     "movements",
     "entries",
     "system_entries",

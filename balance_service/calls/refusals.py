@@ -127,6 +127,24 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "LIMIT_BELOW_BALANCE",
         "Долг по счёту уже больше этого лимита.",
     ),
+    errors.OverdraftAboveMax: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "OVERDRAFT_ABOVE_MAX",
+        "Долг по счёту можно разрешить не больше {maximum} {currency}.",
+    ),
+    errors.DebitLimitExceeded: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "DEBIT_LIMIT_EXCEEDED",
+        "За одну операцию со счёта можно списать не больше {limit} {currency}.",
+    ),
+    errors.DailyLimitExceeded: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "DAILY_LIMIT_EXCEEDED",
+        "Сегодня со счёта можно списать ещё не больше {left} {currency}.",
+    ),
+    errors.AccountNotClosed: Row(
+        code_pb2.FAILED_PRECONDITION, "ACCOUNT_NOT_CLOSED", "Счёт не закрыт."
+    ),
     errors.MovementNotFound: Row(
         code_pb2.NOT_FOUND, "MOVEMENT_NOT_FOUND", "Такого движения денег нет.", resource="movement"
     ),

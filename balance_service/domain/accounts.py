@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from balance_service.domain import errors, ids, money
+from balance_service.domain.days import Day
 
 
 class Status(enum.IntEnum):
@@ -14,6 +15,14 @@ class Status(enum.IntEnum):
     ACTIVE = 1
     FROZEN = 2
     CLOSED = 3
+    DEBITS_FROZEN = 4
+
+
+class FreezeScope(enum.IntEnum):
+    """What an account is frozen for; the numbers are those of the contract."""
+
+    ALL = 1
+    DEBITS = 2
 
 
 class Account(NamedTuple):
@@ -29,6 +38,9 @@ class Account(NamedTuple):
         status: Whether money may move.
         sequence: The number of its last entry; 0 before the first.
         changed_at: When its last entry was written, or when it was opened.
+        spent_minor: What was debited on the calendar day of `changed_at`.
+        debit_limit_minor: The most that may be debited at once, if the account has such a limit.
+        daily_limit_minor: The most that may be debited in a day, if it has such a limit.
     """
 
     account_id: UUID
@@ -40,6 +52,9 @@ class Account(NamedTuple):
     status: Status
     sequence: int
     changed_at: datetime
+    spent_minor: int = 0
+    debit_limit_minor: int | None = None
+    daily_limit_minor: int | None = None
 
     @property
     def available_minor(self) -> int:
@@ -48,15 +63,26 @@ class Account(NamedTuple):
     @property
     def etag(self) -> str:
         """What changes whenever what may be done with the account's money does."""
-        return f"{self.sequence}.{self.held_minor}.{self.limit_minor}.{self.status:d}"
+        rules = (self.limit_minor, int(self.status), self.debit_limit_minor, self.daily_limit_minor)
+        parts = (self.sequence, self.held_minor, *rules)
+        return ".".join("" if part is None else str(part) for part in parts)
 
-    def entered(self, amount_minor: int, at: datetime) -> "Account":
+    def spent_on(self, day: Day) -> int:
+        """What was debited on a day, not before that of the last entry, in minor units."""
+        return self.spent_minor if self.changed_at >= day.start else 0
+
+    def entered(self, amount_minor: int, at: datetime, day: Day, debited_minor: int) -> "Account":
         """The account after one more entry.
 
         Args:
             amount_minor: The entry's amount in minor units: negative where money leaves.
             at: The entry's time.
+            day: The day of that time.
+            debited_minor: What it adds to the day's debits: 0 for what does not count as one.
         """
+        spent_minor = self.spent_minor if self.changed_at >= day.start else 0
+        if debited_minor:
+            spent_minor = _bounded(spent_minor + debited_minor)
         # `_replace` takes four times as long, and every posting comes through here.
         return Account(
             self.account_id,
@@ -68,6 +94,9 @@ class Account(NamedTuple):
             self.status,
             self.sequence + 1,
             at,
+            spent_minor,
+            self.debit_limit_minor,
+            self.daily_limit_minor,
         )
 
     def reserved(self, amount_minor: int) -> "Account":
@@ -85,10 +114,16 @@ class Account(NamedTuple):
             raise errors.AccountClosed(str(self.account_id))
 
     def check_open(self) -> None:
-        """Raises AccountFrozen or AccountClosed unless money may move."""
+        """Raises AccountFrozen or AccountClosed unless money may enter and leave."""
+        self.check_receives()
+        if self.status == Status.DEBITS_FROZEN:
+            raise errors.AccountFrozen(str(self.account_id), FreezeScope.DEBITS.name)
+
+    def check_receives(self) -> None:
+        """Raises AccountFrozen or AccountClosed unless money may enter."""
         self.check_not_closed()
         if self.status == Status.FROZEN:
-            raise errors.AccountFrozen(str(self.account_id))
+            raise errors.AccountFrozen(str(self.account_id), FreezeScope.ALL.name)
 
     def check_can_pay(self, amount_minor: int) -> None:
         """Raises InsufficientFunds if the amount would take the account below its limit."""
@@ -122,6 +157,13 @@ class Account(NamedTuple):
         if self.available_minor < -limit_minor:
             balance = money.format_minor(self.balance_minor, self.currency)
             raise errors.LimitBelowBalance(str(self.account_id), balance, self.currency)
+
+
+def _bounded(spent_minor: int) -> int:
+    """What was debited, bounded as a balance is: no limit is higher."""
+    if 0 <= spent_minor <= money.MINOR_MAX:
+        return spent_minor
+    return 0 if spent_minor < 0 else money.MINOR_MAX
 
 
 class AccountProfile(NamedTuple):

@@ -21,6 +21,7 @@ def transfer(state: State, command: Transfer, now: datetime) -> Decision:
     check_currency(sender, command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
+    state.limits.check_debit(sender, amount_minor, now)
     receiver = find_receiver(state, command.to_account_id, command.money, command.origin)
     movement = new_movement(
         command.origin,
@@ -37,18 +38,22 @@ def transfer(state: State, command: Transfer, now: datetime) -> Decision:
 def settle(state: State, command: Settle, now: datetime) -> Decision:
     """Brings money in from outside, or sends it there."""
     account = find_account(state, command.account_id, command.origin)
-    account.check_open()
+    deposit = command.kind == Kind.DEPOSIT
+    if deposit:
+        account.check_receives()
+    else:
+        account.check_open()
     check_currency(account, command.money.currency)
     key = (command.origin.principal, command.source or "", command.reference or "")
     if command.reference and (movement_id := state.references.get(key)):
         raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
     settlement = command.settlement
-    deposit = command.kind == Kind.DEPOSIT
     change_minor = command.money.minor if deposit else -command.money.minor
     if deposit:
         check_fits(account, change_minor)
     else:
         account.check_can_pay(-change_minor)
+        state.limits.check_debit(account, -change_minor, now)
     movement = new_movement(
         command.origin,
         command.kind,
@@ -73,6 +78,7 @@ def purchase(state: State, command: Purchase, now: datetime) -> Decision:
     if amount_minor > MINOR_MAX:
         # Balance and limit together may pay what no amount can be.
         raise errors.BalanceOverflow(str(account.account_id))
+    state.limits.check_debit(account, amount_minor, now)
     movement = new_movement(
         command.origin,
         Kind.PURCHASE,
@@ -146,7 +152,7 @@ def find_receiver(
     """
     try:
         receiver = find_any_account(state, account_id)
-        check_open(receiver, forced=forced)
+        check_receives(receiver, forced=forced)
         check_currency(receiver, money.currency)
         check_fits(receiver, money.minor)
     except errors.Refusal:
@@ -157,12 +163,12 @@ def find_receiver(
     return receiver
 
 
-def check_open(account: Account, *, forced: bool) -> None:
-    """Raises AccountFrozen or AccountClosed; only the latter if forced."""
+def check_receives(account: Account, *, forced: bool) -> None:
+    """Raises AccountFrozen or AccountClosed unless money may enter; only the latter if forced."""
     if forced:
         account.check_not_closed()
     else:
-        account.check_open()
+        account.check_receives()
 
 
 def check_currency(account: Account, currency: str) -> None:

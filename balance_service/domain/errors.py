@@ -10,7 +10,8 @@ Refusal
   it was taken or changed   UsernameTaken, EtagMismatch, IdempotencyKeyReused, ReferenceReused
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
-                            ReceiverUnavailable
+                            ReceiverUnavailable, DebitLimitExceeded, DailyLimitExceeded,
+                            OverdraftAboveMax, AccountNotClosed
   what it refers to does    NotReversible, ReversalTooLarge, HoldClosed, HoldExpired,
                             CaptureTooLarge, AlreadyPurchased
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
@@ -171,6 +172,12 @@ class AccountFrozen(Refusal):
     """The account is frozen."""
 
     account: str
+    # ALL, or DEBITS where money may still enter.
+    scope: str
+
+    @property
+    def message(self) -> str:
+        return "The account is frozen for debits." if self.scope == "DEBITS" else super().message
 
 
 @dataclass
@@ -239,6 +246,57 @@ class LimitBelowBalance(Refusal):
     account: str
     balance: str
     currency: str
+
+
+@dataclass
+class OverdraftAboveMax(Refusal):
+    """No account in this currency may be allowed to owe so much."""
+
+    account: str
+    maximum: str
+    currency: str
+
+    @property
+    def message(self) -> str:
+        return f"No account in {self.currency} may be allowed to owe more than {self.maximum}."
+
+
+@dataclass
+class DebitLimitExceeded(Refusal):
+    """This is more than may be debited from the account at once."""
+
+    account: str
+    limit: str
+    required: str
+    currency: str
+
+    @property
+    def message(self) -> str:
+        return f"At most {self.limit} {self.currency} may be debited from the account at once."
+
+
+@dataclass
+class DailyLimitExceeded(Refusal):
+    """This is more than may still be debited from the account today."""
+
+    account: str
+    limit: str
+    spent: str
+    left: str
+    required: str
+    currency: str
+    day_end: datetime
+
+    @property
+    def message(self) -> str:
+        return f"At most {self.left} {self.currency} may still be debited from the account today."
+
+
+@dataclass
+class AccountNotClosed(Refusal):
+    """The account is not closed."""
+
+    account: str
 
 
 @dataclass

@@ -22,7 +22,10 @@ def reverse(state: State, command: Reverse, now: datetime) -> Decision:
     about = command.receiver_id if paying_in else command.payer_id
     assert about is not None, "one side of a reversal is a user's"
     account = decisions.find_account(state, about, origin)
-    decisions.check_open(account, forced=command.forced)
+    if paying_in or command.forced:
+        decisions.check_receives(account, forced=command.forced)
+    else:
+        account.check_open()
     done = state.follow(original)
     amount_minor = _reversed_minor(command, done)
     money = Money(amount_minor, original.currency)
@@ -73,10 +76,10 @@ def _mirrored(
     if movement.kind == Kind.REFUND:
         return decisions.sale_postings(account, -amount_minor, movement.rate, -price_minor)
     if receiver:
-        return (Posting(account, -amount_minor), Posting(receiver, amount_minor))
+        return (Posting(account, -amount_minor, is_debit=False), Posting(receiver, amount_minor))
     change_minor = amount_minor if movement.kind in PAYING_IN else -amount_minor
     outside = SystemAccount(SystemRole.SETTLEMENT, movement.currency)
-    return (Posting(account, change_minor), Posting(outside, -change_minor))
+    return (Posting(account, change_minor, is_debit=False), Posting(outside, -change_minor))
 
 
 def _price_part(whole: Movement, done: Follow, amount_minor: int) -> int:

@@ -7,6 +7,7 @@ second index is needed to find it again.
 
 import hashlib
 import secrets
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import uuid_utils
@@ -15,6 +16,7 @@ from uuid_utils import compat
 _RANDOM_BITS_V7 = (1 << 62) - 1 | (0xFFF << 64)
 _CUSTOM_BITS_V8 = ((1 << 128) - 1) & ~(0xF << 76) & ~(0x3 << 62)
 _VARIANT = 0x2 << 62
+_UNIX_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def new_id() -> UUID:
@@ -25,6 +27,14 @@ def new_id() -> UUID:
 def new_hex() -> str:
     """A new UUIDv7 as 32 digits, at a sixth of what `new_id` costs."""
     return uuid_utils.uuid7().hex
+
+
+def dated_id(moment: datetime) -> UUID:
+    """A new UUIDv7 that sorts by a moment, to its microsecond (RFC 9562, 6.2, method 3)."""
+    milliseconds, microseconds = divmod((moment - _UNIX_EPOCH) // timedelta(microseconds=1), 1000)
+    fraction = microseconds * 4096 // 1000
+    time_bits = (milliseconds << 80) | (0x7 << 76) | (fraction << 64)
+    return UUID(int=time_bits | _VARIANT | secrets.randbits(62))
 
 
 def derived_id(scope: str, request_id: UUID) -> UUID:

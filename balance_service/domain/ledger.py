@@ -7,14 +7,17 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 3. the account is unknown, or is not the caller's: AccountNotFound; it is not as the caller read
    it: EtagMismatch
 4. a transfer to the account itself: SameAccount
-5. the account is closed or frozen: AccountClosed, AccountFrozen
+5. the account is closed or frozen, for debits where it pays: AccountClosed, AccountFrozen
 6. a transfer or settlement in another currency than the account's: CurrencyMismatch
 7. the caller has used the external reference: ReferenceReused
 8. a purchase without a price: ServiceNotFound, RateUnavailable, RateStale, ChargeTooSmall
 9. the hold is not open: HoldClosed, HoldExpired; more than is left of a movement or a hold:
    ReversalTooLarge, CaptureTooLarge; a capture of what was bought otherwise: AlreadyPurchased
 10. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
-11. the account that receives the money, by 3, 5, 6 and 10; a caller who may not read it is told
+11. a debit or a hold beyond the account's limits: DebitLimitExceeded, DailyLimitExceeded; after 10,
+    so that who is refused for want of money is told so whatever limits are set, and only who could
+    have paid is told of limits
+12. the account that receives the money, by 3, 5, 6 and 10; a caller who may not read it is told
     only ReceiverUnavailable
 
 If an item of a chain is refused, its other items are BatchRefused. The order, with the duplicate

@@ -90,6 +90,28 @@ def parse_amount(text: str, currency: str, field: str, minimum_minor: int = 1) -
     return Money(minor, currency)
 
 
+def parse_table(text: str, field: str) -> dict[str, int]:
+    """Reads amounts by currency, such as `RUB=100000.00,USD=1000`.
+
+    Args:
+        text: Pairs separated by commas, each currency once; empty for none.
+        field: What they are, for the refusal.
+
+    Returns:
+        Minor units, of at least 0, by ISO 4217 code.
+
+    Raises:
+        InvalidFields: The text is no such table.
+    """
+    table: dict[str, int] = {}
+    for pair in filter(None, text.split(",")):
+        code, _, number = (part.strip() for part in pair.partition("="))
+        if code in table or code not in DECIMALS:
+            raise errors.invalid(field, "must name active ISO 4217 currency codes, each once")
+        table[code] = parse_amount(number, code, field, minimum_minor=0).minor
+    return table
+
+
 def parse_number(text: str, field: str, *, zero: bool = False) -> Decimal:
     """Reads an amount whose currency is not known yet; `parse_amount` holds it to that later.
 

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from balance_service.domain import errors
 from balance_service.domain.accounts import Account, SystemAccount
+from balance_service.domain.days import Day
 from balance_service.domain.holds import Hold
+from balance_service.domain.limits import Limits
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 
 
@@ -43,10 +45,17 @@ class Follow(NamedTuple):
 
 
 class Posting(NamedTuple):
-    """One side of a movement: an amount that an account gains, or loses if it is negative."""
+    """One side of a movement: an amount that an account gains, or loses if it is negative.
+
+    Args:
+        account: A user's, as it is before, or a system account.
+        amount_minor: The amount in minor units.
+        is_debit: Whether it counts for the limits of the account if it loses it.
+    """
 
     account: Account | SystemAccount
     amount_minor: int
+    is_debit: bool = True
 
 
 class Decision(NamedTuple):
@@ -79,6 +88,7 @@ class State:
         holds: Holds that are to be captured or released, by their ids.
         tried: Ids of movements that an attempt of ours tried to commit, without learning whether
             it did. The first command that finds such a movement posted it.
+        limits: What the service is configured to let be debited.
     """
 
     accounts: MutableMapping[UUID, Account]
@@ -88,6 +98,7 @@ class State:
     followed: MutableMapping[UUID, Follow] = field(default_factory=dict)
     holds: MutableMapping[UUID, Hold] = field(default_factory=dict)
     tried: set[UUID] = field(default_factory=set)
+    limits: Limits = field(default_factory=Limits)
 
     def copy(self) -> "State":
         """A state that can be changed and thrown away."""
@@ -99,6 +110,7 @@ class State:
             dict(self.followed),
             dict(self.holds),
             set(self.tried),
+            self.limits,
         )
 
     def adopt(self, other: "State") -> None:
@@ -157,8 +169,9 @@ class Plan:
         """Adds what was decided, and enters it in the state."""
         movement = decision.movement
         assert _balanced(decision.postings), "postings sum to zero in each currency"
+        day = state.limits.calendar.day(movement.created_at)
         for posting in decision.postings:
-            self._enter(state, movement, posting)
+            self._enter(state, movement, posting, day)
         if decision.hold:
             self._hold(state, decision.hold)
         self.movements.append(movement)
@@ -171,7 +184,7 @@ class Plan:
             )
         self._claim(state, movement)
 
-    def _enter(self, state: State, movement: Movement, posting: Posting) -> None:
+    def _enter(self, state: State, movement: Movement, posting: Posting, day: Day) -> None:
         if isinstance(posting.account, SystemAccount):
             self.system_entries.append(
                 SystemEntry(
@@ -182,8 +195,9 @@ class Plan:
                 )
             )
             return
-        before = posting.account
-        after = before.entered(posting.amount_minor, movement.created_at)
+        before, amount_minor = posting.account, posting.amount_minor
+        debited_minor = -amount_minor if amount_minor < 0 and posting.is_debit else 0
+        after = before.entered(amount_minor, movement.created_at, day, debited_minor)
         sent = before.account_id == movement.from_account_id
         self.entries.append(
             Entry(
@@ -191,7 +205,7 @@ class Plan:
                 after.sequence,
                 movement.movement_id,
                 movement.kind,
-                posting.amount_minor,
+                amount_minor,
                 after.balance_minor,
                 movement.to_account_id if sent else movement.from_account_id,
                 movement.created_at,

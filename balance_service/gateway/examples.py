@@ -37,7 +37,13 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "FreezeAccountRequest": {},
     "UnfreezeAccountRequest": {},
     "CloseAccountRequest": {},
+    "ReopenAccountRequest": {"reason": "Closed by mistake."},
     "SetAccountLimitRequest": {"limit": "1000"},
+    "SetAccountLimitsRequest": {
+        "debit_limit": "15000",
+        "daily_limit": "40000",
+        "reason": "Asked for by its owner.",
+    },
     "Service": {"name": "Tea subscription", "price": "4.99", "currency": "USD"},
     "User": {"first_name": "Anna", "bio": "Likes tea."},
 }

@@ -1,6 +1,7 @@
 """One commit, one transaction: lock and load, plan, write, commit, and only then answer."""
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,6 +11,7 @@ import structlog
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.commands import Request
+from balance_service.domain.limits import Limits
 from balance_service.domain.state import Outcome
 from balance_service.ledger.store import Store
 from balance_service.repositories import failures
@@ -41,10 +43,12 @@ class Committer:
 
     Args:
         store: Where the accounts and the journal are.
+        limits: What may be debited from accounts.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
+        self._limits = limits
 
     async def commit(self, waiting: Sequence[Waiting]) -> None:
         """Carries out some requests in one transaction, and gives each its outcomes.
@@ -91,6 +95,7 @@ class Committer:
         async with self._store.transaction() as transaction:
             state, now = await transaction.load(commands, tried)
             staying = [waiter for waiter in waiting if not waiter.gone()]
+            state = dataclasses.replace(state, limits=self._limits)
             plan = ledger.plan(state, [waiter.request for waiter in staying], now)
             if plan.movements:
                 tried.update(movement.movement_id for movement in plan.movements)

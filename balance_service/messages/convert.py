@@ -1,10 +1,9 @@
 """Domain objects to messages of the contract."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
-from typing import NamedTuple, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -22,13 +21,12 @@ from balance_service._generated.balance.v1 import (
 )
 from balance_service.auth.keys import Jwk
 from balance_service.auth.tokens import IssuedToken
-from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.catalogue import Service
 from balance_service.domain.commands import held_for
 from balance_service.domain.holds import Hold
-from balance_service.domain.money import MINOR_MAX, convert_minor, format_minor
+from balance_service.domain.money import format_minor
 from balance_service.domain.movements import PAYING_IN, Followed, Kind, Line, Movement
-from balance_service.domain.pricing import Rate, Shown
+from balance_service.domain.pricing import Rate
 from balance_service.domain.users import User
 
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
@@ -96,88 +94,6 @@ class _Follow(TypedDict):
     effective_time: Timestamp | None
     reversed_amount: str
     reversals: Iterable[str]
-
-
-class _Amounts(NamedTuple):
-    """An account's amounts, in one currency.
-
-    Args:
-        currency: The currency.
-        minors: Minor units, by the message's field.
-        conversion: How they were converted, if they were.
-        obstacle: Why they could not be converted to the currency asked for.
-    """
-
-    currency: str
-    minors: Mapping[str, int]
-    conversion: account_pb2.Conversion | None = None
-    obstacle: account_pb2.ConversionObstacle.ValueType | None = None
-
-
-def account(
-    profile: AccountProfile,
-    target: str = "",
-    shown: Shown | None = None,
-    past: tuple[datetime, int] | None = None,
-) -> account_pb2.Account:
-    """An account as its owner sees it: in another currency if that is asked for and can be.
-
-    Args:
-        profile: The account.
-        target: The currency asked for; empty for the account's own.
-        shown: The rate from its own currency to that one; None if none is known.
-        past: A moment, and the balance in minor units that the account had then; None for now.
-    """
-    own = profile.account
-    minors = {
-        "balance": own.balance_minor,
-        "limit": own.limit_minor,
-        "held": own.held_minor,
-        "available": own.available_minor,
-    }
-    if past:
-        minors = {"balance": past[1]}
-    amounts = _Amounts(own.currency, minors)
-    if target not in ("", own.currency):
-        amounts = _converted(amounts, target, shown)
-    return account_pb2.Account(
-        id=str(own.account_id),
-        number=str(profile.number),
-        user=str(own.owner_id),
-        currency=amounts.currency,
-        **{name: format_minor(minor, amounts.currency) for name, minor in amounts.minors.items()},
-        status=account_pb2.AccountStatus.ValueType(0 if past else own.status),
-        date=timestamp(profile.created_at),
-        conversion=amounts.conversion,
-        conversion_obstacle=amounts.obstacle,
-        etag="" if past else own.etag,
-        as_of=timestamp(past[0]) if past else None,
-    )
-
-
-def _converted(own: _Amounts, target: str, shown: Shown | None) -> _Amounts:
-    """The amounts in another currency, or as they are with what stands in the way.
-
-    Args:
-        own: The amounts in the account's own currency.
-        target: The other currency.
-        shown: The rate between them; None if none is known.
-    """
-    if shown is None and any(own.minors.values()):
-        return own._replace(obstacle=account_pb2.CONVERSION_OBSTACLE_RATE_UNAVAILABLE)
-    # An account without money needs no rate: nothing is nothing in every currency.
-    rate = shown.rate.value if shown else Decimal(0)
-    minors = {
-        name: convert_minor(minor, own.currency, target, rate) for name, minor in own.minors.items()
-    }
-    if any(abs(minor) > MINOR_MAX for minor in minors.values()):
-        return own._replace(obstacle=account_pb2.CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE)
-    if shown:
-        converted = conversion(own.minors["balance"], shown.rate, stale=shown.stale)
-    else:
-        zero = format_minor(0, own.currency)
-        converted = account_pb2.Conversion(amount=zero, currency=own.currency)
-    return _Amounts(target, minors, converted)
 
 
 def entry(line: Line) -> account_pb2.Entry:

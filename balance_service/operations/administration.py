@@ -123,7 +123,7 @@ async def rotate_keys(settings: Settings) -> str:
 async def verify(settings: Settings) -> verification.Report:
     """Recomputes the whole ledger from its entries, and reports where balances differ."""
     async with connect(settings) as connections, connections.connection() as conn:
-        return await verification.verify(conn)
+        return await verification.verify(conn, settings.limits.calendar)
 
 
 def _check_distinct(scopes: Sequence[Scope]) -> None:

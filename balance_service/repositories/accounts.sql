@@ -72,7 +72,10 @@ SELECT
     limit_minor,
     status,
     sequence,
-    changed_at
+    changed_at,
+    spent_minor,
+    debit_limit_minor,
+    daily_limit_minor
     -- end account --
     -- end profile --
 FROM accounts
@@ -112,5 +115,7 @@ SELECT
 UPDATE accounts
 SET
     status = %(status)s,
-    limit_minor = %(limit_minor)s
+    limit_minor = %(limit_minor)s,
+    debit_limit_minor = %(debit_limit_minor)s,
+    daily_limit_minor = %(daily_limit_minor)s
 WHERE account_id = %(account_id)s;

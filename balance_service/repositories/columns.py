@@ -107,6 +107,7 @@ def accounts(changed: Collection[Account]) -> Columns:
         "account_held_minor": arrays.bigints(a.held_minor for a in changed),
         "account_sequence": arrays.bigints(a.sequence for a in changed),
         "account_changed_at": arrays.times(a.changed_at for a in changed),
+        "account_spent_minor": arrays.bigints(a.spent_minor for a in changed),
     }
 
 

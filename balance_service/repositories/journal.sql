@@ -156,14 +156,16 @@ SET
     balance_minor = changed.balance_minor,
     held_minor = changed.held_minor,
     sequence = changed.sequence,
-    changed_at = changed.changed_at
+    changed_at = changed.changed_at,
+    spent_minor = changed.spent_minor
 FROM unnest(
     %(account_id)s::uuid[],
     %(account_balance_minor)s::bigint[],
     %(account_held_minor)s::bigint[],
     %(account_sequence)s::bigint[],
-    %(account_changed_at)s::timestamptz[]
-) AS changed (account_id, balance_minor, held_minor, sequence, changed_at)
+    %(account_changed_at)s::timestamptz[],
+    %(account_spent_minor)s::bigint[]
+) AS changed (account_id, balance_minor, held_minor, sequence, changed_at, spent_minor)
 WHERE a.account_id = changed.account_id;
 
 -- write_system_entries --

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from psycopg import AsyncConnection
 
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
+from balance_service.domain.days import Calendar, Day
 from balance_service.domain.holds import HoldStatus
-from balance_service.domain.money import DECIMALS
+from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
 from balance_service.repositories import follow_up_checks, queries
 
@@ -19,6 +20,8 @@ CHECKS = {
     "balance_after_follows": "every entry follows from the one before",
     "account_is_dated": "every account was last changed by its last entry",
     "limit_respected": "no account is below its limit",
+    "spent_is_counted": "every account changed today counts what was debited today",
+    "rules_are_as_last_changed": "every account's rules are those of its last change",
     "owner_has_account": "owners lead to their accounts",
     "number_has_account": "numbers lead to their accounts, and check themselves",
     "movement_sums_to_zero": "every movement sums to zero in each currency",
@@ -74,26 +77,19 @@ class Report:
         )
 
 
-async def verify(conn: AsyncConnection) -> Report:
+async def verify(conn: AsyncConnection, calendar: Calendar | None = None) -> Report:
     """Checks everything in one snapshot, without locking anyone out.
 
     Args:
         conn: A connection outside any transaction.
+        calendar: The days on which debits count; those of UTC by default.
     """
-    parameters = {
-        "limit": FAULTS_SHOWN_MAX,
-        "system_ids": list(SYSTEM_ACCOUNTS),
-        "system_roles": [str(account.role) for account in SYSTEM_ACCOUNTS.values()],
-        "system_names": [account.name for account in SYSTEM_ACCOUNTS.values()],
-        "system_currencies": [account.currency for account in SYSTEM_ACCOUNTS.values()],
-        "currencies": list(DECIMALS),
-        "units": [10**decimals for decimals in DECIMALS.values()],
-        **{kind.name.lower(): int(kind) for kind in Kind},
-        **{status.name.lower(): int(status) for status in HoldStatus},
-    }
     async with conn.transaction():
         await conn.execute(_SQL["snapshot"])
         await conn.execute(_SQL["plan_for_whole_tables"])
+        clock = await (await conn.execute(_SQL["read_clock"])).fetchone()
+        assert clock is not None, "a clock always answers"
+        parameters = _parameters((calendar or Calendar()).day(clock[0]))
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
@@ -104,3 +100,25 @@ async def verify(conn: AsyncConnection) -> Report:
         cursor = await conn.execute(_SQL["balances"], parameters)
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]
     return Report(totals, faults, balances)
+
+
+def _parameters(day: Day) -> dict[str, object]:
+    """What the checks take.
+
+    Args:
+        day: Today.
+    """
+    return {
+        "limit": FAULTS_SHOWN_MAX,
+        "system_ids": list(SYSTEM_ACCOUNTS),
+        "system_roles": [str(account.role) for account in SYSTEM_ACCOUNTS.values()],
+        "system_names": [account.name for account in SYSTEM_ACCOUNTS.values()],
+        "system_currencies": [account.currency for account in SYSTEM_ACCOUNTS.values()],
+        "currencies": list(DECIMALS),
+        "units": [10**decimals for decimals in DECIMALS.values()],
+        "minor_max": MINOR_MAX,
+        "day_start": day.start,
+        "day_end": day.end,
+        **{kind.name.lower(): int(kind) for kind in Kind},
+        **{status.name.lower(): int(status) for status in HoldStatus},
+    }

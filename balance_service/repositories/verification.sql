@@ -11,6 +11,10 @@ SELECT
     set_config('work_mem', '64MB', true),
     set_config('statement_timeout', '0', true);
 
+-- read_clock --
+-- When the transaction began, by which its day is told.
+SELECT now();
+
 -- totals --
 -- How much there is to verify.
 SELECT
@@ -88,6 +92,50 @@ SELECT
     -limit_minor AS computed
 FROM accounts
 WHERE balance_minor - held_minor < -limit_minor
+LIMIT %(limit)s;
+
+-- spent_is_counted --
+-- Accounts changed today that do not count what was debited from them today. What an account counts
+-- for an earlier day has no effect any more.
+SELECT
+    a.account_id::text AS subject,
+    a.spent_minor AS stored,
+    coalesce(e.total, 0) AS computed
+FROM accounts AS a
+LEFT JOIN (
+    SELECT account_id, least(sum(-amount_minor), %(minor_max)s) AS total
+    FROM entries
+    WHERE
+        amount_minor < 0
+        AND kind IN (%(withdrawal)s, %(purchase)s, %(transfer)s)
+        AND created_at >= %(day_start)s AND created_at < %(day_end)s
+    GROUP BY account_id
+) AS e ON a.account_id = e.account_id
+WHERE
+    a.changed_at >= %(day_start)s AND a.changed_at < %(day_end)s
+    AND a.spent_minor <> coalesce(e.total, 0)
+LIMIT %(limit)s;
+
+-- rules_are_as_last_changed --
+-- Accounts whose status or limits are not those that the last recorded change left.
+SELECT
+    c.account_id::text AS subject,
+    (a.status, a.limit_minor, a.debit_limit_minor, a.daily_limit_minor)::text AS stored,
+    (c.status, c.limit_minor, c.debit_limit_minor, c.daily_limit_minor)::text AS computed
+FROM (
+    SELECT DISTINCT ON (account_id)
+        account_id,
+        status_after AS status,
+        limit_after_minor AS limit_minor,
+        debit_limit_after_minor AS debit_limit_minor,
+        daily_limit_after_minor AS daily_limit_minor
+    FROM account_changes
+    ORDER BY account_id ASC, change_id DESC
+) AS c
+LEFT JOIN accounts AS a ON c.account_id = a.account_id
+WHERE
+    (a.status, a.limit_minor, a.debit_limit_minor, a.daily_limit_minor)
+    IS DISTINCT FROM (c.status, c.limit_minor, c.debit_limit_minor, c.daily_limit_minor)
 LIMIT %(limit)s;
 
 -- owner_has_account --

@@ -37,6 +37,7 @@ from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
+from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.hold import HoldServicer
@@ -136,6 +137,8 @@ def build(
     reads, submission = balances.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, reads, statements.gather(connections))
     reversals = Reversals(connections, submission)
+    limits = settings.limits
+    changes = AccountChanges(connections, page_tokens, limits)
     settlements = functools.partial(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
     )
@@ -143,7 +146,11 @@ def build(
     calls = Calls(tokens, settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
-    calls.add(AccountServicer(connections, listing, page_tokens, rates, reads, watch_list))
+    calls.add(
+        AccountServicer(
+            connections, listing, page_tokens, rates, reads, watch_list, changes, limits
+        )
+    )
     deposits = settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)
     calls.add(DepositServicer(deposits, reversals))
     withdrawals = settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)
@@ -207,7 +214,7 @@ def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
 
 def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
     return CommitQueue(
-        Committer(PostgresStore(connections)).commit,
+        Committer(PostgresStore(connections), settings.limits).commit,
         commits_in_flight_max=settings.commits_in_flight,
         commit_commands_max=settings.commit_commands_max,
         queue_commands_max=settings.queue_commands_max,

@@ -1,20 +1,21 @@
 """AccountService: opens accounts, shows balances and statements, and lets operators set rules."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, money
-from balance_service.domain.accounts import Account, AccountProfile, Status
+from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.limits import Allowance, Limits
 from balance_service.domain.pricing import Rates, Shown
 from balance_service.domain.principals import Principal, Scope
 from balance_service.messages import account_access, convert, fields
+from balance_service.messages.account_messages import account_message, past_account_message
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
@@ -23,30 +24,12 @@ from balance_service.reading.past import settled
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import accounts, entries, users
-
-OperatorRequest = (
-    account_pb2.FreezeAccountRequest
-    | account_pb2.UnfreezeAccountRequest
-    | account_pb2.CloseAccountRequest
-)
+from balance_service.servicers.account_changes import AccountChanges
 
 
 class _Opening(NamedTuple):
     user: UUID
     currency: str
-
-
-class _Target(NamedTuple):
-    account: UUID
-
-
-class _Limit(NamedTuple):
-    account: UUID
-    limit: Decimal
-
-
-ChangeRequest = TypeVar("ChangeRequest", bound=OperatorRequest | account_pb2.SetAccountLimitRequest)
-Change = TypeVar("Change", _Target, _Limit)
 
 
 class AccountServicer:
@@ -59,6 +42,8 @@ class AccountServicer:
         rates: Shows accounts in other currencies.
         reads: Reads the accounts of many callers at once.
         watch: Follows accounts as they change.
+        changes: Makes operators' changes.
+        limits: What accounts are shown with.
     """
 
     service = account_pb2.DESCRIPTOR.services_by_name["AccountService"]
@@ -71,6 +56,8 @@ class AccountServicer:
         rates: ExchangeRates,
         reads: AccountReads,
         watch: AccountWatch,
+        changes: AccountChanges,
+        limits: Limits,
     ) -> None:
         self._pool = pool
         self._listing = listing
@@ -78,6 +65,8 @@ class AccountServicer:
         self._rates = rates
         self._reads = reads
         self._watch = watch
+        self._changes = changes
+        self._limits = limits
 
     async def CreateAccount(
         self, request: account_pb2.CreateAccountRequest, call: Call
@@ -95,7 +84,7 @@ class AccountServicer:
             if not opened:
                 call.mark_existing()
             (profile,) = await accounts.get(conn, [account_id])
-            return convert.account(profile)
+            return account_message(profile, self._allowance(profile))
 
         return await once(
             self._pool, request, call, read=read, act=act, answer_type=account_pb2.Account
@@ -120,7 +109,7 @@ class AccountServicer:
             rates = await self._rates.past(conn, as_of) if currency else self._rates.current
 
         rate = _rate(rates, profile, currency, as_of)
-        return convert.account(profile, currency, rate, (as_of, balance_minor))
+        return past_account_message(profile, (as_of, balance_minor), currency, rate)
 
     async def WatchAccount(
         self, request: account_pb2.WatchAccountRequest, call: Call
@@ -187,62 +176,37 @@ class AccountServicer:
     async def FreezeAccount(
         self, request: account_pb2.FreezeAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def freeze(account: Account, _: _Target) -> Account:
-            account.check_not_closed()
-            return account._replace(status=Status.FROZEN)
-
-        return await self._change(request, call, _read_target, freeze)
+        return await self._changes.freeze(request, call)
 
     async def UnfreezeAccount(
         self, request: account_pb2.UnfreezeAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def unfreeze(account: Account, _: _Target) -> Account:
-            account.check_not_closed()
-            return account._replace(status=Status.ACTIVE)
-
-        return await self._change(request, call, _read_target, unfreeze)
+        return await self._changes.unfreeze(request, call)
 
     async def CloseAccount(
         self, request: account_pb2.CloseAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def close(account: Account, _: _Target) -> Account:
-            account.check_can_close()
-            return account._replace(status=Status.CLOSED)
+        return await self._changes.close(request, call)
 
-        return await self._change(request, call, _read_target, close)
+    async def ReopenAccount(
+        self, request: account_pb2.ReopenAccountRequest, call: Call
+    ) -> account_pb2.Account:
+        return await self._changes.reopen(request, call)
 
     async def SetAccountLimit(
         self, request: account_pb2.SetAccountLimitRequest, call: Call
     ) -> account_pb2.Account:
-        def set_limit(account: Account, _: _Limit) -> Account:
-            account.check_not_closed()
-            limit = money.parse_amount(request.limit, account.currency, "limit", minimum_minor=0)
-            account.check_limit(limit.minor)
-            return account._replace(limit_minor=limit.minor)
+        return await self._changes.set_limit(request, call)
 
-        return await self._change(request, call, _read_limit, set_limit)
-
-    async def _change(
-        self,
-        request: ChangeRequest,
-        call: Call,
-        read: Callable[[ChangeRequest], Change],
-        change: Callable[[Account, Change], Account],
+    async def SetAccountLimits(
+        self, request: account_pb2.SetAccountLimitsRequest, call: Call
     ) -> account_pb2.Account:
-        """Takes the four steps for an operator, whose change is made to the locked account."""
-        call.principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+        return await self._changes.set_limits(request, call)
 
-        async def act(conn: Connection, values: Change) -> account_pb2.Account:
-            profile = await accounts.lock(conn, values.account)
-            if profile is None:
-                raise errors.AccountNotFound(str(values.account))
-            after = change(profile.account, values)
-            await accounts.set_rules(conn, values.account, after.status, after.limit_minor)
-            return convert.account(profile._replace(account=after))
-
-        return await once(
-            self._pool, request, call, read=read, act=act, answer_type=account_pb2.Account
-        )
+    async def ListAccountChanges(
+        self, request: account_pb2.ListAccountChangesRequest, call: Call
+    ) -> account_pb2.ListAccountChangesResponse:
+        return await self._changes.list(request, call)
 
     async def _readable(self, account_id: UUID, principal: Principal) -> AccountProfile:
         profile = await self._reads.get(account_id)
@@ -251,7 +215,12 @@ class AccountServicer:
     def _as_it_is(self, profile: AccountProfile, currency: str) -> account_pb2.Account:
         """An account as it is now, in a currency if that can be."""
         rate = _rate(self._rates.current, profile, currency, datetime.now(UTC))
-        return convert.account(profile, currency, rate)
+        return account_message(profile, self._allowance(profile), currency, rate)
+
+    def _allowance(self, profile: AccountProfile) -> Allowance:
+        """What may be debited from an account today, by this worker's clock or the account's."""
+        account = profile.account
+        return self._limits.allowance(account, max(datetime.now(UTC), account.changed_at))
 
     async def _balance_at(self, account_id: UUID, as_of: datetime, call: Call) -> int:
         """The balance right after a moment, in minor units, once that is final."""
@@ -280,19 +249,6 @@ def _read_opening(request: account_pb2.CreateAccountRequest, principal: Principa
     if user_id not in (None, principal.user_id):
         principal.require_admin_or(Scope.ACCOUNTS_WRITE)
     return _Opening(user_id or principal.require_user(), currency)
-
-
-def _read_target(request: OperatorRequest) -> _Target:
-    return _Target(fields.identifier(request.account, "account"))
-
-
-def _read_limit(request: account_pb2.SetAccountLimitRequest) -> _Limit:
-    """Reads a limit by itself, before it is known whether it fits the account's currency."""
-    checks = fields.Checks()
-    account_id = checks(fields.identifier, request.account, "account")
-    limit = checks(money.parse_number, request.limit, "limit", zero=True)
-    checks.finish()
-    return _Limit(account_id, limit)
 
 
 def _read_as_of(request: account_pb2.GetAccountRequest) -> datetime | None:

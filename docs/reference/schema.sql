@@ -1,5 +1,25 @@
 -- What the migrations make, as pg_dump tells it; written by `make docs`.
 
+CREATE TABLE public.account_changes (
+    account_id uuid NOT NULL,
+    change_id uuid NOT NULL,
+    kind smallint NOT NULL,
+    status_before smallint NOT NULL,
+    status_after smallint NOT NULL,
+    limit_before_minor bigint NOT NULL,
+    limit_after_minor bigint NOT NULL,
+    debit_limit_before_minor bigint,
+    debit_limit_after_minor bigint,
+    daily_limit_before_minor bigint,
+    daily_limit_after_minor bigint,
+    reason text NOT NULL,
+    principal text NOT NULL,
+    request_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT change_kind_known CHECK (((kind >= 1) AND (kind <= 5))),
+    CONSTRAINT reason_not_too_long CHECK ((length(reason) <= 200))
+);
+
 CREATE TABLE public.account_numbers (
     number bigint NOT NULL,
     account_id uuid NOT NULL,
@@ -24,13 +44,15 @@ CREATE TABLE public.accounts (
     sequence bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     changed_at timestamp with time zone NOT NULL,
+    spent_minor bigint DEFAULT 0 NOT NULL,
+    debit_limit_minor bigint,
+    daily_limit_minor bigint,
     CONSTRAINT balance_within_limit CHECK (((balance_minor - held_minor) >= (- limit_minor))),
     CONSTRAINT closed_is_empty CHECK (((status <> 3) OR ((balance_minor = 0) AND (held_minor = 0)))),
     CONSTRAINT currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT held_not_negative CHECK ((held_minor >= 0)),
     CONSTRAINT limit_not_negative CHECK ((limit_minor >= 0)),
-    CONSTRAINT sequence_not_negative CHECK ((sequence >= 0)),
-    CONSTRAINT status_known CHECK (((status >= 1) AND (status <= 3)))
+    CONSTRAINT sequence_not_negative CHECK ((sequence >= 0))
 )
 WITH (fillfactor='70');
 
@@ -276,6 +298,9 @@ CREATE TABLE public.users (
     CONSTRAINT username_well_formed CHECK ((username ~ '^[A-Za-z][A-Za-z0-9._-]{2,29}$'::text))
 );
 
+ALTER TABLE ONLY public.account_changes
+    ADD CONSTRAINT account_changes_pkey PRIMARY KEY (account_id, change_id);
+
 ALTER TABLE ONLY public.account_numbers
     ADD CONSTRAINT account_numbers_pkey PRIMARY KEY (number);
 
@@ -290,6 +315,9 @@ ALTER TABLE ONLY public.caller_references
 
 ALTER TABLE ONLY public.confirmation_codes
     ADD CONSTRAINT confirmation_codes_pkey PRIMARY KEY (email);
+
+ALTER TABLE public.accounts
+    ADD CONSTRAINT debit_limits_not_negative CHECK (((debit_limit_minor >= 0) AND (daily_limit_minor >= 0))) NOT VALID;
 
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, sequence);
@@ -371,6 +399,12 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (key_id);
 
+ALTER TABLE public.accounts
+    ADD CONSTRAINT spent_not_negative CHECK ((spent_minor >= 0)) NOT VALID;
+
+ALTER TABLE public.accounts
+    ADD CONSTRAINT status_known CHECK (((status >= 1) AND (status <= 4))) NOT VALID;
+
 ALTER TABLE ONLY public.system_accounts
     ADD CONSTRAINT system_accounts_pkey PRIMARY KEY (account_id);
 
@@ -396,6 +430,8 @@ CREATE INDEX sessions_by_user ON public.sessions USING btree (user_id) WHERE (re
 CREATE UNIQUE INDEX users_email_unique ON public.users USING btree (email);
 
 CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (lower(username));
+
+GRANT SELECT,INSERT ON TABLE public.account_changes TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.account_numbers TO balance_service;
 

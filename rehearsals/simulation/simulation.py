@@ -11,23 +11,26 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest import mock
 from uuid import UUID
 
 import structlog
 
+from balance_service.calls.refusals import TABLE
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Command, Origin, Request, Settle, Transfer
+from balance_service.domain.commands import Origin, Request, Settle, Transfer
+from balance_service.domain.days import Calendar
+from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.state import Done, Outcome
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.reading.past import is_over
-from rehearsals.checker import Entry, Journal, find_anomalies
+from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.history import Operation
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.store import EPOCH, Database
@@ -38,6 +41,15 @@ REQUESTS = 5
 WORKERS = 2
 READERS = 2
 QUESTIONS = 10
+# What commands of clients may be refused for.
+REFUSALS = (
+    errors.InsufficientFunds,
+    errors.AccountFrozen,
+    errors.DebitLimitExceeded,
+    errors.DailyLimitExceeded,
+    errors.ReferenceReused,
+    errors.BatchRefused,
+)
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -50,10 +62,12 @@ class Worker:
 
     Args:
         database: What it commits to.
-        rng: Decides its limits, from the run's seed.
+        limits: What accounts are held to.
+        rng: Decides its bounds, from the run's seed.
     """
 
     database: Database
+    limits: Limits
     rng: random.Random
     queue: CommitQueue = field(init=False)
     calls: set[asyncio.Task[Sequence[Outcome]]] = field(default_factory=set)
@@ -63,7 +77,7 @@ class Worker:
 
     def start(self) -> None:
         self.queue = CommitQueue(
-            Committer(self.database).commit,
+            Committer(self.database, self.limits).commit,
             commits_in_flight_max=2,
             commit_commands_max=self.rng.choice([1, 3, 100]),
             queue_commands_max=self.rng.choice([5, 100]),
@@ -142,10 +156,11 @@ class Client:
         request = Request(tuple(commands), all_or_nothing=rng.random() < 0.3)
         operations = [
             Operation(
-                type(c).__name__,
+                "deposit" if isinstance(c, Settle) and c.kind == Kind.DEPOSIT else "debit",
                 tuple(map(str, c.account_ids)),
                 _key(c.origin.request_id, c.origin.movement_id),
                 loop.time(),
+                amount_minor=c.money.minor,
             )
             for c in commands
         ]
@@ -177,7 +192,7 @@ class Client:
         async with asyncio.timeout(patience):
             return await asyncio.shield(call)
 
-    def _command(self) -> Command:
+    def _command(self) -> Settle | Transfer:
         rng = self.simulation.rng
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
@@ -195,13 +210,21 @@ def _note(operation: Operation, outcome: Outcome, request: Request, now: float) 
     if isinstance(outcome, Done):
         operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
         return
-    assert isinstance(
-        outcome, errors.InsufficientFunds | errors.ReferenceReused | errors.BatchRefused
-    ), outcome
+    assert isinstance(outcome, REFUSALS), outcome
     operation.outcome = "refused"
-    # An all-or-nothing request may be refused for a balance that only its own commands would leave.
-    if isinstance(outcome, errors.InsufficientFunds) and not request.all_or_nothing:
-        operation.available_minor = int(outcome.available.replace(".", ""))
+    # An all-or-nothing request may be refused for a state that only its own commands would leave.
+    if request.all_or_nothing:
+        return
+    operation.reason = TABLE[type(outcome)].reason
+    facts = outcome.facts()
+    if "available" in facts:
+        operation.available_minor = _minor(facts["available"])
+    if "spent" in facts:
+        operation.spent_minor = _minor(facts["spent"])
+
+
+def _minor(amount: str) -> int:
+    return int(amount.replace(".", ""))
 
 
 class Simulation:
@@ -214,25 +237,31 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.rng = rng = random.Random(seed)
         self.accounts = [_uuid(rng) for _ in range(ACCOUNTS)]
-        opened = {
-            account_id: Account(
-                account_id,
-                _uuid(rng),
-                "RUB",
-                0,
-                0,
-                rng.choice([0, 0, 100]),
-                Status.ACTIVE,
-                0,
-                EPOCH,
-            )
-            for account_id in self.accounts
-        }
+        opened = {account_id: self._open(account_id) for account_id in self.accounts}
+        # A day ends while the run goes on, or none does.
+        zone = timezone(timedelta(seconds=-rng.choice([0, 1, 2])))
+        self.limits = Limits(debit_minor=rng.choice([{}, {"RUB": 50}]), calendar=Calendar(zone))
         self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
-        self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
+        self.workers = [Worker(self.database, self.limits, rng) for _ in range(WORKERS)]
         self.operations: list[Operation] = []
         self.sent: set[asyncio.Task[Sequence[Outcome]]] = set()
         self.past_answers: list[Past] = []
+
+    def _open(self, account_id: UUID) -> Account:
+        rng = self.rng
+        return Account(
+            account_id,
+            _uuid(rng),
+            "RUB",
+            balance_minor=0,
+            held_minor=0,
+            limit_minor=rng.choice([0, 0, 100]),
+            status=rng.choice([Status.ACTIVE] * 5 + [Status.DEBITS_FROZEN]),
+            sequence=0,
+            changed_at=EPOCH,
+            debit_limit_minor=rng.choice([None, None, 30, 70]),
+            daily_limit_minor=rng.choice([None, None, 80, 150]),
+        )
 
     async def run(self) -> None:
         """Runs until every client knows every outcome, and nothing is under way."""
@@ -269,17 +298,22 @@ class Simulation:
                 _key(database.movements[e.movement_id].request_id, e.movement_id) for e in entries
             ]
             statements[str(account)] = [
-                Entry(e.sequence, r, str(e.movement_id), e.amount_minor, e.balance_after_minor)
-                for e, r in zip(entries, requests, strict=True)
+                Entry(
+                    e.sequence,
+                    request,
+                    str(e.movement_id),
+                    e.amount_minor,
+                    e.balance_after_minor,
+                    self.limits.calendar.day(e.created_at).start.date(),
+                )
+                for e, request in zip(entries, requests, strict=True)
             ]
             times = [e.created_at for e in entries]
             if times != sorted(times):
                 yield f"{account}: times go back"
-        balances = {
-            str(key): (account.balance_minor, account.limit_minor)
-            for key, account in database.accounts.items()
-        }
-        yield from find_anomalies(self.operations, Journal(dict(movements), statements, balances))
+        stored = {str(key): self._stored(account) for key, account in database.accounts.items()}
+        yield from find_anomalies(self.operations, Journal(dict(movements), statements, stored))
+        yield from self._find_miscounted()
         for past in self.past_answers:
             if past.balance_minor != (balance := database.balance_at(past.account_id, past.end)):
                 yield f"the past has changed: {past}, now {balance}"
@@ -288,6 +322,28 @@ class Simulation:
         ]
         if len(used) != len(set(used)):
             yield f"a reference was used twice: {sorted(used, key=str)}"
+
+    def _stored(self, account: Account) -> Stored:
+        own, service = account.debit_limit_minor, self.limits.debit_minor.get("RUB")
+        return Stored(
+            account.balance_minor,
+            account.limit_minor,
+            service if own is None else own,
+            account.daily_limit_minor,
+            account.status == Status.DEBITS_FROZEN,
+        )
+
+    def _find_miscounted(self) -> Iterator[str]:
+        """Finds accounts whose counter is not what was debited on the day of their last entry."""
+        for account in self.database.accounts.values():
+            day = self.limits.calendar.day(account.changed_at)
+            entries = self.database.entries[account.account_id]
+            debited_minor = -sum(
+                min(e.amount_minor, 0) for e in entries if day.start <= e.created_at < day.end
+            )
+            if account.spent_minor != debited_minor:
+                counted = f"{account.spent_minor} counted"
+                yield f"{account.account_id}: {debited_minor} debited, {counted}"
 
 
 def _number(task: asyncio.Task[Any]) -> int:

@@ -92,6 +92,8 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
 def reads() -> Iterator[Case]:
     for text in ("", *NOT_UUIDS):
         yield "AccountService/GetAccount", v1.GetAccountRequest(account=text), "account"
+        changes = v1.ListAccountChangesRequest(account=text)
+        yield "AccountService/ListAccountChanges", changes, "account"
         yield "DepositService/GetDeposit", v1.GetDepositRequest(deposit=text), "deposit"
         request = v1.GetWithdrawalRequest(withdrawal=text)
         yield "WithdrawalService/GetWithdrawal", request, "withdrawal"

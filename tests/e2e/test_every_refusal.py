@@ -104,7 +104,9 @@ def test_every_row_has_a_scene_or_a_reason_for_none() -> None:
 async def world(
     start_service: StartService, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> World:
-    service = await start_service(http_body_bytes_max=BODY_BYTES_MAX)
+    service = await start_service(
+        http_body_bytes_max=BODY_BYTES_MAX, overdraft_max="RUB=500000,USD=1"
+    )
     hasty = await start_service(http_timeout_seconds=0.5)
     anna, account = await somebody(service, "1000")
     boris, _ = await somebody(service, "1000")

@@ -85,6 +85,8 @@ async def world(service: Service) -> World:
     ]
     returned = v1.RefundPurchaseRequest(purchase=purchase.id, amount="1", reason="Late")
     reversal = await client.purchases.RefundPurchase(returned)
+    closed = await boris.open("JPY")
+    await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
     ids = {
         "reversal": reversal.id,
         "held": holds[0].id,
@@ -97,6 +99,7 @@ async def world(service: Service) -> World:
         "sold": services[1].id,
         "leaving": services[2].id,
         "boris": boris.user_id,
+        "closed": closed.id,
     }
     return World(admin, account.id, other.id, ids, boris.token.refresh_token)
 
@@ -118,7 +121,11 @@ def requests(there: World) -> dict[str, Message]:
             kind=v1.MovementKind.MOVEMENT_KIND_TRANSFER,
         ),
         "SetAccountLimit": v1.SetAccountLimitRequest(account=other, limit="100"),
-        "FreezeAccount": v1.FreezeAccountRequest(account=other),
+        "SetAccountLimits": v1.SetAccountLimitsRequest(
+            account=other, daily_limit="100", reason="Pourquoi ?"
+        ),
+        "ListAccountChanges": v1.ListAccountChangesRequest(account=other, count_total=True),
+        "FreezeAccount": v1.FreezeAccountRequest(account=other, scope=v1.FREEZE_SCOPE_DEBITS),
         "UnfreezeAccount": v1.UnfreezeAccountRequest(account=other),
         "SendConfirmationCode": v1.SendConfirmationCodeRequest(email="new@example.com"),
         "RevokeToken": v1.RevokeTokenRequest(refresh_token="unknown"),
@@ -176,6 +183,7 @@ def requests(there: World) -> dict[str, Message]:
         ),
         "GetReversal": v1.GetReversalRequest(reversal=ids["reversal"]),
         "CloseAccount": v1.CloseAccountRequest(account=there.account),
+        "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
     }
 
 

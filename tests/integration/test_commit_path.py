@@ -13,6 +13,7 @@ from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.commands import Origin, Request, Settle, Transfer
+from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.state import Done, How, Outcome
@@ -233,7 +234,7 @@ async def test_database_itself_refuses_a_balance_below_the_limit(pool: Pool) -> 
 async def test_queue_shares_commits_and_answers_each(pool: Pool, verified: Verified) -> None:
     (account,) = await open_accounts(pool, 1)
     sizes: list[int] = []
-    committer = Committer(PostgresStore(pool))
+    committer = Committer(PostgresStore(pool), Limits())
 
     async def counted(waiting: Sequence[QueuedRequest]) -> None:
         sizes.append(len(waiting))
@@ -307,7 +308,7 @@ async def test_request_whose_caller_left_is_not_carried_out_by_a_retry(
         return state
 
     monkeypatch.setattr(Journal, "load", fail_once)
-    committer = Committer(PostgresStore(pool))
+    committer = Committer(PostgresStore(pool), Limits())
     queue = commit_queue(committer.commit)
     hasty = asyncio.create_task(queue.submit(deposit(account, 1)))
     patient = asyncio.create_task(queue.submit(deposit(account, 20)))

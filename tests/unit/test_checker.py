@@ -1,10 +1,13 @@
 """The checker of histories: each anomaly is seen, and what time allows is none."""
 
 import dataclasses
+from datetime import date
+from itertools import accumulate
+from typing import Any
 
 import pytest
 
-from rehearsals.checker import Entry, Journal, find_anomalies
+from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.history import Operation
 
 A = "account a"
@@ -23,7 +26,7 @@ def journal(*names: str) -> Journal:
     """Deposits of 100 to one account, in this order."""
     entries = [Entry(n, name, f"movement {name}", 100, 100 * n) for n, name in enumerate(names, 1)]
     movements = {name: [f"movement {name}"] for name in names}
-    return Journal(movements, {A: entries}, {A: (100 * len(names), 0)})
+    return Journal(movements, {A: entries}, {A: Stored(100 * len(names))})
 
 
 def found(operations: list[Operation], there: Journal) -> list[str]:
@@ -73,6 +76,62 @@ def test_history_that_time_allows_has_no_anomaly() -> None:
 )
 def test_anomaly_is_seen(operations: list[Operation], there: Journal, told: str) -> None:
     assert any(told in anomaly for anomaly in found(operations, there))
+
+
+def debits(*amounts: int, day: date = date.min, **rules: Any) -> Journal:
+    """Debits from one account, in this order, which may owe."""
+    sums = list(accumulate(amounts))
+    entries = [
+        Entry(n, f"{n}", f"movement {n}", -amount, -total, day)
+        for n, (amount, total) in enumerate(zip(amounts, sums, strict=True), 1)
+    ]
+    movements = {f"{n}": [f"movement {n}"] for n, _ in enumerate(amounts, 1)}
+    return Journal(movements, {A: entries}, {A: Stored(-sums[-1], 1000, **rules)})
+
+
+def withdrawals(count: int) -> list[Operation]:
+    return [
+        Operation("withdrawal", (A,), f"{n}", n, n + 0.5, "ok", f"movement {n}")
+        for n in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"debits_frozen": True}, "frozen, and debited by entry 1"),
+        ({"debit_limit_minor": 59}, "beyond its limit for a debit at entry 2"),
+        ({"daily_limit_minor": 99}, "beyond its limit for a day at entry 2"),
+        ({"debit_limit_minor": 60, "daily_limit_minor": 100}, ""),
+    ],
+)
+def test_debit_beyond_a_rule_is_seen(rules: dict[str, Any], told: str) -> None:
+    anomalies = found(withdrawals(2), debits(40, 60, **rules))
+    assert [told in anomaly for anomaly in anomalies[:1]] == [True] * bool(told)
+
+
+def test_days_are_counted_apart() -> None:
+    there = debits(40, 60, daily_limit_minor=60)
+    there.statements[A][1] = dataclasses.replace(there.statements[A][1], day=date.max)
+    assert found(withdrawals(2), there) == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ({"reason": "DAILY_LIMIT_EXCEEDED", "amount_minor": 61, "spent_minor": 40}, ""),
+        ({"reason": "DAILY_LIMIT_EXCEEDED", "amount_minor": 60, "spent_minor": 40}, "the account"),
+        ({"reason": "DAILY_LIMIT_EXCEEDED", "amount_minor": 80, "spent_minor": 30}, "never were"),
+        ({"reason": "DEBIT_LIMIT_EXCEEDED", "amount_minor": 81}, ""),
+        ({"reason": "DEBIT_LIMIT_EXCEEDED", "amount_minor": 80}, "the account's rules"),
+        ({"reason": "ACCOUNT_FROZEN"}, "the account's rules"),
+    ],
+)
+def test_refusal_against_the_rules_is_seen(refusal: dict[str, Any], told: str) -> None:
+    there = debits(40, debit_limit_minor=80, daily_limit_minor=100)
+    refused = Operation("withdrawal", (A,), "w", 2, 3, "refused", **refusal)
+    anomalies = found([*withdrawals(1), refused], there)
+    assert [told in anomaly for anomaly in anomalies] == [True] * bool(told)
 
 
 def test_movement_that_is_there_twice_is_seen() -> None:

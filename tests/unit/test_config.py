@@ -1,5 +1,7 @@
 """Settings: what they tell, and what they keep to themselves."""
 
+from datetime import UTC, datetime
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -120,4 +122,23 @@ def test_wrong_value_under_an_old_name_is_refused(monkeypatch: pytest.MonkeyPatc
     settings, faults = config.read()
     assert settings.commits_in_flight == 2
     assert set(faults) == {"BALANCE_COMMITS_IN_FLIGHT"}
+    assert "hunter2" not in str(faults)
+
+
+def test_limits_are_read_and_what_is_wrong_with_them_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(debit_max="RUB=5,USD=0.50", day_zone="Europe/Moscow")
+    assert settings.limits.debit_minor == {"RUB": 500, "USD": 50}
+    assert settings.limits.daily_minor == {}
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert settings.limits.calendar.day(noon).end == datetime(2026, 11, 24, 21, tzinfo=UTC)
+    for zone in ("Europe/Moskau", "", "/etc/localtime", "../UTC", "America"):
+        monkeypatch.setenv("BALANCE_DAY_ZONE", zone)
+        assert set(config.read()[1]) == {"BALANCE_DAY_ZONE"}, zone
+    monkeypatch.delenv("BALANCE_DAY_ZONE")
+    for name in ("OVERDRAFT_MAX", "DEBIT_MAX", "DAILY_DEBITS_MAX"):
+        monkeypatch.setenv(f"BALANCE_{name}", "RUB=hunter2")
+    _, faults = config.read()
+    assert set(faults) == {"BALANCE_OVERDRAFT_MAX", "BALANCE_DEBIT_MAX", "BALANCE_DAILY_DEBITS_MAX"}
     assert "hunter2" not in str(faults)

@@ -11,6 +11,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from balance_service._generated.balance.v1 import (
+    account_pb2,
     deposit_pb2,
     options_pb2,
     purchase_pb2,
@@ -142,11 +143,12 @@ def test_comments_of_formats_say_their_limits(name: str) -> None:
     assert said == numbers_of(field_limits.read_format(Format.Value(name)))
 
 
-CREATE_DEPOSIT, CREATE_TRANSFER, SERVICE, USER = (
+CREATE_DEPOSIT, CREATE_TRANSFER, FREEZE_ACCOUNT, SERVICE, USER = (
     message.DESCRIPTOR
     for message in (
         deposit_pb2.CreateDepositRequest,
         transfer_pb2.CreateTransferRequest,
+        account_pb2.FreezeAccountRequest,
         purchase_pb2.Service,
         user_pb2.User,
     )
@@ -160,6 +162,7 @@ CONSTRAINTS = {
     "service_description_not_too_long": field_limits.find(SERVICE, "description"),
     "reference_not_too_long": field_limits.find(CREATE_DEPOSIT, "reference"),
     "caller_reference_not_too_long": field_limits.find(CREATE_DEPOSIT, "reference"),
+    "reason_not_too_long": field_limits.find(FREEZE_ACCOUNT, "reason"),
     "source_not_too_long": field_limits.find(CREATE_DEPOSIT, "source"),
     "caller_source_not_too_long": field_limits.find(CREATE_DEPOSIT, "source"),
 }

@@ -1,6 +1,7 @@
 """The core: what holds for `plan` over every generated history."""
 
 from collections import defaultdict
+from datetime import date, timedelta, timezone
 from uuid import UUID
 
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from balance_service.domain import errors, ledger
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
 from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
+from balance_service.domain.days import Calendar
+from balance_service.domain.limits import Limits
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Entry, Kind, SystemEntry
 from balance_service.domain.state import Done, How, Plan, State
@@ -19,35 +22,56 @@ amounts = st.integers(1, 500) | st.just(MINOR_MAX)
 
 currencies = st.sampled_from(["RUB", "RUB", "RUB", "USD"])
 
+OTHER_STATUSES = [Status.FROZEN, Status.CLOSED, Status.DEBITS_FROZEN]
+
+# Of these the second has its noon in the other zone's night, where another day begins.
+LIMITS = (
+    Limits(),
+    Limits(debit_minor={"RUB": 300}, calendar=Calendar(timezone(timedelta(hours=12)))),
+    Limits(daily_minor={"RUB": 600, "USD": 100}),
+)
+
 
 @st.composite
 def states(draw: st.DrawFn) -> State:
     accounts = {}
-    for index, account_id in enumerate(ACCOUNTS[: draw(st.integers(1, len(ACCOUNTS)))]):
+    for index, account_id in enumerate(ACCOUNTS[: draw(st.integers(3, len(ACCOUNTS)))]):
         limit = draw(st.sampled_from([0, 0, 0, 300]))
         held = draw(st.sampled_from([0, 0, 50]))
         balance = draw(st.integers(held - limit, 1000))
-        status = draw(st.sampled_from([Status.ACTIVE] * 6 + [Status.FROZEN, Status.CLOSED]))
+        status = draw(st.sampled_from([Status.ACTIVE] * 12 + OTHER_STATUSES))
         if status == Status.CLOSED:
             balance = held = limit = 0
         accounts[account_id] = Account(
-            account_id, USERS[index % 3], draw(currencies), balance, held, limit, status, 0, NOW
+            account_id,
+            USERS[index % 3],
+            draw(currencies),
+            balance,
+            held,
+            limit,
+            status,
+            0,
+            draw(st.sampled_from([NOW, NOW - timedelta(days=1), NOW + timedelta(days=1)])),
+            draw(st.sampled_from([0, 0, 100])),
+            draw(st.sampled_from([None, None, 0, 50, 400])),
+            draw(st.sampled_from([None, None, 0, 200, 800, MINOR_MAX])),
         )
-    return State(accounts, {}, {}, {})
+    return State(accounts, {}, {}, {}, limits=draw(st.sampled_from(LIMITS)))
 
 
 @st.composite
 def commands(draw: st.DrawFn) -> Command:
     origin = Origin(
         principal=draw(st.sampled_from(["user:1", "service:billing"])),
-        owner_id=draw(st.sampled_from([None, None, *USERS])),
+        owner_id=draw(st.sampled_from([None] * 9 + USERS)),
         request_id=draw(st.none() | st.sampled_from(REQUESTS)),
     )
     money = Money(draw(amounts), draw(currencies))
-    kind = draw(st.sampled_from(Kind))
-    account = draw(st.sampled_from(ACCOUNTS))
+    kind = draw(st.sampled_from([*Kind, Kind.TRANSFER, Kind.TRANSFER]))
+    # The last of them is often not there.
+    account = draw(st.sampled_from(ACCOUNTS[:3] * 3 + ACCOUNTS))
     if kind == Kind.TRANSFER:
-        other = draw(st.sampled_from([a for a in ACCOUNTS if a != account]))
+        other = draw(st.sampled_from([a for a in ACCOUNTS[:3] * 2 + ACCOUNTS if a != account]))
         return Transfer(origin, account, other, money)
     if kind == Kind.PURCHASE:
         price = draw(st.sampled_from([None, money, Money(3, "USD"), Money(7, "EUR")]))
@@ -57,7 +81,9 @@ def commands(draw: st.DrawFn) -> Command:
 
 
 requests = st.builds(
-    Request, st.lists(commands(), min_size=1, max_size=6).map(tuple), st.booleans()
+    Request,
+    st.lists(commands(), min_size=1, max_size=6).map(tuple),
+    st.sampled_from([False, False, False, True]),
 )
 
 
@@ -90,6 +116,36 @@ def test_no_account_is_taken_below_its_limit(state: State, history: list[Request
             available = entry.balance_after_minor - account.held_minor
             assert available >= -account.limit_minor
         assert entry.balance_after_minor <= MINOR_MAX
+
+
+@given(state=states(), history=histories)
+def test_debits_are_counted_and_stay_within_the_limits_of_their_day(
+    state: State, history: list[Request]
+) -> None:
+    """Against a model that keeps a sum for each account and local date."""
+    limits, before = state.limits, dict(state.accounts)
+    zone = limits.calendar._zone
+    spent: dict[tuple[UUID, date], int] = defaultdict(int)
+    last: dict[UUID, date] = {}
+    for account_id, account in before.items():
+        last[account_id] = account.changed_at.astimezone(zone).date()
+        spent[account_id, last[account_id]] = account.spent_minor
+    for entry in plan(state, history).entries:
+        account, day = before[entry.account_id], entry.created_at.astimezone(zone).date()
+        last[entry.account_id] = day
+        if entry.amount_minor > 0:
+            assert account.status in (Status.ACTIVE, Status.DEBITS_FROZEN)
+            continue
+        assert account.status == Status.ACTIVE
+        spent[entry.account_id, day] -= entry.amount_minor
+        for own, service, amount in (
+            (account.debit_limit_minor, limits.debit_minor, -entry.amount_minor),
+            (account.daily_limit_minor, limits.daily_minor, spent[entry.account_id, day]),
+        ):
+            limit = service.get(account.currency) if own is None else own
+            assert limit is None or amount <= limit
+    for account_id, account in state.accounts.items():
+        assert account.spent_minor == min(spent[account_id, last[account_id]], MINOR_MAX)
 
 
 @given(state=states(), history=histories)

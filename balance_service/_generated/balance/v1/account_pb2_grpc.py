@@ -75,10 +75,25 @@ class AccountServiceStub:
                 request_serializer=balance_dot_v1_dot_account__pb2.CloseAccountRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
                 _registered_method=True)
+        self.ReopenAccount = channel.unary_unary(
+                '/balance.v1.AccountService/ReopenAccount',
+                request_serializer=balance_dot_v1_dot_account__pb2.ReopenAccountRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
         self.SetAccountLimit = channel.unary_unary(
                 '/balance.v1.AccountService/SetAccountLimit',
                 request_serializer=balance_dot_v1_dot_account__pb2.SetAccountLimitRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
+        self.SetAccountLimits = channel.unary_unary(
+                '/balance.v1.AccountService/SetAccountLimits',
+                request_serializer=balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
+        self.ListAccountChanges = channel.unary_unary(
+                '/balance.v1.AccountService/ListAccountChanges',
+                request_serializer=balance_dot_v1_dot_account__pb2.ListAccountChangesRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.ListAccountChangesResponse.FromString,
                 _registered_method=True)
 
 
@@ -135,28 +150,61 @@ class AccountServiceServicer:
 
     def FreezeAccount(self, request, context):
         """Freezes an account, for operators: no money enters or leaves until it is
-        unfrozen. Freezing a frozen account changes nothing.
+        unfrozen; or, with the scope of debits, none leaves. A freeze is never
+        narrowed: freezing a frozen account for debits changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnfreezeAccount(self, request, context):
-        """Unfreezes an account, for operators.
+        """Unfreezes an account, for operators, whatever it was frozen for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CloseAccount(self, request, context):
-        """Closes an empty account for good, for operators. Its statement stays.
+        """Closes an empty account, for operators. Its statement stays, and so does its
+        place: asking for an account in its currency answers the closed one, until an
+        operator reopens it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenAccount(self, request, context):
+        """Reopens a closed account, for operators: money may move on it again, whether
+        or not it was frozen when it was closed. Its owner cannot have opened another
+        in its currency meanwhile. An account that is not closed is
+        ACCOUNT_NOT_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetAccountLimit(self, request, context):
-        """Sets how far below zero an account may go, for operators.
+        """Sets how far below zero an account may go, for operators. SetAccountLimits
+        does that, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAccountLimits(self, request, context):
+        """Sets an account's own limits, for operators: how far below zero it may go,
+        and how much may be debited from it at once and in a day. What the request
+        leaves out stays as it is. An overdraft above the service's ceiling for the
+        currency is OVERDRAFT_ABOVE_MAX.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccountChanges(self, request, context):
+        """Lists what operators have changed on an account, newest first: freezes,
+        closings and limits. Its owner is not told who asked for a change, nor the
+        reason, which are the company's own matter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,10 +253,25 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=balance_dot_v1_dot_account__pb2.CloseAccountRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
             ),
+            'ReopenAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenAccount,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.ReopenAccountRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
             'SetAccountLimit': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAccountLimit,
                     request_deserializer=balance_dot_v1_dot_account__pb2.SetAccountLimitRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'SetAccountLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAccountLimits,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'ListAccountChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccountChanges,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.ListAccountChangesRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.ListAccountChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -439,6 +502,33 @@ class AccountService:
             _registered_method=True)
 
     @staticmethod
+    def ReopenAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/ReopenAccount',
+            balance_dot_v1_dot_account__pb2.ReopenAccountRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SetAccountLimit(request,
             target,
             options=(),
@@ -455,6 +545,60 @@ class AccountService:
             '/balance.v1.AccountService/SetAccountLimit',
             balance_dot_v1_dot_account__pb2.SetAccountLimitRequest.SerializeToString,
             balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAccountLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/SetAccountLimits',
+            balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccountChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/ListAccountChanges',
+            balance_dot_v1_dot_account__pb2.ListAccountChangesRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.ListAccountChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,14 +62,37 @@ class AccountServiceStub:
     """
     FreezeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.Account]
     """Freezes an account, for operators: no money enters or leaves until it is
-    unfrozen. Freezing a frozen account changes nothing.
+    unfrozen; or, with the scope of debits, none leaves. A freeze is never
+    narrowed: freezing a frozen account for debits changes nothing.
     """
     UnfreezeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.UnfreezeAccountRequest, _account_pb2.Account]
-    """Unfreezes an account, for operators."""
+    """Unfreezes an account, for operators, whatever it was frozen for."""
     CloseAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.CloseAccountRequest, _account_pb2.Account]
-    """Closes an empty account for good, for operators. Its statement stays."""
+    """Closes an empty account, for operators. Its statement stays, and so does its
+    place: asking for an account in its currency answers the closed one, until an
+    operator reopens it.
+    """
+    ReopenAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.ReopenAccountRequest, _account_pb2.Account]
+    """Reopens a closed account, for operators: money may move on it again, whether
+    or not it was frozen when it was closed. Its owner cannot have opened another
+    in its currency meanwhile. An account that is not closed is
+    ACCOUNT_NOT_CLOSED.
+    """
     SetAccountLimit: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitRequest, _account_pb2.Account]
-    """Sets how far below zero an account may go, for operators."""
+    """Sets how far below zero an account may go, for operators. SetAccountLimits
+    does that, too.
+    """
+    SetAccountLimits: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitsRequest, _account_pb2.Account]
+    """Sets an account's own limits, for operators: how far below zero it may go,
+    and how much may be debited from it at once and in a day. What the request
+    leaves out stays as it is. An overdraft above the service's ceiling for the
+    currency is OVERDRAFT_ABOVE_MAX.
+    """
+    ListAccountChanges: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountChangesRequest, _account_pb2.ListAccountChangesResponse]
+    """Lists what operators have changed on an account, newest first: freezes,
+    closings and limits. Its owner is not told who asked for a change, nor the
+    reason, which are the company's own matter.
+    """
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -105,14 +128,37 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     FreezeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Freezes an account, for operators: no money enters or leaves until it is
-    unfrozen. Freezing a frozen account changes nothing.
+    unfrozen; or, with the scope of debits, none leaves. A freeze is never
+    narrowed: freezing a frozen account for debits changes nothing.
     """
     UnfreezeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.UnfreezeAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
-    """Unfreezes an account, for operators."""
+    """Unfreezes an account, for operators, whatever it was frozen for."""
     CloseAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.CloseAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
-    """Closes an empty account for good, for operators. Its statement stays."""
+    """Closes an empty account, for operators. Its statement stays, and so does its
+    place: asking for an account in its currency answers the closed one, until an
+    operator reopens it.
+    """
+    ReopenAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.ReopenAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Reopens a closed account, for operators: money may move on it again, whether
+    or not it was frozen when it was closed. Its owner cannot have opened another
+    in its currency meanwhile. An account that is not closed is
+    ACCOUNT_NOT_CLOSED.
+    """
     SetAccountLimit: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitRequest, _account_pb2.Account]  # type: ignore[assignment]
-    """Sets how far below zero an account may go, for operators."""
+    """Sets how far below zero an account may go, for operators. SetAccountLimits
+    does that, too.
+    """
+    SetAccountLimits: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitsRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Sets an account's own limits, for operators: how far below zero it may go,
+    and how much may be debited from it at once and in a day. What the request
+    leaves out stays as it is. An overdraft above the service's ceiling for the
+    currency is OVERDRAFT_ABOVE_MAX.
+    """
+    ListAccountChanges: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountChangesRequest, _account_pb2.ListAccountChangesResponse]  # type: ignore[assignment]
+    """Lists what operators have changed on an account, newest first: freezes,
+    closings and limits. Its owner is not told who asked for a change, nor the
+    reason, which are the company's own matter.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps accounts: one per user and currency, and their statements."""
@@ -181,7 +227,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
         """Freezes an account, for operators: no money enters or leaves until it is
-        unfrozen. Freezing a frozen account changes nothing.
+        unfrozen; or, with the scope of debits, none leaves. A freeze is never
+        narrowed: freezing a frozen account for debits changes nothing.
         """
 
     @_abc_1.abstractmethod
@@ -190,7 +237,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.UnfreezeAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
-        """Unfreezes an account, for operators."""
+        """Unfreezes an account, for operators, whatever it was frozen for."""
 
     @_abc_1.abstractmethod
     def CloseAccount(
@@ -198,7 +245,22 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.CloseAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
-        """Closes an empty account for good, for operators. Its statement stays."""
+        """Closes an empty account, for operators. Its statement stays, and so does its
+        place: asking for an account in its currency answers the closed one, until an
+        operator reopens it.
+        """
+
+    @_abc_1.abstractmethod
+    def ReopenAccount(
+        self,
+        request: _account_pb2.ReopenAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
+        """Reopens a closed account, for operators: money may move on it again, whether
+        or not it was frozen when it was closed. Its owner cannot have opened another
+        in its currency meanwhile. An account that is not closed is
+        ACCOUNT_NOT_CLOSED.
+        """
 
     @_abc_1.abstractmethod
     def SetAccountLimit(
@@ -206,6 +268,31 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.SetAccountLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
-        """Sets how far below zero an account may go, for operators."""
+        """Sets how far below zero an account may go, for operators. SetAccountLimits
+        does that, too.
+        """
+
+    @_abc_1.abstractmethod
+    def SetAccountLimits(
+        self,
+        request: _account_pb2.SetAccountLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
+        """Sets an account's own limits, for operators: how far below zero it may go,
+        and how much may be debited from it at once and in a day. What the request
+        leaves out stays as it is. An overdraft above the service's ceiling for the
+        currency is OVERDRAFT_ABOVE_MAX.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccountChanges(
+        self,
+        request: _account_pb2.ListAccountChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.ListAccountChangesResponse, _abc.Awaitable[_account_pb2.ListAccountChangesResponse]]:
+        """Lists what operators have changed on an account, newest first: freezes,
+        closings and limits. Its owner is not told who asked for a change, nor the
+        reason, which are the company's own matter.
+        """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -76,9 +76,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 30
     """NOT_FOUND. There is no such account, as far as the caller may know."""
     ERROR_REASON_ACCOUNT_FROZEN: _ErrorReason.ValueType  # 31
-    """FAILED_PRECONDITION. The account is frozen; no money enters or leaves."""
+    """FAILED_PRECONDITION. The account is frozen; no money enters or leaves or,
+    where the metadata's scope is DEBITS, none leaves.
+    """
     ERROR_REASON_ACCOUNT_CLOSED: _ErrorReason.ValueType  # 32
-    """FAILED_PRECONDITION. The account is closed for good."""
+    """FAILED_PRECONDITION. The account is closed, until an operator reopens it."""
     ERROR_REASON_ACCOUNT_NOT_EMPTY: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. An account must be empty before it is closed."""
     ERROR_REASON_INSUFFICIENT_FUNDS: _ErrorReason.ValueType  # 34
@@ -100,6 +102,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     who may read that account is told why: whether there is none, or it is
     frozen, closed, full or in another currency.
     """
+    ERROR_REASON_OVERDRAFT_ABOVE_MAX: _ErrorReason.ValueType  # 80
+    """FAILED_PRECONDITION. The account may not be allowed to owe so much; metadata
+    gives the maximum for its currency, which the service is configured with.
+    """
+    ERROR_REASON_DEBIT_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 81
+    """FAILED_PRECONDITION. More than one transfer, withdrawal or purchase may take
+    from the account; metadata gives the limit. A smaller one may be made.
+    """
+    ERROR_REASON_DAILY_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 82
+    """FAILED_PRECONDITION. More than transfers, withdrawals and purchases may still
+    take from the account today; metadata gives the limit, what was spent, what
+    is left, and when the day ends. A smaller one may be made now, the same one
+    after that.
+    """
+    ERROR_REASON_ACCOUNT_NOT_CLOSED: _ErrorReason.ValueType  # 83
+    """FAILED_PRECONDITION. Only a closed account can be reopened."""
     ERROR_REASON_MOVEMENT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
     far as the caller may know.
@@ -253,9 +271,11 @@ again.
 ERROR_REASON_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 30
 """NOT_FOUND. There is no such account, as far as the caller may know."""
 ERROR_REASON_ACCOUNT_FROZEN: ErrorReason.ValueType  # 31
-"""FAILED_PRECONDITION. The account is frozen; no money enters or leaves."""
+"""FAILED_PRECONDITION. The account is frozen; no money enters or leaves or,
+where the metadata's scope is DEBITS, none leaves.
+"""
 ERROR_REASON_ACCOUNT_CLOSED: ErrorReason.ValueType  # 32
-"""FAILED_PRECONDITION. The account is closed for good."""
+"""FAILED_PRECONDITION. The account is closed, until an operator reopens it."""
 ERROR_REASON_ACCOUNT_NOT_EMPTY: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. An account must be empty before it is closed."""
 ERROR_REASON_INSUFFICIENT_FUNDS: ErrorReason.ValueType  # 34
@@ -277,6 +297,22 @@ ERROR_REASON_RECEIVER_UNAVAILABLE: ErrorReason.ValueType  # 77
 who may read that account is told why: whether there is none, or it is
 frozen, closed, full or in another currency.
 """
+ERROR_REASON_OVERDRAFT_ABOVE_MAX: ErrorReason.ValueType  # 80
+"""FAILED_PRECONDITION. The account may not be allowed to owe so much; metadata
+gives the maximum for its currency, which the service is configured with.
+"""
+ERROR_REASON_DEBIT_LIMIT_EXCEEDED: ErrorReason.ValueType  # 81
+"""FAILED_PRECONDITION. More than one transfer, withdrawal or purchase may take
+from the account; metadata gives the limit. A smaller one may be made.
+"""
+ERROR_REASON_DAILY_LIMIT_EXCEEDED: ErrorReason.ValueType  # 82
+"""FAILED_PRECONDITION. More than transfers, withdrawals and purchases may still
+take from the account today; metadata gives the limit, what was spent, what
+is left, and when the day ends. A smaller one may be made now, the same one
+after that.
+"""
+ERROR_REASON_ACCOUNT_NOT_CLOSED: ErrorReason.ValueType  # 83
+"""FAILED_PRECONDITION. Only a closed account can be reopened."""
 ERROR_REASON_MOVEMENT_NOT_FOUND: ErrorReason.ValueType  # 40
 """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
 far as the caller may know.

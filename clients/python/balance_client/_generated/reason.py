@@ -58,9 +58,11 @@ class Reason(StrEnum):
     ACCOUNT_NOT_FOUND = "ACCOUNT_NOT_FOUND"
     """NOT_FOUND. There is no such account, as far as the caller may know."""
     ACCOUNT_FROZEN = "ACCOUNT_FROZEN"
-    """FAILED_PRECONDITION. The account is frozen; no money enters or leaves."""
+    """FAILED_PRECONDITION. The account is frozen; no money enters or leaves or,
+    where the metadata's scope is DEBITS, none leaves.
+    """
     ACCOUNT_CLOSED = "ACCOUNT_CLOSED"
-    """FAILED_PRECONDITION. The account is closed for good."""
+    """FAILED_PRECONDITION. The account is closed, until an operator reopens it."""
     ACCOUNT_NOT_EMPTY = "ACCOUNT_NOT_EMPTY"
     """FAILED_PRECONDITION. An account must be empty before it is closed."""
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
@@ -82,6 +84,22 @@ class Reason(StrEnum):
     who may read that account is told why: whether there is none, or it is
     frozen, closed, full or in another currency.
     """
+    OVERDRAFT_ABOVE_MAX = "OVERDRAFT_ABOVE_MAX"
+    """FAILED_PRECONDITION. The account may not be allowed to owe so much; metadata
+    gives the maximum for its currency, which the service is configured with.
+    """
+    DEBIT_LIMIT_EXCEEDED = "DEBIT_LIMIT_EXCEEDED"
+    """FAILED_PRECONDITION. More than one transfer, withdrawal or purchase may take
+    from the account; metadata gives the limit. A smaller one may be made.
+    """
+    DAILY_LIMIT_EXCEEDED = "DAILY_LIMIT_EXCEEDED"
+    """FAILED_PRECONDITION. More than transfers, withdrawals and purchases may still
+    take from the account today; metadata gives the limit, what was spent, what
+    is left, and when the day ends. A smaller one may be made now, the same one
+    after that.
+    """
+    ACCOUNT_NOT_CLOSED = "ACCOUNT_NOT_CLOSED"
+    """FAILED_PRECONDITION. Only a closed account can be reopened."""
     MOVEMENT_NOT_FOUND = "MOVEMENT_NOT_FOUND"
     """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
     far as the caller may know.

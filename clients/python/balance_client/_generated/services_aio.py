@@ -57,20 +57,53 @@ class AsyncAccountService:
             "/balance.v1.AccountService/FreezeAccount", v1.FreezeAccountRequest, v1.Account
         )
         """Freezes an account, for operators: no money enters or leaves until it is
-        unfrozen. Freezing a frozen account changes nothing.
+        unfrozen; or, with the scope of debits, none leaves. A freeze is never
+        narrowed: freezing a frozen account for debits changes nothing.
         """
         self.UnfreezeAccount: AsyncUnary[v1.UnfreezeAccountRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/UnfreezeAccount", v1.UnfreezeAccountRequest, v1.Account
         )
-        """Unfreezes an account, for operators."""
+        """Unfreezes an account, for operators, whatever it was frozen for."""
         self.CloseAccount: AsyncUnary[v1.CloseAccountRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/CloseAccount", v1.CloseAccountRequest, v1.Account
         )
-        """Closes an empty account for good, for operators. Its statement stays."""
+        """Closes an empty account, for operators. Its statement stays, and so does its
+        place: asking for an account in its currency answers the closed one, until an
+        operator reopens it.
+        """
+        self.ReopenAccount: AsyncUnary[v1.ReopenAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/ReopenAccount", v1.ReopenAccountRequest, v1.Account
+        )
+        """Reopens a closed account, for operators: money may move on it again, whether
+        or not it was frozen when it was closed. Its owner cannot have opened another
+        in its currency meanwhile. An account that is not closed is
+        ACCOUNT_NOT_CLOSED.
+        """
         self.SetAccountLimit: AsyncUnary[v1.SetAccountLimitRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/SetAccountLimit", v1.SetAccountLimitRequest, v1.Account
         )
-        """Sets how far below zero an account may go, for operators."""
+        """Sets how far below zero an account may go, for operators. SetAccountLimits
+        does that, too.
+        """
+        self.SetAccountLimits: AsyncUnary[v1.SetAccountLimitsRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/SetAccountLimits", v1.SetAccountLimitsRequest, v1.Account
+        )
+        """Sets an account's own limits, for operators: how far below zero it may go,
+        and how much may be debited from it at once and in a day. What the request
+        leaves out stays as it is. An overdraft above the service's ceiling for the
+        currency is OVERDRAFT_ABOVE_MAX.
+        """
+        self.ListAccountChanges: AsyncUnary[
+            v1.ListAccountChangesRequest, v1.ListAccountChangesResponse
+        ] = caller.unary(
+            "/balance.v1.AccountService/ListAccountChanges",
+            v1.ListAccountChangesRequest,
+            v1.ListAccountChangesResponse,
+        )
+        """Lists what operators have changed on an account, newest first: freezes,
+        closings and limits. Its owner is not told who asked for a change, nor the
+        reason, which are the company's own matter.
+        """
 
 
 class AsyncAuthService:

@@ -33,7 +33,9 @@ class _AccountStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Account
     ACCOUNT_STATUS_FROZEN: _AccountStatus.ValueType  # 2
     """No money enters or leaves until an operator unfreezes the account."""
     ACCOUNT_STATUS_CLOSED: _AccountStatus.ValueType  # 3
-    """Closed for good."""
+    """Closed: no money enters or leaves unless an operator reopens the account."""
+    ACCOUNT_STATUS_DEBITS_FROZEN: _AccountStatus.ValueType  # 4
+    """No money leaves until an operator unfreezes the account; it may enter."""
 
 class AccountStatus(_AccountStatus, metaclass=_AccountStatusEnumTypeWrapper):
     """Whether money may move on an account."""
@@ -45,8 +47,70 @@ ACCOUNT_STATUS_ACTIVE: AccountStatus.ValueType  # 1
 ACCOUNT_STATUS_FROZEN: AccountStatus.ValueType  # 2
 """No money enters or leaves until an operator unfreezes the account."""
 ACCOUNT_STATUS_CLOSED: AccountStatus.ValueType  # 3
-"""Closed for good."""
+"""Closed: no money enters or leaves unless an operator reopens the account."""
+ACCOUNT_STATUS_DEBITS_FROZEN: AccountStatus.ValueType  # 4
+"""No money leaves until an operator unfreezes the account; it may enter."""
 Global___AccountStatus: _TypeAlias = AccountStatus  # noqa: Y015
+
+class _FreezeScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FreezeScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FreezeScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FREEZE_SCOPE_UNSPECIFIED: _FreezeScope.ValueType  # 0
+    """In a request, all."""
+    FREEZE_SCOPE_ALL: _FreezeScope.ValueType  # 1
+    """No money enters or leaves."""
+    FREEZE_SCOPE_DEBITS: _FreezeScope.ValueType  # 2
+    """No money leaves; deposits and transfers still come in."""
+
+class FreezeScope(_FreezeScope, metaclass=_FreezeScopeEnumTypeWrapper):
+    """What an account is frozen for."""
+
+FREEZE_SCOPE_UNSPECIFIED: FreezeScope.ValueType  # 0
+"""In a request, all."""
+FREEZE_SCOPE_ALL: FreezeScope.ValueType  # 1
+"""No money enters or leaves."""
+FREEZE_SCOPE_DEBITS: FreezeScope.ValueType  # 2
+"""No money leaves; deposits and transfers still come in."""
+Global___FreezeScope: _TypeAlias = FreezeScope  # noqa: Y015
+
+class _AccountChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_CHANGE_KIND_UNSPECIFIED: _AccountChangeKind.ValueType  # 0
+    """Never stored."""
+    ACCOUNT_CHANGE_KIND_FREEZE: _AccountChangeKind.ValueType  # 1
+    """The account was frozen."""
+    ACCOUNT_CHANGE_KIND_UNFREEZE: _AccountChangeKind.ValueType  # 2
+    """The account was unfrozen."""
+    ACCOUNT_CHANGE_KIND_CLOSE: _AccountChangeKind.ValueType  # 3
+    """The account was closed."""
+    ACCOUNT_CHANGE_KIND_REOPEN: _AccountChangeKind.ValueType  # 4
+    """The account was reopened."""
+    ACCOUNT_CHANGE_KIND_SET_LIMITS: _AccountChangeKind.ValueType  # 5
+    """The account's limits were set."""
+
+class AccountChangeKind(_AccountChangeKind, metaclass=_AccountChangeKindEnumTypeWrapper):
+    """What an operator changed on an account."""
+
+ACCOUNT_CHANGE_KIND_UNSPECIFIED: AccountChangeKind.ValueType  # 0
+"""Never stored."""
+ACCOUNT_CHANGE_KIND_FREEZE: AccountChangeKind.ValueType  # 1
+"""The account was frozen."""
+ACCOUNT_CHANGE_KIND_UNFREEZE: AccountChangeKind.ValueType  # 2
+"""The account was unfrozen."""
+ACCOUNT_CHANGE_KIND_CLOSE: AccountChangeKind.ValueType  # 3
+"""The account was closed."""
+ACCOUNT_CHANGE_KIND_REOPEN: AccountChangeKind.ValueType  # 4
+"""The account was reopened."""
+ACCOUNT_CHANGE_KIND_SET_LIMITS: AccountChangeKind.ValueType  # 5
+"""The account's limits were set."""
+Global___AccountChangeKind: _TypeAlias = AccountChangeKind  # noqa: Y015
 
 class _MovementKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -144,6 +208,13 @@ class Account(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     CONVERSION_OBSTACLE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEBIT_LIMIT_FIELD_NUMBER: _builtins.int
+    DEBIT_LIMIT_IS_OWN_FIELD_NUMBER: _builtins.int
+    DAILY_LIMIT_FIELD_NUMBER: _builtins.int
+    DAILY_LIMIT_IS_OWN_FIELD_NUMBER: _builtins.int
+    SPENT_TODAY_FIELD_NUMBER: _builtins.int
+    LEFT_TODAY_FIELD_NUMBER: _builtins.int
+    DAY_END_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The account's id, a UUID."""
     number: _builtins.str
@@ -176,6 +247,26 @@ class Account(_message.Message):
     """Output only. What changes whenever the account's money does, or what may be
     done with it; movements take it as `account_etag`.
     """
+    debit_limit: _builtins.str
+    """Output only. The most that one transfer, withdrawal or purchase may take, by
+    the account's own limit or the service's; empty for no limit, and with
+    `as_of`.
+    """
+    debit_limit_is_own: _builtins.bool
+    """Output only. Whether debit_limit is the account's own."""
+    daily_limit: _builtins.str
+    """Output only. The most that transfers, withdrawals and purchases may take in a
+    day together, by the account's own limit or the service's; empty for no limit,
+    and with `as_of`.
+    """
+    daily_limit_is_own: _builtins.bool
+    """Output only. Whether daily_limit is the account's own."""
+    spent_today: _builtins.str
+    """Output only. What they have taken today; empty with `as_of`."""
+    left_today: _builtins.str
+    """Output only. What daily_limit leaves for today, whatever is available; empty
+    without a daily_limit.
+    """
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the account was opened."""
@@ -190,6 +281,12 @@ class Account(_message.Message):
         the present. Only balance is known of the past: held, available, limit and
         status are those of the present alone, and are left out here. A conversion
         is at the rate of that time.
+        """
+
+    @_builtins.property
+    def day_end(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When today ends, in the time zone of the service's days, and
+        spent_today starts again from zero; unset with `as_of`.
         """
 
     def __init__(
@@ -209,16 +306,121 @@ class Account(_message.Message):
         as_of: _timestamp_pb2.Timestamp | None = ...,
         conversion_obstacle: Global___ConversionObstacle.ValueType | None = ...,
         etag: _builtins.str = ...,
+        debit_limit: _builtins.str = ...,
+        debit_limit_is_own: _builtins.bool = ...,
+        daily_limit: _builtins.str = ...,
+        daily_limit_is_own: _builtins.bool = ...,
+        spent_today: _builtins.str = ...,
+        left_today: _builtins.str = ...,
+        day_end: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date", "day_end", b"day_end"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "date", b"date", "etag", b"etag", "held", b"held", "id", b"id", "limit", b"limit", "number", b"number", "status", b"status", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "daily_limit", b"daily_limit", "daily_limit_is_own", b"daily_limit_is_own", "date", b"date", "day_end", b"day_end", "debit_limit", b"debit_limit", "debit_limit_is_own", b"debit_limit_is_own", "etag", b"etag", "held", b"held", "id", b"id", "left_today", b"left_today", "limit", b"limit", "number", b"number", "spent_today", b"spent_today", "status", b"status", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversion_obstacle: _TypeAlias = _typing.Literal["conversion_obstacle"]  # noqa: Y015
     _WhichOneofArgType__conversion_obstacle: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion_obstacle) -> _WhichOneofReturnType__conversion_obstacle | None: ...
 
 Global___Account: _TypeAlias = Account  # noqa: Y015
+
+@_typing.final
+class AccountRules(_message.Message):
+    """What operators decide about an account. All amounts are decimal strings in the
+    account's currency.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    OVERDRAFT_FIELD_NUMBER: _builtins.int
+    DEBIT_LIMIT_FIELD_NUMBER: _builtins.int
+    DAILY_LIMIT_FIELD_NUMBER: _builtins.int
+    status: Global___AccountStatus.ValueType
+    """Output only. Whether money may move."""
+    overdraft: _builtins.str
+    """Output only. How far below zero the account may go."""
+    debit_limit: _builtins.str
+    """Output only. The account's own limit for one debit; empty for none."""
+    daily_limit: _builtins.str
+    """Output only. The account's own limit for the debits of a day; empty for none."""
+    def __init__(
+        self,
+        *,
+        status: Global___AccountStatus.ValueType = ...,
+        overdraft: _builtins.str = ...,
+        debit_limit: _builtins.str = ...,
+        daily_limit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_limit", b"daily_limit", "debit_limit", b"debit_limit", "overdraft", b"overdraft", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountRules: _TypeAlias = AccountRules  # noqa: Y015
+
+@_typing.final
+class AccountChange(_message.Message):
+    """What an operator changed on an account, never changed itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Output only. The change's id, a UUID that sorts by time."""
+    account: _builtins.str
+    """Output only. The account's id."""
+    kind: Global___AccountChangeKind.ValueType
+    """Output only. What was changed."""
+    reason: _builtins.str
+    """Output only. Why, in the operator's words; empty if none were given, and to
+    the account's owner.
+    """
+    principal: _builtins.str
+    """Output only. Who asked for it: "user:<id>" or "service:<client id>". Empty to
+    the account's owner.
+    """
+    @_builtins.property
+    def before(self) -> Global___AccountRules:
+        """Output only. What was decided about the account before."""
+
+    @_builtins.property
+    def after(self) -> Global___AccountRules:
+        """Output only. What was decided about it by this; the same where the request
+        found what it asked for.
+        """
+
+    @_builtins.property
+    def date(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was changed."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        kind: Global___AccountChangeKind.ValueType = ...,
+        before: Global___AccountRules | None = ...,
+        after: Global___AccountRules | None = ...,
+        reason: _builtins.str = ...,
+        principal: _builtins.str = ...,
+        date: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "date", b"date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "before", b"before", "date", b"date", "id", b"id", "kind", b"kind", "principal", b"principal", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountChange: _TypeAlias = AccountChange  # noqa: Y015
 
 @_typing.final
 class Conversion(_message.Message):
@@ -705,6 +907,8 @@ class FreezeAccountRequest(_message.Message):
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
@@ -712,15 +916,21 @@ class FreezeAccountRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    scope: Global___FreezeScope.ValueType
+    """Optional. What to freeze it for: all by default."""
+    reason: _builtins.str
+    """Optional. Why, for the list of the account's changes: at most 200 characters."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        scope: Global___FreezeScope.ValueType = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -734,6 +944,7 @@ class UnfreezeAccountRequest(_message.Message):
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
@@ -741,15 +952,18 @@ class UnfreezeAccountRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    reason: _builtins.str
+    """Optional. Why, for the list of the account's changes: at most 200 characters."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -763,8 +977,44 @@ class CloseAccountRequest(_message.Message):
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    reason: _builtins.str
+    """Optional. Why, for the list of the account's changes: at most 200 characters."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAccountRequest: _TypeAlias = CloseAccountRequest  # noqa: Y015
+
+@_typing.final
+class ReopenAccountRequest(_message.Message):
+    """Request for ReopenAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. The account's id."""
+    reason: _builtins.str
+    """Required. Why, for the list of the account's changes: 1 to 200 characters."""
     request_id: _builtins.str
     """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
@@ -774,15 +1024,16 @@ class CloseAccountRequest(_message.Message):
         self,
         *,
         account: _builtins.str = ...,
+        reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CloseAccountRequest: _TypeAlias = CloseAccountRequest  # noqa: Y015
+Global___ReopenAccountRequest: _TypeAlias = ReopenAccountRequest  # noqa: Y015
 
 @_typing.final
 class SetAccountLimitRequest(_message.Message):
@@ -793,6 +1044,7 @@ class SetAccountLimitRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     limit: _builtins.str
@@ -804,17 +1056,159 @@ class SetAccountLimitRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    reason: _builtins.str
+    """Optional. Why, for the list of the account's changes: at most 200 characters."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         limit: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "limit", b"limit", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "limit", b"limit", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAccountLimitRequest: _TypeAlias = SetAccountLimitRequest  # noqa: Y015
+
+@_typing.final
+class SetAccountLimitsRequest(_message.Message):
+    """Request for SetAccountLimits: at least one limit is given. All amounts are in
+    the account's currency.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    OVERDRAFT_FIELD_NUMBER: _builtins.int
+    DEBIT_LIMIT_FIELD_NUMBER: _builtins.int
+    DAILY_LIMIT_FIELD_NUMBER: _builtins.int
+    UNSET_DEBIT_LIMIT_FIELD_NUMBER: _builtins.int
+    UNSET_DAILY_LIMIT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. The account's id."""
+    overdraft: _builtins.str
+    """Optional. How far below zero the account may go, a decimal string; "0" is
+    never.
+    """
+    debit_limit: _builtins.str
+    """Optional. The most that one transfer, withdrawal or purchase may take, a
+    decimal string: in place of the service's limit for the currency, also where
+    it is higher.
+    """
+    daily_limit: _builtins.str
+    """Optional. The most that transfers, withdrawals and purchases may take in a
+    day together, a decimal string: in place of the service's limit for the
+    currency, also where it is higher. What they have taken today counts already.
+    """
+    unset_debit_limit: _builtins.bool
+    """Optional. Takes the account's own debit_limit away, so that the service's
+    holds again; not with a debit_limit.
+    """
+    unset_daily_limit: _builtins.bool
+    """Optional. Takes the account's own daily_limit away, so that the service's
+    holds again; not with a daily_limit.
+    """
+    reason: _builtins.str
+    """Required. Why, for the list of the account's changes: 1 to 200 characters."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        overdraft: _builtins.str = ...,
+        debit_limit: _builtins.str = ...,
+        daily_limit: _builtins.str = ...,
+        unset_debit_limit: _builtins.bool = ...,
+        unset_daily_limit: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "daily_limit", b"daily_limit", "debit_limit", b"debit_limit", "overdraft", b"overdraft", "reason", b"reason", "request_id", b"request_id", "unset_daily_limit", b"unset_daily_limit", "unset_debit_limit", b"unset_debit_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountLimitsRequest: _TypeAlias = SetAccountLimitsRequest  # noqa: Y015
+
+@_typing.final
+class ListAccountChangesRequest(_message.Message):
+    """Request for ListAccountChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. The account's id."""
+    page_size: _builtins.int
+    """Optional. How many to return: 10 by default, at most 1000; fewer of those with long texts."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the last answer."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "count_total", b"count_total", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccountChangesRequest: _TypeAlias = ListAccountChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListAccountChangesResponse(_message.Message):
+    """Response of ListAccountChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountChange]:
+        """Output only. The changes, newest first."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___AccountChange] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccountChangesResponse: _TypeAlias = ListAccountChangesResponse  # noqa: Y015
