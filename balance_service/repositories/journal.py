@@ -73,7 +73,7 @@ class Journal:
         state = State(
             accounts={account.account_id: account for account in accounts},
             movements={movement.movement_id: movement for movement in replays},
-            purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
+            purchases=_by_purchase(purchases),
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
             followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
             holds={hold.hold_id: hold for hold in map(_hold, await _rows(held))},
@@ -163,7 +163,7 @@ class Journal:
         """Writes what only movements with details bring along."""
         await self._claim(detailed)
         if plan.purchases:
-            await self._send("insert_purchases", _purchase_columns(plan.purchases))
+            await self._send("insert_purchases", _purchase_columns(plan.purchases.values()))
         if follows := plan.follows:
             await self._send("insert_follows", _follow_columns(follows))
         if plan.holds:
@@ -217,6 +217,15 @@ def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
     if isinstance(command, Capture) and command.hold.service_id:
         return command.hold.from_account_id, command.hold.service_id
     return None
+
+
+def _by_purchase(movements: Iterable[Movement]) -> dict[tuple[UUID, UUID], Sequence[Movement]]:
+    """Movements by the account and the service that they bought."""
+    found: dict[tuple[UUID, UUID], list[Movement]] = defaultdict(list)
+    for movement in movements:
+        if movement.service_id:
+            found[movement.from_account_id, movement.service_id].append(movement)
+    return dict(found)
 
 
 def _has_details(movement: Movement) -> bool:
@@ -320,7 +329,7 @@ def _follow_columns(follows: Sequence[Movement]) -> dict[str, object]:
     }
 
 
-def _purchase_columns(bought: Sequence[Movement]) -> dict[str, object]:
+def _purchase_columns(bought: Collection[Movement]) -> dict[str, object]:
     return {
         "account_id": arrays.uuids(m.from_account_id for m in bought),
         "service_id": arrays.uuids(m.service_id for m in bought),

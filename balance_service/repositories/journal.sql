@@ -35,22 +35,34 @@ WHERE original_id = ANY(%(original_ids)s::uuid[])
 GROUP BY original_id;
 
 -- find_purchases --
--- Movements by which accounts bought services before, but for those that were refunded whole.
-SELECT
-    -- include columns --
-FROM movements
-WHERE movement_id IN (
-    SELECT p.movement_id
+-- Movements by which accounts bought services before, but for those that were refunded whole. Of a
+-- purchase that several captures of one hold made, `purchases` names the first.
+WITH bought AS (
+    SELECT m.movement_id, m.original_id
     FROM purchases AS p
     INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[])
         AS wanted (account_id, service_id)
         ON p.account_id = wanted.account_id AND p.service_id = wanted.service_id
+    INNER JOIN movements AS m ON p.movement_id = m.movement_id
+)
+
+SELECT
+    -- include columns --
+FROM movements
+WHERE movement_id IN (
+    SELECT b.movement_id
+    FROM bought AS b
+    UNION ALL
+    SELECT c.movement_id
+    FROM bought AS b
+    INNER JOIN follows AS c ON b.original_id = c.original_id
 )
 AND amount_minor > (
     SELECT coalesce(sum(f.amount_minor), 0)
     FROM follows AS f
     WHERE f.original_id = movements.movement_id
-);
+)
+ORDER BY movement_id;
 
 -- find_references --
 -- Movements by which callers used an external reference, also through versions before 0004.
