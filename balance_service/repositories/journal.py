@@ -128,7 +128,7 @@ class Journal:
         )
 
     async def _find_references(self, commands: Sequence[Command]) -> AsyncCursor | None:
-        settlements = [c for c in commands if isinstance(c, Settle) and c.reference]
+        settlements = [c for c in map(_intended, commands) if isinstance(c, Settle) and c.reference]
         if not settlements:
             return None
         return await self._send(
@@ -208,12 +208,16 @@ async def _rows(cursor: AsyncCursor | None) -> Sequence[Any]:
     return await cursor.fetchall() if cursor else ()
 
 
+def _intended(command: Command) -> Command:
+    """The command itself, or what it holds money for."""
+    return command.purpose if isinstance(command, Place) else command
+
+
 def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
     """The account and the service of a command that may only be carried out if it has none yet."""
-    if isinstance(command, Place):
-        command = command.purpose
-    if isinstance(command, Purchase):
-        return command.account_id, command.service_id
+    intended = _intended(command)
+    if isinstance(intended, Purchase):
+        return intended.account_id, intended.service_id
     if isinstance(command, Capture) and command.hold.service_id:
         return command.hold.from_account_id, command.hold.service_id
     return None
@@ -221,11 +225,12 @@ def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
 
 def _by_purchase(movements: Iterable[Movement]) -> dict[tuple[UUID, UUID], Sequence[Movement]]:
     """Movements by the account and the service that they bought."""
-    found: dict[tuple[UUID, UUID], list[Movement]] = defaultdict(list)
-    for movement in movements:
-        if movement.service_id:
-            found[movement.from_account_id, movement.service_id].append(movement)
-    return dict(found)
+    found: dict[tuple[UUID, UUID], Sequence[Movement]] = {}
+    for m in movements:
+        if m.service_id:
+            bought = m.from_account_id, m.service_id
+            found[bought] = (*found.get(bought, ()), m)
+    return found
 
 
 def _has_details(movement: Movement) -> bool:
@@ -309,7 +314,7 @@ def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
         "service_id": arrays.uuids(m.service_id for m in movements),
         "price_minor": arrays.bigints(m.price_minor for m in movements),
         "price_currency": arrays.texts(rate and rate.currency for rate in rates),
-        "rate": _decimals(rate and rate.value for rate in rates),
+        "rate": arrays.decimals(rate and rate.value for rate in rates),
         "rate_source": arrays.texts(rate and rate.source for rate in rates),
         "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
         "original_id": arrays.uuids(m.original_id for m in movements),
@@ -385,18 +390,6 @@ def _system_columns(entries: Sequence[SystemEntry]) -> dict[str, object]:
         "created_at": arrays.times(e.created_at for e in entries),
         "delta_account_id": arrays.uuids(sums),
         "delta_id": arrays.uuids(ids.new_id() for _ in sums),
-        "delta_amount_minor": _decimals(sums.values()),
+        "delta_amount_minor": arrays.decimals(sums.values()),
         "delta_entries": arrays.bigints(counts.values()),
     }
-
-
-def _decimals(values: Iterable[Decimal | int | None]) -> str:
-    """A column of exact numbers, as text: few statements have one, and their form is intricate."""
-    return "{" + ",".join(map(_exact, values)) + "}"
-
-
-def _exact(value: Decimal | int | None) -> str:
-    if value is None:
-        return "NULL"
-    # Formatted as a Decimal is, a whole number would become a float on the way.
-    return str(value) if isinstance(value, int) else f"{value:f}"
