@@ -6,6 +6,7 @@ PYTHON ?= python3
 WORKERS ?= 1
 BENCH ?=
 MINUTES ?= 10
+OPERATIONS ?= 100000
 SEED ?=
 TORTURE ?=
 
@@ -46,6 +47,10 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 .PHONY: test
 test: setup ## Run every test
 	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+
+.PHONY: test-long
+test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=... replays)
+	$(BIN)/pytest tests/long --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
