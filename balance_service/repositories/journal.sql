@@ -38,7 +38,9 @@ GROUP BY original_id;
 -- Movements by which accounts bought services before, but for those that were refunded whole. Of a
 -- purchase that several captures of one hold made, `purchases` names the first.
 WITH bought AS (
-    SELECT m.movement_id, m.original_id
+    SELECT
+        m.movement_id,
+        m.original_id
     FROM purchases AS p
     INNER JOIN unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[])
         AS wanted (account_id, service_id)
