@@ -6,6 +6,7 @@ PYTHON ?= python3
 WORKERS ?= 1
 BENCH ?=
 MINUTES ?= 10
+OPERATIONS ?= 100000
 SEED ?=
 TORTURE ?=
 # What callers of every kind do: calls, streams, refusals, retries, odd bytes, reflection.
@@ -54,6 +55,10 @@ test: setup ## Run every test
 .PHONY: test-envoy
 test-envoy: setup ## Run the tests that show most of a door with the service behind Envoy
 	TEST_DOOR=envoy $(BIN)/pytest --numprocesses auto $(addprefix tests/e2e/test_, $(DOOR_TESTS:=.py))
+
+.PHONY: test-long
+test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=... replays)
+	$(BIN)/pytest tests/long --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)

@@ -40,6 +40,12 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make test-long` asks of tests/long."""
+    parser.addoption("--operations", type=int, default=500, help="how many tests/long carries out")
+    parser.addoption("--seed", type=int, default=None, help="a seed of tests/long, to replay")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the one server in the process that starts the others."""
     for name in [name for name in os.environ if name.startswith("BALANCE_")]:

@@ -85,7 +85,7 @@ class Settle:
         return (self.account_id,)
 
     def differences(self, movement: Movement) -> list[str]:
-        if movement.kind != self.kind:
+        if movement.kind != self.kind or movement.original_id:
             return ["method"]
         pairs = {
             "account": (self.account_id, movement.account_id),
@@ -112,7 +112,7 @@ class Transfer:
         return (self.from_account_id, self.to_account_id)
 
     def differences(self, movement: Movement) -> list[str]:
-        if movement.kind != Kind.TRANSFER:
+        if movement.kind != Kind.TRANSFER or movement.original_id:
             return ["method"]
         pairs = {
             "from_account": (self.from_account_id, movement.from_account_id),
@@ -146,7 +146,7 @@ class Purchase:
         return (self.account_id,)
 
     def differences(self, movement: Movement) -> list[str]:
-        if movement.kind != Kind.PURCHASE:
+        if movement.kind != Kind.PURCHASE or movement.original_id:
             return ["method"]
         pairs = {
             "account": (self.account_id, movement.account_id),
@@ -166,12 +166,20 @@ class Reverse:
         money: How much of it, in its currency; None for all that is left.
         forced: Whether the account that pays may go into its overdraft for it, and whether it is
             done though an account is frozen.
+
+    Raises:
+        NotReversible: The movement is a hold or a release, which move nothing, or a reversal.
     """
 
     origin: Origin
     original: Movement
     money: Money | None = None
     forced: bool = False
+
+    def __post_init__(self) -> None:
+        kind = self.original.kind
+        if kind not in REVERSALS:
+            raise errors.NotReversible(str(self.original.movement_id), kind.name)
 
     @property
     def kind(self) -> Kind:
@@ -215,6 +223,10 @@ class Place:
     purpose: Transfer | Purchase | Settle
     expires_at: datetime
     explicit: bool = True
+
+    def __post_init__(self) -> None:
+        deposit = isinstance(self.purpose, Settle) and self.purpose.kind == Kind.DEPOSIT
+        assert not deposit, "a deposit takes nothing that could be held"
 
     @property
     def origin(self) -> Origin:

@@ -120,7 +120,7 @@ def place(state: State, command: Place, now: datetime) -> Decision:
         command.expires_at,
         movement.created_at,
     )
-    hold.check_open(now)
+    hold.check_open(movement.created_at)
     return Decision(movement, hold=hold)
 
 
@@ -157,7 +157,9 @@ def capture(state: State, command: Capture, now: datetime) -> Decision:
         to_account_id=placed.to_account_id,
         money=money,
         balance_after_minor=account.balance_minor - amount_minor,
-        created_at=max(now, account.changed_at, receiver.changed_at if receiver else now),
+        created_at=max(
+            now, placed.created_at, account.changed_at, receiver.changed_at if receiver else now
+        ),
     )._replace(
         original_id=placed.movement_id,
         whole=command.money is None,
@@ -190,7 +192,7 @@ def release(state: State, command: Release, now: datetime) -> Decision:
         to_account_id=placed.to_account_id,
         money=Money(hold.left_minor, placed.currency),
         balance_after_minor=account.balance_minor,
-        created_at=max(now, account.changed_at),
+        created_at=max(now, placed.created_at, account.changed_at),
     )._replace(original_id=placed.movement_id)
     status = HoldStatus.EXPIRED if expiring else HoldStatus.VOIDED
     return Decision(movement, hold=hold.released(status))

@@ -81,7 +81,8 @@ class State:
     Args:
         accounts: The locked users' accounts that exist.
         movements: Movements already in the journal, by the commands' ids.
-        purchases: Movements by account and service bought.
+        purchases: By account and service, the movements that bought it and were not refunded whole:
+            several where parts of a hold were captured.
         references: Movement ids by principal, external source and reference.
         followed: What followed the movements that are to be reversed or captured, by their ids;
             nothing did if one is missing.
@@ -93,7 +94,7 @@ class State:
 
     accounts: MutableMapping[UUID, Account]
     movements: MutableMapping[UUID, Movement]
-    purchases: MutableMapping[tuple[UUID, UUID], Movement]
+    purchases: MutableMapping[tuple[UUID, UUID], Sequence[Movement]]
     references: MutableMapping[tuple[str, str, str], UUID]
     followed: MutableMapping[UUID, Follow] = field(default_factory=dict)
     holds: MutableMapping[UUID, Hold] = field(default_factory=dict)
@@ -128,10 +129,10 @@ class State:
         return self.followed.get(movement.movement_id, _NOTHING)
 
     def bought(self, account_id: UUID, service_id: UUID) -> Movement | None:
-        """The movement by which an account has a service; None if it was refunded whole."""
-        purchase = self.purchases.get((account_id, service_id))
-        if purchase and self.follow(purchase).amount_minor < purchase.amount_minor:
-            return purchase
+        """A movement by which an account has a service; None if all of it was refunded."""
+        for purchase in self.purchases.get((account_id, service_id), ()):
+            if self.follow(purchase).amount_minor < purchase.amount_minor:
+                return purchase
         return None
 
 
@@ -149,7 +150,7 @@ class Plan:
         system_entries: Their entries on system accounts.
         accounts: The new state of every account that changed.
         holds: The new state of every hold that is new or changed.
-        purchases: Movements by which accounts have services now.
+        purchases: By account and service, the movements by which accounts have services now.
     """
 
     outcomes: list[list[Outcome]] = field(default_factory=list)
@@ -158,7 +159,7 @@ class Plan:
     system_entries: list[SystemEntry] = field(default_factory=list)
     accounts: dict[UUID, Account] = field(default_factory=dict)
     holds: dict[UUID, Hold] = field(default_factory=dict)
-    purchases: list[Movement] = field(default_factory=list)
+    purchases: dict[tuple[UUID, UUID], Movement] = field(default_factory=dict)
 
     @property
     def follows(self) -> Sequence[Movement]:
@@ -230,10 +231,10 @@ class Plan:
             key = movement.principal, movement.source or "", movement.reference
             state.references[key] = movement.movement_id
         if movement.kind == Kind.PURCHASE and movement.service_id:
-            account_id, service_id = movement.from_account_id, movement.service_id
-            if state.bought(account_id, service_id) is None:
-                state.purchases[account_id, service_id] = movement
-                self.purchases.append(movement)
+            bought = movement.from_account_id, movement.service_id
+            if state.bought(*bought) is None:
+                self.purchases[bought] = movement
+            state.purchases[bought] = (*state.purchases.get(bought, ()), movement)
 
     def extend(self, other: "Plan") -> None:
         """Adds what a plan that was made after this one is to write."""
@@ -242,7 +243,7 @@ class Plan:
         self.system_entries += other.system_entries
         self.accounts |= other.accounts
         self.holds |= other.holds
-        self.purchases += other.purchases
+        self.purchases |= other.purchases
 
 
 _RELEASING = {Kind.RELEASE, Kind.EXPIRY}

@@ -13,6 +13,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import ClassVar, TypeVar
 from uuid import UUID
 
@@ -136,6 +137,11 @@ def times(values: Iterable[datetime | None]) -> TimestamptzArray:
     return TimestamptzArray(b"".join(parts), len(parts))
 
 
+def decimals(values: Iterable[Decimal | int | None]) -> str:
+    """A column of exact numbers, as text: few statements have one, and their form is intricate."""
+    return "{" + ",".join(map(_exact, values)) + "}"
+
+
 def objects(values: Iterable[Mapping[str, str]]) -> JsonbArray:
     """A column of JSON objects; an empty one is null."""
     parts = [_object(v) if v else _NULL for v in values]
@@ -163,3 +169,10 @@ def _microseconds(moment: datetime) -> bytes:
 def _object(value: Mapping[str, str]) -> bytes:
     data = _JSONB_VERSION + json.dumps(dict(value), ensure_ascii=False).encode()
     return _LENGTH(len(data)) + data
+
+
+def _exact(value: Decimal | int | None) -> str:
+    if value is None:
+        return "NULL"
+    # Formatted as a Decimal is, a whole number would become a float on the way.
+    return str(value) if isinstance(value, int) else f"{value:f}"

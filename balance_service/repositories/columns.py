@@ -1,8 +1,7 @@
 """What a commit writes, as columns of arrays by the names of the statements' parameters."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
@@ -42,7 +41,7 @@ def details(written: Sequence[Movement]) -> Columns:
         "service_id": arrays.uuids(m.service_id for m in written),
         "price_minor": arrays.bigints(m.price_minor for m in written),
         "price_currency": arrays.texts(rate and rate.currency for rate in rates),
-        "rate": _decimals(rate and rate.value for rate in rates),
+        "rate": arrays.decimals(rate and rate.value for rate in rates),
         "rate_source": arrays.texts(rate and rate.source for rate in rates),
         "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
         "original_id": arrays.uuids(m.original_id for m in written),
@@ -63,7 +62,7 @@ def follows(written: Sequence[Movement]) -> Columns:
     }
 
 
-def purchases(bought: Sequence[Movement]) -> Columns:
+def purchases(bought: Collection[Movement]) -> Columns:
     """What accounts have bought now."""
     return {
         "account_id": arrays.uuids(m.from_account_id for m in bought),
@@ -125,18 +124,6 @@ def system_entries(written: Sequence[SystemEntry]) -> Columns:
         "created_at": arrays.times(e.created_at for e in written),
         "delta_account_id": arrays.uuids(sums),
         "delta_id": arrays.uuids(ids.new_id() for _ in sums),
-        "delta_amount_minor": _decimals(sums.values()),
+        "delta_amount_minor": arrays.decimals(sums.values()),
         "delta_entries": arrays.bigints(counts.values()),
     }
-
-
-def _decimals(values: Iterable[Decimal | int | None]) -> str:
-    """A column of exact numbers, as text: few statements have one, and their form is intricate."""
-    return "{" + ",".join(map(_exact, values)) + "}"
-
-
-def _exact(value: Decimal | int | None) -> str:
-    if value is None:
-        return "NULL"
-    # Formatted as a Decimal is, a whole number would become a float on the way.
-    return str(value) if isinstance(value, int) else f"{value:f}"

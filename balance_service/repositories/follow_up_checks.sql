@@ -68,6 +68,53 @@ WHERE
 ORDER BY subject
 LIMIT %(limit)s;
 
+-- hold_has_purpose --
+-- Holds that are for nothing: neither for the settlement of their currency, nor for a service there
+-- is, nor for another account of their currency.
+SELECT
+    m.movement_id::text AS subject,
+    m.to_account_id::text || coalesce(' for ' || m.service_id, '') AS stored,
+    coalesce(s.account_id, a.account_id)::text AS computed
+FROM movements AS m
+LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
+    AS s (account_id, role, currency)
+    ON
+        m.to_account_id = s.account_id
+        AND s.role = CASE WHEN m.service_id IS NULL THEN 'settlement' ELSE 'revenue' END
+        AND s.currency = coalesce(m.price_currency, m.currency)
+LEFT JOIN accounts AS a
+    ON m.to_account_id = a.account_id AND m.currency = a.currency AND m.service_id IS NULL
+LEFT JOIN services AS v ON m.service_id = v.service_id
+WHERE
+    m.kind = %(hold)s
+    AND (
+        coalesce(s.account_id, a.account_id) IS NULL
+        OR (m.service_id IS NOT NULL AND v.service_id IS NULL)
+    )
+ORDER BY subject
+LIMIT %(limit)s;
+
+-- hold_shows_balance --
+-- Holds and releases that show a balance which their account did not have until then.
+SELECT
+    m.movement_id::text AS subject,
+    m.balance_after_minor AS stored,
+    NULL AS computed
+FROM movements AS m
+WHERE
+    m.kind IN (%(hold)s, %(release)s, %(expiry)s)
+    AND m.balance_after_minor <> 0
+    AND NOT EXISTS (
+        SELECT
+        FROM entries AS e
+        WHERE
+            e.account_id = m.from_account_id
+            AND e.balance_after_minor = m.balance_after_minor
+            AND e.created_at <= m.created_at
+    )
+ORDER BY subject
+LIMIT %(limit)s;
+
 -- follow_has_movement --
 -- What is said to follow a movement and is not as its own movement says, or is missing.
 SELECT
@@ -92,20 +139,31 @@ LIMIT %(limit)s;
 
 -- follow_fits_original --
 -- Reversals, captures and releases that are not between the accounts, in the currency and at the
--- rate of what they follow, or that nothing of that kind can follow.
+-- rate of what they follow, or that cannot follow it; or that took all that was left and left more.
 SELECT
     m.movement_id::text AS subject,
     (
-        m.kind, m.from_account_id, m.to_account_id, m.currency, m.service_id, m.rate
+        m.kind, m.from_account_id, m.to_account_id, m.currency, m.service_id, m.rate, m.created_at
     )::text AS stored,
-    (o.kind, o.from_account_id, o.to_account_id, o.currency, o.service_id, o.rate)::text AS computed
+    (
+        o.kind, o.from_account_id, o.to_account_id, o.currency, o.service_id, o.rate, o.created_at
+    )::text AS computed
 FROM movements AS m
 LEFT JOIN movements AS o ON m.original_id = o.movement_id
+LEFT JOIN (
+    SELECT
+        original_id,
+        sum(amount_minor) AS amount_minor
+    FROM follows
+    GROUP BY original_id
+) AS f ON m.original_id = f.original_id
 WHERE
     m.original_id IS NOT NULL
     AND (
         o.currency = m.currency
         AND o.created_at <= m.created_at
+        AND (m.kind <> %(expiry)s OR o.expires_at <= m.created_at)
+        AND (m.whole IS NOT TRUE OR f.amount_minor = o.amount_minor)
         AND CASE
             WHEN m.kind IN (%(release)s, %(expiry)s)
                 THEN
@@ -115,7 +173,9 @@ WHERE
                 THEN
                     o.kind = %(hold)s
                     AND (o.from_account_id, o.to_account_id) = (m.from_account_id, m.to_account_id)
-                    AND (o.service_id, o.rate) IS NOT DISTINCT FROM (m.service_id, m.rate)
+                    AND (o.service_id, o.price_currency, o.rate, o.rate_source, o.rate_as_of)
+                    IS NOT DISTINCT FROM
+                    (m.service_id, m.price_currency, m.rate, m.rate_source, m.rate_as_of)
             ELSE
                 o.kind = CASE m.kind
                     WHEN %(deposit_reversal)s THEN %(deposit)s
@@ -124,7 +184,8 @@ WHERE
                     WHEN %(transfer_reversal)s THEN %(transfer)s
                 END
                 AND (o.from_account_id, o.to_account_id) = (m.to_account_id, m.from_account_id)
-                AND o.rate IS NOT DISTINCT FROM m.rate
+                AND (o.price_currency, o.rate, o.rate_source, o.rate_as_of)
+                IS NOT DISTINCT FROM (m.price_currency, m.rate, m.rate_source, m.rate_as_of)
         END
     ) IS NOT TRUE
 ORDER BY subject

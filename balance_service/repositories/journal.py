@@ -70,7 +70,7 @@ class Journal:
         state = State(
             accounts={account.account_id: account for account in accounts},
             movements={movement.movement_id: movement for movement in replays},
-            purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
+            purchases=_by_purchase(purchases),
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
             followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
             holds={hold.hold_id: hold for hold in map(hold_of, await _rows(held))},
@@ -125,7 +125,7 @@ class Journal:
         )
 
     async def _find_references(self, commands: Sequence[Command]) -> AsyncCursor | None:
-        settlements = [c for c in commands if isinstance(c, Settle) and c.reference]
+        settlements = [c for c in map(_intended, commands) if isinstance(c, Settle) and c.reference]
         if not settlements:
             return None
         return await self._send(
@@ -160,7 +160,7 @@ class Journal:
         """Writes what only movements with details bring along."""
         await self._claim(detailed)
         if plan.purchases:
-            await self._send("insert_purchases", columns.purchases(plan.purchases))
+            await self._send("insert_purchases", columns.purchases(plan.purchases.values()))
         if follows := plan.follows:
             await self._send("insert_follows", columns.follows(follows))
         if plan.holds:
@@ -205,15 +205,29 @@ async def _rows(cursor: AsyncCursor | None) -> Sequence[Any]:
     return await cursor.fetchall() if cursor else ()
 
 
+def _intended(command: Command) -> Command:
+    """The command itself, or what it holds money for."""
+    return command.purpose if isinstance(command, Place) else command
+
+
 def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
     """The account and the service of a command that may only be carried out if it has none yet."""
-    if isinstance(command, Place):
-        command = command.purpose
-    if isinstance(command, Purchase):
-        return command.account_id, command.service_id
+    intended = _intended(command)
+    if isinstance(intended, Purchase):
+        return intended.account_id, intended.service_id
     if isinstance(command, Capture) and command.hold.service_id:
         return command.hold.from_account_id, command.hold.service_id
     return None
+
+
+def _by_purchase(movements: Iterable[Movement]) -> dict[tuple[UUID, UUID], Sequence[Movement]]:
+    """Movements by the account and the service that they bought."""
+    found: dict[tuple[UUID, UUID], Sequence[Movement]] = {}
+    for m in movements:
+        if m.service_id:
+            bought = m.from_account_id, m.service_id
+            found[bought] = (*found.get(bought, ()), m)
+    return found
 
 
 def _has_details(movement: Movement) -> bool:

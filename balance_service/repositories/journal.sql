@@ -45,9 +45,10 @@ WHERE original_id = ANY(%(original_ids)s::uuid[])
 GROUP BY original_id;
 
 -- find_purchases --
--- Movements by which accounts bought services before, but for
--- those that were refunded whole. Each row is looked up by its key: a plan made
--- while the tables were small would join them in another way, and read a whole index each time.
+-- Movements by which accounts bought services before, but for those that were refunded whole. Of a
+-- purchase that several captures of one hold made, `purchases` names the first. Each row is looked
+-- up by its key: a plan made while the tables were small would join them in another way, and read a
+-- whole index each time.
 SELECT
     -- include columns --
 FROM unnest(%(account_ids)s::uuid[], %(service_ids)s::uuid[]) AS wanted (account, service)
@@ -58,16 +59,30 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS bought
 CROSS JOIN LATERAL (
-    SELECT *
+    SELECT m.original_id AS placed_by
     FROM movements AS m
     WHERE m.movement_id = bought.bought_by
+    LIMIT 1
+) AS placed
+CROSS JOIN LATERAL (
+    SELECT bought.bought_by AS made_by
+    UNION
+    SELECT f.movement_id
+    FROM follows AS f
+    WHERE f.original_id = placed.placed_by
+) AS made
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM movements AS m
+    WHERE m.movement_id = made.made_by
     LIMIT 1
 ) AS movements
 WHERE movements.amount_minor > (
     SELECT coalesce(sum(f.amount_minor), 0)
     FROM follows AS f
     WHERE f.original_id = movements.movement_id
-);
+)
+ORDER BY movement_id;
 
 -- find_references --
 -- Movements by which callers used an external reference, also through versions before 0004. Each

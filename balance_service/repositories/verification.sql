@@ -392,7 +392,12 @@ LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_curr
     ON m.other_role = s.role AND s.currency = coalesce(m.price_currency, m.currency)
 WHERE
     (m.other_role IS NOT NULL AND m.other_id IS DISTINCT FROM s.account_id)
-    OR (m.reference IS NOT NULL AND m.kind NOT IN (%(deposit)s, %(withdrawal)s))
+    OR (m.reference IS NOT NULL AND m.kind NOT IN (%(deposit)s, %(withdrawal)s, %(hold)s))
+    OR (m.whole AND (m.original_id IS NULL OR m.kind IN (%(release)s, %(expiry)s)))
+    OR (
+        m.final
+        AND (m.original_id IS NULL OR m.kind NOT IN (%(withdrawal)s, %(purchase)s, %(transfer)s))
+    )
     OR (
         m.rate IS NOT NULL
         AND (
@@ -491,8 +496,8 @@ WHERE (off_twice < unit OR (off_twice = unit AND mod(amount_minor, 2) = 0)) IS N
 LIMIT %(limit)s;
 
 -- purchase_has_movement --
--- Purchases that are not as their movements say, or are missing though they were not refunded
--- whole, or of no service. A purchase that several captures make is that of the first.
+-- Purchases that are not as their movements say, or are missing, or of no service. What was refunded
+-- whole may have been bought again since; a purchase that several captures make is that of one.
 SELECT
     coalesce(p.movement_id, m.movement_id)::text AS subject,
     p.account_id || ' bought ' || p.service_id AS stored,
@@ -515,15 +520,14 @@ WHERE
     CASE
         WHEN p.movement_id IS NULL
             THEN
-                m.in_force
-                AND NOT EXISTS (
+                NOT EXISTS (
                     SELECT
                     FROM purchases AS other
                     INNER JOIN movements AS first ON other.movement_id = first.movement_id
                     WHERE
                         other.account_id = m.account_id
                         AND other.service_id = m.service_id
-                        AND first.original_id = m.original_id
+                        AND (NOT m.in_force OR first.original_id = m.original_id)
                 )
         ELSE
             (p.account_id, p.service_id) IS DISTINCT FROM (m.account_id, m.service_id)

@@ -1,0 +1,207 @@
+"""Every kind of operation: how it is drawn, what command it is, and what must come of it.
+
+To add a kind, add its class here or beside, and a line in KINDS.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from balance_service.domain import commands
+from balance_service.domain.commands import Command, Origin
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
+from tests.long.model import (
+    Ask,
+    Books,
+    Refused,
+    Row,
+    check_funds,
+    check_open,
+    check_room,
+    price_part,
+)
+from tests.long.plain_kinds import PURPOSES, Purchase, Settle
+from tests.long.world import Operation, World
+
+
+class Place:
+    """A hold for any of the purposes."""
+
+    def draw(self, world: World) -> dict[str, Any]:
+        purpose = world.rng.choice(list(PURPOSES))
+        hours = world.rng.choice([1, 5, 100, 100, 100, 0])
+        expires = world.books.now + timedelta(hours=hours)
+        return {**PURPOSES[purpose].draw(world), "purpose": purpose, "expires": expires}
+
+    def command(self, world: World, ask: Ask, origin: Origin) -> Command:
+        return commands.Place(PURPOSES[ask.purpose].command(world, ask, origin), ask.expires)
+
+    def predict(self, books: Books, ask: Ask) -> Row:
+        more: Row = {"status": "open", "left": 0, "expires": ask.expires}
+        purpose = PURPOSES[ask.purpose]
+        if isinstance(purpose, Purchase):
+            books.any_account(ask.account, ask.owner)
+            if books.in_force(ask.account, ask.service):
+                raise Refused("AlreadyPurchased")
+            cost = purpose.check(books, ask)
+            row = purpose.record(books, ask, "hold", cost, **more)
+        else:
+            purpose.check(books, ask)
+            row = purpose.record(books, ask, "hold", **more)
+        if books.now >= ask.expires:
+            raise Refused("HoldExpired")
+        books.change(books.movements, ask.id, left=row["amount"])
+        books.reserve(ask.account, row["amount"])
+        return books.movements[ask.id]
+
+
+class Capture:
+    def draw(self, world: World) -> dict[str, Any] | None:
+        hold = world.movement("hold")
+        if hold is None:
+            return None
+        amount = world.part(hold, world.books.movements[hold]["left"])
+        return {"hold": hold, "amount": amount, "_keep": world.rng.random() < 0.5}
+
+    def command(self, world: World, ask: Ask, origin: Origin) -> Command:
+        hold = world.made[ask.hold]
+        money = ask.amount and Money(ask.amount, hold.currency)
+        return commands.Capture(origin, hold, money, keep_rest=ask._keep)
+
+    def predict(self, books: Books, ask: Ask) -> Row:
+        hold = books.hold(ask.hold)
+        user, purpose, currency = hold["user"], hold["purpose"], hold["currency"]
+        check_open(books.account(ask, user))
+        books.check_hold_open(hold)
+        amount = ask.amount or hold["left"]
+        if amount > hold["left"]:
+            raise Refused("CaptureTooLarge")
+        bought = purpose == "purchase" and books.in_force(user, hold["service"])
+        if bought and books.movements[bought].get("original") != ask.hold:
+            raise Refused("AlreadyPurchased")
+        if purpose == "transfer":
+            books.receiver(ask, hold["to"], amount, currency)
+        price = {**hold["price"], "amount": price_part(hold, amount)}
+        if purpose == "purchase":
+            books.sell(user, amount, currency, price)
+            key = user, hold["service"]
+            books.put(books.bought, key, (*books.bought.get(key, ()), ask.id))
+        else:
+            books.move(user, -amount)
+            books.move(hold["to"] if purpose == "transfer" else ("settlement", currency), amount)
+        left = hold["left"] - amount if ask._keep else 0
+        books.reserve(user, left - hold["left"])
+        books.follow(ask.hold, amount, price["amount"])
+        status = "open" if left else "captured"
+        books.change(books.movements, ask.hold, left=left, status=status)
+        more = {name: hold[name] for name in ("to", "service") if name in hold}
+        return books.record(
+            ask,
+            purpose,
+            user,
+            amount=amount,
+            currency=currency,
+            price=price,
+            original=ask.hold,
+            final=not left,
+            **more,
+        )
+
+
+class Release:
+    """A void, or an expiry."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    def draw(self, world: World) -> dict[str, Any] | None:
+        hold = world.movement("hold")
+        return {"hold": hold} if hold else None
+
+    def command(self, world: World, ask: Ask, origin: Origin) -> Command:
+        return commands.Release(origin, world.made[ask.hold], self.kind)
+
+    def predict(self, books: Books, ask: Ask) -> Row:
+        hold, expiring = books.hold(ask.hold), self.kind == Kind.EXPIRY
+        books.account(ask, hold["user"])
+        if expiring and books.now < hold["expires"]:
+            raise Refused("HoldClosed")
+        books.check_hold_open(hold, expiring=expiring)
+        books.reserve(hold["user"], -hold["left"])
+        status = "expired" if expiring else "voided"
+        books.change(books.movements, ask.hold, left=0, status=status)
+        return books.record(
+            ask,
+            self.kind.name.lower(),
+            hold["user"],
+            amount=hold["left"],
+            currency=hold["currency"],
+            original=ask.hold,
+        )
+
+
+class Reverse:
+    def draw(self, world: World) -> dict[str, Any] | None:
+        original = world.movement("deposit", "withdrawal", "transfer", "purchase")
+        if original is None:
+            return None
+        row = world.books.movements[original]
+        amount = world.part(original, row["amount"] - row["followed"])
+        forced = world.rng.random() < 0.3
+        return {"original": original, "amount": amount, "_forced": forced}
+
+    def command(self, world: World, ask: Ask, origin: Origin) -> Command:
+        original = world.made[ask.original]
+        money = ask.amount and Money(ask.amount, original.currency)
+        return commands.Reverse(origin, original, money, forced=ask._forced)
+
+    def predict(self, books: Books, ask: Ask) -> Row:
+        original = books.movements[ask.original]
+        kind, currency = original["kind"], original["currency"]
+        payer = original["to"] if kind == "transfer" else original["user"]
+        row = books.account(ask, payer)
+        check_open(row, forced=ask._forced)
+        left = original["amount"] - original["followed"]
+        amount = ask.amount or left
+        if not 0 < amount <= left:
+            raise Refused("ReversalTooLarge")
+        if kind in {"withdrawal", "purchase"}:
+            check_room(row, amount)
+        else:
+            check_funds(row, amount, overdraft=ask._forced)
+        if kind == "transfer":
+            books.receiver(ask, original["user"], amount, currency, forced=ask._forced)
+        price = {**original["price"], "amount": price_part(original, amount)}
+        if kind == "purchase":
+            back = {**price, "amount": -price["amount"]}
+            books.sell(payer, -amount, currency, back)
+        else:
+            gains = amount if kind == "withdrawal" else -amount
+            books.move(payer, gains)
+            other = original["user"] if kind == "transfer" else ("settlement", currency)
+            books.move(other, -gains)
+        books.follow(ask.original, amount, price["amount"])
+        reversal = "refund" if kind == "purchase" else f"{kind}_reversal"
+        return books.record(
+            ask,
+            reversal,
+            payer,
+            amount=amount,
+            currency=currency,
+            price=price,
+            original=ask.original,
+        )
+
+
+# Each with how often it is drawn.
+KINDS: dict[str, tuple[Operation, int]] = {
+    "deposit": (Settle(Kind.DEPOSIT), 14),
+    "withdrawal": (PURPOSES["withdrawal"], 8),
+    "transfer": (PURPOSES["transfer"], 14),
+    "purchase": (PURPOSES["purchase"], 14),
+    "hold": (Place(), 16),
+    "capture": (Capture(), 20),
+    "release": (Release(Kind.RELEASE), 4),
+    "expiry": (Release(Kind.EXPIRY), 5),
+    "reversal": (Reverse(), 16),
+}

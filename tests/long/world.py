@@ -1,0 +1,62 @@
+"""What random operations are drawn from, and what each kind of them must do."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from balance_service.domain.commands import Command, Origin
+from balance_service.domain.movements import Movement
+from tests.long.model import Ask, Books, Row
+
+
+@dataclass
+class World:
+    """What operations are drawn from.
+
+    Args:
+        rng: Decides everything.
+        books: What the model knows.
+        services: What is sold, with currency and price.
+        made: Movements as the service answered them.
+    """
+
+    rng: random.Random
+    books: Books
+    services: dict[UUID, Row]
+    made: dict[UUID, Movement] = field(default_factory=dict)
+    recent: list[UUID] = field(default_factory=list)
+
+    def account(self) -> UUID:
+        return self.rng.choice(list(self.books.accounts))
+
+    def amount(self) -> int:
+        """Mostly small; at times nearly everything, or more than anybody has."""
+        highest = self.rng.choice([9, 500, 500, 5_000, 100_000])
+        return self.rng.randint(1, highest)
+
+    def movement(self, *kinds: str) -> UUID | None:
+        """A movement of some kinds, mostly a late one; None if there is none among those tried."""
+        for _ in range(20):
+            reach = self.rng.choice([30, 300, len(self.recent)])
+            tried = self.rng.choice(self.recent[-reach:] or [UUID(int=0)])
+            if tried in self.made and self.books.movements[tried]["kind"] in kinds:
+                return tried
+        return None
+
+    def part(self, movement: UUID, left: int) -> int | None:
+        """A part of what is left, all of it without saying so, or a little too much."""
+        high = max(left, 1)
+        return self.rng.choice([None, None, self.rng.randint(1, high), high, high + 1])
+
+
+class Operation(Protocol):
+    """A kind of operation."""
+
+    def draw(self, world: World) -> dict[str, Any] | None:
+        """What it asks for; None if there is nothing to ask it of."""
+
+    def command(self, world: World, ask: Ask, origin: Origin) -> Command: ...
+
+    def predict(self, books: Books, ask: Ask) -> Row:
+        """Carries it out in the books; raises Refused. The movement that answers."""
