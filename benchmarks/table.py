@@ -167,7 +167,7 @@ def main(arguments: Sequence[str]) -> None:
         results["memory_mib"] = {running.door: running.memory_mib() for running in stacks}
         results["machine"] = {**asdict(found), "workers": options.workers}
         results["bytes_a_movement"] = growth.sizes(database)
-    report.tell(results)
+    print("\n".join(report.write(results)))
     file = Path(options.json)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(plainly(results), indent=1), encoding="utf-8")
