@@ -139,6 +139,10 @@ class Settings(BaseSettings):
         "newer one, in hours of the days on which it publishes; static rates have no age.",
     )
 
+    quote_seconds: int = Field(
+        60, ge=1, le=3600, description="How long a quote for changing currencies holds."
+    )
+
     user_deposits: bool = Field(
         default=False,
         description="Whether users may deposit to and withdraw from their own account.",

@@ -3,15 +3,18 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 
 1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
 2. a purchase that the account has made before: that purchase again, charging nothing
-3. the account is unknown, or is not the caller's: AccountNotFound
+3. the quote is another caller's: QuoteNotFound; the account is unknown, or is not the caller's:
+   AccountNotFound
 4. a transfer to the account itself: SameAccount
 5. the account is closed or frozen: AccountClosed, AccountFrozen
-6. a transfer or settlement in another currency than the account's: CurrencyMismatch
-7. the caller has used the external reference: ReferenceReused
-8. a purchase without a price: ServiceNotFound, RateUnavailable, RateStale, ChargeTooSmall
+6. a transfer or settlement in another currency than the account's: CurrencyMismatch; one that is
+   not what was quoted: QuoteMismatch
+7. the caller has used the external reference: ReferenceReused; the quote: QuoteUsed, QuoteExpired
+8. a purchase without a price: ServiceNotFound; at another than expected: PriceChanged; of several
+   where one is sold: InvalidFields; without a charge: RateUnavailable, RateStale, ChargeTooSmall
 9. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
-10. the account that receives a transfer, by 3, 5, 6 and 9; a caller who may not read it is told
-    only ReceiverUnavailable
+10. the account that receives a transfer or exchange, by 3, 5, 6 and 9; a caller who may not read it
+    is told only ReceiverUnavailable
 
 If an item of an all-or-nothing request is refused, its other items are BatchRefused. The order,
 with the duplicate first, is that of TigerBeetle's create_transfers.
@@ -26,9 +29,10 @@ from uuid import UUID
 
 from balance_service.domain import errors, pricing
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
-from balance_service.domain.commands import Command, Purchase, Request, Settle, Transfer
-from balance_service.domain.money import MINOR_MAX
+from balance_service.domain.commands import Command, Exchange, Purchase, Request, Settle, Transfer
+from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
+from balance_service.domain.postings import Posting, are_balanced
 
 
 class How(enum.Enum):
@@ -62,6 +66,7 @@ class State:
         references: Movement ids by principal, external source and reference.
         tried: Ids of movements that an attempt of ours tried to commit, without learning whether
             it did. The first command that finds such a movement posted it.
+        quote_uses: Movement ids by the quotes that they carried out.
     """
 
     accounts: MutableMapping[UUID, Account]
@@ -69,6 +74,7 @@ class State:
     purchases: MutableMapping[tuple[UUID, UUID], Movement]
     references: MutableMapping[tuple[str, str, str], UUID]
     tried: set[UUID] = field(default_factory=set)
+    quote_uses: MutableMapping[UUID, UUID] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """A state that can be changed and thrown away."""
@@ -78,6 +84,7 @@ class State:
             dict(self.purchases),
             dict(self.references),
             set(self.tried),
+            dict(self.quote_uses),
         )
 
     def adopt(self, other: "State") -> None:
@@ -87,6 +94,7 @@ class State:
         self.purchases.update(other.purchases)
         self.references.update(other.references)
         self.tried.intersection_update(other.tried)
+        self.quote_uses.update(other.quote_uses)
 
 
 @dataclass(slots=True)
@@ -107,16 +115,16 @@ class Plan:
     system_entries: list[SystemEntry] = field(default_factory=list)
     accounts: dict[UUID, Account] = field(default_factory=dict)
 
-    def post(self, state: State, movement: Movement, postings: Sequence["Posting"]) -> Done:
+    def post(self, state: State, movement: Movement, postings: Sequence[Posting]) -> Done:
         """Adds a movement with its entries to the plan, and enters them in the state."""
-        assert _balanced(postings), "postings sum to zero in each currency"
+        assert are_balanced(postings), "postings sum to zero in each currency"
         for posting in postings:
             self._enter(state, movement, posting)
         self.movements.append(movement)
         state.movements[movement.movement_id] = movement
         return Done(movement, How.POSTED)
 
-    def _enter(self, state: State, movement: Movement, posting: "Posting") -> None:
+    def _enter(self, state: State, movement: Movement, posting: Posting) -> None:
         if isinstance(posting.account, SystemAccount):
             self.system_entries.append(
                 SystemEntry(
@@ -151,13 +159,6 @@ class Plan:
         self.entries += other.entries
         self.system_entries += other.system_entries
         self.accounts |= other.accounts
-
-
-class Posting(NamedTuple):
-    """One side of a movement: an amount that an account gains, or loses if it is negative."""
-
-    account: Account | SystemAccount
-    amount_minor: int
 
 
 def plan(state: State, requests: Sequence[Request], now: datetime) -> Plan:
@@ -220,7 +221,7 @@ def _replay(state: State, command: Command) -> Done | None:
             state.tried.discard(movement.movement_id)
             return Done(movement, How.POSTED)
         return Done(movement, How.REPLAYED)
-    if isinstance(command, Purchase):
+    if isinstance(command, Purchase) and command.is_for_one:
         bought = state.purchases.get((command.account_id, command.service_id))
         account = state.accounts.get(command.account_id)
         if bought and account and command.origin.owner_id in (None, account.owner_id):
@@ -230,7 +231,7 @@ def _replay(state: State, command: Command) -> Done | None:
 
 def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Done:
     match command:
-        case Transfer():
+        case Transfer() | Exchange():
             return _transfer(whole, state, command, now)
         case Purchase():
             return _purchase(whole, state, command, now)
@@ -238,18 +239,23 @@ def _carry_out(whole: Plan, state: State, command: Command, now: datetime) -> Do
             return _settle(whole, state, command, now)
 
 
-def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Done:
+def _transfer(whole: Plan, state: State, command: Transfer | Exchange, now: datetime) -> Done:
+    if quote := command.quote:
+        quote.check_asker(command.origin.principal)
     sender = _account(state, command.from_account_id, command.origin.owner_id)
     if command.from_account_id == command.to_account_id:
         raise errors.SameAccount(str(sender.account_id))
     sender.check_open()
-    _check_currency(sender, command.money.currency)
+    if quote:
+        quote.check_agreed(sender.account_id, command.money)
+        quote.check_usable(state.quote_uses, now)
+    sender.check_currency(command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
-    receiver = _receiver(state, command)
+    receiver = _receiver(state, command, sender, quote.received if quote else command.money)
     movement = _movement(
         command,
-        Kind.TRANSFER,
+        Kind.EXCHANGE if isinstance(command, Exchange) else Kind.TRANSFER,
         from_account_id=sender.account_id,
         to_account_id=receiver.account_id,
         amount_minor=amount_minor,
@@ -257,18 +263,25 @@ def _transfer(whole: Plan, state: State, command: Transfer, now: datetime) -> Do
         balance_after_minor=sender.balance_minor - amount_minor,
         created_at=max(now, sender.changed_at, receiver.changed_at),
     )
-    return whole.post(
-        state, movement, (Posting(sender, -amount_minor), Posting(receiver, amount_minor))
+    if quote is None:
+        postings = [Posting(sender, -amount_minor), Posting(receiver, amount_minor)]
+        return whole.post(state, movement, postings)
+    movement = movement._replace(
+        quote_id=quote.quote_id, rate=quote.rate, price_minor=quote.received.minor
     )
+    state.quote_uses[quote.quote_id] = movement.movement_id
+    return whole.post(state, movement, quote.postings(sender, receiver))
 
 
-def _receiver(state: State, command: Transfer) -> Account:
-    """The account that a transfer goes to, if it can take it."""
+def _receiver(state: State, command: Transfer | Exchange, sender: Account, money: Money) -> Account:
+    """The account that a transfer or exchange goes to, if it can take the money."""
     try:
-        receiver = _account(state, command.to_account_id, owner_id=None)
+        # An exchange stays with its owner.
+        owner_id = sender.owner_id if isinstance(command, Exchange) else None
+        receiver = _account(state, command.to_account_id, owner_id)
         receiver.check_open()
-        _check_currency(receiver, command.money.currency)
-        _check_fits(receiver, command.money.minor)
+        receiver.check_currency(money.currency)
+        receiver.check_fits(money.minor)
     except errors.Refusal:
         account = state.accounts.get(command.to_account_id)
         if command.origin.reads_all or (account and account.owner_id == command.origin.owner_id):
@@ -280,7 +293,7 @@ def _receiver(state: State, command: Transfer) -> Account:
 def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
     account = _account(state, command.account_id, command.origin.owner_id)
     account.check_open()
-    _check_currency(account, command.money.currency)
+    account.check_currency(command.money.currency)
     key = (command.origin.principal, command.source or "", command.reference or "")
     if command.reference and (movement_id := state.references.get(key)):
         raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
@@ -288,7 +301,7 @@ def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
     deposit = command.kind == Kind.DEPOSIT
     change_minor = command.money.minor if deposit else -command.money.minor
     if deposit:
-        _check_fits(account, change_minor)
+        account.check_fits(change_minor)
     else:
         account.check_can_pay(-change_minor)
     movement = _movement(
@@ -311,12 +324,10 @@ def _settle(whole: Plan, state: State, command: Settle, now: datetime) -> Done:
 def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Done:
     account = _account(state, command.account_id, command.origin.owner_id)
     account.check_open()
-    price = command.price
-    if price is None:
-        raise errors.ServiceNotFound(str(command.service_id))
+    price = command.total_price()
     amount_minor, rate = pricing.charge(price, account.currency, command.rates, now)
     account.check_can_pay(amount_minor)
-    if amount_minor > MINOR_MAX:
+    if max(amount_minor, price.minor) > MINOR_MAX:
         # Balance and limit together may pay what no amount can be.
         raise errors.BalanceOverflow(str(account.account_id))
     revenue = SystemAccount(SystemRole.REVENUE, price.currency)
@@ -329,7 +340,12 @@ def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Do
         currency=account.currency,
         balance_after_minor=account.balance_minor - amount_minor,
         created_at=max(now, account.changed_at),
-    )._replace(service_id=command.service_id, rate=rate, price_minor=price.minor if rate else None)
+    )._replace(
+        service_id=command.service_id,
+        rate=rate,
+        price_minor=price.minor if rate else None,
+        quantity=command.quantity if command.repeatable else None,
+    )
     postings = [Posting(account, -amount_minor), Posting(revenue, price.minor)]
     if rate:
         # What the account pays and what revenue earns are in two currencies; the fx accounts
@@ -338,7 +354,8 @@ def _purchase(whole: Plan, state: State, command: Purchase, now: datetime) -> Do
             Posting(SystemAccount(SystemRole.FX, account.currency), amount_minor),
             Posting(SystemAccount(SystemRole.FX, price.currency), -price.minor),
         ]
-    state.purchases[account.account_id, command.service_id] = movement
+    if not command.repeatable:
+        state.purchases[account.account_id, command.service_id] = movement
     return whole.post(state, movement, postings)
 
 
@@ -347,16 +364,6 @@ def _account(state: State, account_id: UUID, owner_id: UUID | None) -> Account:
     if account is None or owner_id not in (None, account.owner_id):
         raise errors.AccountNotFound(str(account_id))
     return account
-
-
-def _check_currency(account: Account, currency: str) -> None:
-    if account.currency != currency:
-        raise errors.CurrencyMismatch(str(account.account_id), account.currency, currency)
-
-
-def _check_fits(account: Account, amount_minor: int) -> None:
-    if account.balance_minor + amount_minor > MINOR_MAX:
-        raise errors.BalanceOverflow(str(account.account_id))
 
 
 def _movement(
@@ -385,11 +392,3 @@ def _movement(
         origin.metadata,
         created_at,
     )
-
-
-def _balanced(postings: Sequence[Posting]) -> bool:
-    sums: dict[str, int] = {}
-    for posting in postings:
-        currency = posting.account.currency
-        sums[currency] = sums.get(currency, 0) + posting.amount_minor
-    return not any(sums.values())

@@ -16,6 +16,7 @@ class Kind(enum.IntEnum):
     WITHDRAWAL = 2
     PURCHASE = 3
     TRANSFER = 4
+    EXCHANGE = 9
 
 
 class Movement(NamedTuple):
@@ -28,7 +29,7 @@ class Movement(NamedTuple):
         to_account_id: Where it went.
         amount_minor: How much, above zero, in minor units of the currency.
         currency: ISO 4217 code of the user's account.
-        balance_after_minor: The user's balance after it; of a transfer, the sender's.
+        balance_after_minor: The user's balance after it; of a transfer or exchange, the payer's.
         principal: Who asked for it: `user:<id>` or `service:<client id>`.
         request_id: The request id they sent, if any.
         description: The caller's reason, for the statement.
@@ -37,8 +38,13 @@ class Movement(NamedTuple):
         source: The outside system that `reference` belongs to.
         reference: The outside system's id.
         service_id: The catalogue service that was bought.
-        price_minor: Its price, in minor units of the rate's currency; set with `rate`.
-        rate: What turned the price into the amount, where their currencies differ.
+        price_minor: What the amount bought in another currency, in minor units of that one: the
+            price of all that was bought, or what the receiver gets by a quote; set with `rate`.
+        rate: What turned one into the other: a price into the amount, or, by a quote, the amount
+            into what the receiver gets.
+        quote_id: The quote that it carries out; of a transfer or exchange.
+        quantity: How many were bought, of a service that may be bought repeatedly; None for one
+            that an account buys once.
     """
 
     movement_id: UUID
@@ -58,6 +64,15 @@ class Movement(NamedTuple):
     service_id: UUID | None = None
     price_minor: int | None = None
     rate: Rate | None = None
+    quote_id: UUID | None = None
+    quantity: int | None = None
+
+    @property
+    def price_currency(self) -> str | None:
+        """The currency of `price_minor`; None without one."""
+        if self.rate is None:
+            return None
+        return self.rate.target if self.quote_id else self.rate.currency
 
     @property
     def account_id(self) -> UUID:

@@ -27,6 +27,8 @@ BODIES: Mapping[str, Mapping[str, object]] = {
         "requests": [{"to_account": "2935048617", "amount": "1"}],
         "all_or_nothing": True,
     },
+    "CreateQuoteRequest": {"from_currency": "RUB", "to_currency": "USD", "from_amount": "1000"},
+    "CreateExchangeRequest": {"quote": "0193640b-1f7e-7a51-b1a4-53d1c5a2f0d7"},
     "FreezeAccountRequest": {},
     "UnfreezeAccountRequest": {},
     "CloseAccountRequest": {},
@@ -40,6 +42,7 @@ _ACCOUNT = "01935d0c-7a5e-7c3b-9d43-0f6a3b1f2c11"
 _NOT_FOUND = {
     "UserService": ("USER_NOT_FOUND", "There is no such user.", "user"),
     "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),
+    "ExchangeService": ("QUOTE_NOT_FOUND", "There is no such quote.", "quote"),
 }
 _ACCOUNT_NOT_FOUND = ("ACCOUNT_NOT_FOUND", "There is no such account.", "account")
 

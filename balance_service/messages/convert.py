@@ -12,7 +12,9 @@ from balance_service._generated.balance.v1 import (
     account_pb2,
     auth_pb2,
     deposit_pb2,
+    exchange_pb2,
     purchase_pb2,
+    rate_pb2,
     transfer_pb2,
     user_pb2,
     withdrawal_pb2,
@@ -24,6 +26,7 @@ from balance_service.domain.catalogue import Service
 from balance_service.domain.money import MINOR_MAX, convert_minor, format_minor
 from balance_service.domain.movements import Entry, Movement
 from balance_service.domain.pricing import Rate, Shown
+from balance_service.domain.quotes import Quote
 from balance_service.domain.users import User
 
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
@@ -204,6 +207,7 @@ def settlement(kind: type[Settlement], movement: Movement) -> Settlement:
 def transfer(movement: Movement, *, for_sender: bool) -> transfer_pb2.Transfer:
     """A transfer; only its sender sees the sender's balance."""
     balance = format_minor(movement.balance_after_minor, movement.currency) if for_sender else ""
+    received_amount, received_currency = _received(movement)
     return transfer_pb2.Transfer(
         id=str(movement.movement_id),
         from_account=str(movement.from_account_id),
@@ -215,24 +219,84 @@ def transfer(movement: Movement, *, for_sender: bool) -> transfer_pb2.Transfer:
         metadata=movement.metadata,
         principal=movement.principal,
         date=timestamp(movement.created_at),
+        quote=str(movement.quote_id or ""),
+        received_amount=received_amount,
+        received_currency=received_currency,
+        rate=rate(movement.rate) if movement.rate else None,
+    )
+
+
+def exchange(movement: Movement) -> exchange_pb2.Exchange:
+    to_amount, to_currency = _received(movement)
+    return exchange_pb2.Exchange(
+        id=str(movement.movement_id),
+        quote=str(movement.quote_id),
+        from_account=str(movement.from_account_id),
+        from_amount=format_minor(movement.amount_minor, movement.currency),
+        from_currency=movement.currency,
+        to_account=str(movement.to_account_id),
+        to_amount=to_amount,
+        to_currency=to_currency,
+        rate=rate(movement.rate) if movement.rate else None,
+        balance=format_minor(movement.balance_after_minor, movement.currency),
+        description=movement.description,
+        metadata=movement.metadata,
+        principal=movement.principal,
+        date=timestamp(movement.created_at),
+    )
+
+
+def _received(movement: Movement) -> tuple[str, str]:
+    """The amount and currency that a movement by quote gave its receiver; empty without a quote."""
+    minor, currency = movement.price_minor, movement.price_currency
+    if movement.quote_id is None or minor is None or currency is None:
+        return "", ""
+    return format_minor(minor, currency), currency
+
+
+def rate(used: Rate, *, stale: bool = False) -> rate_pb2.Rate:
+    return rate_pb2.Rate(
+        from_currency=used.currency,
+        to_currency=used.target,
+        value=format(used.value, "f"),
+        source=used.source,
+        time=timestamp(used.as_of),
+        stale=stale,
+    )
+
+
+def quote(agreed: Quote) -> exchange_pb2.Quote:
+    return exchange_pb2.Quote(
+        id=str(agreed.quote_id),
+        from_account=str(agreed.account_id),
+        from_amount=str(agreed.paid),
+        from_currency=agreed.paid.currency,
+        to_amount=str(agreed.received),
+        to_currency=agreed.received.currency,
+        rate=rate(agreed.rate),
+        rounding=exchange_pb2.Rounding.ValueType(agreed.rounding),
+        principal=agreed.principal,
+        create_time=timestamp(agreed.created_at),
+        expire_time=timestamp(agreed.expires_at),
     )
 
 
 def purchase(movement: Movement, *, already_purchased: bool = False) -> purchase_pb2.Purchase:
-    rate, price_minor = movement.rate, movement.price_minor
+    price_rate, price_minor = movement.rate, movement.price_minor
     return purchase_pb2.Purchase(
         id=str(movement.movement_id),
         account=str(movement.account_id),
         service=str(movement.service_id),
         amount=format_minor(movement.amount_minor, movement.currency),
         currency=movement.currency,
-        conversion=conversion(price_minor, rate) if rate and price_minor else None,
+        conversion=conversion(price_minor, price_rate) if price_rate and price_minor else None,
         balance=format_minor(movement.balance_after_minor, movement.currency),
         description=movement.description,
         metadata=movement.metadata,
         principal=movement.principal,
         date=timestamp(movement.created_at),
         already_purchased=already_purchased,
+        quantity=movement.quantity or 1,
     )
 
 
@@ -246,4 +310,5 @@ def service(offer: Service) -> purchase_pb2.Service:
         create_time=timestamp(offer.created_at),
         update_time=timestamp(offer.updated_at),
         etag=str(offer.version),
+        repeatable=offer.repeatable,
     )

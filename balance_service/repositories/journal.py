@@ -12,7 +12,7 @@ from psycopg.rows import namedtuple_row, tuple_row
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account
-from balance_service.domain.commands import Command, Purchase, Settle
+from balance_service.domain.commands import Command, Exchange, Purchase, Settle, Transfer
 from balance_service.domain.ledger import Plan, State
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
 from balance_service.domain.pricing import Rate
@@ -56,6 +56,7 @@ class Journal:
         replayed = await self._find_movements(commands, tried)
         bought = await self._find_purchases(commands)
         referred = await self._find_references(commands)
+        used = await self._find_quote_uses(commands)
         accounts = [account_of(row) for row in await locked.fetchall()]
         replays = [_movement(row) for row in await _rows(replayed)]
         purchases = [_movement(row) for row in await _rows(bought)]
@@ -65,6 +66,7 @@ class Journal:
             purchases={(m.from_account_id, m.service_id): m for m in purchases if m.service_id},
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
             tried=set(tried),
+            quote_uses=dict(await _rows(used)),
         )
         clock_row = await clock.fetchone()
         assert clock_row is not None, "a clock always answers"
@@ -82,7 +84,7 @@ class Journal:
         )
 
     async def _find_purchases(self, commands: Sequence[Command]) -> AsyncCursor | None:
-        purchases = [c for c in commands if isinstance(c, Purchase)]
+        purchases = [c for c in commands if isinstance(c, Purchase) and c.is_for_one]
         if not purchases:
             return None
         return await self._send(
@@ -107,6 +109,18 @@ class Journal:
             },
         )
 
+    async def _find_quote_uses(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        quotes = [c.quote for c in commands if isinstance(c, Transfer | Exchange) and c.quote]
+        if not quotes:
+            return None
+        return await self._send(
+            "find_quote_uses",
+            {
+                "account_ids": arrays.uuids(quote.account_id for quote in quotes),
+                "quote_ids": arrays.uuids(quote.quote_id for quote in quotes),
+            },
+        )
+
     async def write(self, plan: Plan) -> None:
         """Writes a plan: journal, entries, accounts and what decides the next ones.
 
@@ -115,8 +129,8 @@ class Journal:
         """
         # In the order of the key, so that commits which claim the same ids meet in one order.
         ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
-        plain = [m for m in ordered if m.reference is None and m.service_id is None]
-        if detailed := [m for m in ordered if m.reference is not None or m.service_id is not None]:
+        plain = [m for m in ordered if not _has_details(m)]
+        if detailed := [m for m in ordered if _has_details(m)]:
             columns = _movement_columns(detailed) | _detail_columns(detailed)
             await self._send("insert_detailed_movements", columns)
             await self._claim(detailed)
@@ -126,14 +140,23 @@ class Journal:
             await self._send("write_system_entries", _system_columns(plan.system_entries))
 
     async def _claim(self, movements: Sequence[Movement]) -> None:
-        """Takes the keys that may be used once: services bought, references used."""
-        if bought := [m for m in movements if m.service_id is not None]:
+        """Takes the keys that may be used once: services bought, quotes and references used."""
+        if bought := [m for m in movements if m.service_id is not None and m.quantity is None]:
             await self._send(
                 "insert_purchases",
                 {
                     "account_id": arrays.uuids(m.from_account_id for m in bought),
                     "service_id": arrays.uuids(m.service_id for m in bought),
                     "movement_id": arrays.uuids(m.movement_id for m in bought),
+                },
+            )
+        if quoted := [m for m in movements if m.quote_id is not None]:
+            await self._send(
+                "insert_quote_uses",
+                {
+                    "account_id": arrays.uuids(m.from_account_id for m in quoted),
+                    "quote_id": arrays.uuids(m.quote_id for m in quoted),
+                    "movement_id": arrays.uuids(m.movement_id for m in quoted),
                 },
             )
         if referred := sorted(
@@ -182,8 +205,9 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
     """The movement of a row of `find_movements` or `find_purchases`."""
     rate = None
     if row.rate is not None:
-        value = Decimal(row.rate)
-        rate = Rate(row.price_currency, row.currency, value, row.rate_source, row.rate_as_of)
+        pair = row.price_currency, row.currency
+        currency, target = reversed(pair) if row.quote_id else pair
+        rate = Rate(currency, target, Decimal(row.rate), row.rate_source, row.rate_as_of)
     return Movement(
         movement_id=row.movement_id,
         kind=Kind(row.kind),
@@ -202,7 +226,15 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
         service_id=row.service_id,
         price_minor=row.price_minor,
         rate=rate,
+        quote_id=row.quote_id,
+        quantity=row.quantity,
     )
+
+
+def _has_details(movement: Movement) -> bool:
+    """Whether a movement says more than a plain transfer does."""
+    details = movement.reference, movement.service_id, movement.quote_id
+    return any(detail is not None for detail in details)
 
 
 def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
@@ -228,8 +260,10 @@ def _detail_columns(movements: Sequence[Movement]) -> dict[str, object]:
         "source": arrays.texts(m.source for m in movements),
         "reference": arrays.texts(m.reference for m in movements),
         "service_id": arrays.uuids(m.service_id for m in movements),
+        "quantity": arrays.bigints(m.quantity for m in movements),
+        "quote_id": arrays.uuids(m.quote_id for m in movements),
         "price_minor": arrays.bigints(m.price_minor for m in movements),
-        "price_currency": arrays.texts(rate and rate.currency for rate in rates),
+        "price_currency": arrays.texts(m.price_currency for m in movements),
         "rate": _decimals(rate and rate.value for rate in rates),
         "rate_source": arrays.texts(rate and rate.source for rate in rates),
         "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),

@@ -50,6 +50,16 @@ INNER JOIN unnest(%(principals)s::text[], %(sources)s::text[], %(references)s::t
 INNER JOIN movements AS m
     ON r.movement_id = m.movement_id AND wanted.principal = m.principal;
 
+-- find_quote_uses --
+-- Movements by which accounts carried quotes out before.
+SELECT
+    u.quote_id,
+    u.movement_id
+FROM quote_uses AS u
+INNER JOIN unnest(%(account_ids)s::uuid[], %(quote_ids)s::uuid[])
+    AS wanted (account_id, quote_id)
+    ON u.account_id = wanted.account_id AND u.quote_id = wanted.quote_id;
+
 -- write --
 -- All that one commit of plain movements writes: journal, statements, and the accounts' new state.
 -- One statement and not three, for each costs a commit as much as several movements do.
@@ -134,12 +144,15 @@ FROM unnest(
 );
 
 -- insert_detailed_movements --
--- The journal rows of one commit that have more to say: a reference, or a service and its price.
+-- The journal rows of one commit that have more to say: a reference, a service or a quote, and what
+-- it costs.
 INSERT INTO movements (
     -- begin columns --
     source,
     reference,
     service_id,
+    quantity,
+    quote_id,
     price_minor,
     price_currency,
     rate,
@@ -164,6 +177,8 @@ FROM unnest(
     %(source)s::text[],
     %(reference)s::text[],
     %(service_id)s::uuid[],
+    %(quantity)s::bigint[],
+    %(quote_id)s::uuid[],
     %(price_minor)s::bigint[],
     %(price_currency)s::text[],
     %(rate)s::numeric[],
@@ -190,6 +205,12 @@ FROM unnest(
 INSERT INTO purchases (account_id, service_id, movement_id)
 SELECT *
 FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[]);
+
+-- insert_quote_uses --
+-- Quotes that are carried out now.
+INSERT INTO quote_uses (account_id, quote_id, movement_id)
+SELECT *
+FROM unnest(%(account_id)s::uuid[], %(quote_id)s::uuid[], %(movement_id)s::uuid[]);
 
 -- insert_references --
 -- External references that callers take now. They also go to external_references, where versions

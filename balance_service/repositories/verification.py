@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
 from balance_service.domain.money import DECIMALS
 from balance_service.domain.movements import Kind
+from balance_service.domain.quotes import Rounding
 from balance_service.repositories import queries
 
 _SQL = queries.load(__file__)
@@ -29,6 +30,10 @@ CHECKS = {
     "movement_in_its_accounts_currency": "every movement is in its accounts' currency",
     "movement_id_is_derived": "every movement's id follows from its request",
     "amount_follows_from_rate": "every converted amount follows from its rate",
+    "quote_follows_from_rate": "every quote's amounts follow from its rate",
+    "movement_is_as_quoted": "every movement by quote is as it was quoted",
+    "quote_is_used_once": "quotes that were used and their movements agree",
+    "exchange_stays_with_its_owner": "every exchange is between accounts of one owner",
     "purchase_has_movement": "purchases and their movements agree",
     "reference_has_movement": "references and their movements agree",
 }
@@ -87,6 +92,7 @@ async def verify(conn: AsyncConnection) -> Report:
         "currencies": list(DECIMALS),
         "units": [10**decimals for decimals in DECIMALS.values()],
         **{kind.name.lower(): int(kind) for kind in Kind},
+        **{f"rounding_{mode.name.lower()}": int(mode) for mode in Rounding},
     }
     async with conn.transaction():
         await conn.execute(_SQL["snapshot"])

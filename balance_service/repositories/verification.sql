@@ -150,7 +150,7 @@ LIMIT %(limit)s;
 
 -- entries_are_of_movements --
 -- Entries that are not as their movements say, and movements without an entry that they must have.
--- Of a transfer, the receiver's balance stands on its entry alone.
+-- Of a transfer or exchange, the receiver's balance stands on its entry alone.
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
     || coalesce(e.movement_id, m.movement_id) AS subject,
@@ -173,12 +173,12 @@ FULL JOIN (
         movement_id,
         to_account_id,
         from_account_id,
-        amount_minor,
+        CASE WHEN quote_id IS NULL THEN amount_minor ELSE price_minor END,
         CASE WHEN kind = %(deposit)s THEN balance_after_minor END,
         kind,
         created_at
     FROM movements
-    WHERE kind IN (%(deposit)s, %(transfer)s)
+    WHERE kind IN (%(deposit)s, %(transfer)s, %(exchange)s)
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE
     (e.amount_minor, e.counterparty_id, e.kind, e.created_at)
@@ -187,7 +187,37 @@ WHERE
 LIMIT %(limit)s;
 
 -- system_entries_are_of_movements --
--- System entries that are not as their movements say, or are missing.
+-- System entries that are not as their movements say, or are missing. By quote, the fx accounts give
+-- what is paid at the rate, rounded half to even, and the rounding account takes what the receiver
+-- does not get of it.
+WITH exchanged AS (
+    SELECT
+        movement_id,
+        price_currency,
+        price_minor,
+        created_at,
+        div(exact, unit) + CASE
+            WHEN mod(exact, unit) * 2 > unit THEN 1
+            WHEN mod(exact, unit) * 2 = unit THEN mod(div(exact, unit), 2)
+            ELSE 0
+        END AS exchanged_minor
+    FROM (
+        SELECT
+            m.movement_id,
+            m.price_currency,
+            m.price_minor,
+            m.created_at,
+            m.amount_minor * m.rate * target.units AS exact,
+            paid.units AS unit
+        FROM movements AS m
+        LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS paid (currency, units)
+            ON m.currency = paid.currency
+        LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS target (currency, units)
+            ON m.price_currency = target.currency
+        WHERE m.quote_id IS NOT NULL
+    ) AS exact_parts
+)
+
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
     || coalesce(e.movement_id, m.movement_id) AS subject,
@@ -220,7 +250,14 @@ FULL JOIN (
         UNION ALL
         SELECT movement_id, 'fx', price_currency, -price_minor, created_at
         FROM movements
-        WHERE price_minor IS NOT NULL
+        WHERE price_minor IS NOT NULL AND quote_id IS NULL
+        UNION ALL
+        SELECT movement_id, 'fx', price_currency, -exchanged_minor, created_at
+        FROM exchanged
+        UNION ALL
+        SELECT movement_id, 'rounding', price_currency, exchanged_minor - price_minor, created_at
+        FROM exchanged
+        WHERE exchanged_minor <> price_minor
     ) AS sides
     INNER JOIN
         unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
@@ -277,17 +314,21 @@ LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_curr
     AS s (account_id, role, currency)
     ON
         s.role = CASE m.kind
-            WHEN %(purchase)s THEN 'revenue' WHEN %(transfer)s THEN NULL ELSE 'settlement'
+            WHEN %(purchase)s THEN 'revenue'
+            WHEN %(deposit)s THEN 'settlement'
+            WHEN %(withdrawal)s THEN 'settlement'
         END
         AND s.currency = coalesce(m.price_currency, m.currency)
 WHERE
     (
-        m.kind <> %(transfer)s
+        m.kind NOT IN (%(transfer)s, %(exchange)s)
         AND CASE WHEN m.kind = %(deposit)s THEN m.from_account_id ELSE m.to_account_id END
         IS DISTINCT FROM s.account_id
     )
     OR (m.reference IS NOT NULL AND m.kind NOT IN (%(deposit)s, %(withdrawal)s))
-    OR (m.rate IS NOT NULL AND (m.kind <> %(purchase)s OR m.price_currency = m.currency))
+    OR (m.rate IS NOT NULL AND (
+        (m.kind <> %(purchase)s AND m.quote_id IS NULL) OR m.price_currency = m.currency
+    ))
 LIMIT %(limit)s;
 
 -- movement_in_its_accounts_currency --
@@ -301,9 +342,12 @@ FROM (
     FROM movements
     WHERE kind <> %(deposit)s
     UNION ALL
-    SELECT movement_id, to_account_id, currency
+    SELECT
+        movement_id,
+        to_account_id,
+        CASE WHEN quote_id IS NULL THEN currency ELSE price_currency END
     FROM movements
-    WHERE kind IN (%(deposit)s, %(transfer)s)
+    WHERE kind IN (%(deposit)s, %(transfer)s, %(exchange)s)
 ) AS m
 LEFT JOIN accounts AS a ON m.account_id = a.account_id
 WHERE m.currency IS DISTINCT FROM a.currency
@@ -347,7 +391,7 @@ WHERE
 LIMIT %(limit)s;
 
 -- amount_follows_from_rate --
--- Movements whose amount is not the price at the rate, rounded half to even.
+-- Purchases whose amount is not the price at the rate, rounded half to even.
 SELECT
     movement_id::text AS subject,
     amount_minor AS stored,
@@ -364,26 +408,118 @@ FROM (
         ON m.price_currency = price.currency
     LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS target (currency, units)
         ON m.currency = target.currency
-    WHERE m.rate IS NOT NULL
+    WHERE m.rate IS NOT NULL AND m.quote_id IS NULL
 ) AS m
 WHERE (off_twice < unit OR (off_twice = unit AND mod(amount_minor, 2) = 0)) IS NOT TRUE
 LIMIT %(limit)s;
 
+-- quote_follows_from_rate --
+-- Quotes whose amounts do not follow from each other by the rate: what is received rounded down
+-- where what is paid was fixed, and what is paid rounded up where what is received was.
+SELECT
+    quote_id::text AS subject,
+    paid_minor || ' for ' || received_minor AS stored,
+    exact / unit AS computed
+FROM (
+    SELECT
+        q.quote_id,
+        q.paid_minor,
+        q.received_minor,
+        q.rounding,
+        q.paid_minor * q.rate * received.units AS exact,
+        q.rate * received.units AS exact_of_one,
+        paid.units AS unit
+    FROM quotes AS q
+    LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS paid (currency, units)
+        ON q.paid_currency = paid.currency
+    LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS received (currency, units)
+        ON q.received_currency = received.currency
+) AS q
+WHERE (
+    exact >= received_minor * unit
+    AND CASE rounding
+        WHEN %(rounding_down)s THEN exact < (received_minor + 1) * unit
+        WHEN %(rounding_up)s THEN exact - exact_of_one < received_minor * unit
+    END
+) IS NOT TRUE
+LIMIT %(limit)s;
+
+-- movement_is_as_quoted --
+-- Movements by quote whose quote is missing, or was made for another caller, account or amount.
+SELECT
+    m.movement_id::text AS subject,
+    (
+        m.principal, m.from_account_id, m.amount_minor, m.currency, m.price_minor,
+        m.price_currency, m.rate, m.rate_source, m.rate_as_of
+    )::text AS stored,
+    (
+        q.principal, q.account_id, q.paid_minor, q.paid_currency, q.received_minor,
+        q.received_currency, q.rate, q.rate_source, q.rate_as_of
+    )::text AS computed
+FROM movements AS m
+LEFT JOIN quotes AS q ON m.quote_id = q.quote_id
+WHERE
+    m.quote_id IS NOT NULL
+    AND (
+        m.principal, m.from_account_id, m.amount_minor, m.currency, m.price_minor,
+        m.price_currency, m.rate, m.rate_source, m.rate_as_of
+    ) IS DISTINCT FROM (
+        q.principal, q.account_id, q.paid_minor, q.paid_currency, q.received_minor,
+        q.received_currency, q.rate, q.rate_source, q.rate_as_of
+    )
+LIMIT %(limit)s;
+
+-- quote_is_used_once --
+-- Uses of quotes that are not as their movements say, or are missing; the key holds each only once.
+SELECT
+    coalesce(u.movement_id, m.movement_id)::text AS subject,
+    u.account_id || ' used ' || u.quote_id AS stored,
+    m.account_id || ' used ' || m.quote_id AS computed
+FROM quote_uses AS u
+FULL JOIN (
+    SELECT movement_id, from_account_id AS account_id, quote_id
+    FROM movements
+    WHERE quote_id IS NOT NULL
+) AS m ON u.movement_id = m.movement_id
+WHERE (u.account_id, u.quote_id) IS DISTINCT FROM (m.account_id, m.quote_id)
+LIMIT %(limit)s;
+
+-- exchange_stays_with_its_owner --
+-- Exchanges between accounts of different owners.
+SELECT
+    m.movement_id::text AS subject,
+    payer.owner_id::text AS stored,
+    receiver.owner_id::text AS computed
+FROM movements AS m
+LEFT JOIN accounts AS payer ON m.from_account_id = payer.account_id
+LEFT JOIN accounts AS receiver ON m.to_account_id = receiver.account_id
+WHERE m.kind = %(exchange)s AND payer.owner_id IS DISTINCT FROM receiver.owner_id
+LIMIT %(limit)s;
+
 -- purchase_has_movement --
--- Purchases that are not as their movements say, or are missing, or of no service.
+-- Purchases that are not as their movements say, or are missing, or of no service. Those of services
+-- that may be bought repeatedly are kept in the journal alone; their total is of their quantity.
 SELECT
     coalesce(p.movement_id, m.movement_id)::text AS subject,
     p.account_id || ' bought ' || p.service_id AS stored,
     m.account_id || ' bought ' || m.service_id AS computed
 FROM purchases AS p
 FULL JOIN (
-    SELECT movement_id, from_account_id AS account_id, service_id
+    SELECT
+        movement_id,
+        from_account_id AS account_id,
+        service_id,
+        quantity,
+        coalesce(price_minor, amount_minor) AS total_minor
     FROM movements
     WHERE service_id IS NOT NULL
 ) AS m ON p.movement_id = m.movement_id
-LEFT JOIN services AS s ON p.service_id = s.service_id
+LEFT JOIN services AS s ON coalesce(p.service_id, m.service_id) = s.service_id
 WHERE
-    (p.account_id, p.service_id) IS DISTINCT FROM (m.account_id, m.service_id)
+    m.movement_id IS NULL
+    OR (m.quantity IS NULL) <> (p.movement_id IS NOT NULL)
+    OR (p.account_id, p.service_id) <> (m.account_id, m.service_id)
+    OR mod(m.total_minor, m.quantity) <> 0
     OR s.service_id IS NULL
 LIMIT %(limit)s;
 

@@ -38,7 +38,9 @@ from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
+from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.purchase import PurchaseServicer
+from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
@@ -144,6 +146,9 @@ def build(
     calls.add(WithdrawalServicer(settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)))
     calls.add(PurchaseServicer(connections, submission, listing, page_tokens, rates))
     calls.add(TransferServicer(connections, submission, listing, streams))
+    quote_life = timedelta(seconds=settings.quote_seconds)
+    calls.add(ExchangeServicer(connections, submission, listing, rates, quote_life))
+    calls.add(RateServicer(connections, rates))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
     return App(

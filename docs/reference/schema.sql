@@ -64,7 +64,6 @@ CREATE TABLE public.entries (
     created_at timestamp with time zone NOT NULL,
     kind smallint NOT NULL,
     CONSTRAINT entry_accounts_differ CHECK ((account_id <> counterparty_id)),
-    CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 4))),
     CONSTRAINT entry_not_zero CHECK ((amount_minor <> 0)),
     CONSTRAINT sequence_positive CHECK ((sequence > 0))
 );
@@ -118,10 +117,11 @@ CREATE TABLE public.movements (
     rate numeric,
     rate_source text,
     rate_as_of timestamp with time zone,
+    quote_id uuid,
+    quantity integer,
     CONSTRAINT accounts_differ CHECK ((from_account_id <> to_account_id)),
     CONSTRAINT amount_positive CHECK ((amount_minor > 0)),
     CONSTRAINT description_not_too_long CHECK ((length(description) <= 200)),
-    CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 4))),
     CONSTRAINT movement_currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT rate_positive CHECK (((rate IS NULL) OR ((rate > (0)::numeric) AND (price_minor > 0)))),
     CONSTRAINT rate_whole CHECK ((num_nulls(price_minor, price_currency, rate, rate_source, rate_as_of) = ANY (ARRAY[0, 5]))),
@@ -133,6 +133,33 @@ CREATE TABLE public.purchases (
     account_id uuid NOT NULL,
     service_id uuid NOT NULL,
     movement_id uuid NOT NULL
+);
+
+CREATE TABLE public.quote_uses (
+    account_id uuid NOT NULL,
+    quote_id uuid NOT NULL,
+    movement_id uuid NOT NULL
+);
+
+CREATE TABLE public.quotes (
+    quote_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    paid_minor bigint NOT NULL,
+    received_minor bigint NOT NULL,
+    rate_as_of timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    rounding smallint NOT NULL,
+    principal text NOT NULL,
+    paid_currency text NOT NULL,
+    received_currency text NOT NULL,
+    rate numeric NOT NULL,
+    rate_source text NOT NULL,
+    CONSTRAINT quote_amounts_positive CHECK (((paid_minor > 0) AND (received_minor > 0) AND (rate > (0)::numeric))),
+    CONSTRAINT quote_currencies_differ CHECK ((paid_currency <> received_currency)),
+    CONSTRAINT quote_currencies_well_formed CHECK (((paid_currency ~ '^[A-Z]{3}$'::text) AND (received_currency ~ '^[A-Z]{3}$'::text))),
+    CONSTRAINT quote_holds_at_most_an_hour CHECK (((expires_at > created_at) AND (expires_at <= (created_at + '01:00:00'::interval)))),
+    CONSTRAINT quote_rounding_known CHECK (((rounding >= 1) AND (rounding <= 2)))
 );
 
 CREATE TABLE public.rate_fetches (
@@ -185,6 +212,7 @@ CREATE TABLE public.services (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     deleted_at timestamp with time zone,
+    repeatable boolean DEFAULT false NOT NULL,
     CONSTRAINT name_not_too_long CHECK (((length(name) >= 1) AND (length(name) <= 50))),
     CONSTRAINT price_positive CHECK ((price_minor > 0)),
     CONSTRAINT service_currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
@@ -266,6 +294,9 @@ ALTER TABLE ONLY public.confirmation_codes
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, sequence);
 
+ALTER TABLE public.entries
+    ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 12))) NOT VALID;
+
 ALTER TABLE ONLY public.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
 
@@ -275,11 +306,26 @@ ALTER TABLE ONLY public.external_references
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (principal, request_id);
 
+ALTER TABLE public.movements
+    ADD CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 12))) NOT VALID;
+
 ALTER TABLE ONLY public.movements
     ADD CONSTRAINT movements_pkey PRIMARY KEY (movement_id);
 
 ALTER TABLE ONLY public.purchases
     ADD CONSTRAINT purchases_pkey PRIMARY KEY (account_id, service_id);
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT quantity_of_purchase CHECK (((quantity IS NULL) OR ((kind = 3) AND ((quantity >= 1) AND (quantity <= 1000))))) NOT VALID;
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT quote_of_transfer_or_exchange CHECK ((((kind <> 9) OR (quote_id IS NOT NULL)) AND ((quote_id IS NULL) OR ((kind = ANY (ARRAY[4, 9])) AND (rate IS NOT NULL))))) NOT VALID;
+
+ALTER TABLE ONLY public.quote_uses
+    ADD CONSTRAINT quote_uses_pkey PRIMARY KEY (account_id, quote_id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_pkey PRIMARY KEY (quote_id);
 
 ALTER TABLE ONLY public.rate_fetches
     ADD CONSTRAINT rate_fetches_pkey PRIMARY KEY (source);
@@ -348,6 +394,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO balance_se
 GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.quote_uses TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.quotes TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
 

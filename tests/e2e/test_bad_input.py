@@ -56,6 +56,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
             yield from ((method, request(to_account=text), "to_account") for text in NOT_UUIDS)
             yield method, request(to_account=""), "to_account"
             yield method, request(to_account="1234567890"), "to_account"
+            yield from ((method, request(quote=text), "quote") for text in NOT_UUIDS)
         else:
             yield method, request(source="stripe"), "source"
             yield method, request(source="x" * 41, reference="r"), "source"
@@ -67,6 +68,21 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     for text in NOT_KEYS:
         yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
     yield purchase, v1.CreatePurchaseRequest(), "service"
+    for quantity in (-1, 1001, 2):  # The last is too many of a service that is bought once.
+        request_ = v1.CreatePurchaseRequest(service=service, quantity=quantity)
+        yield purchase, request_, "quantity"
+    for amount in AMOUNTS[1:]:
+        expecting = v1.CreatePurchaseRequest(service=service, expected_price=amount)
+        yield purchase, expecting, "expected_price"
+    for code in CURRENCIES:
+        expecting = v1.CreatePurchaseRequest(
+            service=service, expected_price="1", expected_currency=code
+        )
+        yield purchase, expecting, "expected_currency"
+    lone = v1.CreatePurchaseRequest(service=service, expected_currency="RUB")
+    yield purchase, lone, "expected_currency"
+    yield from exchanges(account)
+    yield from rates()
     yield from reads()
     yield from lists(account)
     for code in CURRENCIES:
@@ -89,6 +105,53 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
 
 
+def exchanges(account: str) -> Iterator[Case]:
+    method = "ExchangeService/CreateQuote"
+
+    def quote(**changed: str) -> Message:
+        whole = {"from_currency": "RUB", "to_currency": "USD", "from_amount": "1"}
+        return v1.CreateQuoteRequest(**{**whole, "from_account": account, **changed})
+
+    for code in ("", *CURRENCIES):
+        yield method, quote(from_currency=code), "from_currency"
+        yield method, quote(to_currency=code), "to_currency"
+    yield method, quote(to_currency="RUB"), "to_currency"
+    for amount in AMOUNTS[1:]:
+        yield method, quote(from_amount=amount), "from_amount"
+        yield method, quote(from_amount="", to_amount=amount), "to_amount"
+    yield method, quote(from_amount=""), "from_amount"
+    yield method, quote(to_amount="1"), "to_amount"
+    yield from ((method, quote(request_id=text), "request_id") for text in NOT_KEYS)
+    yield from ((method, quote(from_account=text), "from_account") for text in NOT_UUIDS)
+    method, create = "ExchangeService/CreateExchange", v1.CreateExchangeRequest
+    known = str(uuid4())
+    for text in ("", *NOT_UUIDS):
+        yield method, create(quote=text), "quote"
+        yield "ExchangeService/GetQuote", v1.GetQuoteRequest(quote=text), "quote"
+        get = v1.GetExchangeRequest(exchange=text)
+        yield "ExchangeService/GetExchange", get, "exchange"
+    yield from ((method, create(quote=known, request_id=text), "request_id") for text in NOT_KEYS)
+    yield method, create(quote=known, description=LONG), "description"
+    yield method, create(quote=known, metadata={"Key": "v"}), "metadata"
+    yield method, create(quote=known, metadata={"k": LONG}), "metadata.k"
+
+
+def rates() -> Iterator[Case]:
+    for code in ("", *CURRENCIES):
+        get = v1.GetRateRequest(from_currency=code, to_currency="USD")
+        yield "RateService/GetRate", get, "from_currency"
+        get = v1.GetRateRequest(from_currency="USD", to_currency=code)
+        yield "RateService/GetRate", get, "to_currency"
+    same = v1.GetRateRequest(from_currency="USD", to_currency="USD")
+    yield "RateService/GetRate", same, "to_currency"
+    for code in CURRENCIES:
+        yield "RateService/ListRates", v1.ListRatesRequest(base_currency=code), "base_currency"
+    for never in (Timestamp(seconds=10**15), Timestamp(seconds=4 * 10**9)):
+        get = v1.GetRateRequest(from_currency="USD", to_currency="RUB", as_of=never)
+        yield "RateService/GetRate", get, "as_of"
+        yield "RateService/ListRates", v1.ListRatesRequest(as_of=never), "as_of"
+
+
 def reads() -> Iterator[Case]:
     for text in ("", *NOT_UUIDS):
         yield "AccountService/GetAccount", v1.GetAccountRequest(account=text), "account"
@@ -108,6 +171,7 @@ def lists(account: str) -> Iterator[Case]:
         "PurchaseService/ListPurchases": v1.ListPurchasesRequest,
         "TransferService/ListTransfers": v1.ListTransfersRequest,
         "TransferService/ListReceivedTransfers": v1.ListTransfersRequest,
+        "ExchangeService/ListExchanges": v1.ListExchangesRequest,
     }
     for method, kind in requests.items():
         yield method, kind(account=account, page_size=-1), "page_size"
@@ -138,9 +202,8 @@ async def call(service: Service, person: Person, method: str, request: Message) 
 
 
 def stubs() -> dict[str, str]:
-    names = ("auth", "users", "accounts", "deposits", "withdrawals", "purchases", "transfers")
-    services = ("Auth", "User", "Account", "Deposit", "Withdrawal", "Purchase", "Transfer")
-    return {f"{s}Service": name for s, name in zip(services, names, strict=True)}
+    named = [name.removesuffix("Service") for name, _ in ALL_METHODS]
+    return {f"{name}Service": "auth" if name == "Auth" else f"{name.lower()}s" for name in named}
 
 
 async def test_every_wrong_field_is_named_and_nothing_is_changed(
@@ -292,7 +355,17 @@ async def test_services_hear_at_once_that_they_must_name_an_account(service: Ser
 
 ALL_METHODS = [
     (service.name, method)
-    for module in ("account", "auth", "deposit", "purchase", "transfer", "user", "withdrawal")
+    for module in (
+        "account",
+        "auth",
+        "deposit",
+        "exchange",
+        "purchase",
+        "rate",
+        "transfer",
+        "user",
+        "withdrawal",
+    )
     for service in __import__(
         f"balance_client._generated.balance.v1.{module}_pb2", fromlist=["DESCRIPTOR"]
     ).DESCRIPTOR.services_by_name.values()
@@ -343,6 +416,9 @@ PUBLIC = {
     "GetJwks",
     "ListServices",
     "GetService",
+    "ListCurrencies",
+    "GetRate",
+    "ListRates",
 }
 
 

@@ -15,14 +15,24 @@ from psycopg import sql
 
 from balance_service.database import pool as pools
 from balance_service.database.pool import Connection, Pool
-from balance_service.domain import ids
+from balance_service.domain import ids, quotes
 from balance_service.domain.catalogue import Service
-from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
+from balance_service.domain.commands import (
+    Command,
+    Exchange,
+    Origin,
+    Purchase,
+    Request,
+    Settle,
+    Transfer,
+)
 from balance_service.domain.ledger import Done
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
+from balance_service.domain.quotes import Quote
 from balance_service.repositories import accounts, catalogue, system_accounts, verification
+from balance_service.repositories import quotes as stored_quotes
 from tests.commits import commit
 from tests.integration.test_commit_path import Verified
 
@@ -46,6 +56,8 @@ MONEY_TABLES = (
     "system_deltas",
     "system_accounts",
     "purchases",
+    "quotes",
+    "quote_uses",
     "caller_references",
     "external_references",
 )
@@ -60,11 +72,15 @@ NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
     "movements.metadata": ("a caller's words", "true"),
     "movements.rate_source": ("a rate's source is not kept elsewhere", "true"),
     "movements.rate_as_of": ("a rate's time is not kept elsewhere", "true"),
+    "movements.quantity": ("the price of one is not kept elsewhere", "quantity IS NOT NULL"),
+    "quotes.created_at": ("stands once; an hour or less before the end", "true"),
+    "quotes.expires_at": ("stands once; an hour or less after the start", "true"),
     "system_deltas.delta_id": ("a random id", "true"),
 }
 # Other values that a value might have had, by type.
 OTHERS: dict[str, list[LiteralString]] = {
     "bigint": ["coalesce({0}, 0) + 1"],
+    "integer": ["coalesce({0}, 0) + 1"],
     "smallint": ["coalesce({0}, 0) + 1"],
     "numeric": ["coalesce({0}, 0) + 1"],
     "uuid": [
@@ -97,6 +113,27 @@ async def opened(pool: Pool, *currencies: str) -> list[UUID]:
         return [(await accounts.open_account(conn, ids.new_id(), c))[0] for c in currencies]
 
 
+async def opened_for_one(pool: Pool, *currencies: str) -> list[UUID]:
+    """Opens accounts of one owner."""
+    owner = ids.new_id()
+    async with pools.transaction(pool) as conn:
+        return [(await accounts.open_account(conn, owner, c))[0] for c in currencies]
+
+
+async def quoted(pool: Pool, account: UUID, fixed: Money, *pair: str) -> Quote:
+    """Makes a quote at the rates of these tests."""
+    rate = RATES.rate(pair[0], pair[1], NOW)
+    paid, received, rounding = quotes.price(fixed, rate, account)
+    now = datetime.now(UTC)
+    life = timedelta(minutes=1)
+    quote = Quote(
+        ids.new_id(), by().principal, account, paid, received, rate, rounding, now, now + life
+    )
+    async with pool.connection() as conn:
+        assert await stored_quotes.insert(conn, quote)
+    return quote
+
+
 async def for_sale(pool: Pool, *prices: Money) -> list[UUID]:
     found = [Service(ids.new_id(), "Coffee", "", price, 1, NOW, NOW) for price in prices]
     async with pools.transaction(pool) as conn:
@@ -113,7 +150,8 @@ def by(request_id: UUID | None = None) -> Origin:
 
 async def history(pool: Pool) -> None:
     """A little of everything, on accounts with and without entries, rolled up and not."""
-    anna, boris, _ = await opened(pool, "RUB", "RUB", "EUR")
+    anna, annas_dollars = await opened_for_one(pool, "RUB", "USD")
+    boris, _ = await opened(pool, "RUB", "EUR")
     prices = Money(500, "RUB"), Money(300, "USD")
     in_rubles, in_dollars = await for_sale(pool, *prices)
     rubles = Money(10_000, "RUB")
@@ -131,6 +169,21 @@ async def history(pool: Pool) -> None:
         Transfer(by(), boris, anna, Money(7, "RUB")),
         Purchase(by(ids.new_id()), anna, in_rubles, prices[0], RATES),
         Purchase(by(ids.new_id()), boris, in_dollars, prices[1], RATES),
+        Purchase(by(), boris, in_rubles, prices[0], RATES, repeatable=True, quantity=3),
+    )
+    await exchanges(pool, anna, annas_dollars, boris)
+
+
+async def exchanges(pool: Pool, anna: UUID, annas_dollars: UUID, boris: UUID) -> None:
+    """Quotes that are carried out. Of the first, a cent goes to the rounding account."""
+    to_dollars = await quoted(pool, anna, Money(303, "RUB"), "RUB", "USD")
+    from_dollars = await quoted(pool, annas_dollars, Money(1, "RUB"), "USD", "RUB")
+    for_anna = await quoted(pool, boris, Money(33, "USD"), "RUB", "USD")
+    await carry_out(pool, Exchange(by(), to_dollars, annas_dollars))
+    await carry_out(
+        pool,
+        Exchange(by(ids.new_id()), from_dollars, anna),
+        Transfer(by(), boris, annas_dollars, for_anna.paid, for_anna),
     )
 
 
@@ -284,4 +337,27 @@ async def test_verify_rounds_as_the_domain_does(pool: Pool, verified: Verified) 
             exact = movement.price_minor * movement.rate.value * Decimal(10) ** scale
             halves += exact % 1 == Decimal("0.5")
     assert halves >= 4
+    await verified()
+
+
+async def test_verify_rounds_quotes_as_the_domain_does(pool: Pool, verified: Verified) -> None:
+    """Also where exactly half a unit is left over."""
+    codes = ["RUB", *HALVES]
+    mine = dict(zip(codes, await opened_for_one(pool, *codes), strict=True))
+    await carry_out(
+        pool,
+        *(Settle(by(), Kind.DEPOSIT, a, Money(10**15, code)) for code, a in mine.items()),
+    )
+    pairs = [(a, b) for a in codes for b in codes if a != b]
+    made = [
+        await quoted(pool, mine[pair[0]], Money(random.randint(1_000, 99_999), fixed), *pair)
+        for pair in pairs
+        for fixed in (*pair, *pair)
+    ] + [
+        await quoted(pool, mine["RUB"], Money(minor, "RUB"), "RUB", "USD")
+        for minor in (2_001, 2_003, 2_005)
+    ]
+    await carry_out(pool, *(Exchange(by(), q, mine[q.received.currency]) for q in made))
+    kept = [quote.exchanged_minor - quote.received.minor for quote in made]
+    assert min(kept) == 0 < max(kept)
     await verified()

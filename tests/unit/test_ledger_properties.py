@@ -7,12 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balance_service.domain import errors, ledger
-from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
-from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
+from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status, SystemRole
+from balance_service.domain.commands import (
+    Command,
+    Exchange,
+    Origin,
+    Purchase,
+    Request,
+    Settle,
+    Transfer,
+)
 from balance_service.domain.ledger import Done, How, Plan, State
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Entry, Kind, SystemEntry
-from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
+from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS, quoted
 
 amounts = st.integers(1, 500) | st.just(MINOR_MAX)
 
@@ -46,14 +54,37 @@ def commands(draw: st.DrawFn) -> Command:
     money = Money(draw(amounts), draw(currencies))
     kind = draw(st.sampled_from(Kind))
     account = draw(st.sampled_from(ACCOUNTS))
+    other = draw(st.sampled_from([a for a in ACCOUNTS if a != account]))
+    if kind == Kind.TRANSFER and draw(st.booleans()):
+        quote = draw(st.sampled_from(QUOTES))
+        # Mostly as quoted, so that some are carried out.
+        asked = draw(st.sampled_from([quote.paid, quote.paid, money]))
+        payer = draw(st.sampled_from([quote.account_id, quote.account_id, account]))
+        return Transfer(origin, payer, other, asked, quote)
     if kind == Kind.TRANSFER:
-        other = draw(st.sampled_from([a for a in ACCOUNTS if a != account]))
         return Transfer(origin, account, other, money)
+    if kind == Kind.EXCHANGE:
+        return Exchange(origin, draw(st.sampled_from(QUOTES)), account)
     if kind == Kind.PURCHASE:
         price = draw(st.sampled_from([None, money, Money(3, "USD"), Money(7, "EUR")]))
-        return Purchase(origin, account, draw(st.sampled_from(SERVICES)), price, RATES)
+        service = draw(st.sampled_from(SERVICES))
+        expected = draw(st.sampled_from([None, None, Money(3, "USD")]))
+        quantity = draw(st.sampled_from([1, 1, 3]))
+        # The last of the services may be bought repeatedly.
+        repeatable = service == SERVICES[-1]
+        return Purchase(origin, account, service, price, RATES, repeatable, quantity, expected)
     reference = draw(st.none() | st.sampled_from(["ref-1", "ref-2", "ref-3"]))
     return Settle(origin, kind, account, money, reference and "stripe", reference)
+
+
+# Few, so that the same is asked for again and again; one has expired.
+QUOTES = [
+    quoted(ACCOUNTS[0], Money(161, "RUB"), ("RUB", "USD"), 0),
+    quoted(ACCOUNTS[1], Money(3, "USD"), ("RUB", "USD"), 1),
+    quoted(ACCOUNTS[2], Money(2, "USD"), ("USD", "RUB"), 2),
+    quoted(ACCOUNTS[0], Money(80, "RUB"), ("RUB", "USD"), 3, life=-1),
+    quoted(ACCOUNTS[0], Money(119, "RUB"), ("RUB", "USD"), 4),
+]
 
 
 requests = st.builds(
@@ -171,9 +202,62 @@ def test_an_account_buys_a_service_once(state: State, history: list[Request]) ->
     bought = [
         (m.from_account_id, m.service_id)
         for m in plan(state, history).movements
-        if m.kind == Kind.PURCHASE
+        if m.kind == Kind.PURCHASE and m.service_id != SERVICES[-1]
     ]
     assert len(bought) == len(set(bought))
+
+
+@given(state=states(), history=histories)
+def test_a_purchase_charges_its_quantity_at_the_expected_price(
+    state: State, history: list[Request]
+) -> None:
+    planned = plan(state, history)
+    posted = {m.movement_id: m for m in planned.movements}
+    for batch, outcomes in zip(history, planned.outcomes, strict=True):
+        for command, outcome in zip(batch.commands, outcomes, strict=True):
+            if not isinstance(command, Purchase) or not isinstance(outcome, Done):
+                continue
+            movement = posted[outcome.movement.movement_id]
+            if outcome.how != How.POSTED or command.price is None:
+                continue
+            assert command.expected_price in (None, command.price)
+            assert command.quantity == 1 or command.repeatable
+            total = movement.price_minor or movement.amount_minor
+            assert total == command.price.minor * command.quantity
+            assert movement.quantity == (command.quantity if command.repeatable else None)
+
+
+@given(state=states(), history=histories)
+def test_a_quote_is_carried_out_once_as_it_was_made(state: State, history: list[Request]) -> None:
+    by_id = {quote.quote_id: quote for quote in QUOTES}
+    before = dict(state.accounts)
+    planned = plan(state, history)
+    quoted_movements = [m for m in planned.movements if m.quote_id]
+    used = [m.quote_id for m in quoted_movements]
+    assert len(used) == len(set(used))
+    assert {quote: m for quote, m in state.quote_uses.items() if quote in used} == {
+        m.quote_id: m.movement_id for m in quoted_movements
+    }
+    changes = {(e.movement_id, e.account_id): e.amount_minor for e in planned.entries}
+    for movement in quoted_movements:
+        assert movement.quote_id
+        quote = by_id[movement.quote_id]
+        assert quote.expires_at > NOW
+        assert movement.principal == quote.principal
+        paid = changes[movement.movement_id, quote.account_id]
+        received = changes[movement.movement_id, movement.to_account_id]
+        assert (paid, received) == (-quote.paid.minor, quote.received.minor)
+        assert before[movement.to_account_id].currency == quote.received.currency
+        if movement.kind == Kind.EXCHANGE:
+            owners = {before[a].owner_id for a in (quote.account_id, movement.to_account_id)}
+            assert len(owners) == 1
+
+
+@given(state=states(), history=histories)
+def test_the_rounding_accounts_never_lose(state: State, history: list[Request]) -> None:
+    for entry in plan(state, history).system_entries:
+        if SYSTEM_ACCOUNTS[entry.account_id].role == SystemRole.ROUNDING:
+            assert entry.amount_minor > 0
 
 
 @given(state=states(), history=histories)

@@ -28,7 +28,17 @@ EXPORTS = {
     "each",
     "v1",
 }
-SERVICES = {"accounts", "auth", "deposits", "purchases", "transfers", "users", "withdrawals"}
+SERVICES = {
+    "accounts",
+    "auth",
+    "deposits",
+    "exchanges",
+    "purchases",
+    "rates",
+    "transfers",
+    "users",
+    "withdrawals",
+}
 COMMANDS = {
     "admin": {"create"},
     "demo": set(),

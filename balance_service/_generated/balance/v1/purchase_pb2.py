@@ -31,7 +31,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/purchase.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x07Service\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x04name\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 2\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xe8\x07\x12\x19\n\x05price\x18\x04 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"\xb3\x03\n\x08Purchase\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x06 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\t \x03(\x0b\x32\".balance.v1.Purchase.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x61lready_purchased\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x13ListServicesRequest\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"0\n\x11GetServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"b\n\x14\x43reateServiceRequest\x12*\n\x07service\x18\x01 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xb1\x01\n\x14UpdateServiceRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12*\n\x07service\x18\x02 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"S\n\x14\x44\x65leteServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xf1\x01\n\x15\x43reatePurchaseRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1b\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12M\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreatePurchaseRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetPurchaseRequest\x12\x1c\n\x08purchase\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf7\x01\n\x14ListPurchasesRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListPurchasesResponse\x12-\n\tpurchases\x18\x01 \x03(\x0b\x32\x14.balance.v1.PurchaseB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xc7\x07\n\x0fPurchaseService\x12r\n\x0cListServices\x12\x1f.balance.v1.ListServicesRequest\x1a .balance.v1.ListServicesResponse\"\x1f\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12k\n\nGetService\x12\x1d.balance.v1.GetServiceRequest\x1a\x13.balance.v1.Service\")\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/services/{service}\x12i\n\rCreateService\x12 .balance.v1.CreateServiceRequest\x1a\x13.balance.v1.Service\"!\x82\xd3\xe4\x93\x02\x1b\"\x10/api/v1/services:\x07service\x12n\n\rUpdateService\x12 .balance.v1.UpdateServiceRequest\x1a\x13.balance.v1.Service\"&\x82\xd3\xe4\x93\x02 2\x15/api/v1/services/{id}:\x07service\x12m\n\rDeleteService\x12 .balance.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/services/{service}\x12\xa0\x01\n\x0e\x43reatePurchase\x12!.balance.v1.CreatePurchaseRequest\x1a\x14.balance.v1.Purchase\"U\x82\xd3\xe4\x93\x02O\"#/api/v1/services/{service}/purchase:\x01*Z%\x12#/api/v1/services/{service}/purchase\x12o\n\x0bGetPurchase\x12\x1e.balance.v1.GetPurchaseRequest\x1a\x14.balance.v1.Purchase\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transactions/{purchase}\x12u\n\rListPurchases\x12 .balance.v1.ListPurchasesRequest\x1a!.balance.v1.ListPurchasesResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/transactionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/purchase.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x02\n\x07Service\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x04name\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 2\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xe8\x07\x12\x19\n\x05price\x18\x04 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrepeatable\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xcb\x03\n\x08Purchase\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x06 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\t \x03(\x0b\x32\".balance.v1.Purchase.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11\x61lready_purchased\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08quantity\x18\r \x01(\x05\x42\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x13ListServicesRequest\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"0\n\x11GetServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"b\n\x14\x43reateServiceRequest\x12*\n\x07service\x18\x01 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xb1\x01\n\x14UpdateServiceRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12*\n\x07service\x18\x02 \x01(\x0b\x32\x13.balance.v1.ServiceB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"S\n\x14\x44\x65leteServiceRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xdd\x02\n\x15\x43reatePurchaseRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1b\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12M\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreatePurchaseRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1f\n\x08quantity\x18\x05 \x01(\x05\x42\r\xe2\x41\x01\x01\xa2\xb8\x18\x05\x38\x00@\xe8\x07\x12\"\n\x0e\x65xpected_price\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12%\n\x11\x65xpected_currency\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetPurchaseRequest\x12\x1c\n\x08purchase\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf7\x01\n\x14ListPurchasesRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListPurchasesResponse\x12-\n\tpurchases\x18\x01 \x03(\x0b\x32\x14.balance.v1.PurchaseB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xc7\x07\n\x0fPurchaseService\x12r\n\x0cListServices\x12\x1f.balance.v1.ListServicesRequest\x1a .balance.v1.ListServicesResponse\"\x1f\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12k\n\nGetService\x12\x1d.balance.v1.GetServiceRequest\x1a\x13.balance.v1.Service\")\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/services/{service}\x12i\n\rCreateService\x12 .balance.v1.CreateServiceRequest\x1a\x13.balance.v1.Service\"!\x82\xd3\xe4\x93\x02\x1b\"\x10/api/v1/services:\x07service\x12n\n\rUpdateService\x12 .balance.v1.UpdateServiceRequest\x1a\x13.balance.v1.Service\"&\x82\xd3\xe4\x93\x02 2\x15/api/v1/services/{id}:\x07service\x12m\n\rDeleteService\x12 .balance.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/services/{service}\x12\xa0\x01\n\x0e\x43reatePurchase\x12!.balance.v1.CreatePurchaseRequest\x1a\x14.balance.v1.Purchase\"U\x82\xd3\xe4\x93\x02O\"#/api/v1/services/{service}/purchase:\x01*Z%\x12#/api/v1/services/{service}/purchase\x12o\n\x0bGetPurchase\x12\x1e.balance.v1.GetPurchaseRequest\x1a\x14.balance.v1.Purchase\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transactions/{purchase}\x12u\n\rListPurchases\x12 .balance.v1.ListPurchasesRequest\x1a!.balance.v1.ListPurchasesResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/transactionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVICE'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_SERVICE'].fields_by_name['etag']._loaded_options = None
   _globals['_SERVICE'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_SERVICE'].fields_by_name['repeatable']._loaded_options = None
+  _globals['_SERVICE'].fields_by_name['repeatable']._serialized_options = b'\342A\001\001'
   _globals['_PURCHASE_METADATAENTRY']._loaded_options = None
   _globals['_PURCHASE_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_PURCHASE'].fields_by_name['id']._loaded_options = None
@@ -80,6 +82,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASE'].fields_by_name['date']._serialized_options = b'\342A\001\003'
   _globals['_PURCHASE'].fields_by_name['already_purchased']._loaded_options = None
   _globals['_PURCHASE'].fields_by_name['already_purchased']._serialized_options = b'\342A\001\003'
+  _globals['_PURCHASE'].fields_by_name['quantity']._loaded_options = None
+  _globals['_PURCHASE'].fields_by_name['quantity']._serialized_options = b'\342A\001\003'
   _globals['_LISTSERVICESREQUEST'].fields_by_name['currency']._loaded_options = None
   _globals['_LISTSERVICESREQUEST'].fields_by_name['currency']._serialized_options = b'\342A\001\001\242\270\030\002\010\004'
   _globals['_LISTSERVICESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -124,6 +128,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPURCHASEREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
   _globals['_CREATEPURCHASEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEPURCHASEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['quantity']._loaded_options = None
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['quantity']._serialized_options = b'\342A\001\001\242\270\030\0058\000@\350\007'
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['expected_price']._loaded_options = None
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['expected_price']._serialized_options = b'\342A\001\001\242\270\030\002\010\003'
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['expected_currency']._loaded_options = None
+  _globals['_CREATEPURCHASEREQUEST'].fields_by_name['expected_currency']._serialized_options = b'\342A\001\001\242\270\030\002\010\004'
   _globals['_GETPURCHASEREQUEST'].fields_by_name['purchase']._loaded_options = None
   _globals['_GETPURCHASEREQUEST'].fields_by_name['purchase']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_LISTPURCHASESREQUEST'].fields_by_name['account']._loaded_options = None
@@ -163,33 +173,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASESERVICE'].methods_by_name['ListPurchases']._loaded_options = None
   _globals['_PURCHASESERVICE'].methods_by_name['ListPurchases']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/transactions'
   _globals['_SERVICE']._serialized_start=253
-  _globals['_SERVICE']._serialized_end=529
-  _globals['_PURCHASE']._serialized_start=532
-  _globals['_PURCHASE']._serialized_end=967
-  _globals['_PURCHASE_METADATAENTRY']._serialized_start=920
-  _globals['_PURCHASE_METADATAENTRY']._serialized_end=967
-  _globals['_LISTSERVICESREQUEST']._serialized_start=970
-  _globals['_LISTSERVICESREQUEST']._serialized_end=1137
-  _globals['_LISTSERVICESRESPONSE']._serialized_start=1139
-  _globals['_LISTSERVICESRESPONSE']._serialized_end=1263
-  _globals['_GETSERVICEREQUEST']._serialized_start=1265
-  _globals['_GETSERVICEREQUEST']._serialized_end=1313
-  _globals['_CREATESERVICEREQUEST']._serialized_start=1315
-  _globals['_CREATESERVICEREQUEST']._serialized_end=1413
-  _globals['_UPDATESERVICEREQUEST']._serialized_start=1416
-  _globals['_UPDATESERVICEREQUEST']._serialized_end=1593
-  _globals['_DELETESERVICEREQUEST']._serialized_start=1595
-  _globals['_DELETESERVICEREQUEST']._serialized_end=1678
-  _globals['_CREATEPURCHASEREQUEST']._serialized_start=1681
-  _globals['_CREATEPURCHASEREQUEST']._serialized_end=1922
-  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_start=920
-  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_end=967
-  _globals['_GETPURCHASEREQUEST']._serialized_start=1924
-  _globals['_GETPURCHASEREQUEST']._serialized_end=1974
-  _globals['_LISTPURCHASESREQUEST']._serialized_start=1977
-  _globals['_LISTPURCHASESREQUEST']._serialized_end=2224
-  _globals['_LISTPURCHASESRESPONSE']._serialized_start=2226
-  _globals['_LISTPURCHASESRESPONSE']._serialized_end=2353
-  _globals['_PURCHASESERVICE']._serialized_start=2356
-  _globals['_PURCHASESERVICE']._serialized_end=3323
+  _globals['_SERVICE']._serialized_end=555
+  _globals['_PURCHASE']._serialized_start=558
+  _globals['_PURCHASE']._serialized_end=1017
+  _globals['_PURCHASE_METADATAENTRY']._serialized_start=970
+  _globals['_PURCHASE_METADATAENTRY']._serialized_end=1017
+  _globals['_LISTSERVICESREQUEST']._serialized_start=1020
+  _globals['_LISTSERVICESREQUEST']._serialized_end=1187
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=1189
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=1313
+  _globals['_GETSERVICEREQUEST']._serialized_start=1315
+  _globals['_GETSERVICEREQUEST']._serialized_end=1363
+  _globals['_CREATESERVICEREQUEST']._serialized_start=1365
+  _globals['_CREATESERVICEREQUEST']._serialized_end=1463
+  _globals['_UPDATESERVICEREQUEST']._serialized_start=1466
+  _globals['_UPDATESERVICEREQUEST']._serialized_end=1643
+  _globals['_DELETESERVICEREQUEST']._serialized_start=1645
+  _globals['_DELETESERVICEREQUEST']._serialized_end=1728
+  _globals['_CREATEPURCHASEREQUEST']._serialized_start=1731
+  _globals['_CREATEPURCHASEREQUEST']._serialized_end=2080
+  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_start=970
+  _globals['_CREATEPURCHASEREQUEST_METADATAENTRY']._serialized_end=1017
+  _globals['_GETPURCHASEREQUEST']._serialized_start=2082
+  _globals['_GETPURCHASEREQUEST']._serialized_end=2132
+  _globals['_LISTPURCHASESREQUEST']._serialized_start=2135
+  _globals['_LISTPURCHASESREQUEST']._serialized_end=2382
+  _globals['_LISTPURCHASESRESPONSE']._serialized_start=2384
+  _globals['_LISTPURCHASESRESPONSE']._serialized_end=2511
+  _globals['_PURCHASESERVICE']._serialized_start=2514
+  _globals['_PURCHASESERVICE']._serialized_end=3481
 # @@protoc_insertion_point(module_scope)

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from balance_service._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_service._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
+from balance_service._generated.balance.v1 import rate_pb2 as balance_dot_v1_dot_rate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/transfer.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xe8\x02\n\x08Transfer\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66rom_account\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nto_account\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\x08 \x03(\x0b\x32\".balance.v1.Transfer.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\x0fTransferOutcome\x12.\n\x08transfer\x18\x01 \x01(\x0b\x32\x14.balance.v1.TransferB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x12\x16\n\x08replayed\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03\x42\t\n\x07outcome\"\xd5\x02\n\x15\x43reateTransferRequest\x12 \n\x0c\x66rom_account\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nto_account\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x02\x12\x1a\n\x06\x61mount\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12M\n\x08metadata\x18\x06 \x03(\x0b\x32/.balance.v1.CreateTransferRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x01\n\x1b\x42\x61tchCreateTransfersRequest\x12\x42\n\x08requests\x18\x01 \x03(\x0b\x32!.balance.v1.CreateTransferRequestB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05(\x01\x30\xe8\x07\x12\x1c\n\x0e\x61ll_or_nothing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"S\n\x1c\x42\x61tchCreateTransfersResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1b.balance.v1.TransferOutcomeB\x04\xe2\x41\x01\x03\"2\n\x12GetTransferRequest\x12\x1c\n\x08transfer\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\x8f\x02\n\x14ListTransfersRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x16\n\x08received\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x07 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListTransfersResponse\x12-\n\ttransfers\x18\x01 \x03(\x0b\x32\x14.balance.v1.TransferB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xd6\x05\n\x0fTransferService\x12g\n\x0e\x43reateTransfer\x12!.balance.v1.CreateTransferRequest\x1a\x14.balance.v1.Transfer\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/transfers:\x01*\x12\x93\x01\n\x14\x42\x61tchCreateTransfers\x12\'.balance.v1.BatchCreateTransfersRequest\x1a(.balance.v1.BatchCreateTransfersResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/api/v1/transfers:batchCreate:\x01*\x12W\n\x0fStreamTransfers\x12!.balance.v1.CreateTransferRequest\x1a\x1b.balance.v1.TransferOutcome\"\x00(\x01\x30\x01\x12l\n\x0bGetTransfer\x12\x1e.balance.v1.GetTransferRequest\x1a\x14.balance.v1.Transfer\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/transfers/{transfer}\x12r\n\rListTransfers\x12 .balance.v1.ListTransfersRequest\x1a!.balance.v1.ListTransfersResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/transfers\x12\x88\x01\n\x15ListReceivedTransfers\x12 .balance.v1.ListTransfersRequest\x1a!.balance.v1.ListTransfersResponse\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transfers/to_my_accountb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/transfer.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x15\x62\x61lance/v1/rate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xe3\x03\n\x08Transfer\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66rom_account\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nto_account\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\x08 \x03(\x0b\x32\".balance.v1.Transfer.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05quote\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freceived_amount\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11received_currency\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12$\n\x04rate\x18\x0e \x01(\x0b\x32\x10.balance.v1.RateB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\x0fTransferOutcome\x12.\n\x08transfer\x18\x01 \x01(\x0b\x32\x14.balance.v1.TransferB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x12\x16\n\x08replayed\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03\x42\t\n\x07outcome\"\xf0\x02\n\x15\x43reateTransferRequest\x12 \n\x0c\x66rom_account\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nto_account\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x02\x12\x1a\n\x06\x61mount\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12M\n\x08metadata\x18\x06 \x03(\x0b\x32/.balance.v1.CreateTransferRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x19\n\x05quote\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x01\n\x1b\x42\x61tchCreateTransfersRequest\x12\x42\n\x08requests\x18\x01 \x03(\x0b\x32!.balance.v1.CreateTransferRequestB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05(\x01\x30\xe8\x07\x12\x1c\n\x0e\x61ll_or_nothing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"S\n\x1c\x42\x61tchCreateTransfersResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1b.balance.v1.TransferOutcomeB\x04\xe2\x41\x01\x03\"2\n\x12GetTransferRequest\x12\x1c\n\x08transfer\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\x8f\x02\n\x14ListTransfersRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x16\n\x08received\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x07 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListTransfersResponse\x12-\n\ttransfers\x18\x01 \x03(\x0b\x32\x14.balance.v1.TransferB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x32\xd6\x05\n\x0fTransferService\x12g\n\x0e\x43reateTransfer\x12!.balance.v1.CreateTransferRequest\x1a\x14.balance.v1.Transfer\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/transfers:\x01*\x12\x93\x01\n\x14\x42\x61tchCreateTransfers\x12\'.balance.v1.BatchCreateTransfersRequest\x1a(.balance.v1.BatchCreateTransfersResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/api/v1/transfers:batchCreate:\x01*\x12W\n\x0fStreamTransfers\x12!.balance.v1.CreateTransferRequest\x1a\x1b.balance.v1.TransferOutcome\"\x00(\x01\x30\x01\x12l\n\x0bGetTransfer\x12\x1e.balance.v1.GetTransferRequest\x1a\x14.balance.v1.Transfer\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/transfers/{transfer}\x12r\n\rListTransfers\x12 .balance.v1.ListTransfersRequest\x1a!.balance.v1.ListTransfersResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/transfers\x12\x88\x01\n\x15ListReceivedTransfers\x12 .balance.v1.ListTransfersRequest\x1a!.balance.v1.ListTransfersResponse\"*\x90\x02\x01\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/transfers/to_my_accountb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +60,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSFER'].fields_by_name['principal']._serialized_options = b'\342A\001\003'
   _globals['_TRANSFER'].fields_by_name['date']._loaded_options = None
   _globals['_TRANSFER'].fields_by_name['date']._serialized_options = b'\342A\001\003'
+  _globals['_TRANSFER'].fields_by_name['quote']._loaded_options = None
+  _globals['_TRANSFER'].fields_by_name['quote']._serialized_options = b'\342A\001\003'
+  _globals['_TRANSFER'].fields_by_name['received_amount']._loaded_options = None
+  _globals['_TRANSFER'].fields_by_name['received_amount']._serialized_options = b'\342A\001\003'
+  _globals['_TRANSFER'].fields_by_name['received_currency']._loaded_options = None
+  _globals['_TRANSFER'].fields_by_name['received_currency']._serialized_options = b'\342A\001\003'
+  _globals['_TRANSFER'].fields_by_name['rate']._loaded_options = None
+  _globals['_TRANSFER'].fields_by_name['rate']._serialized_options = b'\342A\001\003'
   _globals['_TRANSFEROUTCOME'].fields_by_name['transfer']._loaded_options = None
   _globals['_TRANSFEROUTCOME'].fields_by_name['transfer']._serialized_options = b'\342A\001\003'
   _globals['_TRANSFEROUTCOME'].fields_by_name['error']._loaded_options = None
@@ -81,6 +90,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETRANSFERREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
   _globals['_CREATETRANSFERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATETRANSFERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_CREATETRANSFERREQUEST'].fields_by_name['quote']._loaded_options = None
+  _globals['_CREATETRANSFERREQUEST'].fields_by_name['quote']._serialized_options = b'\342A\001\001\242\270\030\002\010\001'
   _globals['_BATCHCREATETRANSFERSREQUEST'].fields_by_name['requests']._loaded_options = None
   _globals['_BATCHCREATETRANSFERSREQUEST'].fields_by_name['requests']._serialized_options = b'\342A\001\002\242\270\030\005(\0010\350\007'
   _globals['_BATCHCREATETRANSFERSREQUEST'].fields_by_name['all_or_nothing']._loaded_options = None
@@ -123,26 +134,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSFERSERVICE'].methods_by_name['ListTransfers']._serialized_options = b'\220\002\001\202\323\344\223\002\023\022\021/api/v1/transfers'
   _globals['_TRANSFERSERVICE'].methods_by_name['ListReceivedTransfers']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['ListReceivedTransfers']._serialized_options = b'\220\002\001\202\323\344\223\002!\022\037/api/v1/transfers/to_my_account'
-  _globals['_TRANSFER']._serialized_start=215
-  _globals['_TRANSFER']._serialized_end=575
-  _globals['_TRANSFER_METADATAENTRY']._serialized_start=528
-  _globals['_TRANSFER_METADATAENTRY']._serialized_end=575
-  _globals['_TRANSFEROUTCOME']._serialized_start=578
-  _globals['_TRANSFEROUTCOME']._serialized_end=721
-  _globals['_CREATETRANSFERREQUEST']._serialized_start=724
-  _globals['_CREATETRANSFERREQUEST']._serialized_end=1065
-  _globals['_CREATETRANSFERREQUEST_METADATAENTRY']._serialized_start=528
-  _globals['_CREATETRANSFERREQUEST_METADATAENTRY']._serialized_end=575
-  _globals['_BATCHCREATETRANSFERSREQUEST']._serialized_start=1068
-  _globals['_BATCHCREATETRANSFERSREQUEST']._serialized_end=1227
-  _globals['_BATCHCREATETRANSFERSRESPONSE']._serialized_start=1229
-  _globals['_BATCHCREATETRANSFERSRESPONSE']._serialized_end=1312
-  _globals['_GETTRANSFERREQUEST']._serialized_start=1314
-  _globals['_GETTRANSFERREQUEST']._serialized_end=1364
-  _globals['_LISTTRANSFERSREQUEST']._serialized_start=1367
-  _globals['_LISTTRANSFERSREQUEST']._serialized_end=1638
-  _globals['_LISTTRANSFERSRESPONSE']._serialized_start=1640
-  _globals['_LISTTRANSFERSRESPONSE']._serialized_end=1767
-  _globals['_TRANSFERSERVICE']._serialized_start=1770
-  _globals['_TRANSFERSERVICE']._serialized_end=2496
+  _globals['_TRANSFER']._serialized_start=238
+  _globals['_TRANSFER']._serialized_end=721
+  _globals['_TRANSFER_METADATAENTRY']._serialized_start=674
+  _globals['_TRANSFER_METADATAENTRY']._serialized_end=721
+  _globals['_TRANSFEROUTCOME']._serialized_start=724
+  _globals['_TRANSFEROUTCOME']._serialized_end=867
+  _globals['_CREATETRANSFERREQUEST']._serialized_start=870
+  _globals['_CREATETRANSFERREQUEST']._serialized_end=1238
+  _globals['_CREATETRANSFERREQUEST_METADATAENTRY']._serialized_start=674
+  _globals['_CREATETRANSFERREQUEST_METADATAENTRY']._serialized_end=721
+  _globals['_BATCHCREATETRANSFERSREQUEST']._serialized_start=1241
+  _globals['_BATCHCREATETRANSFERSREQUEST']._serialized_end=1400
+  _globals['_BATCHCREATETRANSFERSRESPONSE']._serialized_start=1402
+  _globals['_BATCHCREATETRANSFERSRESPONSE']._serialized_end=1485
+  _globals['_GETTRANSFERREQUEST']._serialized_start=1487
+  _globals['_GETTRANSFERREQUEST']._serialized_end=1537
+  _globals['_LISTTRANSFERSREQUEST']._serialized_start=1540
+  _globals['_LISTTRANSFERSREQUEST']._serialized_end=1811
+  _globals['_LISTTRANSFERSRESPONSE']._serialized_start=1813
+  _globals['_LISTTRANSFERSRESPONSE']._serialized_end=1940
+  _globals['_TRANSFERSERVICE']._serialized_start=1943
+  _globals['_TRANSFERSERVICE']._serialized_end=2669
 # @@protoc_insertion_point(module_scope)

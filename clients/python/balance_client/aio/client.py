@@ -10,7 +10,9 @@ from balance_client._generated.services_aio import (
     AsyncAccountService,
     AsyncAuthService,
     AsyncDepositService,
+    AsyncExchangeService,
     AsyncPurchaseService,
+    AsyncRateService,
     AsyncTransferService,
     AsyncUserService,
     AsyncWithdrawalService,
@@ -62,6 +64,8 @@ class AsyncClient:
         self.withdrawals = AsyncWithdrawalService(somebody)
         self.purchases = AsyncPurchaseService(somebody)
         self.transfers = AsyncTransferService(somebody)
+        self.exchanges = AsyncExchangeService(somebody)
+        self.rates = AsyncRateService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

@@ -10,7 +10,9 @@ from balance_client._generated.services_sync import (
     AccountService,
     AuthService,
     DepositService,
+    ExchangeService,
     PurchaseService,
+    RateService,
     TransferService,
     UserService,
     WithdrawalService,
@@ -62,6 +64,8 @@ class Client:
         self.withdrawals = WithdrawalService(somebody)
         self.purchases = PurchaseService(somebody)
         self.transfers = TransferService(somebody)
+        self.exchanges = ExchangeService(somebody)
+        self.rates = RateService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

@@ -64,6 +64,8 @@ class _MovementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Movement
     """A catalogue service was bought."""
     MOVEMENT_KIND_TRANSFER: _MovementKind.ValueType  # 4
     """Money went from one account to another."""
+    MOVEMENT_KIND_EXCHANGE: _MovementKind.ValueType  # 9
+    """Money was changed into another currency, between two accounts of one owner."""
 
 class MovementKind(_MovementKind, metaclass=_MovementKindEnumTypeWrapper):
     """What moved the money."""
@@ -78,6 +80,8 @@ MOVEMENT_KIND_PURCHASE: MovementKind.ValueType  # 3
 """A catalogue service was bought."""
 MOVEMENT_KIND_TRANSFER: MovementKind.ValueType  # 4
 """Money went from one account to another."""
+MOVEMENT_KIND_EXCHANGE: MovementKind.ValueType  # 9
+"""Money was changed into another currency, between two accounts of one owner."""
 Global___MovementKind: _TypeAlias = MovementKind  # noqa: Y015
 
 class _ConversionObstacle:
