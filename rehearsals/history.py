@@ -21,10 +21,12 @@ METHODS = {
     "transfer": "/balance.v1.TransferService/CreateTransfer",
     "deposit": "/balance.v1.DepositService/CreateDeposit",
     "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
+    "exchange": "/balance.v1.ExchangeService/CreateExchange",
     "read": "/balance.v1.AccountService/ListEntries",
 }
+QUOTE = "/balance.v1.ExchangeService/CreateQuote"
 # Refusals that are right at any time.
-REFUSALS = {"INSUFFICIENT_FUNDS"}
+REFUSALS = {"INSUFFICIENT_FUNDS", "QUOTE_EXPIRED"}
 # Codes that do not tell whether anything was done.
 UNKNOWN = {
     grpc.StatusCode.UNAVAILABLE,
@@ -39,14 +41,14 @@ class Operation:
     """One request, sent again under its id until its outcome was known.
 
     Args:
-        kind: `transfer`, `deposit`, `withdrawal` or `read`.
+        kind: `transfer`, `deposit`, `withdrawal`, `exchange` or `read`.
         accounts: Those it touches.
         request_id: Of what moves money.
         invoked: When it was first sent, on one clock for all.
         returned: When its outcome was known; infinity while it is not.
         outcome: `ok`, `refused`, or `unknown`.
         answer: The movement's id, or the last entry's sequence that was read.
-        available_minor: What a refusal said was there.
+        available_minor: What a refusal for want of money said was there.
         unknowns: Attempts whose outcome is unknown.
         faults: Answers that must never be given.
     """
@@ -71,11 +73,13 @@ class Client:
         transport: How it sends.
         accounts: What it moves money between.
         rng: Decides what it asks for.
+        exchanges: Whether it also changes roubles into dollars: the accounts' owners have both.
     """
 
     transport: Transport
     accounts: list[str]
     rng: random.Random
+    exchanges: bool = False
     operations: list[Operation] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -83,6 +87,8 @@ class Client:
             while not stop.is_set():
                 operation, method, request = self._next()
                 self.operations.append(operation)
+                if isinstance(request, v1.CreateExchangeRequest):
+                    await self._quote(operation, request)
                 await self._settle(operation, method, request)
         finally:
             await self.transport.close()
@@ -91,7 +97,10 @@ class Client:
         now = asyncio.get_running_loop().time
         sender, receiver = self.rng.sample(self.accounts, 2)
         amount, request_id = f"{self.rng.randint(1, 40_000) / 100:.2f}", str(new_request_id())
-        kind = self.rng.choices(["transfer", "deposit", "withdrawal", "read"], [6, 1, 2, 3])[0]
+        kinds = {"transfer": 6, "deposit": 1, "withdrawal": 2, "read": 3}
+        if self.exchanges:
+            kinds["exchange"] = 2
+        kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
             return Operation(kind, (sender,), "", now()), METHODS[kind], listing
@@ -100,10 +109,36 @@ class Client:
                 from_account=sender, to_account=receiver, amount=amount, request_id=request_id
             )
             return Operation(kind, (sender, receiver), request_id, now()), METHODS[kind], request
+        if kind == "exchange":
+            request = v1.CreateExchangeRequest(request_id=request_id)
+            return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
         deposit = kind == "deposit"
         message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
         request = message(account=sender, amount=amount, request_id=request_id)
         return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
+
+    async def _quote(self, operation: Operation, request: v1.CreateExchangeRequest) -> None:
+        """Asks for the quote of an exchange until it is answered."""
+        now = asyncio.get_running_loop().time
+        terms = v1.CreateQuoteRequest(
+            from_currency="RUB",
+            to_currency="USD",
+            from_amount=f"{self.rng.randint(100, 40_000) / 100:.2f}",
+            from_account=operation.accounts[0],
+            request_id=str(new_request_id()),
+        )
+        while True:
+            reply = await self.transport.send(QUOTE, terms)
+            if reply.code == grpc.StatusCode.OK:
+                request.quote = reply.message.id
+                operation.invoked = now()
+                return
+            if reply.code not in UNKNOWN:
+                operation.faults.append(f"no quote: {reply.code.name} {reply.reason}")
+            if operation.faults or now() - operation.invoked > OPERATION_SECONDS_MAX:
+                request.quote = str(new_request_id())
+                return
+            await asyncio.sleep(self.rng.random())
 
     async def _settle(self, operation: Operation, method: str, request: Message) -> None:
         """Sends a request until its outcome is known.
@@ -128,7 +163,8 @@ class Client:
                     silent_since = loop.time()
                     continue
                 operation.outcome, operation.returned = "refused", loop.time()
-                operation.available_minor = _minor(reply.facts["available"])
+                if "available" in reply.facts:
+                    operation.available_minor = _minor(reply.facts["available"])
                 return
             if reply.code not in UNKNOWN:
                 operation.faults.append(f"{reply.code.name} {reply.reason}")

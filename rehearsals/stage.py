@@ -89,7 +89,11 @@ def every_third_may_owe(number: int) -> int:
 
 
 async def open_accounts(
-    settings: Settings, count: int = ACCOUNTS, limit_minor: Callable[[int], int] = lambda _: 0
+    settings: Settings,
+    count: int = ACCOUNTS,
+    limit_minor: Callable[[int], int] = lambda _: 0,
+    *,
+    dollars: bool = False,
 ) -> list[str]:
     """Opens accounts in roubles with nothing on them; their ids.
 
@@ -97,13 +101,17 @@ async def open_accounts(
         settings: Of the service whose database they are opened in.
         count: How many.
         limit_minor: The limit of each, by its number from 0.
+        dollars: Whether their owners get accounts in dollars, too.
     """
     opened = []
     database = settings.database_url.get_secret_value()
     async with pool.opened(pool.create(database, 2)) as connections:
         for number in range(count):
             async with pool.transaction(connections) as conn:
-                account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
+                owner = ids.new_id()
+                account, _ = await accounts.open_account(conn, owner, "RUB")
+                if dollars:
+                    await accounts.open_account(conn, owner, "USD")
                 if limit := limit_minor(number):
                     await accounts.set_rules(conn, account, Status.ACTIVE, limit)
                 opened.append(str(account))

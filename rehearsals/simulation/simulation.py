@@ -20,7 +20,14 @@ import structlog
 
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Command, Origin, Request, Settle, Transfer
+from balance_service.domain.commands import (
+    Command,
+    Exchange,
+    Origin,
+    Request,
+    Settle,
+    Transfer,
+)
 from balance_service.domain.ledger import Done, Outcome
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
@@ -30,6 +37,7 @@ from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, find_anomalies
 from rehearsals.history import Operation
 from rehearsals.simulation.loop import SimulatedLoop
+from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.store import EPOCH, Database
 
 ACCOUNTS = 5
@@ -38,6 +46,7 @@ REQUESTS = 5
 WORKERS = 2
 READERS = 2
 QUESTIONS = 10
+PRINCIPALS = ("service:0", "service:1")
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -182,12 +191,25 @@ class Client:
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
-        origin = Origin(principal=f"service:{self.number % 2}", request_id=request_id)
-        kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
+        origin = Origin(principal=PRINCIPALS[self.number % 2], request_id=request_id)
+        kind = rng.choice(
+            [Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER, Kind.EXCHANGE]
+        )
+        if kind == Kind.EXCHANGE:
+            return self._by_quote(origin)
         if kind == Kind.TRANSFER:
             return Transfer(origin, sender, receiver, money)
         reference = rng.choice([None, None, str(rng.randint(1, 8))])
         return Settle(origin, kind, sender, money, reference and "bank", reference)
+
+    def _by_quote(self, origin: Origin) -> Command:
+        """An exchange, or a transfer between the same accounts."""
+        simulation = self.simulation
+        quote = simulation.rng.choice(simulation.quotes[origin.principal])
+        receiver = simulation.other_accounts[quote.account_id]
+        if simulation.rng.random() < 0.5:
+            return Exchange(origin, quote, receiver)
+        return Transfer(origin, quote.account_id, receiver, quote.paid, quote)
 
 
 def _note(operation: Operation, outcome: Outcome, request: Request, now: float) -> None:
@@ -196,7 +218,12 @@ def _note(operation: Operation, outcome: Outcome, request: Request, now: float) 
         operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
         return
     assert isinstance(
-        outcome, errors.InsufficientFunds | errors.ReferenceReused | errors.BatchRefused
+        outcome,
+        errors.InsufficientFunds
+        | errors.ReferenceReused
+        | errors.QuoteUsed
+        | errors.QuoteExpired
+        | errors.BatchRefused,
     ), outcome
     operation.outcome = "refused"
     # An all-or-nothing request may be refused for a balance that only its own commands would leave.
@@ -227,6 +254,16 @@ class Simulation:
                 EPOCH,
             )
             for account_id in self.accounts
+        }
+        # The owners of two accounts have others, in another currency.
+        self.other_accounts: dict[UUID, UUID] = {}
+        for account_id in self.accounts[:2]:
+            other = opened[account_id]._replace(account_id=_uuid(rng), currency="USD")
+            opened[other.account_id] = other
+            self.other_accounts |= {account_id: other.account_id, other.account_id: account_id}
+        self.quotes = {
+            principal: list(make_quotes(rng, principal, opened, self.other_accounts))
+            for principal in PRINCIPALS
         }
         self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
         self.workers = [Worker(self.database, rng) for _ in range(WORKERS)]
@@ -288,6 +325,9 @@ class Simulation:
         ]
         if len(used) != len(set(used)):
             yield f"a reference was used twice: {sorted(used, key=str)}"
+        quoted = [m.quote_id for m in database.movements.values() if m.quote_id]
+        if len(quoted) != len(set(quoted)):
+            yield f"a quote was used twice: {sorted(quoted, key=str)}"
 
 
 def _number(task: asyncio.Task[Any]) -> int:

@@ -16,7 +16,7 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
-from tests.e2e.test_bad_input import cases
+from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
 from tests.service import Person, Service
