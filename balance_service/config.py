@@ -135,8 +135,9 @@ class Settings(BaseSettings):
         96,
         ge=1,
         le=8760,
-        description="How long purchases go by a rate after the source should have published a "
-        "newer one, in hours of the days on which it publishes; static rates have no age.",
+        description="How long purchases and quotes go by a rate after the source should have "
+        "published a newer one, in hours of the days on which it publishes; static rates have no "
+        "age.",
     )
 
     quote_seconds: int = Field(

@@ -51,26 +51,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
             yield method, request(source="stripe"), "source"
             yield method, request(source="x" * 41, reference="r"), "source"
             yield method, request(reference="x" * 101), "reference"
-    purchase = "PurchaseService/CreatePurchase"
-    for text in NOT_UUIDS:
-        yield purchase, v1.CreatePurchaseRequest(service=text), "service"
-        yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
-    for text in NOT_KEYS:
-        yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
-    yield purchase, v1.CreatePurchaseRequest(), "service"
-    for quantity in (-1, 1001, 2):  # The last is too many of a service that is bought once.
-        request_ = v1.CreatePurchaseRequest(service=service, quantity=quantity)
-        yield purchase, request_, "quantity"
-    for amount in AMOUNTS[1:]:
-        expecting = v1.CreatePurchaseRequest(service=service, expected_price=amount)
-        yield purchase, expecting, "expected_price"
-    for code in CURRENCIES:
-        expecting = v1.CreatePurchaseRequest(
-            service=service, expected_price="1", expected_currency=code
-        )
-        yield purchase, expecting, "expected_currency"
-    lone = v1.CreatePurchaseRequest(service=service, expected_currency="RUB")
-    yield purchase, lone, "expected_currency"
+    yield from purchases(service)
     yield from exchanges(account)
     yield from rates()
     yield from reads()
@@ -93,6 +74,29 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield create, v1.CreateTokenRequest(client_id="x"), "client_secret"
     yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
     yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
+
+
+def purchases(service: str) -> Iterator[Case]:
+    purchase = "PurchaseService/CreatePurchase"
+    for text in NOT_UUIDS:
+        yield purchase, v1.CreatePurchaseRequest(service=text), "service"
+        yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
+    for text in NOT_KEYS:
+        yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
+    yield purchase, v1.CreatePurchaseRequest(), "service"
+    for quantity in (-1, 1001, 2):  # The last is too many of a service that is bought once.
+        request_ = v1.CreatePurchaseRequest(service=service, quantity=quantity)
+        yield purchase, request_, "quantity"
+    for amount in AMOUNTS[1:]:
+        expecting = v1.CreatePurchaseRequest(service=service, expected_price=amount)
+        yield purchase, expecting, "expected_price"
+    for code in CURRENCIES:
+        expecting = v1.CreatePurchaseRequest(
+            service=service, expected_price="1", expected_currency=code
+        )
+        yield purchase, expecting, "expected_currency"
+    lone = v1.CreatePurchaseRequest(service=service, expected_currency="RUB")
+    yield purchase, lone, "expected_currency"
 
 
 def exchanges(account: str) -> Iterator[Case]:

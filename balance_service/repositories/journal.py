@@ -233,8 +233,11 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
 
 def _has_details(movement: Movement) -> bool:
     """Whether a movement says more than a plain transfer does."""
-    details = movement.reference, movement.service_id, movement.quote_id
-    return any(detail is not None for detail in details)
+    return (
+        movement.reference is not None
+        or movement.service_id is not None
+        or movement.quote_id is not None
+    )
 
 
 def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
