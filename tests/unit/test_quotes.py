@@ -21,6 +21,8 @@ from tests.ledger import ACCOUNTS, NOW, REQUESTS, USERS, quoted
 
 CODES = ["RUB", "USD", "JPY", "BHD"]
 pairs = st.sampled_from([(a, b) for a in CODES for b in CODES if a != b])
+# At the lowest rate, and with the most decimals, what is paid for these still fits.
+minors = st.integers(1, 10**9)
 values = st.decimals("0.0001", "9999", places=4).map(lambda value: value.normalize())
 
 
@@ -34,7 +36,7 @@ def exact(paid: Money, rate: Rate) -> Fraction:
     return units * Fraction(rate.value) * Fraction(10) ** DECIMALS[rate.target]
 
 
-@given(minor=st.integers(1, 10**12), pair=pairs, value=values)
+@given(minor=minors, pair=pairs, value=values)
 def test_what_is_received_for_an_amount_is_rounded_down(
     minor: int, pair: tuple[str, str], value: Decimal
 ) -> None:
@@ -46,7 +48,7 @@ def test_what_is_received_for_an_amount_is_rounded_down(
     assert 0 <= exact(paid, rate) - received.minor < 1
 
 
-@given(minor=st.integers(1, 10**12), pair=pairs, value=values)
+@given(minor=minors, pair=pairs, value=values)
 def test_what_is_paid_for_an_amount_is_rounded_up(
     minor: int, pair: tuple[str, str], value: Decimal
 ) -> None:
@@ -58,7 +60,7 @@ def test_what_is_paid_for_an_amount_is_rounded_up(
     assert exact(Money(paid.minor - 1, paid.currency), rate) < received.minor
 
 
-@given(minor=st.integers(1, 10**12), pair=pairs, value=values, side=st.sampled_from([0, 1]))
+@given(minor=minors, pair=pairs, value=values, side=st.sampled_from([0, 1]))
 def test_sides_balance_and_the_company_does_not_lose(
     minor: int, pair: tuple[str, str], value: Decimal, side: int
 ) -> None:
@@ -211,6 +213,19 @@ def test_quote_is_used_once_and_says_by_what() -> None:
         refusal = only(state, command)
         assert isinstance(refusal, errors.QuoteUsed)
         assert refusal.movement == str(first.movement.movement_id)
+
+
+def test_quote_is_used_once_by_a_batch_and_what_follows_it() -> None:
+    state = state_of(RUBLES, DOLLARS)
+    together = Request((exchange(), transfer()), all_or_nothing=True)
+    first, second = ledger.plan(state, [together], NOW).outcomes[0]
+    assert isinstance(first, errors.BatchRefused)
+    assert isinstance(second, errors.QuoteUsed)
+    assert state.quote_uses == {}
+    apart = [Request((exchange(),), all_or_nothing=True) for _ in range(2)]
+    done, again = ledger.plan(state, apart, NOW).outcomes
+    assert isinstance(done[0], Done)
+    assert isinstance(again[0], errors.QuoteUsed)
 
 
 def test_repeat_is_answered_after_the_quote_has_expired() -> None:
