@@ -146,8 +146,13 @@ class Settings(BaseSettings):
         96,
         ge=1,
         le=8760,
-        description="How long purchases go by a rate after the source should have published a "
-        "newer one, in hours of the days on which it publishes; static rates have no age.",
+        description="How long purchases and quotes go by a rate after the source should have "
+        "published a newer one, in hours of the days on which it publishes; static rates have no "
+        "age.",
+    )
+
+    quote_seconds: int = Field(
+        60, ge=1, le=3600, description="How long a quote for changing currencies holds."
     )
 
     user_deposits: bool = Field(

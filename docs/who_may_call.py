@@ -48,6 +48,16 @@ WHO_MAY = {
     "CreatePurchase": "users, on their own account; services with `purchases:write`, on any",
     "GetPurchase": _READERS,
     "ListPurchases": _READERS,
+    "ListCurrencies": _ANYBODY,
+    "GetRate": _ANYBODY,
+    "ListRates": _ANYBODY,
+    "CreateQuote": "users, for their own account; services with `exchanges:write` or"
+    " `transfers:write`, for any",
+    "GetQuote": "the caller who asked for it",
+    "CreateExchange": "users, between their own accounts; services with `exchanges:write`,"
+    " between those of anyone",
+    "GetExchange": _READERS,
+    "ListExchanges": _READERS,
     "CreateTransfer": _TRANSFERRING,
     "BatchCreateTransfers": _TRANSFERRING,
     "StreamTransfers": _TRANSFERRING,

@@ -21,14 +21,17 @@ METHODS = {
     "transfer": "/balance.v1.TransferService/CreateTransfer",
     "deposit": "/balance.v1.DepositService/CreateDeposit",
     "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
+    "exchange": "/balance.v1.ExchangeService/CreateExchange",
     "read": "/balance.v1.AccountService/ListEntries",
 }
+QUOTE = "/balance.v1.ExchangeService/CreateQuote"
 # Refusals that are right at some time; the checker decides whether they were.
 REFUSALS = {
     "INSUFFICIENT_FUNDS",
     "ACCOUNT_FROZEN",
     "DEBIT_LIMIT_EXCEEDED",
     "DAILY_LIMIT_EXCEEDED",
+    "QUOTE_EXPIRED",
 }
 # Codes that do not tell whether anything was done.
 UNKNOWN = {
@@ -44,7 +47,7 @@ class Operation:
     """One request, sent again under its id until its outcome was known.
 
     Args:
-        kind: `transfer`, `deposit`, `withdrawal` or `read`.
+        kind: `transfer`, `deposit`, `withdrawal`, `exchange` or `read`.
         accounts: Those it touches.
         request_id: Of what moves money.
         invoked: When it was first sent, on one clock for all.
@@ -82,11 +85,13 @@ class Client:
         transport: How it sends.
         accounts: What it moves money between.
         rng: Decides what it asks for.
+        exchanges: Whether it also changes roubles into dollars: the accounts' owners have both.
     """
 
     transport: Transport
     accounts: list[str]
     rng: random.Random
+    exchanges: bool = False
     operations: list[Operation] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,6 +99,8 @@ class Client:
             while not stop.is_set():
                 operation, method, request = self._next()
                 self.operations.append(operation)
+                if isinstance(request, v1.CreateExchangeRequest):
+                    await self._quote(operation, request)
                 await self._settle(operation, method, request)
         finally:
             await self.transport.close()
@@ -103,7 +110,10 @@ class Client:
         sender, receiver = self.rng.sample(self.accounts, 2)
         minor, request_id = self.rng.randint(1, 40_000), str(new_request_id())
         amount = f"{minor / 100:.2f}"
-        kind = self.rng.choices(["transfer", "deposit", "withdrawal", "read"], [6, 1, 2, 3])[0]
+        kinds = {"transfer": 6, "deposit": 1, "withdrawal": 2, "read": 3}
+        if self.exchanges:
+            kinds["exchange"] = 2
+        kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
             return Operation(kind, (sender,), "", now()), METHODS[kind], listing
@@ -114,11 +124,37 @@ class Client:
             both = (sender, receiver)
             asked = Operation(kind, both, request_id, now(), amount_minor=minor)
             return asked, METHODS[kind], request
+        if kind == "exchange":
+            request = v1.CreateExchangeRequest(request_id=request_id)
+            return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
         deposit = kind == "deposit"
         message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
         request = message(account=sender, amount=amount, request_id=request_id)
         asked = Operation(kind, (sender,), request_id, now(), amount_minor=minor)
         return asked, METHODS[kind], request
+
+    async def _quote(self, operation: Operation, request: v1.CreateExchangeRequest) -> None:
+        """Asks for the quote of an exchange until it is answered."""
+        now = asyncio.get_running_loop().time
+        terms = v1.CreateQuoteRequest(
+            from_currency="RUB",
+            to_currency="USD",
+            from_amount=f"{self.rng.randint(100, 40_000) / 100:.2f}",
+            from_account=operation.accounts[0],
+            request_id=str(new_request_id()),
+        )
+        while True:
+            reply = await self.transport.send(QUOTE, terms)
+            if reply.code == grpc.StatusCode.OK:
+                request.quote = reply.message.id
+                operation.invoked = now()
+                return
+            if reply.code not in UNKNOWN:
+                operation.faults.append(f"no quote: {reply.code.name} {reply.reason}")
+            if operation.faults or now() - operation.invoked > OPERATION_SECONDS_MAX:
+                request.quote = str(new_request_id())
+                return
+            await asyncio.sleep(self.rng.random())
 
     async def _settle(self, operation: Operation, method: str, request: Message) -> None:
         """Sends a request until its outcome is known.

@@ -97,6 +97,8 @@ async def open_accounts(
     settings: Settings,
     count: int = ACCOUNTS,
     rules: Callable[[int, Account], Account] = lambda _, account: account,
+    *,
+    dollars: bool = False,
 ) -> list[str]:
     """Opens accounts in roubles with nothing on them; their ids.
 
@@ -104,13 +106,17 @@ async def open_accounts(
         settings: Of the service whose database they are opened in.
         count: How many.
         rules: Gives each, by its number from 0, the rules that it is to have.
+        dollars: Whether their owners get accounts in dollars, too.
     """
     opened = []
     database = settings.database_url.get_secret_value()
     async with pool.opened(pool.create(database, 2)) as connections:
         for number in range(count):
             async with pool.transaction(connections) as conn:
-                account_id, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
+                owner = ids.new_id()
+                account_id, _ = await accounts.open_account(conn, owner, "RUB")
+                if dollars:
+                    await accounts.open_account(conn, owner, "USD")
                 (profile,) = await accounts.get(conn, [account_id])
                 await accounts.set_rules(conn, rules(number, profile.account))
                 opened.append(str(account_id))

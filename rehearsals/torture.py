@@ -42,7 +42,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
         await asyncio.to_thread(migrate.up, postgres.url)
         secret = await stage.create_caller(settings)
-        accounts = await stage.open_accounts(settings, rules=stage.varied)
+        accounts = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
         async with _run_service(settings, folder) as (process, names, clock):
             clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
             for proxy in clients:
@@ -114,7 +114,10 @@ async def _torture(
     stop = asyncio.Event()
     running = [
         history.Client(
-            _transport(world, number, token), accounts, random.Random(f"{options.seed} {number}")
+            _transport(world, number, token),
+            accounts,
+            random.Random(f"{options.seed} {number}"),
+            exchanges=True,
         )
         for number in range(options.clients)
     ]
@@ -160,7 +163,7 @@ def _report(
     for kind, times in sorted(injected.items()):
         print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
     print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
-    for kind in ("transfer", "deposit", "withdrawal", "read"):
+    for kind in ("transfer", "deposit", "withdrawal", "exchange", "read"):
         theirs = [o for o in operations if o.kind == kind]
         counts = Counter(o.outcome for o in theirs)
         lost = sum(o.unknowns for o in theirs)

@@ -19,6 +19,8 @@ ANSWERS: dict[str, type[Message]] = {
     "/balance.v1.TransferService/CreateTransfer": v1.Transfer,
     "/balance.v1.DepositService/CreateDeposit": v1.Deposit,
     "/balance.v1.WithdrawalService/CreateWithdrawal": v1.Withdrawal,
+    "/balance.v1.ExchangeService/CreateQuote": v1.Quote,
+    "/balance.v1.ExchangeService/CreateExchange": v1.Exchange,
     "/balance.v1.AccountService/ListEntries": v1.ListEntriesResponse,
 }
 
@@ -61,6 +63,7 @@ class OverGrpc:
         self._stubs: dict[str, Any] = {
             "AccountService": client.accounts,
             "DepositService": client.deposits,
+            "ExchangeService": client.exchanges,
             "TransferService": client.transfers,
             "WithdrawalService": client.withdrawals,
         }

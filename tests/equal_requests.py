@@ -45,11 +45,13 @@ class World:
     second: str
     boris: str
     ids: Mapping[str, str]
+    quotes: Sequence[str]
 
 
 async def world(service: Service) -> World:
     admin, boris = await service.admin(), await service.person()
     account, other, empty = await admin.open(), await boris.open(), await boris.open("EUR")
+    await admin.open("USD")
     await admin.deposit("1000", account.id)
     sold, second = [
         await admin.client.purchases.CreateService(
@@ -57,8 +59,23 @@ async def world(service: Service) -> World:
         )
         for name in ("Tea", "Milk")
     ]
-    ids = await made(admin, other.id)
-    return World(admin, account.id, other, empty.id, sold.id, second.id, boris.user_id, ids)
+    quotes = [
+        await admin.client.exchanges.CreateQuote(
+            v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", to_amount="1")
+        )
+        for _ in range(2)
+    ]
+    return World(
+        admin,
+        account.id,
+        other,
+        empty.id,
+        sold.id,
+        second.id,
+        boris.user_id,
+        await made(admin, other.id),
+        [quote.id for quote in quotes],
+    )
 
 
 async def made(admin: Person, other: str) -> dict[str, str]:
@@ -83,7 +100,7 @@ async def made(admin: Person, other: str) -> dict[str, str]:
 
 def rows(there: World) -> dict[str, Row]:
     """A row for every method, by its name; in an order in which they all succeed."""
-    following = reversals(there) | holds(there)
+    following = reversals(there) | holds(there) | exchanges(there)
     return accounts(there) | movements(there) | following | catalogue(there) | users(there)
 
 
@@ -175,10 +192,50 @@ def movements(there: World) -> dict[str, Row]:
             [
                 buy(service=there.sold.upper(), metadata={"b": "2", "a": "1"}),
                 buy(service=there.sold, account=account.upper(), metadata={"a": "1", "b": "2"}),
+                # A condition is no part of the request, met or not.
+                buy(
+                    service=there.sold,
+                    quantity=1,
+                    metadata={"a": "1", "b": "2"},
+                    expected_price="9",
+                    expected_currency="EUR",
+                ),
             ],
             {
                 "service": buy(service=there.second, metadata={"a": "1", "b": "2"}),
                 "metadata": buy(service=there.sold),
+                "quantity": buy(service=there.sold, quantity=2),
+            },
+        ),
+    }
+
+
+def exchanges(there: World) -> dict[str, Row]:
+    quote, exchange = v1.CreateQuoteRequest, v1.CreateExchangeRequest
+    pair = {"from_currency": "RUB", "to_currency": "USD"}
+    first, second = there.quotes
+    return {
+        "CreateQuote": Row(
+            quote(**pair, from_amount="100"),
+            [
+                quote(**pair, from_amount="100.00"),
+                quote(**pair, from_amount="100.0", from_account=there.account.upper()),
+            ],
+            {
+                "from_amount": quote(**pair, from_amount="100.01"),
+                "to_amount": quote(**pair, to_amount="100"),
+                "to_currency": quote(from_currency="RUB", to_currency="EUR", from_amount="100"),
+                "from_currency": quote(from_currency="USD", to_currency="RUB", from_amount="100"),
+                "from_account": quote(**pair, from_amount="100", from_account=there.other.id),
+            },
+        ),
+        "CreateExchange": Row(
+            exchange(quote=first, metadata={"a": "1", "b": "2"}),
+            [exchange(quote=first.upper(), metadata={"b": "2", "a": "1"})],
+            {
+                "quote": exchange(quote=second, metadata={"a": "1", "b": "2"}),
+                "metadata": exchange(quote=first),
+                "description": exchange(quote=first, description="Why"),
             },
         ),
     }

@@ -1,7 +1,9 @@
-"""The exchange rates of a running service, as tests change them."""
+"""The exchange rates and quotes of a running service, as tests change them."""
 
 import dataclasses
 from datetime import timedelta
+
+import psycopg
 
 from balance_service.domain.pricing import Rates
 from balance_service.reading.rates import ExchangeRates
@@ -17,3 +19,12 @@ def age_rates(service: Service) -> None:
     current = rates_of(service).current
     aged = tuple(dataclasses.replace(sheet, expires=True) for sheet in current.sheets)
     rates_of(service).current = Rates(aged, lambda as_of: as_of + timedelta(hours=1))
+
+
+def expire_quotes(database_url: str) -> None:
+    """Makes every quote an hour older, which is longer than any holds."""
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(
+            "UPDATE quotes SET created_at = created_at - interval '1 hour',"
+            " expires_at = expires_at - interval '1 hour'"
+        )

@@ -16,7 +16,7 @@ from balance_client import v1
 from balance_service.calls import http
 from balance_service.domain import errors
 from tests.http import Answer
-from tests.rates import age_rates
+from tests.rates import age_rates, expire_quotes
 from tests.service import Person, Service, somebody
 from tests.tokens import signed
 
@@ -60,6 +60,11 @@ class World:
             to_account=boris.accounts[0].id, amount="1", expire_time=expires
         )
         return (await self.anna.client.holds.CreateHold(request)).id
+
+    async def quote(self, person: Person) -> str:
+        """Quotes 80 roubles for a dollar to somebody; the quote's id."""
+        request = v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", from_amount="80")
+        return (await person.client.exchanges.CreateQuote(request)).id
 
     async def open_frozen(self, owner: Person, currency: str = "RUB") -> str:
         """Opens an account and freezes it; its id."""
@@ -360,6 +365,48 @@ async def price_of_less_than_a_cent(world: World) -> Ask:
     dollars = (await world.anna.open("USD")).id
     request = v1.CreatePurchaseRequest(service=await world.sell("1", "VND"), account=dollars)
     return Ask("PurchaseService/CreatePurchase", request, world.anna)
+
+
+@provokes(errors.PriceChanged)
+async def price_that_is_not_the_expected_one(world: World) -> Ask:
+    request = v1.CreatePurchaseRequest(service=await world.sell("11"), expected_price="10")
+    return Ask("PurchaseService/CreatePurchase", request, world.anna)
+
+
+# Quotes
+
+
+@provokes(errors.QuoteNotFound)
+async def quote_of_another(world: World) -> Ask:
+    quote = await world.quote(world.boris)
+    return Ask("ExchangeService/GetQuote", v1.GetQuoteRequest(quote=quote), world.anna)
+
+
+@provokes(errors.QuoteMismatch)
+async def transfer_of_another_amount_than_quoted(world: World) -> Ask:
+    request = v1.CreateTransferRequest(
+        to_account=(await world.boris.open("USD")).id,
+        amount="80.01",
+        quote=await world.quote(world.anna),
+    )
+    return Ask("TransferService/CreateTransfer", request, world.anna)
+
+
+@provokes(errors.QuoteUsed)
+async def exchange_of_a_used_quote(world: World) -> Ask:
+    await world.anna.open("USD")
+    request = v1.CreateExchangeRequest(quote=await world.quote(world.anna))
+    await world.anna.client.exchanges.CreateExchange(request)
+    request.request_id = ""
+    return Ask("ExchangeService/CreateExchange", request, world.anna)
+
+
+@provokes(errors.QuoteExpired)
+async def exchange_of_an_old_quote(world: World) -> Ask:
+    await world.anna.open("USD")
+    request = v1.CreateExchangeRequest(quote=await world.quote(world.anna))
+    expire_quotes(world.database_url)
+    return Ask("ExchangeService/CreateExchange", request, world.anna)
 
 
 @provokes(errors.RateStale)

@@ -156,6 +156,8 @@ LEDGER_TABLES = (
     "entries",
     "system_entries",
     "purchases",
+    "quotes",
+    "quote_uses",
     "external_references",
     "caller_references",
     "services",

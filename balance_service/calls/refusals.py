@@ -198,7 +198,24 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         code_pb2.FAILED_PRECONDITION, "RATE_STALE", "Последний известный курс устарел."
     ),
     errors.ChargeTooSmall: Row(
-        code_pb2.FAILED_PRECONDITION, "CHARGE_TOO_SMALL", "Цена в валюте счёта округляется до нуля."
+        code_pb2.FAILED_PRECONDITION,
+        "CHARGE_TOO_SMALL",
+        "Сумма в другой валюте округляется до нуля.",
+    ),
+    errors.PriceChanged: Row(
+        code_pb2.ABORTED,
+        "PRICE_CHANGED",
+        "Цена не та, что ожидалась: сейчас {price} {currency}.",
+    ),
+    errors.QuoteNotFound: Row(
+        code_pb2.NOT_FOUND, "QUOTE_NOT_FOUND", "Такой котировки нет.", resource="quote"
+    ),
+    errors.QuoteMismatch: Row(
+        code_pb2.FAILED_PRECONDITION, "QUOTE_MISMATCH", "Запрос не совпадает с котировкой."
+    ),
+    errors.QuoteUsed: Row(code_pb2.ALREADY_EXISTS, "QUOTE_USED", "Котировка уже исполнена."),
+    errors.QuoteExpired: Row(
+        code_pb2.FAILED_PRECONDITION, "QUOTE_EXPIRED", "Срок котировки истёк."
     ),
     errors.Overloaded: Row(
         code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", "Сервис перегружен, повторите чуть позже."

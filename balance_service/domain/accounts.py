@@ -125,6 +125,16 @@ class Account(NamedTuple):
         if self.status == Status.FROZEN:
             raise errors.AccountFrozen(str(self.account_id), FreezeScope.ALL.name)
 
+    def check_currency(self, currency: str) -> None:
+        """Raises CurrencyMismatch unless the account is kept in the currency."""
+        if self.currency != currency:
+            raise errors.CurrencyMismatch(str(self.account_id), self.currency, currency)
+
+    def check_fits(self, amount_minor: int) -> None:
+        """Raises BalanceOverflow if the amount would make the balance more than can be held."""
+        if self.balance_minor + amount_minor > money.MINOR_MAX:
+            raise errors.BalanceOverflow(str(self.account_id))
+
     def check_can_pay(self, amount_minor: int) -> None:
         """Raises InsufficientFunds if the amount would take the account below its limit."""
         self.check_has(amount_minor, self.limit_minor)
@@ -184,12 +194,14 @@ class SystemRole(enum.StrEnum):
     """The service's own accounts, one in each currency, on the other side of users' movements.
 
     settlement stands for the outside world, revenue for what was sold, fx for the position that
-    conversions leave. They may go below zero: their sum with all users' balances is zero.
+    conversions leave, rounding for what rounding a quote's amounts has left over. They may go below
+    zero: their sum with all users' balances is zero.
     """
 
     SETTLEMENT = "settlement"
     REVENUE = "revenue"
     FX = "fx"
+    ROUNDING = "rounding"
 
 
 class SystemAccount(NamedTuple):

@@ -15,6 +15,7 @@ class Service:
         price: In any currency.
         version: Counts changes.
         deleted_at: When it left the catalogue.
+        repeatable: Whether an account may buy it more than once.
     """
 
     service_id: UUID
@@ -25,3 +26,4 @@ class Service:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+    repeatable: bool = False

@@ -10,6 +10,7 @@ from balance_service.domain.accounts import SystemAccount, SystemRole
 from balance_service.domain.money import Money
 from balance_service.domain.movements import PAYING_IN, REVERSALS, Kind, Movement
 from balance_service.domain.pricing import Rates
+from balance_service.domain.quotes import Quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +101,18 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Move money from one account to another."""
+    """Move money from one account to another.
+
+    Args:
+        money: What the sender pays, and the receiver gets unless there is a quote.
+        quote: Says what the receiver gets instead, in another currency.
+    """
 
     origin: Origin
     from_account_id: UUID
     to_account_id: UUID
     money: Money
+    quote: Quote | None = None
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:
@@ -119,20 +126,57 @@ class Transfer:
             "to_account": (self.to_account_id, movement.to_account_id),
             "amount": (self.money.minor, movement.amount_minor),
             "currency": (self.money.currency, movement.currency),
+            "quote": (self.quote and self.quote.quote_id, movement.quote_id),
         }
         differing = [name for name, (ours, theirs) in pairs.items() if ours != theirs]
         return differing + self.origin.differences(movement)
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """Carry out a quote between two accounts of one owner.
+
+    Args:
+        to_account_id: The account that receives; the quote names the one that pays.
+    """
+
+    origin: Origin
+    quote: Quote
+    to_account_id: UUID
+
+    @property
+    def from_account_id(self) -> UUID:
+        return self.quote.account_id
+
+    @property
+    def money(self) -> Money:
+        """What is paid."""
+        return self.quote.paid
+
+    @property
+    def account_ids(self) -> tuple[UUID, ...]:
+        return (self.from_account_id, self.to_account_id)
+
+    def differences(self, movement: Movement) -> list[str]:
+        if movement.kind != Kind.EXCHANGE:
+            return ["method"]
+        differing = ["quote"] if self.quote.quote_id != movement.quote_id else []
+        return differing + self.origin.differences(movement)
+
+
+@dataclass(frozen=True, slots=True)
 class Purchase:
-    """Buy a catalogue service, once per account and service.
+    """Buy a catalogue service: once per account, or repeatedly if the service allows it.
 
     Args:
         service_id: What is bought.
-        price: Its price now, in any currency; None if it has left the catalogue, which a repeated
-            request does not mind.
+        price: The price of one now, in any currency; None if it has left the catalogue, which a
+            repeated request does not mind.
         rates: What converts the price to the account's currency.
+        repeatable: Whether the service may be bought repeatedly.
+        quantity: How many; more than one of a repeatable service alone.
+        expected_price: What the caller believes the price of one to be. It is a condition and no
+            part of the request: a repeat need not send the same.
     """
 
     origin: Origin
@@ -140,10 +184,35 @@ class Purchase:
     service_id: UUID
     price: Money | None
     rates: Rates
+    repeatable: bool = False
+    quantity: int = 1
+    expected_price: Money | None = None
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:
         return (self.account_id,)
+
+    @property
+    def is_for_one(self) -> bool:
+        """Whether it is for one of a service that an account buys once."""
+        return not self.repeatable and self.quantity == 1
+
+    def total_price(self) -> Money:
+        """The price of all that is bought; its minor units may be beyond int64.
+
+        Raises:
+            ServiceNotFound: It is no longer for sale.
+            PriceChanged: It is not the price that the caller expects.
+            InvalidFields: Several are asked for, and an account buys only one.
+        """
+        if self.price is None:
+            raise errors.ServiceNotFound(str(self.service_id))
+        if self.expected_price not in (None, self.price):
+            service, price = str(self.service_id), str(self.price)
+            raise errors.PriceChanged(service, price, self.price.currency)
+        if self.quantity > 1 and not self.repeatable:
+            raise errors.invalid("quantity", "must be 1: an account buys this service once")
+        return Money(self.price.minor * self.quantity, self.price.currency)
 
     def differences(self, movement: Movement) -> list[str]:
         if movement.kind != Kind.PURCHASE or movement.original_id:
@@ -151,6 +220,7 @@ class Purchase:
         pairs = {
             "account": (self.account_id, movement.account_id),
             "service": (self.service_id, movement.service_id),
+            "quantity": (self.quantity, movement.quantity or 1),
             "metadata": (dict(self.origin.metadata), dict(movement.metadata)),
             "effective_time": (self.origin.effective_at, movement.effective_at),
         }
@@ -168,7 +238,8 @@ class Reverse:
             done though an account is frozen.
 
     Raises:
-        NotReversible: The movement is a hold or a release, which move nothing, or a reversal.
+        NotReversible: The movement is a hold or a release, which move nothing, a reversal, or a
+            transfer by a quote: its parties agree on a new quote for the way back.
     """
 
     origin: Origin
@@ -178,7 +249,7 @@ class Reverse:
 
     def __post_init__(self) -> None:
         kind = self.original.kind
-        if kind not in REVERSALS:
+        if kind not in REVERSALS or self.original.quote_id:
             raise errors.NotReversible(str(self.original.movement_id), kind.name)
 
     @property
@@ -324,7 +395,7 @@ def _asks_other(money: Money | None, movement: Movement) -> bool:
     return (money.minor, money.currency) != (movement.amount_minor, movement.currency)
 
 
-Command = Settle | Transfer | Purchase | Reverse | Place | Capture | Release
+Command = Settle | Transfer | Exchange | Purchase | Reverse | Place | Capture | Release
 
 
 @dataclass(frozen=True, slots=True)

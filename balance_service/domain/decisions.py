@@ -1,38 +1,58 @@
-"""What a deposit, a withdrawal, a transfer or a purchase comes to; the order is `ledger`'s."""
+"""What a deposit, withdrawal, transfer, exchange or purchase comes to; the order is `ledger`'s."""
 
 from datetime import datetime
 from uuid import UUID
 
 from balance_service.domain import errors, pricing
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
-from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.commands import Exchange, Origin, Purchase, Settle, Transfer
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.postings import Posting
 from balance_service.domain.pricing import Rate
-from balance_service.domain.state import Decision, Posting, State
+from balance_service.domain.state import Decision, State
 
 
-def transfer(state: State, command: Transfer, now: datetime) -> Decision:
-    """Moves money between two users' accounts."""
+def transfer(state: State, command: Transfer | Exchange, now: datetime) -> Decision:
+    """Moves money between two users' accounts; by a quote, from one currency to another."""
+    if quote := command.quote:
+        quote.check_asker(command.origin.principal)
     sender = find_account(state, command.from_account_id, command.origin)
     if command.from_account_id == command.to_account_id:
         raise errors.SameAccount(str(sender.account_id))
     sender.check_open()
-    check_currency(sender, command.money.currency)
+    if quote:
+        quote.check_agreed(sender.account_id, command.money)
+        quote.check_usable(state.quote_uses, now)
+    sender.check_currency(command.money.currency)
     amount_minor = command.money.minor
     sender.check_can_pay(amount_minor)
     state.limits.check_debit(sender, amount_minor, now)
-    receiver = find_receiver(state, command.to_account_id, command.money, command.origin)
+    exchanging = isinstance(command, Exchange)
+    receiver = find_receiver(
+        state,
+        command.to_account_id,
+        quote.received if quote else command.money,
+        command.origin,
+        # An exchange stays with its owner.
+        owner_id=sender.owner_id if exchanging else None,
+    )
     movement = new_movement(
         command.origin,
-        Kind.TRANSFER,
+        Kind.EXCHANGE if exchanging else Kind.TRANSFER,
         from_account_id=sender.account_id,
         to_account_id=receiver.account_id,
         money=command.money,
         balance_after_minor=sender.balance_minor - amount_minor,
         created_at=max(now, sender.changed_at, receiver.changed_at),
     )
-    return Decision(movement, (Posting(sender, -amount_minor), Posting(receiver, amount_minor)))
+    if quote is None:
+        sides = (Posting(sender, -amount_minor), Posting(receiver, amount_minor))
+        return Decision(movement, sides)
+    movement = movement._replace(
+        quote_id=quote.quote_id, rate=quote.rate, price_minor=quote.received.minor
+    )
+    return Decision(movement, tuple(quote.postings(sender, receiver)))
 
 
 def settle(state: State, command: Settle, now: datetime) -> Decision:
@@ -43,14 +63,14 @@ def settle(state: State, command: Settle, now: datetime) -> Decision:
         account.check_receives()
     else:
         account.check_open()
-    check_currency(account, command.money.currency)
+    account.check_currency(command.money.currency)
     key = (command.origin.principal, command.source or "", command.reference or "")
     if command.reference and (movement_id := state.references.get(key)):
         raise errors.ReferenceReused(*key[1:], movement=str(movement_id))
     settlement = command.settlement
     change_minor = command.money.minor if deposit else -command.money.minor
     if deposit:
-        check_fits(account, change_minor)
+        account.check_fits(change_minor)
     else:
         account.check_can_pay(-change_minor)
         state.limits.check_debit(account, -change_minor, now)
@@ -70,12 +90,10 @@ def purchase(state: State, command: Purchase, now: datetime) -> Decision:
     """Buys a service at its price, converted where it is in another currency."""
     account = find_account(state, command.account_id, command.origin)
     account.check_open()
-    price = command.price
-    if price is None:
-        raise errors.ServiceNotFound(str(command.service_id))
+    price = command.total_price()
     amount_minor, rate = pricing.charge(price, account.currency, command.rates, now)
     account.check_can_pay(amount_minor)
-    if amount_minor > MINOR_MAX:
+    if max(amount_minor, price.minor) > MINOR_MAX:
         # Balance and limit together may pay what no amount can be.
         raise errors.BalanceOverflow(str(account.account_id))
     state.limits.check_debit(account, amount_minor, now)
@@ -87,7 +105,12 @@ def purchase(state: State, command: Purchase, now: datetime) -> Decision:
         money=Money(amount_minor, account.currency),
         balance_after_minor=account.balance_minor - amount_minor,
         created_at=max(now, account.changed_at),
-    )._replace(service_id=command.service_id, rate=rate, price_minor=price.minor if rate else None)
+    )._replace(
+        service_id=command.service_id,
+        rate=rate,
+        price_minor=price.minor if rate else None,
+        quantity=command.quantity if command.repeatable else None,
+    )
     return Decision(movement, sale_postings(account, amount_minor, rate, price.minor))
 
 
@@ -139,7 +162,13 @@ def find_any_account(state: State, account_id: UUID, owner_id: UUID | None = Non
 
 
 def find_receiver(
-    state: State, account_id: UUID, money: Money, origin: Origin, *, forced: bool = False
+    state: State,
+    account_id: UUID,
+    money: Money,
+    origin: Origin,
+    *,
+    owner_id: UUID | None = None,
+    forced: bool = False,
 ) -> Account:
     """The account that money goes to, if it can take it.
 
@@ -148,13 +177,14 @@ def find_receiver(
         account_id: Its id.
         money: What it is to take.
         origin: Who asks: who may not read the account is told only that it cannot.
+        owner_id: Whose it must be; None for anybody's.
         forced: Whether it takes it even if it is frozen.
     """
     try:
-        receiver = find_any_account(state, account_id)
+        receiver = find_any_account(state, account_id, owner_id)
         check_receives(receiver, forced=forced)
-        check_currency(receiver, money.currency)
-        check_fits(receiver, money.minor)
+        receiver.check_currency(money.currency)
+        receiver.check_fits(money.minor)
     except errors.Refusal:
         account = state.accounts.get(account_id)
         if origin.reads_all or (account and account.owner_id == origin.owner_id):
@@ -169,18 +199,6 @@ def check_receives(account: Account, *, forced: bool) -> None:
         account.check_not_closed()
     else:
         account.check_receives()
-
-
-def check_currency(account: Account, currency: str) -> None:
-    """Raises CurrencyMismatch unless the account is kept in the currency."""
-    if account.currency != currency:
-        raise errors.CurrencyMismatch(str(account.account_id), account.currency, currency)
-
-
-def check_fits(account: Account, amount_minor: int) -> None:
-    """Raises BalanceOverflow if the account cannot hold the amount as well."""
-    if account.balance_minor + amount_minor > MINOR_MAX:
-        raise errors.BalanceOverflow(str(account.account_id))
 
 
 def new_movement(

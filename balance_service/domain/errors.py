@@ -6,8 +6,9 @@ Refusal
                             ConfirmationCodeInvalid, ClientCredentialsInvalid
   the caller may not        PermissionMissing
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
-                            ServiceNotFound
-  it was taken or changed   UsernameTaken, EtagMismatch, IdempotencyKeyReused, ReferenceReused
+                            ServiceNotFound, QuoteNotFound
+  it was taken or changed   UsernameTaken, EtagMismatch, IdempotencyKeyReused, ReferenceReused,
+                            PriceChanged, QuoteUsed
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
                             ReceiverUnavailable, DebitLimitExceeded, DailyLimitExceeded,
@@ -15,6 +16,7 @@ Refusal
   what it refers to does    NotReversible, ReversalTooLarge, HoldClosed, HoldExpired,
                             CaptureTooLarge, AlreadyPurchased
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
+  the quote does not hold   QuoteMismatch, QuoteExpired
   another item was refused  BatchRefused
   not now                   ConfirmationCodeLimit, Overloaded, Unavailable, DeadlinePassed
   only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
@@ -418,11 +420,59 @@ class RateStale(Refusal):
 
 @dataclass
 class ChargeTooSmall(Refusal):
-    """The price rounds to nothing in the account's currency."""
+    """The amount rounds to nothing in the other currency."""
 
     price: str
     price_currency: str
     currency: str
+
+
+@dataclass
+class PriceChanged(Refusal):
+    """The price is not the expected one."""
+
+    service: str
+    price: str
+    currency: str
+
+    @property
+    def message(self) -> str:
+        return f"The price is not the expected one: it is {self.price} {self.currency}."
+
+
+@dataclass
+class QuoteNotFound(Refusal):
+    """There is no such quote."""
+
+    quote: str
+
+
+@dataclass
+class QuoteMismatch(Refusal):
+    """The request is not what was quoted."""
+
+    quote: str
+    fields: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return f"{super().message} Fields that differ: {', '.join(self.fields)}."
+
+
+@dataclass
+class QuoteUsed(Refusal):
+    """The quote was carried out before."""
+
+    quote: str
+    movement: str
+
+
+@dataclass
+class QuoteExpired(Refusal):
+    """The quote has expired."""
+
+    quote: str
+    expire_time: datetime
 
 
 @dataclass

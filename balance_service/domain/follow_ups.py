@@ -12,7 +12,8 @@ from balance_service.domain.commands import Capture, Place, Purchase, Release, R
 from balance_service.domain.holds import Hold, HoldStatus
 from balance_service.domain.money import Money, format_minor, share_minor
 from balance_service.domain.movements import PAYING_IN, Kind, Movement
-from balance_service.domain.state import Decision, Follow, Posting, State
+from balance_service.domain.postings import Posting
+from balance_service.domain.state import Decision, Follow, State
 
 
 def reverse(state: State, command: Reverse, now: datetime) -> Decision:
@@ -31,7 +32,7 @@ def reverse(state: State, command: Reverse, now: datetime) -> Decision:
     money = Money(amount_minor, original.currency)
     receiver = None
     if paying_in:
-        decisions.check_fits(account, amount_minor)
+        account.check_fits(amount_minor)
     else:
         account.check_has(amount_minor, account.limit_minor if command.forced else 0)
         if command.receiver_id:
@@ -125,6 +126,8 @@ def place(state: State, command: Place, now: datetime) -> Decision:
 
 
 def _check_not_bought(state: State, purpose: Purchase) -> None:
+    if purpose.repeatable:
+        return
     # Who may not change the account is to hear that first.
     decisions.find_any_account(state, purpose.account_id, purpose.origin.owner_id)
     if bought := state.bought(purpose.account_id, purpose.service_id):
@@ -141,7 +144,7 @@ def capture(state: State, command: Capture, now: datetime) -> Decision:
     amount_minor = command.money.minor if command.money else hold.left_minor
     hold.check_left(amount_minor, placed)
     money = Money(amount_minor, placed.currency)
-    if command.kind == Kind.PURCHASE and placed.service_id:
+    if command.kind == Kind.PURCHASE and placed.service_id and placed.quantity is None:
         bought = state.bought(account.account_id, placed.service_id)
         if bought and bought.original_id != placed.movement_id:
             raise errors.AlreadyPurchased(str(placed.service_id), str(bought.movement_id))
@@ -165,6 +168,7 @@ def capture(state: State, command: Capture, now: datetime) -> Decision:
         whole=command.money is None,
         final=after.status != HoldStatus.OPEN,
         service_id=placed.service_id,
+        quantity=placed.quantity,
         rate=placed.rate,
         price_minor=price_minor if placed.rate else None,
     )

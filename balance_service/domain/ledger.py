@@ -4,13 +4,15 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 1. its id is in the journal already: the same answer again, or IdempotencyKeyReused
 2. a purchase that the account has made before, and was not refunded: that purchase again, charging
    nothing; of a hold for one: AlreadyPurchased
-3. the account is unknown, or is not the caller's: AccountNotFound; it is not as the caller read
-   it: EtagMismatch
+3. the quote is another caller's: QuoteNotFound; the account is unknown, or is not the caller's:
+   AccountNotFound; it is not as the caller read it: EtagMismatch
 4. a transfer to the account itself: SameAccount
 5. the account is closed or frozen, for debits where it pays: AccountClosed, AccountFrozen
-6. a transfer or settlement in another currency than the account's: CurrencyMismatch
-7. the caller has used the external reference: ReferenceReused
-8. a purchase without a price: ServiceNotFound, RateUnavailable, RateStale, ChargeTooSmall
+6. a transfer or settlement in another currency than the account's: CurrencyMismatch; one that is
+   not what was quoted: QuoteMismatch
+7. the caller has used the external reference: ReferenceReused; the quote: QuoteUsed, QuoteExpired
+8. a purchase without a price: ServiceNotFound; at another than expected: PriceChanged; of several
+   where one is sold: InvalidFields; without a charge: RateUnavailable, RateStale, ChargeTooSmall
 9. the hold is not open: HoldClosed, HoldExpired; more than is left of a movement or a hold:
    ReversalTooLarge, CaptureTooLarge; a capture of what was bought otherwise: AlreadyPurchased
 10. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow
@@ -31,6 +33,7 @@ from balance_service.domain import decisions, errors, follow_ups
 from balance_service.domain.commands import (
     Capture,
     Command,
+    Exchange,
     Place,
     Purchase,
     Release,
@@ -121,7 +124,7 @@ def _replay(state: State, command: Command) -> Done | None:
             state.tried.discard(movement.movement_id)
             return Done(movement, How.POSTED)
         return Done(movement, How.REPLAYED)
-    if isinstance(command, Purchase):
+    if isinstance(command, Purchase) and command.is_for_one:
         bought = state.bought(command.account_id, command.service_id)
         account = state.accounts.get(command.account_id)
         if bought and account and command.origin.owner_id in (None, account.owner_id):
@@ -131,7 +134,7 @@ def _replay(state: State, command: Command) -> Done | None:
 
 def _decide(state: State, command: Command, now: datetime) -> Decision:
     match command:
-        case Transfer():
+        case Transfer() | Exchange():
             return decisions.transfer(state, command, now)
         case Purchase():
             return decisions.purchase(state, command, now)

@@ -170,8 +170,13 @@ def convert_minor(minor: int, currency: str, target: str, rate: Decimal) -> int:
     Returns:
         Minor units of target; not limited to int64.
     """
+    return round(exact_minor(minor, currency, target, rate))
+
+
+def exact_minor(minor: int, currency: str, target: str, rate: Decimal) -> Fraction:
+    """What `convert_minor` rounds: an amount in minor units of the target, and parts of one."""
     scale = Fraction(10) ** (DECIMALS[target] - DECIMALS[currency])
-    return round(minor * Fraction(rate) * scale)
+    return minor * Fraction(rate) * scale
 
 
 def share_minor(total_minor: int, part: int, whole: int) -> int:

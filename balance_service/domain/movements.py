@@ -24,6 +24,7 @@ class Kind(enum.IntEnum):
     WITHDRAWAL_REVERSAL = 6
     REFUND = 7
     TRANSFER_REVERSAL = 8
+    EXCHANGE = 9
     HOLD = 10
     RELEASE = 11
     EXPIRY = 12
@@ -49,7 +50,7 @@ class Movement(NamedTuple):
         to_account_id: Where it went.
         amount_minor: How much, above zero, in minor units of the currency.
         currency: ISO 4217 code of the user's account.
-        balance_after_minor: The user's balance after it; of a transfer, the sender's.
+        balance_after_minor: The user's balance after it; of a transfer or exchange, the payer's.
         principal: Who asked for it: `user:<id>` or `service:<client id>`.
         request_id: The request id they sent, if any.
         description: The caller's reason, for the statement.
@@ -58,14 +59,19 @@ class Movement(NamedTuple):
         source: The outside system that `reference` belongs to.
         reference: The outside system's id.
         service_id: The catalogue service that was bought, or is to be.
-        price_minor: Its price, or the part of it that is meant, in minor units of the rate's
-            currency; set with `rate`.
-        rate: What turned the price into the amount, where their currencies differ.
+        price_minor: What the amount bought in another currency, in minor units of that one: the
+            price of all that was bought or the part of it that is meant, or what the receiver gets
+            by a quote; set with `rate`.
+        rate: What turned one into the other: a price into the amount, or, by a quote, the amount
+            into what the receiver gets.
         original_id: The movement that this one reverses, or the hold that it captures or releases.
         whole: Whether it takes all that was left of the original, because no amount was asked for.
         final: Whether the hold that it captures is closed by it.
         expires_at: Of a hold, when it lapses.
         effective_at: The value date, where it is not that of booking.
+        quote_id: The quote that it carries out; of a transfer or exchange.
+        quantity: How many were bought, of a service that may be bought repeatedly; None for one
+            that an account buys once.
     """
 
     movement_id: UUID
@@ -90,6 +96,15 @@ class Movement(NamedTuple):
     final: bool = False
     expires_at: datetime | None = None
     effective_at: datetime | None = None
+    quote_id: UUID | None = None
+    quantity: int | None = None
+
+    @property
+    def price_currency(self) -> str | None:
+        """The currency of `price_minor`; None without one."""
+        if self.rate is None:
+            return None
+        return self.rate.target if self.quote_id else self.rate.currency
 
     @property
     def account_id(self) -> UUID:

@@ -90,6 +90,10 @@ class RateSheet:
         value = _RATE_CONTEXT.divide(*exact).normalize(_RATE_CONTEXT)
         return Rate(currency, target, value, self.source, self.as_of)
 
+    def quotes(self, currency: str) -> bool:
+        """Whether it has rates to and from a currency."""
+        return self._quotation(currency) is not None
+
     def _quotation(self, currency: str) -> Quotation | None:
         return _BASE if currency == self.base else self.quotations.get(currency)
 

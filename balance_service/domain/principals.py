@@ -23,6 +23,7 @@ class Scope(enum.StrEnum):
     WITHDRAWALS_REVERSE = "withdrawals:reverse"
     PURCHASES_REFUND = "purchases:refund"
     TRANSFERS_REVERSE = "transfers:reverse"
+    EXCHANGES_WRITE = "exchanges:write"
 
 
 _CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
@@ -76,10 +77,10 @@ class Principal:
         if self.role != Role.ADMIN and scope not in self.scopes:
             raise errors.PermissionMissing(required=f"role admin or scope {scope}")
 
-    def require_scope(self, scope: Scope) -> None:
-        """Raises PermissionMissing unless the caller is a service with the scope."""
-        if scope not in self.scopes:
-            raise errors.PermissionMissing(required=f"scope {scope}")
+    def require_scope(self, *scopes: Scope) -> None:
+        """Raises PermissionMissing unless the caller is a service with one of the scopes."""
+        if self.scopes.isdisjoint(scopes):
+            raise errors.PermissionMissing(required=f"scope {' or '.join(scopes)}")
 
     @property
     def reads_all(self) -> bool:

@@ -12,6 +12,7 @@ from balance_service.domain.days import Day
 from balance_service.domain.holds import Hold
 from balance_service.domain.limits import Limits
 from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
+from balance_service.domain.postings import Posting, are_balanced
 
 
 class How(enum.Enum):
@@ -42,20 +43,6 @@ class Follow(NamedTuple):
 
     amount_minor: int = 0
     price_minor: int = 0
-
-
-class Posting(NamedTuple):
-    """One side of a movement: an amount that an account gains, or loses if it is negative.
-
-    Args:
-        account: A user's, as it is before, or a system account.
-        amount_minor: The amount in minor units.
-        is_debit: Whether it counts for the limits of the account if it loses it.
-    """
-
-    account: Account | SystemAccount
-    amount_minor: int
-    is_debit: bool = True
 
 
 class Decision(NamedTuple):
@@ -90,6 +77,7 @@ class State:
         tried: Ids of movements that an attempt of ours tried to commit, without learning whether
             it did. The first command that finds such a movement posted it.
         limits: What the service is configured to let be debited.
+        quote_uses: Movement ids by the quotes that they carried out.
     """
 
     accounts: MutableMapping[UUID, Account]
@@ -100,6 +88,7 @@ class State:
     holds: MutableMapping[UUID, Hold] = field(default_factory=dict)
     tried: set[UUID] = field(default_factory=set)
     limits: Limits = field(default_factory=Limits)
+    quote_uses: MutableMapping[UUID, UUID] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """A state that can be changed and thrown away."""
@@ -112,6 +101,7 @@ class State:
             dict(self.holds),
             set(self.tried),
             self.limits,
+            dict(self.quote_uses),
         )
 
     def adopt(self, other: "State") -> None:
@@ -123,6 +113,7 @@ class State:
         self.followed.update(other.followed)
         self.holds.update(other.holds)
         self.tried.intersection_update(other.tried)
+        self.quote_uses.update(other.quote_uses)
 
     def follow(self, movement: Movement) -> Follow:
         """What was reversed of a movement, or captured of a hold."""
@@ -169,7 +160,7 @@ class Plan:
     def post(self, state: State, decision: Decision) -> None:
         """Adds what was decided, and enters it in the state."""
         movement = decision.movement
-        assert _balanced(decision.postings), "postings sum to zero in each currency"
+        assert are_balanced(decision.postings), "postings sum to zero in each currency"
         day = state.limits.calendar.day(movement.created_at)
         for posting in decision.postings:
             self._enter(state, movement, posting, day)
@@ -230,7 +221,9 @@ class Plan:
         if movement.reference is not None:
             key = movement.principal, movement.source or "", movement.reference
             state.references[key] = movement.movement_id
-        if movement.kind == Kind.PURCHASE and movement.service_id:
+        if movement.quote_id:
+            state.quote_uses[movement.quote_id] = movement.movement_id
+        if movement.kind == Kind.PURCHASE and movement.service_id and movement.quantity is None:
             bought = movement.from_account_id, movement.service_id
             if state.bought(*bought) is None:
                 self.purchases[bought] = movement
@@ -247,11 +240,3 @@ class Plan:
 
 
 _RELEASING = {Kind.RELEASE, Kind.EXPIRY}
-
-
-def _balanced(postings: Sequence[Posting]) -> bool:
-    sums: dict[str, int] = {}
-    for posting in postings:
-        currency = posting.account.currency
-        sums[currency] = sums.get(currency, 0) + posting.amount_minor
-    return not any(sums.values())

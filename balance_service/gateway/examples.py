@@ -34,6 +34,8 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "CreateHoldRequest": {"to_account": "2935048617", "amount": "40", "description": "Deposit"},
     "CaptureHoldRequest": {"amount": "25.50", "keep_rest": True},
     "VoidHoldRequest": {"reason": "Cancelled"},
+    "CreateQuoteRequest": {"from_currency": "RUB", "to_currency": "USD", "from_amount": "1000"},
+    "CreateExchangeRequest": {"quote": "0193640b-1f7e-7a51-b1a4-53d1c5a2f0d7"},
     "FreezeAccountRequest": {},
     "UnfreezeAccountRequest": {},
     "CloseAccountRequest": {},
@@ -55,6 +57,7 @@ _NOT_FOUND = {
     "HoldService": ("HOLD_NOT_FOUND", "There is no such hold.", "hold"),
     "ReversalService": ("MOVEMENT_NOT_FOUND", "There is no such movement.", "movement"),
     "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),
+    "ExchangeService": ("QUOTE_NOT_FOUND", "There is no such quote.", "quote"),
 }
 _ACCOUNT_NOT_FOUND = ("ACCOUNT_NOT_FOUND", "There is no such account.", "account")
 

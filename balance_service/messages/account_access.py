@@ -1,4 +1,4 @@
-"""Which accounts and movements a caller may read, and which account they mean.
+"""Which accounts, movements and quotes a caller may read, and which account they mean.
 
 What is somebody else's is refused as what does not exist is, so that nobody can probe for ids.
 """
@@ -10,9 +10,10 @@ from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal
+from balance_service.domain.quotes import Quote
 from balance_service.messages import fields
 from balance_service.reading.balances import AccountReads
-from balance_service.repositories import accounts, journal
+from balance_service.repositories import accounts, journal, quotes
 
 
 def read_id_or_own(principal: Principal, text: str, field: str) -> UUID | None:
@@ -124,3 +125,16 @@ async def get_movement(
         if principal.user_id is not None and principal.user_id in owners.values():
             return movement, owners.get(movement.account_id) == principal.user_id
     raise errors.MovementNotFound(str(movement_id))
+
+
+async def get_quote(conn: Connection, principal: Principal, quote_id: UUID) -> Quote:
+    """A quote that the caller asked for.
+
+    Raises:
+        QuoteNotFound: There is none, or it is somebody else's.
+    """
+    quote = await quotes.get(conn, quote_id)
+    if quote is None:
+        raise errors.QuoteNotFound(str(quote_id))
+    quote.check_asker(principal.name)
+    return quote

@@ -12,8 +12,10 @@ from balance_service._generated.balance.v1 import (
     account_pb2,
     auth_pb2,
     deposit_pb2,
+    exchange_pb2,
     hold_pb2,
     purchase_pb2,
+    rate_pb2,
     reversal_pb2,
     transfer_pb2,
     user_pb2,
@@ -27,6 +29,7 @@ from balance_service.domain.holds import Hold
 from balance_service.domain.money import format_minor
 from balance_service.domain.movements import PAYING_IN, Followed, Kind, Line, Movement
 from balance_service.domain.pricing import Rate
+from balance_service.domain.quotes import Quote
 from balance_service.domain.users import User
 
 # Messages are not given an empty `metadata`: that would be a sixth of what a transfer costs here.
@@ -162,6 +165,7 @@ def transfer(followed: Followed, *, for_sender: bool) -> transfer_pb2.Transfer:
     """A transfer; only its sender sees the sender's balance."""
     movement = followed.movement
     balance = format_minor(movement.balance_after_minor, movement.currency) if for_sender else ""
+    received_amount, received_currency = _received(movement)
     return transfer_pb2.Transfer(
         id=str(movement.movement_id),
         from_account=str(movement.from_account_id),
@@ -173,8 +177,68 @@ def transfer(followed: Followed, *, for_sender: bool) -> transfer_pb2.Transfer:
         metadata=movement.metadata or None,
         principal=movement.principal,
         date=timestamp(movement.created_at),
+        quote=str(movement.quote_id or ""),
+        received_amount=received_amount,
+        received_currency=received_currency,
+        rate=rate(movement.rate) if movement.rate else None,
         hold=_hold_id(movement),
         **_follow(followed),
+    )
+
+
+def exchange(movement: Movement) -> exchange_pb2.Exchange:
+    to_amount, to_currency = _received(movement)
+    return exchange_pb2.Exchange(
+        id=str(movement.movement_id),
+        quote=str(movement.quote_id),
+        from_account=str(movement.from_account_id),
+        from_amount=format_minor(movement.amount_minor, movement.currency),
+        from_currency=movement.currency,
+        to_account=str(movement.to_account_id),
+        to_amount=to_amount,
+        to_currency=to_currency,
+        rate=rate(movement.rate) if movement.rate else None,
+        balance=format_minor(movement.balance_after_minor, movement.currency),
+        description=movement.description,
+        metadata=movement.metadata,
+        principal=movement.principal,
+        date=timestamp(movement.created_at),
+        effective_time=_effective_time(movement),
+    )
+
+
+def _received(movement: Movement) -> tuple[str, str]:
+    """The amount and currency that a movement by quote gave its receiver; empty without a quote."""
+    minor, currency = movement.price_minor, movement.price_currency
+    if movement.quote_id is None or minor is None or currency is None:
+        return "", ""
+    return format_minor(minor, currency), currency
+
+
+def rate(used: Rate, *, stale: bool = False) -> rate_pb2.Rate:
+    return rate_pb2.Rate(
+        from_currency=used.currency,
+        to_currency=used.target,
+        value=format(used.value, "f"),
+        source=used.source,
+        time=timestamp(used.as_of),
+        stale=stale,
+    )
+
+
+def quote(agreed: Quote) -> exchange_pb2.Quote:
+    return exchange_pb2.Quote(
+        id=str(agreed.quote_id),
+        from_account=str(agreed.account_id),
+        from_amount=str(agreed.paid),
+        from_currency=agreed.paid.currency,
+        to_amount=str(agreed.received),
+        to_currency=agreed.received.currency,
+        rate=rate(agreed.rate),
+        rounding=exchange_pb2.Rounding.ValueType(agreed.rounding),
+        principal=agreed.principal,
+        create_time=timestamp(agreed.created_at),
+        expire_time=timestamp(agreed.expires_at),
     )
 
 
@@ -193,6 +257,7 @@ def purchase(followed: Followed, *, already_purchased: bool = False) -> purchase
         principal=movement.principal,
         date=timestamp(movement.created_at),
         already_purchased=already_purchased,
+        quantity=movement.quantity or 1,
         hold=_hold_id(movement),
         **_follow(followed),
     )
@@ -285,4 +350,5 @@ def service(offer: Service) -> purchase_pb2.Service:
         create_time=timestamp(offer.created_at),
         update_time=timestamp(offer.updated_at),
         etag=str(offer.version),
+        repeatable=offer.repeatable,
     )

@@ -27,6 +27,8 @@ SEVERAL_CURRENCIES = "needs one `account`: the listed accounts are in several cu
 
 IN_THE_FUTURE = "must not be in the future"
 
+SAME_CURRENCY = "must be another currency"
+
 _Bound = Literal["start_time", "end_time", "start_effective_time", "end_effective_time"]
 
 P = ParamSpec("P")
@@ -203,6 +205,15 @@ def check_count(message: Message, name: str) -> None:
     least, most = stated.min_items, stated.max_items
     if not least <= len(getattr(message, name)) <= most:
         raise errors.invalid(name, f"must have {least} to {most} items")
+
+
+def quantity(message: Message, name: str) -> int:
+    """Reads how many, within the limits that the contract states; left out, it is one."""
+    stated = field_limits.find(message.DESCRIPTOR, name)
+    value: int = getattr(message, name)
+    if not stated.minimum <= value <= stated.maximum:
+        raise errors.invalid(name, f"must be from 1 to {stated.maximum}")
+    return value or 1
 
 
 def metadata(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -67,6 +67,7 @@ def _columns(service: Service) -> dict[str, object]:
         "description": service.description,
         "price_minor": service.price.minor,
         "currency": service.price.currency,
+        "repeatable": service.repeatable,
         "version": service.version,
         "updated_at": service.updated_at,
         "deleted_at": service.deleted_at,

@@ -1,9 +1,18 @@
 -- insert --
 -- A new service of the catalogue.
 INSERT INTO services
-    (service_id, name, description, price_minor, currency, created_at, updated_at)
+    (service_id, name, description, price_minor, currency, repeatable, created_at, updated_at)
 VALUES
-    (%(service_id)s, %(name)s, %(description)s, %(price_minor)s, %(currency)s, %(now)s, %(now)s);
+    (
+        %(service_id)s,
+        %(name)s,
+        %(description)s,
+        %(price_minor)s,
+        %(currency)s,
+        %(repeatable)s,
+        %(now)s,
+        %(now)s
+    );
 
 -- get --
 -- Services by id, also those that have left the catalogue.
@@ -14,6 +23,7 @@ SELECT
     description,
     price_minor,
     currency,
+    repeatable,
     version,
     created_at,
     updated_at,
@@ -56,6 +66,7 @@ SET
     description = %(description)s,
     price_minor = %(price_minor)s,
     currency = %(currency)s,
+    repeatable = %(repeatable)s,
     version = %(version)s,
     updated_at = %(updated_at)s,
     deleted_at = %(deleted_at)s

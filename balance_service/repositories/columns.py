@@ -39,8 +39,10 @@ def details(written: Sequence[Movement]) -> Columns:
         "source": arrays.texts(m.source for m in written),
         "reference": arrays.texts(m.reference for m in written),
         "service_id": arrays.uuids(m.service_id for m in written),
+        "quantity": arrays.bigints(m.quantity for m in written),
+        "quote_id": arrays.uuids(m.quote_id for m in written),
         "price_minor": arrays.bigints(m.price_minor for m in written),
-        "price_currency": arrays.texts(rate and rate.currency for rate in rates),
+        "price_currency": arrays.texts(m.price_currency for m in written),
         "rate": arrays.decimals(rate and rate.value for rate in rates),
         "rate_source": arrays.texts(rate and rate.source for rate in rates),
         "rate_as_of": arrays.times(rate and rate.as_of for rate in rates),
@@ -68,6 +70,15 @@ def purchases(bought: Collection[Movement]) -> Columns:
         "account_id": arrays.uuids(m.from_account_id for m in bought),
         "service_id": arrays.uuids(m.service_id for m in bought),
         "movement_id": arrays.uuids(m.movement_id for m in bought),
+    }
+
+
+def quote_uses(quoted: Sequence[Movement]) -> Columns:
+    """Quotes that were carried out now."""
+    return {
+        "account_id": arrays.uuids(m.from_account_id for m in quoted),
+        "quote_id": arrays.uuids(m.quote_id for m in quoted),
+        "movement_id": arrays.uuids(m.movement_id for m in quoted),
     }
 
 

@@ -117,7 +117,9 @@ def _line(row: Sequence[Any]) -> Line:
     created_at, sender_id, receiver_id, amount_minor, currency, balance_after_minor = row[7:13]
     principal, request_id, description, metadata, source, reference = row[13:19]
     service_id, price_minor, price_currency, rate, rate_source, rate_as_of = row[19:25]
-    original_id, whole, final, expires_at, effective_at = row[25:]
+    original_id, whole, final, expires_at, effective_at, quote_id, quantity = row[25:]
+    # By a quote, the rate turns the amount into the other currency, and not a price into it.
+    pair = (currency, price_currency) if quote_id else (price_currency, currency)
     kind = Kind(kind_number)
     entry = Entry(
         account_id,
@@ -147,12 +149,14 @@ def _line(row: Sequence[Any]) -> Line:
         reference,
         service_id,
         price_minor,
-        Rate(price_currency, currency, rate, rate_source, rate_as_of) if rate else None,
+        rate and Rate(*pair, rate, rate_source, rate_as_of),
         original_id,
         bool(whole),
         bool(final),
         expires_at,
         effective_at,
+        quote_id,
+        quantity,
     )
     return Line(entry, movement)
 

@@ -121,7 +121,9 @@ SELECT
     m.whole,
     m.final,
     m.expires_at,
-    m.effective_at
+    m.effective_at,
+    m.quote_id,
+    m.quantity
     -- end columns --
 FROM unnest(%(account_ids)s::uuid[], %(lows)s::bigint[], %(highs)s::bigint[], %(lengths)s::bigint[])
     WITH ORDINALITY AS a (account_id, low, high, length, place)

@@ -16,6 +16,7 @@ _RACES = {
     "caller_references_pkey",
     "external_references_pkey",
     "purchases_pkey",
+    "quote_uses_pkey",
 }
 _TRANSIENT = (
     pg.SerializationFailure,

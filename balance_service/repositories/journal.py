@@ -12,11 +12,13 @@ from psycopg.rows import namedtuple_row, tuple_row
 from balance_service.domain.commands import (
     Capture,
     Command,
+    Exchange,
     Place,
     Purchase,
     Release,
     Reverse,
     Settle,
+    Transfer,
 )
 from balance_service.domain.movements import Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
@@ -64,6 +66,7 @@ class Journal:
         referred = await self._find_references(commands)
         followed = await self._find_follows(commands)
         held = await self._find_holds(commands)
+        used = await self._find_quote_uses(commands)
         accounts = [account_of(row) for row in await locked.fetchall()]
         replays = [_movement(row) for row in await _rows(replayed)]
         purchases = [_movement(row) for row in await _rows(bought)]
@@ -75,6 +78,7 @@ class Journal:
             followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
             holds={hold.hold_id: hold for hold in map(hold_of, await _rows(held))},
             tried=set(tried),
+            quote_uses=dict(await _rows(used)),
         )
         clock_row = await clock.fetchone()
         assert clock_row is not None, "a clock always answers"
@@ -137,6 +141,18 @@ class Journal:
             },
         )
 
+    async def _find_quote_uses(self, commands: Sequence[Command]) -> AsyncCursor | None:
+        quotes = [c.quote for c in commands if isinstance(c, Transfer | Exchange) and c.quote]
+        if not quotes:
+            return None
+        return await self._send(
+            "find_quote_uses",
+            {
+                "account_ids": arrays.uuids(quote.account_id for quote in quotes),
+                "quote_ids": arrays.uuids(quote.quote_id for quote in quotes),
+            },
+        )
+
     async def write(self, plan: Plan) -> None:
         """Writes a plan: journal, entries, accounts and what decides the next ones.
 
@@ -170,7 +186,9 @@ class Journal:
             await self._send("insert_dated_entries", columns.entries(dated) | dates)
 
     async def _claim(self, movements: Sequence[Movement]) -> None:
-        """Takes the external references that movements use."""
+        """Takes the quotes and external references that movements use."""
+        if quoted := [m for m in movements if m.quote_id is not None]:
+            await self._send("insert_quote_uses", columns.quote_uses(quoted))
         if referred := sorted(
             (m.reference, m.source, m.principal, m.movement_id)
             for m in movements
@@ -213,9 +231,9 @@ def _intended(command: Command) -> Command:
 def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
     """The account and the service of a command that may only be carried out if it has none yet."""
     intended = _intended(command)
-    if isinstance(intended, Purchase):
+    if isinstance(intended, Purchase) and intended.is_for_one:
         return intended.account_id, intended.service_id
-    if isinstance(command, Capture) and command.hold.service_id:
+    if isinstance(command, Capture) and command.hold.service_id and not command.hold.quantity:
         return command.hold.from_account_id, command.hold.service_id
     return None
 
@@ -236,6 +254,7 @@ def _has_details(movement: Movement) -> bool:
         or movement.service_id is not None
         or movement.original_id is not None
         or movement.expires_at is not None
+        or movement.quote_id is not None
         or movement.effective_at is not None
     )
 
@@ -266,8 +285,9 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
     """The movement of a row of `find_movements` or `find_purchases`."""
     rate = None
     if row.rate is not None:
-        value = Decimal(row.rate)
-        rate = Rate(row.price_currency, row.currency, value, row.rate_source, row.rate_as_of)
+        pair = row.price_currency, row.currency
+        currency, target = reversed(pair) if row.quote_id else pair
+        rate = Rate(currency, target, Decimal(row.rate), row.rate_source, row.rate_as_of)
     return Movement(
         movement_id=row.movement_id,
         kind=Kind(row.kind),
@@ -291,4 +311,6 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
         final=bool(row.final),
         expires_at=row.expires_at,
         effective_at=row.effective_at,
+        quote_id=row.quote_id,
+        quantity=row.quantity,
     )

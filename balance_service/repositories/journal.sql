@@ -125,6 +125,16 @@ CROSS JOIN LATERAL (
 ) AS m
 WHERE m.principal = wanted.principal;
 
+-- find_quote_uses --
+-- Movements by which accounts carried quotes out before.
+SELECT
+    u.quote_id,
+    u.movement_id
+FROM quote_uses AS u
+INNER JOIN unnest(%(account_ids)s::uuid[], %(quote_ids)s::uuid[])
+    AS wanted (account_id, quote_id)
+    ON u.account_id = wanted.account_id AND u.quote_id = wanted.quote_id;
+
 -- write --
 -- All that one commit of plain movements writes: journal, statements, and the accounts' new state.
 -- One statement and not three, for each costs a commit as much as several movements do.
@@ -206,13 +216,15 @@ FROM unnest(
 );
 
 -- insert_detailed_movements --
--- The journal rows of one commit that have more to say: a reference, a service and its price, an
--- earlier movement, a value date.
+-- The journal rows of one commit that have more to say: a reference, a service or a quote and what
+-- it costs, an earlier movement, a value date.
 INSERT INTO movements (
     -- begin columns --
     source,
     reference,
     service_id,
+    quantity,
+    quote_id,
     price_minor,
     price_currency,
     rate,
@@ -242,6 +254,8 @@ FROM unnest(
     %(source)s::text[],
     %(reference)s::text[],
     %(service_id)s::uuid[],
+    %(quantity)s::bigint[],
+    %(quote_id)s::uuid[],
     %(price_minor)s::bigint[],
     %(price_currency)s::text[],
     %(rate)s::numeric[],
@@ -341,6 +355,12 @@ INSERT INTO purchases (account_id, service_id, movement_id)
 SELECT *
 FROM unnest(%(account_id)s::uuid[], %(service_id)s::uuid[], %(movement_id)s::uuid[])
 ON CONFLICT (account_id, service_id) DO UPDATE SET movement_id = excluded.movement_id;
+
+-- insert_quote_uses --
+-- Quotes that are carried out now.
+INSERT INTO quote_uses (account_id, quote_id, movement_id)
+SELECT *
+FROM unnest(%(account_id)s::uuid[], %(quote_id)s::uuid[], %(movement_id)s::uuid[]);
 
 -- insert_references --
 -- External references that callers take now. They also go to external_references, where versions

@@ -10,6 +10,7 @@ from balance_service.domain.days import Calendar, Day
 from balance_service.domain.holds import HoldStatus
 from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
+from balance_service.domain.quotes import Rounding
 from balance_service.repositories import follow_up_checks, queries
 
 _SQL = {**queries.load(__file__), **follow_up_checks.SQL}
@@ -34,6 +35,10 @@ CHECKS = {
     "movement_id_is_derived": "every movement's id follows from its request",
     "amount_follows_from_rate": "every converted amount follows from its rate",
     **follow_up_checks.CHECKS,
+    "quote_follows_from_rate": "every quote's amounts follow from its rate",
+    "movement_is_as_quoted": "every movement by quote is as it was quoted",
+    "quote_is_used_once": "quotes that were used and their movements agree",
+    "exchange_stays_with_its_owner": "every exchange is between accounts of one owner",
     "purchase_has_movement": "purchases and their movements agree",
     "reference_has_movement": "references and their movements agree",
 }
@@ -121,4 +126,5 @@ def _parameters(day: Day) -> dict[str, object]:
         "day_end": day.end,
         **{kind.name.lower(): int(kind) for kind in Kind},
         **{status.name.lower(): int(status) for status in HoldStatus},
+        **{f"rounding_{mode.name.lower()}": int(mode) for mode in Rounding},
     }

@@ -202,7 +202,7 @@ LIMIT %(limit)s;
 
 -- entries_are_of_movements --
 -- Entries that are not as their movements say, and movements without an entry that they must have.
--- Of a transfer, the receiver's balance stands on its entry alone.
+-- Of a transfer or exchange, the receiver's balance stands on its entry alone.
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
     || coalesce(e.movement_id, m.movement_id) AS subject,
@@ -242,8 +242,11 @@ FULL JOIN (
         movement_id,
         to_account_id,
         from_account_id,
-        amount_minor,
-        CASE WHEN kind NOT IN (%(transfer)s, %(transfer_reversal)s) THEN balance_after_minor END,
+        CASE WHEN quote_id IS NULL THEN amount_minor ELSE price_minor END,
+        CASE
+            WHEN kind NOT IN (%(transfer)s, %(transfer_reversal)s, %(exchange)s)
+                THEN balance_after_minor
+        END,
         kind,
         created_at,
         effective_at
@@ -254,7 +257,8 @@ FULL JOIN (
             %(withdrawal_reversal)s,
             %(refund)s,
             %(transfer)s,
-            %(transfer_reversal)s
+            %(transfer_reversal)s,
+            %(exchange)s
         )
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE
@@ -264,7 +268,37 @@ WHERE
 LIMIT %(limit)s;
 
 -- system_entries_are_of_movements --
--- System entries that are not as their movements say, or are missing.
+-- System entries that are not as their movements say, or are missing. By quote, the fx accounts give
+-- what is paid at the rate, rounded half to even, and the rounding account takes what the receiver
+-- does not get of it.
+WITH exchanged AS (
+    SELECT
+        movement_id,
+        price_currency,
+        price_minor,
+        created_at,
+        div(exact, unit) + CASE
+            WHEN mod(exact, unit) * 2 > unit THEN 1
+            WHEN mod(exact, unit) * 2 = unit THEN mod(div(exact, unit), 2)
+            ELSE 0
+        END AS exchanged_minor
+    FROM (
+        SELECT
+            m.movement_id,
+            m.price_currency,
+            m.price_minor,
+            m.created_at,
+            m.amount_minor * m.rate * target.units AS exact,
+            paid.units AS unit
+        FROM movements AS m
+        LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS paid (currency, units)
+            ON m.currency = paid.currency
+        LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS target (currency, units)
+            ON m.price_currency = target.currency
+        WHERE m.quote_id IS NOT NULL
+    ) AS exact_parts
+)
+
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
     || coalesce(e.movement_id, m.movement_id) AS subject,
@@ -316,6 +350,13 @@ FULL JOIN (
             created_at
         FROM movements
         WHERE kind IN (%(purchase)s, %(refund)s) AND price_minor > 0
+        UNION ALL
+        SELECT movement_id, 'fx', price_currency, -exchanged_minor, created_at
+        FROM exchanged
+        UNION ALL
+        SELECT movement_id, 'rounding', price_currency, exchanged_minor - price_minor, created_at
+        FROM exchanged
+        WHERE exchanged_minor <> price_minor
     ) AS sides
     INNER JOIN
         unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
@@ -401,8 +442,8 @@ WHERE
     OR (
         m.rate IS NOT NULL
         AND (
-            m.kind NOT IN (%(purchase)s, %(refund)s, %(hold)s)
-            OR m.other_role IS NULL
+            (m.kind NOT IN (%(purchase)s, %(refund)s, %(hold)s) AND m.quote_id IS NULL)
+            OR (m.other_role IS NULL AND m.quote_id IS NULL)
             OR m.price_currency = m.currency
         )
     )
@@ -419,7 +460,10 @@ FROM (
     FROM movements
     WHERE kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
     UNION ALL
-    SELECT movement_id, to_account_id, currency
+    SELECT
+        movement_id,
+        to_account_id,
+        CASE WHEN quote_id IS NULL THEN currency ELSE price_currency END
     FROM movements
     WHERE
         kind IN (
@@ -427,7 +471,8 @@ FROM (
             %(withdrawal_reversal)s,
             %(refund)s,
             %(transfer)s,
-            %(transfer_reversal)s
+            %(transfer_reversal)s,
+            %(exchange)s
         )
 ) AS m
 LEFT JOIN accounts AS a ON m.account_id = a.account_id
@@ -490,14 +535,99 @@ FROM (
         ON m.price_currency = price.currency
     LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS target (currency, units)
         ON m.currency = target.currency
-    WHERE m.rate IS NOT NULL AND m.original_id IS NULL
+    WHERE m.rate IS NOT NULL AND m.original_id IS NULL AND m.quote_id IS NULL
 ) AS m
 WHERE (off_twice < unit OR (off_twice = unit AND mod(amount_minor, 2) = 0)) IS NOT TRUE
+LIMIT %(limit)s;
+
+-- quote_follows_from_rate --
+-- Quotes whose amounts do not follow from each other by the rate: what is received rounded down
+-- where what is paid was fixed, and what is paid rounded up where what is received was.
+SELECT
+    quote_id::text AS subject,
+    paid_minor || ' for ' || received_minor AS stored,
+    exact / unit AS computed
+FROM (
+    SELECT
+        q.quote_id,
+        q.paid_minor,
+        q.received_minor,
+        q.rounding,
+        q.paid_minor * q.rate * received.units AS exact,
+        q.rate * received.units AS exact_of_one,
+        paid.units AS unit
+    FROM quotes AS q
+    LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS paid (currency, units)
+        ON q.paid_currency = paid.currency
+    LEFT JOIN unnest(%(currencies)s::text[], %(units)s::numeric[]) AS received (currency, units)
+        ON q.received_currency = received.currency
+) AS q
+WHERE (
+    exact >= received_minor * unit
+    AND CASE rounding
+        WHEN %(rounding_down)s THEN exact < (received_minor + 1) * unit
+        WHEN %(rounding_up)s THEN exact - exact_of_one < received_minor * unit
+    END
+) IS NOT TRUE
+LIMIT %(limit)s;
+
+-- movement_is_as_quoted --
+-- Movements by quote whose quote is missing, or was made for another caller, account or amount.
+SELECT
+    m.movement_id::text AS subject,
+    (
+        m.principal, m.from_account_id, m.amount_minor, m.currency, m.price_minor,
+        m.price_currency, m.rate, m.rate_source, m.rate_as_of
+    )::text AS stored,
+    (
+        q.principal, q.account_id, q.paid_minor, q.paid_currency, q.received_minor,
+        q.received_currency, q.rate, q.rate_source, q.rate_as_of
+    )::text AS computed
+FROM movements AS m
+LEFT JOIN quotes AS q ON m.quote_id = q.quote_id
+WHERE
+    m.quote_id IS NOT NULL
+    AND (
+        m.principal, m.from_account_id, m.amount_minor, m.currency, m.price_minor,
+        m.price_currency, m.rate, m.rate_source, m.rate_as_of
+    ) IS DISTINCT FROM (
+        q.principal, q.account_id, q.paid_minor, q.paid_currency, q.received_minor,
+        q.received_currency, q.rate, q.rate_source, q.rate_as_of
+    )
+LIMIT %(limit)s;
+
+-- quote_is_used_once --
+-- Uses of quotes that are not as their movements say, or are missing; the key holds each only once.
+SELECT
+    coalesce(u.movement_id, m.movement_id)::text AS subject,
+    u.account_id || ' used ' || u.quote_id AS stored,
+    m.account_id || ' used ' || m.quote_id AS computed
+FROM quote_uses AS u
+FULL JOIN (
+    SELECT movement_id, from_account_id AS account_id, quote_id
+    FROM movements
+    WHERE quote_id IS NOT NULL
+) AS m ON u.movement_id = m.movement_id
+WHERE (u.account_id, u.quote_id) IS DISTINCT FROM (m.account_id, m.quote_id)
+LIMIT %(limit)s;
+
+-- exchange_stays_with_its_owner --
+-- Exchanges between accounts of different owners.
+SELECT
+    m.movement_id::text AS subject,
+    payer.owner_id::text AS stored,
+    receiver.owner_id::text AS computed
+FROM movements AS m
+LEFT JOIN accounts AS payer ON m.from_account_id = payer.account_id
+LEFT JOIN accounts AS receiver ON m.to_account_id = receiver.account_id
+WHERE m.kind = %(exchange)s AND payer.owner_id IS DISTINCT FROM receiver.owner_id
 LIMIT %(limit)s;
 
 -- purchase_has_movement --
 -- Purchases that are not as their movements say, or are missing, or of no service. What was refunded
 -- whole may have been bought again since; a purchase that several captures make is that of one.
+-- Those of services that may be bought repeatedly are kept in the journal alone; their total is of
+-- their quantity.
 SELECT
     coalesce(p.movement_id, m.movement_id)::text AS subject,
     p.account_id || ' bought ' || p.service_id AS stored,
@@ -509,15 +639,22 @@ FULL JOIN (
         from_account_id AS account_id,
         service_id,
         original_id,
+        quantity,
+        coalesce(price_minor, amount_minor) AS total_minor,
         amount_minor > coalesce((
             SELECT sum(f.amount_minor) FROM follows AS f WHERE f.original_id = b.movement_id
         ), 0) AS in_force
     FROM movements AS b
     WHERE kind = %(purchase)s
 ) AS m ON p.movement_id = m.movement_id
-LEFT JOIN services AS s ON p.service_id = s.service_id
+LEFT JOIN services AS s ON coalesce(p.service_id, m.service_id) = s.service_id
 WHERE
     CASE
+        WHEN m.quantity IS NOT NULL
+            THEN
+                p.movement_id IS NOT NULL
+                OR s.service_id IS NULL
+                OR (m.original_id IS NULL AND mod(m.total_minor, m.quantity) <> 0)
         WHEN p.movement_id IS NULL
             THEN
                 NOT EXISTS (

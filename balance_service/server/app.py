@@ -40,8 +40,10 @@ from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.deposit import DepositServicer
+from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.purchase import PurchaseServicer
+from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import Reversals, ReversalServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
@@ -162,6 +164,9 @@ def build(
     calls.add(TransferServicer(connections, submission, listing, reversals, streams))
     calls.add(HoldServicer(connections, reads, services, submission, page_tokens, rates))
     calls.add(ReversalServicer(connections))
+    quote_life = timedelta(seconds=settings.quote_seconds)
+    calls.add(ExchangeServicer(connections, submission, listing, rates, quote_life))
+    calls.add(RateServicer(connections, rates))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
     return App(

@@ -115,7 +115,8 @@ class HoldServicer:
                 raise errors.ServiceNotFound(str(service_id))
             origin = dataclasses.replace(origin, description=service.name)
             price = None if service.deleted_at else service.price
-            return Purchase(origin, account_id, service_id, price, self._rates.current)
+            rates, repeatable = self._rates.current, service.repeatable
+            return Purchase(origin, account_id, service_id, price, rates, repeatable)
         amount = checks(fields.amount, request.amount, request.currency)
         receiver = None
         if request.to_account:

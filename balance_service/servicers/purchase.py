@@ -33,6 +33,7 @@ class _Offer(NamedTuple):
     name: str
     description: str
     price: Money
+    repeatable: bool
 
 
 class _Creation(NamedTuple):
@@ -46,6 +47,7 @@ class _Changes(TypedDict, total=False):
     description: str
     price: Decimal
     currency: str
+    repeatable: bool
 
 
 class _Values(NamedTuple):
@@ -138,7 +140,8 @@ class PurchaseServicer:
 
         async def act(conn: Connection, creation: _Creation) -> purchase_pb2.Service:
             now = datetime.now(UTC)
-            service = Service(ids.new_id(), *creation.service, 1, now, now)
+            offer = creation.service._asdict()
+            service = Service(ids.new_id(), **offer, version=1, created_at=now, updated_at=now)
             await catalogue.insert(conn, service)
             return convert.service(service)
 
@@ -192,6 +195,8 @@ class PurchaseServicer:
         checks = fields.Checks()
         service_id = checks(fields.identifier, request.service, "service")
         account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
+        quantity = checks(fields.quantity, request, "quantity")
+        expected_price = checks(_read_expected_price, request)
         effective_at = checks(read_effective_time, request)
         origin = checks(read_origin, request, call, effective_at=effective_at)
         checks.finish()
@@ -207,7 +212,16 @@ class PurchaseServicer:
         origin = dataclasses.replace(origin, description=service.name)
         # One that has left the catalogue goes on to the ledger, which knows a repeated request.
         price = None if service.deleted_at else service.price
-        command = Purchase(origin, account_id, service_id, price, self._rates.current)
+        command = Purchase(
+            origin,
+            account_id,
+            service_id,
+            price,
+            self._rates.current,
+            service.repeatable,
+            quantity,
+            expected_price,
+        )
         done = await self._submission.submit_one(command, call, validate_only=request.validate_only)
 
         already_purchased = done.how == How.ALREADY_PURCHASED
@@ -277,7 +291,16 @@ def _read_creation(request: purchase_pb2.CreateServiceRequest) -> _Creation:
     description = checks(fields.text, message, "description", "service.description")
     price = checks(_read_price, message.price, message.currency)
     checks.finish()
-    return _Creation(_Offer(name, description, price))
+    return _Creation(_Offer(name, description, price, message.repeatable))
+
+
+def _read_expected_price(request: purchase_pb2.CreatePurchaseRequest) -> Money | None:
+    price, currency = request.expected_price, request.expected_currency
+    if price:
+        return fields.amount(price, currency, "expected_price", "expected_currency")
+    if currency:
+        raise errors.invalid("expected_currency", "must come with expected_price")
+    return None
 
 
 def _read_update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
@@ -288,6 +311,7 @@ def _read_update(request: purchase_pb2.UpdateServiceRequest) -> _Update:
         "description": lambda: fields.text(message, "description", "service.description"),
         "name": lambda: fields.text(message, "name", "service.name"),
         "price": lambda: money.parse_number(message.price, "service.price"),
+        "repeatable": lambda: message.repeatable,
     }
     checks = fields.Checks()
     service_id = checks(fields.identifier, request.id, "id")
@@ -316,6 +340,7 @@ def _change(before: Service, changes: _Changes) -> Service:
         name=changes.get("name", before.name),
         description=changes.get("description", before.description),
         price=price,
+        repeatable=changes.get("repeatable", before.repeatable),
         version=before.version + 1,
         updated_at=datetime.now(UTC),
     )

@@ -172,6 +172,7 @@ class TransferServicer:
 
         Raises:
             InvalidFields: Something is wrong with it.
+            QuoteNotFound: There is no such quote of the caller's.
             AccountNotFound: The user has no account of their own in the currency, or there is none
                 with the receiver's number.
         """
@@ -181,21 +182,26 @@ class TransferServicer:
             account_access.read_id_or_own, principal, request.from_account, "from_account"
         )
         receiver = checks(account_access.read_receiver, request.to_account)
+        quote_id = checks(fields.optional_identifier, request.quote, "quote")
         description = checks(fields.text, request, "description")
         effective_at = checks(read_effective_time, request)
         origin = checks(
             read_origin, request, call, description, default_id, effective_at=effective_at
         )
         checks.finish()
-        if sender is None or receiver is None:
+        quote = None
+        if quote_id or sender is None or receiver is None:
             async with self._pool.connection() as conn:
+                if quote_id:
+                    quote = await account_access.get_quote(conn, principal, quote_id)
+                    sender = sender or quote.account_id
                 if sender is None:
                     sender = await account_access.find_own_account(conn, principal, amount.currency)
                 if receiver is None:
                     receiver = await account_access.find_receiver(
                         conn, principal, request.to_account
                     )
-        return Transfer(origin, sender, receiver, amount)
+        return Transfer(origin, sender, receiver, amount, quote)
 
     async def _read_item(
         self,

@@ -171,6 +171,8 @@ CREATE TABLE public.movements (
     final boolean,
     expires_at timestamp with time zone,
     effective_at timestamp with time zone,
+    quote_id uuid,
+    quantity integer,
     CONSTRAINT accounts_differ CHECK ((from_account_id <> to_account_id)),
     CONSTRAINT amount_positive CHECK ((amount_minor > 0)),
     CONSTRAINT description_not_too_long CHECK ((length(description) <= 200)),
@@ -183,6 +185,33 @@ CREATE TABLE public.purchases (
     account_id uuid NOT NULL,
     service_id uuid NOT NULL,
     movement_id uuid NOT NULL
+);
+
+CREATE TABLE public.quote_uses (
+    account_id uuid NOT NULL,
+    quote_id uuid NOT NULL,
+    movement_id uuid NOT NULL
+);
+
+CREATE TABLE public.quotes (
+    quote_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    paid_minor bigint NOT NULL,
+    received_minor bigint NOT NULL,
+    rate_as_of timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    rounding smallint NOT NULL,
+    principal text NOT NULL,
+    paid_currency text NOT NULL,
+    received_currency text NOT NULL,
+    rate numeric NOT NULL,
+    rate_source text NOT NULL,
+    CONSTRAINT quote_amounts_positive CHECK (((paid_minor > 0) AND (received_minor > 0) AND (rate > (0)::numeric))),
+    CONSTRAINT quote_currencies_differ CHECK ((paid_currency <> received_currency)),
+    CONSTRAINT quote_currencies_well_formed CHECK (((paid_currency ~ '^[A-Z]{3}$'::text) AND (received_currency ~ '^[A-Z]{3}$'::text))),
+    CONSTRAINT quote_holds_at_most_an_hour CHECK (((expires_at > created_at) AND (expires_at <= (created_at + '01:00:00'::interval)))),
+    CONSTRAINT quote_rounding_known CHECK (((rounding >= 1) AND (rounding <= 2)))
 );
 
 CREATE TABLE public.rate_fetches (
@@ -235,6 +264,7 @@ CREATE TABLE public.services (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     deleted_at timestamp with time zone,
+    repeatable boolean DEFAULT false NOT NULL,
     CONSTRAINT name_not_too_long CHECK (((length(name) >= 1) AND (length(name) <= 50))),
     CONSTRAINT price_positive CHECK ((price_minor > 0)),
     CONSTRAINT service_currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
@@ -323,7 +353,7 @@ ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, sequence);
 
 ALTER TABLE public.entries
-    ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 9))) NOT VALID;
+    ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 12))) NOT VALID;
 
 ALTER TABLE ONLY public.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
@@ -359,6 +389,18 @@ END) NOT VALID;
 
 ALTER TABLE ONLY public.purchases
     ADD CONSTRAINT purchases_pkey PRIMARY KEY (account_id, service_id);
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT quantity_of_purchase CHECK (((quantity IS NULL) OR ((kind = ANY (ARRAY[3, 10])) AND ((quantity >= 1) AND (quantity <= 1000))))) NOT VALID;
+
+ALTER TABLE public.movements
+    ADD CONSTRAINT quote_of_transfer_or_exchange CHECK ((((kind <> 9) OR (quote_id IS NOT NULL)) AND ((quote_id IS NULL) OR ((kind = ANY (ARRAY[4, 9])) AND (rate IS NOT NULL))))) NOT VALID;
+
+ALTER TABLE ONLY public.quote_uses
+    ADD CONSTRAINT quote_uses_pkey PRIMARY KEY (account_id, quote_id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_pkey PRIMARY KEY (quote_id);
 
 ALTER TABLE ONLY public.rate_fetches
     ADD CONSTRAINT rate_fetches_pkey PRIMARY KEY (source);
@@ -466,6 +508,10 @@ GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
 
 GRANT UPDATE(movement_id) ON TABLE public.purchases TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.quote_uses TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.quotes TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
 

@@ -21,7 +21,7 @@ import structlog
 from balance_service.calls.refusals import TABLE
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Origin, Request, Settle, Transfer
+from balance_service.domain.commands import Exchange, Origin, Request, Settle, Transfer
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
@@ -33,6 +33,7 @@ from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.history import Operation
 from rehearsals.simulation.loop import SimulatedLoop
+from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.store import EPOCH, Database
 
 ACCOUNTS = 5
@@ -48,8 +49,11 @@ REFUSALS = (
     errors.DebitLimitExceeded,
     errors.DailyLimitExceeded,
     errors.ReferenceReused,
+    errors.QuoteUsed,
+    errors.QuoteExpired,
     errors.BatchRefused,
 )
+PRINCIPALS = ("service:0", "service:1")
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -192,17 +196,30 @@ class Client:
         async with asyncio.timeout(patience):
             return await asyncio.shield(call)
 
-    def _command(self) -> Settle | Transfer:
+    def _command(self) -> Settle | Transfer | Exchange:
         rng = self.simulation.rng
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
-        origin = Origin(principal=f"service:{self.number % 2}", request_id=request_id)
-        kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
+        origin = Origin(principal=PRINCIPALS[self.number % 2], request_id=request_id)
+        kind = rng.choice(
+            [Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER, Kind.EXCHANGE]
+        )
+        if kind == Kind.EXCHANGE:
+            return self._by_quote(origin)
         if kind == Kind.TRANSFER:
             return Transfer(origin, sender, receiver, money)
         reference = rng.choice([None, None, str(rng.randint(1, 8))])
         return Settle(origin, kind, sender, money, reference and "bank", reference)
+
+    def _by_quote(self, origin: Origin) -> Transfer | Exchange:
+        """An exchange, or a transfer between the same accounts."""
+        simulation = self.simulation
+        quote = simulation.rng.choice(simulation.quotes[origin.principal])
+        receiver = simulation.other_accounts[quote.account_id]
+        if simulation.rng.random() < 0.5:
+            return Exchange(origin, quote, receiver)
+        return Transfer(origin, quote.account_id, receiver, quote.paid, quote)
 
 
 def _note(operation: Operation, outcome: Outcome, request: Request, now: float) -> None:
@@ -241,6 +258,16 @@ class Simulation:
         # A day ends while the run goes on, or none does.
         zone = timezone(timedelta(seconds=-rng.choice([0, 1, 2])))
         self.limits = Limits(debit_minor=rng.choice([{}, {"RUB": 50}]), calendar=Calendar(zone))
+        # The owners of two accounts have others, in another currency.
+        self.other_accounts: dict[UUID, UUID] = {}
+        for account_id in self.accounts[:2]:
+            other = opened[account_id]._replace(account_id=_uuid(rng), currency="USD")
+            opened[other.account_id] = other
+            self.other_accounts |= {account_id: other.account_id, other.account_id: account_id}
+        self.quotes = {
+            principal: list(make_quotes(rng, principal, opened, self.other_accounts))
+            for principal in PRINCIPALS
+        }
         self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
         self.workers = [Worker(self.database, self.limits, rng) for _ in range(WORKERS)]
         self.operations: list[Operation] = []
@@ -322,6 +349,9 @@ class Simulation:
         ]
         if len(used) != len(set(used)):
             yield f"a reference was used twice: {sorted(used, key=str)}"
+        quoted = [m.quote_id for m in database.movements.values() if m.quote_id]
+        if len(quoted) != len(set(quoted)):
+            yield f"a quote was used twice: {sorted(quoted, key=str)}"
 
     def _stored(self, account: Account) -> Stored:
         own, service = account.debit_limit_minor, self.limits.debit_minor.get("RUB")

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors as pg
 
 from balance_service.domain.accounts import Account
-from balance_service.domain.commands import Command, Settle
+from balance_service.domain.commands import Command, Exchange, Settle, Transfer
 from balance_service.domain.movements import Entry, Movement
 from balance_service.domain.state import Plan, State
 from balance_service.reading.past import SKEW_MAX
@@ -80,6 +80,7 @@ class Database:
     accounts: dict[UUID, Account]
     movements: dict[UUID, Movement] = field(default_factory=dict)
     references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
+    quote_uses: dict[UUID, UUID] = field(default_factory=dict)
     entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     locks: Locks = field(default_factory=Locks)
     # Grows with each crash of Postgres: a transaction begun before it can no longer commit.
@@ -186,12 +187,14 @@ class SimulatedTransaction:
             for c in commands
             if isinstance(c, Settle) and c.reference
         ]
+        quotes = [c.quote for c in commands if isinstance(c, Transfer | Exchange) and c.quote]
         state = State(
             accounts=_rows_of(database.accounts, account_ids),
             movements=_rows_of(database.movements, wanted),
             purchases={},
             references=_rows_of(database.references, referred),
             tried=set(tried),
+            quote_uses=_rows_of(database.quote_uses, [quote.quote_id for quote in quotes]),
         )
         return state, now
 
@@ -207,6 +210,10 @@ class SimulatedTransaction:
                 await database.locks.take(("reference", reference), self)
                 if reference in database.references:
                     raise Collision
+            if movement.quote_id:
+                await database.locks.take(("quote", movement.quote_id), self)
+                if movement.quote_id in database.quote_uses:
+                    raise Collision
         await self.step()
         self._plan = plan
 
@@ -218,6 +225,8 @@ class SimulatedTransaction:
                 database.movements[movement.movement_id] = movement
                 if movement.reference:
                     database.references[_reference_key(movement)] = movement.movement_id
+                if movement.quote_id:
+                    database.quote_uses[movement.quote_id] = movement.movement_id
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)

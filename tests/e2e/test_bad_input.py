@@ -1,9 +1,8 @@
 """Every RPC, each field: what is wrong is named, and nothing is changed."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import grpc
 import pytest
@@ -11,123 +10,12 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
 from balance_client import AsyncUserCredentials, BalanceError, v1
 from balance_service.domain.principals import Scope
+from tests.bad_requests import LONG, cases
 from tests.service import Contents, Person, Service, refused
-
-AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
-NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")
-NOT_KEYS = (" ", " x", "x ", "a\nb", "a\x00b", "\x7f", "ключ", "x" * 256)
-CURRENCIES = ("rub", "XXX", "RUBLE", "€")
-LONG = "x" * 201
-
-Case = tuple[str, Message, str]
-
-
-def cases(account: str, service: str, other: str) -> Iterator[Case]:
-    """Method, request, and the field that is wrong with it."""
-    moving: dict[str, Callable[..., Message]] = {
-        "DepositService/CreateDeposit": lambda **f: v1.CreateDepositRequest(
-            **{"account": account, "amount": "1", **f}
-        ),
-        "WithdrawalService/CreateWithdrawal": lambda **f: v1.CreateWithdrawalRequest(
-            **{"account": account, "amount": "1", **f}
-        ),
-        "TransferService/CreateTransfer": lambda **f: v1.CreateTransferRequest(
-            **{"from_account": account, "to_account": other, "amount": "1", **f}
-        ),
-    }
-    for method, request in moving.items():
-        yield from ((method, request(amount=amount), "amount") for amount in AMOUNTS)
-        yield from ((method, request(currency=code), "currency") for code in CURRENCIES)
-        yield from ((method, request(request_id=text), "request_id") for text in NOT_KEYS)
-        yield method, request(request_id="00000000-0000-0000-0000-000000000000"), "request_id"
-        yield method, request(description=LONG), "description"
-        yield method, request(description="a\x00b"), "description"
-        yield method, request(metadata={str(n): "" for n in range(17)}), "metadata"
-        yield method, request(metadata={"Key": "v"}), "metadata"
-        yield method, request(metadata={"k": LONG}), "metadata.k"
-        side = "from_account" if "Transfer" in method else "account"
-        yield from ((method, request(**{side: text}), side) for text in NOT_UUIDS)
-        if "Transfer" in method:
-            yield from ((method, request(to_account=text), "to_account") for text in NOT_UUIDS)
-            yield method, request(to_account=""), "to_account"
-            yield method, request(to_account="1234567890"), "to_account"
-        else:
-            yield method, request(source="stripe"), "source"
-            yield method, request(source="x" * 41, reference="r"), "source"
-            yield method, request(reference="x" * 101), "reference"
-    purchase = "PurchaseService/CreatePurchase"
-    for text in NOT_UUIDS:
-        yield purchase, v1.CreatePurchaseRequest(service=text), "service"
-        yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
-    for text in NOT_KEYS:
-        yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
-    yield purchase, v1.CreatePurchaseRequest(), "service"
-    yield from reads()
-    yield from lists(account)
-    for code in CURRENCIES:
-        yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
-        get = v1.GetAccountRequest(account=account, currency=code)
-        yield "AccountService/GetAccount", get, "currency"
-    never = v1.GetAccountRequest(account=account, as_of=Timestamp(seconds=10**15))
-    yield "AccountService/GetAccount", never, "as_of"
-    yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
-    yield "AuthService/SendConfirmationCode", v1.SendConfirmationCodeRequest(), "email"
-    for email in ("x", "a@b", "a b@c.de", "a@b@c.de", "x" * 250 + "@c.de", "a\n@c.de"):
-        send = v1.SendConfirmationCodeRequest(email=email)
-        yield "AuthService/SendConfirmationCode", send, "email"
-    create = "AuthService/CreateToken"
-    yield create, v1.CreateTokenRequest(), "email"
-    yield create, v1.CreateTokenRequest(email="a@b.cd"), "confirmation_code"
-    yield create, v1.CreateTokenRequest(email="a@b.cd", client_id="x"), "email"
-    yield create, v1.CreateTokenRequest(client_id="x"), "client_secret"
-    yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
-    yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
-
-
-def reads() -> Iterator[Case]:
-    for text in ("", *NOT_UUIDS):
-        yield "AccountService/GetAccount", v1.GetAccountRequest(account=text), "account"
-        changes = v1.ListAccountChangesRequest(account=text)
-        yield "AccountService/ListAccountChanges", changes, "account"
-        yield "DepositService/GetDeposit", v1.GetDepositRequest(deposit=text), "deposit"
-        request = v1.GetWithdrawalRequest(withdrawal=text)
-        yield "WithdrawalService/GetWithdrawal", request, "withdrawal"
-        yield "PurchaseService/GetPurchase", v1.GetPurchaseRequest(purchase=text), "purchase"
-        yield "PurchaseService/GetService", v1.GetServiceRequest(service=text), "service"
-        yield "TransferService/GetTransfer", v1.GetTransferRequest(transfer=text), "transfer"
-
-
-def lists(account: str) -> Iterator[Case]:
-    requests = {
-        "AccountService/ListEntries": v1.ListEntriesRequest,
-        "DepositService/ListDeposits": v1.ListDepositsRequest,
-        "WithdrawalService/ListWithdrawals": v1.ListWithdrawalsRequest,
-        "PurchaseService/ListPurchases": v1.ListPurchasesRequest,
-        "TransferService/ListTransfers": v1.ListTransfersRequest,
-        "TransferService/ListReceivedTransfers": v1.ListTransfersRequest,
-    }
-    for method, kind in requests.items():
-        yield method, kind(account=account, page_size=-1), "page_size"
-        for order in ("balance", "date asc desc", "amount, date", "DATE"):
-            yield method, kind(account=account, order_by=order), "order_by"
-        for text in NOT_UUIDS:
-            yield method, kind(account=text), "account"
-        filters = {
-            "min_amount": v1.MovementFilter(min_amount="-1"),
-            "max_amount": v1.MovementFilter(max_amount="NaN"),
-            "counterparty": v1.MovementFilter(counterparty="x"),
-            "start_time": v1.MovementFilter(start_time=Timestamp(seconds=10**15)),
-            "end_time": v1.MovementFilter(end_time=Timestamp(nanos=-5)),
-        }
-        for name, kept in filters.items():
-            yield method, kind(account=account, filter=kept), f"filter.{name}"
-    request = v1.ListEntriesRequest(account=account, kind=99)  # type: ignore[arg-type]
-    yield "AccountService/ListEntries", request, "kind"
 
 
 async def call(service: Service, person: Person, method: str, request: Message) -> BalanceError:
@@ -140,8 +28,8 @@ async def call(service: Service, person: Person, method: str, request: Message) 
 
 
 def stubs() -> dict[str, str]:
-    names = ["User", "Account", "Deposit", "Withdrawal", "Purchase", "Transfer", "Hold", "Reversal"]
-    return {"AuthService": "auth"} | {f"{name}Service": f"{name.lower()}s" for name in names}
+    named = [name.removesuffix("Service") for name, _ in ALL_METHODS]
+    return {f"{name}Service": "auth" if name == "Auth" else f"{name.lower()}s" for name in named}
 
 
 async def test_every_wrong_field_is_named_and_nothing_is_changed(
@@ -293,7 +181,17 @@ async def test_services_hear_at_once_that_they_must_name_an_account(service: Ser
 
 ALL_METHODS = [
     (service.name, method)
-    for module in ("account", "auth", "deposit", "purchase", "transfer", "user", "withdrawal")
+    for module in (
+        "account",
+        "auth",
+        "deposit",
+        "exchange",
+        "purchase",
+        "rate",
+        "transfer",
+        "user",
+        "withdrawal",
+    )
     for service in __import__(
         f"balance_client._generated.balance.v1.{module}_pb2", fromlist=["DESCRIPTOR"]
     ).DESCRIPTOR.services_by_name.values()
@@ -344,6 +242,9 @@ PUBLIC = {
     "GetJwks",
     "ListServices",
     "GetService",
+    "ListCurrencies",
+    "GetRate",
+    "ListRates",
 }
 
 

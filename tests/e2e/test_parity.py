@@ -16,7 +16,7 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
-from tests.e2e.test_bad_input import cases
+from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
 from tests.service import Person, Service
@@ -72,6 +72,14 @@ async def world(service: Service) -> World:
         )
         for name in ("Tea", "Milk", "Salt")
     ]
+    await admin.open("USD")
+    quotes = [
+        await client.exchanges.CreateQuote(
+            v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", to_amount="0.10")
+        )
+        for _ in range(2)
+    ]
+    exchange = await client.exchanges.CreateExchange(v1.CreateExchangeRequest(quote=quotes[0].id))
     withdrawal = await client.withdrawals.CreateWithdrawal(v1.CreateWithdrawalRequest(amount="1"))
     purchase = await client.purchases.CreatePurchase(
         v1.CreatePurchaseRequest(service=services[0].id)
@@ -96,6 +104,8 @@ async def world(service: Service) -> World:
         "withdrawal": withdrawal.id,
         "purchase": purchase.id,
         "transfer": transfer.id,
+        "exchange": exchange.id,
+        "quote": quotes[1].id,
         "sold": services[1].id,
         "leaving": services[2].id,
         "boris": boris.user_id,
@@ -155,6 +165,16 @@ def requests(there: World) -> dict[str, Message]:
         "GetTransfer": v1.GetTransferRequest(transfer=ids["transfer"]),
         "ListTransfers": v1.ListTransfersRequest(),
         "ListReceivedTransfers": v1.ListTransfersRequest(account=other),
+        "CreateQuote": v1.CreateQuoteRequest(
+            from_currency="RUB", to_currency="USD", from_amount="100.50"
+        ),
+        "GetQuote": v1.GetQuoteRequest(quote=ids["quote"]),
+        "CreateExchange": v1.CreateExchangeRequest(quote=ids["quote"], metadata={"a": "b"}),
+        "GetExchange": v1.GetExchangeRequest(exchange=ids["exchange"]),
+        "ListExchanges": v1.ListExchangesRequest(account=account, count_total=True),
+        "ListCurrencies": v1.ListCurrenciesRequest(),
+        "GetRate": v1.GetRateRequest(from_currency="USD", to_currency="RUB"),
+        "ListRates": v1.ListRatesRequest(base_currency="USD"),
         "GetMe": v1.GetMeRequest(),
         "UpdateMe": v1.UpdateMeRequest(
             user=v1.User(first_name="Анна"), update_mask=FieldMask(paths=["first_name"])

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import uuid4
 
+import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -150,3 +151,120 @@ async def test_purchase_retried_after_a_change_of_price_is_the_same(service: Ser
     again = person.client.purchases.CreatePurchase(request)
     assert await replayed(again)
     assert await again == first
+
+
+# Price in hand, and more than one
+
+
+async def test_purchase_at_another_price_than_expected_buys_nothing(
+    service: Service, verified: Verified
+) -> None:
+    admin = await service.admin()
+    person, account = await rich(service)
+    sold = await catalogue(admin.client, "10")
+    buy = person.client.purchases.CreatePurchase
+
+    def expecting(price: str, currency: str = "", key: str = "") -> v1.CreatePurchaseRequest:
+        return v1.CreatePurchaseRequest(
+            service=sold.id, expected_price=price, expected_currency=currency, request_id=key
+        )
+
+    for wrong in (expecting("10.01"), expecting("9.99"), expecting("10", "USD")):
+        error = await refused(buy(wrong))
+        assert (error.code(), error.reason) == (grpc.StatusCode.ABORTED, "PRICE_CHANGED")
+        told = {name: error.metadata[name] for name in ("service", "price", "currency")}
+        assert told == {"service": sold.id, "price": "10.00", "currency": "RUB"}
+    assert await person.balance(account) == "1000.00"
+    first = await buy(expecting("10.0", "RUB", "tea"))
+    # Neither a repeat nor what was bought already charges anything, so no price matters to them.
+    assert await buy(expecting("9", key="tea")) == first
+    assert (await buy(expecting("9"))).already_purchased
+    await verified()
+
+
+async def test_repeatable_service_is_bought_again_and_several_at_a_time(
+    service: Service, verified: Verified
+) -> None:
+    admin = await service.admin()
+    person, _ = await rich(service)
+    sold = await admin.client.purchases.CreateService(
+        v1.CreateServiceRequest(
+            service=v1.Service(name="Coffee", price="1.01", currency="USD", repeatable=True)
+        )
+    )
+    buy = person.client.purchases.CreatePurchase
+    request = v1.CreatePurchaseRequest(service=sold.id)
+    bought = [await buy(request) for _ in range(2)]
+    assert len({purchase.id for purchase in bought}) == 2
+    assert not any(purchase.already_purchased for purchase in bought)
+    assert {(p.amount, p.quantity) for p in bought} == {("80.80", 1)}
+    several = v1.CreatePurchaseRequest(
+        service=sold.id, quantity=3, expected_price="1.01", expected_currency="USD"
+    )
+    three = await buy(several)
+    assert (three.amount, three.quantity) == ("242.40", 3)
+    assert (three.conversion.amount, three.balance) == ("3.03", "596.00")
+    get = v1.GetPurchaseRequest(purchase=three.id)
+    assert await person.client.purchases.GetPurchase(get) == three
+    await verified()
+
+
+async def test_several_of_a_service_are_one_request(service: Service) -> None:
+    admin = await service.admin()
+    person, account = await rich(service)
+    sold = await admin.client.purchases.CreateService(
+        v1.CreateServiceRequest(service=v1.Service(name="Tea", price="10", repeatable=True))
+    )
+    buy = person.client.purchases.CreatePurchase
+
+    def several(quantity: int) -> v1.CreatePurchaseRequest:
+        return v1.CreatePurchaseRequest(service=sold.id, quantity=quantity, request_id="order 1")
+
+    first = await buy(several(2))
+    await admin.client.purchases.UpdateService(
+        v1.UpdateServiceRequest(
+            id=sold.id,
+            service=v1.Service(repeatable=False),
+            update_mask=FieldMask(paths=["repeatable"]),
+        )
+    )
+    assert await buy(several(2)) == first
+    error = await refused(buy(several(3)))
+    assert (error.reason, error.metadata["fields"]) == ("IDEMPOTENCY_KEY_REUSED", "quantity")
+    # What was bought while it was repeatable does not count.
+    once = await buy(v1.CreatePurchaseRequest(service=sold.id))
+    assert (once.already_purchased, once.id == first.id) == (False, False)
+    assert (await buy(v1.CreatePurchaseRequest(service=sold.id))).id == once.id
+    two = await refused(buy(v1.CreatePurchaseRequest(service=sold.id, quantity=2)))
+    assert [violation.field for violation in two.violations] == ["quantity"]
+    assert await person.balance(account) == "970.00"
+
+
+async def test_service_bought_once_refuses_a_larger_quantity(service: Service) -> None:
+    admin = await service.admin()
+    person, account = await rich(service)
+    sold = await catalogue(admin.client, "10")
+    assert not sold.repeatable
+    error = await refused(
+        person.client.purchases.CreatePurchase(
+            v1.CreatePurchaseRequest(service=sold.id, quantity=2)
+        )
+    )
+    assert [violation.field for violation in error.violations] == ["quantity"]
+    assert await person.balance(account) == "1000.00"
+
+
+async def test_total_beyond_the_ledger_is_refused(service: Service) -> None:
+    admin = await service.admin()
+    person, account = await rich(service, "92233720368547758.07")
+    await admin.client.accounts.SetAccountLimit(
+        v1.SetAccountLimitRequest(account=account, limit="92233720368547758.07")
+    )
+    sold = await admin.client.purchases.CreateService(
+        v1.CreateServiceRequest(
+            service=v1.Service(name="Moon", price="60000000000000000", repeatable=True)
+        )
+    )
+    request = v1.CreatePurchaseRequest(service=sold.id, quantity=2, account=account)
+    error = await refused(person.client.purchases.CreatePurchase(request))
+    assert error.reason == "BALANCE_OVERFLOW"

@@ -9,11 +9,12 @@ import pytest
 
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
-from balance_service.domain import ids
+from balance_service.domain import ids, quotes
 from balance_service.domain.catalogue import Service
 from balance_service.domain.commands import (
     Capture,
     Command,
+    Exchange,
     Origin,
     Place,
     Purchase,
@@ -26,8 +27,10 @@ from balance_service.domain.commands import (
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
+from balance_service.domain.quotes import Quote
 from balance_service.domain.state import Done, State
 from balance_service.repositories import accounts, catalogue, system_accounts
+from balance_service.repositories import quotes as stored_quotes
 from balance_service.repositories.journal import Journal
 from tests.commits import commit
 
@@ -52,6 +55,27 @@ async def carry_out(pool: Pool, *commands: Command) -> list[Done]:
 async def opened(pool: Pool, *currencies: str) -> list[UUID]:
     async with pools.transaction(pool) as conn:
         return [(await accounts.open_account(conn, ids.new_id(), c))[0] for c in currencies]
+
+
+async def opened_for_one(pool: Pool, *currencies: str) -> list[UUID]:
+    """Opens accounts of one owner."""
+    owner = ids.new_id()
+    async with pools.transaction(pool) as conn:
+        return [(await accounts.open_account(conn, owner, c))[0] for c in currencies]
+
+
+async def quoted(pool: Pool, account: UUID, fixed: Money, *pair: str) -> Quote:
+    """Makes a quote at the rates of these tests."""
+    rate = RATES.rate(pair[0], pair[1], NOW)
+    paid, received, rounding = quotes.price(fixed, rate, account)
+    now = datetime.now(UTC)
+    life = timedelta(minutes=1)
+    quote = Quote(
+        ids.new_id(), by().principal, account, paid, received, rate, rounding, now, now + life
+    )
+    async with pool.connection() as conn:
+        assert await stored_quotes.insert(conn, quote)
+    return quote
 
 
 async def for_sale(pool: Pool, *prices: Money) -> list[UUID]:
@@ -101,6 +125,25 @@ async def history(pool: Pool) -> None:
     await made(pool, *(Reverse(by(), deposit, Money(11, "RUB")) for deposit in deposits))
     await reversals(pool, *movements)
     await holds(pool, anna, boris, services[2], prices[2])
+    await made(
+        pool, Purchase(by(), boris, services[0], prices[0], RATES, repeatable=True, quantity=3)
+    )
+    await exchanges(pool, boris)
+
+
+async def exchanges(pool: Pool, boris: UUID) -> None:
+    """Quotes that are carried out. Of the first, a cent goes to the rounding account."""
+    vera, veras_dollars = await opened_for_one(pool, "RUB", "USD")
+    await made(pool, Settle(by(), Kind.DEPOSIT, vera, Money(1_000, "RUB")))
+    to_dollars = await quoted(pool, vera, Money(303, "RUB"), "RUB", "USD")
+    from_dollars = await quoted(pool, veras_dollars, Money(1, "RUB"), "USD", "RUB")
+    for_vera = await quoted(pool, boris, Money(33, "USD"), "RUB", "USD")
+    await made(pool, Exchange(by(), to_dollars, veras_dollars))
+    await made(
+        pool,
+        Exchange(by(ids.new_id()), from_dollars, vera),
+        Transfer(by(), boris, veras_dollars, for_vera.paid, for_vera),
+    )
 
 
 async def reversals(pool: Pool, *movements: Movement) -> None:

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import ids
-from balance_service.domain.commands import Origin, Purchase, Settle
+from balance_service.domain.commands import Exchange, Origin, Purchase, Settle
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
 from balance_service.repositories import verification
@@ -26,6 +26,8 @@ from tests.integration.small_ledger import (
     for_sale,
     history,
     opened,
+    opened_for_one,
+    quoted,
 )
 from tests.integration.test_commit_path import Verified
 
@@ -41,6 +43,8 @@ MONEY_TABLES = (
     "purchases",
     "follows",
     "holds",
+    "quotes",
+    "quote_uses",
     "caller_references",
     "external_references",
 )
@@ -79,11 +83,15 @@ NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
         "kind IN (11, 12) AND request_id IS NULL",
     ),
     "movements.whole": ("how the last part was asked for", "original_id IS NOT NULL"),
+    "movements.quantity": ("the price of one is not kept elsewhere", "quantity IS NOT NULL"),
+    "quotes.created_at": ("stands once; an hour or less before the end", "true"),
+    "quotes.expires_at": ("stands once; an hour or less after the start", "true"),
     "system_deltas.delta_id": ("a random id", "true"),
 }
 # Other values that a value might have had, by type.
 OTHERS: dict[str, list[LiteralString]] = {
     "bigint": ["coalesce({0}, 0) + 1"],
+    "integer": ["coalesce({0}, 0) + 1"],
     "smallint": ["coalesce({0}, 0) + 1"],
     "numeric": ["coalesce({0}, 0) + 1"],
     "uuid": [
@@ -257,4 +265,27 @@ async def test_verify_rounds_as_the_domain_does(pool: Pool, verified: Verified) 
             exact = movement.price_minor * movement.rate.value * Decimal(10) ** scale
             halves += exact % 1 == Decimal("0.5")
     assert halves >= 4
+    await verified()
+
+
+async def test_verify_rounds_quotes_as_the_domain_does(pool: Pool, verified: Verified) -> None:
+    """Also where exactly half a unit is left over."""
+    codes = ["RUB", *HALVES]
+    mine = dict(zip(codes, await opened_for_one(pool, *codes), strict=True))
+    await carry_out(
+        pool,
+        *(Settle(by(), Kind.DEPOSIT, a, Money(10**15, code)) for code, a in mine.items()),
+    )
+    pairs = [(a, b) for a in codes for b in codes if a != b]
+    made = [
+        await quoted(pool, mine[pair[0]], Money(random.randint(1_000, 99_999), fixed), *pair)
+        for pair in pairs
+        for fixed in (*pair, *pair)
+    ] + [
+        await quoted(pool, mine["RUB"], Money(minor, "RUB"), "RUB", "USD")
+        for minor in (2_001, 2_003, 2_005)
+    ]
+    await carry_out(pool, *(Exchange(by(), q, mine[q.received.currency]) for q in made))
+    kept = [quote.exchanged_minor - quote.received.minor for quote in made]
+    assert min(kept) == 0 < max(kept)
     await verified()

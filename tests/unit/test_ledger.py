@@ -160,6 +160,18 @@ def test_second_purchase_returns_the_first_even_when_no_longer_for_sale() -> Non
     assert again == Done(first.movement, How.ALREADY_PURCHASED)
 
 
+def test_purchase_at_another_price_than_expected_is_refused_with_the_price() -> None:
+    state = state_of(account(0, 100_000))
+    price, other = Money(500, "RUB"), Money(499, "RUB")
+    sold = (ACCOUNTS[0], SERVICES[0], price, RATES)
+    refusal = only(state, Purchase(by(), *sold, expected_price=other))
+    assert refusal == errors.PriceChanged(str(SERVICES[0]), "5.00", "RUB")
+    first = only(state, Purchase(by(1), *sold, expected_price=price))
+    assert isinstance(first, Done)
+    again = only(state, Purchase(by(1), *sold, expected_price=other))
+    assert again == Done(first.movement, How.REPLAYED)
+
+
 def test_purchase_of_somebody_elses_account_does_not_show_what_they_bought() -> None:
     state = state_of(account(0, 100_000))
     only(state, Purchase(by(), ACCOUNTS[0], SERVICES[0], Money(500, "RUB"), RATES))

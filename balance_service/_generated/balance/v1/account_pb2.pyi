@@ -136,6 +136,8 @@ class _MovementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Movement
     """A purchase was refunded."""
     MOVEMENT_KIND_TRANSFER_REVERSAL: _MovementKind.ValueType  # 8
     """A transfer was sent back."""
+    MOVEMENT_KIND_EXCHANGE: _MovementKind.ValueType  # 9
+    """Money was changed into another currency, between two accounts of one owner."""
 
 class MovementKind(_MovementKind, metaclass=_MovementKindEnumTypeWrapper):
     """What moved the money."""
@@ -158,6 +160,8 @@ MOVEMENT_KIND_REFUND: MovementKind.ValueType  # 7
 """A purchase was refunded."""
 MOVEMENT_KIND_TRANSFER_REVERSAL: MovementKind.ValueType  # 8
 """A transfer was sent back."""
+MOVEMENT_KIND_EXCHANGE: MovementKind.ValueType  # 9
+"""Money was changed into another currency, between two accounts of one owner."""
 Global___MovementKind: _TypeAlias = MovementKind  # noqa: Y015
 
 class _ConversionObstacle:

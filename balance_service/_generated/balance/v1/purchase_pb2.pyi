@@ -35,6 +35,7 @@ class Service(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REPEATABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The service's id, a UUID."""
     name: _builtins.str
@@ -48,6 +49,11 @@ class Service(_message.Message):
     etag: _builtins.str
     """Optional. The version that was read; if sent with a change, the change is
     made only if it is still current (AIP-154).
+    """
+    repeatable: _builtins.bool
+    """Optional. Whether an account may buy the service more than once, and several
+    at a time; false by default. Purchases made while it was repeatable do not
+    count once it no longer is.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -68,10 +74,11 @@ class Service(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        repeatable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency", b"currency", "description", b"description", "etag", b"etag", "id", b"id", "name", b"name", "price", b"price", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency", b"currency", "description", b"description", "etag", b"etag", "id", b"id", "name", b"name", "price", b"price", "repeatable", b"repeatable", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -115,6 +122,7 @@ class Purchase(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     ALREADY_PURCHASED_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
     REVERSALS_FIELD_NUMBER: _builtins.int
@@ -139,6 +147,8 @@ class Purchase(_message.Message):
     """Output only. Whether the account had already bought the service before this
     request, which therefore charged nothing.
     """
+    quantity: _builtins.int
+    """Output only. How many were bought."""
     reversed_amount: _builtins.str
     """Output only. How much of it was reversed, a decimal string; empty if nothing
     was. Read with Get and List.
@@ -147,8 +157,8 @@ class Purchase(_message.Message):
     """Output only. The id of the hold that it captured."""
     @_builtins.property
     def conversion(self) -> _account_pb2.Conversion:
-        """Output only. The price and the rate that turned it into the charge; unset
-        where the price was in the account's currency.
+        """Output only. The price of all that was bought and the rate that turned it
+        into the charge; unset where the price was in the account's currency.
         """
 
     @_builtins.property
@@ -182,6 +192,7 @@ class Purchase(_message.Message):
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
         already_purchased: _builtins.bool = ...,
+        quantity: _builtins.int = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         reversed_amount: _builtins.str = ...,
         reversals: _abc.Iterable[_builtins.str] | None = ...,
@@ -189,7 +200,7 @@ class Purchase(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "date", b"date", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "already_purchased", b"already_purchased", "amount", b"amount", "balance", b"balance", "conversion", b"conversion", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "hold", b"hold", "id", b"id", "metadata", b"metadata", "principal", b"principal", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "already_purchased", b"already_purchased", "amount", b"amount", "balance", b"balance", "conversion", b"conversion", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "hold", b"hold", "id", b"id", "metadata", b"metadata", "principal", b"principal", "quantity", b"quantity", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -343,8 +354,8 @@ class UpdateServiceRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Required. The fields to change, of name, description, price and currency;
-        "*" means all four.
+        """Required. The fields to change, of name, description, price, currency and
+        repeatable; "*" means all five.
         """
 
     def __init__(
@@ -422,6 +433,9 @@ class CreatePurchaseRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    EXPECTED_PRICE_FIELD_NUMBER: _builtins.int
+    EXPECTED_CURRENCY_FIELD_NUMBER: _builtins.int
     ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
@@ -435,6 +449,19 @@ class CreatePurchaseRequest(_message.Message):
     """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
+    """
+    quantity: _builtins.int
+    """Optional. How many to buy, at most 1000; 1 by default. More than one of a
+    repeatable service alone.
+    """
+    expected_price: _builtins.str
+    """Optional. The price of one that the caller has seen, a decimal string. If the
+    service has another price now, nothing is bought: PRICE_CHANGED. A repeat of
+    a request need not send it again.
+    """
+    expected_currency: _builtins.str
+    """Optional. The currency of expected_price, ISO 4217; RUB by default. Only with
+    expected_price.
     """
     account_etag: _builtins.str
     """Optional. The etag of the account whose balance the answer tells, at most 100
@@ -464,13 +491,16 @@ class CreatePurchaseRequest(_message.Message):
         account: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        expected_price: _builtins.str = ...,
+        expected_currency: _builtins.str = ...,
         account_etag: _builtins.str = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_etag", b"account_etag", "effective_time", b"effective_time", "metadata", b"metadata", "request_id", b"request_id", "service", b"service", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_etag", b"account_etag", "effective_time", b"effective_time", "expected_currency", b"expected_currency", "expected_price", b"expected_price", "metadata", b"metadata", "quantity", b"quantity", "request_id", b"request_id", "service", b"service", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -126,9 +126,10 @@ class PurchaseServiceServicer:
 
     def CreatePurchase(self, request, context):
         """Buys a service. A price in another currency is converted at the stored
-        rate and rounded half to even. An account buys a service once: buying it
-        again charges nothing and returns the first purchase with
-        already_purchased set.
+        rate and rounded half to even. An account buys a service once, unless it is
+        repeatable: buying it again charges nothing and returns the first purchase
+        with already_purchased set. With expected_price, nothing is bought at
+        another price.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

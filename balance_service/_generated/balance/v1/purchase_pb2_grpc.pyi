@@ -49,9 +49,10 @@ class PurchaseServiceStub:
     """Takes a service out of the catalogue, for admins. Purchases of it stay."""
     CreatePurchase: _grpc.UnaryUnaryMultiCallable[_purchase_pb2.CreatePurchaseRequest, _purchase_pb2.Purchase]
     """Buys a service. A price in another currency is converted at the stored
-    rate and rounded half to even. An account buys a service once: buying it
-    again charges nothing and returns the first purchase with
-    already_purchased set.
+    rate and rounded half to even. An account buys a service once, unless it is
+    repeatable: buying it again charges nothing and returns the first purchase
+    with already_purchased set. With expected_price, nothing is bought at
+    another price.
     """
     GetPurchase: _grpc.UnaryUnaryMultiCallable[_purchase_pb2.GetPurchaseRequest, _purchase_pb2.Purchase]
     """Returns a purchase to the account's owner, and to callers who may read every
@@ -86,9 +87,10 @@ class PurchaseServiceAsyncStub(PurchaseServiceStub):
     """Takes a service out of the catalogue, for admins. Purchases of it stay."""
     CreatePurchase: _aio.UnaryUnaryMultiCallable[_purchase_pb2.CreatePurchaseRequest, _purchase_pb2.Purchase]  # type: ignore[assignment]
     """Buys a service. A price in another currency is converted at the stored
-    rate and rounded half to even. An account buys a service once: buying it
-    again charges nothing and returns the first purchase with
-    already_purchased set.
+    rate and rounded half to even. An account buys a service once, unless it is
+    repeatable: buying it again charges nothing and returns the first purchase
+    with already_purchased set. With expected_price, nothing is bought at
+    another price.
     """
     GetPurchase: _aio.UnaryUnaryMultiCallable[_purchase_pb2.GetPurchaseRequest, _purchase_pb2.Purchase]  # type: ignore[assignment]
     """Returns a purchase to the account's owner, and to callers who may read every
@@ -156,9 +158,10 @@ class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_purchase_pb2.Purchase, _abc.Awaitable[_purchase_pb2.Purchase]]:
         """Buys a service. A price in another currency is converted at the stored
-        rate and rounded half to even. An account buys a service once: buying it
-        again charges nothing and returns the first purchase with
-        already_purchased set.
+        rate and rounded half to even. An account buys a service once, unless it is
+        repeatable: buying it again charges nothing and returns the first purchase
+        with already_purchased set. With expected_price, nothing is bought at
+        another price.
         """
 
     @_abc_1.abstractmethod

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from balance_service._generated.balance.v1 import account_pb2 as _account_pb2
+from balance_service._generated.balance.v1 import rate_pb2 as _rate_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -57,6 +58,10 @@ class Transfer(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    RECEIVED_AMOUNT_FIELD_NUMBER: _builtins.int
+    RECEIVED_CURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
     REVERSALS_FIELD_NUMBER: _builtins.int
@@ -68,9 +73,11 @@ class Transfer(_message.Message):
     to_account: _builtins.str
     """Output only. The receiving account's id."""
     amount: _builtins.str
-    """Output only. How much, a positive decimal string."""
+    """Output only. How much was sent, a positive decimal string."""
     currency: _builtins.str
-    """Output only. The currency of both accounts, ISO 4217."""
+    """Output only. The currency of the sending account, ISO 4217, and without a
+    quote of the receiving one.
+    """
     balance: _builtins.str
     """Output only. The sending account's balance right after the transfer; empty
     for the receiver.
@@ -79,6 +86,14 @@ class Transfer(_message.Message):
     """Output only. Why the money moved, in the caller's words."""
     principal: _builtins.str
     """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    quote: _builtins.str
+    """Output only. The quote that was carried out; empty where both accounts have
+    one currency.
+    """
+    received_amount: _builtins.str
+    """Output only. With a quote, what the receiving account got, a decimal string."""
+    received_currency: _builtins.str
+    """Output only. With a quote, the currency of the receiving account, ISO 4217."""
     reversed_amount: _builtins.str
     """Output only. How much of it was reversed, a decimal string; empty if nothing
     was. Read with Get and List.
@@ -92,6 +107,10 @@ class Transfer(_message.Message):
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the money moved."""
+
+    @_builtins.property
+    def rate(self) -> _rate_pb2.Rate:
+        """Output only. With a quote, its rate."""
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
@@ -114,14 +133,18 @@ class Transfer(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
+        quote: _builtins.str = ...,
+        received_amount: _builtins.str = ...,
+        received_currency: _builtins.str = ...,
+        rate: _rate_pb2.Rate | None = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         reversed_amount: _builtins.str = ...,
         reversals: _abc.Iterable[_builtins.str] | None = ...,
         hold: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "effective_time", b"effective_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "effective_time", b"effective_time", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "hold", b"hold", "id", b"id", "metadata", b"metadata", "principal", b"principal", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "to_account", b"to_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance", "currency", b"currency", "date", b"date", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "hold", b"hold", "id", b"id", "metadata", b"metadata", "principal", b"principal", "quote", b"quote", "rate", b"rate", "received_amount", b"received_amount", "received_currency", b"received_currency", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "to_account", b"to_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,27 +219,36 @@ class CreateTransferRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
     ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     from_account: _builtins.str
-    """Optional. The sending account's id; for a user, their own account in
-    `currency` by default. Required of services.
+    """Optional. The sending account's id; for a user, that of the quote, or their
+    own account in `currency`, by default. Required of services.
     """
     to_account: _builtins.str
     """Required. The receiving account's id or its public number."""
     amount: _builtins.str
-    """Required. How much, a decimal string above zero with no more digits after
-    the point than the currency has, such as "100.50".
+    """Required. How much to send, a decimal string above zero with no more digits
+    after the point than the currency has, such as "100.50". With a quote, its
+    from_amount.
     """
     currency: _builtins.str
-    """Optional. ISO 4217 code, which must be both accounts'; RUB by default."""
+    """Optional. ISO 4217 code, which must be both accounts', or with a quote its
+    from_currency; RUB by default.
+    """
     description: _builtins.str
     """Optional. Why, shown on both statements; at most 200 characters."""
     request_id: _builtins.str
     """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
+    """
+    quote: _builtins.str
+    """Optional. The id of a quote that the caller asked for, which the transfer
+    carries out: the receiver gets its to_amount. What differs from the quote is
+    QUOTE_MISMATCH.
     """
     account_etag: _builtins.str
     """Optional. The etag of the account whose balance the answer tells, at most 100
@@ -249,13 +281,14 @@ class CreateTransferRequest(_message.Message):
         description: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        quote: _builtins.str = ...,
         account_etag: _builtins.str = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "currency", b"currency", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "metadata", b"metadata", "request_id", b"request_id", "to_account", b"to_account", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "currency", b"currency", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "metadata", b"metadata", "quote", b"quote", "request_id", b"request_id", "to_account", b"to_account", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

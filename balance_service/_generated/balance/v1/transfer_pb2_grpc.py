@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class TransferServiceStub:
-    """Moves money from one account to another of the same currency.
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
     """
 
     def __init__(self, channel):
@@ -74,13 +75,15 @@ class TransferServiceStub:
 
 
 class TransferServiceServicer:
-    """Moves money from one account to another of the same currency.
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
     """
 
     def CreateTransfer(self, request, context):
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account. Why an account cannot receive is
-        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
+        transfers:write may move from any account. With a quote, the receiver gets
+        another currency. Why an account cannot receive is told to those who may
+        read it; to others it is RECEIVER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,7 +193,8 @@ def add_TransferServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TransferService:
-    """Moves money from one account to another of the same currency.
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
     """
 
     @staticmethod

@@ -28,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TransferServiceStub:
-    """Moves money from one account to another of the same currency."""
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,8 +38,9 @@ class TransferServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TransferServiceAsyncStub: ...
     CreateTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.Transfer]
     """Moves money from the caller's account to another. Services with the scope
-    transfers:write may move from any account. Why an account cannot receive is
-    told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
+    transfers:write may move from any account. With a quote, the receiver gets
+    another currency. Why an account cannot receive is told to those who may
+    read it; to others it is RECEIVER_UNAVAILABLE.
     """
     BatchCreateTransfers: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.BatchCreateTransfersRequest, _transfer_pb2.BatchCreateTransfersResponse]
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
@@ -75,13 +78,16 @@ class TransferServiceStub:
 
 @_typing.type_check_only
 class TransferServiceAsyncStub(TransferServiceStub):
-    """Moves money from one account to another of the same currency."""
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.Transfer]  # type: ignore[assignment]
     """Moves money from the caller's account to another. Services with the scope
-    transfers:write may move from any account. Why an account cannot receive is
-    told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
+    transfers:write may move from any account. With a quote, the receiver gets
+    another currency. Why an account cannot receive is told to those who may
+    read it; to others it is RECEIVER_UNAVAILABLE.
     """
     BatchCreateTransfers: _aio.UnaryUnaryMultiCallable[_transfer_pb2.BatchCreateTransfersRequest, _transfer_pb2.BatchCreateTransfersResponse]  # type: ignore[assignment]
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
@@ -118,7 +124,9 @@ class TransferServiceAsyncStub(TransferServiceStub):
     """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Moves money from one account to another of the same currency."""
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
+    """
 
     @_abc_1.abstractmethod
     def CreateTransfer(
@@ -127,8 +135,9 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_pb2.Transfer, _abc.Awaitable[_transfer_pb2.Transfer]]:
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account. Why an account cannot receive is
-        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
+        transfers:write may move from any account. With a quote, the receiver gets
+        another currency. Why an account cannot receive is told to those who may
+        read it; to others it is RECEIVER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

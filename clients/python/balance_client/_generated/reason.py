@@ -101,8 +101,8 @@ class Reason(StrEnum):
     ACCOUNT_NOT_CLOSED = "ACCOUNT_NOT_CLOSED"
     """FAILED_PRECONDITION. Only a closed account can be reopened."""
     MOVEMENT_NOT_FOUND = "MOVEMENT_NOT_FOUND"
-    """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
-    far as the caller may know.
+    """NOT_FOUND. There is no such deposit, withdrawal, purchase, transfer or
+    exchange, as far as the caller may know.
     """
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     """ALREADY_EXISTS. The request id was used for a request that means something
@@ -146,8 +146,8 @@ class Reason(StrEnum):
     last known one a while ago; metadata gives its time.
     """
     CHARGE_TOO_SMALL = "CHARGE_TOO_SMALL"
-    """FAILED_PRECONDITION. The price rounds to nothing in the account's
-    currency.
+    """FAILED_PRECONDITION. The price rounds to nothing in the account's currency,
+    or what a quote pays to nothing in the other one.
     """
     ALREADY_PURCHASED = "ALREADY_PURCHASED"
     """FAILED_PRECONDITION. The account has the service already, so that a hold for it
@@ -190,4 +190,22 @@ class Reason(StrEnum):
     ANSWER_TIMEOUT = "ANSWER_TIMEOUT"
     """DEADLINE_EXCEEDED. HTTP alone, with status 504: the answer took too long.
     The outcome may be unknown: retry with the same request id.
+    """
+    PRICE_CHANGED = "PRICE_CHANGED"
+    """ABORTED. The service's price is not the expected one; metadata gives the
+    price that it has now. Nothing was bought.
+    """
+    QUOTE_NOT_FOUND = "QUOTE_NOT_FOUND"
+    """NOT_FOUND. There is no such quote, or somebody else asked for it."""
+    QUOTE_MISMATCH = "QUOTE_MISMATCH"
+    """FAILED_PRECONDITION. The request is not what was quoted; metadata names the
+    fields that differ. The quote can still be used.
+    """
+    QUOTE_USED = "QUOTE_USED"
+    """ALREADY_EXISTS. The quote was carried out before; metadata names the movement
+    that did. A quote is carried out once.
+    """
+    QUOTE_EXPIRED = "QUOTE_EXPIRED"
+    """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
+    for a new one.
     """

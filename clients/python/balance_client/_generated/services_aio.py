@@ -206,6 +206,78 @@ class AsyncDepositService:
         """
 
 
+class AsyncRateService:
+    """Tells which currencies there are, and what one is worth in another."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.ListCurrencies: AsyncUnary[v1.ListCurrenciesRequest, v1.ListCurrenciesResponse] = (
+            caller.unary(
+                "/balance.v1.RateService/ListCurrencies",
+                v1.ListCurrenciesRequest,
+                v1.ListCurrenciesResponse,
+            )
+        )
+        """Lists all currencies by code, in one answer: there are fewer than 200."""
+        self.GetRate: AsyncUnary[v1.GetRateRequest, v1.Rate] = caller.unary(
+            "/balance.v1.RateService/GetRate", v1.GetRateRequest, v1.Rate
+        )
+        """Returns the rate from one currency to another: the one that would be used
+        now, or the one that was in force at a past moment. It holds for nobody: a
+        quote does (CreateQuote). A rate that is too old to be used is returned with
+        `stale`; where none is known, the answer is RATE_UNAVAILABLE.
+        """
+        self.ListRates: AsyncUnary[v1.ListRatesRequest, v1.ListRatesResponse] = caller.unary(
+            "/balance.v1.RateService/ListRates", v1.ListRatesRequest, v1.ListRatesResponse
+        )
+        """Lists the rates from one currency to every other that has one, by code, in
+        one answer, as GetRate returns them. The list is empty where the currency
+        has no rate.
+        """
+
+
+class AsyncExchangeService:
+    """Changes money into another currency, at a price that is agreed before."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.CreateQuote: AsyncUnary[v1.CreateQuoteRequest, v1.Quote] = caller.unary(
+            "/balance.v1.ExchangeService/CreateQuote", v1.CreateQuoteRequest, v1.Quote
+        )
+        """Quotes what changing money into another currency costs: the rate is fixed
+        for a while, and so are both amounts. Needs, of services, the scope
+        exchanges:write or transfers:write. No money moves: CreateExchange and
+        CreateTransfer carry the quote out, once.
+        """
+        self.GetQuote: AsyncUnary[v1.GetQuoteRequest, v1.Quote] = caller.unary(
+            "/balance.v1.ExchangeService/GetQuote", v1.GetQuoteRequest, v1.Quote
+        )
+        """Returns a quote to the caller who asked for it, also when it has expired."""
+        self.CreateExchange: AsyncUnary[v1.CreateExchangeRequest, v1.Exchange] = caller.unary(
+            "/balance.v1.ExchangeService/CreateExchange", v1.CreateExchangeRequest, v1.Exchange
+        )
+        """Carries out a quote between two accounts of one owner: from the account of
+        the quote to the owner's account in the other currency. Needs, of services,
+        the scope exchanges:write. A repeat with the same request_id answers the
+        first exchange, also when the quote has expired since.
+        """
+        self.GetExchange: AsyncUnary[v1.GetExchangeRequest, v1.Exchange] = caller.unary(
+            "/balance.v1.ExchangeService/GetExchange", v1.GetExchangeRequest, v1.Exchange
+        )
+        """Returns an exchange to the accounts' owner, and to callers who may read every
+        account.
+        """
+        self.ListExchanges: AsyncUnary[v1.ListExchangesRequest, v1.ListExchangesResponse] = (
+            caller.unary(
+                "/balance.v1.ExchangeService/ListExchanges",
+                v1.ListExchangesRequest,
+                v1.ListExchangesResponse,
+            )
+        )
+        """Lists the exchanges that took money from one account, or from any of the
+        caller's accounts; with `received`, those that brought money in. Pages are
+        stable while exchanges are added.
+        """
+
+
 class AsyncHoldService:
     """Reserves money for a movement that is to come, and makes it. A hold takes
     money out of what is available and leaves the balance as it is, until it is
@@ -280,9 +352,10 @@ class AsyncPurchaseService:
             "/balance.v1.PurchaseService/CreatePurchase", v1.CreatePurchaseRequest, v1.Purchase
         )
         """Buys a service. A price in another currency is converted at the stored
-        rate and rounded half to even. An account buys a service once: buying it
-        again charges nothing and returns the first purchase with
-        already_purchased set.
+        rate and rounded half to even. An account buys a service once, unless it is
+        repeatable: buying it again charges nothing and returns the first purchase
+        with already_purchased set. With expected_price, nothing is bought at
+        another price.
         """
         self.GetPurchase: AsyncUnary[v1.GetPurchaseRequest, v1.Purchase] = caller.unary(
             "/balance.v1.PurchaseService/GetPurchase", v1.GetPurchaseRequest, v1.Purchase
@@ -310,15 +383,18 @@ class AsyncPurchaseService:
 
 
 class AsyncTransferService:
-    """Moves money from one account to another of the same currency."""
+    """Moves money from one account to another: of the same currency, or of another
+    by a quote.
+    """
 
     def __init__(self, caller: AsyncCaller) -> None:
         self.CreateTransfer: AsyncUnary[v1.CreateTransferRequest, v1.Transfer] = caller.unary(
             "/balance.v1.TransferService/CreateTransfer", v1.CreateTransferRequest, v1.Transfer
         )
         """Moves money from the caller's account to another. Services with the scope
-        transfers:write may move from any account. Why an account cannot receive is
-        told to those who may read it; to others it is RECEIVER_UNAVAILABLE.
+        transfers:write may move from any account. With a quote, the receiver gets
+        another currency. Why an account cannot receive is told to those who may
+        read it; to others it is RECEIVER_UNAVAILABLE.
         """
         self.BatchCreateTransfers: AsyncUnary[
             v1.BatchCreateTransfersRequest, v1.BatchCreateTransfersResponse

@@ -10,8 +10,10 @@ from balance_client._generated.services_aio import (
     AsyncAccountService,
     AsyncAuthService,
     AsyncDepositService,
+    AsyncExchangeService,
     AsyncHoldService,
     AsyncPurchaseService,
+    AsyncRateService,
     AsyncReversalService,
     AsyncTransferService,
     AsyncUserService,
@@ -66,6 +68,8 @@ class AsyncClient:
         self.transfers = AsyncTransferService(somebody)
         self.holds = AsyncHoldService(somebody)
         self.reversals = AsyncReversalService(somebody)
+        self.exchanges = AsyncExchangeService(somebody)
+        self.rates = AsyncRateService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

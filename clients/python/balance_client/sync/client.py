@@ -10,8 +10,10 @@ from balance_client._generated.services_sync import (
     AccountService,
     AuthService,
     DepositService,
+    ExchangeService,
     HoldService,
     PurchaseService,
+    RateService,
     ReversalService,
     TransferService,
     UserService,
@@ -66,6 +68,8 @@ class Client:
         self.transfers = TransferService(somebody)
         self.holds = HoldService(somebody)
         self.reversals = ReversalService(somebody)
+        self.exchanges = ExchangeService(somebody)
+        self.rates = RateService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

@@ -119,8 +119,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ACCOUNT_NOT_CLOSED: _ErrorReason.ValueType  # 83
     """FAILED_PRECONDITION. Only a closed account can be reopened."""
     ERROR_REASON_MOVEMENT_NOT_FOUND: _ErrorReason.ValueType  # 40
-    """NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
-    far as the caller may know.
+    """NOT_FOUND. There is no such deposit, withdrawal, purchase, transfer or
+    exchange, as far as the caller may know.
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 41
     """ALREADY_EXISTS. The request id was used for a request that means something
@@ -164,8 +164,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     last known one a while ago; metadata gives its time.
     """
     ERROR_REASON_CHARGE_TOO_SMALL: _ErrorReason.ValueType  # 53
-    """FAILED_PRECONDITION. The price rounds to nothing in the account's
-    currency.
+    """FAILED_PRECONDITION. The price rounds to nothing in the account's currency,
+    or what a quote pays to nothing in the other one.
     """
     ERROR_REASON_ALREADY_PURCHASED: _ErrorReason.ValueType  # 54
     """FAILED_PRECONDITION. The account has the service already, so that a hold for it
@@ -208,6 +208,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ANSWER_TIMEOUT: _ErrorReason.ValueType  # 76
     """DEADLINE_EXCEEDED. HTTP alone, with status 504: the answer took too long.
     The outcome may be unknown: retry with the same request id.
+    """
+    ERROR_REASON_PRICE_CHANGED: _ErrorReason.ValueType  # 90
+    """ABORTED. The service's price is not the expected one; metadata gives the
+    price that it has now. Nothing was bought.
+    """
+    ERROR_REASON_QUOTE_NOT_FOUND: _ErrorReason.ValueType  # 91
+    """NOT_FOUND. There is no such quote, or somebody else asked for it."""
+    ERROR_REASON_QUOTE_MISMATCH: _ErrorReason.ValueType  # 92
+    """FAILED_PRECONDITION. The request is not what was quoted; metadata names the
+    fields that differ. The quote can still be used.
+    """
+    ERROR_REASON_QUOTE_USED: _ErrorReason.ValueType  # 93
+    """ALREADY_EXISTS. The quote was carried out before; metadata names the movement
+    that did. A quote is carried out once.
+    """
+    ERROR_REASON_QUOTE_EXPIRED: _ErrorReason.ValueType  # 94
+    """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
+    for a new one.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -314,8 +332,8 @@ after that.
 ERROR_REASON_ACCOUNT_NOT_CLOSED: ErrorReason.ValueType  # 83
 """FAILED_PRECONDITION. Only a closed account can be reopened."""
 ERROR_REASON_MOVEMENT_NOT_FOUND: ErrorReason.ValueType  # 40
-"""NOT_FOUND. There is no such deposit, withdrawal, purchase or transfer, as
-far as the caller may know.
+"""NOT_FOUND. There is no such deposit, withdrawal, purchase, transfer or
+exchange, as far as the caller may know.
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 41
 """ALREADY_EXISTS. The request id was used for a request that means something
@@ -359,8 +377,8 @@ ERROR_REASON_RATE_STALE: ErrorReason.ValueType  # 52
 last known one a while ago; metadata gives its time.
 """
 ERROR_REASON_CHARGE_TOO_SMALL: ErrorReason.ValueType  # 53
-"""FAILED_PRECONDITION. The price rounds to nothing in the account's
-currency.
+"""FAILED_PRECONDITION. The price rounds to nothing in the account's currency,
+or what a quote pays to nothing in the other one.
 """
 ERROR_REASON_ALREADY_PURCHASED: ErrorReason.ValueType  # 54
 """FAILED_PRECONDITION. The account has the service already, so that a hold for it
@@ -403,5 +421,23 @@ ERROR_REASON_PAGE_NOT_FOUND: ErrorReason.ValueType  # 75
 ERROR_REASON_ANSWER_TIMEOUT: ErrorReason.ValueType  # 76
 """DEADLINE_EXCEEDED. HTTP alone, with status 504: the answer took too long.
 The outcome may be unknown: retry with the same request id.
+"""
+ERROR_REASON_PRICE_CHANGED: ErrorReason.ValueType  # 90
+"""ABORTED. The service's price is not the expected one; metadata gives the
+price that it has now. Nothing was bought.
+"""
+ERROR_REASON_QUOTE_NOT_FOUND: ErrorReason.ValueType  # 91
+"""NOT_FOUND. There is no such quote, or somebody else asked for it."""
+ERROR_REASON_QUOTE_MISMATCH: ErrorReason.ValueType  # 92
+"""FAILED_PRECONDITION. The request is not what was quoted; metadata names the
+fields that differ. The quote can still be used.
+"""
+ERROR_REASON_QUOTE_USED: ErrorReason.ValueType  # 93
+"""ALREADY_EXISTS. The quote was carried out before; metadata names the movement
+that did. A quote is carried out once.
+"""
+ERROR_REASON_QUOTE_EXPIRED: ErrorReason.ValueType  # 94
+"""FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
+for a new one.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

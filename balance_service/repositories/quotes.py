@@ -1,0 +1,68 @@
+"""Quotes, which are only added and read: that one was carried out stands in the journal."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import namedtuple_row
+
+from balance_service.domain.money import Money
+from balance_service.domain.pricing import Rate
+from balance_service.domain.quotes import Quote, Rounding
+from balance_service.repositories import queries
+
+_SQL = queries.load(__file__)
+
+
+async def read_clock(conn: AsyncConnection) -> datetime:
+    """The time by Postgres's clock, which all workers share."""
+    row = await (await conn.execute(_SQL["read_clock"])).fetchone()
+    assert row is not None, "a clock always answers"
+    moment: datetime = row[0]
+    return moment
+
+
+async def insert(conn: AsyncConnection, quote: Quote) -> bool:
+    """Adds a quote; whether there was none of its id."""
+    cursor = await conn.execute(
+        _SQL["insert"],
+        {
+            "quote_id": quote.quote_id,
+            "principal": quote.principal,
+            "account_id": quote.account_id,
+            "paid_minor": quote.paid.minor,
+            "paid_currency": quote.paid.currency,
+            "received_minor": quote.received.minor,
+            "received_currency": quote.received.currency,
+            "rate": quote.rate.value,
+            "rate_source": quote.rate.source,
+            "rate_as_of": quote.rate.as_of,
+            "rounding": int(quote.rounding),
+            "created_at": quote.created_at,
+            "expires_at": quote.expires_at,
+        },
+    )
+    return cursor.rowcount == 1
+
+
+async def get(conn: AsyncConnection, quote_id: UUID) -> Quote | None:
+    """A quote, if there is one."""
+    cursor = conn.cursor(row_factory=namedtuple_row)
+    row = await (await cursor.execute(_SQL["get"], {"quote_id": quote_id})).fetchone()
+    return _quote(row) if row else None
+
+
+def _quote(row: Any) -> Quote:  # noqa: ANN401 - a named tuple of the query's columns
+    rate = Rate(row.paid_currency, row.received_currency, row.rate, row.rate_source, row.rate_as_of)
+    return Quote(
+        quote_id=row.quote_id,
+        principal=row.principal,
+        account_id=row.account_id,
+        paid=Money(row.paid_minor, row.paid_currency),
+        received=Money(row.received_minor, row.received_currency),
+        rate=rate,
+        rounding=Rounding(row.rounding),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,261 @@
+"""ExchangeService: quotes, and the exchanges that carry them out."""
+
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from balance_service._generated.balance.v1 import exchange_pb2
+from balance_service.calls.call import Call
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain import errors, ids, money, quotes
+from balance_service.domain.commands import Exchange
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
+from balance_service.domain.paging import Direction
+from balance_service.domain.principals import Principal, Scope
+from balance_service.domain.quotes import Quote, Rounding
+from balance_service.messages import account_access, convert, fields
+from balance_service.messages.listing import Listing, read_query
+from balance_service.messages.submission import Submission, read_effective_time, read_origin
+from balance_service.reading.rates import ExchangeRates
+from balance_service.repositories import accounts
+from balance_service.repositories import quotes as stored_quotes
+
+
+class ExchangeServicer:
+    """Quotes prices of currencies and changes money at them.
+
+    Args:
+        pool: For quotes, and for reads.
+        submission: Takes commands to the ledger.
+        listing: Lists exchanges.
+        rates: Those in force.
+        quote_life: How long a quote holds.
+    """
+
+    service = exchange_pb2.DESCRIPTOR.services_by_name["ExchangeService"]
+
+    def __init__(
+        self,
+        pool: Pool,
+        submission: Submission,
+        listing: Listing,
+        rates: ExchangeRates,
+        quote_life: timedelta,
+    ) -> None:
+        self._pool = pool
+        self._submission = submission
+        self._listing = listing
+        self._rates = rates
+        self._quote_life = quote_life
+
+    async def CreateQuote(
+        self, request: exchange_pb2.CreateQuoteRequest, call: Call
+    ) -> exchange_pb2.Quote:
+        principal = call.principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
+
+        checks = fields.Checks()
+        terms = checks(_read_terms, request)
+        account_id = checks(
+            account_access.read_id_or_own, principal, request.from_account, "from_account"
+        )
+        request_id = checks(fields.request_id, request.request_id)
+        checks.finish()
+
+        # A quote is its own idempotency key, as a movement is.
+        scope = f"quote of {principal.name}"
+        quote_id = ids.derived_id(scope, request_id) if request_id else ids.new_id()
+        currency = terms.paid.currency
+        async with self._pool.connection() as conn:
+            if account_id is None:
+                account_id = await account_access.find_own_account(conn, principal, currency)
+            made_before = await stored_quotes.get(conn, quote_id) if request_id else None
+            if made_before is None:
+                quote = await self._price(conn, principal, terms, account_id, quote_id)
+                if await stored_quotes.insert(conn, quote):
+                    return convert.quote(quote)
+                # The same request came twice at once.
+                made_before = await stored_quotes.get(conn, quote_id)
+        assert made_before, "what an insertion conflicts with is committed, and never deleted"
+        if names := _differences(made_before, terms, account_id):
+            raise errors.IdempotencyKeyReused(request.request_id, tuple(names))
+        call.mark_replayed()
+
+        return convert.quote(made_before)
+
+    async def _price(
+        self,
+        conn: Connection,
+        principal: Principal,
+        terms: "_Terms",
+        account_id: UUID,
+        quote_id: UUID,
+    ) -> Quote:
+        """A new quote at the rate in force, which is not stored yet.
+
+        Raises:
+            AccountNotFound, CurrencyMismatch: The caller cannot pay from the account.
+            RateUnavailable, RateStale, ChargeTooSmall, BalanceOverflow: It has no price.
+        """
+        await _check_payer(conn, principal, account_id, terms.paid.currency)
+        now = await stored_quotes.read_clock(conn)
+        rate = self._rates.current.rate(terms.paid.currency, terms.received.currency, now)
+        paid, received, rounding = quotes.price(terms.fixed, rate, account_id)
+        return Quote(
+            quote_id,
+            principal.name,
+            account_id,
+            paid,
+            received,
+            rate,
+            rounding,
+            created_at=now,
+            expires_at=now + self._quote_life,
+        )
+
+    async def GetQuote(
+        self, request: exchange_pb2.GetQuoteRequest, call: Call
+    ) -> exchange_pb2.Quote:
+        principal = call.principal
+
+        quote_id = fields.identifier(request.quote, "quote")
+
+        async with self._pool.connection() as conn:
+            quote = await account_access.get_quote(conn, principal, quote_id)
+
+        return convert.quote(quote)
+
+    async def CreateExchange(
+        self, request: exchange_pb2.CreateExchangeRequest, call: Call
+    ) -> exchange_pb2.Exchange:
+        principal = call.principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.EXCHANGES_WRITE)
+
+        checks = fields.Checks()
+        quote_id = checks(fields.identifier, request.quote, "quote")
+        description = checks(fields.text, request, "description")
+        effective_at = checks(read_effective_time, request)
+        origin = checks(read_origin, request, call, description, effective_at=effective_at)
+        checks.finish()
+
+        async with self._pool.connection() as conn:
+            quote = await account_access.get_quote(conn, principal, quote_id)
+            (payer,) = await accounts.get(conn, [quote.account_id])
+            target = quote.received.currency
+            receiver = await accounts.find_id(conn, payer.account.owner_id, target)
+        if receiver is None:
+            raise errors.AccountNotFound(f"own account in {target}")
+        done = await self._submission.submit_one(
+            Exchange(origin, quote, receiver), call, validate_only=request.validate_only
+        )
+
+        return convert.exchange(done.movement)
+
+    async def GetExchange(
+        self, request: exchange_pb2.GetExchangeRequest, call: Call
+    ) -> exchange_pb2.Exchange:
+        principal = call.principal
+
+        exchange_id = fields.identifier(request.exchange, "exchange")
+
+        async with self._pool.connection() as conn:
+            movement, _ = await account_access.get_movement(
+                conn, principal, exchange_id, Kind.EXCHANGE
+            )
+
+        return convert.exchange(movement)
+
+    async def ListExchanges(
+        self, request: exchange_pb2.ListExchangesRequest, call: Call
+    ) -> exchange_pb2.ListExchangesResponse:
+        principal = call.principal
+
+        checks = fields.Checks()
+        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
+        direction = Direction.IN if request.received else Direction.OUT
+        query = read_query(checks, request, account_id, Kind.EXCHANGE, direction)
+        checks.finish()
+
+        page = await self._listing.page(query, call)
+
+        return exchange_pb2.ListExchangesResponse(
+            exchanges=[convert.exchange(line.movement) for line in page.lines],
+            next_page_token=page.next_page_token,
+            total_size=page.total_size,
+        )
+
+
+class _Side(NamedTuple):
+    """A currency, and the amount in it if that is fixed."""
+
+    currency: str
+    amount: Money | None
+
+
+class _Terms(NamedTuple):
+    """What a quote is asked for: what is paid and what is received, one of which is fixed."""
+
+    paid: _Side
+    received: _Side
+
+    @property
+    def fixed(self) -> Money:
+        amount = self.paid.amount or self.received.amount
+        assert amount, "read so"
+        return amount
+
+
+def _read_terms(request: exchange_pb2.CreateQuoteRequest) -> _Terms:
+    checks = fields.Checks()
+    paid = checks(_read_side, "from", request.from_currency, request.from_amount)
+    received = checks(_read_side, "to", request.to_currency, request.to_amount)
+    if not (request.from_amount or request.to_amount):
+        checks.refuse("from_amount", "is required, or to_amount is")
+    if not checks.failed and request.from_amount and request.to_amount:
+        checks.refuse("to_amount", "must be left out where from_amount is given")
+    if not checks.failed and paid.currency == received.currency:
+        checks.refuse("to_currency", fields.SAME_CURRENCY)
+    checks.finish()
+    return _Terms(paid, received)
+
+
+def _read_side(side: str, code: str, text: str) -> _Side:
+    checks = fields.Checks()
+    currency = checks(money.parse_currency, code, f"{side}_currency", "")
+    if checks.failed and text:
+        # How many decimals it may have is not known: what no currency has is still refused.
+        checks(money.parse_number, text, f"{side}_amount")
+    checks.finish()
+    amount = money.parse_amount(text, currency, f"{side}_amount") if text else None
+    return _Side(currency, amount)
+
+
+def _differences(quote: Quote, terms: _Terms, account_id: UUID) -> list[str]:
+    """The fields in which the request that made a quote differs from another."""
+    by_paid = quote.rounding == Rounding.DOWN
+    pairs = {
+        "from_currency": (terms.paid.currency, quote.paid.currency),
+        "to_currency": (terms.received.currency, quote.received.currency),
+        "from_amount": (terms.paid.amount, quote.paid if by_paid else None),
+        "to_amount": (terms.received.amount, None if by_paid else quote.received),
+        "from_account": (account_id, quote.account_id),
+    }
+    return [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+
+
+async def _check_payer(
+    conn: Connection, principal: Principal, account_id: UUID, currency: str
+) -> None:
+    """Checks that the caller may pay from an account, in a currency.
+
+    Raises:
+        AccountNotFound: There is none, or it is somebody else's.
+        CurrencyMismatch: It is kept in another currency.
+    """
+    payer = next(iter(await accounts.get(conn, [account_id])), None)
+    if payer is None or principal.user_id not in (None, payer.account.owner_id):
+        raise errors.AccountNotFound(str(account_id))
+    payer.account.check_currency(currency)

@@ -1,0 +1,186 @@
+"""Requests with one wrong field each, of every method that users may call."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from balance_client import v1
+
+AMOUNTS = ("", "0", "-5", "1.001", "1e3", "NaN", "9" * 20, "1,5", " 1", "٥")
+NOT_UUIDS = ("x", "123", "0190a1b2-0000-7000-8000-00000000000g", "{" + str(uuid4()) + "}")
+NOT_KEYS = (" ", " x", "x ", "a\nb", "a\x00b", "\x7f", "ключ", "x" * 256)
+CURRENCIES = ("rub", "XXX", "RUBLE", "€")
+LONG = "x" * 201
+
+Case = tuple[str, Message, str]
+
+
+def cases(account: str, service: str, other: str) -> Iterator[Case]:
+    """Method, request, and the field that is wrong with it."""
+    moving: dict[str, Callable[..., Message]] = {
+        "DepositService/CreateDeposit": lambda **f: v1.CreateDepositRequest(
+            **{"account": account, "amount": "1", **f}
+        ),
+        "WithdrawalService/CreateWithdrawal": lambda **f: v1.CreateWithdrawalRequest(
+            **{"account": account, "amount": "1", **f}
+        ),
+        "TransferService/CreateTransfer": lambda **f: v1.CreateTransferRequest(
+            **{"from_account": account, "to_account": other, "amount": "1", **f}
+        ),
+    }
+    for method, request in moving.items():
+        yield from ((method, request(amount=amount), "amount") for amount in AMOUNTS)
+        yield from ((method, request(currency=code), "currency") for code in CURRENCIES)
+        yield from ((method, request(request_id=text), "request_id") for text in NOT_KEYS)
+        yield method, request(request_id="00000000-0000-0000-0000-000000000000"), "request_id"
+        yield method, request(description=LONG), "description"
+        yield method, request(description="a\x00b"), "description"
+        yield method, request(metadata={str(n): "" for n in range(17)}), "metadata"
+        yield method, request(metadata={"Key": "v"}), "metadata"
+        yield method, request(metadata={"k": LONG}), "metadata.k"
+        side = "from_account" if "Transfer" in method else "account"
+        yield from ((method, request(**{side: text}), side) for text in NOT_UUIDS)
+        if "Transfer" in method:
+            yield from ((method, request(to_account=text), "to_account") for text in NOT_UUIDS)
+            yield method, request(to_account=""), "to_account"
+            yield method, request(to_account="1234567890"), "to_account"
+            yield from ((method, request(quote=text), "quote") for text in NOT_UUIDS)
+        else:
+            yield method, request(source="stripe"), "source"
+            yield method, request(source="x" * 41, reference="r"), "source"
+            yield method, request(reference="x" * 101), "reference"
+    yield from purchases(service)
+    yield from exchanges(account)
+    yield from rates()
+    yield from reads()
+    yield from lists(account)
+    for code in CURRENCIES:
+        yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
+        get = v1.GetAccountRequest(account=account, currency=code)
+        yield "AccountService/GetAccount", get, "currency"
+    never = v1.GetAccountRequest(account=account, as_of=Timestamp(seconds=10**15))
+    yield "AccountService/GetAccount", never, "as_of"
+    yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
+    yield "AuthService/SendConfirmationCode", v1.SendConfirmationCodeRequest(), "email"
+    for email in ("x", "a@b", "a b@c.de", "a@b@c.de", "x" * 250 + "@c.de", "a\n@c.de"):
+        send = v1.SendConfirmationCodeRequest(email=email)
+        yield "AuthService/SendConfirmationCode", send, "email"
+    create = "AuthService/CreateToken"
+    yield create, v1.CreateTokenRequest(), "email"
+    yield create, v1.CreateTokenRequest(email="a@b.cd"), "confirmation_code"
+    yield create, v1.CreateTokenRequest(email="a@b.cd", client_id="x"), "email"
+    yield create, v1.CreateTokenRequest(client_id="x"), "client_secret"
+    yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
+    yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
+
+
+def purchases(service: str) -> Iterator[Case]:
+    purchase = "PurchaseService/CreatePurchase"
+    for text in NOT_UUIDS:
+        yield purchase, v1.CreatePurchaseRequest(service=text), "service"
+        yield purchase, v1.CreatePurchaseRequest(service=service, account=text), "account"
+    for text in NOT_KEYS:
+        yield purchase, v1.CreatePurchaseRequest(service=service, request_id=text), "request_id"
+    yield purchase, v1.CreatePurchaseRequest(), "service"
+    for quantity in (-1, 1001, 2):  # The last is too many of a service that is bought once.
+        request_ = v1.CreatePurchaseRequest(service=service, quantity=quantity)
+        yield purchase, request_, "quantity"
+    for amount in AMOUNTS[1:]:
+        expecting = v1.CreatePurchaseRequest(service=service, expected_price=amount)
+        yield purchase, expecting, "expected_price"
+    for code in CURRENCIES:
+        expecting = v1.CreatePurchaseRequest(
+            service=service, expected_price="1", expected_currency=code
+        )
+        yield purchase, expecting, "expected_currency"
+    lone = v1.CreatePurchaseRequest(service=service, expected_currency="RUB")
+    yield purchase, lone, "expected_currency"
+
+
+def exchanges(account: str) -> Iterator[Case]:
+    method = "ExchangeService/CreateQuote"
+
+    def quote(**changed: str) -> Message:
+        whole = {"from_currency": "RUB", "to_currency": "USD", "from_amount": "1"}
+        return v1.CreateQuoteRequest(**{**whole, "from_account": account, **changed})
+
+    for code in ("", *CURRENCIES):
+        yield method, quote(from_currency=code), "from_currency"
+        yield method, quote(to_currency=code), "to_currency"
+    yield method, quote(to_currency="RUB"), "to_currency"
+    for amount in AMOUNTS[1:]:
+        yield method, quote(from_amount=amount), "from_amount"
+        yield method, quote(from_amount="", to_amount=amount), "to_amount"
+    yield method, quote(from_amount=""), "from_amount"
+    yield method, quote(to_amount="1"), "to_amount"
+    yield from ((method, quote(request_id=text), "request_id") for text in NOT_KEYS)
+    yield from ((method, quote(from_account=text), "from_account") for text in NOT_UUIDS)
+    method, create = "ExchangeService/CreateExchange", v1.CreateExchangeRequest
+    known = str(uuid4())
+    for text in ("", *NOT_UUIDS):
+        yield method, create(quote=text), "quote"
+        yield "ExchangeService/GetQuote", v1.GetQuoteRequest(quote=text), "quote"
+        get = v1.GetExchangeRequest(exchange=text)
+        yield "ExchangeService/GetExchange", get, "exchange"
+    yield from ((method, create(quote=known, request_id=text), "request_id") for text in NOT_KEYS)
+    yield method, create(quote=known, description=LONG), "description"
+    yield method, create(quote=known, metadata={"Key": "v"}), "metadata"
+    yield method, create(quote=known, metadata={"k": LONG}), "metadata.k"
+
+
+def rates() -> Iterator[Case]:
+    for code in ("", *CURRENCIES):
+        get = v1.GetRateRequest(from_currency=code, to_currency="USD")
+        yield "RateService/GetRate", get, "from_currency"
+        get = v1.GetRateRequest(from_currency="USD", to_currency=code)
+        yield "RateService/GetRate", get, "to_currency"
+    same = v1.GetRateRequest(from_currency="USD", to_currency="USD")
+    yield "RateService/GetRate", same, "to_currency"
+    for code in CURRENCIES:
+        yield "RateService/ListRates", v1.ListRatesRequest(base_currency=code), "base_currency"
+    for never in (Timestamp(seconds=10**15), Timestamp(seconds=4 * 10**9)):
+        get = v1.GetRateRequest(from_currency="USD", to_currency="RUB", as_of=never)
+        yield "RateService/GetRate", get, "as_of"
+        yield "RateService/ListRates", v1.ListRatesRequest(as_of=never), "as_of"
+
+
+def reads() -> Iterator[Case]:
+    for text in ("", *NOT_UUIDS):
+        yield "AccountService/GetAccount", v1.GetAccountRequest(account=text), "account"
+        yield "DepositService/GetDeposit", v1.GetDepositRequest(deposit=text), "deposit"
+        request = v1.GetWithdrawalRequest(withdrawal=text)
+        yield "WithdrawalService/GetWithdrawal", request, "withdrawal"
+        yield "PurchaseService/GetPurchase", v1.GetPurchaseRequest(purchase=text), "purchase"
+        yield "PurchaseService/GetService", v1.GetServiceRequest(service=text), "service"
+        yield "TransferService/GetTransfer", v1.GetTransferRequest(transfer=text), "transfer"
+
+
+def lists(account: str) -> Iterator[Case]:
+    requests = {
+        "AccountService/ListEntries": v1.ListEntriesRequest,
+        "DepositService/ListDeposits": v1.ListDepositsRequest,
+        "WithdrawalService/ListWithdrawals": v1.ListWithdrawalsRequest,
+        "PurchaseService/ListPurchases": v1.ListPurchasesRequest,
+        "TransferService/ListTransfers": v1.ListTransfersRequest,
+        "TransferService/ListReceivedTransfers": v1.ListTransfersRequest,
+        "ExchangeService/ListExchanges": v1.ListExchangesRequest,
+    }
+    for method, kind in requests.items():
+        yield method, kind(account=account, page_size=-1), "page_size"
+        for order in ("balance", "date asc desc", "amount, date", "DATE"):
+            yield method, kind(account=account, order_by=order), "order_by"
+        for text in NOT_UUIDS:
+            yield method, kind(account=text), "account"
+        filters = {
+            "min_amount": v1.MovementFilter(min_amount="-1"),
+            "max_amount": v1.MovementFilter(max_amount="NaN"),
+            "counterparty": v1.MovementFilter(counterparty="x"),
+            "start_time": v1.MovementFilter(start_time=Timestamp(seconds=10**15)),
+            "end_time": v1.MovementFilter(end_time=Timestamp(nanos=-5)),
+        }
+        for name, kept in filters.items():
+            yield method, kind(account=account, filter=kept), f"filter.{name}"
+    request = v1.ListEntriesRequest(account=account, kind=99)  # type: ignore[arg-type]
+    yield "AccountService/ListEntries", request, "kind"
