@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -240,6 +241,11 @@ class Settings(BaseSettings):
             daily_minor=money.parse_table(self.daily_debits_max, "daily_debits_max"),
             calendar=Calendar(ZoneInfo(self.day_zone)),
         )
+
+    @property
+    def quote_life(self) -> timedelta:
+        """How long a quote holds."""
+        return timedelta(seconds=self.quote_seconds)
 
     @property
     def grpc_target(self) -> str:

@@ -20,9 +20,10 @@ from uuid import UUID
 
 from balance_service.database import migrate, pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Origin, Request, Settle
+from balance_service.domain.commands import Origin, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Request
 from rehearsals import checker, history, stage
 from rehearsals.servers import Postgres, Proxy
 from tests.commits import commit

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from balance_service.database.pool import Pool
-from balance_service.domain.commands import Request
 from balance_service.domain.limits import Limits
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome, Plan
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import QueuedRequest

@@ -10,20 +10,11 @@ from hypothesis import strategies as st
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import (
-    Capture,
-    Command,
-    Origin,
-    Place,
-    Purchase,
-    Release,
-    Request,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import REVERSALS, Kind, Movement
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Plan, State
 from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
 

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from balance_service.domain import decisions, errors
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
-from balance_service.domain.commands import Capture, Place, Purchase, Release, Reverse, Transfer
+from balance_service.domain.commands import Purchase, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.holds import Hold, HoldStatus
 from balance_service.domain.money import Money, format_minor, share_minor
 from balance_service.domain.movements import PAYING_IN, Kind, Movement

@@ -30,18 +30,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from balance_service.domain import decisions, errors, follow_ups
-from balance_service.domain.commands import (
-    Capture,
-    Command,
-    Exchange,
-    Place,
-    Purchase,
-    Release,
-    Request,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Decision, Done, How, Outcome, Plan, State
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import structlog
 
 from balance_service.domain import errors, ledger
-from balance_service.domain.commands import Request
 from balance_service.domain.limits import Limits
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome
 from balance_service.ledger.store import Store
 from balance_service.repositories import failures

@@ -5,8 +5,10 @@ from its hold; and it loses to a capture that was committed before.
 """
 
 from balance_service.database.pool import Pool
-from balance_service.domain.commands import Origin, Release, Request
+from balance_service.domain.commands import Origin
+from balance_service.domain.follow_up_commands import Release
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Request
 from balance_service.ledger.queue import CommitQueue
 from balance_service.repositories import holds, journal
 

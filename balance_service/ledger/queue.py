@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from balance_service.domain import errors, retry_after
-from balance_service.domain.commands import Request
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome
 
 # The fixed cost of a commit is about that of this many commands. When fewer wait, a second commit

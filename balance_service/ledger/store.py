@@ -8,7 +8,7 @@ from uuid import UUID
 
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
-from balance_service.domain.commands import Command
+from balance_service.domain.requests import Command
 from balance_service.domain.state import Plan, State
 from balance_service.repositories.journal import Journal
 

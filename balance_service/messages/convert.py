@@ -24,7 +24,7 @@ from balance_service._generated.balance.v1 import (
 from balance_service.auth.keys import Jwk
 from balance_service.auth.tokens import IssuedToken
 from balance_service.domain.catalogue import Service
-from balance_service.domain.commands import held_for
+from balance_service.domain.follow_up_commands import held_for
 from balance_service.domain.holds import Hold
 from balance_service.domain.money import format_minor
 from balance_service.domain.movements import PAYING_IN, Followed, Kind, Line, Movement

@@ -10,7 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_service.calls.call import Call
 from balance_service.domain import errors
-from balance_service.domain.commands import Command, Origin, Request
+from balance_service.domain.commands import Origin
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How, Outcome
 from balance_service.ledger.queue import Answer, CommitQueue
 from balance_service.messages import fields

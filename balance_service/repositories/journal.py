@@ -9,19 +9,11 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import namedtuple_row, tuple_row
 
-from balance_service.domain.commands import (
-    Capture,
-    Command,
-    Exchange,
-    Place,
-    Purchase,
-    Release,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.movements import Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
+from balance_service.domain.requests import Command
 from balance_service.domain.state import Follow, Plan, State
 from balance_service.repositories import arrays, columns, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit

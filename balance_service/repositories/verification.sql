@@ -107,7 +107,7 @@ LEFT JOIN (
     FROM entries
     WHERE
         amount_minor < 0
-        AND kind IN (%(withdrawal)s, %(purchase)s, %(transfer)s)
+        AND kind IN (%(withdrawal)s, %(purchase)s, %(transfer)s, %(exchange)s)
         AND created_at >= %(day_start)s AND created_at < %(day_end)s
     GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
@@ -340,7 +340,9 @@ FULL JOIN (
             CASE kind WHEN %(refund)s THEN -1 ELSE 1 END * amount_minor,
             created_at
         FROM movements
-        WHERE kind IN (%(purchase)s, %(refund)s) AND price_minor IS NOT NULL
+        WHERE
+            kind IN (%(purchase)s, %(refund)s, %(transfer)s, %(exchange)s)
+            AND price_minor IS NOT NULL
         UNION ALL
         SELECT
             movement_id,

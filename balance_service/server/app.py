@@ -133,13 +133,12 @@ def build(
     tokens = Tokens(connections, keys, secrets, _token_rules(settings))
     codes = ConfirmationCodes(connections, mailer or _mailer(settings), secrets)
     rates = _exchange_rates(settings, connections)
-    queue = _commit_queue(settings, connections)
-    watch_list, streams = AccountWatch(connections), Streams()
+    queue, streams = _commit_queue(settings, connections), Streams()
+    watch_list = AccountWatch(connections)
     page_tokens = PageTokens(secrets.key("page tokens"))
     reads, submission = balances.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, reads, statements.gather(connections))
-    reversals = Reversals(connections, submission)
-    limits = settings.limits
+    limits, reversals = settings.limits, Reversals(connections, submission)
     changes = AccountChanges(connections, page_tokens, limits)
     settlements = functools.partial(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
@@ -148,15 +147,9 @@ def build(
     calls = Calls(tokens, settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
-    calls.add(
-        AccountServicer(
-            connections, listing, page_tokens, rates, reads, watch_list, changes, limits
-        )
-    )
-    deposits = settlements(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)
-    calls.add(DepositServicer(deposits, reversals))
-    withdrawals = settlements(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)
-    calls.add(WithdrawalServicer(withdrawals, reversals))
+    accounts = connections, listing, page_tokens, rates, reads, watch_list, changes, limits
+    calls.add(AccountServicer(*accounts))
+    _add_settlements(calls, settlements, reversals)
     services = catalogue.gather(connections)
     calls.add(
         PurchaseServicer(connections, services, submission, listing, reversals, page_tokens, rates)
@@ -164,8 +157,7 @@ def build(
     calls.add(TransferServicer(connections, submission, listing, reversals, streams))
     calls.add(HoldServicer(connections, reads, services, submission, page_tokens, rates))
     calls.add(ReversalServicer(connections))
-    quote_life = timedelta(seconds=settings.quote_seconds)
-    calls.add(ExchangeServicer(connections, submission, listing, rates, quote_life))
+    calls.add(ExchangeServicer(connections, submission, listing, rates, settings.quote_life))
     calls.add(RateServicer(connections, rates))
 
     health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
@@ -189,6 +181,13 @@ def build(
         ),
         door=make_door(settings, calls, health.servicer),
     )
+
+
+def _add_settlements(calls: Calls, make: Callable[..., Settlements], reversals: Reversals) -> None:
+    deposits = make(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)
+    calls.add(DepositServicer(deposits, reversals))
+    withdrawals = make(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)
+    calls.add(WithdrawalServicer(withdrawals, reversals))
 
 
 def _token_rules(settings: Settings) -> TokenRules:

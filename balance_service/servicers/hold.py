@@ -9,15 +9,8 @@ from balance_service._generated.balance.v1 import hold_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, money
-from balance_service.domain.commands import (
-    Capture,
-    Origin,
-    Place,
-    Purchase,
-    Release,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release
 from balance_service.domain.holds import Hold, HoldStatus
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope

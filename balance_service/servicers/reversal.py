@@ -13,7 +13,7 @@ from balance_service._generated.balance.v1 import (
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, money
-from balance_service.domain.commands import Reverse
+from balance_service.domain.follow_up_commands import Reverse
 from balance_service.domain.movements import REVERSALS, Kind, Movement
 from balance_service.domain.principals import Principal, Scope
 from balance_service.domain.users import Role

@@ -9,10 +9,11 @@ from balance_service.calls.refusals import status
 from balance_service.calls.streams import Streams
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Request, Transfer
+from balance_service.domain.commands import Transfer
 from balance_service.domain.movements import Followed, Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
+from balance_service.domain.requests import Request
 from balance_service.domain.state import How, Outcome
 from balance_service.ledger.queue import Answer
 from balance_service.messages import account_access, convert, fields

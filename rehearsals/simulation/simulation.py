@@ -10,9 +10,8 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
 from unittest import mock
 from uuid import UUID
 
@@ -21,20 +20,20 @@ import structlog
 from balance_service.calls.refusals import TABLE
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Exchange, Origin, Request, Settle, Transfer
+from balance_service.domain.commands import Exchange, Origin, Settle, Transfer
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, Outcome
-from balance_service.ledger.commit import Committer
-from balance_service.ledger.queue import CommitQueue
 from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.history import Operation
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.store import EPOCH, Database
+from rehearsals.simulation.worker import Worker, WorkerKilled
 
 ACCOUNTS = 5
 CLIENTS = 6
@@ -54,61 +53,6 @@ REFUSALS = (
     errors.BatchRefused,
 )
 PRINCIPALS = ("service:0", "service:1")
-
-
-class WorkerKilled(Exception):  # noqa: N818 - it is what it says
-    """The worker that a request was sent to is gone; nobody knows the outcome."""
-
-
-@dataclass
-class Worker:
-    """A worker process: what it knows is lost when it is killed.
-
-    Args:
-        database: What it commits to.
-        limits: What accounts are held to.
-        rng: Decides its bounds, from the run's seed.
-    """
-
-    database: Database
-    limits: Limits
-    rng: random.Random
-    queue: CommitQueue = field(init=False)
-    calls: set[asyncio.Task[Sequence[Outcome]]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.start()
-
-    def start(self) -> None:
-        self.queue = CommitQueue(
-            Committer(self.database, self.limits).commit,
-            commits_in_flight_max=2,
-            commit_commands_max=self.rng.choice([1, 3, 100]),
-            queue_commands_max=self.rng.choice([5, 100]),
-        )
-        self.queue.start()
-
-    def kill(self) -> None:
-        """Kill -9, and a new process at once."""
-        # In the order in which they began, for a set has none that replays.
-        began = sorted([*self.calls, *self.queue._commits], key=_number)
-        for task in began:
-            task.cancel()
-        self.start()
-
-    async def call(self, request: Request, timeout_seconds: float) -> Sequence[Outcome]:
-        """A request as its client sees it.
-
-        Raises:
-            WorkerKilled: The worker was killed meanwhile.
-        """
-        task = asyncio.create_task(self.queue.submit(request, timeout_seconds))
-        self.calls.add(task)
-        task.add_done_callback(self.calls.discard)
-        await asyncio.wait({task})
-        if task.cancelled():
-            raise WorkerKilled
-        return task.result()
 
 
 @dataclass(frozen=True)
@@ -354,7 +298,7 @@ class Simulation:
             yield f"a quote was used twice: {sorted(quoted, key=str)}"
 
     def _stored(self, account: Account) -> Stored:
-        own, service = account.debit_limit_minor, self.limits.debit_minor.get("RUB")
+        own, service = account.debit_limit_minor, self.limits.debit_minor.get(account.currency)
         return Stored(
             account.balance_minor,
             account.limit_minor,
@@ -374,10 +318,6 @@ class Simulation:
             if account.spent_minor != debited_minor:
                 counted = f"{account.spent_minor} counted"
                 yield f"{account.account_id}: {debited_minor} debited, {counted}"
-
-
-def _number(task: asyncio.Task[Any]) -> int:
-    return int(task.get_name().removeprefix("Task-"))
 
 
 def _uuid(rng: random.Random) -> UUID:

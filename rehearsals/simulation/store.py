@@ -14,8 +14,9 @@ import psycopg
 from psycopg import errors as pg
 
 from balance_service.domain.accounts import Account
-from balance_service.domain.commands import Command, Exchange, Settle, Transfer
+from balance_service.domain.commands import Exchange, Settle, Transfer
 from balance_service.domain.movements import Entry, Movement
+from balance_service.domain.requests import Command
 from balance_service.domain.state import Plan, State
 from balance_service.reading.past import SKEW_MAX
 

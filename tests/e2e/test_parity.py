@@ -165,16 +165,7 @@ def requests(there: World) -> dict[str, Message]:
         "GetTransfer": v1.GetTransferRequest(transfer=ids["transfer"]),
         "ListTransfers": v1.ListTransfersRequest(),
         "ListReceivedTransfers": v1.ListTransfersRequest(account=other),
-        "CreateQuote": v1.CreateQuoteRequest(
-            from_currency="RUB", to_currency="USD", from_amount="100.50"
-        ),
-        "GetQuote": v1.GetQuoteRequest(quote=ids["quote"]),
-        "CreateExchange": v1.CreateExchangeRequest(quote=ids["quote"], metadata={"a": "b"}),
-        "GetExchange": v1.GetExchangeRequest(exchange=ids["exchange"]),
-        "ListExchanges": v1.ListExchangesRequest(account=account, count_total=True),
-        "ListCurrencies": v1.ListCurrenciesRequest(),
-        "GetRate": v1.GetRateRequest(from_currency="USD", to_currency="RUB"),
-        "ListRates": v1.ListRatesRequest(base_currency="USD"),
+        **exchanges(there),
         "GetMe": v1.GetMeRequest(),
         "UpdateMe": v1.UpdateMeRequest(
             user=v1.User(first_name="Анна"), update_mask=FieldMask(paths=["first_name"])
@@ -186,6 +177,33 @@ def requests(there: World) -> dict[str, Message]:
             user=v1.User(role=v1.Role.ROLE_MODERATOR),
             update_mask=FieldMask(paths=["role"]),
         ),
+        **follow_ups(there),
+        "CloseAccount": v1.CloseAccountRequest(account=there.account),
+        "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
+    }
+
+
+def exchanges(there: World) -> dict[str, Message]:
+    """Those about rates, quotes and exchanges."""
+    account, ids = there.account, there.ids
+    return {
+        "CreateQuote": v1.CreateQuoteRequest(
+            from_currency="RUB", to_currency="USD", from_amount="100.50"
+        ),
+        "GetQuote": v1.GetQuoteRequest(quote=ids["quote"]),
+        "CreateExchange": v1.CreateExchangeRequest(quote=ids["quote"], metadata={"a": "b"}),
+        "GetExchange": v1.GetExchangeRequest(exchange=ids["exchange"]),
+        "ListExchanges": v1.ListExchangesRequest(account=account, count_total=True),
+        "ListCurrencies": v1.ListCurrenciesRequest(),
+        "GetRate": v1.GetRateRequest(from_currency="USD", to_currency="RUB"),
+        "ListRates": v1.ListRatesRequest(base_currency="USD"),
+    }
+
+
+def follow_ups(there: World) -> dict[str, Message]:
+    """Those about reversals and holds."""
+    account, other, ids = there.account, there.other, there.ids
+    return {
         "CreateHold": v1.CreateHoldRequest(to_account=other, amount="1", description="Why"),
         "CaptureHold": v1.CaptureHoldRequest(hold=ids["captured"], amount="1"),
         "VoidHold": v1.VoidHoldRequest(hold=ids["voided"], reason="Why"),
@@ -202,8 +220,6 @@ def requests(there: World) -> dict[str, Message]:
             transfer=ids["transfer"], amount="1", reason="Why"
         ),
         "GetReversal": v1.GetReversalRequest(reversal=ids["reversal"]),
-        "CloseAccount": v1.CloseAccountRequest(account=there.account),
-        "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
     }
 
 

@@ -11,23 +11,13 @@ from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import ids, quotes
 from balance_service.domain.catalogue import Service
-from balance_service.domain.commands import (
-    Capture,
-    Command,
-    Exchange,
-    Origin,
-    Place,
-    Purchase,
-    Release,
-    Request,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Exchange, Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
 from balance_service.domain.quotes import Quote
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, State
 from balance_service.repositories import accounts, catalogue, system_accounts
 from balance_service.repositories import quotes as stored_quotes

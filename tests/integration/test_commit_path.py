@@ -12,10 +12,11 @@ from psycopg import errors as pg
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import Origin, Request, Settle, Transfer
+from balance_service.domain.commands import Origin, Settle, Transfer
 from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, How, Outcome
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import Commit, CommitQueue, QueuedRequest

@@ -10,19 +10,11 @@ from psycopg import errors as pg
 
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
-from balance_service.domain.commands import (
-    Capture,
-    Command,
-    Place,
-    Purchase,
-    Release,
-    Request,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How, Outcome
 from balance_service.repositories import accounts
 from tests.commits import commit

@@ -9,9 +9,10 @@ from psycopg import errors as pg
 
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
-from balance_service.domain.commands import Origin, Request, Settle
+from balance_service.domain.commands import Origin, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, Outcome
 from balance_service.repositories.journal import Journal
 from tests import commits

@@ -19,9 +19,10 @@ from balance_service.database import migrate
 from balance_service.database import pool as pools
 from balance_service.domain import ids
 from balance_service.domain.accounts import SystemAccount, SystemRole
-from balance_service.domain.commands import Origin, Request, Settle
+from balance_service.domain.commands import Origin, Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done
 from balance_service.repositories import accounts, rates, verification
 from tests import postgres

@@ -83,7 +83,7 @@ NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
         "kind IN (11, 12) AND request_id IS NULL",
     ),
     "movements.whole": ("how the last part was asked for", "original_id IS NOT NULL"),
-    "movements.quantity": ("the price of one is not kept elsewhere", "quantity IS NOT NULL"),
+    "movements.quantity": ("the price of one is not kept elsewhere", "kind IN (3, 10)"),
     "quotes.created_at": ("stands once; an hour or less before the end", "true"),
     "quotes.expires_at": ("stands once; an hour or less after the start", "true"),
     "system_deltas.delta_id": ("a random id", "true"),

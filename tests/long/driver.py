@@ -13,7 +13,8 @@ from uuid import UUID
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain.accounts import Status
-from balance_service.domain.commands import Origin, Request
+from balance_service.domain.commands import Origin
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, Outcome
 from balance_service.repositories import accounts, system_accounts, verification
 from tests.commits import commit

@@ -6,10 +6,11 @@ To add a kind, add its class here or beside, and a line in KINDS.
 from datetime import timedelta
 from typing import Any
 
-from balance_service.domain import commands
-from balance_service.domain.commands import Command, Origin
+from balance_service.domain import follow_up_commands
+from balance_service.domain.commands import Origin
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Command
 from tests.long.model import (
     Ask,
     Books,
@@ -34,7 +35,8 @@ class Place:
         return {**PURPOSES[purpose].draw(world), "purpose": purpose, "expires": expires}
 
     def command(self, world: World, ask: Ask, origin: Origin) -> Command:
-        return commands.Place(PURPOSES[ask.purpose].command(world, ask, origin), ask.expires)
+        intended = PURPOSES[ask.purpose].command(world, ask, origin)
+        return follow_up_commands.Place(intended, ask.expires)
 
     def predict(self, books: Books, ask: Ask) -> Row:
         more: Row = {"status": "open", "left": 0, "expires": ask.expires}
@@ -66,7 +68,7 @@ class Capture:
     def command(self, world: World, ask: Ask, origin: Origin) -> Command:
         hold = world.made[ask.hold]
         money = ask.amount and Money(ask.amount, hold.currency)
-        return commands.Capture(origin, hold, money, keep_rest=ask._keep)
+        return follow_up_commands.Capture(origin, hold, money, keep_rest=ask._keep)
 
     def predict(self, books: Books, ask: Ask) -> Row:
         hold = books.hold(ask.hold)
@@ -119,7 +121,7 @@ class Release:
         return {"hold": hold} if hold else None
 
     def command(self, world: World, ask: Ask, origin: Origin) -> Command:
-        return commands.Release(origin, world.made[ask.hold], self.kind)
+        return follow_up_commands.Release(origin, world.made[ask.hold], self.kind)
 
     def predict(self, books: Books, ask: Ask) -> Row:
         hold, expiring = books.hold(ask.hold), self.kind == Kind.EXPIRY
@@ -153,7 +155,7 @@ class Reverse:
     def command(self, world: World, ask: Ask, origin: Origin) -> Command:
         original = world.made[ask.original]
         money = ask.amount and Money(ask.amount, original.currency)
-        return commands.Reverse(origin, original, money, forced=ask._forced)
+        return follow_up_commands.Reverse(origin, original, money, forced=ask._forced)
 
     def predict(self, books: Books, ask: Ask) -> Row:
         original = books.movements[ask.original]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from balance_service.domain.commands import Command, Origin
+from balance_service.domain.commands import Origin
 from balance_service.domain.movements import Movement
+from balance_service.domain.requests import Command
 from tests.long.model import Ask, Books, Row
 
 

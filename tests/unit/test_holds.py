@@ -8,20 +8,12 @@ import pytest
 
 from balance_service.domain import errors
 from balance_service.domain.accounts import Status
-from balance_service.domain.commands import (
-    Capture,
-    Command,
-    Origin,
-    Place,
-    Purchase,
-    Release,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.holds import Hold, HoldStatus
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.requests import Command
 from balance_service.domain.state import Done, How, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, RATES, SERVICES, USERS
 from tests.unit.test_ledger import CLOSED, account, by, only, state_of

@@ -7,9 +7,10 @@ import pytest
 
 from balance_service.domain import errors, ids, ledger
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
-from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
 

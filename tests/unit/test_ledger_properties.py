@@ -9,10 +9,11 @@ from hypothesis import given
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
-from balance_service.domain.commands import Command, Place, Request
+from balance_service.domain.follow_up_commands import Place
 from balance_service.domain.holds import HoldStatus
 from balance_service.domain.money import MINOR_MAX
 from balance_service.domain.movements import REVERSALS, Entry, Kind, Movement, SystemEntry
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How, Plan
 from tests.histories import History, continued, whole_histories
 

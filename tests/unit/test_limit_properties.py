@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from balance_service.domain import ledger
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Command, Origin, Purchase, Request, Settle, Transfer
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Plan, State
 from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
 

@@ -8,18 +8,12 @@ import pytest
 from balance_service.domain import account_changes, errors, ledger, money
 from balance_service.domain.account_changes import NewLimits
 from balance_service.domain.accounts import Account, FreezeScope, Status
-from balance_service.domain.commands import (
-    Command,
-    Origin,
-    Place,
-    Purchase,
-    Request,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Place
 from balance_service.domain.limits import Limits
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, RATES, SERVICES, USERS
 

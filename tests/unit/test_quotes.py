@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from balance_service.domain import errors, ledger, quotes
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, Account, Status
-from balance_service.domain.commands import Exchange, Origin, Request, Transfer
+from balance_service.domain.commands import Exchange, Origin, Transfer
 from balance_service.domain.money import DECIMALS, MINOR_MAX, Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.pricing import Rate
 from balance_service.domain.quotes import Quote, Rounding
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, How, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, REQUESTS, USERS, quoted
 

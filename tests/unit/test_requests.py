@@ -4,17 +4,10 @@ import dataclasses
 from datetime import timedelta
 
 from balance_service.domain import errors, ledger
-from balance_service.domain.commands import (
-    Capture,
-    Origin,
-    Place,
-    Purchase,
-    Request,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Reverse
 from balance_service.domain.movements import Kind
+from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, How, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, RATES, SERVICES
 from tests.unit.test_ledger import account, by, only, state_of, transfer

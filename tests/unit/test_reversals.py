@@ -9,18 +9,12 @@ import pytest
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import (
-    Command,
-    Origin,
-    Purchase,
-    Request,
-    Reverse,
-    Settle,
-    Transfer,
-)
+from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.follow_up_commands import Reverse
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How, Outcome, State
 from tests.ledger import ACCOUNTS, NOW, RATES, SERVICES, USERS
 from tests.unit.test_ledger import CLOSED, account, by, only, state_of
