@@ -18,12 +18,13 @@ from psycopg import sql
 from balance_service.database import migrate
 from balance_service.database import pool as pools
 from balance_service.domain import ids
-from balance_service.domain.commands import Origin, Request, Settle
+from balance_service.domain.accounts import SystemAccount, SystemRole
+from balance_service.domain.commands import Capture, Place, Reverse, Settle, Transfer
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.repositories import accounts, rates, verification
 from tests import postgres
-from tests.commits import commit
+from tests.integration.small_ledger import by, made, opened
 
 MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*.sql"))
 # The first version that has a ledger.
@@ -62,6 +63,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return empty
 
 
+# What versions before 0006 write for a deposit of a kopeck, by their own text.
+OLD_DEPOSIT = """
+WITH account AS (
+    SELECT account_id, balance_minor + 1 AS balance_minor, sequence + 1 AS sequence,
+        statement_timestamp() AS at
+    FROM accounts WHERE account_id = %(account)s
+),
+written AS (
+    INSERT INTO movements (movement_id, kind, from_account_id, to_account_id, amount_minor,
+        currency, balance_after_minor, principal, request_id, description, metadata, created_at)
+    SELECT %(movement)s, 1, %(settlement)s, account_id, 1, 'RUB', balance_minor, 'service:test',
+        NULL, '', NULL, at FROM account
+),
+entered AS (
+    INSERT INTO entries (account_id, sequence, movement_id, kind, amount_minor,
+        balance_after_minor, counterparty_id, created_at)
+    SELECT account_id, sequence, %(movement)s, 1, 1, balance_minor, %(settlement)s, at FROM account
+),
+other_side AS (
+    INSERT INTO system_entries (movement_id, account_id, amount_minor, created_at)
+    SELECT %(movement)s, %(settlement)s, -1, at FROM account
+),
+added AS (
+    INSERT INTO system_deltas (account_id, delta_id, amount_minor, entries)
+    VALUES (%(settlement)s, %(movement)s, -1, 1)
+)
+UPDATE accounts AS a
+SET balance_minor = c.balance_minor, sequence = c.sequence, changed_at = c.at
+FROM account AS c WHERE a.account_id = c.account_id
+"""
+
+
+async def old_deposit(pool: pools.Pool, account: UUID) -> None:
+    settlement = SystemAccount(SystemRole.SETTLEMENT, "RUB").account_id
+    values = {"account": account, "movement": ids.new_id(), "settlement": settlement}
+    async with pools.transaction(pool) as conn:
+        await conn.execute(
+            "SELECT FROM accounts WHERE account_id = %s FOR NO KEY UPDATE", (account,)
+        )
+        await conn.execute(OLD_DEPOSIT, values)
+
+
 class Load:
     """What goes on while a schema changes: sign-ups, and money where there is a ledger."""
 
@@ -85,9 +128,7 @@ class Load:
     async def deposit(self, stop: asyncio.Event) -> None:
         while self._opened and not stop.is_set():
             account = self._opened[self.deposits % len(self._opened)]
-            origin = Origin(principal="service:test", request_id=ids.new_id())
-            command = Settle(origin, Kind.DEPOSIT, account, Money(1, "RUB"))
-            await commit(self._pool, Request((command,)))
+            await old_deposit(self._pool, account)
             self.deposits += 1
 
 
@@ -176,6 +217,27 @@ async def test_rates_are_kept_while_the_version_before_still_runs(url: str, fold
             assert await rates.get(conn, "cbr", as_of, expires=True, limit=1) == [sheet]
             old = await conn.execute("SELECT value FROM exchange_rates WHERE currency = 'USD'")
             assert await old.fetchall() == [(Decimal("79.5"),)]
+
+
+async def test_holds_and_refunds_stand_beside_the_version_before(pool: pools.Pool) -> None:
+    """It knows `held`, moves money of accounts with holds, and leaves the rest alone."""
+    anna, boris = await opened(pool, "RUB", "RUB")
+    (paid,) = await made(pool, Settle(by(), Kind.DEPOSIT, anna, Money(100, "RUB")))
+    until = datetime.now(UTC) + timedelta(days=1)
+    place = Place(Transfer(by(), anna, boris, Money(60, "RUB")), until)
+    (hold,) = await made(pool, place)
+    await old_deposit(pool, anna)
+    await made(
+        pool,
+        Capture(by(), hold, Money(10, "RUB"), keep_rest=True),
+        Reverse(by(), paid, Money(1, "RUB")),
+    )
+    await old_deposit(pool, anna)
+    async with pool.connection() as conn:
+        (profile,) = await accounts.get(conn, [anna])
+        await conn.execute("RESET ROLE")
+        assert (await verification.verify(conn)).clean
+    assert (profile.account.balance_minor, profile.account.held_minor) == (91, 50)
 
 
 def test_migration_that_rewrites_a_table_would_be_seen(url: str, folder: Path) -> None:
