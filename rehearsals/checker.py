@@ -10,7 +10,7 @@ as Knossos would; reading the order off the list is Elle's idea (Kingsbury and A
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
@@ -42,11 +42,13 @@ class Journal:
         movements: For each request id, the movements that have it.
         statements: The entries of each account, in order.
         balances: The stored balance and limit of each account.
+        held: All that an account ever held at a time; nothing if it is not named.
     """
 
     movements: dict[str, list[str]]
     statements: dict[str, list[Entry]]
     balances: dict[str, tuple[int, int]]
+    held: dict[str, set[int]] = field(default_factory=dict)
 
 
 def read_journal(url: str) -> Journal:
@@ -88,7 +90,8 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
         for account in operation.accounts:
             touching[account].append(operation)
     for account, theirs in touching.items():
-        yield from _check_order(account, theirs, journal.statements.get(account, []))
+        held = journal.held.get(account, set()) | {0}
+        yield from _check_order(account, theirs, journal.statements.get(account, []), held)
 
 
 def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Iterator[str]:
@@ -128,7 +131,7 @@ def _check_statement(
 
 
 def _check_order(
-    account: str, operations: Sequence[Operation], entries: Sequence[Entry]
+    account: str, operations: Sequence[Operation], entries: Sequence[Entry], held: set[int]
 ) -> Iterator[str]:
     places = {entry.request_id: entry.sequence for entry in entries}
     placed = [(o, places[o.request_id]) for o in operations if o.request_id in places]
@@ -159,7 +162,7 @@ def _check_order(
         elif (
             operation.available_minor is not None
             and operation.accounts[0] == account
-            and operation.available_minor not in balances[low : high + 1]
+            and held.isdisjoint(b - operation.available_minor for b in balances[low : high + 1])
         ):
             yield f"{account}: refused for a balance that never was: {operation}"
 

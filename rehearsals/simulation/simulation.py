@@ -20,15 +20,26 @@ import structlog
 
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Command, Origin, Request, Settle, Transfer
+from balance_service.domain.commands import (
+    Capture,
+    Command,
+    Origin,
+    Place,
+    Release,
+    Request,
+    Reverse,
+    Settle,
+    Transfer,
+)
 from balance_service.domain.money import Money
-from balance_service.domain.movements import Kind
+from balance_service.domain.movements import REVERSALS, Kind, Movement
 from balance_service.domain.state import Done, Outcome
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, find_anomalies
 from rehearsals.history import Operation
+from rehearsals.simulation import follow_ups
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.store import EPOCH, Database
 
@@ -38,6 +49,15 @@ REQUESTS = 5
 WORKERS = 2
 READERS = 2
 QUESTIONS = 10
+REFUSALS = (
+    errors.InsufficientFunds,
+    errors.ReferenceReused,
+    errors.BatchRefused,
+    errors.ReversalTooLarge,
+    errors.CaptureTooLarge,
+    errors.HoldClosed,
+    errors.HoldExpired,
+)
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -139,7 +159,8 @@ class Client:
     async def _request(self) -> None:
         rng, loop = self.simulation.rng, asyncio.get_running_loop()
         commands = [self._command() for _ in range(rng.choice([1, 1, 1, 3]))]
-        request = Request(tuple(commands), all_or_nothing=rng.random() < 0.3)
+        linked = frozenset({0}) if rng.random() < 0.2 else frozenset[int]()
+        request = Request(tuple(commands), rng.random() < 0.3, linked)
         operations = [
             Operation(
                 type(c).__name__,
@@ -183,11 +204,35 @@ class Client:
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
         origin = Origin(principal=f"service:{self.number % 2}", request_id=request_id)
+        # What callers refer to, they have seen: it is committed.
+        seen = self.simulation.database.movements.values()
+        if seen and rng.random() < 0.5:
+            return self._follow_up(origin, rng.choice(list(seen)))
         kind = rng.choice([Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER])
         if kind == Kind.TRANSFER:
-            return Transfer(origin, sender, receiver, money)
-        reference = rng.choice([None, None, str(rng.randint(1, 8))])
-        return Settle(origin, kind, sender, money, reference and "bank", reference)
+            command: Transfer | Settle = Transfer(origin, sender, receiver, money)
+        else:
+            reference = rng.choice([None, None, str(rng.randint(1, 8))])
+            command = Settle(origin, kind, sender, money, reference and "bank", reference)
+        if kind == Kind.DEPOSIT or rng.random() < 0.6:
+            return command
+        lasting = timedelta(seconds=rng.choice([0.1, 1, 100]))
+        return Place(command, self.simulation.database.now() + lasting)
+
+    def _follow_up(self, origin: Origin, seen: Movement) -> Command:
+        """A reversal of a movement, or an end of a hold; of what has neither, one more hold."""
+        rng = self.simulation.rng
+        money = rng.choice([None, Money(rng.randint(1, seen.amount_minor), seen.currency)])
+        if seen.kind in REVERSALS:
+            return Reverse(origin, seen, money, forced=rng.random() < 0.3)
+        if seen.kind == Kind.HOLD:
+            kind = rng.choice([None, None, Kind.RELEASE, Kind.EXPIRY])
+            if kind is None:
+                return Capture(origin, seen, money, keep_rest=rng.random() < 0.5)
+            return Release(origin, seen, kind)
+        sender, receiver = rng.sample(self.simulation.accounts, 2)
+        transfer = Transfer(origin, sender, receiver, Money(seen.amount_minor, seen.currency))
+        return Place(transfer, self.simulation.database.now() + timedelta(seconds=1))
 
 
 def _note(operation: Operation, outcome: Outcome, request: Request, now: float) -> None:
@@ -195,12 +240,11 @@ def _note(operation: Operation, outcome: Outcome, request: Request, now: float) 
     if isinstance(outcome, Done):
         operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
         return
-    assert isinstance(
-        outcome, errors.InsufficientFunds | errors.ReferenceReused | errors.BatchRefused
-    ), outcome
+    assert isinstance(outcome, REFUSALS), outcome
     operation.outcome = "refused"
-    # An all-or-nothing request may be refused for a balance that only its own commands would leave.
-    if isinstance(outcome, errors.InsufficientFunds) and not request.all_or_nothing:
+    # A chain may be refused for a balance that only its own commands would leave.
+    alone = not request.all_or_nothing and not request.linked
+    if isinstance(outcome, errors.InsufficientFunds) and alone:
         operation.available_minor = int(outcome.available.replace(".", ""))
 
 
@@ -279,7 +323,10 @@ class Simulation:
             str(key): (account.balance_minor, account.limit_minor)
             for key, account in database.accounts.items()
         }
-        yield from find_anomalies(self.operations, Journal(dict(movements), statements, balances))
+        held = follow_ups.amounts_held(database)
+        there = Journal(dict(movements), statements, balances, held)
+        yield from find_anomalies(self.operations, there)
+        yield from follow_ups.find_anomalies(database)
         for past in self.past_answers:
             if past.balance_minor != (balance := database.balance_at(past.account_id, past.end)):
                 yield f"the past has changed: {past}, now {balance}"

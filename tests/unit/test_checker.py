@@ -75,6 +75,13 @@ def test_anomaly_is_seen(operations: list[Operation], there: Journal, told: str)
     assert any(told in anomaly for anomaly in found(operations, there))
 
 
+def test_refusal_is_allowed_for_what_was_held_once() -> None:
+    refused = Operation("withdrawal", (A,), "w", 2, 3, "refused", available_minor=70)
+    operations = [deposit("x", 0, 1), refused]
+    assert found(operations, dataclasses.replace(journal("x"), held={A: {0, 30}})) == []
+    assert found(operations, dataclasses.replace(journal("x"), held={A: {0, 31}}))
+
+
 def test_movement_that_is_there_twice_is_seen() -> None:
     there = journal("x")
     there.movements["x"].append("movement again")
