@@ -10,7 +10,7 @@ as Knossos would; reading the order off the list is Elle's idea (Kingsbury and A
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import psycopg
@@ -28,6 +28,7 @@ class Entry:
     Args:
         request_id: The request id of the movement that it belongs to.
         day: The calendar day that it counts on.
+        is_debit: Whether it counts for limits, if money leaves by it.
     """
 
     sequence: int
@@ -36,6 +37,7 @@ class Entry:
     amount_minor: int
     balance_after_minor: int
     day: date = date.min
+    is_debit: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,13 @@ class Journal:
         movements: For each request id, the movements that have it.
         statements: The entries of each account, in order.
         accounts: Each account.
+        held: All that an account ever held at a time; nothing if it is not named.
     """
 
     movements: dict[str, list[str]]
     statements: dict[str, list[Entry]]
     accounts: dict[str, Stored]
+    held: dict[str, set[int]] = field(default_factory=dict)
 
 
 def read_journal(url: str) -> Journal:
@@ -113,7 +117,8 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
         for account in operation.accounts:
             touching[account].append(operation)
     for account, theirs in touching.items():
-        yield from _check_order(account, theirs, journal.statements.get(account, []))
+        held = journal.held.get(account, set()) | {0}
+        yield from _check_order(account, theirs, journal.statements.get(account, []), held)
     for operation in operations:
         if operation.reason and not _is_allowed(operation, journal.accounts):
             yield f"refused against the account's rules: {operation}"
@@ -157,14 +162,14 @@ def _spent(entries: Sequence[Entry]) -> list[int]:
     by_day: dict[date, int] = defaultdict(int)
     spent = [0]
     for entry in entries:
-        by_day[entry.day] -= min(entry.amount_minor, 0)
+        by_day[entry.day] -= min(entry.amount_minor, 0) if entry.is_debit else 0
         spent.append(by_day[entry.day])
     return spent
 
 
 def _check_debits(account: str, entries: Sequence[Entry], stored: Stored) -> Iterator[str]:
     for entry, spent in zip(entries, _spent(entries)[1:], strict=True):
-        if entry.amount_minor > 0:
+        if entry.amount_minor > 0 or not entry.is_debit:
             continue
         if stored.debits_frozen:
             yield f"{account}: frozen, and debited by entry {entry.sequence}"
@@ -191,7 +196,7 @@ def _check_statement(account: str, entries: Sequence[Entry], stored: Stored) -> 
 
 
 def _check_order(
-    account: str, operations: Sequence[Operation], entries: Sequence[Entry]
+    account: str, operations: Sequence[Operation], entries: Sequence[Entry], held: set[int]
 ) -> Iterator[str]:
     places = {entry.request_id: entry.sequence for entry in entries}
     placed = [(o, places[o.request_id]) for o in operations if o.request_id in places]
@@ -222,17 +227,22 @@ def _check_order(
             seen.add(operation.returned, sequence)
         elif operation.accounts[0] == account:
             possible = slice(low, high + 1)
-            yield from _check_facts(account, operation, balances[possible], spent[possible])
+            yield from _check_facts(account, operation, balances[possible], spent[possible], held)
 
 
 def _check_facts(
-    account: str, operation: Operation, balances: Sequence[int], spent: Sequence[int]
+    account: str,
+    operation: Operation,
+    balances: Sequence[int],
+    spent: Sequence[int],
+    held: set[int],
 ) -> Iterator[str]:
     """Finds what a refusal says that was not so at any moment of its interval."""
-    if operation.available_minor not in (None, *balances):
+    available, debited = operation.available_minor, operation.spent_minor
+    if available is not None and held.isdisjoint(b - available for b in balances):
         yield f"{account}: refused for a balance that never was: {operation}"
-    # A new day begins with nothing, whatever the last entry left.
-    if operation.spent_minor not in (None, 0, *spent):
+    # A new day begins with nothing, whatever the last entry left. What is held counts, too.
+    if debited is not None and held.isdisjoint(debited - s for s in (0, *spent)):
         yield f"{account}: refused for debits that never were: {operation}"
 
 

@@ -82,7 +82,7 @@ WHERE movements.amount_minor > (
     FROM follows AS f
     WHERE f.original_id = movements.movement_id
 )
-ORDER BY movement_id;
+ORDER BY created_at, movement_id;
 
 -- find_references --
 -- Movements by which callers used an external reference, also through versions before 0004. Each

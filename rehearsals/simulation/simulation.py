@@ -22,14 +22,16 @@ from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.commands import Exchange, Origin, Settle, Transfer
 from balance_service.domain.days import Calendar
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
-from balance_service.domain.movements import Kind
-from balance_service.domain.requests import Request
+from balance_service.domain.movements import REVERSALS, Kind, Movement
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, Outcome
 from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.history import Operation
+from rehearsals.simulation import follow_ups
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.store import EPOCH, Database
@@ -51,6 +53,10 @@ REFUSALS = (
     errors.QuoteUsed,
     errors.QuoteExpired,
     errors.BatchRefused,
+    errors.ReversalTooLarge,
+    errors.CaptureTooLarge,
+    errors.HoldClosed,
+    errors.HoldExpired,
 )
 PRINCIPALS = ("service:0", "service:1")
 
@@ -101,14 +107,15 @@ class Client:
     async def _request(self) -> None:
         rng, loop = self.simulation.rng, asyncio.get_running_loop()
         commands = [self._command() for _ in range(rng.choice([1, 1, 1, 3]))]
-        request = Request(tuple(commands), all_or_nothing=rng.random() < 0.3)
+        linked = frozenset({0}) if rng.random() < 0.2 else frozenset[int]()
+        request = Request(tuple(commands), rng.random() < 0.3, linked)
         operations = [
             Operation(
                 "deposit" if isinstance(c, Settle) and c.kind == Kind.DEPOSIT else "debit",
                 tuple(map(str, c.account_ids)),
                 _key(c.origin.request_id, c.origin.movement_id),
                 loop.time(),
-                amount_minor=c.money.minor,
+                amount_minor=_amount_minor(c),
             )
             for c in commands
         ]
@@ -140,21 +147,45 @@ class Client:
         async with asyncio.timeout(patience):
             return await asyncio.shield(call)
 
-    def _command(self) -> Settle | Transfer | Exchange:
+    def _command(self) -> Command:
         rng = self.simulation.rng
         sender, receiver = rng.sample(self.simulation.accounts, 2)
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
         origin = Origin(principal=PRINCIPALS[self.number % 2], request_id=request_id)
+        # What callers refer to, they have seen: it is committed.
+        seen = self.simulation.database.movements.values()
+        if seen and rng.random() < 0.5:
+            return self._follow_up(origin, rng.choice(list(seen)))
         kind = rng.choice(
             [Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.TRANSFER, Kind.EXCHANGE]
         )
         if kind == Kind.EXCHANGE:
             return self._by_quote(origin)
         if kind == Kind.TRANSFER:
-            return Transfer(origin, sender, receiver, money)
-        reference = rng.choice([None, None, str(rng.randint(1, 8))])
-        return Settle(origin, kind, sender, money, reference and "bank", reference)
+            command: Transfer | Settle = Transfer(origin, sender, receiver, money)
+        else:
+            reference = rng.choice([None, None, str(rng.randint(1, 8))])
+            command = Settle(origin, kind, sender, money, reference and "bank", reference)
+        if kind == Kind.DEPOSIT or rng.random() < 0.6:
+            return command
+        lasting = timedelta(seconds=rng.choice([0.1, 1, 100]))
+        return Place(command, self.simulation.database.now() + lasting)
+
+    def _follow_up(self, origin: Origin, seen: Movement) -> Command:
+        """A reversal of a movement, or an end of a hold; of what has neither, one more hold."""
+        rng = self.simulation.rng
+        money = rng.choice([None, Money(rng.randint(1, seen.amount_minor), seen.currency)])
+        if seen.kind in REVERSALS and not seen.quote_id:
+            return Reverse(origin, seen, money, forced=rng.random() < 0.3)
+        if seen.kind == Kind.HOLD:
+            kind = rng.choice([None, None, Kind.RELEASE, Kind.EXPIRY])
+            if kind is None:
+                return Capture(origin, seen, money, keep_rest=rng.random() < 0.5)
+            return Release(origin, seen, kind)
+        sender, receiver = rng.sample(self.simulation.accounts, 2)
+        transfer = Transfer(origin, sender, receiver, Money(seen.amount_minor, "RUB"))
+        return Place(transfer, self.simulation.database.now() + timedelta(seconds=1))
 
     def _by_quote(self, origin: Origin) -> Transfer | Exchange:
         """An exchange, or a transfer between the same accounts."""
@@ -173,8 +204,8 @@ def _note(operation: Operation, outcome: Outcome, request: Request, now: float) 
         return
     assert isinstance(outcome, REFUSALS), outcome
     operation.outcome = "refused"
-    # An all-or-nothing request may be refused for a state that only its own commands would leave.
-    if request.all_or_nothing:
+    # A chain may be refused for a state that only its own commands would leave.
+    if request.all_or_nothing or request.linked:
         return
     operation.reason = TABLE[type(outcome)].reason
     facts = outcome.facts()
@@ -182,6 +213,12 @@ def _note(operation: Operation, outcome: Outcome, request: Request, now: float) 
         operation.available_minor = _minor(facts["available"])
     if "spent" in facts:
         operation.spent_minor = _minor(facts["spent"])
+
+
+def _amount_minor(command: Command) -> int:
+    """What a command may be refused for by a limit: a hold as what it is for."""
+    intended = command.purpose if isinstance(command, Place) else command
+    return intended.money.minor if isinstance(intended, Settle | Transfer | Exchange) else 0
 
 
 def _minor(amount: str) -> int:
@@ -276,6 +313,7 @@ class Simulation:
                     e.amount_minor,
                     e.balance_after_minor,
                     self.limits.calendar.day(e.created_at).start.date(),
+                    is_debit=e.kind not in REVERSALS.values(),
                 )
                 for e, request in zip(entries, requests, strict=True)
             ]
@@ -283,7 +321,10 @@ class Simulation:
             if times != sorted(times):
                 yield f"{account}: times go back"
         stored = {str(key): self._stored(account) for key, account in database.accounts.items()}
-        yield from find_anomalies(self.operations, Journal(dict(movements), statements, stored))
+        held = follow_ups.amounts_held(database)
+        there = Journal(dict(movements), statements, stored, held)
+        yield from find_anomalies(self.operations, there)
+        yield from follow_ups.find_anomalies(database)
         yield from self._find_miscounted()
         for past in self.past_answers:
             if past.balance_minor != (balance := database.balance_at(past.account_id, past.end)):
@@ -313,7 +354,9 @@ class Simulation:
             day = self.limits.calendar.day(account.changed_at)
             entries = self.database.entries[account.account_id]
             debited_minor = -sum(
-                min(e.amount_minor, 0) for e in entries if day.start <= e.created_at < day.end
+                min(e.amount_minor, 0)
+                for e in entries
+                if day.start <= e.created_at < day.end and e.kind not in REVERSALS.values()
             )
             if account.spent_minor != debited_minor:
                 counted = f"{account.spent_minor} counted"

@@ -15,9 +15,11 @@ from psycopg import errors as pg
 
 from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Exchange, Settle, Transfer
+from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
+from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement
 from balance_service.domain.requests import Command
-from balance_service.domain.state import Plan, State
+from balance_service.domain.state import Follow, Plan, State
 from balance_service.reading.past import SKEW_MAX
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,6 +84,8 @@ class Database:
     movements: dict[UUID, Movement] = field(default_factory=dict)
     references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
     quote_uses: dict[UUID, UUID] = field(default_factory=dict)
+    holds: dict[UUID, Hold] = field(default_factory=dict)
+    followed: dict[UUID, Follow] = field(default_factory=dict)
     entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     locks: Locks = field(default_factory=Locks)
     # Grows with each crash of Postgres: a transaction begun before it can no longer commit.
@@ -185,15 +189,19 @@ class SimulatedTransaction:
         wanted = [o.movement_id for o in origins if o.request_id or o.movement_id in tried]
         referred = [
             (c.origin.principal, c.source or "", c.reference or "")
-            for c in commands
+            for c in (c.purpose if isinstance(c, Place) else c for c in commands)
             if isinstance(c, Settle) and c.reference
         ]
         quotes = [c.quote for c in commands if isinstance(c, Transfer | Exchange) and c.quote]
+        held = [c.hold.movement_id for c in commands if isinstance(c, Capture | Release)]
+        originals = [c.original.movement_id for c in commands if isinstance(c, Reverse)]
         state = State(
             accounts=_rows_of(database.accounts, account_ids),
             movements=_rows_of(database.movements, wanted),
             purchases={},
             references=_rows_of(database.references, referred),
+            followed=_rows_of(database.followed, held + originals),
+            holds=_rows_of(database.holds, held),
             tried=set(tried),
             quote_uses=_rows_of(database.quote_uses, [quote.quote_id for quote in quotes]),
         )
@@ -228,6 +236,12 @@ class SimulatedTransaction:
                     database.references[_reference_key(movement)] = movement.movement_id
                 if movement.quote_id:
                     database.quote_uses[movement.quote_id] = movement.movement_id
+            for movement in plan.follows:
+                assert movement.original_id, "it follows one"
+                before = database.followed.get(movement.original_id, Follow())
+                after = Follow(before.amount_minor + movement.amount_minor)
+                database.followed[movement.original_id] = after
+            database.holds.update(plan.holds)
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)

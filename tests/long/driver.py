@@ -15,7 +15,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.accounts import Status
 from balance_service.domain.commands import Origin
 from balance_service.domain.requests import Request
-from balance_service.domain.state import Done, Outcome
+from balance_service.domain.state import Done, How, Outcome
 from balance_service.repositories import accounts, system_accounts, verification
 from tests.commits import commit
 from tests.long.kinds import KINDS
@@ -308,6 +308,9 @@ def told(outcome: Outcome) -> Answer:
     if not isinstance(outcome, Done):
         return ("refused", type(outcome).__name__)
     movement = outcome.movement
+    if outcome.how == How.ALREADY_PURCHASED:
+        # Any of the captures that bought it together.
+        return (outcome.how.value, movement.kind.name.lower())
     price = movement.price_minor if movement.rate else None
     facts = (movement.amount_minor, movement.currency, movement.balance_after_minor, price)
     return (
@@ -320,6 +323,8 @@ def told(outcome: Outcome) -> Answer:
 
 def shown(row: Row) -> Answer:
     """What the model's movement says, in the same form."""
+    if row["how"] == How.ALREADY_PURCHASED.value:
+        return (row["how"], row["kind"])
     converted = "price" in row and row["price"]["currency"] != row["currency"]
     price = row["price"]["amount"] if converted else None
     facts = (row["amount"], row["currency"], row["balance"], price)

@@ -46,9 +46,10 @@ class World:
         return None
 
     def part(self, movement: UUID, left: int) -> int | None:
-        """A part of what is left, all of it without saying so, or a little too much."""
+        """A part of what is left, often a small one; all of it, said or not; or a little more."""
         high = max(left, 1)
-        return self.rng.choice([None, None, self.rng.randint(1, high), high, high + 1])
+        small = self.rng.randint(1, max(high // 4, 1))
+        return self.rng.choice([None, small, small, self.rng.randint(1, high), high, high + 1])
 
 
 class Operation(Protocol):
