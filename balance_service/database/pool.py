@@ -212,9 +212,16 @@ async def pipelined_transaction(pool: AsyncConnectionPool) -> AsyncIterator[Asyn
 
 
 @asynccontextmanager
-async def transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
-    """A connection within a transaction, committed at the end unless something is raised."""
+async def transaction(
+    pool: AsyncConnectionPool, *, rehearsal: bool = False
+) -> AsyncIterator[AsyncConnection]:
+    """A connection within a transaction, committed at the end unless something is raised.
+
+    Args:
+        pool: Where the connection is from.
+        rehearsal: Whether it is rolled back in any case.
+    """
     async with pool.connection() as conn:
-        async with conn.transaction():
+        async with conn.transaction(force_rollback=rehearsal):
             yield conn
         check_replicated(conn)

@@ -45,7 +45,8 @@ async def once(
 
     Args:
         pool: Where the connection is from.
-        request: A message with a `request_id`; without one, the call is simply new.
+        request: A message with a `request_id`; without one, the call is simply new. With
+            `validate_only`, everything is rolled back, and answered as if it were not.
         call: Who asks.
         read: Checks a request and tells what it means; by itself, whatever is stored.
         act: Makes the change that was read on the connection it is given, and answers it.
@@ -60,7 +61,8 @@ async def once(
     values = checks(read, request)
     request_id = checks(fields.request_id, sent_id)
     checks.finish()
-    async with transaction(pool) as conn:
+    rehearsal: bool = getattr(request, "validate_only")  # noqa: B009 - as above
+    async with transaction(pool, rehearsal=rehearsal) as conn:
         if request_id is None:
             return await act(conn, values)
         principal = call.principal.name
@@ -100,6 +102,7 @@ def _differing_fields(
     except errors.Refusal:
         # It was right by the rules, or for the role, that its caller had then: only the spelling is
         # left to compare.
-        names = [field.name for field in request.DESCRIPTOR.fields if field.name != "request_id"]
+        asked = (field.name for field in request.DESCRIPTOR.fields)
+        names = [name for name in asked if name not in ("request_id", "validate_only")]
         return [name for name in names if getattr(earlier, name) != getattr(request, name)]
     return [name for name, value in values._asdict().items() if earlier_values[name] != value]

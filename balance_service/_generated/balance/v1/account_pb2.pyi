@@ -652,6 +652,7 @@ class CreateAccountRequest(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """Optional. ISO 4217 code; RUB by default."""
     user: _builtins.str
@@ -663,16 +664,19 @@ class CreateAccountRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is. An account is opened once in any case.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
         currency: _builtins.str = ...,
         user: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "request_id", b"request_id", "user", b"user", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -913,6 +917,7 @@ class FreezeAccountRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
@@ -924,6 +929,8 @@ class FreezeAccountRequest(_message.Message):
     """Optional. What to freeze it for: all by default."""
     reason: _builtins.str
     """Optional. Why, for the list of the account's changes: at most 200 characters."""
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
@@ -931,10 +938,11 @@ class FreezeAccountRequest(_message.Message):
         request_id: _builtins.str = ...,
         scope: Global___FreezeScope.ValueType = ...,
         reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "scope", b"scope", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -949,6 +957,7 @@ class UnfreezeAccountRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
@@ -958,16 +967,19 @@ class UnfreezeAccountRequest(_message.Message):
     """
     reason: _builtins.str
     """Optional. Why, for the list of the account's changes: at most 200 characters."""
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -982,6 +994,7 @@ class CloseAccountRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     request_id: _builtins.str
@@ -991,16 +1004,19 @@ class CloseAccountRequest(_message.Message):
     """
     reason: _builtins.str
     """Optional. Why, for the list of the account's changes: at most 200 characters."""
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1015,6 +1031,7 @@ class ReopenAccountRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     reason: _builtins.str
@@ -1024,16 +1041,19 @@ class ReopenAccountRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1049,6 +1069,7 @@ class SetAccountLimitRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     limit: _builtins.str
@@ -1062,6 +1083,8 @@ class SetAccountLimitRequest(_message.Message):
     """
     reason: _builtins.str
     """Optional. Why, for the list of the account's changes: at most 200 characters."""
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
@@ -1069,10 +1092,11 @@ class SetAccountLimitRequest(_message.Message):
         limit: _builtins.str = ...,
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "limit", b"limit", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "limit", b"limit", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1094,6 +1118,7 @@ class SetAccountLimitsRequest(_message.Message):
     UNSET_DAILY_LIMIT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """Required. The account's id."""
     overdraft: _builtins.str
@@ -1125,6 +1150,8 @@ class SetAccountLimitsRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
@@ -1136,10 +1163,11 @@ class SetAccountLimitsRequest(_message.Message):
         unset_daily_limit: _builtins.bool = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "daily_limit", b"daily_limit", "debit_limit", b"debit_limit", "overdraft", b"overdraft", "reason", b"reason", "request_id", b"request_id", "unset_daily_limit", b"unset_daily_limit", "unset_debit_limit", b"unset_debit_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "daily_limit", b"daily_limit", "debit_limit", b"debit_limit", "overdraft", b"overdraft", "reason", b"reason", "request_id", b"request_id", "unset_daily_limit", b"unset_daily_limit", "unset_debit_limit", b"unset_debit_limit", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -308,11 +308,14 @@ class CreateServiceRequest(_message.Message):
 
     SERVICE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     @_builtins.property
     def service(self) -> Global___Service:
         """Required. The service to add."""
@@ -322,10 +325,11 @@ class CreateServiceRequest(_message.Message):
         *,
         service: Global___Service | None = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["service", b"service"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "service", b"service", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,6 +345,7 @@ class UpdateServiceRequest(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required. The service's id."""
     request_id: _builtins.str
@@ -348,6 +353,8 @@ class UpdateServiceRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     @_builtins.property
     def service(self) -> Global___Service:
         """Required. The new values."""
@@ -365,10 +372,11 @@ class UpdateServiceRequest(_message.Message):
         service: Global___Service | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["service", b"service", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id", "service", b"service", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id", "service", b"service", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -382,6 +390,7 @@ class DeleteServiceRequest(_message.Message):
 
     SERVICE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Required. The service's id."""
     request_id: _builtins.str
@@ -389,15 +398,18 @@ class DeleteServiceRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     def __init__(
         self,
         *,
         service: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "service", b"service", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

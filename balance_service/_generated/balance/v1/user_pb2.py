@@ -29,7 +29,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x02\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08username\x18\x03 \x01(\tB%\xe2\x41\x01\x01\xa2\xb8\x18\x1d\x12\x17[A-Za-z][A-Za-z0-9._-]*\x18\x03 \x1e\x12\x1f\n\nfirst_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x1e\n\tlast_name\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x18\n\x03\x62io\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\"\x0e\n\x0cGetMeRequest\"\x8e\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\"\xa2\x01\n\x10ListUsersRequest\x12\x1a\n\x06search\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x1e\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x0eGetUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xa8\x01\n\x11UpdateUserRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\xd9\x03\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x02\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08username\x18\x03 \x01(\tB%\xe2\x41\x01\x01\xa2\xb8\x18\x1d\x12\x17[A-Za-z][A-Za-z0-9._-]*\x18\x03 \x1e\x12\x1f\n\nfirst_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x1e\n\tlast_name\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x18\n\x03\x62io\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\"\x0e\n\x0cGetMeRequest\"\xab\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa2\x01\n\x10ListUsersRequest\x12\x1a\n\x06search\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x1e\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x0eGetUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xc5\x01\n\x11UpdateUserRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\xd9\x03\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +62,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEMEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002'
   _globals['_UPDATEMEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATEMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_UPDATEMEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_UPDATEMEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_LISTUSERSREQUEST'].fields_by_name['search']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['search']._serialized_options = b'\342A\001\001\242\270\030\002 \036'
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -88,6 +90,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEUSERREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_USERSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/api/v1/users/me'
   _globals['_USERSERVICE'].methods_by_name['UpdateMe']._loaded_options = None
@@ -98,22 +102,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/users/{user}'
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\202\323\344\223\002\0322\022/api/v1/users/{id}:\004user'
-  _globals['_ROLE']._serialized_start=1215
-  _globals['_ROLE']._serialized_end=1294
+  _globals['_ROLE']._serialized_start=1273
+  _globals['_ROLE']._serialized_end=1352
   _globals['_USER']._serialized_start=194
   _globals['_USER']._serialized_end=555
   _globals['_GETMEREQUEST']._serialized_start=557
   _globals['_GETMEREQUEST']._serialized_end=571
   _globals['_UPDATEMEREQUEST']._serialized_start=574
-  _globals['_UPDATEMEREQUEST']._serialized_end=716
-  _globals['_LISTUSERSREQUEST']._serialized_start=719
-  _globals['_LISTUSERSREQUEST']._serialized_end=881
-  _globals['_LISTUSERSRESPONSE']._serialized_start=883
-  _globals['_LISTUSERSRESPONSE']._serialized_end=998
-  _globals['_GETUSERREQUEST']._serialized_start=1000
-  _globals['_GETUSERREQUEST']._serialized_end=1042
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1045
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1213
-  _globals['_USERSERVICE']._serialized_start=1297
-  _globals['_USERSERVICE']._serialized_end=1770
+  _globals['_UPDATEMEREQUEST']._serialized_end=745
+  _globals['_LISTUSERSREQUEST']._serialized_start=748
+  _globals['_LISTUSERSREQUEST']._serialized_end=910
+  _globals['_LISTUSERSRESPONSE']._serialized_start=912
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1027
+  _globals['_GETUSERREQUEST']._serialized_start=1029
+  _globals['_GETUSERREQUEST']._serialized_end=1071
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1074
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1271
+  _globals['_USERSERVICE']._serialized_start=1355
+  _globals['_USERSERVICE']._serialized_end=1828
 # @@protoc_insertion_point(module_scope)
