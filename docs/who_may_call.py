@@ -53,7 +53,8 @@ WHO_MAY = {
     "ListRates": _ANYBODY,
     "CreateQuote": "users, for their own account; services with `exchanges:write` or"
     " `transfers:write`, for any",
-    "GetQuote": "the caller who asked for it",
+    "GetQuote": "users and services as for CreateQuote, each those that they asked for;"
+    " services with `exchanges:write` or `transfers:write`",
     "CreateExchange": "users, between their own accounts; services with `exchanges:write`,"
     " between those of anyone",
     "GetExchange": _READERS,

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +23,14 @@ METHODS = {
     "deposit": "/balance.v1.DepositService/CreateDeposit",
     "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
     "exchange": "/balance.v1.ExchangeService/CreateExchange",
+    "reversal": "/balance.v1.TransferService/ReverseTransfer",
+    "hold": "/balance.v1.HoldService/CreateHold",
+    "capture": "/balance.v1.HoldService/CaptureHold",
+    "void": "/balance.v1.HoldService/VoidHold",
     "read": "/balance.v1.AccountService/ListEntries",
 }
+# How many transfers and holds a client remembers.
+KEPT = 10
 QUOTE = "/balance.v1.ExchangeService/CreateQuote"
 # Refusals that are right at some time; the checker decides whether they were.
 REFUSALS = {
@@ -32,7 +39,13 @@ REFUSALS = {
     "DEBIT_LIMIT_EXCEEDED",
     "DAILY_LIMIT_EXCEEDED",
     "QUOTE_EXPIRED",
+    "REVERSAL_TOO_LARGE",
+    "HOLD_CLOSED",
+    "HOLD_EXPIRED",
+    "CAPTURE_TOO_LARGE",
 }
+# Of the accounts, those whose money is held: what is available there cannot be told from entries.
+HELD = slice(3, 5)
 # Codes that do not tell whether anything was done.
 UNKNOWN = {
     grpc.StatusCode.UNAVAILABLE,
@@ -47,7 +60,7 @@ class Operation:
     """One request, sent again under its id until its outcome was known.
 
     Args:
-        kind: `transfer`, `deposit`, `withdrawal`, `exchange` or `read`.
+        kind: One of METHODS.
         accounts: Those it touches.
         request_id: Of what moves money.
         invoked: When it was first sent, on one clock for all.
@@ -86,12 +99,16 @@ class Client:
         accounts: What it moves money between.
         rng: Decides what it asks for.
         exchanges: Whether it also changes roubles into dollars: the accounts' owners have both.
+        follow_ups: Whether it also sends transfers back, and holds money.
     """
 
     transport: Transport
     accounts: list[str]
     rng: random.Random
     exchanges: bool = False
+    follow_ups: bool = False
+    _transfers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _holds: dict[str, tuple[str, str]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -102,6 +119,7 @@ class Client:
                 if isinstance(request, v1.CreateExchangeRequest):
                     await self._quote(operation, request)
                 await self._settle(operation, method, request)
+                self._remember(operation, request)
         finally:
             await self.transport.close()
 
@@ -113,7 +131,12 @@ class Client:
         kinds = {"transfer": 6, "deposit": 1, "withdrawal": 2, "read": 3}
         if self.exchanges:
             kinds["exchange"] = 2
+        if self.follow_ups:
+            kinds |= {"hold": 2} | ({"reversal": 2} if self._transfers else {})
+            kinds |= {"capture": 2, "void": 1} if self._holds else {}
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
+        if kind in ("reversal", "hold", "capture", "void"):
+            return self._follow_up(kind, request_id, amount)
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
             return Operation(kind, (sender,), "", now()), METHODS[kind], listing
@@ -126,12 +149,54 @@ class Client:
             return asked, METHODS[kind], request
         if kind == "exchange":
             request = v1.CreateExchangeRequest(request_id=request_id)
-            return Operation(kind, (sender,), request_id, now()), METHODS[kind], request
+            minor = max(minor, 100)
+            asked = Operation(kind, (sender,), request_id, now(), amount_minor=minor)
+            return asked, METHODS[kind], request
         deposit = kind == "deposit"
         message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
         request = message(account=sender, amount=amount, request_id=request_id)
         asked = Operation(kind, (sender,), request_id, now(), amount_minor=minor)
         return asked, METHODS[kind], request
+
+    def _follow_up(self, kind: str, request_id: str, amount: str) -> tuple[Operation, str, Message]:
+        """A hold, or what takes back or ends one of the last transfers and holds."""
+        now = asyncio.get_running_loop().time()
+        some = self.rng.choice(["", amount])
+        if kind == "hold":
+            payer = self.rng.choice(self.accounts[HELD])
+            receiver = self.rng.choice([each for each in self.accounts if each != payer])
+            hold = v1.CreateHoldRequest(
+                account=payer, to_account=receiver, amount=amount, request_id=request_id
+            )
+            if self.rng.random() < 0.3:
+                hold.expire_time.FromSeconds(int(time.time()) + 5)
+            return Operation(kind, (), request_id, now), METHODS[kind], hold
+        if kind == "reversal":
+            transfer, (sender, receiver) = self.rng.choice(list(self._transfers.items()))
+            request: Message = v1.ReverseTransferRequest(
+                transfer=transfer, amount=some, reason="Back", request_id=request_id
+            )
+            return Operation(kind, (receiver, sender), request_id, now), METHODS[kind], request
+        hold_id, sides = self.rng.choice(list(self._holds.items()))
+        if kind == "void":
+            request = v1.VoidHoldRequest(hold=hold_id, request_id=request_id)
+            return Operation(kind, (), request_id, now), METHODS[kind], request
+        request = v1.CaptureHoldRequest(
+            hold=hold_id, amount=some, keep_rest=self.rng.random() < 0.5, request_id=request_id
+        )
+        return Operation(kind, sides, request_id, now), METHODS[kind], request
+
+    def _remember(self, operation: Operation, request: Message) -> None:
+        """Keeps the last transfers and holds, for what follows them."""
+        if operation.outcome != "ok":
+            return
+        if isinstance(request, v1.CreateTransferRequest):
+            self._transfers[operation.answer] = request.from_account, request.to_account
+        elif isinstance(request, v1.CreateHoldRequest):
+            self._holds[operation.answer] = request.account, request.to_account
+        for kept in (self._transfers, self._holds):
+            if len(kept) > KEPT:
+                del kept[next(iter(kept))]
 
     async def _quote(self, operation: Operation, request: v1.CreateExchangeRequest) -> None:
         """Asks for the quote of an exchange until it is answered."""
@@ -139,7 +204,7 @@ class Client:
         terms = v1.CreateQuoteRequest(
             from_currency="RUB",
             to_currency="USD",
-            from_amount=f"{self.rng.randint(100, 40_000) / 100:.2f}",
+            from_amount=f"{operation.amount_minor / 100:.2f}",
             from_account=operation.accounts[0],
             request_id=str(new_request_id()),
         )

@@ -118,6 +118,7 @@ async def _torture(
             accounts,
             random.Random(f"{options.seed} {number}"),
             exchanges=True,
+            follow_ups=True,
         )
         for number in range(options.clients)
     ]
@@ -163,7 +164,7 @@ def _report(
     for kind, times in sorted(injected.items()):
         print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
     print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
-    for kind in ("transfer", "deposit", "withdrawal", "exchange", "read"):
+    for kind in history.METHODS:
         theirs = [o for o in operations if o.kind == kind]
         counts = Counter(o.outcome for o in theirs)
         lost = sum(o.unknowns for o in theirs)

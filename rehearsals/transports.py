@@ -22,6 +22,10 @@ ANSWERS: dict[str, type[Message]] = {
     "/balance.v1.ExchangeService/CreateQuote": v1.Quote,
     "/balance.v1.ExchangeService/CreateExchange": v1.Exchange,
     "/balance.v1.AccountService/ListEntries": v1.ListEntriesResponse,
+    "/balance.v1.TransferService/ReverseTransfer": v1.Reversal,
+    "/balance.v1.HoldService/CreateHold": v1.Hold,
+    "/balance.v1.HoldService/CaptureHold": v1.Capture,
+    "/balance.v1.HoldService/VoidHold": v1.Hold,
 }
 
 
@@ -64,6 +68,7 @@ class OverGrpc:
             "AccountService": client.accounts,
             "DepositService": client.deposits,
             "ExchangeService": client.exchanges,
+            "HoldService": client.holds,
             "TransferService": client.transfers,
             "WithdrawalService": client.withdrawals,
         }

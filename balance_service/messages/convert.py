@@ -103,6 +103,8 @@ class _Follow(TypedDict):
 def entry(line: Line) -> account_pb2.Entry:
     own, movement = line
     currency = movement.currency
+    if movement.quote_id and own.account_id == movement.to_account_id:
+        currency = movement.price_currency or currency
     return account_pb2.Entry(
         sequence=own.sequence,
         movement=str(own.movement_id),

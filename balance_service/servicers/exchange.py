@@ -119,6 +119,8 @@ class ExchangeServicer:
         self, request: exchange_pb2.GetQuoteRequest, call: Call
     ) -> exchange_pb2.Quote:
         principal = call.principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
 
         quote_id = fields.identifier(request.quote, "quote")
 

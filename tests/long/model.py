@@ -191,7 +191,7 @@ class Books:
 
 
 def etag(row: Row) -> str:
-    return f"{row['sequence']}.{row['held']}.{row['limit']}.{row['status']}"
+    return f"{row['sequence']}.{row['held']}.{row['limit']}.{row['status']}.."
 
 
 def check_open(row: Row, *, forced: bool = False) -> None:

@@ -349,7 +349,7 @@ class CreateHoldRequest(_message.Message):
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. When its time is over, at most a year from now; after a week by
-        default.
+        default. A past one is HOLD_EXPIRED.
         """
 
     @_builtins.property
