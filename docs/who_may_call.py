@@ -68,12 +68,12 @@ WHO_MAY = {
     "ReverseDeposit": "admins; services with `deposits:reverse`",
     "ReverseWithdrawal": "admins; services with `withdrawals:reverse`",
     "RefundPurchase": "admins; services with `purchases:refund`",
-    "ReverseTransfer": "the user who received it; admins; services with `transfers:reverse`",
+    "ReverseTransfer": "users, those they received; admins; services with `transfers:reverse`",
     "GetReversal": _PARTIES,
     "CreateHold": "users, on their own account, for purchases and transfers; services with"
     " `holds:write`, on any",
-    "CaptureHold": "who made the hold; services with `holds:write`",
-    "VoidHold": "who made the hold; services with `holds:write`; admins",
+    "CaptureHold": "users, those they made; services with `holds:write`, any",
+    "VoidHold": "users, those they made; admins and services with `holds:write`, any",
     "GetHold": _READERS,
     "ListHolds": _READERS,
 }

@@ -130,6 +130,10 @@ class HoldServicer:
     async def CaptureHold(
         self, request: hold_pb2.CaptureHoldRequest, call: Call
     ) -> hold_pb2.Capture:
+        principal = call.principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.HOLDS_WRITE)
+
         checks = fields.Checks()
         hold_id = checks(fields.identifier, request.hold, "hold")
         if request.amount:
@@ -139,7 +143,7 @@ class HoldServicer:
         origin = checks(read_origin, request, call, description, effective_at=effective_at)
         checks.finish()
 
-        placed = await self._find(hold_id, call.principal)
+        placed = await self._find(hold_id, principal)
         amount = None
         if request.amount:
             amount = money.parse_amount(request.amount, placed.currency, "amount")
@@ -150,6 +154,8 @@ class HoldServicer:
 
     async def VoidHold(self, request: hold_pb2.VoidHoldRequest, call: Call) -> hold_pb2.Hold:
         principal = call.principal
+        if principal.user_id is None:
+            principal.require_scope(Scope.HOLDS_WRITE)
 
         checks = fields.Checks()
         hold_id = checks(fields.identifier, request.hold, "hold")
