@@ -10,7 +10,7 @@ from balance_service.domain import decisions, errors
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
 from balance_service.domain.commands import Purchase, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
-from balance_service.domain.holds import Hold, HoldStatus
+from balance_service.domain.holds import Hold, HoldStatus, newly_placed
 from balance_service.domain.money import Money, format_minor, share_minor
 from balance_service.domain.movements import PAYING_IN, Kind, Movement
 from balance_service.domain.postings import Posting
@@ -113,15 +113,7 @@ def place(state: State, command: Place, now: datetime) -> Decision:
         balance_after_minor=intended.balance_after_minor + intended.amount_minor,
         expires_at=command.expires_at,
     )
-    hold = Hold(
-        movement.from_account_id,
-        movement.movement_id,
-        movement.amount_minor,
-        0,
-        HoldStatus.OPEN,
-        command.expires_at,
-        movement.created_at,
-    )
+    hold = newly_placed(movement)
     hold.check_open(movement.created_at)
     return Decision(movement, hold=hold)
 

@@ -87,3 +87,17 @@ class Hold(NamedTuple):
         if amount_minor > self.left_minor:
             left = format_minor(self.left_minor, movement.currency)
             raise errors.CaptureTooLarge(str(self.hold_id), left, movement.currency)
+
+
+def newly_placed(movement: Movement) -> Hold:
+    """The hold that a movement makes, before anything is captured of it."""
+    assert movement.expires_at is not None, "every hold expires"
+    return Hold(
+        movement.from_account_id,
+        movement.movement_id,
+        movement.amount_minor,
+        0,
+        HoldStatus.OPEN,
+        movement.expires_at,
+        movement.created_at,
+    )

@@ -155,7 +155,7 @@ class Listing:
         position = position_from_bytes(place, currencies) if place else _start(profiles)
         size, skip = query.page_size, query.skip
         listed, total = await self._read(query, position, wanted)
-        shown = page_bytes.fit(listed[:size], lambda line: _texts(line.movement))
+        shown = page_bytes.fit(listed[:size], lambda line: movement_texts(line.movement))
         # By date, a position has a place on each account's statement. Skipping across several
         # accounts does not tell how far it went on each, so such a page has none after it.
         place_unknown = skip and query.order.by_date and len(profiles) > 1
@@ -188,7 +188,8 @@ class Listing:
             return await entries.page(conn, query.order, position, wanted, limit, query.skip), total
 
 
-def _texts(movement: Movement) -> Iterable[str]:
+def movement_texts(movement: Movement) -> Iterable[str]:
+    """The texts of a movement that make a page large."""
     yield movement.description
     for pair in movement.metadata.items():
         yield from pair

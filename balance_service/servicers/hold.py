@@ -1,7 +1,6 @@
 """HoldService: money reserved for a movement that is to come."""
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,11 +10,12 @@ from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, money
 from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release
-from balance_service.domain.holds import Hold, HoldStatus
+from balance_service.domain.holds import Hold, HoldStatus, newly_placed
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Principal, Scope
 from balance_service.domain.users import Role
 from balance_service.messages import account_access, convert, fields, page_bytes
+from balance_service.messages.listing import movement_texts
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission, read_effective_time, read_origin
 from balance_service.reading.balances import AccountReads
@@ -76,7 +76,8 @@ class HoldServicer:
 
         command = Place(purpose, expires_at, explicit=explicit)
         done = await self._submission.submit_one(command, call, validate_only=request.validate_only)
-        return convert.hold(done.movement, _as_placed(done.movement))
+        # As it was made: the answer does not change when the request is repeated.
+        return convert.hold(done.movement, newly_placed(done.movement))
 
     async def _read_purpose(
         self,
@@ -210,7 +211,7 @@ class HoldServicer:
             listed = await holds.page(conn, account_ids, status, after, size + 1, skip)
             total = await holds.count(conn, account_ids, status) if request.count_total else 0
             placed = await journal.movements(conn, [left.hold_id for left in listed[:size]])
-        shown = page_bytes.fit(listed[:size], lambda left: _texts(placed[left.hold_id]))
+        shown = page_bytes.fit(listed[:size], lambda left: movement_texts(placed[left.hold_id]))
         answer = hold_pb2.ListHoldsResponse(
             holds=[convert.hold(placed[left.hold_id], left) for left in shown], total_size=total
         )
@@ -275,30 +276,10 @@ def _read_status(value: int) -> HoldStatus | None:
         raise errors.invalid("status", "must be a known status of a hold") from None
 
 
-def _as_placed(placed: Movement) -> Hold:
-    """A hold as it was made: what it answers does not change when the request is repeated."""
-    assert placed.expires_at is not None, "every hold expires"
-    return Hold(
-        placed.from_account_id,
-        placed.movement_id,
-        placed.amount_minor,
-        0,
-        HoldStatus.OPEN,
-        placed.expires_at,
-        placed.created_at,
-    )
-
-
 def _as_released(placed: Movement, release: Movement) -> Hold:
     """A hold as a release left it, and as it then stays."""
     captured_minor = placed.amount_minor - release.amount_minor
-    return _as_placed(placed)._replace(captured_minor=captured_minor).released(HoldStatus.VOIDED)
-
-
-def _texts(placed: Movement) -> Iterator[str]:
-    yield placed.description
-    for pair in placed.metadata.items():
-        yield from pair
+    return newly_placed(placed)._replace(captured_minor=captured_minor).released(HoldStatus.VOIDED)
 
 
 def _write_place(left: Hold) -> bytes:
