@@ -1,11 +1,14 @@
 """The bounded queue in front of the ledger: requests gather while a commit is under way.
 
-A request that finds nothing under way is committed at once, with whatever came in the same turn of
-the event loop; all that comes meanwhile shares the next commit. So latency is lowest when there is
-little to do, and commits are largest when there is much. Another commit starts beside the first
-only when enough waits to be worth it, or when the first takes long, as behind a lock. Group commit
-of this kind is described in DeWitt et al., "Implementation Techniques for Main Memory Database
-Systems" (SIGMOD 1984).
+A request that finds the ledger idle is committed at once, with whatever came in the same turn of
+the event loop; all that comes while a commit is under way shares the next one. That one begins when
+as many requests wait as the last one carried out, for most callers come again once they are
+answered, or when as much time has passed as the last one took. So latency is lowest when there is
+little to do, and the size of commits follows the number of callers, each of whom would otherwise
+pay for more commits. Another commit starts beside the first only when as much waits as it carries
+out, or when it takes long, as behind a lock. Group commit of this kind is described in DeWitt et
+al., "Implementation Techniques for Main Memory Database Systems" (SIGMOD 1984); waiting for those
+who will come again, in PostgreSQL's `commit_siblings` and `commit_delay`.
 """
 
 import asyncio
@@ -83,6 +86,8 @@ class CommitQueue:
         self._waiting_commands = 0
         self._commits: set[asyncio.Task[None]] = set()
         self._last_commit_began = 0.0
+        self._last_commit_requests = 0
+        self._gathering_until = 0.0
         self._wake_scheduled = False
         self._accepting = False
 
@@ -160,19 +165,27 @@ class CommitQueue:
                 self._commits.add(task)
                 loop = asyncio.get_running_loop()
                 self._last_commit_began = loop.time()
+                self._last_commit_requests = len(waiting)
                 loop.call_later(LONG_COMMIT_SECONDS, self._wake)
                 task.add_done_callback(self._ended)
 
     def _may_start(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        as_many_wait = len(self._waiting) >= self._last_commit_requests
         if not self._commits:
-            return True
+            return as_many_wait or now >= self._gathering_until or not self._accepting
         if len(self._commits) >= self._commits_in_flight_max:
             return False
-        age = asyncio.get_running_loop().time() - self._last_commit_began
-        return self._waiting_commands >= WORTH_A_COMMIT or age >= LONG_COMMIT_SECONDS
+        worth_it = as_many_wait and self._waiting_commands >= WORTH_A_COMMIT
+        return worth_it or now - self._last_commit_began >= LONG_COMMIT_SECONDS
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._commits.discard(task)
+        loop = asyncio.get_running_loop()
+        took = loop.time() - self._last_commit_began
+        gathering_seconds = min(took, LONG_COMMIT_SECONDS)
+        self._gathering_until = loop.time() + gathering_seconds
+        loop.call_later(gathering_seconds, self._wake)
         self._wake()
 
     async def _run(self, requests: Sequence[QueuedRequest]) -> None:
