@@ -215,7 +215,7 @@ class Client:
                 operation.invoked = now()
                 return
             if reply.code not in UNKNOWN:
-                operation.faults.append(f"no quote: {reply.code.name} {reply.reason}")
+                operation.faults.append(f"no quote: {reply.code.name} {reply.reason} {reply.text}")
             if operation.faults or now() - operation.invoked > OPERATION_SECONDS_MAX:
                 request.quote = str(new_request_id())
                 return
@@ -249,7 +249,7 @@ class Client:
                 operation.spent_minor = _fact(reply, "spent")
                 return
             if reply.code not in UNKNOWN:
-                operation.faults.append(f"{reply.code.name} {reply.reason}")
+                operation.faults.append(f"{reply.code.name} {reply.reason} {reply.text}")
             operation.unknowns += 1
             lost = loop.time()
             if loop.time() - silent_since > OPERATION_SECONDS_MAX:

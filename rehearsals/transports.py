@@ -38,12 +38,14 @@ class Reply:
         message: The answer, if the code is OK.
         reason: Of a refusal.
         facts: Of a refusal.
+        text: What a status other than OK says in words.
     """
 
     code: grpc.StatusCode
     message: Any = None
     reason: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
 
 
 class Transport(Protocol):
@@ -79,7 +81,7 @@ class OverGrpc:
         try:
             message = await stub(request, metadata=self._metadata, timeout=CALL_SECONDS)
         except BalanceError as error:
-            return Reply(error.code(), reason=error.reason, facts=error.metadata)
+            return _refused(error)
         return Reply(grpc.StatusCode.OK, message)
 
     async def close(self) -> None:
@@ -104,7 +106,7 @@ class OverStream(OverGrpc):
                 outcome = await anext(self._stream)
         except BalanceError as error:
             self._stream = None
-            return Reply(error.code(), reason=error.reason)
+            return _refused(error)
         except (StopAsyncIteration, TimeoutError):
             self._stream = None
             return Reply(grpc.StatusCode.UNAVAILABLE)
@@ -143,10 +145,15 @@ class OverHttp:
             info = answer.detail("ErrorInfo")
         except (aiohttp.ClientError, TimeoutError):
             return Reply(grpc.StatusCode.UNAVAILABLE)
-        return Reply(code, reason=info["reason"], facts=info.get("metadata", {}))
+        text = answer.json["message"]
+        return Reply(code, reason=info["reason"], facts=info.get("metadata", {}), text=text)
 
     async def close(self) -> None:
         await self._http.client.close()
+
+
+def _refused(error: BalanceError) -> Reply:
+    return Reply(error.code(), None, error.reason, error.metadata, error.details() or "")
 
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
