@@ -10,8 +10,8 @@ from balance_service.domain.limits import Limits
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome, Plan
 from balance_service.ledger.commit import Committer
-from balance_service.ledger.queue import QueuedRequest
 from balance_service.ledger.store import PostgresStore
+from balance_service.ledger.turns import QueuedRequest
 from balance_service.repositories.journal import Journal
 
 

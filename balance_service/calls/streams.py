@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from balance_service.domain import errors
 from balance_service.domain.state import Outcome
-from balance_service.ledger.queue import Answer
+from balance_service.ledger.turns import Answer
 
 WINDOW = 256
 

@@ -29,6 +29,11 @@ class Request:
     validate_only: bool = False
 
     @property
+    def principal(self) -> str:
+        """Who asks; empty if nothing of it could be read."""
+        return next((command.origin.principal for command in self.commands), "")
+
+    @property
     def chains(self) -> Iterator[range]:
         """The places of items that stand or fall together, in order."""
         start, last = 0, len(self.items) - 1

@@ -12,48 +12,18 @@ who will come again, in PostgreSQL's `commit_siblings` and `commit_delay`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from balance_service.domain import errors, retry_after
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome
+from balance_service.ledger.turns import Answer, QueuedRequest, Turns
 
 # The fixed cost of a commit is about that of this many commands. When fewer wait, a second commit
 # beside the first would cost more than it gains.
 WORTH_A_COMMIT = 100
 # A commit that takes longer waits for something that the others need not wait for.
 LONG_COMMIT_SECONDS = 0.05
-
-Answer: TypeAlias = "asyncio.Future[Sequence[Outcome]]"
-
-
-@dataclass(slots=True, eq=False)
-class QueuedRequest:
-    """A request in the queue or in a commit.
-
-    Args:
-        request: What the caller asks of the ledger.
-        answer: What the caller awaits.
-        deadline: When its caller stops waiting, by the event loop's clock; None for never.
-        outcomes: The answer, once a commit has given it.
-    """
-
-    request: Request
-    answer: Answer
-    deadline: float | None = None
-    outcomes: Sequence[Outcome] = ()
-
-    def late(self) -> bool:
-        """Whether its caller has stopped waiting by the clock."""
-        return self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline
-
-    def gone(self) -> bool:
-        """Whether nobody waits for its answer."""
-        return self.answer.done() or self.late()
-
 
 Commit = Callable[[Sequence[QueuedRequest]], Awaitable[None]]
 
@@ -67,7 +37,8 @@ class CommitQueue:
         commits_in_flight_max: How many commits may be under way at once.
         commit_commands_max: How many commands may share a commit; one larger request still goes
             alone.
-        queue_commands_max: How many commands may wait before more are refused.
+        queue_commands_max: How many commands may wait before more are refused, or take the place
+            of those of a principal who has more of them.
     """
 
     def __init__(
@@ -82,8 +53,7 @@ class CommitQueue:
         self._commits_in_flight_max = commits_in_flight_max
         self._commit_commands_max = commit_commands_max
         self._queue_commands_max = queue_commands_max
-        self._waiting: deque[QueuedRequest] = deque()
-        self._waiting_commands = 0
+        self._waiting = Turns()
         self._commits: set[asyncio.Task[None]] = set()
         self._last_commit_began = 0.0
         self._last_commit_requests = 0
@@ -109,7 +79,8 @@ class CommitQueue:
             An outcome for each item, in order.
 
         Raises:
-            Overloaded: Too much is waiting. Nothing was changed.
+            Overloaded: Too much is waiting, at once or once others ask who have less waiting.
+                Nothing was changed.
             DeadlinePassed: It was not planned in time. Nothing was changed.
             Unavailable: The service is stopping, or Postgres is away. If it was lost during the
                 commit, the outcome is unknown; the same request id finds out.
@@ -122,31 +93,35 @@ class CommitQueue:
         Returns:
             A future of the outcomes. To cancel it says that nobody waits for them.
         """
-        self.check_room(len(request.items))
+        principal, commands = request.principal, len(request.items)
+        self.check_room(principal, commands)
+        for dropped in self._waiting.make_room(principal, commands, self._queue_commands_max):
+            if not dropped.answer.done():
+                dropped.answer.set_exception(errors.Overloaded(retry_after.OVERLOADED_SECONDS))
         loop = asyncio.get_running_loop()
         deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
         waiting = QueuedRequest(request, loop.create_future(), deadline)
-        self._waiting.append(waiting)
-        self._waiting_commands += len(request.items)
+        self._waiting.add(waiting)
         if not self._wake_scheduled:
             # After this turn of the event loop, so that requests of the same turn share a commit.
             self._wake_scheduled = True
             loop.call_soon(self._wake)
         return waiting.answer
 
-    def check_room(self, commands: int) -> None:
+    def check_room(self, principal: str, commands: int) -> None:
         """Refuses what `submit` would refuse, before the caller's message is read for nothing.
 
         Args:
+            principal: Who asks.
             commands: How many more there are to be.
 
         Raises:
-            Overloaded: Too much is waiting for so many more.
+            Overloaded: Too much is waiting for so many more, and nobody has more waiting.
             Unavailable: The service is stopping.
         """
         if not self._accepting:
             raise errors.Unavailable
-        if self._waiting_commands + commands > self._queue_commands_max:
+        if not self._waiting.has_room(principal, commands, self._queue_commands_max):
             raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
 
     async def drain(self) -> None:
@@ -176,7 +151,7 @@ class CommitQueue:
             return as_many_wait or now >= self._gathering_until or not self._accepting
         if len(self._commits) >= self._commits_in_flight_max:
             return False
-        worth_it = as_many_wait and self._waiting_commands >= WORTH_A_COMMIT
+        worth_it = as_many_wait and self._waiting.commands >= WORTH_A_COMMIT
         return worth_it or now - self._last_commit_began >= LONG_COMMIT_SECONDS
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -204,14 +179,12 @@ class CommitQueue:
         """The next commit's requests, without those whose callers have gone."""
         requests: list[QueuedRequest] = []
         commands = 0
-        while self._waiting:
-            waiting = self._waiting[0]
+        while waiting := self._waiting.next():
             size = len(waiting.request.items)
             # A request larger than a commit may be still goes, alone.
             if requests and commands + size > self._commit_commands_max:
                 break
-            self._waiting.popleft()
-            self._waiting_commands -= size
+            self._waiting.take()
             if waiting.answer.done():
                 continue
             if waiting.late():

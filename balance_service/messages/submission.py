@@ -13,7 +13,8 @@ from balance_service.domain import errors
 from balance_service.domain.commands import Origin
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How, Outcome
-from balance_service.ledger.queue import Answer, CommitQueue
+from balance_service.ledger.queue import CommitQueue
+from balance_service.ledger.turns import Answer
 from balance_service.messages import fields
 
 EFFECTIVE_WITHIN = timedelta(days=366)
@@ -152,10 +153,10 @@ class Submission:
         """
         return self._queue.enqueue(Request((command,)), call.timeout_seconds)
 
-    def check_room(self, commands: int) -> None:
+    def check_room(self, commands: int, call: Call) -> None:
         """Refuses a large request that the queue has no room for, before its items are read.
 
         Raises:
             Overloaded, Unavailable: As `CommitQueue.check_room`.
         """
-        self._queue.check_room(commands)
+        self._queue.check_room(call.principal.name, commands)

@@ -15,7 +15,7 @@ from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Scope
 from balance_service.domain.requests import Request
 from balance_service.domain.state import How, Outcome
-from balance_service.ledger.queue import Answer
+from balance_service.ledger.turns import Answer
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.submission import SentId, Submission, read_effective_time, read_origin
@@ -73,7 +73,7 @@ class TransferServicer:
         checks(fields.check_count, request, "requests")
         batch_id = checks(fields.request_id, request.request_id)
         checks.finish()
-        self._submission.check_room(len(request.requests))
+        self._submission.check_room(len(request.requests), call)
         sent_id = SentId(batch_id, request.request_id) if batch_id else None
         items = [
             await self._read_item(item, call, index, sent_id)

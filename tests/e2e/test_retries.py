@@ -20,11 +20,11 @@ async def send(service: Service, caller: Person, method: str, request: Any) -> N
     room = queue.check_room
     missed: list[int] = []
 
-    def miss_once(commands: int) -> None:
+    def miss_once(principal: str, commands: int) -> None:
         if not missed:
             missed.append(commands)
             raise errors.Unavailable
-        room(commands)
+        room(principal, commands)
 
     metadata = (("authorization", f"Bearer {caller.token.token}"),)
     options = [("grpc.service_config", CONFIG)]

@@ -19,8 +19,9 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, How, Outcome
 from balance_service.ledger.commit import Committer
-from balance_service.ledger.queue import Commit, CommitQueue, QueuedRequest
+from balance_service.ledger.queue import Commit, CommitQueue
 from balance_service.ledger.store import PostgresStore
+from balance_service.ledger.turns import QueuedRequest
 from balance_service.repositories import accounts
 from balance_service.repositories.journal import Journal
 from tests.commits import commit

@@ -4,21 +4,34 @@ import asyncio
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
+import pytest
+
+from balance_service.domain import errors, ids
+from balance_service.domain.commands import Origin, Settle
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
 from balance_service.domain.requests import Request
-from balance_service.ledger.queue import LONG_COMMIT_SECONDS, CommitQueue, QueuedRequest
+from balance_service.ledger.queue import LONG_COMMIT_SECONDS, CommitQueue
+from balance_service.ledger.turns import QueuedRequest
 from rehearsals.simulation.loop import SimulatedLoop
 
 REQUEST = Request(())
+ACCOUNT = ids.new_id()
+
+
+def asked_by(principal: str, size: int = 1) -> Request:
+    command = Settle(Origin(principal=principal), Kind.DEPOSIT, ACCOUNT, Money(1, "RUB"))
+    return Request((command,) * size)
 
 
 class Commits:
     """Commits that take some time, and how many requests each carried out."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, room: int = 1000) -> None:
         self.seconds = seconds
         self.sizes: list[int] = []
         self.queue = CommitQueue(
-            self._commit, commits_in_flight_max=1, commit_commands_max=1000, queue_commands_max=1000
+            self._commit, commits_in_flight_max=1, commit_commands_max=1000, queue_commands_max=room
         )
         self.queue.start()
 
@@ -94,5 +107,34 @@ def test_what_waits_is_committed_at_once_when_the_queue_is_drained() -> None:
         await commits.queue.drain()
         assert round(asyncio.get_running_loop().time() - began, 4) == 0.003
         await waiting
+
+    simulate(main())
+
+
+def test_one_request_does_not_wait_for_all_that_another_principal_asked_for() -> None:
+    async def main() -> None:
+        commits = Commits(0.1, room=20_000)
+        batches = [commits.queue.enqueue(asked_by("service:payroll", 700)) for _ in range(26)]
+        await asyncio.sleep(0.05)
+        began = asyncio.get_running_loop().time()
+        await commits.queue.submit(asked_by("user:a"))
+        assert round(asyncio.get_running_loop().time() - began, 4) <= 0.15
+        await asyncio.gather(*batches)
+
+    simulate(main())
+
+
+def test_who_has_the_most_waiting_gives_way_to_others() -> None:
+    async def main() -> None:
+        commits = Commits(0.1)
+        under_way = commits.queue.enqueue(asked_by("service:payroll", 700))
+        await asyncio.sleep(0.05)
+        batches = [commits.queue.enqueue(asked_by("service:payroll", 300)) for _ in range(3)]
+        other = commits.queue.enqueue(asked_by("service:shop", 200))
+        with pytest.raises(errors.Overloaded):
+            commits.queue.enqueue(asked_by("service:payroll", 300))
+        outcomes = await asyncio.gather(under_way, *batches, other, return_exceptions=True)
+        refused = [isinstance(outcome, errors.Overloaded) for outcome in outcomes]
+        assert refused == [False, False, False, True, False]
 
     simulate(main())
