@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from balance_service.domain import errors, money
@@ -111,7 +111,11 @@ class Settings(BaseSettings):
 
     pool_size: int = Field(8, ge=2, le=200, description="Postgres connections of a worker.")
     commits_in_flight: int = Field(
-        2, ge=1, le=16, description="Commits that a worker has under way at once."
+        2,
+        ge=1,
+        le=16,
+        description="Commits that a worker has under way at once, each on one of as many "
+        "connections that are kept for them; others are left for everything else.",
     )
     commit_commands_max: int = Field(
         1000, ge=1, le=10_000, description="Commands that share one commit."
@@ -222,6 +226,13 @@ class Settings(BaseSettings):
         except errors.InvalidFields as refusal:
             raise ValueError(refusal.violations[0].description) from None
         return text
+
+    @field_validator("commits_in_flight")
+    @classmethod
+    def _check_connections(cls, commits: int, info: ValidationInfo) -> int:
+        if commits >= info.data.get("pool_size", commits + 1):
+            raise ValueError("must be less than BALANCE_POOL_SIZE")
+        return commits
 
     @field_validator("day_zone")
     @classmethod

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -92,7 +92,7 @@ class Pool(AsyncConnectionPool):
         self._url = database_url
         super().__init__(
             database_url,
-            min_size=2,
+            min_size=min(2, size),
             max_size=size,
             open=False,
             connection_class=_WarningAwareConnection,
@@ -157,15 +157,21 @@ async def opened(pool: Pool) -> AsyncIterator[Pool]:
         await pool.close()
 
 
-async def answers(pool: Pool, timeout_seconds: float) -> bool:
-    """Whether Postgres answers within some seconds; a pool that finds it silent tidies up."""
+async def answers(pools: Sequence[Pool], timeout_seconds: float) -> bool:
+    """Whether Postgres answers within some seconds; pools that find it silent tidy up.
+
+    Args:
+        pools: The first is asked with; the others may be busy for longer.
+        timeout_seconds: How long the answer may take.
+    """
     with suppress(Exception):
-        async with asyncio.timeout(timeout_seconds), pool.connection() as conn:
+        async with asyncio.timeout(timeout_seconds), pools[0].connection() as conn:
             await conn.execute("SELECT 1")
             return True
     # Connections that died with the server go now, not when a call borrows them.
-    with suppress(Exception):
-        await asyncio.wait_for(pool.check(), timeout_seconds)
+    for pool in pools:
+        with suppress(Exception):
+            await asyncio.wait_for(pool.check(), timeout_seconds)
     return False
 
 

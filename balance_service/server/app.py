@@ -59,11 +59,14 @@ class App:
     """A worker's objects, as `build` makes them.
 
     Args:
+        pool: Connections for everything but commits.
+        commit_pool: Connections for commits alone, so that reads cannot keep money from moving.
         door: Answers the ports.
     """
 
     settings: Settings
     pool: Pool
+    commit_pool: Pool
     keys: KeySet
     queue: CommitQueue
     watch_list: AccountWatch
@@ -88,6 +91,7 @@ class App:
         await asyncio.to_thread(migrate.check, self.settings.database_url.get_secret_value())
         async with contextlib.AsyncExitStack() as started:
             await started.enter_async_context(pool.opened(self.pool))
+            await started.enter_async_context(pool.opened(self.commit_pool))
             await self.keys.load()
             await self.maintenance.start()
             started.push_async_callback(self.maintenance.stop)
@@ -128,12 +132,12 @@ def build(
         RuntimeError: A port cannot be listened on.
     """
     secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
-    connections = pool.create(settings.database_url.get_secret_value(), settings.pool_size)
+    connections, commit_connections = _pools(settings)
     keys = KeySet(connections, secrets)
     tokens = Tokens(connections, keys, secrets, _token_rules(settings))
     codes = ConfirmationCodes(connections, mailer or _mailer(settings), secrets)
     rates = _exchange_rates(settings, connections)
-    queue, streams = _commit_queue(settings, connections), Streams()
+    queue, streams = _commit_queue(settings, commit_connections), Streams()
     watch_list = AccountWatch(connections)
     page_tokens = PageTokens(secrets.key("page tokens"))
     reads, submission = balances.gather(connections), Submission(queue)
@@ -160,10 +164,12 @@ def build(
     calls.add(ExchangeServicer(connections, submission, listing, rates, settings.quote_life))
     calls.add(RateServicer(connections, rates))
 
-    health = Health(calls, functools.partial(pool.answers, connections, DATABASE_TIMEOUT_SECONDS))
+    pools = connections, commit_connections
+    health = Health(calls, functools.partial(pool.answers, pools, DATABASE_TIMEOUT_SECONDS))
     return App(
         settings=settings,
         pool=connections,
+        commit_pool=commit_connections,
         keys=keys,
         queue=queue,
         watch_list=watch_list,
@@ -181,6 +187,12 @@ def build(
         ),
         door=make_door(settings, calls, health.servicer),
     )
+
+
+def _pools(settings: Settings) -> tuple[Pool, Pool]:
+    """The connections for everything but commits, and those for commits."""
+    url, commits = settings.database_url.get_secret_value(), settings.commits_in_flight
+    return pool.create(url, settings.pool_size - commits), pool.create(url, commits)
 
 
 def _add_settlements(calls: Calls, make: Callable[..., Settlements], reversals: Reversals) -> None:

@@ -1,6 +1,7 @@
 """Health, reflection, deadlines, draining, and what a log says."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, Retr
 from balance_service.calls import dispatch
 from tests import postgres
 from tests.contract import SERVICE_NAMES
-from tests.service import Service, StartService
+from tests.service import Service, StartService, rich
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -232,3 +233,17 @@ async def test_calls_beyond_what_a_worker_holds_are_refused_and_cost_nothing(
     await asyncio.gather(*accepted)
     assert await person.balance(account.id) == "5.00"
     await patient.close()
+
+
+@pytest.mark.usefixtures("within")
+async def test_reads_that_hold_every_connection_do_not_keep_money_from_moving(
+    start_service: StartService,
+) -> None:
+    service = await start_service(pool_size=4, commits_in_flight=2)
+    anna, account = await rich(service)
+    request = v1.CreateWithdrawalRequest(account=account, amount="10", currency="RUB")
+    async with contextlib.AsyncExitStack() as reads:
+        for _ in range(2):
+            await reads.enter_async_context(service.app.pool.connection())
+        await anna.client.withdrawals.CreateWithdrawal(request, timeout=4)
+    assert await anna.balance(account) == "990.00"

@@ -41,6 +41,11 @@ def test_password_has_no_place_in_the_rates_url() -> None:
         Settings(rates_url="https://u:p@rates.example/daily.xml")
 
 
+def test_some_connections_are_left_for_everything_but_commits() -> None:
+    with pytest.raises(ValidationError, match="must be less than BALANCE_POOL_SIZE"):
+        Settings(pool_size=4, commits_in_flight=4)
+
+
 def test_what_is_wrong_is_replaced_by_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BALANCE_WORKERS", "none")
     monkeypatch.setenv("BALANCE_POOL_SIZE", "4")
