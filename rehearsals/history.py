@@ -214,7 +214,7 @@ class Client:
                 request.quote = reply.message.id
                 operation.invoked = now()
                 return
-            if reply.code not in UNKNOWN:
+            if not _outcome_is_unknown(reply):
                 operation.faults.append(f"no quote: {reply.code.name} {reply.reason} {reply.text}")
             if operation.faults or now() - operation.invoked > OPERATION_SECONDS_MAX:
                 request.quote = str(new_request_id())
@@ -248,7 +248,7 @@ class Client:
                 operation.available_minor = _fact(reply, "available")
                 operation.spent_minor = _fact(reply, "spent")
                 return
-            if reply.code not in UNKNOWN:
+            if not _outcome_is_unknown(reply):
                 operation.faults.append(f"{reply.code.name} {reply.reason} {reply.text}")
             operation.unknowns += 1
             lost = loop.time()
@@ -259,6 +259,11 @@ class Client:
                 # The next attempt is another read, of a later state.
                 operation.invoked = loop.time()
             await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
+
+
+def _outcome_is_unknown(reply: Reply) -> bool:
+    """Whether a request may have been carried out; INTERNAL without a reason is a broken stream."""
+    return reply.code in UNKNOWN or (reply.code == grpc.StatusCode.INTERNAL and not reply.reason)
 
 
 def make_clients(

@@ -49,6 +49,10 @@ class Echo:
                 raise
         if request == b"refuse":
             raise Failure(Code.NOT_FOUND, "no: 100% ж\n", b"\x01\x02", {"x-more": "m"})
+        if request == b"others":
+            cancelled = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
         if request == b"fault":
             raise RuntimeError("secret")
         return request

@@ -28,7 +28,7 @@ from balance_client import (
     v1,
 )
 from balance_client.errors import from_call
-from balance_client.policy import new_request_id, with_request_id
+from balance_client.policy import new_request_id, passes, with_request_id
 from balance_service._generated.balance.v1 import transfer_pb2_grpc
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
@@ -123,8 +123,9 @@ async def test_retries_send_the_same_request_id(flaky: Start) -> None:
     assert [request.request_id for request in servicer.sent] == ["mine"] * 3
 
 
-async def test_what_an_overloaded_server_cancels_is_sent_again(flaky: Start) -> None:
-    servicer, target = flaky(grpc.StatusCode.CANCELLED)
+@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL])
+async def test_what_is_broken_on_the_way_is_sent_again(flaky: Start, code: grpc.StatusCode) -> None:
+    servicer, target = flaky(code)
     async with AsyncClient(target, policy=FAST) as client:
         await client.transfers.CreateTransfer(v1.CreateTransferRequest(amount="1"))
     ids = [request.request_id for request in servicer.sent]
@@ -145,7 +146,7 @@ async def test_reads_are_retried_and_attempts_are_limited(flaky: Start) -> None:
     [
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.ABORTED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     ],
@@ -157,6 +158,11 @@ async def test_other_failures_are_not_retried(flaky: Start, code: grpc.StatusCod
             await client.transfers.CreateTransfer(v1.CreateTransferRequest(amount="1"))
     assert error.value.code() == code
     assert len(servicer.sent) == 1
+
+
+def test_failure_of_the_service_itself_does_not_pass() -> None:
+    assert passes(BalanceError(grpc.StatusCode.INTERNAL, "", reason=""))
+    assert not passes(BalanceError(grpc.StatusCode.INTERNAL, "", reason="INTERNAL"))
 
 
 def test_fresh_request_ids_sort_by_time() -> None:

@@ -164,6 +164,13 @@ async def test_fault_of_a_method_tells_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", METHODS)
+async def test_call_that_awaits_what_others_cancelled_is_told_so(path: str) -> None:
+    """If it raised that it was cancelled, the server would reset its stream."""
+    answered = await call(path, [frame(b"others")])
+    assert answered.code == (Code.INTERNAL if path != "/t/many-one" else Code.OK)
+
+
+@pytest.mark.parametrize("path", METHODS)
 async def test_deadline_ends_the_call_and_its_work(path: str) -> None:
     requests_many, answers_many = METHODS[path]
     echo = Echo(requests_many=requests_many, answers_many=answers_many)

@@ -188,9 +188,9 @@ class _Call:
             await self._run()
         except (Failure, Gone) as ended:
             return ended
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             if self._ended is None:
-                raise
+                return self._cancelled_elsewhere(error)
             if self._task:
                 self._task.uncancel()
             return self._ended
@@ -198,6 +198,16 @@ class _Call:
             _log.exception("grpc_failed")
             return Failure(Code.INTERNAL, "Internal error.")
         return None
+
+    def _cancelled_elsewhere(self, error: asyncio.CancelledError) -> Failure:
+        """How a call ends that awaited what others cancelled; one that is cancelled itself raises.
+
+        The server would reset such a call, and its caller be told INTERNAL without a reason.
+        """
+        if self._task and self._task.cancelling():
+            raise error
+        _log.error("grpc_failed", exc_info=error)
+        return Failure(Code.INTERNAL, "Internal error.")
 
     async def _run(self) -> None:
         method, context = self._method, self._context

@@ -110,6 +110,8 @@ def passes(error: BalanceError) -> bool:
         or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED")
         # gRPC's core ends calls that an overloaded server has not read, with no details.
         or (error.code() == grpc.StatusCode.CANCELLED and not error.reason)
+        # A stream that was reset on the way; the service gives a reason with its own failures.
+        or (error.code() == grpc.StatusCode.INTERNAL and not error.reason)
     )
 
 
