@@ -123,6 +123,27 @@ class Settings(BaseSettings):
     calls_max: int = Field(
         2000, ge=1, description="Calls that a worker has under way before it refuses more."
     )
+    user_calls_per_second: float = Field(
+        100,
+        ge=0,
+        description="Calls that a worker takes from one user in a second, five seconds' worth of "
+        "them at once; 0 for no limit.",
+    )
+    user_calls_max: int = Field(
+        100, ge=0, description="Calls of one user under way in a worker; 0 for no limit."
+    )
+    user_streams_max: int = Field(
+        20, ge=0, description="Streams of one user that a worker has open; 0 for no limit."
+    )
+    service_calls_per_second: float = Field(
+        0, ge=0, description="As `BALANCE_USER_CALLS_PER_SECOND`, for one sibling service."
+    )
+    service_calls_max: int = Field(
+        1500, ge=0, description="As `BALANCE_USER_CALLS_MAX`, for one sibling service."
+    )
+    service_streams_max: int = Field(
+        5000, ge=0, description="As `BALANCE_USER_STREAMS_MAX`, for one sibling service."
+    )
     queue_commands_max: int = Field(
         20_000, ge=1000, description="Commands that wait in a worker before it refuses more."
     )

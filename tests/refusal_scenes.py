@@ -361,6 +361,13 @@ async def more_calls_than_are_taken(world: World) -> Ask:
     return Ask("UserService/GetMe", v1.GetMeRequest(), world.anna)
 
 
+@provokes(errors.QuotaExceeded)
+async def more_calls_than_one_user_may_have(world: World) -> Ask:
+    quotas = world.service.app.calls._quotas
+    world.patch.setitem(quotas._calls, f"user:{world.anna.user_id}", 100)
+    return Ask("UserService/GetMe", v1.GetMeRequest(), world.anna)
+
+
 @provokes(errors.Unavailable)
 async def database_that_is_away(world: World) -> Ask:
     async def wait_in_vain(**_: object) -> NoReturn:

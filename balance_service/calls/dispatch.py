@@ -7,7 +7,7 @@ need its own.
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -21,6 +21,8 @@ from balance_service.auth.tokens import Tokens
 from balance_service.calls import refusals
 from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
+from balance_service.calls.open_streams import OpenStreams
+from balance_service.calls.quotas import Quotas
 from balance_service.domain import errors, retry_after
 from balance_service.repositories import failures
 
@@ -74,14 +76,17 @@ class Calls:
 
     Args:
         tokens: Verifies callers.
+        quotas: What each may have of the worker.
         calls_max: How many unary calls may be under way before more are refused.
     """
 
-    def __init__(self, tokens: Tokens, calls_max: int) -> None:
+    def __init__(self, tokens: Tokens, quotas: Quotas, calls_max: int) -> None:
         self.serving = False
         self._tokens = tokens
+        self._quotas = quotas
         self._calls_max = calls_max
         self._under_way = 0
+        self._streams = OpenStreams()
         self._services: list[ServiceDescriptor] = []
         self._handlers: dict[str, Handler] = {}
 
@@ -139,8 +144,9 @@ class Calls:
             if self._under_way > self._calls_max:
                 raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
             await self._identify(method, call)
-            handler = self._handlers[method.full_name]
-            message: Message = await handler(_parse(method, request, call), call)
+            with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
+                handler = self._handlers[method.full_name]
+                message: Message = await handler(_parse(method, request, call), call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
             raise _to_refused(call, error, started) from None
         finally:
@@ -170,19 +176,33 @@ class Calls:
         call = from_metadata(method.full_name, metadata, timeout_seconds)
         try:
             await self._identify(method, call)
-            handler = self._handlers[method.full_name]
-            if isinstance(request, Message | bytes):
-                answers = handler(_parse(method, request, call), call)
-            else:
-                answers = handler(self._requests(method, request, call), call)
-            async with contextlib.aclosing(answers) as messages:
-                async for message in messages:
-                    # A token may expire or be revoked in the middle of a stream.
-                    await self._identify(method, call)
-                    yield message
+            with self._quotas.stream(call.caller) if call.caller else contextlib.nullcontext():
+                answers = self._answers(method, request, call)
+                async with contextlib.aclosing(self._streams.watched(call, answers)) as messages:
+                    async for message in messages:
+                        # A token may expire or be revoked in the middle of a stream.
+                        await self._identify(method, call)
+                        yield message
         except Exception as error:  # noqa: BLE001 - as above
             raise _to_refused(call, error, started) from None
         _log_call(logging.DEBUG, "call", call, started, code="OK")
+
+    def _answers(
+        self, method: Method, request: Request | AsyncIterator[Request], call: Call
+    ) -> AsyncGenerator[Message, None]:
+        handler = self._handlers[method.full_name]
+        if isinstance(request, Message | bytes):
+            answers: AsyncGenerator[Message, None] = handler(_parse(method, request, call), call)
+            return answers
+        return handler(self._requests(method, request, call), call)  # type: ignore[no-any-return]
+
+    async def end_streams(self) -> None:
+        """Ends the streams whose token is not good any more; to be called every few seconds."""
+        for call in self._streams.open:
+            try:
+                await self._tokens.verify(call.tokens[0])
+            except errors.Refusal as refusal:
+                self._streams.end(call, refusal)
 
     async def _requests(
         self, method: Method, requests: AsyncIterator[Request], call: Call

@@ -220,6 +220,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.Overloaded: Row(
         code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", "Сервис перегружен, повторите чуть позже."
     ),
+    errors.QuotaExceeded: Row(
+        code_pb2.RESOURCE_EXHAUSTED,
+        "QUOTA_EXCEEDED",
+        "Вы заняли всю отведённую вам долю сервиса, повторите чуть позже.",
+    ),
     errors.Unavailable: Row(
         code_pb2.UNAVAILABLE,
         "UNAVAILABLE",

@@ -18,7 +18,8 @@ Refusal
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
   another item was refused  BatchRefused
-  not now                   ConfirmationCodeLimit, Overloaded, Unavailable, DeadlinePassed
+  not now                   ConfirmationCodeLimit, QuotaExceeded, Overloaded, Unavailable,
+                            DeadlinePassed
   only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
 
 The class's docstring is its message in English. Facts are typed fields, which reach callers as
@@ -479,6 +480,15 @@ class QuoteExpired(Refusal):
 class Overloaded(Refusal):
     """The service is at its limit; try again shortly."""
 
+    retry_after_seconds: float
+
+
+@dataclass
+class QuotaExceeded(Refusal):
+    """You have all of the service that one caller may have; try again shortly."""
+
+    quota: str
+    limit: str
     retry_after_seconds: float
 
 

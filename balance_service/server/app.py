@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls.dispatch import Calls
+from balance_service.calls.quotas import Quota, Quotas
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool
@@ -148,7 +149,7 @@ def build(
         Settlements, connections, submission, listing, users_may=settings.user_deposits
     )
 
-    calls = Calls(tokens, settings.calls_max)
+    calls = Calls(tokens, _quotas(settings), settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
     accounts = connections, listing, page_tokens, rates, reads, watch_list, changes, limits
@@ -164,8 +165,7 @@ def build(
     calls.add(ExchangeServicer(connections, submission, listing, rates, settings.quote_life))
     calls.add(RateServicer(connections, rates))
 
-    pools = connections, commit_connections
-    health = Health(calls, functools.partial(pool.answers, pools, DATABASE_TIMEOUT_SECONDS))
+    health = _health(calls, (connections, commit_connections))
     return App(
         settings=settings,
         pool=connections,
@@ -182,6 +182,7 @@ def build(
             tokens=tokens,
             rates=rates,
             watch=watch_list,
+            calls=calls,
             expiry=HoldExpiry(connections, queue),
             answers_kept=timedelta(days=settings.answers_kept_days),
         ),
@@ -193,6 +194,23 @@ def _pools(settings: Settings) -> tuple[Pool, Pool]:
     """The connections for everything but commits, and those for commits."""
     url, commits = settings.database_url.get_secret_value(), settings.commits_in_flight
     return pool.create(url, settings.pool_size - commits), pool.create(url, commits)
+
+
+def _health(calls: Calls, pools: Sequence[Pool]) -> Health:
+    return Health(calls, functools.partial(pool.answers, pools, DATABASE_TIMEOUT_SECONDS))
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        users=Quota(
+            settings.user_calls_per_second, settings.user_calls_max, settings.user_streams_max
+        ),
+        services=Quota(
+            settings.service_calls_per_second,
+            settings.service_calls_max,
+            settings.service_streams_max,
+        ),
+    )
 
 
 def _add_settlements(calls: Calls, make: Callable[..., Settlements], reversals: Reversals) -> None:

@@ -6,14 +6,26 @@ Container health checks load this module every few seconds, so it imports little
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import grpc
 from grpc_health.v1 import health, health_pb2
 
 from balance_service.calls import channels
 from balance_service.calls.health import channel_serves
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from balance_service.calls.dispatch import Calls
     from balance_service.config import Settings
+
+    ServicerContext: TypeAlias = grpc.aio.ServicerContext[
+        health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
+    ]
+
+
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+# Who watches the health of a worker: its load balancers, and a few people.
+WATCHERS_MAX = 200
 
 
 async def serves(target: str, settings: "Settings | None" = None) -> bool:
@@ -30,6 +42,25 @@ async def serves(target: str, settings: "Settings | None" = None) -> bool:
         return await channel_serves(channel)
 
 
+class _Servicer(health.aio.HealthServicer):
+    """The library's, but for how many may watch: anybody may, and each takes memory for hours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers = 0
+
+    async def Watch(
+        self, request: health_pb2.HealthCheckRequest, context: "ServicerContext"
+    ) -> None:
+        if self._watchers >= WATCHERS_MAX:
+            await context.abort(RESOURCE_EXHAUSTED, "Too many watch; ask with Check.")
+        self._watchers += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self._watchers -= 1
+
+
 class Health:
     """A worker's health: it serves from `start` to `stop`, while Postgres answers.
 
@@ -39,7 +70,7 @@ class Health:
     """
 
     def __init__(self, calls: "Calls", database_answers: Callable[[], Awaitable[bool]]) -> None:
-        self.servicer = health.aio.HealthServicer()
+        self.servicer = _Servicer()
         self._calls = calls
         self._database_answers = database_answers
         # None before `start` and after `stop`, when the database has no say.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from balance_service.auth.tokens import Tokens
+from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.rates import ExchangeRates
@@ -24,6 +25,7 @@ ROLL_UP_INTERVAL_SECONDS = 5
 # Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
 ROLL_UP_DELTAS_MAX = 10_000
 EXPIRY_INTERVAL_SECONDS = 1
+STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 
 _log = structlog.get_logger()
@@ -37,6 +39,7 @@ class Maintenance:
         health: Checked for whether Postgres answers.
         tokens: Learns which sessions were revoked elsewhere.
         rates: Fetches exchange rates when they are due.
+        calls: Ends streams whose token is not good any more.
         watch: Looks for changes of the accounts that callers watch.
         expiry: Gives back what is left of holds whose time is over.
         answers_kept: How long answers of calls that move no money are kept.
@@ -50,6 +53,7 @@ class Maintenance:
         tokens: Tokens,
         rates: ExchangeRates,
         watch: AccountWatch,
+        calls: Calls,
         expiry: HoldExpiry,
         answers_kept: timedelta,
     ) -> None:
@@ -58,6 +62,7 @@ class Maintenance:
         self._tokens = tokens
         self._rates = rates
         self._watch = watch
+        self._calls = calls
         self._expiry = expiry
         self._answers_kept = answers_kept
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,6 +74,7 @@ class Maintenance:
         for seconds, work in (
             (HEALTH_INTERVAL_SECONDS, self._health.check_database),
             (REVOKED_INTERVAL_SECONDS, self._tokens.load_revoked),
+            (STREAMS_INTERVAL_SECONDS, self._calls.end_streams),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),

@@ -67,6 +67,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.QuoteUsed: ("ALREADY_EXISTS", 409),
     errors.QuoteExpired: ("FAILED_PRECONDITION", 400),
     errors.Overloaded: ("RESOURCE_EXHAUSTED", 429),
+    errors.QuotaExceeded: ("RESOURCE_EXHAUSTED", 429),
     errors.Unavailable: ("UNAVAILABLE", 503),
     errors.DeadlinePassed: ("DEADLINE_EXCEEDED", 504),
     http.RequestMalformed: ("INVALID_ARGUMENT", 400),

@@ -102,12 +102,16 @@ class Renewals(Attempts):
         return passes(error) or error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+# With how long to wait.
+_LIMITED = {"OVERLOADED", "QUOTA_EXCEEDED"}
+
+
 def passes(error: BalanceError) -> bool:
     """Whether a failure passes: the same call may succeed in a moment."""
     return (
         error.code() == grpc.StatusCode.UNAVAILABLE
         # Without a hint it is a limit of the caller's own, such as a message's size.
-        or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason == "OVERLOADED")
+        or (error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.reason in _LIMITED)
         # gRPC's core ends calls that an overloaded server has not read, with no details.
         or (error.code() == grpc.StatusCode.CANCELLED and not error.reason)
         # A stream that was reset on the way; the service gives a reason with its own failures.

@@ -227,6 +227,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
     for a new one.
     """
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 100
+    """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or
+    makes calls as fast, as one caller may; metadata names the quota and its
+    limit, and RetryInfo says how long to wait. The call was not tried.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -439,5 +444,10 @@ that did. A quote is carried out once.
 ERROR_REASON_QUOTE_EXPIRED: ErrorReason.ValueType  # 94
 """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
 for a new one.
+"""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 100
+"""RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or
+makes calls as fast, as one caller may; metadata names the quota and its
+limit, and RetryInfo says how long to wait. The call was not tried.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

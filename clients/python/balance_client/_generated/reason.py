@@ -209,3 +209,8 @@ class Reason(StrEnum):
     """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
     for a new one.
     """
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or
+    makes calls as fast, as one caller may; metadata names the quota and its
+    limit, and RetryInfo says how long to wait. The call was not tried.
+    """

@@ -1,0 +1,99 @@
+"""How much of a worker one principal may have: calls in a second, calls and streams under way.
+
+The rate is held by the generic cell rate algorithm (ITU-T I.371, annex A): each call is due one
+interval after the last, and may come early by as much as a burst.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from balance_service.domain import errors, retry_after
+from balance_service.domain.principals import Principal
+
+# A burst is what comes in so many seconds at the rate.
+BURST_SECONDS = 5.0
+# Principals whose rate is remembered, before those who have been silent are forgotten.
+REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one principal may have of a worker; 0 is no limit.
+
+    Args:
+        calls_per_second: Calls that may begin in a second.
+        calls_max: Unary calls under way.
+        streams_max: Streams open.
+    """
+
+    calls_per_second: float = 0
+    calls_max: int = 0
+    streams_max: int = 0
+
+
+class Quotas:
+    """What the principals who call a worker have of it.
+
+    Args:
+        users: For each user.
+        services: For each sibling service.
+    """
+
+    def __init__(self, users: Quota, services: Quota) -> None:
+        self._users = users
+        self._services = services
+        # By principal: when the next call is due, by the monotonic clock.
+        self._due: dict[str, float] = {}
+        self._calls: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
+
+    @contextmanager
+    def call(self, principal: Principal) -> Iterator[None]:
+        """Counts a call while it is under way.
+
+        Raises:
+            QuotaExceeded: The principal has too many, or makes them too fast.
+        """
+        quota = self._quota(principal)
+        if quota.calls_per_second:
+            self._keep_rate(principal.name, quota.calls_per_second)
+        with _counted(self._calls, principal.name, "calls_under_way", quota.calls_max):
+            yield
+
+    @contextmanager
+    def stream(self, principal: Principal) -> Iterator[None]:
+        """Counts a stream while it is open; raises QuotaExceeded as `call` does."""
+        quota = self._quota(principal)
+        if quota.calls_per_second:
+            self._keep_rate(principal.name, quota.calls_per_second)
+        with _counted(self._streams, principal.name, "streams_open", quota.streams_max):
+            yield
+
+    def _quota(self, principal: Principal) -> Quota:
+        return self._users if principal.user_id else self._services
+
+    def _keep_rate(self, name: str, per_second: float) -> None:
+        now = time.monotonic()
+        due = max(self._due.get(name, now), now)
+        early = due - now - BURST_SECONDS
+        if early > 0:
+            raise errors.QuotaExceeded("calls_per_second", f"{per_second:g}", early)
+        if len(self._due) >= REMEMBERED and name not in self._due:
+            self._due = {known: then for known, then in self._due.items() if then > now}
+        self._due[name] = due + 1 / per_second
+
+
+@contextmanager
+def _counted(counts: Counter[str], name: str, quota: str, most: int) -> Iterator[None]:
+    if most and counts[name] >= most:
+        raise errors.QuotaExceeded(quota, str(most), retry_after.OVERLOADED_SECONDS)
+    counts[name] += 1
+    try:
+        yield
+    finally:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]
