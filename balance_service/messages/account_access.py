@@ -13,7 +13,8 @@ from balance_service.domain.principals import Principal
 from balance_service.domain.quotes import Quote
 from balance_service.messages import fields
 from balance_service.reading.balances import AccountReads
-from balance_service.repositories import accounts, journal, quotes
+from balance_service.reading.lookups import Lookups
+from balance_service.repositories import accounts, journal
 
 
 def read_id_or_own(principal: Principal, text: str, field: str) -> UUID | None:
@@ -65,31 +66,31 @@ async def get_listed_accounts(
         return await get_own_accounts(conn, principal)
 
 
-async def find_own_account(conn: Connection, principal: Principal, currency: str) -> UUID:
+async def find_own_account(lookups: Lookups, principal: Principal, currency: str) -> UUID:
     """The account of a user who names none: their own in the currency.
 
     Raises:
         AccountNotFound: The user has none.
     """
-    account_id = await accounts.find_id(conn, principal.require_user(), currency)
+    account_id = await lookups.own_accounts.get((principal.require_user(), currency))
     if account_id is None:
         raise errors.AccountNotFound(f"own account in {currency}")
     return account_id
 
 
-def read_receiver(text: str) -> UUID | None:
+def read_receiver(text: str, field: str = "to_account") -> UUID | None:
     """Reads the id of the receiving account; None if its public number is given instead."""
     if ids.is_account_number(text):
         return None
     try:
-        return fields.identifier(text, "to_account")
+        return fields.identifier(text, field)
     except errors.InvalidFields:
         forms = "an account's id, or its number of ten digits, the last of which checks the others"
         rule = f"must be {forms}" if text else f"is required: {forms}"
-        raise errors.invalid("to_account", rule) from None
+        raise errors.invalid(field, rule) from None
 
 
-async def find_receiver(conn: Connection, principal: Principal, number: str) -> UUID:
+async def find_receiver(lookups: Lookups, principal: Principal, number: str) -> UUID:
     """The account with a public number, which is ten checked digits.
 
     Where there is none, a caller who may not read every account gets an id that no account has: the
@@ -99,7 +100,7 @@ async def find_receiver(conn: Connection, principal: Principal, number: str) -> 
     Raises:
         AccountNotFound: There is none, and the caller may know.
     """
-    account_id = await accounts.id_of_number(conn, int(number))
+    account_id = await lookups.numbered_accounts.get(int(number))
     if account_id is None and principal.reads_all:
         raise errors.AccountNotFound(number)
     return account_id or ids.named_id(f"account number/{number}")
@@ -127,13 +128,13 @@ async def get_movement(
     raise errors.MovementNotFound(str(movement_id))
 
 
-async def get_quote(conn: Connection, principal: Principal, quote_id: UUID) -> Quote:
+async def get_quote(lookups: Lookups, principal: Principal, quote_id: UUID) -> Quote:
     """A quote that the caller asked for.
 
     Raises:
         QuoteNotFound: There is none, or it is somebody else's.
     """
-    quote = await quotes.get(conn, quote_id)
+    quote = await lookups.quotes.get(quote_id)
     if quote is None:
         raise errors.QuoteNotFound(str(quote_id))
     quote.check_asker(principal.name)

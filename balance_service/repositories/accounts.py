@@ -32,9 +32,8 @@ async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> 
     account_id = ids.new_id()
     owner = {"owner_id": owner_id, "currency": currency, "account_id": account_id}
     if not (await conn.execute(_SQL["claim_owner"], owner)).rowcount:
-        opened_before = await find_id(conn, owner_id, currency)
-        assert opened_before is not None, "account owners are never deleted"
-        return opened_before, False
+        opened_before = await find_ids(conn, [(owner_id, currency)])
+        return opened_before[owner_id, currency], False
     number = await _claim_number(conn, account_id)
     await conn.execute(_SQL["insert"], {**owner, "number": number})
     return account_id, True
@@ -49,11 +48,16 @@ async def _claim_number(conn: AsyncConnection, account_id: UUID) -> int:
     raise RuntimeError(f"{NUMBER_DRAWS_MAX} account numbers in a row were taken")
 
 
-async def find_id(conn: AsyncConnection, owner_id: UUID, currency: str) -> UUID | None:
-    """The account that a user has in a currency, if any."""
-    cursor = await conn.execute(_SQL["find_id"], {"owner_id": owner_id, "currency": currency})
-    row = await cursor.fetchone()
-    return row[0] if row else None
+async def find_ids(
+    conn: AsyncConnection, owned: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], UUID]:
+    """The accounts that users have in currencies, by user and ISO 4217 code; those there are."""
+    values = {
+        "owner_ids": arrays.uuids(owner_id for owner_id, _ in owned),
+        "currencies": arrays.texts(currency for _, currency in owned),
+    }
+    rows = await (await conn.execute(_SQL["find_ids"], values)).fetchall()
+    return {(owner_id, currency): account_id for owner_id, currency, account_id in rows}
 
 
 async def ids_of_owner(conn: AsyncConnection, owner_id: UUID) -> list[UUID]:
@@ -87,11 +91,10 @@ async def count(conn: AsyncConnection, owner_id: UUID) -> int:
     return int(row[0])
 
 
-async def id_of_number(conn: AsyncConnection, number: int) -> UUID | None:
-    """The account with a public number, if any."""
-    cursor = await conn.execute(_SQL["id_of_number"], {"number": number})
-    row = await cursor.fetchone()
-    return row[0] if row else None
+async def ids_of_numbers(conn: AsyncConnection, numbers: Sequence[int]) -> dict[int, UUID]:
+    """The accounts with public numbers, by number; those there are."""
+    values = {"numbers": arrays.bigints(numbers)}
+    return dict(await (await conn.execute(_SQL["ids_of_numbers"], values)).fetchall())
 
 
 async def get(conn: AsyncConnection, account_ids: Sequence[UUID]) -> list[AccountProfile]:

@@ -22,11 +22,19 @@ VALUES (
     statement_timestamp()
 );
 
--- find_id --
--- The account that a user has in a currency.
-SELECT account_id
-FROM account_owners
-WHERE owner_id = %(owner_id)s AND currency = %(currency)s;
+-- find_ids --
+-- The accounts that users have in currencies. Each row is looked up by its key, as in journal.sql.
+SELECT
+    wanted.owner_id,
+    wanted.currency,
+    owned.account_id
+FROM unnest(%(owner_ids)s::uuid[], %(currencies)s::text[]) AS wanted (owner_id, currency)
+CROSS JOIN LATERAL (
+    SELECT o.account_id
+    FROM account_owners AS o
+    WHERE o.owner_id = wanted.owner_id AND o.currency = wanted.currency
+    LIMIT 1
+) AS owned;
 
 -- ids_of_owner --
 -- All accounts of a user, oldest first.
@@ -51,11 +59,13 @@ SELECT count(*)
 FROM account_owners
 WHERE owner_id = %(owner_id)s;
 
--- id_of_number --
--- The account with a public number.
-SELECT account_id
+-- ids_of_numbers --
+-- The accounts with public numbers.
+SELECT
+    number,
+    account_id
 FROM account_numbers
-WHERE number = %(number)s;
+WHERE number = ANY(%(numbers)s::bigint[]);
 
 -- get --
 -- Accounts by id, oldest first.

@@ -1,5 +1,6 @@
 """Quotes, which are only added and read: that one was carried out stands in the journal."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from psycopg.rows import namedtuple_row
 from balance_service.domain.money import Money
 from balance_service.domain.pricing import Rate
 from balance_service.domain.quotes import Quote, Rounding
-from balance_service.repositories import queries
+from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
 
@@ -46,11 +47,12 @@ async def insert(conn: AsyncConnection, quote: Quote) -> bool:
     return cursor.rowcount == 1
 
 
-async def get(conn: AsyncConnection, quote_id: UUID) -> Quote | None:
-    """A quote, if there is one."""
+async def get(conn: AsyncConnection, quote_ids: Sequence[UUID]) -> dict[UUID, Quote]:
+    """Those quotes that exist, by id."""
     cursor = conn.cursor(row_factory=namedtuple_row)
-    row = await (await cursor.execute(_SQL["get"], {"quote_id": quote_id})).fetchone()
-    return _quote(row) if row else None
+    await cursor.execute(_SQL["get"], {"quote_ids": arrays.uuids(quote_ids)})
+    found = [_quote(row) for row in await cursor.fetchall()]
+    return {quote.quote_id: quote for quote in found}
 
 
 def _quote(row: Any) -> Quote:  # noqa: ANN401 - a named tuple of the query's columns

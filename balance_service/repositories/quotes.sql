@@ -39,8 +39,8 @@ VALUES (
 ON CONFLICT (quote_id) DO NOTHING;
 
 -- get --
--- One quote.
+-- Quotes by id.
 SELECT
     -- include columns --
 FROM quotes
-WHERE quote_id = %(quote_id)s;
+WHERE quote_id = ANY(%(quote_ids)s::uuid[]);

@@ -21,17 +21,17 @@ from balance_service.config import Settings
 from balance_service.database import migrate, pool
 from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
-from balance_service.domain.principals import Scope
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
+from balance_service.messages.instructions import all_kinds
 from balance_service.messages.listing import Listing
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
-from balance_service.reading import balances, catalogue, statements
+from balance_service.reading import lookups, statements
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.server.door import Door, GrpcioDoor
@@ -45,7 +45,7 @@ from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
-from balance_service.servicers.reversal import Reversals, ReversalServicer
+from balance_service.servicers.reversal import ReversalServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
@@ -141,28 +141,28 @@ def build(
     queue, streams = _commit_queue(settings, commit_connections), Streams()
     watch_list = AccountWatch(connections)
     page_tokens = PageTokens(secrets.key("page tokens"))
-    reads, submission = balances.gather(connections), Submission(queue)
-    listing = Listing(connections, page_tokens, reads, statements.gather(connections))
-    limits, reversals = settings.limits, Reversals(connections, submission)
+    found, submission = lookups.gather(connections), Submission(queue)
+    listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
+    limits = settings.limits
     changes = AccountChanges(connections, page_tokens, limits)
-    settlements = functools.partial(
-        Settlements, connections, submission, listing, users_may=settings.user_deposits
-    )
+    asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
 
     calls = Calls(tokens, _quotas(settings), settings.calls_max)
     calls.add(AuthServicer(codes, tokens, keys))
     calls.add(UserServicer(connections, page_tokens))
-    accounts = connections, listing, page_tokens, rates, reads, watch_list, changes, limits
+    accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
-    _add_settlements(calls, settlements, reversals)
-    services = catalogue.gather(connections)
-    calls.add(
-        PurchaseServicer(connections, services, submission, listing, reversals, page_tokens, rates)
-    )
-    calls.add(TransferServicer(connections, submission, listing, reversals, streams))
-    calls.add(HoldServicer(connections, reads, services, submission, page_tokens, rates))
+    deposits = Settlements(connections, listing, Kind.DEPOSIT)
+    calls.add(DepositServicer(submission, deposits, asked))
+    withdrawals = Settlements(connections, listing, Kind.WITHDRAWAL)
+    calls.add(WithdrawalServicer(submission, withdrawals, asked))
+    services = found.services
+    calls.add(PurchaseServicer(connections, services, submission, listing, asked, page_tokens))
+    calls.add(TransferServicer(connections, submission, listing, asked, streams))
+    calls.add(HoldServicer(connections, found.accounts, submission, page_tokens, asked))
     calls.add(ReversalServicer(connections))
-    calls.add(ExchangeServicer(connections, submission, listing, rates, settings.quote_life))
+    exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
+    calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
 
     health = _health(calls, (connections, commit_connections))
@@ -211,13 +211,6 @@ def _quotas(settings: Settings) -> Quotas:
             settings.service_streams_max,
         ),
     )
-
-
-def _add_settlements(calls: Calls, make: Callable[..., Settlements], reversals: Reversals) -> None:
-    deposits = make(kind=Kind.DEPOSIT, scope=Scope.DEPOSITS_WRITE)
-    calls.add(DepositServicer(deposits, reversals))
-    withdrawals = make(kind=Kind.WITHDRAWAL, scope=Scope.WITHDRAWALS_WRITE)
-    calls.add(WithdrawalServicer(withdrawals, reversals))
 
 
 def _token_rules(settings: Settings) -> TokenRules:

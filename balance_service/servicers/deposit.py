@@ -2,26 +2,37 @@
 
 from balance_service._generated.balance.v1 import deposit_pb2, reversal_pb2
 from balance_service.calls.call import Call
-from balance_service.domain.movements import Followed, Kind
 from balance_service.messages import convert
-from balance_service.servicers.reversal import Reversals
+from balance_service.messages.instructions.all_kinds import AllInstructions
+from balance_service.messages.submission import Submission
 from balance_service.servicers.settlement import Settlements
 
 
 class DepositServicer:
-    """Brings money in."""
+    """Brings money in.
+
+    Args:
+        submission: Takes commands to the ledger.
+        settlements: Reads deposits.
+        instructions: How they are asked for, and taken back.
+    """
 
     service = deposit_pb2.DESCRIPTOR.services_by_name["DepositService"]
 
-    def __init__(self, settlements: Settlements, reversals: Reversals) -> None:
+    def __init__(
+        self,
+        submission: Submission,
+        settlements: Settlements,
+        instructions: AllInstructions,
+    ) -> None:
+        self._submission = submission
         self._settlements = settlements
-        self._reversals = reversals
+        self._instructions = instructions
 
     async def CreateDeposit(
         self, request: deposit_pb2.CreateDepositRequest, call: Call
     ) -> deposit_pb2.Deposit:
-        movement = await self._settlements.create(request, call)
-        return convert.settlement(deposit_pb2.Deposit, Followed(movement))
+        return await self._submission.carry_out(self._instructions.create_deposit, request, call)
 
     async def GetDeposit(
         self, request: deposit_pb2.GetDepositRequest, call: Call
@@ -42,4 +53,4 @@ class DepositServicer:
     async def ReverseDeposit(
         self, request: deposit_pb2.ReverseDepositRequest, call: Call
     ) -> reversal_pb2.Reversal:
-        return await self._reversals.reverse(request, call, Kind.DEPOSIT, request.deposit)
+        return await self._submission.carry_out(self._instructions.reverse_deposit, request, call)

@@ -8,15 +8,16 @@ from balance_service._generated.balance.v1 import exchange_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money, quotes
-from balance_service.domain.commands import Exchange
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.principals import Principal, Scope
 from balance_service.domain.quotes import Quote, Rounding
 from balance_service.messages import account_access, convert, fields
+from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.listing import Listing, read_query
-from balance_service.messages.submission import Submission, read_effective_time, read_origin
+from balance_service.messages.submission import Submission
+from balance_service.reading.lookups import Lookups
 from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import accounts
 from balance_service.repositories import quotes as stored_quotes
@@ -27,8 +28,10 @@ class ExchangeServicer:
 
     Args:
         pool: For quotes, and for reads.
+        lookups: What quotes are asked for with, and quotes.
         submission: Takes commands to the ledger.
         listing: Lists exchanges.
+        instructions: How exchanges are asked for.
         rates: Those in force.
         quote_life: How long a quote holds.
     """
@@ -38,14 +41,18 @@ class ExchangeServicer:
     def __init__(
         self,
         pool: Pool,
+        lookups: Lookups,
         submission: Submission,
         listing: Listing,
+        instructions: AllInstructions,
         rates: ExchangeRates,
         quote_life: timedelta,
     ) -> None:
         self._pool = pool
+        self._lookups = lookups
         self._submission = submission
         self._listing = listing
+        self._instructions = instructions
         self._rates = rates
         self._quote_life = quote_life
 
@@ -67,17 +74,18 @@ class ExchangeServicer:
         # A quote is its own idempotency key, as a movement is.
         scope = f"quote of {principal.name}"
         quote_id = ids.derived_id(scope, request_id) if request_id else ids.new_id()
-        currency = terms.paid.currency
-        async with self._pool.connection() as conn:
-            if account_id is None:
-                account_id = await account_access.find_own_account(conn, principal, currency)
-            made_before = await stored_quotes.get(conn, quote_id) if request_id else None
-            if made_before is None:
+        if account_id is None:
+            account_id = await account_access.find_own_account(
+                self._lookups, principal, terms.paid.currency
+            )
+        made_before = await self._lookups.quotes.get(quote_id) if request_id else None
+        if made_before is None:
+            async with self._pool.connection() as conn:
                 quote = await self._price(conn, principal, terms, account_id, quote_id)
                 if await stored_quotes.insert(conn, quote):
                     return convert.quote(quote)
-                # The same request came twice at once.
-                made_before = await stored_quotes.get(conn, quote_id)
+            # The same request came twice at once.
+            made_before = await self._lookups.quotes.get(quote_id)
         assert made_before, "what an insertion conflicts with is committed, and never deleted"
         if names := _differences(made_before, terms, account_id):
             raise errors.IdempotencyKeyReused(request.request_id, tuple(names))
@@ -124,37 +132,14 @@ class ExchangeServicer:
 
         quote_id = fields.identifier(request.quote, "quote")
 
-        async with self._pool.connection() as conn:
-            quote = await account_access.get_quote(conn, principal, quote_id)
+        quote = await account_access.get_quote(self._lookups, principal, quote_id)
 
         return convert.quote(quote)
 
     async def CreateExchange(
         self, request: exchange_pb2.CreateExchangeRequest, call: Call
     ) -> exchange_pb2.Exchange:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.EXCHANGES_WRITE)
-
-        checks = fields.Checks()
-        quote_id = checks(fields.identifier, request.quote, "quote")
-        description = checks(fields.text, request, "description")
-        effective_at = checks(read_effective_time, request)
-        origin = checks(read_origin, request, call, description, effective_at=effective_at)
-        checks.finish()
-
-        async with self._pool.connection() as conn:
-            quote = await account_access.get_quote(conn, principal, quote_id)
-            (payer,) = await accounts.get(conn, [quote.account_id])
-            target = quote.received.currency
-            receiver = await accounts.find_id(conn, payer.account.owner_id, target)
-        if receiver is None:
-            raise errors.AccountNotFound(f"own account in {target}")
-        done = await self._submission.submit_one(
-            Exchange(origin, quote, receiver), call, validate_only=request.validate_only
-        )
-
-        return convert.exchange(done.movement)
+        return await self._submission.carry_out(self._instructions.create_exchange, request, call)
 
     async def GetExchange(
         self, request: exchange_pb2.GetExchangeRequest, call: Call

@@ -13,20 +13,16 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money
 from balance_service.domain.catalogue import Service
-from balance_service.domain.commands import Purchase
 from balance_service.domain.money import Money
-from balance_service.domain.movements import Followed, Kind
-from balance_service.domain.principals import Scope
-from balance_service.domain.state import How
+from balance_service.domain.movements import Kind
 from balance_service.messages import account_access, convert, fields, masks, page_bytes
+from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
-from balance_service.messages.submission import Submission, read_effective_time, read_origin
+from balance_service.messages.submission import Submission
 from balance_service.reading.catalogue import ServiceReads
-from balance_service.reading.rates import ExchangeRates
 from balance_service.repositories import catalogue, journal
-from balance_service.servicers.reversal import Reversals
 
 
 class _Offer(NamedTuple):
@@ -73,9 +69,8 @@ class PurchaseServicer:
         services: Reads the services of many callers at once.
         submission: Takes commands to the ledger.
         listing: Lists purchases.
-        reversals: Refunds purchases.
+        instructions: How purchases are asked for, and refunded.
         page_tokens: Signs where the list of services goes on.
-        rates: Converts prices.
     """
 
     service = purchase_pb2.DESCRIPTOR.services_by_name["PurchaseService"]
@@ -86,17 +81,15 @@ class PurchaseServicer:
         services: ServiceReads,
         submission: Submission,
         listing: Listing,
-        reversals: Reversals,
+        instructions: AllInstructions,
         page_tokens: PageTokens,
-        rates: ExchangeRates,
     ) -> None:
         self._pool = pool
         self._services = services
         self._submission = submission
         self._listing = listing
-        self._reversals = reversals
+        self._instructions = instructions
         self._page_tokens = page_tokens
-        self._rates = rates
 
     async def ListServices(
         self, request: purchase_pb2.ListServicesRequest, call: Call
@@ -188,46 +181,7 @@ class PurchaseServicer:
     async def CreatePurchase(
         self, request: purchase_pb2.CreatePurchaseRequest, call: Call
     ) -> purchase_pb2.Purchase:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.PURCHASES_WRITE)
-
-        checks = fields.Checks()
-        service_id = checks(fields.identifier, request.service, "service")
-        account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
-        quantity = checks(fields.quantity, request, "quantity")
-        expected_price = checks(_read_expected_price, request)
-        effective_at = checks(read_effective_time, request)
-        origin = checks(read_origin, request, call, effective_at=effective_at)
-        checks.finish()
-
-        service = await self._services.get(service_id)
-        if service is None:
-            raise errors.ServiceNotFound(str(service_id))
-        if account_id is None:
-            async with self._pool.connection() as conn:
-                account_id = await account_access.find_own_account(
-                    conn, principal, money.DEFAULT_CURRENCY
-                )
-        origin = dataclasses.replace(origin, description=service.name)
-        # One that has left the catalogue goes on to the ledger, which knows a repeated request.
-        price = None if service.deleted_at else service.price
-        command = Purchase(
-            origin,
-            account_id,
-            service_id,
-            price,
-            self._rates.current,
-            service.repeatable,
-            quantity,
-            expected_price,
-        )
-        done = await self._submission.submit_one(command, call, validate_only=request.validate_only)
-
-        already_purchased = done.how == How.ALREADY_PURCHASED
-        if already_purchased:
-            call.mark_existing()
-        return convert.purchase(Followed(done.movement), already_purchased=already_purchased)
+        return await self._submission.carry_out(self._instructions.create_purchase, request, call)
 
     async def GetPurchase(
         self, request: purchase_pb2.GetPurchaseRequest, call: Call
@@ -265,7 +219,7 @@ class PurchaseServicer:
     async def RefundPurchase(
         self, request: purchase_pb2.RefundPurchaseRequest, call: Call
     ) -> reversal_pb2.Reversal:
-        return await self._reversals.reverse(request, call, Kind.PURCHASE, request.purchase)
+        return await self._submission.carry_out(self._instructions.refund_purchase, request, call)
 
 
 def _check_offered(service: Service | None, service_id: UUID) -> Service:
@@ -292,15 +246,6 @@ def _read_creation(request: purchase_pb2.CreateServiceRequest) -> _Creation:
     price = checks(_read_price, message.price, message.currency)
     checks.finish()
     return _Creation(_Offer(name, description, price, message.repeatable))
-
-
-def _read_expected_price(request: purchase_pb2.CreatePurchaseRequest) -> Money | None:
-    price, currency = request.expected_price, request.expected_currency
-    if price:
-        return fields.amount(price, currency, "expected_price", "expected_currency")
-    if currency:
-        raise errors.invalid("expected_currency", "must come with expected_price")
-    return None
 
 
 def _read_update(request: purchase_pb2.UpdateServiceRequest) -> _Update:

@@ -2,26 +2,37 @@
 
 from balance_service._generated.balance.v1 import reversal_pb2, withdrawal_pb2
 from balance_service.calls.call import Call
-from balance_service.domain.movements import Followed, Kind
 from balance_service.messages import convert
-from balance_service.servicers.reversal import Reversals
+from balance_service.messages.instructions.all_kinds import AllInstructions
+from balance_service.messages.submission import Submission
 from balance_service.servicers.settlement import Settlements
 
 
 class WithdrawalServicer:
-    """Sends money out."""
+    """Sends money out.
+
+    Args:
+        submission: Takes commands to the ledger.
+        settlements: Reads withdrawals.
+        instructions: How they are asked for, and taken back.
+    """
 
     service = withdrawal_pb2.DESCRIPTOR.services_by_name["WithdrawalService"]
 
-    def __init__(self, settlements: Settlements, reversals: Reversals) -> None:
+    def __init__(
+        self,
+        submission: Submission,
+        settlements: Settlements,
+        instructions: AllInstructions,
+    ) -> None:
+        self._submission = submission
         self._settlements = settlements
-        self._reversals = reversals
+        self._instructions = instructions
 
     async def CreateWithdrawal(
         self, request: withdrawal_pb2.CreateWithdrawalRequest, call: Call
     ) -> withdrawal_pb2.Withdrawal:
-        movement = await self._settlements.create(request, call)
-        return convert.settlement(withdrawal_pb2.Withdrawal, Followed(movement))
+        return await self._submission.carry_out(self._instructions.create_withdrawal, request, call)
 
     async def GetWithdrawal(
         self, request: withdrawal_pb2.GetWithdrawalRequest, call: Call
@@ -44,4 +55,6 @@ class WithdrawalServicer:
     async def ReverseWithdrawal(
         self, request: withdrawal_pb2.ReverseWithdrawalRequest, call: Call
     ) -> reversal_pb2.Reversal:
-        return await self._reversals.reverse(request, call, Kind.WITHDRAWAL, request.withdrawal)
+        return await self._submission.carry_out(
+            self._instructions.reverse_withdrawal, request, call
+        )

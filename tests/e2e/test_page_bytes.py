@@ -6,7 +6,7 @@ import pytest
 
 from balance_client import async_each, v1
 from balance_service.messages import page_bytes
-from balance_service.servicers import transfer
+from balance_service.messages.instructions import items
 from tests.service import Person, Service, rich, somebody
 
 LONG = {"note": "ы" * 200}
@@ -88,7 +88,7 @@ def test_hundred_of_the_longest_movements_fit(monkeypatch: pytest.MonkeyPatch) -
 async def test_batch_that_is_all_wrong_is_refused_in_few_bytes(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "BATCH_REFUSALS_BYTES_MAX", 2000)
+    monkeypatch.setattr(items, "REFUSALS_BYTES_MAX", 2000)
     person, _ = await rich(service)
     wrong = {"amount": "x", "currency": "x", "metadata": {"A": "b"}, "description": "\u202e"}
     answer = await person.http("POST", "/api/v1/transfers:batchCreate", {"requests": [wrong] * 50})

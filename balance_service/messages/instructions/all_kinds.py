@@ -1,0 +1,61 @@
+"""Instructions of every kind, each under the name of its RPC."""
+
+from dataclasses import dataclass
+
+from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
+from balance_service.domain.movements import Kind
+from balance_service.messages.instructions.exchange import ExchangeInstructions
+from balance_service.messages.instructions.held import CaptureInstructions, VoidInstructions
+from balance_service.messages.instructions.hold import HoldInstructions
+from balance_service.messages.instructions.purchase import PurchaseInstructions
+from balance_service.messages.instructions.reversal import ReversalInstructions
+from balance_service.messages.instructions.settlement import SettlementInstructions
+from balance_service.messages.instructions.transfer import TransferInstructions
+from balance_service.reading.lookups import Lookups
+from balance_service.reading.rates import ExchangeRates
+
+
+@dataclass(frozen=True, slots=True)
+class AllInstructions:
+    """What every call that moves money is read by."""
+
+    create_deposit: SettlementInstructions[deposit_pb2.Deposit]
+    create_withdrawal: SettlementInstructions[withdrawal_pb2.Withdrawal]
+    create_purchase: PurchaseInstructions
+    create_transfer: TransferInstructions
+    create_exchange: ExchangeInstructions
+    create_hold: HoldInstructions
+    capture_hold: CaptureInstructions
+    void_hold: VoidInstructions
+    reverse_deposit: ReversalInstructions
+    reverse_withdrawal: ReversalInstructions
+    refund_purchase: ReversalInstructions
+    reverse_transfer: ReversalInstructions
+
+
+def build(lookups: Lookups, rates: ExchangeRates, *, users_may_settle: bool) -> AllInstructions:
+    """Makes them.
+
+    Args:
+        lookups: What they refer to.
+        rates: Converts prices.
+        users_may_settle: Whether users may make deposits and withdrawals on their own accounts.
+    """
+    return AllInstructions(
+        create_deposit=SettlementInstructions(
+            lookups, Kind.DEPOSIT, deposit_pb2.Deposit, users_may=users_may_settle
+        ),
+        create_withdrawal=SettlementInstructions(
+            lookups, Kind.WITHDRAWAL, withdrawal_pb2.Withdrawal, users_may=users_may_settle
+        ),
+        create_purchase=PurchaseInstructions(lookups, rates),
+        create_transfer=TransferInstructions(lookups),
+        create_exchange=ExchangeInstructions(lookups),
+        create_hold=HoldInstructions(lookups, rates),
+        capture_hold=CaptureInstructions(lookups),
+        void_hold=VoidInstructions(lookups),
+        reverse_deposit=ReversalInstructions(lookups, Kind.DEPOSIT),
+        reverse_withdrawal=ReversalInstructions(lookups, Kind.WITHDRAWAL),
+        refund_purchase=ReversalInstructions(lookups, Kind.PURCHASE),
+        reverse_transfer=ReversalInstructions(lookups, Kind.TRANSFER),
+    )

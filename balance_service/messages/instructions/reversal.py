@@ -1,0 +1,124 @@
+"""Reversals, as they are asked for."""
+
+import dataclasses
+from uuid import UUID
+
+from balance_service._generated.balance.v1 import (
+    deposit_pb2,
+    purchase_pb2,
+    reversal_pb2,
+    transfer_pb2,
+    withdrawal_pb2,
+)
+from balance_service.calls.call import Call
+from balance_service.domain import errors, money
+from balance_service.domain.follow_up_commands import Reverse
+from balance_service.domain.movements import Kind, Movement
+from balance_service.domain.principals import Principal, Scope
+from balance_service.domain.state import Done
+from balance_service.domain.users import Role
+from balance_service.messages import convert, fields
+from balance_service.messages.instructions.kind import Reading
+from balance_service.messages.origin import SentId, read_effective_time, read_origin
+from balance_service.reading.lookups import Lookups
+
+ReverseRequest = (
+    deposit_pb2.ReverseDepositRequest
+    | withdrawal_pb2.ReverseWithdrawalRequest
+    | purchase_pb2.RefundPurchaseRequest
+    | transfer_pb2.ReverseTransferRequest
+)
+
+_SCOPES = {
+    Kind.DEPOSIT: Scope.DEPOSITS_REVERSE,
+    Kind.WITHDRAWAL: Scope.WITHDRAWALS_REVERSE,
+    Kind.PURCHASE: Scope.PURCHASES_REFUND,
+    Kind.TRANSFER: Scope.TRANSFERS_REVERSE,
+}
+
+
+class ReversalInstructions:
+    """Reversals of movements of a kind.
+
+    Args:
+        lookups: What they refer to.
+        kind: What they reverse.
+    """
+
+    def __init__(self, lookups: Lookups, kind: Kind) -> None:
+        self._lookups = lookups
+        self._kind = kind
+
+    def authorise(self, request: ReverseRequest, call: Call) -> None:
+        self._may_reverse_any(call.principal)
+        if request.force:
+            call.principal.require_admin()
+
+    def read(
+        self,
+        request: ReverseRequest,
+        call: Call,
+        checks: fields.Checks,
+        default_id: SentId | None = None,
+    ) -> Reading[Reverse]:
+        principal = call.principal
+        operating = self._may_reverse_any(principal)
+        field = self._kind.name.lower()
+        movement_id = checks(fields.identifier, getattr(request, field), field)
+        if request.amount:
+            checks(money.parse_number, request.amount, "amount")
+        reason = checks(fields.text, request, "reason")
+        effective_at = checks(read_effective_time, request)
+        origin = checks(read_origin, request, call, reason, default_id, effective_at=effective_at)
+        checks.finish()
+        if operating:
+            origin = dataclasses.replace(origin, owner_id=None, reads_all=True)
+
+        async def look_up() -> Reverse:
+            original = await self._find(movement_id, principal, operating=operating)
+            amount = None
+            if request.amount:
+                amount = money.parse_amount(request.amount, original.currency, "amount")
+            return Reverse(origin, original, amount, request.force)
+
+        return look_up()
+
+    def answer(self, command: Reverse, done: Done) -> reversal_pb2.Reversal:
+        return convert.reversal(done.movement)
+
+    def _may_reverse_any(self, principal: Principal) -> bool:
+        """Whether the caller may reverse any movement of the kind, or only transfers they received.
+
+        Raises:
+            PermissionMissing: Neither.
+        """
+        if principal.user_id and self._kind == Kind.TRANSFER and principal.role != Role.ADMIN:
+            return False
+        principal.require_admin_or(_SCOPES[self._kind])
+        return True
+
+    async def _find(self, movement_id: UUID, principal: Principal, *, operating: bool) -> Movement:
+        """The movement that is to be taken back, if the caller may do that.
+
+        Raises:
+            MovementNotFound: There is none, as far as the caller may know.
+            PermissionMissing: The caller sent it, and did not receive it.
+            NotReversible: It is of another kind.
+        """
+        movement = await self._lookups.movements.get(movement_id)
+        if movement is not None and not operating:
+            sides = [movement.from_account_id, movement.to_account_id]
+            owners = [await self._find_owner(account_id) for account_id in sides]
+            if principal.user_id not in owners:
+                movement = None
+            elif owners[1] != principal.user_id:
+                raise errors.PermissionMissing(required="who received it")
+        if movement is None:
+            raise errors.MovementNotFound(str(movement_id))
+        if movement.kind != self._kind:
+            raise errors.NotReversible(str(movement_id), movement.kind.name)
+        return movement
+
+    async def _find_owner(self, account_id: UUID) -> UUID | None:
+        profile = await self._lookups.accounts.get(account_id)
+        return profile.account.owner_id if profile else None
