@@ -22,8 +22,9 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 12. the account that receives the money, by 3, 5, 6 and 10; a caller who may not read it is told
     only ReceiverUnavailable
 
-If an item of a chain is refused, its other items are BatchRefused. The order, with the duplicate
-first, is that of TigerBeetle's create_transfers.
+If an item of a chain is refused, its other items are BatchRefused. Of a request whose items are its
+parts, all were done before or none was; otherwise that was another request: IdempotencyKeyReused.
+The order, with the duplicate first, is that of TigerBeetle's create_transfers.
 """
 
 from collections.abc import Sequence
@@ -76,17 +77,19 @@ def _together(
         others = errors.BatchRefused(min(unread))
         return [unread.get(place, others) for place in chain]
     trial, copy = Plan(), state.copy()
-    outcomes: list[Outcome] = []
+    done: list[Done] = []
     for place in chain:
         outcome = _outcome(trial, copy, request.items[place], now)
+        if request.parts_of and isinstance(outcome, Done) and done and done[0].how != outcome.how:
+            outcome = errors.IdempotencyKeyReused(request.parts_of, ("receivers",))
         if isinstance(outcome, errors.Refusal):
             refused: list[Outcome] = [errors.BatchRefused(place) for _ in chain]
             refused[place - chain.start] = outcome
             return refused
-        outcomes.append(outcome)
+        done.append(outcome)
     state.adopt(copy)
     whole.extend(trial)
-    return outcomes
+    return list(done)
 
 
 def _outcome(whole: Plan, state: State, item: Command | errors.Refusal, now: datetime) -> Outcome:

@@ -21,12 +21,15 @@ class Request:
         linked: The places of items that are carried out only together with the next one, as
             TigerBeetle's linked events are; a chain ends with the first that is not among them.
         validate_only: Whether to answer as if it were carried out, and change nothing.
+        parts_of: The request id whose parts the items are, all of them, as its caller spelled it:
+            they were all done before, or none of them was. Empty for items of their own.
     """
 
     items: tuple[Command | errors.Refusal, ...]
     all_or_nothing: bool = False
     linked: frozenset[int] = frozenset()
     validate_only: bool = False
+    parts_of: str = ""
 
     @property
     def principal(self) -> str:

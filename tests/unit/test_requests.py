@@ -123,3 +123,19 @@ def test_value_date_goes_to_movement_and_entries_and_is_part_of_the_request() ->
     refusal = only(state, Transfer(by(1), ACCOUNTS[0], ACCOUNTS[1], rub(1)))
     assert isinstance(refusal, errors.IdempotencyKeyReused)
     assert refusal.fields == ("effective_time",)
+
+
+def test_parts_of_one_request_were_all_done_before_or_none_was() -> None:
+    state = state_of(account(0), account(1))
+    items = (transfer(1, by(1)), transfer(2, by(2)), transfer(3, by(3)))
+    split = Request(items[:2], all_or_nothing=True, parts_of="rent")
+    assert kinds(planned(state, split)) == ["Done", "Done"]
+    assert {o.how for o in planned(state, split) if isinstance(o, Done)} == {How.REPLAYED}
+    before = state.copy()
+    for others in ((items[0], items[2]), (items[2], items[1])):
+        outcomes = planned(state, Request(others, all_or_nothing=True, parts_of="rent"))
+        reused = errors.IdempotencyKeyReused("rent", ("receivers",))
+        assert outcomes == [errors.BatchRefused(1), reused]
+    assert state == before
+    # Items of their own may have been done before, each by itself.
+    assert kinds(planned(state, Request(items, all_or_nothing=True))) == ["Done"] * 3
