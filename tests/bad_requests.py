@@ -1,6 +1,7 @@
 """Requests with one wrong field each, of every method that users may call."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 from google.protobuf.message import Message
@@ -103,7 +104,11 @@ def exchanges(account: str) -> Iterator[Case]:
     method = "ExchangeService/CreateQuote"
 
     def quote(**changed: str) -> Message:
-        whole = {"from_currency": "RUB", "to_currency": "USD", "from_amount": "1"}
+        whole: dict[str, Any] = {
+            "from_currency": "RUB",
+            "to_currency": "USD",
+            "from_amount": "1",
+        }
         return v1.CreateQuoteRequest(**{**whole, "from_account": account, **changed})
 
     for code in ("", *CURRENCIES):

@@ -199,6 +199,7 @@ def movements(there: World) -> dict[str, Row]:
                     metadata={"a": "1", "b": "2"},
                     expected_price="9",
                     expected_currency="EUR",
+                    service_etag="of another version",
                 ),
             ],
             {
@@ -212,7 +213,7 @@ def movements(there: World) -> dict[str, Row]:
 
 def exchanges(there: World) -> dict[str, Row]:
     quote, exchange = v1.CreateQuoteRequest, v1.CreateExchangeRequest
-    pair = {"from_currency": "RUB", "to_currency": "USD"}
+    pair: dict[str, Any] = {"from_currency": "RUB", "to_currency": "USD"}
     first, second = there.quotes
     return {
         "CreateQuote": Row(

@@ -179,6 +179,7 @@ class Purchase:
         quantity: How many; more than one of a repeatable service alone.
         expected_price: What the caller believes the price of one to be. It is a condition and no
             part of the request: a repeat need not send the same.
+        changed: Whether the service is no longer as the caller read it: a condition, too.
     """
 
     origin: Origin
@@ -189,6 +190,7 @@ class Purchase:
     repeatable: bool = False
     quantity: int = 1
     expected_price: Money | None = None
+    changed: bool = False
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:
@@ -204,11 +206,14 @@ class Purchase:
 
         Raises:
             ServiceNotFound: It is no longer for sale.
+            EtagMismatch: It has changed since the caller read it.
             PriceChanged: It is not the price that the caller expects.
             InvalidFields: Several are asked for, and an account buys only one.
         """
         if self.price is None:
             raise errors.ServiceNotFound(str(self.service_id))
+        if self.changed:
+            raise errors.EtagMismatch
         if self.expected_price not in (None, self.price):
             service, price = str(self.service_id), str(self.price)
             raise errors.PriceChanged(service, price, self.price.currency)

@@ -11,8 +11,9 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 6. a transfer or settlement in another currency than the account's: CurrencyMismatch; one that is
    not what was quoted: QuoteMismatch
 7. the caller has used the external reference: ReferenceReused; the quote: QuoteUsed, QuoteExpired
-8. a purchase without a price: ServiceNotFound; at another than expected: PriceChanged; of several
-   where one is sold: InvalidFields; without a charge: RateUnavailable, RateStale, ChargeTooSmall
+8. a purchase without a price: ServiceNotFound; of what has changed since the caller read it:
+   EtagMismatch; at another price than expected: PriceChanged; of several where one is sold:
+   InvalidFields; without a charge: RateUnavailable, RateStale, ChargeTooSmall
 9. the hold is not open: HoldClosed, HoldExpired; more than is left of a movement or a hold:
    ReversalTooLarge, CaptureTooLarge; a capture of what was bought otherwise: AlreadyPurchased
 10. too little money: InsufficientFunds; more than an amount or balance can be: BalanceOverflow

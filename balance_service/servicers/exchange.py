@@ -82,7 +82,7 @@ class ExchangeServicer:
         if made_before is None:
             async with self._pool.connection() as conn:
                 quote = await self._price(conn, principal, terms, account_id, quote_id)
-                if await stored_quotes.insert(conn, quote):
+                if request.validate_only or await stored_quotes.insert(conn, quote):
                     return convert.quote(quote)
             # The same request came twice at once.
             made_before = await self._lookups.quotes.get(quote_id)

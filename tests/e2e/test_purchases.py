@@ -182,6 +182,37 @@ async def test_purchase_at_another_price_than_expected_buys_nothing(
     await verified()
 
 
+async def test_service_that_has_changed_is_not_bought_by_its_old_etag(
+    service: Service, verified: Verified
+) -> None:
+    admin = await service.admin()
+    anna, account = await rich(service, "100")
+    seen = await catalogue(admin.client, "10")
+    request = v1.CreatePurchaseRequest(
+        service=seen.id, service_etag="of no version", request_id="once"
+    )
+    error = await refused(anna.client.purchases.CreatePurchase(request))
+    assert (error.code(), error.reason) == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
+    request.service_etag = seen.etag
+    bought = await anna.client.purchases.CreatePurchase(request)
+    change = v1.UpdateServiceRequest(
+        id=seen.id,
+        service=v1.Service(description="Another"),
+        update_mask=FieldMask(paths=["description"]),
+    )
+    after = await admin.client.purchases.UpdateService(change)
+    # A repeat is answered by what was done, whatever became of the service.
+    assert (await anna.client.purchases.CreatePurchase(request)).id == bought.id
+    boris, _ = await rich(service, "100")
+    request = v1.CreatePurchaseRequest(service=seen.id, service_etag=seen.etag)
+    error = await refused(boris.client.purchases.CreatePurchase(request))
+    assert error.reason == "ETAG_MISMATCH"
+    request.service_etag = after.etag
+    await boris.client.purchases.CreatePurchase(request)
+    assert await anna.balance(account) == "90.00"
+    await verified()
+
+
 async def test_repeatable_service_is_bought_again_and_several_at_a_time(
     service: Service, verified: Verified
 ) -> None:

@@ -13,6 +13,7 @@ async def test_every_call_can_be_rehearsed(
     service: Service, contents: Callable[[], Contents]
 ) -> None:
     admin, boris = await service.admin(), await service.person()
+    await admin.open()
     account, closed = (await boris.open()).id, (await boris.open("EUR")).id
     accounts, purchases, users = admin.client.accounts, admin.client.purchases, admin.client.users
     await accounts.CloseAccount(v1.CloseAccountRequest(account=closed))
@@ -30,6 +31,10 @@ async def test_every_call_can_be_rehearsed(
         (
             accounts.SetAccountLimits,
             v1.SetAccountLimitsRequest(account=account, debit_limit="7", reason="Why"),
+        ),
+        (
+            admin.client.exchanges.CreateQuote,
+            v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", from_amount="100"),
         ),
         (purchases.CreateService, v1.CreateServiceRequest(service=offer)),
         (

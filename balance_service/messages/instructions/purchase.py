@@ -46,6 +46,7 @@ class PurchaseInstructions:
         account_id = checks(account_access.read_id_or_own, principal, request.account, "account")
         quantity = checks(fields.quantity, request, "quantity")
         expected_price = checks(_read_expected_price, request)
+        service_etag = checks(fields.text, request, "service_etag")
         effective_at = checks(read_effective_time, request)
         origin = checks(read_origin, request, call, "", default_id, effective_at=effective_at)
         checks.finish()
@@ -67,6 +68,7 @@ class PurchaseInstructions:
                 service.repeatable,
                 quantity,
                 expected_price,
+                changed=service_etag not in ("", str(service.version)),
             )
 
         return look_up()

@@ -242,6 +242,7 @@ class CreateQuoteRequest(_message.Message):
     TO_AMOUNT_FIELD_NUMBER: _builtins.int
     FROM_ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     from_currency: _builtins.str
     """Required. The currency to pay in, ISO 4217."""
     to_currency: _builtins.str
@@ -263,6 +264,10 @@ class CreateQuoteRequest(_message.Message):
     best a UUIDv7. A UUID means the same in capitals; other text is taken as it
     is.
     """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163):
+    the answer is no quote that can be carried out.
+    """
     def __init__(
         self,
         *,
@@ -272,10 +277,11 @@ class CreateQuoteRequest(_message.Message):
         to_amount: _builtins.str = ...,
         from_account: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_account", b"from_account", "from_amount", b"from_amount", "from_currency", b"from_currency", "request_id", b"request_id", "to_amount", b"to_amount", "to_currency", b"to_currency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_account", b"from_account", "from_amount", b"from_amount", "from_currency", b"from_currency", "request_id", b"request_id", "to_amount", b"to_amount", "to_currency", b"to_currency", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -448,6 +448,7 @@ class CreatePurchaseRequest(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     EXPECTED_PRICE_FIELD_NUMBER: _builtins.int
     EXPECTED_CURRENCY_FIELD_NUMBER: _builtins.int
+    SERVICE_ETAG_FIELD_NUMBER: _builtins.int
     ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
@@ -474,6 +475,11 @@ class CreatePurchaseRequest(_message.Message):
     expected_currency: _builtins.str
     """Optional. The currency of expected_price, ISO 4217; RUB by default. Only with
     expected_price.
+    """
+    service_etag: _builtins.str
+    """Optional. The etag of the service, at most 100 characters: it is bought only if
+    it has not changed since it was read, else ETAG_MISMATCH. A repeat of a
+    request need not send it again.
     """
     account_etag: _builtins.str
     """Optional. The etag of the account whose balance the answer tells, at most 100
@@ -506,13 +512,14 @@ class CreatePurchaseRequest(_message.Message):
         quantity: _builtins.int = ...,
         expected_price: _builtins.str = ...,
         expected_currency: _builtins.str = ...,
+        service_etag: _builtins.str = ...,
         account_etag: _builtins.str = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_etag", b"account_etag", "effective_time", b"effective_time", "expected_currency", b"expected_currency", "expected_price", b"expected_price", "metadata", b"metadata", "quantity", b"quantity", "request_id", b"request_id", "service", b"service", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_etag", b"account_etag", "effective_time", b"effective_time", "expected_currency", b"expected_currency", "expected_price", b"expected_price", "metadata", b"metadata", "quantity", b"quantity", "request_id", b"request_id", "service", b"service", "service_etag", b"service_etag", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
