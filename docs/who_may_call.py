@@ -61,7 +61,12 @@ WHO_MAY = {
     "ListExchanges": _READERS,
     "CreateTransfer": _TRANSFERRING,
     "BatchCreateTransfers": _TRANSFERRING,
+    "CreateSplit": _TRANSFERRING,
     "StreamTransfers": _TRANSFERRING,
+    "BatchCreateMovements": "users and services as for the RPC of each item; services with one of"
+    " `deposits:write`, `withdrawals:write`, `purchases:write`, `transfers:write`,"
+    " `exchanges:write`, `holds:write`, `deposits:reverse`, `withdrawals:reverse`,"
+    " `purchases:refund` and `transfers:reverse`",
     "GetTransfer": _PARTIES,
     "ListTransfers": _READERS,
     "ListReceivedTransfers": _READERS,

@@ -54,6 +54,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
             yield method, request(reference="x" * 101), "reference"
     yield from purchases(service)
     yield from exchanges(account)
+    yield from together(account, other)
     yield from rates()
     yield from reads()
     yield from lists(account)
@@ -133,6 +134,34 @@ def exchanges(account: str) -> Iterator[Case]:
     yield method, create(quote=known, description=LONG), "description"
     yield method, create(quote=known, metadata={"Key": "v"}), "metadata"
     yield method, create(quote=known, metadata={"k": LONG}), "metadata.k"
+
+
+def together(account: str, other: str) -> Iterator[Case]:
+    """Splits and batches."""
+    method = "TransferService/CreateSplit"
+    receivers = [v1.SplitReceiver(to_account=to, weight=1) for to in (other, account)]
+
+    def split(**changed: Any) -> Message:
+        return v1.CreateSplitRequest(**{"amount": "1", "receivers": receivers, **changed})
+
+    yield from ((method, split(amount=amount), "amount") for amount in AMOUNTS)
+    yield from ((method, split(currency=code), "currency") for code in CURRENCIES)
+    yield from ((method, split(request_id=text), "request_id") for text in NOT_KEYS)
+    yield from ((method, split(from_account=text), "from_account") for text in NOT_UUIDS)
+    yield method, split(description=LONG), "description"
+    yield method, split(receivers=receivers[:1]), "receivers"
+    for text in NOT_UUIDS:
+        wrong = v1.SplitReceiver(to_account=text, weight=1)
+        yield method, split(receivers=[*receivers, wrong]), "receivers[2].to_account"
+    method, batch = "BatchService/BatchCreateMovements", v1.BatchCreateMovementsRequest
+    send = v1.CreateTransferRequest(to_account=other, amount="1")
+    item = v1.CreateMovementRequest(create_transfer=send)
+    yield method, batch(), "requests"
+    yield method, batch(requests=[item, v1.CreateMovementRequest()]), "requests[1]"
+    last = v1.CreateMovementRequest(create_transfer=send, linked=True)
+    yield method, batch(requests=[last, last]), "requests[1].linked"
+    for text in NOT_KEYS:
+        yield method, batch(requests=[item], request_id=text), "request_id"
 
 
 def rates() -> Iterator[Case]:

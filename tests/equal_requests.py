@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import v1
 from tests import contract
+from tests.equal_batches import Row, batches, splits
 from tests.service import Person, Service
 
 METHODS = {
@@ -19,18 +20,6 @@ METHODS = {
     for method in contract.METHODS
     if "request_id" in method.input.fields_by_name
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """A request, the same spelled differently, and others by the field that differs.
-
-    A different one names, as its key, a field that the refusal must name.
-    """
-
-    first: Message
-    equal: Sequence[Message]
-    different: Mapping[str, Message] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,8 @@ class World:
     boris: str
     ids: Mapping[str, str]
     quotes: Sequence[str]
+    third: v1.Account
+    fourth: v1.Account
 
 
 async def world(service: Service) -> World:
@@ -75,6 +66,7 @@ async def world(service: Service) -> World:
         boris.user_id,
         await made(admin, other.id),
         [quote.id for quote in quotes],
+        *[await (await service.person()).open() for _ in range(2)],
     )
 
 
@@ -175,18 +167,15 @@ def movements(there: World) -> dict[str, Row]:
         "metadata": transfer(to_account=other.id, amount="5", metadata={"a": "1"}),
         "to_account": transfer(to_account=there.empty, amount="5", metadata=sent.metadata),
     }
-    batch = v1.BatchCreateTransfersRequest
+    row_of_transfer = Row(sent, sent_equal, sent_different)
     buy = v1.CreatePurchaseRequest
     return {
         "CreateDeposit": settled(there, v1.CreateDepositRequest, "in"),
         "CreateWithdrawal": settled(there, v1.CreateWithdrawalRequest, "out"),
-        "CreateTransfer": Row(sent, sent_equal, sent_different),
-        "StreamTransfers": Row(sent, sent_equal, sent_different),
-        "BatchCreateTransfers": Row(
-            batch(requests=[sent]),
-            [batch(requests=[same]) for same in sent_equal],
-            {name: batch(requests=[one]) for name, one in sent_different.items()},
-        ),
+        "CreateTransfer": row_of_transfer,
+        "StreamTransfers": row_of_transfer,
+        **batches(row_of_transfer),
+        **splits(there.account, there.other, there.third, there.fourth),
         "CreatePurchase": Row(
             buy(service=there.sold, metadata={"a": "1", "b": "2"}),
             [

@@ -250,7 +250,15 @@ def _repeatable(request: Message) -> bool:
     if getattr(request, "request_id", None) != "":
         return True
     items = getattr(request, "requests", ())
-    return bool(items) and all(item.request_id for item in items)
+    return bool(items) and all(map(_has_id, items))
+
+
+def _has_id(item: Any) -> bool:  # noqa: ANN401 - a request, or a message with one
+    """Whether an item of a batch has a request id, itself or in the request that it holds."""
+    if "request_id" in item.DESCRIPTOR.fields_by_name:
+        return bool(item.request_id)
+    held = [value for _, value in item.ListFields() if isinstance(value, Message)]
+    return all(map(_has_id, held))
 
 
 def _to_refused(call: Call, error: Exception, started: float) -> Refused:

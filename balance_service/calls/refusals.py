@@ -186,7 +186,7 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.BatchRefused: Row(
         code_pb2.ABORTED,
         "BATCH_REFUSED",
-        "Другой перевод пакета отклонён, поэтому не выполнен ни один.",
+        "Другая операция пакета или цепочки отклонена, поэтому не выполнена ни одна из них.",
     ),
     errors.ServiceNotFound: Row(
         code_pb2.NOT_FOUND, "SERVICE_NOT_FOUND", "Такой услуги нет.", resource="service"

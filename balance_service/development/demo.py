@@ -127,8 +127,9 @@ def connect(settings: Settings, target: str) -> Iterator[grpc.Channel]:
 
 def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
     """Tells the story, line by line as it happens: who deposits, buys, sends and is refused."""
-    anna, boris = (Person(channel, mailbox, name) for name in ("anna", "boris"))
-    for person in (anna, boris):
+    people = [Person(channel, mailbox, name) for name in ("anna", "boris", "clara")]
+    anna, boris, clara = people
+    for person in people:
         yield f"{person.email} signed in and opened account {person.account.number} in RUB"
 
     deposits = deposit_pb2_grpc.DepositServiceStub(channel)
@@ -170,6 +171,7 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
         timeout=TIMEOUT_SECONDS,
     )
     yield f"Boris sent {back.amount} RUB of it back: balance {back.balance}"
+    yield _split(transfers, anna, boris, clara)
 
     in_euros = anna.get_account("EUR")
     rate = in_euros.conversion
@@ -226,6 +228,27 @@ def _hold(channel: grpc.Channel, payer: Person, receiver: Person) -> Iterator[st
     )
     account = payer.get_account()
     yield f"{capture.amount} RUB were captured, the rest given back: balance {account.balance}"
+
+
+def _split(
+    transfers: "transfer_pb2_grpc.TransferServiceStub", payer: Person, *receivers: Person
+) -> str:
+    weighted = [
+        transfer_pb2.SplitReceiver(to_account=receiver.account.number, weight=weight)
+        for weight, receiver in enumerate(receivers, 1)
+    ]
+    split = transfers.CreateSplit(
+        transfer_pb2.CreateSplitRequest(
+            amount="100", receivers=weighted, description="Pizza", request_id=str(uuid4())
+        ),
+        metadata=payer.metadata,
+        timeout=TIMEOUT_SECONDS,
+    )
+    parts = " and ".join(part.transfer.amount for part in split.parts)
+    return (
+        f"Anna split 100 RUB between Boris and Clara, one to two: {parts},"
+        f" a remainder of {split.remainder} included"
+    )
 
 
 def _try_to_overdraw(

@@ -241,6 +241,9 @@ class BalanceOverflow(Refusal):
 class ReceiverUnavailable(Refusal):
     """The receiving account cannot take this transfer."""
 
+    # As the caller named it, where they named several.
+    receiver: str = ""
+
 
 @dataclass
 class LimitBelowBalance(Refusal):
@@ -389,7 +392,7 @@ class ReferenceReused(Refusal):
 
 @dataclass
 class BatchRefused(Refusal):
-    """Another item of the batch was refused, so none was made."""
+    """Another item of the batch or of the chain was refused, so none of them was made."""
 
     index: int
 

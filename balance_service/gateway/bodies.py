@@ -13,9 +13,9 @@ from balance_service.domain import errors
 from balance_service.gateway.json_values import Json, fields_by_name, find_violations
 from balance_service.gateway.routes import Binding
 
-# A full batch of transfers, each with all the metadata that it may have, has some 24,000.
-MEMBERS_MAX = 25_000
-# The metadata of a batch's transfers are at the fourth level.
+# A full batch of deposits, each with all that it may have, has some 29,000.
+MEMBERS_MAX = 30_000
+# The metadata of a batch's movements are at the fifth level.
 NESTING_MAX = 8
 
 

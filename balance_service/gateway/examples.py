@@ -27,6 +27,22 @@ BODIES: Mapping[str, Mapping[str, object]] = {
         "requests": [{"to_account": "2935048617", "amount": "1"}],
         "all_or_nothing": True,
     },
+    "BatchCreateMovementsRequest": {
+        "requests": [
+            {
+                "create_purchase": {"service": "0193640b-1f7e-7a51-b1a4-53d1c5a2f0d7"},
+                "linked": True,
+            },
+            {"create_transfer": {"to_account": "2935048617", "amount": "1"}},
+        ],
+    },
+    "CreateSplitRequest": {
+        "amount": "100",
+        "receivers": [
+            {"to_account": "2935048617", "weight": 2},
+            {"to_account": "4561239874", "weight": 1},
+        ],
+    },
     "ReverseDepositRequest": {"reason": "Chargeback"},
     "ReverseWithdrawalRequest": {"reason": "The payout bounced"},
     "RefundPurchaseRequest": {"amount": "1.50", "reason": "Arrived late"},

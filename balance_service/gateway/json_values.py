@@ -152,6 +152,7 @@ def _find_in_object(
 ) -> Iterator[Violation]:
     fields = _fields_by_name(descriptor)
     seen: set[str] = set()
+    chosen: dict[str, str] = {}
     for name, value in data.items():
         field = fields.get(name)
         if field is None:
@@ -161,8 +162,12 @@ def _find_in_object(
         else:
             seen.add(field.name)
             # Protobuf's JSON takes null for a field that is not given.
-            if value is not None:
-                yield from _find_in_value(field, value, prefix + field.name)
+            if value is None:
+                continue
+            choice = field.containing_oneof
+            if choice is not None and (other := chosen.setdefault(choice.name, name)) != name:
+                yield Violation(prefix + field.name, f"must not be given beside {other}")
+            yield from _find_in_value(field, value, prefix + field.name)
 
 
 def _find_in_value(field: Field, value: Json, path: str) -> Iterable[Violation]:

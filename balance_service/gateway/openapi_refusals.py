@@ -46,9 +46,8 @@ def refusal_responses(method: Method) -> Schema:
     statuses = set(_DESCRIPTIONS)
     if method.public:
         statuses -= {"401", "403"}
-    # Money is short only where money moves: the answer has the amount and the balance after it.
-    moves_money = {"amount", "balance"} <= set(method.output.fields_by_name)
-    if method.reads or not moves_money:
+    # Money is short only where it moves: the request may name the etag of the account that pays.
+    if "account_etag" not in method.input.fields_by_name:
         statuses.remove("402")
     service = method.descriptor.containing_service.name
     return {

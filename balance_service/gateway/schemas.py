@@ -146,6 +146,11 @@ class Schemas:
             schema["required"] = required_names
         if in_request:
             schema["additionalProperties"] = False
+            if choices := [oneof for oneof in message.oneofs if len(oneof.fields) > 1]:
+                schema["allOf"] = [
+                    {"oneOf": [{"required": [field.name]} for field in oneof.fields]}
+                    for oneof in choices
+                ]
         return schema
 
 

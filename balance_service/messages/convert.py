@@ -1,7 +1,7 @@
 """Domain objects to messages of the contract."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypedDict, TypeVar
 from uuid import UUID
@@ -30,6 +30,8 @@ from balance_service.domain.money import format_minor
 from balance_service.domain.movements import PAYING_IN, Followed, Kind, Line, Movement
 from balance_service.domain.pricing import Rate
 from balance_service.domain.quotes import Quote
+from balance_service.domain.splits import Part
+from balance_service.domain.state import Done
 from balance_service.domain.users import User
 
 # Messages are not given an empty `metadata`: that would be a sixth of what a transfer costs here.
@@ -185,6 +187,23 @@ def transfer(followed: Followed, *, for_sender: bool) -> transfer_pb2.Transfer:
         rate=rate(movement.rate) if movement.rate else None,
         hold=_hold_id(movement),
         **_follow(followed),
+    )
+
+
+def split(done: Sequence[Done], parts: Sequence[Part]) -> transfer_pb2.CreateSplitResponse:
+    """The transfers of a split, each with what of the remainder is in it."""
+    currency = done[0].movement.currency
+    return transfer_pb2.CreateSplitResponse(
+        parts=[
+            transfer_pb2.SplitPart(
+                transfer=transfer(Followed(made.movement), for_sender=True),
+                remainder=format_minor(part.remainder_minor, currency)
+                if part.remainder_minor
+                else "",
+            )
+            for made, part in zip(done, parts, strict=True)
+        ],
+        remainder=format_minor(sum(part.remainder_minor for part in parts), currency),
     )
 
 

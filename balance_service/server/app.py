@@ -40,6 +40,7 @@ from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.auth import AuthServicer
+from balance_service.servicers.batch import BatchServicer
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
@@ -158,8 +159,9 @@ def build(
     calls.add(WithdrawalServicer(submission, withdrawals, asked))
     services = found.services
     calls.add(PurchaseServicer(connections, services, submission, listing, asked, page_tokens))
-    calls.add(TransferServicer(connections, submission, listing, asked, streams))
+    calls.add(TransferServicer(connections, submission, listing, asked, found, streams))
     calls.add(HoldServicer(connections, found.accounts, submission, page_tokens, asked))
+    calls.add(BatchServicer(submission, asked))
     calls.add(ReversalServicer(connections))
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))

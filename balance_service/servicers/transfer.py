@@ -1,7 +1,7 @@
 """TransferService: money from one account to another."""
 
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 
 from google.rpc import status_pb2
 
@@ -14,14 +14,16 @@ from balance_service.domain import errors
 from balance_service.domain.movements import Followed, Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.requests import Request
-from balance_service.domain.state import Done, How
+from balance_service.domain.state import Done, How, Outcome
 from balance_service.ledger.turns import Answer
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.instructions.items import Item, read_items, tell
+from balance_service.messages.instructions.split import Split, read_split
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.origin import read_sent_id
 from balance_service.messages.submission import Submission
+from balance_service.reading.lookups import Lookups
 from balance_service.repositories import journal
 
 
@@ -33,6 +35,7 @@ class TransferServicer:
         submission: Takes commands to the ledger.
         listing: Lists transfers.
         instructions: How transfers are asked for, and sent back.
+        lookups: What splits refer to.
         streams: The streams of this worker.
     """
 
@@ -44,12 +47,14 @@ class TransferServicer:
         submission: Submission,
         listing: Listing,
         instructions: AllInstructions,
+        lookups: Lookups,
         streams: Streams,
     ) -> None:
         self._pool = pool
         self._submission = submission
         self._listing = listing
         self._instructions = instructions
+        self._lookups = lookups
         self._streams = streams
 
     async def CreateTransfer(
@@ -76,6 +81,25 @@ class TransferServicer:
         return transfer_pb2.BatchCreateTransfersResponse(
             outcomes=map(_convert_outcome, tell(outcomes, call.language))
         )
+
+    async def CreateSplit(
+        self, request: transfer_pb2.CreateSplitRequest, call: Call
+    ) -> transfer_pb2.CreateSplitResponse:
+        self._instructions.create_transfer.authorise(request, call)
+
+        split = await read_split(self._lookups, request, call)
+
+        together = Request(
+            tuple(split.transfers),
+            all_or_nothing=True,
+            validate_only=request.validate_only,
+            parts_of=split.request_id,
+        )
+        done = _check_done(await self._submission.submit(together, call), split, request)
+        if done[0].how == How.REPLAYED:
+            call.mark_replayed()
+
+        return convert.split(done, split.parts)
 
     async def StreamTransfers(
         self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], call: Call
@@ -148,6 +172,24 @@ class TransferServicer:
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )
+
+
+def _check_done(
+    outcomes: Sequence[Outcome], split: Split, request: transfer_pb2.CreateSplitRequest
+) -> list[Done]:
+    """The parts of a split, if it was carried out.
+
+    Raises:
+        Refusal: It was refused, for the part that could not be made.
+    """
+    done: list[Done] = []
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, errors.BatchRefused):
+            continue
+        if isinstance(outcome, errors.Refusal):
+            raise split.refusal(place, outcome, request.receivers[place].to_account)
+        done.append(outcome)
+    return done
 
 
 def _convert_outcome(told: Done | status_pb2.Status) -> transfer_pb2.TransferOutcome:

@@ -29,7 +29,8 @@ async def call(service: Service, person: Person, method: str, request: Message) 
 
 def stubs() -> dict[str, str]:
     named = [name.removesuffix("Service") for name, _ in ALL_METHODS]
-    return {f"{name}Service": "auth" if name == "Auth" else f"{name.lower()}s" for name in named}
+    odd = {"Auth": "auth", "Batch": "batches"}
+    return {f"{name}Service": odd.get(name, f"{name.lower()}s") for name in named}
 
 
 async def test_every_wrong_field_is_named_and_nothing_is_changed(
@@ -102,10 +103,10 @@ def make_wrong(message: Any, path: str = "") -> set[str]:
                 *changed
             }
             message.update_mask.paths.extend(["nothing", *changed[kind].split()])
-        elif field.name != "requests" and field.message_type is not None:
+        elif not field.is_repeated and field.message_type is not None:
             named |= make_wrong(getattr(message, field.name), f"{name}.")
             continue
-        elif field.name != "requests":
+        elif not field.is_repeated:
             continue
         named.add(name)
     return named
@@ -184,6 +185,7 @@ ALL_METHODS = [
     for module in (
         "account",
         "auth",
+        "batch",
         "deposit",
         "exchange",
         "purchase",

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
+from tests.e2e.test_parity import BATCHES
 from tests.equal_requests import METHODS, World, rows, world
 from tests.http import BY_METHOD
 from tests.service import Person, Service
@@ -49,9 +50,11 @@ async def over_grpc(service: Service, person: Person, name: str, request: Messag
         except grpc.aio.AioRpcError as error:
             trailers = dict(error.trailing_metadata())
             return of_status(status_pb2.Status.FromString(trailers["grpc-status-details-bin"]))
-    if name == "BatchCreateTransfers":
+    if name in BATCHES:
         return outcome(answer.outcomes[0])
     key = answer.id if hasattr(answer, "id") else ""
+    if name == "CreateSplit":
+        key = ",".join(part.transfer.id for part in answer.parts)
     return Told(key, trailers.get("idempotency-replayed") == "true")
 
 
@@ -64,7 +67,7 @@ def outcome(told: Any) -> Told:
 async def over_http(person: Person, name: str, request: Message) -> Told:
     answer = await person.http.call(BY_METHOD[METHODS[name].full_name], request)
     data = answer.json
-    if name == "BatchCreateTransfers":
+    if name in BATCHES:
         (one,) = data["outcomes"]
         if "transfer" in one:
             return Told(one["transfer"]["id"], one["replayed"])
@@ -73,7 +76,10 @@ async def over_http(person: Person, name: str, request: Message) -> Told:
         facts = data["details"][0]
         metadata = facts.get("metadata", {})
         return Told("", replayed=False, reason=facts["reason"], fields=metadata.get("fields", ""))
-    return Told(data.get("id", ""), answer.headers.get("idempotency-replayed") == "true")
+    key = data.get("id", "")
+    if name == "CreateSplit":
+        key = ",".join(part["transfer"]["id"] for part in data["parts"])
+    return Told(key, answer.headers.get("idempotency-replayed") == "true")
 
 
 def with_key(request: Message, key: str) -> Any:

@@ -21,6 +21,8 @@ from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
 from tests.service import Person, Service
 
+# Their items' outcomes say what others say in trailers.
+BATCHES = {"BatchCreateTransfers", "BatchCreateMovements"}
 # Made anew by every call, so that two calls differ in them alone.
 FRESH = {"token", "refresh_token", "expire_time", "refresh_expire_time"}
 
@@ -109,6 +111,7 @@ async def world(service: Service) -> World:
         "sold": services[1].id,
         "leaving": services[2].id,
         "boris": boris.user_id,
+        "third": (await (await service.person()).open()).id,
         "closed": closed.id,
     }
     return World(admin, account.id, other.id, ids, boris.token.refresh_token)
@@ -117,7 +120,6 @@ async def world(service: Service) -> World:
 def requests(there: World) -> dict[str, Message]:
     """A request of every method that succeeds, by the method's name."""
     account, other, ids = there.account, there.other, there.ids
-    transfer = v1.CreateTransferRequest(to_account=other, amount="0.50", metadata={"a": "b"})
     return {
         "CreateAccount": v1.CreateAccountRequest(currency="EUR", user=ids["boris"]),
         "GetAccount": v1.GetAccountRequest(account=account, currency="USD"),
@@ -158,10 +160,7 @@ def requests(there: World) -> dict[str, Message]:
         "GetPurchase": v1.GetPurchaseRequest(purchase=ids["purchase"]),
         "ListPurchases": v1.ListPurchasesRequest(),
         "DeleteService": v1.DeleteServiceRequest(service=ids["leaving"]),
-        "CreateTransfer": transfer,
-        "BatchCreateTransfers": v1.BatchCreateTransfersRequest(
-            requests=[transfer, v1.CreateTransferRequest(to_account=other, amount="x")]
-        ),
+        **transfers(there),
         "GetTransfer": v1.GetTransferRequest(transfer=ids["transfer"]),
         "ListTransfers": v1.ListTransfersRequest(),
         "ListReceivedTransfers": v1.ListTransfersRequest(account=other),
@@ -180,6 +179,35 @@ def requests(there: World) -> dict[str, Message]:
         **follow_ups(there),
         "CloseAccount": v1.CloseAccountRequest(account=there.account),
         "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
+    }
+
+
+def transfers(there: World) -> dict[str, Message]:
+    """Those that make one or several."""
+    other, ids = there.other, there.ids
+    transfer = v1.CreateTransferRequest(to_account=other, amount="0.50", metadata={"a": "b"})
+    return {
+        "CreateTransfer": transfer,
+        "BatchCreateTransfers": v1.BatchCreateTransfersRequest(
+            requests=[transfer, v1.CreateTransferRequest(to_account=other, amount="x")]
+        ),
+        "CreateSplit": v1.CreateSplitRequest(
+            amount="0.05",
+            receivers=[
+                v1.SplitReceiver(to_account=other, weight=1),
+                v1.SplitReceiver(to_account=ids["third"], weight=2),
+            ],
+        ),
+        "BatchCreateMovements": v1.BatchCreateMovementsRequest(
+            requests=[
+                v1.CreateMovementRequest(
+                    create_deposit=v1.CreateDepositRequest(amount="0.50", metadata={"a": "b"}),
+                    linked=True,
+                ),
+                v1.CreateMovementRequest(create_transfer=transfer),
+                v1.CreateMovementRequest(create_hold=v1.CreateHoldRequest(amount="x")),
+            ]
+        ),
     }
 
 
@@ -250,7 +278,7 @@ async def test_every_method_answers_the_same_both_ways(service: Service) -> None
             request.email = "other@example.com"
             data["email"] = request.email
         answered = await over_grpc(service, binding, request, token)
-        if name == "BatchCreateTransfers":
+        if name in BATCHES:
             # An outcome says of itself whether it is a replay.
             assert answered.answer is not None
             for outcome in answered.answer.outcomes:  # type: ignore[attr-defined]

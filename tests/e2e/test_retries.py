@@ -67,3 +67,23 @@ async def test_batch_is_repeatable_by_the_ids_of_its_items(service: Service) -> 
     await send(service, admin, "TransferService/BatchCreateTransfers", batch)
     found = await admin.client.accounts.GetAccount(v1.GetAccountRequest(account=account))
     assert found.balance == "9.00"
+
+
+@pytest.mark.usefixtures("within")
+async def test_mixed_batch_is_repeatable_by_the_ids_of_its_items(service: Service) -> None:
+    admin = await service.admin()
+    account = (await admin.open()).id
+    deposit = v1.CreateDepositRequest(account=account, amount="3", request_id=str(new_request_id()))
+    withdrawal = v1.CreateWithdrawalRequest(account=account, amount="1", metadata={"a": "b"})
+    batch = v1.BatchCreateMovementsRequest(
+        requests=[
+            v1.CreateMovementRequest(create_deposit=deposit, linked=True),
+            v1.CreateMovementRequest(create_withdrawal=withdrawal),
+        ]
+    )
+    with pytest.raises(grpc.aio.AioRpcError):
+        await send(service, admin, "BatchService/BatchCreateMovements", batch)
+    batch.requests[1].create_withdrawal.request_id = str(new_request_id())
+    await send(service, admin, "BatchService/BatchCreateMovements", batch)
+    found = await admin.client.accounts.GetAccount(v1.GetAccountRequest(account=account))
+    assert found.balance == "2.00"

@@ -31,6 +31,7 @@ EXPORTS = {
 SERVICES = {
     "accounts",
     "auth",
+    "batches",
     "deposits",
     "exchanges",
     "holds",

@@ -30,6 +30,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("PATCH", "/api/v1/users/you", "UpdateUser", {"id": "you"}),
         ("GET", "/api/v1/transfers/to_my_account/", "ListReceivedTransfers", {}),
         ("POST", "/api/v1/transfers:batchCreate", "BatchCreateTransfers", {}),
+        ("POST", "/api/v1/transfers:split/", "CreateSplit", {}),
+        ("POST", "/api/v1/movements:batchCreate", "BatchCreateMovements", {}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),
     ],

@@ -17,7 +17,10 @@ from balance_service.reading.rates import ExchangeRates
 
 @dataclass(frozen=True, slots=True)
 class AllInstructions:
-    """What every call that moves money is read by."""
+    """What single calls and the items of mixed batches are read by.
+
+    The names are those of `CreateMovementRequest`, too.
+    """
 
     create_deposit: SettlementInstructions[deposit_pb2.Deposit]
     create_withdrawal: SettlementInstructions[withdrawal_pb2.Withdrawal]

@@ -3,6 +3,7 @@
 # ruff: noqa: F403
 from balance_client._generated.balance.v1.account_pb2 import *
 from balance_client._generated.balance.v1.auth_pb2 import *
+from balance_client._generated.balance.v1.batch_pb2 import *
 from balance_client._generated.balance.v1.deposit_pb2 import *
 from balance_client._generated.balance.v1.error_reason_pb2 import *
 from balance_client._generated.balance.v1.exchange_pb2 import *

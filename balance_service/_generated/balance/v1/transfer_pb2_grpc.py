@@ -47,6 +47,11 @@ class TransferServiceStub:
                 request_serializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersResponse.FromString,
                 _registered_method=True)
+        self.CreateSplit = channel.unary_unary(
+                '/balance.v1.TransferService/CreateSplit',
+                request_serializer=balance_dot_v1_dot_transfer__pb2.CreateSplitRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_transfer__pb2.CreateSplitResponse.FromString,
+                _registered_method=True)
         self.StreamTransfers = channel.stream_stream(
                 '/balance.v1.TransferService/StreamTransfers',
                 request_serializer=balance_dot_v1_dot_transfer__pb2.CreateTransferRequest.SerializeToString,
@@ -93,6 +98,18 @@ class TransferServiceServicer:
         """Makes up to 1000 transfers in one call. Each item has its own outcome, in
         the order of the requests. With all_or_nothing, one refused item refuses
         all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateSplit(self, request, context):
+        """Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+        amounts with the rest to one of them, or by weights. Each receiver gets a
+        transfer, and all of them are made, or none. The parts add up to the amount
+        exactly: shares by weight are rounded down, and what is left over goes, a
+        smallest unit each, to the receivers whose shares lost most by that, of
+        equals to the earlier (the method of the largest remainder).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +175,11 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     servicer.BatchCreateTransfers,
                     request_deserializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersRequest.FromString,
                     response_serializer=balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersResponse.SerializeToString,
+            ),
+            'CreateSplit': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSplit,
+                    request_deserializer=balance_dot_v1_dot_transfer__pb2.CreateSplitRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_transfer__pb2.CreateSplitResponse.SerializeToString,
             ),
             'StreamTransfers': grpc.stream_stream_rpc_method_handler(
                     servicer.StreamTransfers,
@@ -241,6 +263,33 @@ class TransferService:
             '/balance.v1.TransferService/BatchCreateTransfers',
             balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersRequest.SerializeToString,
             balance_dot_v1_dot_transfer__pb2.BatchCreateTransfersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSplit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.TransferService/CreateSplit',
+            balance_dot_v1_dot_transfer__pb2.CreateSplitRequest.SerializeToString,
+            balance_dot_v1_dot_transfer__pb2.CreateSplitResponse.FromString,
             options,
             channel_credentials,
             insecure,

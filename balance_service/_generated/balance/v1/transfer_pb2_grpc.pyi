@@ -47,6 +47,14 @@ class TransferServiceStub:
     the order of the requests. With all_or_nothing, one refused item refuses
     all.
     """
+    CreateSplit: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.CreateSplitRequest, _transfer_pb2.CreateSplitResponse]
+    """Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+    amounts with the rest to one of them, or by weights. Each receiver gets a
+    transfer, and all of them are made, or none. The parts add up to the amount
+    exactly: shares by weight are rounded down, and what is left over goes, a
+    smallest unit each, to the receivers whose shares lost most by that, of
+    equals to the earlier (the method of the largest remainder).
+    """
     StreamTransfers: _grpc.StreamStreamMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.TransferOutcome]
     """Moves money as requests come, for callers with many transfers and no end
     to gather them for: a stream saves what each call costs. Each request is
@@ -93,6 +101,14 @@ class TransferServiceAsyncStub(TransferServiceStub):
     """Makes up to 1000 transfers in one call. Each item has its own outcome, in
     the order of the requests. With all_or_nothing, one refused item refuses
     all.
+    """
+    CreateSplit: _aio.UnaryUnaryMultiCallable[_transfer_pb2.CreateSplitRequest, _transfer_pb2.CreateSplitResponse]  # type: ignore[assignment]
+    """Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+    amounts with the rest to one of them, or by weights. Each receiver gets a
+    transfer, and all of them are made, or none. The parts add up to the amount
+    exactly: shares by weight are rounded down, and what is left over goes, a
+    smallest unit each, to the receivers whose shares lost most by that, of
+    equals to the earlier (the method of the largest remainder).
     """
     StreamTransfers: _aio.StreamStreamMultiCallable[_transfer_pb2.CreateTransferRequest, _transfer_pb2.TransferOutcome]  # type: ignore[assignment]
     """Moves money as requests come, for callers with many transfers and no end
@@ -149,6 +165,20 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes up to 1000 transfers in one call. Each item has its own outcome, in
         the order of the requests. With all_or_nothing, one refused item refuses
         all.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateSplit(
+        self,
+        request: _transfer_pb2.CreateSplitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_pb2.CreateSplitResponse, _abc.Awaitable[_transfer_pb2.CreateSplitResponse]]:
+        """Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+        amounts with the rest to one of them, or by weights. Each receiver gets a
+        transfer, and all of them are made, or none. The parts add up to the amount
+        exactly: shares by weight are rounded down, and what is left over goes, a
+        smallest unit each, to the receivers whose shares lost most by that, of
+        equals to the earlier (the method of the largest remainder).
         """
 
     @_abc_1.abstractmethod

@@ -82,7 +82,8 @@ class Reason(StrEnum):
     RECEIVER_UNAVAILABLE = "RECEIVER_UNAVAILABLE"
     """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
     who may read that account is told why: whether there is none, or it is
-    frozen, closed, full or in another currency.
+    frozen, closed, full or in another currency. Of a split, metadata names the
+    receiver as it was sent.
     """
     OVERDRAFT_ABOVE_MAX = "OVERDRAFT_ABOVE_MAX"
     """FAILED_PRECONDITION. The account may not be allowed to owe so much; metadata
@@ -114,8 +115,9 @@ class Reason(StrEnum):
     source; metadata names the caller's movement that has it.
     """
     BATCH_REFUSED = "BATCH_REFUSED"
-    """ABORTED. Another item of an all-or-nothing batch was refused; metadata
-    names its index. Nothing of the batch was changed.
+    """ABORTED. Another item of an all-or-nothing batch was refused, or of the
+    item's chain; metadata names its index. Nothing of the batch, or of the
+    chain, was changed.
     """
     NOT_REVERSIBLE = "NOT_REVERSIBLE"
     """FAILED_PRECONDITION. The movement is of a kind that this method does not

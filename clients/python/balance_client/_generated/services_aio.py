@@ -407,6 +407,16 @@ class AsyncTransferService:
         the order of the requests. With all_or_nothing, one refused item refuses
         all.
         """
+        self.CreateSplit: AsyncUnary[v1.CreateSplitRequest, v1.CreateSplitResponse] = caller.unary(
+            "/balance.v1.TransferService/CreateSplit", v1.CreateSplitRequest, v1.CreateSplitResponse
+        )
+        """Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+        amounts with the rest to one of them, or by weights. Each receiver gets a
+        transfer, and all of them are made, or none. The parts add up to the amount
+        exactly: shares by weight are rounded down, and what is left over goes, a
+        smallest unit each, to the receivers whose shares lost most by that, of
+        equals to the earlier (the method of the largest remainder).
+        """
         self.StreamTransfers: AsyncDuplexStream[v1.CreateTransferRequest, v1.TransferOutcome] = (
             caller.duplex_stream(
                 "/balance.v1.TransferService/StreamTransfers",
@@ -459,39 +469,6 @@ class AsyncTransferService:
         """
 
 
-class AsyncUserService:
-    """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
-    """
-
-    def __init__(self, caller: AsyncCaller) -> None:
-        self.GetMe: AsyncUnary[v1.GetMeRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/GetMe", v1.GetMeRequest, v1.User
-        )
-        """Returns the caller's own profile."""
-        self.UpdateMe: AsyncUnary[v1.UpdateMeRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/UpdateMe", v1.UpdateMeRequest, v1.User
-        )
-        """Changes the fields of the caller's own profile that update_mask names:
-        username, first_name, last_name and bio. Nobody changes their own role.
-        """
-        self.ListUsers: AsyncUnary[v1.ListUsersRequest, v1.ListUsersResponse] = caller.unary(
-            "/balance.v1.UserService/ListUsers", v1.ListUsersRequest, v1.ListUsersResponse
-        )
-        """Lists users by username, for admins."""
-        self.GetUser: AsyncUnary[v1.GetUserRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/GetUser", v1.GetUserRequest, v1.User
-        )
-        """Returns a user, for admins."""
-        self.UpdateUser: AsyncUnary[v1.UpdateUserRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/UpdateUser", v1.UpdateUserRequest, v1.User
-        )
-        """Changes a user's profile and role, for admins. A change of role revokes the
-        user's sign-ins, so that no token carries the old one. Admins cannot change
-        their own role.
-        """
-
-
 class AsyncWithdrawalService:
     """Sends money outside, such as a payout that a billing service makes."""
 
@@ -528,4 +505,59 @@ class AsyncWithdrawalService:
         """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
         account gets the money back. For admins, and services with the scope
         withdrawals:reverse.
+        """
+
+
+class AsyncBatchService:
+    """Makes movements of several kinds in one call, also such that are made together
+    or not at all.
+    """
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.BatchCreateMovements: AsyncUnary[
+            v1.BatchCreateMovementsRequest, v1.BatchCreateMovementsResponse
+        ] = caller.unary(
+            "/balance.v1.BatchService/BatchCreateMovements",
+            v1.BatchCreateMovementsRequest,
+            v1.BatchCreateMovementsResponse,
+        )
+        """Makes up to 1000 movements in one call, each as the RPC of its name would.
+        Each item has its own outcome, in the order of the requests. Items that are
+        linked form a chain, which is carried out as a whole or not at all; with
+        all_or_nothing, all items are one chain. Of services, it needs one of the
+        scopes that move money; an item that the caller may not ask for is refused by
+        itself.
+        """
+
+
+class AsyncUserService:
+    """Keeps the profiles of users. A user is created by the first confirmation code
+    sent to an address.
+    """
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.GetMe: AsyncUnary[v1.GetMeRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/GetMe", v1.GetMeRequest, v1.User
+        )
+        """Returns the caller's own profile."""
+        self.UpdateMe: AsyncUnary[v1.UpdateMeRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/UpdateMe", v1.UpdateMeRequest, v1.User
+        )
+        """Changes the fields of the caller's own profile that update_mask names:
+        username, first_name, last_name and bio. Nobody changes their own role.
+        """
+        self.ListUsers: AsyncUnary[v1.ListUsersRequest, v1.ListUsersResponse] = caller.unary(
+            "/balance.v1.UserService/ListUsers", v1.ListUsersRequest, v1.ListUsersResponse
+        )
+        """Lists users by username, for admins."""
+        self.GetUser: AsyncUnary[v1.GetUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/GetUser", v1.GetUserRequest, v1.User
+        )
+        """Returns a user, for admins."""
+        self.UpdateUser: AsyncUnary[v1.UpdateUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/UpdateUser", v1.UpdateUserRequest, v1.User
+        )
+        """Changes a user's profile and role, for admins. A change of role revokes the
+        user's sign-ins, so that no token carries the old one. Admins cannot change
+        their own role.
         """

@@ -395,6 +395,16 @@ class TransferService:
         the order of the requests. With all_or_nothing, one refused item refuses
         all.
         """
+        self.CreateSplit: Unary[v1.CreateSplitRequest, v1.CreateSplitResponse] = caller.unary(
+            "/balance.v1.TransferService/CreateSplit", v1.CreateSplitRequest, v1.CreateSplitResponse
+        )
+        """Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+        amounts with the rest to one of them, or by weights. Each receiver gets a
+        transfer, and all of them are made, or none. The parts add up to the amount
+        exactly: shares by weight are rounded down, and what is left over goes, a
+        smallest unit each, to the receivers whose shares lost most by that, of
+        equals to the earlier (the method of the largest remainder).
+        """
         self.StreamTransfers: DuplexStream[v1.CreateTransferRequest, v1.TransferOutcome] = (
             caller.duplex_stream(
                 "/balance.v1.TransferService/StreamTransfers",
@@ -445,39 +455,6 @@ class TransferService:
         """
 
 
-class UserService:
-    """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
-    """
-
-    def __init__(self, caller: Caller) -> None:
-        self.GetMe: Unary[v1.GetMeRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/GetMe", v1.GetMeRequest, v1.User
-        )
-        """Returns the caller's own profile."""
-        self.UpdateMe: Unary[v1.UpdateMeRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/UpdateMe", v1.UpdateMeRequest, v1.User
-        )
-        """Changes the fields of the caller's own profile that update_mask names:
-        username, first_name, last_name and bio. Nobody changes their own role.
-        """
-        self.ListUsers: Unary[v1.ListUsersRequest, v1.ListUsersResponse] = caller.unary(
-            "/balance.v1.UserService/ListUsers", v1.ListUsersRequest, v1.ListUsersResponse
-        )
-        """Lists users by username, for admins."""
-        self.GetUser: Unary[v1.GetUserRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/GetUser", v1.GetUserRequest, v1.User
-        )
-        """Returns a user, for admins."""
-        self.UpdateUser: Unary[v1.UpdateUserRequest, v1.User] = caller.unary(
-            "/balance.v1.UserService/UpdateUser", v1.UpdateUserRequest, v1.User
-        )
-        """Changes a user's profile and role, for admins. A change of role revokes the
-        user's sign-ins, so that no token carries the old one. Admins cannot change
-        their own role.
-        """
-
-
 class WithdrawalService:
     """Sends money outside, such as a payout that a billing service makes."""
 
@@ -514,4 +491,59 @@ class WithdrawalService:
         """Takes a withdrawal back, whole or in parts, such as a payout that bounced: the
         account gets the money back. For admins, and services with the scope
         withdrawals:reverse.
+        """
+
+
+class BatchService:
+    """Makes movements of several kinds in one call, also such that are made together
+    or not at all.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.BatchCreateMovements: Unary[
+            v1.BatchCreateMovementsRequest, v1.BatchCreateMovementsResponse
+        ] = caller.unary(
+            "/balance.v1.BatchService/BatchCreateMovements",
+            v1.BatchCreateMovementsRequest,
+            v1.BatchCreateMovementsResponse,
+        )
+        """Makes up to 1000 movements in one call, each as the RPC of its name would.
+        Each item has its own outcome, in the order of the requests. Items that are
+        linked form a chain, which is carried out as a whole or not at all; with
+        all_or_nothing, all items are one chain. Of services, it needs one of the
+        scopes that move money; an item that the caller may not ask for is refused by
+        itself.
+        """
+
+
+class UserService:
+    """Keeps the profiles of users. A user is created by the first confirmation code
+    sent to an address.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.GetMe: Unary[v1.GetMeRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/GetMe", v1.GetMeRequest, v1.User
+        )
+        """Returns the caller's own profile."""
+        self.UpdateMe: Unary[v1.UpdateMeRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/UpdateMe", v1.UpdateMeRequest, v1.User
+        )
+        """Changes the fields of the caller's own profile that update_mask names:
+        username, first_name, last_name and bio. Nobody changes their own role.
+        """
+        self.ListUsers: Unary[v1.ListUsersRequest, v1.ListUsersResponse] = caller.unary(
+            "/balance.v1.UserService/ListUsers", v1.ListUsersRequest, v1.ListUsersResponse
+        )
+        """Lists users by username, for admins."""
+        self.GetUser: Unary[v1.GetUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/GetUser", v1.GetUserRequest, v1.User
+        )
+        """Returns a user, for admins."""
+        self.UpdateUser: Unary[v1.UpdateUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/UpdateUser", v1.UpdateUserRequest, v1.User
+        )
+        """Changes a user's profile and role, for admins. A change of role revokes the
+        user's sign-ins, so that no token carries the old one. Admins cannot change
+        their own role.
         """

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from balance_client._generated.services_aio import (
     AsyncAccountService,
     AsyncAuthService,
+    AsyncBatchService,
     AsyncDepositService,
     AsyncExchangeService,
     AsyncHoldService,
@@ -66,6 +67,7 @@ class AsyncClient:
         self.withdrawals = AsyncWithdrawalService(somebody)
         self.purchases = AsyncPurchaseService(somebody)
         self.transfers = AsyncTransferService(somebody)
+        self.batches = AsyncBatchService(somebody)
         self.holds = AsyncHoldService(somebody)
         self.reversals = AsyncReversalService(somebody)
         self.exchanges = AsyncExchangeService(somebody)

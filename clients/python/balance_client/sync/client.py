@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from balance_client._generated.services_sync import (
     AccountService,
     AuthService,
+    BatchService,
     DepositService,
     ExchangeService,
     HoldService,
@@ -66,6 +67,7 @@ class Client:
         self.withdrawals = WithdrawalService(somebody)
         self.purchases = PurchaseService(somebody)
         self.transfers = TransferService(somebody)
+        self.batches = BatchService(somebody)
         self.holds = HoldService(somebody)
         self.reversals = ReversalService(somebody)
         self.exchanges = ExchangeService(somebody)

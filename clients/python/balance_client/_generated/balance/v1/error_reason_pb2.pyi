@@ -100,7 +100,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RECEIVER_UNAVAILABLE: _ErrorReason.ValueType  # 77
     """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
     who may read that account is told why: whether there is none, or it is
-    frozen, closed, full or in another currency.
+    frozen, closed, full or in another currency. Of a split, metadata names the
+    receiver as it was sent.
     """
     ERROR_REASON_OVERDRAFT_ABOVE_MAX: _ErrorReason.ValueType  # 80
     """FAILED_PRECONDITION. The account may not be allowed to owe so much; metadata
@@ -132,8 +133,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     source; metadata names the caller's movement that has it.
     """
     ERROR_REASON_BATCH_REFUSED: _ErrorReason.ValueType  # 43
-    """ABORTED. Another item of an all-or-nothing batch was refused; metadata
-    names its index. Nothing of the batch was changed.
+    """ABORTED. Another item of an all-or-nothing batch was refused, or of the
+    item's chain; metadata names its index. Nothing of the batch, or of the
+    chain, was changed.
     """
     ERROR_REASON_NOT_REVERSIBLE: _ErrorReason.ValueType  # 44
     """FAILED_PRECONDITION. The movement is of a kind that this method does not
@@ -318,7 +320,8 @@ ERROR_REASON_LIMIT_BELOW_BALANCE: ErrorReason.ValueType  # 38
 ERROR_REASON_RECEIVER_UNAVAILABLE: ErrorReason.ValueType  # 77
 """FAILED_PRECONDITION. The receiving account cannot take the transfer. Only
 who may read that account is told why: whether there is none, or it is
-frozen, closed, full or in another currency.
+frozen, closed, full or in another currency. Of a split, metadata names the
+receiver as it was sent.
 """
 ERROR_REASON_OVERDRAFT_ABOVE_MAX: ErrorReason.ValueType  # 80
 """FAILED_PRECONDITION. The account may not be allowed to owe so much; metadata
@@ -350,8 +353,9 @@ ERROR_REASON_REFERENCE_REUSED: ErrorReason.ValueType  # 42
 source; metadata names the caller's movement that has it.
 """
 ERROR_REASON_BATCH_REFUSED: ErrorReason.ValueType  # 43
-"""ABORTED. Another item of an all-or-nothing batch was refused; metadata
-names its index. Nothing of the batch was changed.
+"""ABORTED. Another item of an all-or-nothing batch was refused, or of the
+item's chain; metadata names its index. Nothing of the batch, or of the
+chain, was changed.
 """
 ERROR_REASON_NOT_REVERSIBLE: ErrorReason.ValueType  # 44
 """FAILED_PRECONDITION. The movement is of a kind that this method does not

@@ -361,6 +361,209 @@ class BatchCreateTransfersResponse(_message.Message):
 Global___BatchCreateTransfersResponse: _TypeAlias = BatchCreateTransfersResponse  # noqa: Y015
 
 @_typing.final
+class SplitReceiver(_message.Message):
+    """One receiver of a split, and its part. In one split, either all receivers have
+    a weight, or all an amount but for at most one, which takes the rest.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_ACCOUNT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    TAKES_REST_FIELD_NUMBER: _builtins.int
+    to_account: _builtins.str
+    """Required. The receiving account's id or its public number; not the account
+    that pays, and no other receiver.
+    """
+    amount: _builtins.str
+    """Optional. Its part, a decimal string above zero."""
+    weight: _builtins.int
+    """Optional. Its share of the sum of all weights, at most 1000000. A share that
+    comes to nothing is refused.
+    """
+    takes_rest: _builtins.bool
+    """Optional. Whether it takes what the amounts of the others leave."""
+    def __init__(
+        self,
+        *,
+        to_account: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        weight: _builtins.int = ...,
+        takes_rest: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "takes_rest", b"takes_rest", "to_account", b"to_account", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitReceiver: _TypeAlias = SplitReceiver  # noqa: Y015
+
+@_typing.final
+class CreateSplitRequest(_message.Message):
+    """Request for CreateSplit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FROM_ACCOUNT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    RECEIVERS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    from_account: _builtins.str
+    """Optional. The paying account's id; for a user, their own account in
+    `currency` by default. Required of services.
+    """
+    amount: _builtins.str
+    """Required. How much is paid to all receivers together, a decimal string above
+    zero with no more digits after the point than the currency has.
+    """
+    currency: _builtins.str
+    """Optional. ISO 4217 code, which must be that of all the accounts; RUB by
+    default.
+    """
+    description: _builtins.str
+    """Optional. Why, shown on all statements; at most 200 characters."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    account_etag: _builtins.str
+    """Optional. The etag of the account that pays, at most 100 characters: what was
+    asked is done only if the account has not changed since it was read.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's ids and dates are of this answer alone.
+    """
+    @_builtins.property
+    def receivers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SplitReceiver]:
+        """Required. 2 to 1000 receivers. Their amounts add up to `amount`, unless one
+        of them takes the rest.
+        """
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. The value date, shown on statements and kept by their filters; when
+        the movements are booked by default. Balances go by booking.
+        """
+
+    def __init__(
+        self,
+        *,
+        from_account: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        receivers: _abc.Iterable[Global___SplitReceiver] | None = ...,
+        description: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+        account_etag: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "currency", b"currency", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "metadata", b"metadata", "receivers", b"receivers", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateSplitRequest: _TypeAlias = CreateSplitRequest  # noqa: Y015
+
+@_typing.final
+class SplitPart(_message.Message):
+    """One receiver's part of a split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    REMAINDER_FIELD_NUMBER: _builtins.int
+    remainder: _builtins.str
+    """Output only. What of the remainder the part contains: the currency's smallest
+    unit, a decimal string; empty for nothing.
+    """
+    @_builtins.property
+    def transfer(self) -> Global___Transfer:
+        """Output only. The transfer that was made."""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___Transfer | None = ...,
+        remainder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["remainder", b"remainder", "transfer", b"transfer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitPart: _TypeAlias = SplitPart  # noqa: Y015
+
+@_typing.final
+class CreateSplitResponse(_message.Message):
+    """Response of CreateSplit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    REMAINDER_FIELD_NUMBER: _builtins.int
+    remainder: _builtins.str
+    """Output only. What rounding the shares down left over, and the parts contain
+    together: a decimal string, also where it is zero.
+    """
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SplitPart]:
+        """Output only. One part for each receiver, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___SplitPart] | None = ...,
+        remainder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "remainder", b"remainder"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateSplitResponse: _TypeAlias = CreateSplitResponse  # noqa: Y015
+
+@_typing.final
 class GetTransferRequest(_message.Message):
     """Request for GetTransfer."""
 

@@ -1,0 +1,71 @@
+"""For every method that makes several transfers: a request, equal ones, and different ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+
+from balance_client import v1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A request, the same spelled differently, and others by the field that differs.
+
+    A different one names, as its key, a field that the refusal must name.
+    """
+
+    first: Message
+    equal: Sequence[Message]
+    different: Mapping[str, Message] = field(default_factory=dict)
+
+
+def batches(one: Row) -> dict[str, Row]:
+    """Batches of the one transfer that a row is about."""
+
+    def plain(transfer: Any) -> Message:
+        return v1.BatchCreateTransfersRequest(requests=[transfer])
+
+    def mixed(transfer: Any) -> Message:
+        item = v1.CreateMovementRequest(create_transfer=transfer)
+        return v1.BatchCreateMovementsRequest(requests=[item])
+
+    return {
+        f"BatchCreate{items}": Row(
+            batch(one.first),
+            [batch(same) for same in one.equal],
+            {name: batch(other) for name, other in one.different.items()},
+        )
+        for items, batch in (("Transfers", plain), ("Movements", mixed))
+    }
+
+
+def splits(account: str, *receivers: v1.Account) -> dict[str, Row]:
+    """Splits from an account among two of three others."""
+    first, second, third = receivers
+
+    def split(amount: str, receivers: Sequence[str], weight: int, **fields: Any) -> Message:
+        shares = [v1.SplitReceiver(to_account=each, weight=weight) for each in receivers]
+        return v1.CreateSplitRequest(amount=amount, receivers=shares, **fields)
+
+    both = [first.id, second.id]
+    return {
+        "CreateSplit": Row(
+            split("6", both, 3),
+            [
+                split(
+                    "6.0",
+                    [first.number, second.id.upper()],
+                    1,
+                    from_account=account.upper(),
+                    currency="RUB",
+                ),
+            ],
+            {
+                "amount": split("8", both, 3),
+                "to_account": split("6", both[::-1], 3),
+                "receivers": split("9", [*both, third.id], 3),
+            },
+        )
+    }
