@@ -17,7 +17,7 @@ import psycopg
 
 from balance_service.domain.accounts import Status
 from balance_service.domain.movements import REVERSALS, Kind
-from rehearsals.history import Operation
+from rehearsals.operation import Operation
 
 INFINITY = float("inf")
 
@@ -116,6 +116,7 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
         if operation.faults:
             yield f"answered what it must not: {operation.faults[0]}: {operation}"
     yield from _check_done_once(operations, journal)
+    yield from _check_done_together(operations, journal)
     for account, stored in journal.accounts.items():
         entries = journal.statements.get(account, [])
         yield from _check_statement(account, entries, stored)
@@ -151,6 +152,16 @@ def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Itera
     for request_id in journal.movements.keys() - asked:
         if request_id != "None":
             yield f"done and never asked: {request_id}"
+
+
+def _check_done_together(operations: Iterable[Operation], journal: Journal) -> Iterator[str]:
+    chains: dict[str, list[Operation]] = defaultdict(list)
+    for operation in operations:
+        if operation.together:
+            chains[operation.together].append(operation)
+    for chain in chains.values():
+        if len({operation.request_id in journal.movements for operation in chain}) > 1:
+            yield f"done in part: {chain}"
 
 
 def _is_allowed(operation: Operation, accounts: Mapping[str, Stored]) -> bool:

@@ -25,6 +25,7 @@ from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.requests import Request
 from rehearsals import checker, history, stage
+from rehearsals.operation import Operation
 from rehearsals.servers import Postgres, Proxy
 from tests.commits import commit
 
@@ -163,7 +164,7 @@ async def _alone(primary: Postgres, standby: Postgres, account: str) -> list[str
 
 def _report(
     options: argparse.Namespace,
-    operations: list[history.Operation],
+    operations: list[Operation],
     gaps: list[float],
     anomalies: list[str],
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from google.protobuf.message import Message
 
 from balance_client import v1
 from balance_client.policy import new_request_id
+from rehearsals.batches import BATCH, draw_batch, replies_of
+from rehearsals.operation import Operation
 from rehearsals.transports import CALL_SECONDS, OverGrpc, Reply, Transport
 
 OPERATION_SECONDS_MAX = 120
@@ -29,6 +32,8 @@ METHODS = {
     "void": "/balance.v1.HoldService/VoidHold",
     "read": "/balance.v1.AccountService/ListEntries",
 }
+# The share of batches among requests.
+BATCHES = 0.15
 # How many transfers and holds a client remembers.
 KEPT = 10
 QUOTE = "/balance.v1.ExchangeService/CreateQuote"
@@ -43,6 +48,7 @@ REFUSALS = {
     "HOLD_CLOSED",
     "HOLD_EXPIRED",
     "CAPTURE_TOO_LARGE",
+    "BATCH_REFUSED",
 }
 # Of the accounts, those whose money is held: what is available there cannot be told from entries.
 HELD = slice(3, 5)
@@ -56,41 +62,6 @@ UNKNOWN = {
 
 
 @dataclass
-class Operation:
-    """One request, sent again under its id until its outcome was known.
-
-    Args:
-        kind: One of METHODS.
-        accounts: Those it touches.
-        request_id: Of what moves money.
-        invoked: When it was first sent, on one clock for all.
-        returned: When its outcome was known; infinity while it is not.
-        outcome: `ok`, `refused`, or `unknown`.
-        answer: The movement's id, or the last entry's sequence that was read.
-        amount_minor: How much it moves.
-        reason: Of a refusal; empty where it says nothing that can be checked.
-        available_minor: What a refusal said was there.
-        spent_minor: What a refusal said was debited on the day.
-        unknowns: Attempts whose outcome is unknown.
-        faults: Answers that must never be given.
-    """
-
-    kind: str
-    accounts: tuple[str, ...]
-    request_id: str
-    invoked: float
-    returned: float = float("inf")
-    outcome: str = "unknown"
-    answer: str = ""
-    amount_minor: int = 0
-    reason: str = ""
-    available_minor: int | None = None
-    spent_minor: int | None = None
-    unknowns: int = 0
-    faults: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Client:
     """A client that sends one request after another, each until its outcome is known.
 
@@ -100,6 +71,7 @@ class Client:
         rng: Decides what it asks for.
         exchanges: Whether it also changes roubles into dollars: the accounts' owners have both.
         follow_ups: Whether it also sends transfers back, and holds money.
+        batches: Whether it also sends batches with chains.
     """
 
     transport: Transport
@@ -107,6 +79,7 @@ class Client:
     rng: random.Random
     exchanges: bool = False
     follow_ups: bool = False
+    batches: bool = False
     _transfers: dict[str, tuple[str, str]] = field(default_factory=dict)
     _holds: dict[str, tuple[str, str]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
@@ -114,11 +87,17 @@ class Client:
     async def run(self, stop: asyncio.Event) -> None:
         try:
             while not stop.is_set():
+                if self.batches and self.rng.random() < BATCHES:
+                    now = asyncio.get_running_loop().time()
+                    operations, batch = draw_batch(self.rng, self.accounts, now)
+                    self.operations += operations
+                    await self._settle(operations, BATCH, batch)
+                    continue
                 operation, method, request = self._next()
                 self.operations.append(operation)
                 if isinstance(request, v1.CreateExchangeRequest):
                     await self._quote(operation, request)
-                await self._settle(operation, method, request)
+                await self._settle([operation], method, request)
                 self._remember(operation, request)
         finally:
             await self.transport.close()
@@ -221,43 +200,43 @@ class Client:
                 return
             await asyncio.sleep(self.rng.random())
 
-    async def _settle(self, operation: Operation, method: str, request: Message) -> None:
-        """Sends a request until its outcome is known.
+    async def _settle(self, operations: Sequence[Operation], method: str, request: Message) -> None:
+        """Sends a request until the outcome of all that it asks for is known.
 
         A refusal is about its own attempt. An earlier attempt without an answer may still be under
         way, so only a refusal of an attempt sent after LOST_SECONDS settles the request.
+
+        Args:
+            operations: One for each item of a batch, or the one of another request.
+            method: Its full name.
+            request: What is sent.
         """
         loop = asyncio.get_running_loop()
-        silent_since = operation.invoked
+        silent_since = operations[0].invoked
         lost = float("-inf")
         for attempt in itertools.count():
             sent = loop.time()
-            reply = await self.transport.send(method, request)
-            if reply.code == grpc.StatusCode.OK:
-                operation.outcome, operation.returned = "ok", loop.time()
-                operation.answer = _answer(operation.kind, reply.message)
-                return
-            if reply.reason in REFUSALS:
-                if sent < lost + LOST_SECONDS:
+            replies = replies_of(await self.transport.send(method, request), len(operations))
+            if all(r.code == grpc.StatusCode.OK or r.reason in REFUSALS for r in replies):
+                if sent < lost + LOST_SECONDS and any(r.reason for r in replies):
                     await asyncio.sleep(lost + LOST_SECONDS - sent)
                     # The service answers, so its silence is counted anew.
                     silent_since = loop.time()
                     continue
-                operation.outcome, operation.returned = "refused", loop.time()
-                operation.reason = reply.reason
-                operation.available_minor = _fact(reply, "available")
-                operation.spent_minor = _fact(reply, "spent")
+                for operation, reply in zip(operations, replies, strict=True):
+                    _note(operation, reply, loop.time())
                 return
-            if not _outcome_is_unknown(reply):
-                operation.faults.append(f"{reply.code.name} {reply.reason} {reply.text}")
-            operation.unknowns += 1
             lost = loop.time()
-            if loop.time() - silent_since > OPERATION_SECONDS_MAX:
-                operation.faults.append(f"no answer for {OPERATION_SECONDS_MAX} s")
+            for operation, reply in zip(operations, replies, strict=True):
+                operation.unknowns += 1
+                if not _outcome_is_unknown(reply) and reply.code != grpc.StatusCode.OK:
+                    operation.faults.append(f"{reply.code.name} {reply.reason} {reply.text}")
+            if lost - silent_since > OPERATION_SECONDS_MAX:
+                operations[0].faults.append(f"no answer for {OPERATION_SECONDS_MAX} s")
                 return
-            if operation.kind == "read":
+            if operations[0].kind == "read":
                 # The next attempt is another read, of a later state.
-                operation.invoked = loop.time()
+                operations[0].invoked = loop.time()
             await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
 
 
@@ -282,6 +261,19 @@ def make_clients(
         Client(OverGrpc(target, token), accounts, random.Random(f"{seed} {number}"))
         for number in range(count)
     ]
+
+
+def _note(operation: Operation, reply: Reply, now: float) -> None:
+    operation.returned = now
+    if reply.code == grpc.StatusCode.OK:
+        operation.outcome, operation.answer = "ok", _answer(operation.kind, reply.message)
+        return
+    operation.outcome = "refused"
+    # A chain may be refused for a state that only its own items would leave.
+    if not operation.together:
+        operation.reason = reply.reason
+        operation.available_minor = _fact(reply, "available")
+        operation.spent_minor = _fact(reply, "spent")
 
 
 def _answer(kind: str, answer: Any) -> str:

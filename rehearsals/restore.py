@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from balance_service.database import migrate
 from rehearsals import checker, history, stage
-from rehearsals.history import Operation
+from rehearsals.operation import Operation
 from rehearsals.servers import Postgres
 
 POINT = "before_the_mistake"

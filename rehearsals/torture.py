@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from balance_service.config import Settings
 from balance_service.database import migrate
 from rehearsals import checker, faults, history, servers, stage
+from rehearsals.operation import Operation
 from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
 
 DATABASE_HOST = "database.torture"
@@ -106,7 +107,7 @@ async def _torture(
     settings: Settings,
     secret: str,
     accounts: list[str],
-) -> tuple[list[history.Operation], Counter[str], dict[str, float]]:
+) -> tuple[list[Operation], Counter[str], dict[str, float]]:
     """Runs clients and faults side by side."""
     target = f"127.0.0.1:{settings.grpc_port}"
     await stage.wait_until_serving(target)
@@ -119,6 +120,7 @@ async def _torture(
             random.Random(f"{options.seed} {number}"),
             exchanges=True,
             follow_ups=True,
+            batches=True,
         )
         for number in range(options.clients)
     ]
@@ -155,7 +157,7 @@ def _transport(world: faults.World, number: int, token: str) -> Transport:
 
 def _report(
     options: argparse.Namespace,
-    operations: list[history.Operation],
+    operations: list[Operation],
     injected: Counter[str],
     slowest: dict[str, float],
     anomalies: list[str],

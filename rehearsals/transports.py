@@ -9,7 +9,7 @@ import aiohttp
 import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from balance_client import AsyncClient, BalanceError, RetryPolicy, v1
 from tests.http import BY_METHOD, Http
@@ -26,6 +26,7 @@ ANSWERS: dict[str, type[Message]] = {
     "/balance.v1.HoldService/CreateHold": v1.Hold,
     "/balance.v1.HoldService/CaptureHold": v1.Capture,
     "/balance.v1.HoldService/VoidHold": v1.Hold,
+    "/balance.v1.BatchService/BatchCreateMovements": v1.BatchCreateMovementsResponse,
 }
 
 
@@ -48,6 +49,13 @@ class Reply:
     text: str = ""
 
 
+def reply_of(status: status_pb2.Status) -> Reply:
+    """What a refusal of an item says."""
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info), status
+    return Reply(_CODES[status.code], reason=info.reason, facts=info.metadata)
+
+
 class Transport(Protocol):
     """Sends requests as a sibling service."""
 
@@ -68,6 +76,7 @@ class OverGrpc:
         self._metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
         self._stubs: dict[str, Any] = {
             "AccountService": client.accounts,
+            "BatchService": client.batches,
             "DepositService": client.deposits,
             "ExchangeService": client.exchanges,
             "HoldService": client.holds,
@@ -112,9 +121,7 @@ class OverStream(OverGrpc):
             return Reply(grpc.StatusCode.UNAVAILABLE)
         if outcome.HasField("transfer"):
             return Reply(grpc.StatusCode.OK, outcome.transfer)
-        info = error_details_pb2.ErrorInfo()
-        assert outcome.error.details[0].Unpack(info), outcome
-        return Reply(_CODES[outcome.error.code], reason=info.reason, facts=info.metadata)
+        return reply_of(outcome.error)
 
 
 class _Requests(asyncio.Queue[Message]):

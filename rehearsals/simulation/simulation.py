@@ -17,7 +17,6 @@ from uuid import UUID
 
 import structlog
 
-from balance_service.calls.refusals import TABLE
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.commands import Exchange, Origin, Settle, Transfer
@@ -27,11 +26,11 @@ from balance_service.domain.limits import Limits
 from balance_service.domain.money import Money
 from balance_service.domain.movements import REVERSALS, Kind, Movement
 from balance_service.domain.requests import Command, Request
-from balance_service.domain.state import Done, Outcome
+from balance_service.domain.state import Outcome
 from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
-from rehearsals.history import Operation
-from rehearsals.simulation import follow_ups
+from rehearsals.operation import Operation
+from rehearsals.simulation import follow_ups, notes
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.store import EPOCH, Database
@@ -43,21 +42,6 @@ REQUESTS = 5
 WORKERS = 2
 READERS = 2
 QUESTIONS = 10
-# What commands of clients may be refused for.
-REFUSALS = (
-    errors.InsufficientFunds,
-    errors.AccountFrozen,
-    errors.DebitLimitExceeded,
-    errors.DailyLimitExceeded,
-    errors.ReferenceReused,
-    errors.QuoteUsed,
-    errors.QuoteExpired,
-    errors.BatchRefused,
-    errors.ReversalTooLarge,
-    errors.CaptureTooLarge,
-    errors.HoldClosed,
-    errors.HoldExpired,
-)
 PRINCIPALS = ("service:0", "service:1")
 
 
@@ -106,19 +90,8 @@ class Client:
 
     async def _request(self) -> None:
         rng, loop = self.simulation.rng, asyncio.get_running_loop()
-        commands = [self._command() for _ in range(rng.choice([1, 1, 1, 3]))]
-        linked = frozenset({0}) if rng.random() < 0.2 else frozenset[int]()
-        request = Request(tuple(commands), rng.random() < 0.3, linked)
-        operations = [
-            Operation(
-                "deposit" if isinstance(c, Settle) and c.kind == Kind.DEPOSIT else "debit",
-                tuple(map(str, c.account_ids)),
-                _key(c.origin.request_id, c.origin.movement_id),
-                loop.time(),
-                amount_minor=_amount_minor(c),
-            )
-            for c in commands
-        ]
+        request = self._draw(rng.choice([1, 1, 1, 3, 5]))
+        operations = notes.record(request, loop.time())
         self.simulation.operations += operations
         while not all(o.outcome != "unknown" for o in operations):
             try:
@@ -131,11 +104,20 @@ class Client:
                 pass
             else:
                 for operation, outcome in zip(operations, outcomes, strict=True):
-                    _note(operation, outcome, request, loop.time())
+                    notes.note(operation, outcome, loop.time())
                 return
-            if not all(c.origin.request_id for c in commands):
+            if not all(c.origin.request_id for c in request.commands):
                 return
             await asyncio.sleep(rng.expovariate(1 / 0.1))
+
+    def _draw(self, count: int) -> Request:
+        """A request of some commands: each by itself, in chains, or parts of a whole."""
+        rng = self.simulation.rng
+        commands = tuple(self._command() for _ in range(count))
+        whole = rng.random() < 0.3
+        linked = frozenset(place for place in range(count - 1) if rng.random() < 0.4)
+        parts = whole and rng.random() < 0.5 and all(c.origin.request_id for c in commands)
+        return Request(commands, whole, linked, parts_of="the whole" if parts else "")
 
     async def _send(self, request: Request) -> Sequence[Outcome]:
         """Makes one attempt, which the client may give up on while the worker goes on with it."""
@@ -195,34 +177,6 @@ class Client:
         if simulation.rng.random() < 0.5:
             return Exchange(origin, quote, receiver)
         return Transfer(origin, quote.account_id, receiver, quote.paid, quote)
-
-
-def _note(operation: Operation, outcome: Outcome, request: Request, now: float) -> None:
-    operation.returned = now
-    if isinstance(outcome, Done):
-        operation.outcome, operation.answer = "ok", str(outcome.movement.movement_id)
-        return
-    assert isinstance(outcome, REFUSALS), outcome
-    operation.outcome = "refused"
-    # A chain may be refused for a state that only its own commands would leave.
-    if request.all_or_nothing or request.linked:
-        return
-    operation.reason = TABLE[type(outcome)].reason
-    facts = outcome.facts()
-    if "available" in facts:
-        operation.available_minor = _minor(facts["available"])
-    if "spent" in facts:
-        operation.spent_minor = _minor(facts["spent"])
-
-
-def _amount_minor(command: Command) -> int:
-    """What a command may be refused for by a limit: a hold as what it is for."""
-    intended = command.purpose if isinstance(command, Place) else command
-    return intended.money.minor if isinstance(intended, Settle | Transfer | Exchange) else 0
-
-
-def _minor(amount: str) -> int:
-    return int(amount.replace(".", ""))
 
 
 class Simulation:
@@ -298,12 +252,13 @@ class Simulation:
         database = self.database
         movements: dict[str, list[str]] = defaultdict(list)
         for movement in database.movements.values():
-            key = _key(movement.request_id, movement.movement_id)
+            key = notes.key(movement.request_id, movement.movement_id)
             movements[key].append(str(movement.movement_id))
         statements = {}
         for account, entries in database.entries.items():
             requests = [
-                _key(database.movements[e.movement_id].request_id, e.movement_id) for e in entries
+                notes.key(database.movements[e.movement_id].request_id, e.movement_id)
+                for e in entries
             ]
             statements[str(account)] = [
                 Entry(
@@ -365,11 +320,6 @@ class Simulation:
 
 def _uuid(rng: random.Random) -> UUID:
     return UUID(int=rng.getrandbits(128), version=4)
-
-
-def _key(request_id: UUID | None, movement_id: UUID) -> str:
-    """What names a request: its id, or its movement's where it has none and is sent once."""
-    return str(request_id or movement_id)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
-from rehearsals.history import Operation
+from rehearsals.operation import Operation
 
 A = "account a"
 
@@ -55,6 +55,11 @@ def test_history_that_time_allows_has_no_anomaly() -> None:
         ([deposit("x", 0, 1, answer="other")], journal("x"), "acknowledged and not there"),
         ([deposit("x", 0, 1, outcome="refused")], journal("x"), "refused and done"),
         ([], journal("x"), "never asked"),
+        (
+            [deposit("x", 0, 1, together="x"), deposit("y", 0, 1, outcome="unknown", together="x")],
+            journal("x"),
+            "done in part",
+        ),
         ([deposit("x", 0, 1), deposit("y", 2, 3)], journal("y", "x"), "asked for later"),
         ([deposit("x", 0, 1), read(0, 2, 3)], journal("x"), "read 0, allowed 1 to 1"),
         ([deposit("x", 5, 6), read(1, 2, 3)], journal("x"), "read 1, allowed 0 to 0"),
