@@ -73,7 +73,10 @@ WHO_MAY = {
     "ReverseDeposit": "admins; services with `deposits:reverse`",
     "ReverseWithdrawal": "admins; services with `withdrawals:reverse`",
     "RefundPurchase": "admins; services with `purchases:refund`",
-    "ReverseTransfer": "users, those they received; admins; services with `transfers:reverse`",
+    "ReverseTransfer": "users, those they received, by quote only while it holds; admins; services"
+    " with `transfers:reverse`",
+    "ReverseExchange": "users, their own while the quote holds; admins; services with"
+    " `exchanges:reverse`",
     "GetReversal": _PARTIES,
     "CreateHold": "users, on their own account, for purchases and transfers; services with"
     " `holds:write`, on any",

@@ -134,6 +134,14 @@ def exchanges(account: str) -> Iterator[Case]:
     yield method, create(quote=known, description=LONG), "description"
     yield method, create(quote=known, metadata={"Key": "v"}), "metadata"
     yield method, create(quote=known, metadata={"k": LONG}), "metadata.k"
+    method, reverse = "ExchangeService/ReverseExchange", v1.ReverseExchangeRequest
+    for text in ("", *NOT_UUIDS):
+        yield method, reverse(exchange=text, reason="Why"), "exchange"
+    # How many decimals it may have is not known before the exchange is.
+    for amount in (text for text in AMOUNTS[1:] if text != "1.001"):
+        yield method, reverse(exchange=known, reason="Why", amount=amount), "amount"
+    for reason in ("", LONG):
+        yield method, reverse(exchange=known, reason=reason), "reason"
 
 
 def together(account: str, other: str) -> Iterator[Case]:

@@ -1,24 +1,12 @@
 """For every method that makes several transfers: a request, equal ones, and different ones."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import Message
 
 from balance_client import v1
-
-
-@dataclass(frozen=True)
-class Row:
-    """A request, the same spelled differently, and others by the field that differs.
-
-    A different one names, as its key, a field that the refusal must name.
-    """
-
-    first: Message
-    equal: Sequence[Message]
-    different: Mapping[str, Message] = field(default_factory=dict)
+from tests.equal_world import Row
 
 
 def batches(one: Row) -> dict[str, Row]:

@@ -1,8 +1,7 @@
 """For every method with an idempotency key: a request, equal ones, and different ones."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,82 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import v1
 from tests import contract
-from tests.equal_batches import Row, batches, splits
-from tests.service import Person, Service
+from tests.equal_batches import batches, splits
+from tests.equal_world import Row, World
 
 METHODS = {
     method.descriptor.name: method
     for method in contract.METHODS
     if "request_id" in method.input.fields_by_name
 }
-
-
-@dataclass(frozen=True)
-class World:
-    """Who asks, and what about: ids as they are told, in small letters."""
-
-    admin: Person
-    account: str
-    other: v1.Account
-    empty: str
-    sold: str
-    second: str
-    boris: str
-    ids: Mapping[str, str]
-    quotes: Sequence[str]
-    third: v1.Account
-    fourth: v1.Account
-
-
-async def world(service: Service) -> World:
-    admin, boris = await service.admin(), await service.person()
-    account, other, empty = await admin.open(), await boris.open(), await boris.open("EUR")
-    await admin.open("USD")
-    await admin.deposit("1000", account.id)
-    sold, second = [
-        await admin.client.purchases.CreateService(
-            v1.CreateServiceRequest(service=v1.Service(name=name, price="10"))
-        )
-        for name in ("Tea", "Milk")
-    ]
-    quotes = [
-        await admin.client.exchanges.CreateQuote(
-            v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", to_amount="1")
-        )
-        for _ in range(2)
-    ]
-    return World(
-        admin,
-        account.id,
-        other,
-        empty.id,
-        sold.id,
-        second.id,
-        boris.user_id,
-        await made(admin, other.id),
-        [quote.id for quote in quotes],
-        *[await (await service.person()).open() for _ in range(2)],
-    )
-
-
-async def made(admin: Person, other: str) -> dict[str, str]:
-    """Movements and holds that requests are about, by what becomes of them."""
-    client, ids = admin.client, {}
-    for name in ("deposit", "second deposit"):
-        ids[name] = (await admin.deposit("9")).id
-    withdraw = v1.CreateWithdrawalRequest(amount="9")
-    send = v1.CreateTransferRequest(to_account=other, amount="9")
-    hold = v1.CreateHoldRequest(to_account=other, amount="9")
-    for name in ("", "second "):
-        ids[f"{name}withdrawal"] = (await client.withdrawals.CreateWithdrawal(withdraw)).id
-        ids[f"{name}transfer"] = (await client.transfers.CreateTransfer(send)).id
-        for fate in ("captured", "voided"):
-            ids[f"{name}{fate}"] = (await client.holds.CreateHold(hold)).id
-        offer = v1.Service(name=f"{name}refunded", price="9")
-        sold = await client.purchases.CreateService(v1.CreateServiceRequest(service=offer))
-        buy = v1.CreatePurchaseRequest(service=sold.id)
-        ids[f"{name}purchase"] = (await client.purchases.CreatePurchase(buy)).id
-    return ids
 
 
 def rows(there: World) -> dict[str, Row]:
@@ -237,6 +168,7 @@ def reversals(there: World) -> dict[str, Row]:
         "ReverseWithdrawal": ("withdrawal", v1.ReverseWithdrawalRequest),
         "RefundPurchase": ("purchase", v1.RefundPurchaseRequest),
         "ReverseTransfer": ("transfer", v1.ReverseTransferRequest),
+        "ReverseExchange": ("exchange", v1.ReverseExchangeRequest),
     }
 
     def row(field: str, kind: Any) -> Row:

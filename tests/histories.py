@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from balance_service.domain import errors, ledger
 from balance_service.domain.accounts import Account, Status
-from balance_service.domain.commands import Origin, Purchase, Settle, Transfer
+from balance_service.domain.commands import Exchange, Origin, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.money import MINOR_MAX, Money
 from balance_service.domain.movements import REVERSALS, Kind, Movement
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Plan, State
-from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS
+from tests.ledger import ACCOUNTS, NOW, RATES, REQUESTS, SERVICES, USERS, quoted
 
 
 def mostly(usual: object, *others: object) -> st.SearchStrategy[Any]:
@@ -25,7 +25,7 @@ def mostly(usual: object, *others: object) -> st.SearchStrategy[Any]:
 
 
 amounts = st.sampled_from([*range(1, 12), *[50, 99, 100, 333] * 2, 500, 1001, MINOR_MAX])
-currencies = mostly("RUB", "USD", "USD", "USD")
+currencies = st.sampled_from(["RUB", "RUB", "RUB", "USD"])
 passing = st.sampled_from([0, 0, 0, 0, 0, 1, 30, -1]).map(lambda n: timedelta(minutes=n))
 lasting = st.sampled_from([60, 60, 60, 60, 10, 1, 0, -1]).map(lambda n: timedelta(minutes=n))
 
@@ -133,6 +133,29 @@ def purposes(draw: st.DrawFn, known: Known, kind: Kind) -> Transfer | Purchase |
     return Settle(origin, kind, account, money, reference and "stripe", reference)
 
 
+# What a quote fixes: whether that is what is paid, and how much. All of them can be rounded.
+TERMS = [(True, 333), (True, 101), (False, 7), (False, 501)]
+
+
+@st.composite
+def carried_out(draw: st.DrawFn, known: Known) -> Transfer | Exchange:
+    """What carries out one of a few quotes, each of which is always the same."""
+    origin = draw(origins(known))
+    there = sorted(known.state.accounts)
+    payer = draw(st.sampled_from(there))
+    currency = known.state.accounts[payer].currency
+    pair = (currency, "RUB" if currency == "USD" else "USD")
+    fitting = [account for account in there if known.state.accounts[account].currency == pair[1]]
+    receiver = draw(st.sampled_from(fitting or there))
+    place = draw(st.sampled_from(range(len(TERMS))))
+    pays, amount = TERMS[place]
+    number = ACCOUNTS.index(payer) * len(TERMS) + place
+    quote = quoted(payer, Money(amount, pair[0 if pays else 1]), pair, number, life=3_600)
+    if draw(st.booleans()):
+        return Exchange(origin, quote, receiver)
+    return Transfer(origin, payer, receiver, quote.paid, quote)
+
+
 PLAIN = [Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.PURCHASE]
 
 
@@ -140,18 +163,20 @@ PLAIN = [Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.PURCHASE]
 def commands(draw: st.DrawFn, known: Known) -> Command:
     """Any command; what refers to a movement refers to any that was posted, whoever's it is."""
     reversible, holds = known.of(list(REVERSALS)), known.of([Kind.HOLD])
-    kinds: list[Kind | None] = [*PLAIN, Kind.PURCHASE, Kind.HOLD, Kind.HOLD]
+    kinds: list[Kind | None] = [*PLAIN, Kind.PURCHASE, Kind.EXCHANGE, Kind.HOLD, Kind.HOLD]
     kinds += [Kind.REFUND] * 4 if reversible else []
     kinds += [Kind.RELEASE, Kind.EXPIRY, *[None] * 7] if holds else []
     kind = draw(st.sampled_from(kinds))
     if kind in PLAIN:
         return draw(purposes(known, kind))
+    if kind == Kind.EXCHANGE:
+        return draw(carried_out(known))
     if kind == Kind.HOLD:
         purpose = draw(purposes(known, draw(st.sampled_from([*PLAIN[1:], Kind.PURCHASE]))))
         return Place(purpose, known.now + draw(lasting), draw(st.booleans()))
     origin = draw(origins(known))
     still_open = [hold for hold in holds if known.state.holds[hold.movement_id].left_minor]
-    # One sale in many parts is what rounding goes wrong by.
+    # One sale, or exchange, in many parts is what rounding goes wrong by.
     sales = [movement for movement in reversible if movement.rate] * 4
     original = draw(
         st.sampled_from(reversible + sales if kind == Kind.REFUND else holds + still_open * 4)

@@ -52,7 +52,7 @@ def transfer(state: State, command: Transfer | Exchange, now: datetime) -> Decis
     movement = movement._replace(
         quote_id=quote.quote_id, rate=quote.rate, price_minor=quote.received.minor
     )
-    return Decision(movement, tuple(quote.postings(sender, receiver)))
+    return Decision(movement, quote.postings(sender, receiver))
 
 
 def settle(state: State, command: Settle, now: datetime) -> Decision:

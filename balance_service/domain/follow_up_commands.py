@@ -20,20 +20,21 @@ class Reverse:
         money: How much of it, in its currency; None for all that is left.
         forced: Whether the account that pays may go into its overdraft for it, and whether it is
             done though an account is frozen.
+        until: From when it is refused; None for never.
 
     Raises:
-        NotReversible: The movement is a hold or a release, which move nothing, a reversal, or a
-            transfer by a quote: its parties agree on a new quote for the way back.
+        NotReversible: The movement is a hold or a release, which move nothing, or a reversal.
     """
 
     origin: Origin
     original: Movement
     money: Money | None = None
     forced: bool = False
+    until: datetime | None = None
 
     def __post_init__(self) -> None:
         kind = self.original.kind
-        if kind not in REVERSALS or self.original.quote_id:
+        if kind not in REVERSALS:
             raise errors.NotReversible(str(self.original.movement_id), kind.name)
 
     @property

@@ -1,18 +1,19 @@
 """What commands about an earlier movement come to: reversals, and holds with what becomes of them.
 
-A reversal mirrors every side of its original, at the original's rate. What parts of a sale give
-back of its price is rounded so that all parts together give back the whole.
+A reversal mirrors every side of its original, at the original's rate. What parts give back of a
+sale's price, or of what was received by quote, is rounded over all parts so far, so that together
+they give back the whole.
 """
 
 from datetime import datetime
 
-from balance_service.domain import decisions, errors
+from balance_service.domain import decisions, errors, quotes
 from balance_service.domain.accounts import Account, SystemAccount, SystemRole
 from balance_service.domain.commands import Purchase, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.holds import Hold, HoldStatus, newly_placed
 from balance_service.domain.money import Money, format_minor, share_minor
-from balance_service.domain.movements import PAYING_IN, Kind, Movement
+from balance_service.domain.movements import BETWEEN_USERS, PAYING_IN, Kind, Movement
 from balance_service.domain.postings import Posting
 from balance_service.domain.state import Decision, Follow, State
 
@@ -28,26 +29,28 @@ def reverse(state: State, command: Reverse, now: datetime) -> Decision:
         decisions.check_receives(account, forced=command.forced)
     else:
         account.check_open()
+    if command.until and now >= command.until:
+        raise errors.QuoteExpired(str(original.quote_id), command.until)
     done = state.follow(original)
     amount_minor = _reversed_minor(command, done)
     money = Money(amount_minor, original.currency)
+    price_minor = _price_part(original, done, amount_minor)
     receiver = None
     if paying_in:
         account.check_fits(amount_minor)
     else:
-        account.check_has(amount_minor, account.limit_minor if command.forced else 0)
+        account.check_has(price_minor, account.limit_minor if command.forced else 0)
         if command.receiver_id:
             receiver = decisions.find_receiver(
                 state, command.receiver_id, money, origin, forced=command.forced
             )
-    price_minor = _price_part(original, done, amount_minor)
     movement = decisions.new_movement(
         origin,
         command.kind,
         from_account_id=original.to_account_id,
         to_account_id=original.from_account_id,
         money=money,
-        balance_after_minor=account.balance_minor + (amount_minor if paying_in else -amount_minor),
+        balance_after_minor=account.balance_minor + (amount_minor if paying_in else -price_minor),
         created_at=max(now, account.changed_at, receiver.changed_at if receiver else now),
     )._replace(
         original_id=original.movement_id,
@@ -55,6 +58,8 @@ def reverse(state: State, command: Reverse, now: datetime) -> Decision:
         rate=original.rate,
         price_minor=price_minor if original.rate else None,
     )
+    if receiver and original.rate:
+        return Decision(movement, _exchanged_back(original, done, movement, account, receiver))
     return Decision(movement, _mirrored(movement, account, receiver, price_minor))
 
 
@@ -84,17 +89,48 @@ def _mirrored(
     return (Posting(account, change_minor, is_debit=False), Posting(outside, -change_minor))
 
 
-def _price_part(whole: Movement, done: Follow, amount_minor: int) -> int:
-    """What a part of a sale has of its price, in minor units of the price's currency.
+def _exchanged_back(
+    original: Movement, done: Follow, part: Movement, account: Account, receiver: Account
+) -> tuple[Posting, ...]:
+    """The sides of the reversal of a movement by quote; those of all parts are the original's.
 
     Args:
-        whole: The sale, or the hold for it.
+        original: What is taken back.
+        done: What parts before took of it.
+        part: The reversal.
+        account: The account that had received, and pays.
+        receiver: The account that had paid.
+    """
+    rate, price_minor = original.rate, part.price_minor
+    assert rate, "a quote has one"
+    assert price_minor is not None, "with a rate"
+    whole_minor = quotes.exchanged_minor(Money(original.amount_minor, original.currency), rate)
+    until_now, before = (
+        share_minor(whole_minor, amount_minor, original.amount_minor)
+        for amount_minor in (done.amount_minor + part.amount_minor, done.amount_minor)
+    )
+    return quotes.exchange_postings(
+        receiver, account, -part.amount_minor, -price_minor, before - until_now
+    )
+
+
+def _price_part(whole: Movement, done: Follow, amount_minor: int) -> int:
+    """What a part has of the price, or of what was received; without either, the amount itself.
+
+    Args:
+        whole: The sale, the hold for it, or the movement by quote.
         done: What parts before took of it.
         amount_minor: What this part takes of its amount.
     """
     if whole.price_minor is None:
         return amount_minor
-    until_now = share_minor(whole.price_minor, done.amount_minor + amount_minor, whole.amount_minor)
+    until_now = share_minor(
+        whole.price_minor,
+        done.amount_minor + amount_minor,
+        whole.amount_minor,
+        # What a customer gives back, or many small parts would each win them half a unit.
+        up=whole.kind in BETWEEN_USERS,
+    )
     return until_now - done.price_minor
 
 

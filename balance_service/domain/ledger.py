@@ -10,7 +10,8 @@ refusals. It is deterministic, does no I/O, and checks a command in this order:
 5. the account is closed or frozen, for debits where it pays: AccountClosed, AccountFrozen
 6. a transfer or settlement in another currency than the account's: CurrencyMismatch; one that is
    not what was quoted: QuoteMismatch
-7. the caller has used the external reference: ReferenceReused; the quote: QuoteUsed, QuoteExpired
+7. the caller has used the external reference: ReferenceReused; the quote: QuoteUsed, QuoteExpired,
+   also of what a caller may reverse only while its quote holds
 8. a purchase without a price: ServiceNotFound; of what has changed since the caller read it:
    EtagMismatch; at another price than expected: PriceChanged; of several where one is sold:
    InvalidFields; without a charge: RateUnavailable, RateStale, ChargeTooSmall

@@ -6,6 +6,7 @@ size of a minor unit is implied in every stored amount, so the table of
 precisions is the service's own and changes only with a migration.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -179,12 +180,14 @@ def exact_minor(minor: int, currency: str, target: str, rate: Decimal) -> Fracti
     return minor * Fraction(rate) * scale
 
 
-def share_minor(total_minor: int, part: int, whole: int) -> int:
+def share_minor(total_minor: int, part: int, whole: int, *, up: bool = False) -> int:
     """The share of a total that a part has in the whole, rounded half to even.
 
     Args:
         total_minor: What is shared, in minor units.
         part: From 0 to the whole.
         whole: Above 0.
+        up: Whether it is rounded up instead.
     """
-    return round(Fraction(total_minor * part, whole))
+    exact = Fraction(total_minor * part, whole)
+    return math.ceil(exact) if up else round(exact)

@@ -12,8 +12,8 @@ from balance_service.domain.pricing import Rate
 class Kind(enum.IntEnum):
     """What happened to the money; the numbers are stored and those of the contract.
 
-    The last three move nothing: a HOLD reserves money for a movement that is to come, a RELEASE or
-    an EXPIRY gives back what is left of it.
+    Three move nothing: a HOLD reserves money for a movement that is to come, a RELEASE or an EXPIRY
+    gives back what is left of it.
     """
 
     DEPOSIT = 1
@@ -28,6 +28,7 @@ class Kind(enum.IntEnum):
     HOLD = 10
     RELEASE = 11
     EXPIRY = 12
+    EXCHANGE_REVERSAL = 13
 
 
 REVERSALS = {
@@ -35,9 +36,12 @@ REVERSALS = {
     Kind.WITHDRAWAL: Kind.WITHDRAWAL_REVERSAL,
     Kind.PURCHASE: Kind.REFUND,
     Kind.TRANSFER: Kind.TRANSFER_REVERSAL,
+    Kind.EXCHANGE: Kind.EXCHANGE_REVERSAL,
 }
 # Their money comes from a system account, and goes to a user's.
 PAYING_IN = {Kind.DEPOSIT, Kind.WITHDRAWAL_REVERSAL, Kind.REFUND}
+# They are between two users' accounts. With a rate, these are in two currencies.
+BETWEEN_USERS = {Kind.TRANSFER, Kind.TRANSFER_REVERSAL, Kind.EXCHANGE, Kind.EXCHANGE_REVERSAL}
 
 
 class Movement(NamedTuple):
@@ -49,8 +53,10 @@ class Movement(NamedTuple):
         from_account_id: Where the money came from: a user's or a system account.
         to_account_id: Where it went.
         amount_minor: How much, above zero, in minor units of the currency.
-        currency: ISO 4217 code of the user's account.
-        balance_after_minor: The user's balance after it; of a transfer or exchange, the payer's.
+        currency: ISO 4217 code of the user's account; by a quote, and in its reversal, of the
+            account that paid for it.
+        balance_after_minor: The user's balance after it; between two users, that of the one who
+            pays.
         principal: Who asked for it: `user:<id>` or `service:<client id>`.
         request_id: The request id they sent, if any.
         description: The caller's reason, for the statement.
@@ -61,7 +67,7 @@ class Movement(NamedTuple):
         service_id: The catalogue service that was bought, or is to be.
         price_minor: What the amount bought in another currency, in minor units of that one: the
             price of all that was bought or the part of it that is meant, or what the receiver gets
-            by a quote; set with `rate`.
+            by a quote and gives back in its reversal; set with `rate`.
         rate: What turned one into the other: a price into the amount, or, by a quote, the amount
             into what the receiver gets.
         original_id: The movement that this one reverses, or the hold that it captures or releases.
@@ -104,12 +110,20 @@ class Movement(NamedTuple):
         """The currency of `price_minor`; None without one."""
         if self.rate is None:
             return None
-        return self.rate.target if self.quote_id else self.rate.currency
+        return self.rate.target if self.kind in BETWEEN_USERS else self.rate.currency
 
     @property
     def account_id(self) -> UUID:
         """The user's account whose balance `balance_after_minor` is."""
         return self.to_account_id if self.kind in PAYING_IN else self.from_account_id
+
+    def currency_of(self, account_id: UUID) -> str:
+        """The currency of a user's account that it is about."""
+        if self.rate is None or self.kind not in BETWEEN_USERS:
+            return self.currency
+        back = self.kind in REVERSALS.values()
+        received_by = self.from_account_id if back else self.to_account_id
+        return self.rate.target if account_id == received_by else self.currency
 
 
 class Followed(NamedTuple):

@@ -24,6 +24,7 @@ class Scope(enum.StrEnum):
     PURCHASES_REFUND = "purchases:refund"
     TRANSFERS_REVERSE = "transfers:reverse"
     EXCHANGES_WRITE = "exchanges:write"
+    EXCHANGES_REVERSE = "exchanges:reverse"
 
 
 _CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)

@@ -92,24 +92,41 @@ class Quote(NamedTuple):
         if now >= self.expires_at:
             raise errors.QuoteExpired(str(self.quote_id), self.expires_at)
 
-    def postings(self, payer: Account, receiver: Account) -> list[Posting]:
+    def postings(self, payer: Account, receiver: Account) -> tuple[Posting, ...]:
         """The sides of the movement that carries it out."""
-        exchanged = self.exchanged_minor
-        postings = [
-            Posting(payer, -self.paid.minor),
-            Posting(SystemAccount(SystemRole.FX, self.paid.currency), self.paid.minor),
-            Posting(SystemAccount(SystemRole.FX, self.received.currency), -exchanged),
-            Posting(receiver, self.received.minor),
-        ]
-        if kept := exchanged - self.received.minor:
-            rounding = SystemAccount(SystemRole.ROUNDING, self.received.currency)
-            postings.append(Posting(rounding, kept))
-        return postings
+        return exchange_postings(
+            payer, receiver, self.paid.minor, self.received.minor, self.exchanged_minor
+        )
 
 
 def exchanged_minor(paid: Money, rate: Rate) -> int:
-    """What an amount is worth at a rate, in minor units of its target, rounded half to even."""
+    """What the fx accounts give for an amount: its worth at a rate, rounded half to even."""
     return convert_minor(paid.minor, paid.currency, rate.target, rate.value)
+
+
+def exchange_postings(
+    payer: Account, receiver: Account, paid_minor: int, received_minor: int, exchanged_minor: int
+) -> tuple[Posting, ...]:
+    """The sides of an exchange, or of its reversal, whose amounts are below zero.
+
+    Args:
+        payer: Who pays for the exchange.
+        receiver: Who gets what is left by rounding. What they give back is no debit.
+        paid_minor: What is paid, in minor units of the payer's currency.
+        received_minor: What is received, in those of the receiver's.
+        exchanged_minor: What the fx accounts give for what is paid. The rounding account gets what
+            the receiver does not get of it.
+    """
+    sides = (
+        Posting(payer, -paid_minor),
+        Posting(SystemAccount(SystemRole.FX, payer.currency), paid_minor),
+        Posting(SystemAccount(SystemRole.FX, receiver.currency), -exchanged_minor),
+        Posting(receiver, received_minor, is_debit=False),
+        Posting(
+            SystemAccount(SystemRole.ROUNDING, receiver.currency), exchanged_minor - received_minor
+        ),
+    )
+    return tuple(side for side in sides if side.amount_minor)
 
 
 def price(fixed: Money, rate: Rate, account_id: UUID) -> tuple[Money, Money, Rounding]:

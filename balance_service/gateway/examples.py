@@ -47,6 +47,7 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "ReverseWithdrawalRequest": {"reason": "The payout bounced"},
     "RefundPurchaseRequest": {"amount": "1.50", "reason": "Arrived late"},
     "ReverseTransferRequest": {"reason": "Sent by mistake"},
+    "ReverseExchangeRequest": {"reason": "Changed by mistake"},
     "CreateHoldRequest": {"to_account": "2935048617", "amount": "40", "description": "Deposit"},
     "CaptureHoldRequest": {"amount": "25.50", "keep_rest": True},
     "VoidHoldRequest": {"reason": "Cancelled"},

@@ -27,7 +27,14 @@ from balance_service.domain.catalogue import Service
 from balance_service.domain.follow_up_commands import held_for
 from balance_service.domain.holds import Hold
 from balance_service.domain.money import format_minor
-from balance_service.domain.movements import PAYING_IN, Followed, Kind, Line, Movement
+from balance_service.domain.movements import (
+    BETWEEN_USERS,
+    PAYING_IN,
+    Followed,
+    Kind,
+    Line,
+    Movement,
+)
 from balance_service.domain.pricing import Rate
 from balance_service.domain.quotes import Quote
 from balance_service.domain.splits import Part
@@ -104,9 +111,7 @@ class _Follow(TypedDict):
 
 def entry(line: Line) -> account_pb2.Entry:
     own, movement = line
-    currency = movement.currency
-    if movement.quote_id and own.account_id == movement.to_account_id:
-        currency = movement.price_currency or currency
+    currency = movement.currency_of(own.account_id)
     return account_pb2.Entry(
         sequence=own.sequence,
         movement=str(own.movement_id),
@@ -207,7 +212,8 @@ def split(done: Sequence[Done], parts: Sequence[Part]) -> transfer_pb2.CreateSpl
     )
 
 
-def exchange(movement: Movement) -> exchange_pb2.Exchange:
+def exchange(followed: Followed) -> exchange_pb2.Exchange:
+    movement = followed.movement
     to_amount, to_currency = _received(movement)
     return exchange_pb2.Exchange(
         id=str(movement.movement_id),
@@ -224,14 +230,14 @@ def exchange(movement: Movement) -> exchange_pb2.Exchange:
         metadata=movement.metadata,
         principal=movement.principal,
         date=timestamp(movement.created_at),
-        effective_time=_effective_time(movement),
+        **_follow(followed),
     )
 
 
 def _received(movement: Movement) -> tuple[str, str]:
-    """The amount and currency that a movement by quote gave its receiver; empty without a quote."""
+    """What a movement by quote gave its receiver, or its reversal takes; empty of others."""
     minor, currency = movement.price_minor, movement.price_currency
-    if movement.quote_id is None or minor is None or currency is None:
+    if movement.kind not in BETWEEN_USERS or minor is None or currency is None:
         return "", ""
     return format_minor(minor, currency), currency
 
@@ -286,7 +292,7 @@ def purchase(followed: Followed, *, already_purchased: bool = False) -> purchase
 
 def _price(movement: Movement) -> account_pb2.Conversion | None:
     """The price, or the part of it that a movement is about, and its rate if it has one."""
-    if movement.rate is None or movement.price_minor is None:
+    if movement.rate is None or movement.price_minor is None or movement.kind in BETWEEN_USERS:
         return None
     return conversion(movement.price_minor, movement.rate)
 
@@ -294,7 +300,9 @@ def _price(movement: Movement) -> account_pb2.Conversion | None:
 def reversal(movement: Movement, *, for_account: bool = True) -> reversal_pb2.Reversal:
     """A reversal; only the owner of the account that pays or is paid sees its balance."""
     paying_in = movement.kind in PAYING_IN
-    balance = format_minor(movement.balance_after_minor, movement.currency) if for_account else ""
+    currency = movement.currency_of(movement.account_id)
+    balance = format_minor(movement.balance_after_minor, currency) if for_account else ""
+    returned_amount, returned_currency = _received(movement)
     return reversal_pb2.Reversal(
         id=str(movement.movement_id),
         kind=account_pb2.MovementKind.ValueType(movement.kind),
@@ -304,6 +312,9 @@ def reversal(movement: Movement, *, for_account: bool = True) -> reversal_pb2.Re
         amount=format_minor(movement.amount_minor, movement.currency),
         currency=movement.currency,
         conversion=_price(movement),
+        returned_amount=returned_amount,
+        returned_currency=returned_currency,
+        rate=rate(movement.rate) if movement.rate and returned_currency else None,
         balance=balance,
         reason=movement.description,
         metadata=movement.metadata,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from balance_service.domain.movements import Entry, Kind, Line, Movement
+from balance_service.domain.movements import BETWEEN_USERS, Entry, Kind, Line, Movement
 from balance_service.domain.paging import Filter, Order, Part, Position
 from balance_service.domain.pricing import Rate
 from balance_service.repositories import arrays, queries
@@ -118,9 +118,9 @@ def _line(row: Sequence[Any]) -> Line:
     principal, request_id, description, metadata, source, reference = row[13:19]
     service_id, price_minor, price_currency, rate, rate_source, rate_as_of = row[19:25]
     original_id, whole, final, expires_at, effective_at, quote_id, quantity = row[25:]
-    # By a quote, the rate turns the amount into the other currency, and not a price into it.
-    pair = (currency, price_currency) if quote_id else (price_currency, currency)
     kind = Kind(kind_number)
+    # By a quote, the rate turns the amount into the other currency, and not a price into it.
+    pair = (currency, price_currency) if kind in BETWEEN_USERS else (price_currency, currency)
     entry = Entry(
         account_id,
         sequence,

@@ -95,14 +95,18 @@ ORDER BY subject
 LIMIT %(limit)s;
 
 -- hold_shows_balance --
--- Holds and releases that show a balance which their account did not have until then.
+-- Holds and releases, and reversals that take nothing from who pays, that show a balance which
+-- their account did not have until then.
 SELECT
     m.movement_id::text AS subject,
     m.balance_after_minor AS stored,
     NULL AS computed
 FROM movements AS m
 WHERE
-    m.kind IN (%(hold)s, %(release)s, %(expiry)s)
+    (
+        m.kind IN (%(hold)s, %(release)s, %(expiry)s)
+        OR (m.kind IN (%(transfer_reversal)s, %(exchange_reversal)s) AND m.price_minor = 0)
+    )
     AND m.balance_after_minor <> 0
     AND NOT EXISTS (
         SELECT
@@ -182,6 +186,7 @@ WHERE
                     WHEN %(withdrawal_reversal)s THEN %(withdrawal)s
                     WHEN %(refund)s THEN %(purchase)s
                     WHEN %(transfer_reversal)s THEN %(transfer)s
+                    WHEN %(exchange_reversal)s THEN %(exchange)s
                 END
                 AND (o.from_account_id, o.to_account_id) = (m.to_account_id, m.from_account_id)
                 AND (o.price_currency, o.rate, o.rate_source, o.rate_as_of)
@@ -193,7 +198,8 @@ LIMIT %(limit)s;
 
 -- follows_within_original --
 -- Movements of which more was reversed, or holds of which more was captured, than they had; or the
--- price that was given back, or captured, is not the amount's share, rounded half to even.
+-- price that was given back, or captured, is not the amount's share, rounded half to even, and up
+-- where it was received by quote.
 SELECT
     o.movement_id::text AS subject,
     (f.amount_minor, f.price_minor)::text AS stored,
@@ -210,12 +216,16 @@ INNER JOIN (
 ) AS f ON o.movement_id = f.original_id
 CROSS JOIN
     LATERAL (
-        SELECT abs(o.price_minor * f.amount_minor - f.price_minor * o.amount_minor) * 2 AS off_twice
+        SELECT f.price_minor * o.amount_minor - o.price_minor * f.amount_minor AS beyond
     ) AS share
 WHERE
     f.amount_minor > o.amount_minor
     OR (o.price_minor IS NULL AND f.price_minor > 0)
-    OR share.off_twice > o.amount_minor
-    OR (share.off_twice = o.amount_minor AND f.odd = 1)
+    OR CASE
+        WHEN o.quote_id IS NOT NULL THEN share.beyond < 0 OR share.beyond >= o.amount_minor
+        ELSE
+            abs(share.beyond) * 2 > o.amount_minor
+            OR (abs(share.beyond) * 2 = o.amount_minor AND f.odd = 1)
+    END
 ORDER BY subject
 LIMIT %(limit)s;

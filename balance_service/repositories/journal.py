@@ -11,7 +11,7 @@ from psycopg.rows import namedtuple_row, tuple_row
 
 from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
-from balance_service.domain.movements import Followed, Kind, Movement
+from balance_service.domain.movements import BETWEEN_USERS, Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
 from balance_service.domain.requests import Command
 from balance_service.domain.state import Follow, Plan, State
@@ -278,7 +278,7 @@ def _movement(row: Any) -> Movement:  # noqa: ANN401 - a named tuple of the quer
     rate = None
     if row.rate is not None:
         pair = row.price_currency, row.currency
-        currency, target = reversed(pair) if row.quote_id else pair
+        currency, target = reversed(pair) if row.kind in BETWEEN_USERS else pair
         rate = Rate(currency, target, Decimal(row.rate), row.rate_source, row.rate_as_of)
     return Movement(
         movement_id=row.movement_id,

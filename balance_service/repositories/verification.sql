@@ -202,7 +202,8 @@ LIMIT %(limit)s;
 
 -- entries_are_of_movements --
 -- Entries that are not as their movements say, and movements without an entry that they must have.
--- Of a transfer or exchange, the receiver's balance stands on its entry alone.
+-- Of a transfer or exchange, the receiver's balance stands on its entry alone. A reversal by quote
+-- may be too small to take anything from who had received.
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
     || coalesce(e.movement_id, m.movement_id) AS subject,
@@ -228,7 +229,11 @@ FULL JOIN (
         movement_id,
         from_account_id AS account_id,
         to_account_id AS counterparty_id,
-        -amount_minor AS amount_minor,
+        CASE
+            WHEN kind IN (%(transfer_reversal)s, %(exchange_reversal)s) AND price_minor IS NOT NULL
+                THEN -price_minor
+            ELSE -amount_minor
+        END AS amount_minor,
         balance_after_minor,
         kind,
         created_at,
@@ -237,6 +242,10 @@ FULL JOIN (
     WHERE
         kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
         AND kind NOT IN (%(hold)s, %(release)s, %(expiry)s)
+        AND (
+            kind NOT IN (%(transfer_reversal)s, %(exchange_reversal)s)
+            OR price_minor IS DISTINCT FROM 0
+        )
     UNION ALL
     SELECT
         movement_id,
@@ -244,7 +253,8 @@ FULL JOIN (
         from_account_id,
         CASE WHEN quote_id IS NULL THEN amount_minor ELSE price_minor END,
         CASE
-            WHEN kind NOT IN (%(transfer)s, %(transfer_reversal)s, %(exchange)s)
+            WHEN
+                kind IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
                 THEN balance_after_minor
         END,
         kind,
@@ -258,7 +268,8 @@ FULL JOIN (
             %(refund)s,
             %(transfer)s,
             %(transfer_reversal)s,
-            %(exchange)s
+            %(exchange)s,
+            %(exchange_reversal)s
         )
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE
@@ -270,13 +281,15 @@ LIMIT %(limit)s;
 -- system_entries_are_of_movements --
 -- System entries that are not as their movements say, or are missing. By quote, the fx accounts give
 -- what is paid at the rate, rounded half to even, and the rounding account takes what the receiver
--- does not get of it.
+-- does not get of it. A reversal takes a share of both, rounded so that all parts take the whole: the
+-- entries of the account that is paid back tell the order of the parts.
 WITH exchanged AS (
     SELECT
         movement_id,
         price_currency,
         price_minor,
         created_at,
+        amount_minor,
         div(exact, unit) + CASE
             WHEN mod(exact, unit) * 2 > unit THEN 1
             WHEN mod(exact, unit) * 2 = unit THEN mod(div(exact, unit), 2)
@@ -288,6 +301,7 @@ WITH exchanged AS (
             m.price_currency,
             m.price_minor,
             m.created_at,
+            m.amount_minor,
             m.amount_minor * m.rate * target.units AS exact,
             paid.units AS unit
         FROM movements AS m
@@ -297,6 +311,46 @@ WITH exchanged AS (
             ON m.price_currency = target.currency
         WHERE m.quote_id IS NOT NULL
     ) AS exact_parts
+),
+
+returned_until AS (
+    SELECT
+        *,
+        div(exact, unit) + CASE
+            WHEN mod(exact, unit) * 2 > unit THEN 1
+            WHEN mod(exact, unit) * 2 = unit THEN mod(div(exact, unit), 2)
+            ELSE 0
+        END AS until_minor
+    FROM (
+        SELECT
+            m.movement_id,
+            m.original_id,
+            m.price_currency,
+            m.price_minor,
+            m.created_at,
+            e.sequence,
+            o.amount_minor AS unit,
+            o.exchanged_minor
+            * sum(m.amount_minor) OVER (PARTITION BY m.original_id ORDER BY e.sequence) AS exact
+        FROM movements AS m
+        INNER JOIN exchanged AS o ON m.original_id = o.movement_id
+        INNER JOIN entries AS e
+            ON m.to_account_id = e.account_id AND m.movement_id = e.movement_id
+    ) AS exact_parts
+),
+
+by_quote AS (
+    SELECT movement_id, price_currency, price_minor, created_at, exchanged_minor
+    FROM exchanged
+    UNION ALL
+    SELECT
+        movement_id,
+        price_currency,
+        -price_minor,
+        created_at,
+        lag(until_minor, 1, 0::numeric) OVER (PARTITION BY original_id ORDER BY sequence)
+        - until_minor
+    FROM returned_until
 )
 
 SELECT
@@ -337,12 +391,15 @@ FULL JOIN (
             movement_id,
             'fx',
             currency,
-            CASE kind WHEN %(refund)s THEN -1 ELSE 1 END * amount_minor,
+            CASE
+                WHEN kind IN (%(refund)s, %(transfer_reversal)s, %(exchange_reversal)s) THEN -1
+                ELSE 1
+            END * amount_minor,
             created_at
         FROM movements
         WHERE
-            kind IN (%(purchase)s, %(refund)s, %(transfer)s, %(exchange)s)
-            AND price_minor IS NOT NULL
+            price_minor IS NOT NULL
+            AND kind NOT IN (%(hold)s, %(release)s, %(expiry)s)
         UNION ALL
         SELECT
             movement_id,
@@ -354,10 +411,11 @@ FULL JOIN (
         WHERE kind IN (%(purchase)s, %(refund)s) AND price_minor > 0
         UNION ALL
         SELECT movement_id, 'fx', price_currency, -exchanged_minor, created_at
-        FROM exchanged
+        FROM by_quote
+        WHERE exchanged_minor <> 0
         UNION ALL
         SELECT movement_id, 'rounding', price_currency, exchanged_minor - price_minor, created_at
-        FROM exchanged
+        FROM by_quote
         WHERE exchanged_minor <> price_minor
     ) AS sides
     INNER JOIN
@@ -413,6 +471,7 @@ SELECT
 FROM (
     SELECT
         *,
+        quote_id IS NOT NULL OR kind IN (%(transfer_reversal)s, %(exchange_reversal)s) AS by_quote,
         CASE
             WHEN kind IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s) THEN from_account_id
             ELSE to_account_id
@@ -444,8 +503,8 @@ WHERE
     OR (
         m.rate IS NOT NULL
         AND (
-            (m.kind NOT IN (%(purchase)s, %(refund)s, %(hold)s) AND m.quote_id IS NULL)
-            OR (m.other_role IS NULL AND m.quote_id IS NULL)
+            (m.kind NOT IN (%(purchase)s, %(refund)s, %(hold)s) AND NOT m.by_quote)
+            OR (m.other_role IS NULL AND NOT m.by_quote)
             OR m.price_currency = m.currency
         )
     )
@@ -458,7 +517,15 @@ SELECT
     m.currency AS stored,
     a.currency AS computed
 FROM (
-    SELECT movement_id, from_account_id AS account_id, currency
+    SELECT
+        movement_id,
+        from_account_id AS account_id,
+        CASE
+            WHEN
+                kind IN (%(transfer_reversal)s, %(exchange_reversal)s)
+                THEN coalesce(price_currency, currency)
+            ELSE currency
+        END AS currency
     FROM movements
     WHERE kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
     UNION ALL
@@ -474,7 +541,8 @@ FROM (
             %(refund)s,
             %(transfer)s,
             %(transfer_reversal)s,
-            %(exchange)s
+            %(exchange)s,
+            %(exchange_reversal)s
         )
 ) AS m
 LEFT JOIN accounts AS a ON m.account_id = a.account_id

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from balance_service._generated.balance.v1 import exchange_pb2
+from balance_service._generated.balance.v1 import exchange_pb2, reversal_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money, quotes
@@ -19,7 +19,7 @@ from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.submission import Submission
 from balance_service.reading.lookups import Lookups
 from balance_service.reading.rates import ExchangeRates
-from balance_service.repositories import accounts
+from balance_service.repositories import accounts, journal
 from balance_service.repositories import quotes as stored_quotes
 
 
@@ -86,7 +86,7 @@ class ExchangeServicer:
                     return convert.quote(quote)
             # The same request came twice at once.
             made_before = await self._lookups.quotes.get(quote_id)
-        assert made_before, "what an insertion conflicts with is committed, and never deleted"
+        assert made_before, "what an insertion conflicts with is committed, and kept for days"
         if names := _differences(made_before, terms, account_id):
             raise errors.IdempotencyKeyReused(request.request_id, tuple(names))
         call.mark_replayed()
@@ -152,8 +152,14 @@ class ExchangeServicer:
             movement, _ = await account_access.get_movement(
                 conn, principal, exchange_id, Kind.EXCHANGE
             )
+            followed = await journal.followed(conn, movement)
 
-        return convert.exchange(movement)
+        return convert.exchange(followed)
+
+    async def ReverseExchange(
+        self, request: exchange_pb2.ReverseExchangeRequest, call: Call
+    ) -> reversal_pb2.Reversal:
+        return await self._submission.carry_out(self._instructions.reverse_exchange, request, call)
 
     async def ListExchanges(
         self, request: exchange_pb2.ListExchangesRequest, call: Call
@@ -169,7 +175,7 @@ class ExchangeServicer:
         page = await self._listing.page(query, call)
 
         return exchange_pb2.ListExchangesResponse(
-            exchanges=[convert.exchange(line.movement) for line in page.lines],
+            exchanges=list(map(convert.exchange, page.followed)),
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )

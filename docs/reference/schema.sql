@@ -207,6 +207,7 @@ CREATE TABLE public.quotes (
     received_currency text NOT NULL,
     rate numeric NOT NULL,
     rate_source text NOT NULL,
+    kept boolean DEFAULT false NOT NULL,
     CONSTRAINT quote_amounts_positive CHECK (((paid_minor > 0) AND (received_minor > 0) AND (rate > (0)::numeric))),
     CONSTRAINT quote_currencies_differ CHECK ((paid_currency <> received_currency)),
     CONSTRAINT quote_currencies_well_formed CHECK (((paid_currency ~ '^[A-Z]{3}$'::text) AND (received_currency ~ '^[A-Z]{3}$'::text))),
@@ -353,7 +354,7 @@ ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, sequence);
 
 ALTER TABLE public.entries
-    ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 12))) NOT VALID;
+    ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 13))) NOT VALID;
 
 ALTER TABLE ONLY public.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
@@ -374,7 +375,7 @@ ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (principal, request_id);
 
 ALTER TABLE public.movements
-    ADD CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 12))) NOT VALID;
+    ADD CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 13))) NOT VALID;
 
 ALTER TABLE ONLY public.movements
     ADD CONSTRAINT movements_pkey PRIMARY KEY (movement_id);
@@ -382,7 +383,7 @@ ALTER TABLE ONLY public.movements
 ALTER TABLE public.movements
     ADD CONSTRAINT original_of_its_kind CHECK (
 CASE
-    WHEN (kind = ANY (ARRAY[5, 6, 7, 8, 11, 12])) THEN (original_id IS NOT NULL)
+    WHEN (kind = ANY (ARRAY[5, 6, 7, 8, 11, 12, 13])) THEN (original_id IS NOT NULL)
     WHEN (kind = ANY (ARRAY[2, 3, 4])) THEN true
     ELSE (original_id IS NULL)
 END) NOT VALID;
@@ -465,6 +466,8 @@ CREATE INDEX holds_by_expiry ON public.holds USING btree (expires_at) WHERE (sta
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
+CREATE INDEX quotes_to_clear ON public.quotes USING btree (expires_at) WHERE (NOT kept);
+
 CREATE INDEX sessions_by_revocation ON public.sessions USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
 CREATE INDEX sessions_by_user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
@@ -511,7 +514,9 @@ GRANT UPDATE(movement_id) ON TABLE public.purchases TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.quote_uses TO balance_service;
 
-GRANT SELECT,INSERT ON TABLE public.quotes TO balance_service;
+GRANT SELECT,INSERT,DELETE ON TABLE public.quotes TO balance_service;
+
+GRANT UPDATE(kept) ON TABLE public.quotes TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
 

@@ -40,6 +40,10 @@ def find_anomalies(database: Database) -> Iterator[str]:
         taken = sum(part.amount_minor for part in theirs)
         if taken > movement.amount_minor:
             yield f"{taken} taken of {movement}"
+        whole = movement.quote_id and taken == movement.amount_minor
+        returned = sum(part.price_minor or 0 for part in theirs)
+        if whole and returned != movement.price_minor:
+            yield f"{returned} given back of {movement}, which was taken back whole"
         if any(part.created_at < movement.created_at for part in theirs):
             yield f"dated before what they follow: {theirs}"
         if movement.kind == Kind.HOLD:

@@ -158,7 +158,7 @@ class Client:
         """A reversal of a movement, or an end of a hold; of what has neither, one more hold."""
         rng = self.simulation.rng
         money = rng.choice([None, Money(rng.randint(1, seen.amount_minor), seen.currency)])
-        if seen.kind in REVERSALS and not seen.quote_id:
+        if seen.kind in REVERSALS:
             return Reverse(origin, seen, money, forced=rng.random() < 0.3)
         if seen.kind == Kind.HOLD:
             kind = rng.choice([None, None, Kind.RELEASE, Kind.EXPIRY])

@@ -239,7 +239,10 @@ class SimulatedTransaction:
             for movement in plan.follows:
                 assert movement.original_id, "it follows one"
                 before = database.followed.get(movement.original_id, Follow())
-                after = Follow(before.amount_minor + movement.amount_minor)
+                after = Follow(
+                    before.amount_minor + movement.amount_minor,
+                    before.price_minor + (movement.price_minor or 0),
+                )
                 database.followed[movement.original_id] = after
             database.holds.update(plan.holds)
             for entry in plan.entries:

@@ -11,7 +11,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from tests.e2e.test_parity import BATCHES
-from tests.equal_requests import METHODS, World, rows, world
+from tests.equal_requests import METHODS, rows
+from tests.equal_world import World, world
 from tests.http import BY_METHOD
 from tests.service import Person, Service
 

@@ -247,6 +247,9 @@ def follow_ups(there: World) -> dict[str, Message]:
         "ReverseTransfer": v1.ReverseTransferRequest(
             transfer=ids["transfer"], amount="1", reason="Why"
         ),
+        "ReverseExchange": v1.ReverseExchangeRequest(
+            exchange=ids["exchange"], amount="1", reason="Why"
+        ),
         "GetReversal": v1.GetReversalRequest(reversal=ids["reversal"]),
     }
 

@@ -122,17 +122,28 @@ async def history(pool: Pool) -> None:
 
 
 async def exchanges(pool: Pool, boris: UUID) -> None:
-    """Quotes that are carried out. Of the first, a cent goes to the rounding account."""
+    """Quotes that are carried out, and taken back in parts. Of the first, a cent goes to the
+    rounding account; its second part takes nothing from who received.
+    """
     vera, veras_dollars = await opened_for_one(pool, "RUB", "USD")
     await made(pool, Settle(by(), Kind.DEPOSIT, vera, Money(1_000, "RUB")))
     to_dollars = await quoted(pool, vera, Money(303, "RUB"), "RUB", "USD")
     from_dollars = await quoted(pool, veras_dollars, Money(1, "RUB"), "USD", "RUB")
     for_vera = await quoted(pool, boris, Money(33, "USD"), "RUB", "USD")
-    await made(pool, Exchange(by(), to_dollars, veras_dollars))
-    await made(
+    (changed,) = await made(pool, Exchange(by(), to_dollars, veras_dollars))
+    back, sent = await made(
         pool,
         Exchange(by(ids.new_id()), from_dollars, vera),
         Transfer(by(), boris, veras_dollars, for_vera.paid, for_vera),
+    )
+    await made(
+        pool,
+        Reverse(by(), changed, Money(3, "RUB")),
+        Reverse(by(), changed, Money(1, "RUB")),
+        Reverse(by(ids.new_id()), changed, Money(101, "RUB")),
+        Reverse(by(), back),
+        Reverse(by(effective_at=NOW), sent, Money(33, "RUB")),
+        Reverse(by(), sent),
     )
 
 

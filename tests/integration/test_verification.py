@@ -86,6 +86,7 @@ NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
     "movements.quantity": ("the price of one is not kept elsewhere", "kind IN (3, 10)"),
     "quotes.created_at": ("stands once; an hour or less before the end", "true"),
     "quotes.expires_at": ("stands once; an hour or less after the start", "true"),
+    "quotes.kept": ("whether it was looked at for deletion", "true"),
     "system_deltas.delta_id": ("a random id", "true"),
 }
 # Other values that a value might have had, by type.

@@ -34,6 +34,7 @@ class AllInstructions:
     reverse_withdrawal: ReversalInstructions
     refund_purchase: ReversalInstructions
     reverse_transfer: ReversalInstructions
+    reverse_exchange: ReversalInstructions
 
 
 def build(lookups: Lookups, rates: ExchangeRates, *, users_may_settle: bool) -> AllInstructions:
@@ -61,4 +62,5 @@ def build(lookups: Lookups, rates: ExchangeRates, *, users_may_settle: bool) -> 
         reverse_withdrawal=ReversalInstructions(lookups, Kind.WITHDRAWAL),
         refund_purchase=ReversalInstructions(lookups, Kind.PURCHASE),
         reverse_transfer=ReversalInstructions(lookups, Kind.TRANSFER),
+        reverse_exchange=ReversalInstructions(lookups, Kind.EXCHANGE),
     )

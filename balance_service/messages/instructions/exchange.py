@@ -4,6 +4,7 @@ from balance_service._generated.balance.v1 import exchange_pb2
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.commands import Exchange
+from balance_service.domain.movements import Followed
 from balance_service.domain.principals import Scope
 from balance_service.domain.state import Done
 from balance_service.messages import account_access, convert, fields
@@ -56,4 +57,4 @@ class ExchangeInstructions:
         return look_up()
 
     def answer(self, command: Exchange, done: Done) -> exchange_pb2.Exchange:
-        return convert.exchange(done.movement)
+        return convert.exchange(Followed(done.movement))

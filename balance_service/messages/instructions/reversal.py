@@ -1,10 +1,13 @@
 """Reversals, as they are asked for."""
 
 import dataclasses
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import (
     deposit_pb2,
+    exchange_pb2,
     purchase_pb2,
     reversal_pb2,
     transfer_pb2,
@@ -27,6 +30,7 @@ ReverseRequest = (
     | withdrawal_pb2.ReverseWithdrawalRequest
     | purchase_pb2.RefundPurchaseRequest
     | transfer_pb2.ReverseTransferRequest
+    | exchange_pb2.ReverseExchangeRequest
 )
 
 _SCOPES = {
@@ -34,7 +38,17 @@ _SCOPES = {
     Kind.WITHDRAWAL: Scope.WITHDRAWALS_REVERSE,
     Kind.PURCHASE: Scope.PURCHASES_REFUND,
     Kind.TRANSFER: Scope.TRANSFERS_REVERSE,
+    Kind.EXCHANGE: Scope.EXCHANGES_REVERSE,
 }
+# What who received it may send back.
+_RECEIVED = {Kind.TRANSFER, Kind.EXCHANGE}
+
+
+class _Found(NamedTuple):
+    """A movement to take back, and until when the caller may; None for ever."""
+
+    movement: Movement
+    until: datetime | None = None
 
 
 class ReversalInstructions:
@@ -75,11 +89,11 @@ class ReversalInstructions:
             origin = dataclasses.replace(origin, owner_id=None, reads_all=True)
 
         async def look_up() -> Reverse:
-            original = await self._find(movement_id, principal, operating=operating)
+            original, until = await self._find(movement_id, principal, operating=operating)
             amount = None
             if request.amount:
                 amount = money.parse_amount(request.amount, original.currency, "amount")
-            return Reverse(origin, original, amount, request.force)
+            return Reverse(origin, original, amount, request.force, until)
 
         return look_up()
 
@@ -87,24 +101,28 @@ class ReversalInstructions:
         return convert.reversal(done.movement)
 
     def _may_reverse_any(self, principal: Principal) -> bool:
-        """Whether the caller may reverse any movement of the kind, or only transfers they received.
+        """Whether the caller may take back any movement of the kind, or only what they received.
 
         Raises:
             PermissionMissing: Neither.
         """
-        if principal.user_id and self._kind == Kind.TRANSFER and principal.role != Role.ADMIN:
+        if principal.user_id and self._kind in _RECEIVED and principal.role != Role.ADMIN:
             return False
         principal.require_admin_or(_SCOPES[self._kind])
         return True
 
-    async def _find(self, movement_id: UUID, principal: Principal, *, operating: bool) -> Movement:
+    async def _find(self, movement_id: UUID, principal: Principal, *, operating: bool) -> _Found:
         """The movement that is to be taken back, if the caller may do that.
+
+        Who received by a quote may give back only while it holds: the right to do so at any time,
+        at a rate of the past, would be an option on the currency for nothing.
 
         Raises:
             MovementNotFound: There is none, as far as the caller may know.
             PermissionMissing: The caller sent it, and did not receive it.
             NotReversible: It is of another kind.
         """
+        quote = None
         movement = await self._lookups.movements.get(movement_id)
         if movement is not None and not operating:
             sides = [movement.from_account_id, movement.to_account_id]
@@ -113,11 +131,13 @@ class ReversalInstructions:
                 movement = None
             elif owners[1] != principal.user_id:
                 raise errors.PermissionMissing(required="who received it")
+            elif movement.quote_id:
+                quote = await self._lookups.quotes.get(movement.quote_id)
         if movement is None:
             raise errors.MovementNotFound(str(movement_id))
         if movement.kind != self._kind:
             raise errors.NotReversible(str(movement_id), movement.kind.name)
-        return movement
+        return _Found(movement, quote.expires_at if quote else None)
 
     async def _find_owner(self, account_id: UUID) -> UUID | None:
         profile = await self._lookups.accounts.get(account_id)

@@ -138,6 +138,8 @@ class _MovementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Movement
     """A transfer was sent back."""
     MOVEMENT_KIND_EXCHANGE: _MovementKind.ValueType  # 9
     """Money was changed into another currency, between two accounts of one owner."""
+    MOVEMENT_KIND_EXCHANGE_REVERSAL: _MovementKind.ValueType  # 13
+    """An exchange was taken back."""
 
 class MovementKind(_MovementKind, metaclass=_MovementKindEnumTypeWrapper):
     """What moved the money."""
@@ -162,6 +164,8 @@ MOVEMENT_KIND_TRANSFER_REVERSAL: MovementKind.ValueType  # 8
 """A transfer was sent back."""
 MOVEMENT_KIND_EXCHANGE: MovementKind.ValueType  # 9
 """Money was changed into another currency, between two accounts of one owner."""
+MOVEMENT_KIND_EXCHANGE_REVERSAL: MovementKind.ValueType  # 13
+"""An exchange was taken back."""
 Global___MovementKind: _TypeAlias = MovementKind  # noqa: Y015
 
 class _ConversionObstacle:

@@ -44,6 +44,7 @@ class CreateMovementRequest(_message.Message):
     REVERSE_WITHDRAWAL_FIELD_NUMBER: _builtins.int
     REFUND_PURCHASE_FIELD_NUMBER: _builtins.int
     REVERSE_TRANSFER_FIELD_NUMBER: _builtins.int
+    REVERSE_EXCHANGE_FIELD_NUMBER: _builtins.int
     LINKED_FIELD_NUMBER: _builtins.int
     linked: _builtins.bool
     """Optional. Whether the item is carried out only together with the next one. A
@@ -108,6 +109,12 @@ class CreateMovementRequest(_message.Message):
         before the batch.
         """
 
+    @_builtins.property
+    def reverse_exchange(self) -> _exchange_pb2.ReverseExchangeRequest:
+        """Optional. As ExchangeService.ReverseExchange, of an exchange that was there
+        before the batch.
+        """
+
     def __init__(
         self,
         *,
@@ -123,13 +130,14 @@ class CreateMovementRequest(_message.Message):
         reverse_withdrawal: _withdrawal_pb2.ReverseWithdrawalRequest | None = ...,
         refund_purchase: _purchase_pb2.RefundPurchaseRequest | None = ...,
         reverse_transfer: _transfer_pb2.ReverseTransferRequest | None = ...,
+        reverse_exchange: _exchange_pb2.ReverseExchangeRequest | None = ...,
         linked: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_hold", b"capture_hold", "create_deposit", b"create_deposit", "create_exchange", b"create_exchange", "create_hold", b"create_hold", "create_purchase", b"create_purchase", "create_transfer", b"create_transfer", "create_withdrawal", b"create_withdrawal", "movement", b"movement", "refund_purchase", b"refund_purchase", "reverse_deposit", b"reverse_deposit", "reverse_transfer", b"reverse_transfer", "reverse_withdrawal", b"reverse_withdrawal", "void_hold", b"void_hold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_hold", b"capture_hold", "create_deposit", b"create_deposit", "create_exchange", b"create_exchange", "create_hold", b"create_hold", "create_purchase", b"create_purchase", "create_transfer", b"create_transfer", "create_withdrawal", b"create_withdrawal", "movement", b"movement", "refund_purchase", b"refund_purchase", "reverse_deposit", b"reverse_deposit", "reverse_exchange", b"reverse_exchange", "reverse_transfer", b"reverse_transfer", "reverse_withdrawal", b"reverse_withdrawal", "void_hold", b"void_hold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_hold", b"capture_hold", "create_deposit", b"create_deposit", "create_exchange", b"create_exchange", "create_hold", b"create_hold", "create_purchase", b"create_purchase", "create_transfer", b"create_transfer", "create_withdrawal", b"create_withdrawal", "linked", b"linked", "movement", b"movement", "refund_purchase", b"refund_purchase", "reverse_deposit", b"reverse_deposit", "reverse_transfer", b"reverse_transfer", "reverse_withdrawal", b"reverse_withdrawal", "void_hold", b"void_hold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_hold", b"capture_hold", "create_deposit", b"create_deposit", "create_exchange", b"create_exchange", "create_hold", b"create_hold", "create_purchase", b"create_purchase", "create_transfer", b"create_transfer", "create_withdrawal", b"create_withdrawal", "linked", b"linked", "movement", b"movement", "refund_purchase", b"refund_purchase", "reverse_deposit", b"reverse_deposit", "reverse_exchange", b"reverse_exchange", "reverse_transfer", b"reverse_transfer", "reverse_withdrawal", b"reverse_withdrawal", "void_hold", b"void_hold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_movement: _TypeAlias = _typing.Literal["create_deposit", "create_withdrawal", "create_purchase", "create_transfer", "create_exchange", "create_hold", "capture_hold", "void_hold", "reverse_deposit", "reverse_withdrawal", "refund_purchase", "reverse_transfer"]  # noqa: Y015
+    _WhichOneofReturnType_movement: _TypeAlias = _typing.Literal["create_deposit", "create_withdrawal", "create_purchase", "create_transfer", "create_exchange", "create_hold", "capture_hold", "void_hold", "reverse_deposit", "reverse_withdrawal", "refund_purchase", "reverse_transfer", "reverse_exchange"]  # noqa: Y015
     _WhichOneofArgType_movement: _TypeAlias = _typing.Literal["movement", b"movement"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_movement) -> _WhichOneofReturnType_movement | None: ...
 

@@ -226,8 +226,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     that did. A quote is carried out once.
     """
     ERROR_REASON_QUOTE_EXPIRED: _ErrorReason.ValueType  # 94
-    """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
-    for a new one.
+    """FAILED_PRECONDITION. The quote's time is over, also for taking back what it
+    carried out; metadata says since when. Ask for a new one.
     """
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 100
     """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or
@@ -446,8 +446,8 @@ ERROR_REASON_QUOTE_USED: ErrorReason.ValueType  # 93
 that did. A quote is carried out once.
 """
 ERROR_REASON_QUOTE_EXPIRED: ErrorReason.ValueType  # 94
-"""FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
-for a new one.
+"""FAILED_PRECONDITION. The quote's time is over, also for taking back what it
+carried out; metadata says since when. Ask for a new one.
 """
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 100
 """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or

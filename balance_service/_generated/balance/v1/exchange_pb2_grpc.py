@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from balance_service._generated.balance.v1 import exchange_pb2 as balance_dot_v1_dot_exchange__pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +61,11 @@ class ExchangeServiceStub:
                 request_serializer=balance_dot_v1_dot_exchange__pb2.ListExchangesRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_exchange__pb2.ListExchangesResponse.FromString,
                 _registered_method=True)
+        self.ReverseExchange = channel.unary_unary(
+                '/balance.v1.ExchangeService/ReverseExchange',
+                request_serializer=balance_dot_v1_dot_exchange__pb2.ReverseExchangeRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
+                _registered_method=True)
 
 
 class ExchangeServiceServicer:
@@ -77,7 +83,9 @@ class ExchangeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetQuote(self, request, context):
-        """Returns a quote to the caller who asked for it, also when it has expired.
+        """Returns a quote to the caller who asked for it, also when it has expired. One
+        that was not carried out is forgotten a week after its end, or when the
+        service is set to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +118,16 @@ class ExchangeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReverseExchange(self, request, context):
+        """Takes an exchange back, whole or in parts, at its own rate. The account that
+        received pays; its overdraft counts only with `force`. For the accounts'
+        owner while the quote holds, and at any time for admins and for services with
+        the scope exchanges:reverse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExchangeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -137,6 +155,11 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.ListExchanges,
                     request_deserializer=balance_dot_v1_dot_exchange__pb2.ListExchangesRequest.FromString,
                     response_serializer=balance_dot_v1_dot_exchange__pb2.ListExchangesResponse.SerializeToString,
+            ),
+            'ReverseExchange': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseExchange,
+                    request_deserializer=balance_dot_v1_dot_exchange__pb2.ReverseExchangeRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_reversal__pb2.Reversal.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -275,6 +298,33 @@ class ExchangeService:
             '/balance.v1.ExchangeService/ListExchanges',
             balance_dot_v1_dot_exchange__pb2.ListExchangesRequest.SerializeToString,
             balance_dot_v1_dot_exchange__pb2.ListExchangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseExchange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.ExchangeService/ReverseExchange',
+            balance_dot_v1_dot_exchange__pb2.ReverseExchangeRequest.SerializeToString,
+            balance_dot_v1_dot_reversal__pb2.Reversal.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from balance_service._generated.balance.v1 import exchange_pb2 as _exchange_pb2
+from balance_service._generated.balance.v1 import reversal_pb2 as _reversal_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -40,7 +41,10 @@ class ExchangeServiceStub:
     CreateTransfer carry the quote out, once.
     """
     GetQuote: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetQuoteRequest, _exchange_pb2.Quote]
-    """Returns a quote to the caller who asked for it, also when it has expired."""
+    """Returns a quote to the caller who asked for it, also when it has expired. One
+    that was not carried out is forgotten a week after its end, or when the
+    service is set to.
+    """
     CreateExchange: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.CreateExchangeRequest, _exchange_pb2.Exchange]
     """Carries out a quote between two accounts of one owner: from the account of
     the quote to the owner's account in the other currency. Needs, of services,
@@ -56,6 +60,12 @@ class ExchangeServiceStub:
     caller's accounts; with `received`, those that brought money in. Pages are
     stable while exchanges are added.
     """
+    ReverseExchange: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.ReverseExchangeRequest, _reversal_pb2.Reversal]
+    """Takes an exchange back, whole or in parts, at its own rate. The account that
+    received pays; its overdraft counts only with `force`. For the accounts'
+    owner while the quote holds, and at any time for admins and for services with
+    the scope exchanges:reverse.
+    """
 
 @_typing.type_check_only
 class ExchangeServiceAsyncStub(ExchangeServiceStub):
@@ -69,7 +79,10 @@ class ExchangeServiceAsyncStub(ExchangeServiceStub):
     CreateTransfer carry the quote out, once.
     """
     GetQuote: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetQuoteRequest, _exchange_pb2.Quote]  # type: ignore[assignment]
-    """Returns a quote to the caller who asked for it, also when it has expired."""
+    """Returns a quote to the caller who asked for it, also when it has expired. One
+    that was not carried out is forgotten a week after its end, or when the
+    service is set to.
+    """
     CreateExchange: _aio.UnaryUnaryMultiCallable[_exchange_pb2.CreateExchangeRequest, _exchange_pb2.Exchange]  # type: ignore[assignment]
     """Carries out a quote between two accounts of one owner: from the account of
     the quote to the owner's account in the other currency. Needs, of services,
@@ -84,6 +97,12 @@ class ExchangeServiceAsyncStub(ExchangeServiceStub):
     """Lists the exchanges that took money from one account, or from any of the
     caller's accounts; with `received`, those that brought money in. Pages are
     stable while exchanges are added.
+    """
+    ReverseExchange: _aio.UnaryUnaryMultiCallable[_exchange_pb2.ReverseExchangeRequest, _reversal_pb2.Reversal]  # type: ignore[assignment]
+    """Takes an exchange back, whole or in parts, at its own rate. The account that
+    received pays; its overdraft counts only with `force`. For the accounts'
+    owner while the quote holds, and at any time for admins and for services with
+    the scope exchanges:reverse.
     """
 
 class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,7 +126,10 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _exchange_pb2.GetQuoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_exchange_pb2.Quote, _abc.Awaitable[_exchange_pb2.Quote]]:
-        """Returns a quote to the caller who asked for it, also when it has expired."""
+        """Returns a quote to the caller who asked for it, also when it has expired. One
+        that was not carried out is forgotten a week after its end, or when the
+        service is set to.
+        """
 
     @_abc_1.abstractmethod
     def CreateExchange(
@@ -140,6 +162,18 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the exchanges that took money from one account, or from any of the
         caller's accounts; with `received`, those that brought money in. Pages are
         stable while exchanges are added.
+        """
+
+    @_abc_1.abstractmethod
+    def ReverseExchange(
+        self,
+        request: _exchange_pb2.ReverseExchangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reversal_pb2.Reversal, _abc.Awaitable[_reversal_pb2.Reversal]]:
+        """Takes an exchange back, whole or in parts, at its own rate. The account that
+        received pays; its overdraft counts only with `force`. For the accounts'
+        owner while the quote holds, and at any time for admins and for services with
+        the scope exchanges:reverse.
         """
 
 def add_ExchangeServiceServicer_to_server(servicer: ExchangeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

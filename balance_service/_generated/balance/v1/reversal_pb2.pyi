@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from balance_service._generated.balance.v1 import account_pb2 as _account_pb2
+from balance_service._generated.balance.v1 import rate_pb2 as _rate_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -62,11 +63,14 @@ class Reversal(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    RETURNED_AMOUNT_FIELD_NUMBER: _builtins.int
+    RETURNED_CURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The reversal's id, a UUID."""
     kind: _account_pb2.MovementKind.ValueType
-    """Output only. DEPOSIT_REVERSAL, WITHDRAWAL_REVERSAL, REFUND or
-    TRANSFER_REVERSAL.
+    """Output only. DEPOSIT_REVERSAL, WITHDRAWAL_REVERSAL, REFUND, TRANSFER_REVERSAL
+    or EXCHANGE_REVERSAL.
     """
     original: _builtins.str
     """Output only. The id of the movement that is taken back."""
@@ -75,21 +79,30 @@ class Reversal(_message.Message):
     money of a withdrawal or a purchase back.
     """
     counterparty: _builtins.str
-    """Output only. The id of the account on the other side: of a transfer, its
-    sender's; otherwise one of the service's own.
+    """Output only. The id of the account on the other side: of a transfer or an
+    exchange, the one that had paid; otherwise one of the service's own.
     """
     amount: _builtins.str
-    """Output only. How much is taken back, a positive decimal string."""
+    """Output only. How much of the original is taken back, a positive decimal
+    string. What was paid by a quote is paid back by this amount.
+    """
     currency: _builtins.str
     """Output only. The currency of the original, ISO 4217."""
     balance: _builtins.str
-    """Output only. The account's balance right after the reversal; of a transfer's,
-    shown to the account's owner alone.
+    """Output only. The account's balance right after the reversal, in its own
+    currency; of a transfer's, shown to the account's owner alone.
     """
     reason: _builtins.str
     """Output only. Why, in the caller's words."""
     principal: _builtins.str
     """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    returned_amount: _builtins.str
+    """Output only. Of a movement by quote, what the account pays of what it had
+    received, a decimal string: its share of all that was taken back so far,
+    rounded up, less what it has paid before. That may be zero.
+    """
+    returned_currency: _builtins.str
+    """Output only. The currency of returned_amount, ISO 4217."""
     @_builtins.property
     def conversion(self) -> _account_pb2.Conversion:
         """Output only. The part of the price that is given back, at the rate of the
@@ -108,6 +121,10 @@ class Reversal(_message.Message):
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. The value date, where it is not `date`."""
 
+    @_builtins.property
+    def rate(self) -> _rate_pb2.Rate:
+        """Output only. Of a movement by quote, the rate of the quote."""
+
     def __init__(
         self,
         *,
@@ -125,10 +142,13 @@ class Reversal(_message.Message):
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
+        returned_amount: _builtins.str = ...,
+        returned_currency: _builtins.str = ...,
+        rate: _rate_pb2.Rate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "date", b"date", "effective_time", b"effective_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "date", b"date", "effective_time", b"effective_time", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "balance", b"balance", "conversion", b"conversion", "counterparty", b"counterparty", "currency", b"currency", "date", b"date", "effective_time", b"effective_time", "id", b"id", "kind", b"kind", "metadata", b"metadata", "original", b"original", "principal", b"principal", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "balance", b"balance", "conversion", b"conversion", "counterparty", b"counterparty", "currency", b"currency", "date", b"date", "effective_time", b"effective_time", "id", b"id", "kind", b"kind", "metadata", b"metadata", "original", b"original", "principal", b"principal", "rate", b"rate", "reason", b"reason", "returned_amount", b"returned_amount", "returned_currency", b"returned_currency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

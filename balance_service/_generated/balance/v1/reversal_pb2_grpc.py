@@ -27,8 +27,8 @@ if _version_not_supported:
 
 class ReversalServiceStub:
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     def __init__(self, channel):
@@ -46,8 +46,8 @@ class ReversalServiceStub:
 
 class ReversalServiceServicer:
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     def GetReversal(self, request, context):
@@ -76,8 +76,8 @@ def add_ReversalServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ReversalService:
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     @staticmethod

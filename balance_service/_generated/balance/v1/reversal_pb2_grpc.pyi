@@ -28,8 +28,8 @@ GRPC_VERSION: str
 
 class ReversalServiceStub:
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     @_typing.overload
@@ -44,8 +44,8 @@ class ReversalServiceStub:
 @_typing.type_check_only
 class ReversalServiceAsyncStub(ReversalServiceStub):
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -56,8 +56,8 @@ class ReversalServiceAsyncStub(ReversalServiceStub):
 
 class ReversalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     @_abc_1.abstractmethod

@@ -157,7 +157,8 @@ class TransferServiceServicer:
     def ReverseTransfer(self, request, context):
         """Sends a transfer back, whole or in parts. The receiving account pays; its
         overdraft counts only with `force`. For the receiver, for admins, and for
-        services with the scope transfers:reverse.
+        services with the scope transfers:reverse. What was sent by a quote goes back
+        at the quote's rate; the receiver may do that only while the quote holds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -81,7 +81,8 @@ class TransferServiceStub:
     ReverseTransfer: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.ReverseTransferRequest, _reversal_pb2.Reversal]
     """Sends a transfer back, whole or in parts. The receiving account pays; its
     overdraft counts only with `force`. For the receiver, for admins, and for
-    services with the scope transfers:reverse.
+    services with the scope transfers:reverse. What was sent by a quote goes back
+    at the quote's rate; the receiver may do that only while the quote holds.
     """
 
 @_typing.type_check_only
@@ -136,7 +137,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     ReverseTransfer: _aio.UnaryUnaryMultiCallable[_transfer_pb2.ReverseTransferRequest, _reversal_pb2.Reversal]  # type: ignore[assignment]
     """Sends a transfer back, whole or in parts. The receiving account pays; its
     overdraft counts only with `force`. For the receiver, for admins, and for
-    services with the scope transfers:reverse.
+    services with the scope transfers:reverse. What was sent by a quote goes back
+    at the quote's rate; the receiver may do that only while the quote holds.
     """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -236,7 +238,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reversal_pb2.Reversal, _abc.Awaitable[_reversal_pb2.Reversal]]:
         """Sends a transfer back, whole or in parts. The receiving account pays; its
         overdraft counts only with `force`. For the receiver, for admins, and for
-        services with the scope transfers:reverse.
+        services with the scope transfers:reverse. What was sent by a quote goes back
+        at the quote's rate; the receiver may do that only while the quote holds.
         """
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -208,8 +208,8 @@ class Reason(StrEnum):
     that did. A quote is carried out once.
     """
     QUOTE_EXPIRED = "QUOTE_EXPIRED"
-    """FAILED_PRECONDITION. The quote's time is over; metadata says since when. Ask
-    for a new one.
+    """FAILED_PRECONDITION. The quote's time is over, also for taking back what it
+    carried out; metadata says since when. Ask for a new one.
     """
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or

@@ -150,10 +150,39 @@ class AuthService:
         """Returns the public keys that access tokens are signed with (RFC 7517)."""
 
 
+class RateService:
+    """Tells which currencies there are, and what one is worth in another."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.ListCurrencies: Unary[v1.ListCurrenciesRequest, v1.ListCurrenciesResponse] = (
+            caller.unary(
+                "/balance.v1.RateService/ListCurrencies",
+                v1.ListCurrenciesRequest,
+                v1.ListCurrenciesResponse,
+            )
+        )
+        """Lists all currencies by code, in one answer: there are fewer than 200."""
+        self.GetRate: Unary[v1.GetRateRequest, v1.Rate] = caller.unary(
+            "/balance.v1.RateService/GetRate", v1.GetRateRequest, v1.Rate
+        )
+        """Returns the rate from one currency to another: the one that would be used
+        now, or the one that was in force at a past moment. It holds for nobody: a
+        quote does (CreateQuote). A rate that is too old to be used is returned with
+        `stale`; where none is known, the answer is RATE_UNAVAILABLE.
+        """
+        self.ListRates: Unary[v1.ListRatesRequest, v1.ListRatesResponse] = caller.unary(
+            "/balance.v1.RateService/ListRates", v1.ListRatesRequest, v1.ListRatesResponse
+        )
+        """Lists the rates from one currency to every other that has one, by code, in
+        one answer, as GetRate returns them. The list is empty where the currency
+        has no rate.
+        """
+
+
 class ReversalService:
     """Returns what took movements back. Reversals are made by the service of what
-    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
-    ReverseTransfer.
+    they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+    ReverseTransfer and ReverseExchange.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -200,35 +229,6 @@ class DepositService:
         """
 
 
-class RateService:
-    """Tells which currencies there are, and what one is worth in another."""
-
-    def __init__(self, caller: Caller) -> None:
-        self.ListCurrencies: Unary[v1.ListCurrenciesRequest, v1.ListCurrenciesResponse] = (
-            caller.unary(
-                "/balance.v1.RateService/ListCurrencies",
-                v1.ListCurrenciesRequest,
-                v1.ListCurrenciesResponse,
-            )
-        )
-        """Lists all currencies by code, in one answer: there are fewer than 200."""
-        self.GetRate: Unary[v1.GetRateRequest, v1.Rate] = caller.unary(
-            "/balance.v1.RateService/GetRate", v1.GetRateRequest, v1.Rate
-        )
-        """Returns the rate from one currency to another: the one that would be used
-        now, or the one that was in force at a past moment. It holds for nobody: a
-        quote does (CreateQuote). A rate that is too old to be used is returned with
-        `stale`; where none is known, the answer is RATE_UNAVAILABLE.
-        """
-        self.ListRates: Unary[v1.ListRatesRequest, v1.ListRatesResponse] = caller.unary(
-            "/balance.v1.RateService/ListRates", v1.ListRatesRequest, v1.ListRatesResponse
-        )
-        """Lists the rates from one currency to every other that has one, by code, in
-        one answer, as GetRate returns them. The list is empty where the currency
-        has no rate.
-        """
-
-
 class ExchangeService:
     """Changes money into another currency, at a price that is agreed before."""
 
@@ -244,7 +244,10 @@ class ExchangeService:
         self.GetQuote: Unary[v1.GetQuoteRequest, v1.Quote] = caller.unary(
             "/balance.v1.ExchangeService/GetQuote", v1.GetQuoteRequest, v1.Quote
         )
-        """Returns a quote to the caller who asked for it, also when it has expired."""
+        """Returns a quote to the caller who asked for it, also when it has expired. One
+        that was not carried out is forgotten a week after its end, or when the
+        service is set to.
+        """
         self.CreateExchange: Unary[v1.CreateExchangeRequest, v1.Exchange] = caller.unary(
             "/balance.v1.ExchangeService/CreateExchange", v1.CreateExchangeRequest, v1.Exchange
         )
@@ -267,6 +270,14 @@ class ExchangeService:
         """Lists the exchanges that took money from one account, or from any of the
         caller's accounts; with `received`, those that brought money in. Pages are
         stable while exchanges are added.
+        """
+        self.ReverseExchange: Unary[v1.ReverseExchangeRequest, v1.Reversal] = caller.unary(
+            "/balance.v1.ExchangeService/ReverseExchange", v1.ReverseExchangeRequest, v1.Reversal
+        )
+        """Takes an exchange back, whole or in parts, at its own rate. The account that
+        received pays; its overdraft counts only with `force`. For the accounts'
+        owner while the quote holds, and at any time for admins and for services with
+        the scope exchanges:reverse.
         """
 
 
@@ -451,7 +462,8 @@ class TransferService:
         )
         """Sends a transfer back, whole or in parts. The receiving account pays; its
         overdraft counts only with `force`. For the receiver, for admins, and for
-        services with the scope transfers:reverse.
+        services with the scope transfers:reverse. What was sent by a quote goes back
+        at the quote's rate; the receiver may do that only while the quote holds.
         """
 
 

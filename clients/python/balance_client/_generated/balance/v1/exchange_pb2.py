@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from balance_client._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_client._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
 from balance_client._generated.balance.v1 import rate_pb2 as balance_dot_v1_dot_rate__pb2
+from balance_client._generated.balance.v1 import reversal_pb2 as balance_dot_v1_dot_reversal__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/exchange.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x15\x62\x61lance/v1/rate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\x05Quote\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66rom_account\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x66rom_amount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rfrom_currency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tto_amount\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bto_currency\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12$\n\x04rate\x18\x07 \x01(\x0b\x32\x10.balance.v1.RateB\x04\xe2\x41\x01\x03\x12,\n\x08rounding\x18\x08 \x01(\x0e\x32\x14.balance.v1.RoundingB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x9b\x04\n\x08\x45xchange\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05quote\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66rom_account\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x66rom_amount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rfrom_currency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nto_account\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tto_amount\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bto_currency\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12$\n\x04rate\x18\t \x01(\x0b\x32\x10.balance.v1.RateB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\x0c \x03(\x0b\x32\".balance.v1.Exchange.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf7\x01\n\x12\x43reateQuoteRequest\x12!\n\rfrom_currency\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x04\x12\x1f\n\x0bto_currency\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x04\x12\x1f\n\x0b\x66rom_amount\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\tto_amount\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12 \n\x0c\x66rom_account\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\",\n\x0fGetQuoteRequest\x12\x19\n\x05quote\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xed\x02\n\x15\x43reateExchangeRequest\x12\x19\n\x05quote\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12M\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreateExchangeRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetExchangeRequest\x12\x1c\n\x08\x65xchange\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\x8f\x02\n\x14ListExchangesRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08received\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListExchangesResponse\x12-\n\texchanges\x18\x01 \x03(\x0b\x32\x14.balance.v1.ExchangeB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03*H\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x11\n\rROUNDING_DOWN\x10\x01\x12\x0f\n\x0bROUNDING_UP\x10\x02\x32\x98\x04\n\x0f\x45xchangeService\x12[\n\x0b\x43reateQuote\x12\x1e.balance.v1.CreateQuoteRequest\x1a\x11.balance.v1.Quote\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/api/v1/quotes:\x01*\x12]\n\x08GetQuote\x12\x1b.balance.v1.GetQuoteRequest\x1a\x11.balance.v1.Quote\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/quotes/{quote}\x12g\n\x0e\x43reateExchange\x12!.balance.v1.CreateExchangeRequest\x1a\x14.balance.v1.Exchange\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/exchanges:\x01*\x12l\n\x0bGetExchange\x12\x1e.balance.v1.GetExchangeRequest\x1a\x14.balance.v1.Exchange\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/exchanges/{exchange}\x12r\n\rListExchanges\x12 .balance.v1.ListExchangesRequest\x1a!.balance.v1.ListExchangesResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/exchangesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/exchange.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x15\x62\x61lance/v1/rate.proto\x1a\x19\x62\x61lance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\x05Quote\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66rom_account\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x66rom_amount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rfrom_currency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tto_amount\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bto_currency\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12$\n\x04rate\x18\x07 \x01(\x0b\x32\x10.balance.v1.RateB\x04\xe2\x41\x01\x03\x12,\n\x08rounding\x18\x08 \x01(\x0e\x32\x14.balance.v1.RoundingB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xd3\x04\n\x08\x45xchange\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05quote\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x66rom_account\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x66rom_amount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rfrom_currency\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nto_account\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tto_amount\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bto_currency\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12$\n\x04rate\x18\t \x01(\x0b\x32\x10.balance.v1.RateB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\x0c \x03(\x0b\x32\".balance.v1.Exchange.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freversed_amount\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treversals\x18\x16 \x03(\tB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf7\x01\n\x12\x43reateQuoteRequest\x12!\n\rfrom_currency\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x04\x12\x1f\n\x0bto_currency\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x04\x12\x1f\n\x0b\x66rom_amount\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\tto_amount\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12 \n\x0c\x66rom_account\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\",\n\x0fGetQuoteRequest\x12\x19\n\x05quote\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xed\x02\n\x15\x43reateExchangeRequest\x12\x19\n\x05quote\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12M\n\x08metadata\x18\x03 \x03(\x0b\x32/.balance.v1.CreateExchangeRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetExchangeRequest\x12\x1c\n\x08\x65xchange\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\x8f\x02\n\x14ListExchangesRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08received\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x7f\n\x15ListExchangesResponse\x12-\n\texchanges\x18\x01 \x03(\x0b\x32\x14.balance.v1.ExchangeB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\xa0\x03\n\x16ReverseExchangeRequest\x12\x1c\n\x08\x65xchange\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\x06reason\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12N\n\x08metadata\x18\x04 \x03(\x0b\x32\x30.balance.v1.ReverseExchangeRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x13\n\x05\x66orce\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*H\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x11\n\rROUNDING_DOWN\x10\x01\x12\x0f\n\x0bROUNDING_UP\x10\x02\x32\x96\x05\n\x0f\x45xchangeService\x12[\n\x0b\x43reateQuote\x12\x1e.balance.v1.CreateQuoteRequest\x1a\x11.balance.v1.Quote\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/api/v1/quotes:\x01*\x12]\n\x08GetQuote\x12\x1b.balance.v1.GetQuoteRequest\x1a\x11.balance.v1.Quote\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/quotes/{quote}\x12g\n\x0e\x43reateExchange\x12!.balance.v1.CreateExchangeRequest\x1a\x14.balance.v1.Exchange\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/exchanges:\x01*\x12l\n\x0bGetExchange\x12\x1e.balance.v1.GetExchangeRequest\x1a\x14.balance.v1.Exchange\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/exchanges/{exchange}\x12r\n\rListExchanges\x12 .balance.v1.ListExchangesRequest\x1a!.balance.v1.ListExchangesResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/exchanges\x12|\n\x0fReverseExchange\x12\".balance.v1.ReverseExchangeRequest\x1a\x14.balance.v1.Reversal\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/exchanges/{exchange}:reverse:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -91,6 +92,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGE'].fields_by_name['date']._serialized_options = b'\342A\001\003'
   _globals['_EXCHANGE'].fields_by_name['effective_time']._loaded_options = None
   _globals['_EXCHANGE'].fields_by_name['effective_time']._serialized_options = b'\342A\001\003'
+  _globals['_EXCHANGE'].fields_by_name['reversed_amount']._loaded_options = None
+  _globals['_EXCHANGE'].fields_by_name['reversed_amount']._serialized_options = b'\342A\001\003'
+  _globals['_EXCHANGE'].fields_by_name['reversals']._loaded_options = None
+  _globals['_EXCHANGE'].fields_by_name['reversals']._serialized_options = b'\342A\001\003'
   _globals['_CREATEQUOTEREQUEST'].fields_by_name['from_currency']._loaded_options = None
   _globals['_CREATEQUOTEREQUEST'].fields_by_name['from_currency']._serialized_options = b'\342A\001\002\242\270\030\002\010\004'
   _globals['_CREATEQUOTEREQUEST'].fields_by_name['to_currency']._loaded_options = None
@@ -147,6 +152,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEXCHANGESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_LISTEXCHANGESRESPONSE'].fields_by_name['total_size']._loaded_options = None
   _globals['_LISTEXCHANGESRESPONSE'].fields_by_name['total_size']._serialized_options = b'\342A\001\003'
+  _globals['_REVERSEEXCHANGEREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['exchange']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['exchange']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['amount']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['amount']._serialized_options = b'\342A\001\001\242\270\030\002\010\003'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\242\270\030\005\030\001 \310\001'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['metadata']._serialized_options = b'\342A\001\001\242\270\030\002\010\013'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['force']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['force']._serialized_options = b'\342A\001\001'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['account_etag']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['account_etag']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_EXCHANGESERVICE'].methods_by_name['CreateQuote']._loaded_options = None
   _globals['_EXCHANGESERVICE'].methods_by_name['CreateQuote']._serialized_options = b'\202\323\344\223\002\023\"\016/api/v1/quotes:\001*'
   _globals['_EXCHANGESERVICE'].methods_by_name['GetQuote']._loaded_options = None
@@ -157,28 +182,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGESERVICE'].methods_by_name['GetExchange']._serialized_options = b'\220\002\001\202\323\344\223\002\036\022\034/api/v1/exchanges/{exchange}'
   _globals['_EXCHANGESERVICE'].methods_by_name['ListExchanges']._loaded_options = None
   _globals['_EXCHANGESERVICE'].methods_by_name['ListExchanges']._serialized_options = b'\220\002\001\202\323\344\223\002\023\022\021/api/v1/exchanges'
-  _globals['_ROUNDING']._serialized_start=2256
-  _globals['_ROUNDING']._serialized_end=2328
-  _globals['_QUOTE']._serialized_start=213
-  _globals['_QUOTE']._serialized_end=593
-  _globals['_EXCHANGE']._serialized_start=596
-  _globals['_EXCHANGE']._serialized_end=1135
-  _globals['_EXCHANGE_METADATAENTRY']._serialized_start=1088
-  _globals['_EXCHANGE_METADATAENTRY']._serialized_end=1135
-  _globals['_CREATEQUOTEREQUEST']._serialized_start=1138
-  _globals['_CREATEQUOTEREQUEST']._serialized_end=1385
-  _globals['_GETQUOTEREQUEST']._serialized_start=1387
-  _globals['_GETQUOTEREQUEST']._serialized_end=1431
-  _globals['_CREATEEXCHANGEREQUEST']._serialized_start=1434
-  _globals['_CREATEEXCHANGEREQUEST']._serialized_end=1799
-  _globals['_CREATEEXCHANGEREQUEST_METADATAENTRY']._serialized_start=1088
-  _globals['_CREATEEXCHANGEREQUEST_METADATAENTRY']._serialized_end=1135
-  _globals['_GETEXCHANGEREQUEST']._serialized_start=1801
-  _globals['_GETEXCHANGEREQUEST']._serialized_end=1851
-  _globals['_LISTEXCHANGESREQUEST']._serialized_start=1854
-  _globals['_LISTEXCHANGESREQUEST']._serialized_end=2125
-  _globals['_LISTEXCHANGESRESPONSE']._serialized_start=2127
-  _globals['_LISTEXCHANGESRESPONSE']._serialized_end=2254
-  _globals['_EXCHANGESERVICE']._serialized_start=2331
-  _globals['_EXCHANGESERVICE']._serialized_end=2867
+  _globals['_EXCHANGESERVICE'].methods_by_name['ReverseExchange']._loaded_options = None
+  _globals['_EXCHANGESERVICE'].methods_by_name['ReverseExchange']._serialized_options = b'\202\323\344\223\002)\"$/api/v1/exchanges/{exchange}:reverse:\001*'
+  _globals['_ROUNDING']._serialized_start=2758
+  _globals['_ROUNDING']._serialized_end=2830
+  _globals['_QUOTE']._serialized_start=240
+  _globals['_QUOTE']._serialized_end=620
+  _globals['_EXCHANGE']._serialized_start=623
+  _globals['_EXCHANGE']._serialized_end=1218
+  _globals['_EXCHANGE_METADATAENTRY']._serialized_start=1171
+  _globals['_EXCHANGE_METADATAENTRY']._serialized_end=1218
+  _globals['_CREATEQUOTEREQUEST']._serialized_start=1221
+  _globals['_CREATEQUOTEREQUEST']._serialized_end=1468
+  _globals['_GETQUOTEREQUEST']._serialized_start=1470
+  _globals['_GETQUOTEREQUEST']._serialized_end=1514
+  _globals['_CREATEEXCHANGEREQUEST']._serialized_start=1517
+  _globals['_CREATEEXCHANGEREQUEST']._serialized_end=1882
+  _globals['_CREATEEXCHANGEREQUEST_METADATAENTRY']._serialized_start=1171
+  _globals['_CREATEEXCHANGEREQUEST_METADATAENTRY']._serialized_end=1218
+  _globals['_GETEXCHANGEREQUEST']._serialized_start=1884
+  _globals['_GETEXCHANGEREQUEST']._serialized_end=1934
+  _globals['_LISTEXCHANGESREQUEST']._serialized_start=1937
+  _globals['_LISTEXCHANGESREQUEST']._serialized_end=2208
+  _globals['_LISTEXCHANGESRESPONSE']._serialized_start=2210
+  _globals['_LISTEXCHANGESRESPONSE']._serialized_end=2337
+  _globals['_REVERSEEXCHANGEREQUEST']._serialized_start=2340
+  _globals['_REVERSEEXCHANGEREQUEST']._serialized_end=2756
+  _globals['_REVERSEEXCHANGEREQUEST_METADATAENTRY']._serialized_start=1171
+  _globals['_REVERSEEXCHANGEREQUEST_METADATAENTRY']._serialized_end=1218
+  _globals['_EXCHANGESERVICE']._serialized_start=2833
+  _globals['_EXCHANGESERVICE']._serialized_end=3495
 # @@protoc_insertion_point(module_scope)

@@ -165,6 +165,8 @@ class Exchange(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
+    REVERSALS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The exchange's id, a UUID."""
     quote: _builtins.str
@@ -187,6 +189,10 @@ class Exchange(_message.Message):
     """Output only. Why the money moved, in the caller's words."""
     principal: _builtins.str
     """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    reversed_amount: _builtins.str
+    """Output only. How much of what was paid was reversed, a decimal string; empty
+    if nothing was. Read with Get and List.
+    """
     @_builtins.property
     def rate(self) -> _rate_pb2.Rate:
         """Output only. The rate of the quote."""
@@ -202,6 +208,10 @@ class Exchange(_message.Message):
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. The value date, where it is not `date`."""
+
+    @_builtins.property
+    def reversals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Ids of its reversals. Read with Get and List."""
 
     def __init__(
         self,
@@ -221,10 +231,12 @@ class Exchange(_message.Message):
         principal: _builtins.str = ...,
         date: _timestamp_pb2.Timestamp | None = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
+        reversed_amount: _builtins.str = ...,
+        reversals: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "effective_time", b"effective_time", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "date", b"date", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "from_amount", b"from_amount", "from_currency", b"from_currency", "id", b"id", "metadata", b"metadata", "principal", b"principal", "quote", b"quote", "rate", b"rate", "to_account", b"to_account", "to_amount", b"to_amount", "to_currency", b"to_currency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "date", b"date", "description", b"description", "effective_time", b"effective_time", "from_account", b"from_account", "from_amount", b"from_amount", "from_currency", b"from_currency", "id", b"id", "metadata", b"metadata", "principal", b"principal", "quote", b"quote", "rate", b"rate", "reversals", b"reversals", "reversed_amount", b"reversed_amount", "to_account", b"to_account", "to_amount", b"to_amount", "to_currency", b"to_currency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -504,3 +516,97 @@ class ListExchangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListExchangesResponse: _TypeAlias = ListExchangesResponse  # noqa: Y015
+
+@_typing.final
+class ReverseExchangeRequest(_message.Message):
+    """Request for ReverseExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    exchange: _builtins.str
+    """Required. The exchange's id."""
+    amount: _builtins.str
+    """Optional. How much of what was paid for it, a decimal string above zero in
+    from_currency; all that is left of it by default.
+    """
+    reason: _builtins.str
+    """Required. Why, shown on the statement; 1 to 200 characters."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    force: _builtins.bool
+    """Optional. For admins: goes on though an account is frozen, and as far into
+    the overdraft of the account that pays as its limit allows.
+    """
+    account_etag: _builtins.str
+    """Optional. The etag of the account whose balance the answer tells, at most 100
+    characters: what was asked is done only if the account has not changed since
+    it was read.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
+    """
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+        and "-", values up to 200 characters.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. The value date, shown on statements and kept by their filters; when
+        the movement is booked by default. Balances go by booking.
+        """
+
+    def __init__(
+        self,
+        *,
+        exchange: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        account_etag: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_etag", b"account_etag", "amount", b"amount", "effective_time", b"effective_time", "exchange", b"exchange", "force", b"force", "metadata", b"metadata", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseExchangeRequest: _TypeAlias = ReverseExchangeRequest  # noqa: Y015

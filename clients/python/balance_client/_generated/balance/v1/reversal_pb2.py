@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from balance_client._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_client._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
+from balance_client._generated.balance.v1 import rate_pb2 as balance_dot_v1_dot_rate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/reversal.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x04\n\x08Reversal\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x03\x12\x16\n\x08original\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63ounterparty\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x08 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\x0b \x03(\x0b\x32\".balance.v1.Reversal.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetReversalRequest\x12\x1c\n\x08reversal\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x32\x7f\n\x0fReversalService\x12l\n\x0bGetReversal\x12\x1e.balance.v1.GetReversalRequest\x1a\x14.balance.v1.Reversal\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/reversals/{reversal}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61lance/v1/reversal.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x15\x62\x61lance/v1/rate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x04\n\x08Reversal\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x03\x12\x16\n\x08original\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63ounterparty\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\nconversion\x18\x08 \x01(\x0b\x32\x16.balance.v1.ConversionB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x08metadata\x18\x0b \x03(\x0b\x32\".balance.v1.Reversal.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freturned_amount\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11returned_currency\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12$\n\x04rate\x18\x11 \x01(\x0b\x32\x10.balance.v1.RateB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x12GetReversalRequest\x12\x1c\n\x08reversal\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x32\x7f\n\x0fReversalService\x12l\n\x0bGetReversal\x12\x1e.balance.v1.GetReversalRequest\x1a\x14.balance.v1.Reversal\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/reversals/{reversal}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,16 +67,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSAL'].fields_by_name['date']._serialized_options = b'\342A\001\003'
   _globals['_REVERSAL'].fields_by_name['effective_time']._loaded_options = None
   _globals['_REVERSAL'].fields_by_name['effective_time']._serialized_options = b'\342A\001\003'
+  _globals['_REVERSAL'].fields_by_name['returned_amount']._loaded_options = None
+  _globals['_REVERSAL'].fields_by_name['returned_amount']._serialized_options = b'\342A\001\003'
+  _globals['_REVERSAL'].fields_by_name['returned_currency']._loaded_options = None
+  _globals['_REVERSAL'].fields_by_name['returned_currency']._serialized_options = b'\342A\001\003'
+  _globals['_REVERSAL'].fields_by_name['rate']._loaded_options = None
+  _globals['_REVERSAL'].fields_by_name['rate']._serialized_options = b'\342A\001\003'
   _globals['_GETREVERSALREQUEST'].fields_by_name['reversal']._loaded_options = None
   _globals['_GETREVERSALREQUEST'].fields_by_name['reversal']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_REVERSALSERVICE'].methods_by_name['GetReversal']._loaded_options = None
   _globals['_REVERSALSERVICE'].methods_by_name['GetReversal']._serialized_options = b'\220\002\001\202\323\344\223\002\036\022\034/api/v1/reversals/{reversal}'
-  _globals['_REVERSAL']._serialized_start=190
-  _globals['_REVERSAL']._serialized_end=720
-  _globals['_REVERSAL_METADATAENTRY']._serialized_start=673
-  _globals['_REVERSAL_METADATAENTRY']._serialized_end=720
-  _globals['_GETREVERSALREQUEST']._serialized_start=722
-  _globals['_GETREVERSALREQUEST']._serialized_end=772
-  _globals['_REVERSALSERVICE']._serialized_start=774
-  _globals['_REVERSALSERVICE']._serialized_end=901
+  _globals['_REVERSAL']._serialized_start=213
+  _globals['_REVERSAL']._serialized_end=845
+  _globals['_REVERSAL_METADATAENTRY']._serialized_start=798
+  _globals['_REVERSAL_METADATAENTRY']._serialized_end=845
+  _globals['_GETREVERSALREQUEST']._serialized_start=847
+  _globals['_GETREVERSALREQUEST']._serialized_end=897
+  _globals['_REVERSALSERVICE']._serialized_start=899
+  _globals['_REVERSALSERVICE']._serialized_end=1026
 # @@protoc_insertion_point(module_scope)

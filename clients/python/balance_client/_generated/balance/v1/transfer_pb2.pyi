@@ -715,8 +715,8 @@ class ReverseTransferRequest(_message.Message):
     transfer: _builtins.str
     """Required. The transfer's id."""
     amount: _builtins.str
-    """Optional. How much of it, a decimal string above zero in its currency; all
-    that is left of it by default.
+    """Optional. How much of what was sent, a decimal string above zero in its
+    currency; all that is left of it by default.
     """
     reason: _builtins.str
     """Required. Why, shown on the statement; 1 to 200 characters."""
