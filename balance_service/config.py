@@ -207,7 +207,10 @@ class Settings(BaseSettings):
         "The same for all processes; after a change the rest of the day counts anew or too much.",
     )
     answers_kept_days: int = Field(
-        7, ge=1, description="How long answers of calls that move no money are kept for retries."
+        7,
+        ge=1,
+        description="How long answers of calls that move no money are kept for retries, and quotes "
+        "after their end that nobody carried out.",
     )
     development: bool = Field(
         default=False,

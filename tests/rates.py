@@ -21,10 +21,11 @@ def age_rates(service: Service) -> None:
     rates_of(service).current = Rates(aged, lambda as_of: as_of + timedelta(hours=1))
 
 
-def expire_quotes(database_url: str) -> None:
-    """Makes every quote an hour older, which is longer than any holds."""
+def expire_quotes(database_url: str, ago: timedelta = timedelta(hours=1)) -> None:
+    """Makes every quote older: by an hour, which is longer than any holds, or by more."""
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute(
-            "UPDATE quotes SET created_at = created_at - interval '1 hour',"
-            " expires_at = expires_at - interval '1 hour'"
+            "UPDATE quotes"
+            " SET created_at = created_at - %(ago)s, expires_at = expires_at - %(ago)s",
+            {"ago": ago},
         )

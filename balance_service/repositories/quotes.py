@@ -1,7 +1,7 @@
-"""Quotes, which are only added and read: that one was carried out stands in the journal."""
+"""Quotes, which never change: that one was carried out stands in the journal."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +53,26 @@ async def get(conn: AsyncConnection, quote_ids: Sequence[UUID]) -> dict[UUID, Qu
     await cursor.execute(_SQL["get"], {"quote_ids": arrays.uuids(quote_ids)})
     found = [_quote(row) for row in await cursor.fetchall()]
     return {quote.quote_id: quote for quote in found}
+
+
+async def clear_expired(conn: AsyncConnection, kept_for: timedelta, limit: int) -> int:
+    """Deletes quotes that were never carried out.
+
+    Those that were stay for ever, because their movements name them.
+
+    Args:
+        conn: Any connection.
+        kept_for: How long after its end a quote is kept, by Postgres's clock: much longer than a
+            commit may take that carries it out.
+        limit: How many to look at.
+
+    Returns:
+        How many were looked at; fewer than the limit if there are no more for now.
+    """
+    values = {"kept_for": kept_for, "limit": limit}
+    row = await (await conn.execute(_SQL["clear_expired"], values)).fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
 
 
 def _quote(row: Any) -> Quote:  # noqa: ANN401 - a named tuple of the query's columns

@@ -44,3 +44,33 @@ SELECT
     -- include columns --
 FROM quotes
 WHERE quote_id = ANY(%(quote_ids)s::uuid[]);
+
+-- clear_expired --
+-- Deletes quotes that expired a while ago and were not used. Those that were stay, and are not
+-- looked at again. Tells how many were looked at.
+WITH expired AS (
+    SELECT
+        q.quote_id,
+        u.movement_id IS NOT NULL AS used
+    FROM quotes AS q
+    LEFT JOIN quote_uses AS u ON q.account_id = u.account_id AND q.quote_id = u.quote_id
+    WHERE NOT q.kept AND q.expires_at < clock_timestamp() - %(kept_for)s::interval
+    ORDER BY q.expires_at
+    LIMIT %(limit)s
+    FOR UPDATE OF q SKIP LOCKED
+),
+
+staying AS (
+    UPDATE quotes AS q
+    SET kept = TRUE
+    FROM expired AS e
+    WHERE q.quote_id = e.quote_id AND e.used
+),
+
+deleted AS (
+    DELETE FROM quotes AS q
+    USING expired AS e
+    WHERE q.quote_id = e.quote_id AND NOT e.used
+)
+
+SELECT count(*) FROM expired;

@@ -14,7 +14,7 @@ from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.repositories import credentials, idempotency, system_accounts
+from balance_service.repositories import credentials, idempotency, quotes, system_accounts
 from balance_service.server.health import Health
 
 HEALTH_INTERVAL_SECONDS = 1
@@ -27,6 +27,8 @@ ROLL_UP_DELTAS_MAX = 10_000
 EXPIRY_INTERVAL_SECONDS = 1
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
+# Quotes that one transaction clears, for the same reason.
+CLEARED_QUOTES_MAX = 1_000
 
 _log = structlog.get_logger()
 
@@ -42,7 +44,8 @@ class Maintenance:
         calls: Ends streams whose token is not good any more.
         watch: Looks for changes of the accounts that callers watch.
         expiry: Gives back what is left of holds whose time is over.
-        answers_kept: How long answers of calls that move no money are kept.
+        answers_kept: How long answers of calls that move no money are kept, and quotes after their
+            end that were not carried out.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Maintenance:
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
+            (DELETE_INTERVAL_SECONDS, self.clear_quotes),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
 
@@ -103,6 +107,13 @@ class Maintenance:
             await idempotency.delete_old(conn, now - self._answers_kept)
             # The last access token of a sign-in outlives it by a day and the leeway at most.
             await credentials.delete_expired(conn, now - timedelta(days=2))
+
+    async def clear_quotes(self) -> None:
+        """Deletes quotes that nobody carried out."""
+        cleared = CLEARED_QUOTES_MAX
+        while cleared == CLEARED_QUOTES_MAX:
+            async with transaction(self._pool) as conn:
+                cleared = await quotes.clear_expired(conn, self._answers_kept, CLEARED_QUOTES_MAX)
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

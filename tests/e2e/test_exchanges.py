@@ -318,6 +318,22 @@ async def test_transfer_must_be_what_was_quoted(service: Service, verified: Veri
     await verified()
 
 
+async def test_quote_is_forgotten_days_after_its_end_unless_it_was_carried_out(
+    service: Service, database_url: str
+) -> None:
+    person, _, _ = await with_dollars(service)
+    used, unused = [await quote(person.client, from_amount="80") for _ in range(2)]
+    request = exchange(used, request_id="first")
+    made = await person.client.exchanges.CreateExchange(request)
+    expire_quotes(database_url, timedelta(days=8))
+    await service.app.maintenance.clear_quotes()
+    gone = person.client.exchanges.GetQuote(v1.GetQuoteRequest(quote=unused.id))
+    assert await reason(gone) == "QUOTE_NOT_FOUND"
+    found = await person.client.exchanges.GetQuote(v1.GetQuoteRequest(quote=used.id))
+    assert (found.id, found.rate) == (used.id, made.rate)
+    assert await person.client.exchanges.CreateExchange(request) == made
+
+
 # Services
 
 
