@@ -7,6 +7,7 @@ its interval allows. With a total order given, this is a comparison in one pass 
 as Knossos would; reading the order off the list is Elle's idea (Kingsbury and Alvaro, 2020).
 """
 
+import itertools
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ import psycopg
 
 from balance_service.domain.accounts import Status
 from balance_service.domain.movements import REVERSALS, Kind
+from rehearsals.held import Step, amounts_held
 from rehearsals.operation import Operation
 
 INFINITY = float("inf")
@@ -67,15 +69,13 @@ class Journal:
         movements: For each request id, the movements that have it.
         statements: The entries of each account, in order.
         accounts: Each account.
-        held: All that an account ever held at a time; nothing if it is not named.
-        holding: Accounts that held what is not known: what was available there is not checked.
+        held: All that an account may have held at a time; nothing if it is not named.
     """
 
     movements: dict[str, list[str]]
     statements: dict[str, list[Entry]]
     accounts: dict[str, Stored]
     held: dict[str, set[int]] = field(default_factory=dict)
-    holding: set[str] = field(default_factory=set)
 
 
 def read_journal(url: str) -> Journal:
@@ -106,8 +106,14 @@ def read_journal(url: str) -> Journal:
             (Status.DEBITS_FROZEN,),
         )
         accounts = {str(account): Stored(*rest) for account, *rest in rows}
-        holding = {str(row[0]) for row in conn.execute("SELECT DISTINCT account_id FROM holds")}
-    return Journal(dict(movements), dict(statements), accounts, holding=holding)
+        rows = conn.execute(
+            "SELECT h.account_id::text, m.created_at, h.hold_id::text, m.amount_minor,"
+            " m.kind = %(hold)s, m.final IS TRUE OR m.kind IN (%(release)s, %(expiry)s)"
+            " FROM holds h JOIN movements m ON h.hold_id IN (m.movement_id, m.original_id)",
+            {kind.name.lower(): kind for kind in (Kind.HOLD, Kind.RELEASE, Kind.EXPIRY)},
+        )
+        held = amounts_held(itertools.starmap(Step, rows))
+    return Journal(dict(movements), dict(statements), accounts, held)
 
 
 def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterator[str]:
@@ -127,8 +133,7 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
             touching[account].append(operation)
     for account, theirs in touching.items():
         held = journal.held.get(account, set()) | {0}
-        known = None if account in journal.holding else held
-        yield from _check_order(account, theirs, journal.statements.get(account, []), known)
+        yield from _check_order(account, theirs, journal.statements.get(account, []), held)
     for operation in operations:
         if operation.reason and operation.accounts and not _is_allowed(operation, journal.accounts):
             yield f"refused against the account's rules: {operation}"
@@ -218,7 +223,7 @@ def _check_statement(account: str, entries: Sequence[Entry], stored: Stored) -> 
 
 
 def _check_order(
-    account: str, operations: Sequence[Operation], entries: Sequence[Entry], held: set[int] | None
+    account: str, operations: Sequence[Operation], entries: Sequence[Entry], held: set[int]
 ) -> Iterator[str]:
     places = {entry.request_id: entry.sequence for entry in entries}
     placed = [(o, places[o.request_id]) for o in operations if o.request_id in places]
@@ -247,7 +252,7 @@ def _check_order(
             if sequence < seen.before(operation.invoked):
                 yield f"{account}: a read went back in time: {operation}"
             seen.add(operation.returned, sequence)
-        elif operation.accounts[0] == account and held is not None:
+        elif operation.accounts[0] == account:
             possible = slice(low, high + 1)
             yield from _check_facts(account, operation, balances[possible], spent[possible], held)
 

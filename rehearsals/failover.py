@@ -51,12 +51,21 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         settings = stage.choose_settings(folder, url, options.workers)
         await asyncio.to_thread(migrate.up, url)
         secret = await stage.create_caller(settings)
-        opened = await stage.open_accounts(settings, rules=stage.varied)
+        opened = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
+        dollars = stage.dollar_accounts(first.url)
         with stage.program(settings, folder / "service.log"):
             target = f"127.0.0.1:{settings.grpc_port}"
             await stage.wait_until_serving(target)
             token = await asyncio.to_thread(stage.access_token, target, secret)
-            clients = history.make_clients(target, token, opened, options.clients, options.seed)
+            clients = history.make_clients(
+                target,
+                token,
+                opened,
+                options.clients,
+                options.seed,
+                dollars=dollars,
+                follow_ups=True,
+            )
             stop = asyncio.Event()
             tasks = [asyncio.create_task(client.run(stop)) for client in clients]
             gaps = []

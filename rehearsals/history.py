@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ METHODS = {
     "withdrawal": "/balance.v1.WithdrawalService/CreateWithdrawal",
     "exchange": "/balance.v1.ExchangeService/CreateExchange",
     "reversal": "/balance.v1.TransferService/ReverseTransfer",
+    "exchange_reversal": "/balance.v1.ExchangeService/ReverseExchange",
     "hold": "/balance.v1.HoldService/CreateHold",
     "capture": "/balance.v1.HoldService/CaptureHold",
     "void": "/balance.v1.HoldService/VoidHold",
@@ -34,7 +35,7 @@ METHODS = {
 }
 # The share of batches among requests.
 BATCHES = 0.15
-# How many transfers and holds a client remembers.
+# How many transfers, exchanges and holds a client remembers.
 KEPT = 10
 QUOTE = "/balance.v1.ExchangeService/CreateQuote"
 # Refusals that are right at some time; the checker decides whether they were.
@@ -50,7 +51,7 @@ REFUSALS = {
     "CAPTURE_TOO_LARGE",
     "BATCH_REFUSED",
 }
-# Of the accounts, those whose money is held: what is available there cannot be told from entries.
+# Of the accounts, those whose money is held.
 HELD = slice(3, 5)
 # Codes that do not tell whether anything was done.
 UNKNOWN = {
@@ -69,18 +70,20 @@ class Client:
         transport: How it sends.
         accounts: What it moves money between.
         rng: Decides what it asks for.
-        exchanges: Whether it also changes roubles into dollars: the accounts' owners have both.
-        follow_ups: Whether it also sends transfers back, and holds money.
+        dollars: By the accounts, those of the same owners in dollars, into which it also changes
+            roubles; without any, it does not.
+        follow_ups: Whether it also takes transfers and exchanges back, and holds money.
         batches: Whether it also sends batches with chains.
     """
 
     transport: Transport
     accounts: list[str]
     rng: random.Random
-    exchanges: bool = False
+    dollars: Mapping[str, str] = field(default_factory=dict)
     follow_ups: bool = False
     batches: bool = False
     _transfers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _exchanges: dict[str, tuple[str, str]] = field(default_factory=dict)
     _holds: dict[str, tuple[str, str]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
 
@@ -108,13 +111,14 @@ class Client:
         minor, request_id = self.rng.randint(1, 40_000), str(new_request_id())
         amount = f"{minor / 100:.2f}"
         kinds = {"transfer": 6, "deposit": 1, "withdrawal": 2, "read": 3}
-        if self.exchanges:
+        if self.dollars:
             kinds["exchange"] = 2
         if self.follow_ups:
             kinds |= {"hold": 2} | ({"reversal": 2} if self._transfers else {})
+            kinds |= {"exchange_reversal": 1} if self._exchanges else {}
             kinds |= {"capture": 2, "void": 1} if self._holds else {}
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
-        if kind in ("reversal", "hold", "capture", "void"):
+        if kind in ("reversal", "exchange_reversal", "hold", "capture", "void"):
             return self._follow_up(kind, request_id, amount)
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
@@ -129,7 +133,8 @@ class Client:
         if kind == "exchange":
             request = v1.CreateExchangeRequest(request_id=request_id)
             minor = max(minor, 100)
-            asked = Operation(kind, (sender,), request_id, now(), amount_minor=minor)
+            both = (sender, self.dollars[sender])
+            asked = Operation(kind, both, request_id, now(), amount_minor=minor)
             return asked, METHODS[kind], request
         deposit = kind == "deposit"
         message = v1.CreateDepositRequest if deposit else v1.CreateWithdrawalRequest
@@ -156,6 +161,12 @@ class Client:
                 transfer=transfer, amount=some, reason="Back", request_id=request_id
             )
             return Operation(kind, (receiver, sender), request_id, now), METHODS[kind], request
+        if kind == "exchange_reversal":
+            exchange, (rubles, dollars) = self.rng.choice(list(self._exchanges.items()))
+            request = v1.ReverseExchangeRequest(
+                exchange=exchange, amount=some, reason="Back", request_id=request_id
+            )
+            return Operation(kind, (dollars, rubles), request_id, now), METHODS[kind], request
         hold_id, sides = self.rng.choice(list(self._holds.items()))
         if kind == "void":
             request = v1.VoidHoldRequest(hold=hold_id, request_id=request_id)
@@ -166,14 +177,16 @@ class Client:
         return Operation(kind, sides, request_id, now), METHODS[kind], request
 
     def _remember(self, operation: Operation, request: Message) -> None:
-        """Keeps the last transfers and holds, for what follows them."""
+        """Keeps the last transfers, exchanges and holds, for what follows them."""
         if operation.outcome != "ok":
             return
         if isinstance(request, v1.CreateTransferRequest):
             self._transfers[operation.answer] = request.from_account, request.to_account
+        elif isinstance(request, v1.CreateExchangeRequest):
+            self._exchanges[operation.answer] = operation.accounts[0], operation.accounts[1]
         elif isinstance(request, v1.CreateHoldRequest):
             self._holds[operation.answer] = request.account, request.to_account
-        for kept in (self._transfers, self._holds):
+        for kept in (self._transfers, self._exchanges, self._holds):
             if len(kept) > KEPT:
                 del kept[next(iter(kept))]
 
@@ -246,7 +259,14 @@ def _outcome_is_unknown(reply: Reply) -> bool:
 
 
 def make_clients(
-    target: str, token: str, accounts: list[str], count: int, seed: object
+    target: str,
+    token: str,
+    accounts: list[str],
+    count: int,
+    seed: object,
+    *,
+    dollars: Mapping[str, str] | None = None,
+    follow_ups: bool = False,
 ) -> list[Client]:
     """Makes clients that call over gRPC and record what they see.
 
@@ -256,9 +276,17 @@ def make_clients(
         accounts: What they move money between.
         count: How many.
         seed: Decides what they ask for.
+        dollars: As of a client.
+        follow_ups: As of a client.
     """
     return [
-        Client(OverGrpc(target, token), accounts, random.Random(f"{seed} {number}"))
+        Client(
+            OverGrpc(target, token),
+            accounts,
+            random.Random(f"{seed} {number}"),
+            dollars or {},
+            follow_ups,
+        )
         for number in range(count)
     ]
 

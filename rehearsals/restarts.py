@@ -19,8 +19,11 @@ import signal
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
+
+from google.protobuf.message import Message
 
 from balance_client import (
     AsyncClient,
@@ -38,6 +41,9 @@ from rehearsals.servers import Postgres
 
 WORKERS = 2
 TOKEN_SECONDS = 30
+# A service of the client, a method of it, and a request; each is sent the answer to the one before.
+Step: TypeAlias = tuple[str, str, Message]
+Story: TypeAlias = Generator[Step, Any, None]
 
 
 class Instance:
@@ -89,7 +95,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             update={"grpc_port": ports.grpc_port, "http_port": ports.http_port}
         )
         secret = await stage.create_caller(chosen)
-        accounts = await stage.open_accounts(chosen, rules=stage.varied)
+        accounts = await stage.open_accounts(chosen, rules=stage.varied, dollars=True)
         instances = [Instance(s, folder / f"{s.grpc_port}.log") for s in (chosen, other)]
         for instance in instances:
             await instance.start()
@@ -125,7 +131,9 @@ async def _restart(
     async with AsyncClient(target, credentials) as client:
         calling = [
             asyncio.create_task(
-                asyncio.to_thread(_call_by_thread, blocking, accounts, number, ended, stop)
+                asyncio.to_thread(
+                    _call_by_thread, blocking, accounts, random.Random(-number - 1), ended, stop
+                )
             )
             for number in range(options.threads)
         ] + [
@@ -154,50 +162,89 @@ async def _call(
     stop: threading.Event,
 ) -> None:
     while not stop.is_set():
-        transfer, read = _requests(accounts, rng)
-        with _counted(ended):
-            if rng.random() < 0.2:
-                await client.accounts.GetAccount(read)
-            else:
-                await client.transfers.CreateTransfer(transfer)
+        story, answer = _story(accounts, rng), None
+        with _counted(ended) as count:
+            while step := _tell(story, answer):
+                service, method, request = step
+                answer = await getattr(getattr(client, service), method)(request)
+                count()
 
 
 def _call_by_thread(
-    client: Client, accounts: list[str], number: int, ended: Counter[str], stop: threading.Event
+    client: Client,
+    accounts: list[str],
+    rng: random.Random,
+    ended: Counter[str],
+    stop: threading.Event,
 ) -> None:
-    rng = random.Random(-number - 1)
     while not stop.is_set():
-        transfer, read = _requests(accounts, rng)
-        with _counted(ended):
-            if rng.random() < 0.2:
-                client.accounts.GetAccount(read)
-            else:
-                client.transfers.CreateTransfer(transfer)
+        story, answer = _story(accounts, rng), None
+        with _counted(ended) as count:
+            while step := _tell(story, answer):
+                service, method, request = step
+                answer = getattr(getattr(client, service), method)(request)
+                count()
 
 
-def _requests(
-    accounts: list[str], rng: random.Random
-) -> tuple[v1.CreateTransferRequest, v1.GetAccountRequest]:
+def _tell(story: Story, answer: object) -> Step | None:
+    """The next step, made of the answer to the last; None at the end."""
+    try:
+        return story.send(answer)
+    except StopIteration:
+        return None
+
+
+def _story(accounts: list[str], rng: random.Random) -> Story:
+    """Calls that follow from each other."""
     sender, receiver = rng.sample(accounts, 2)
-    transfer = v1.CreateTransferRequest(
-        from_account=sender, to_account=receiver, amount=f"{rng.randint(1, 300)}.00"
-    )
-    return transfer, v1.GetAccountRequest(account=sender)
+    amount = f"{rng.randint(1, 300)}.00"
+    some = rng.choice(["", "0.50"])
+    kinds = {"read": 3, "deposit": 3, "transfer": 8, "hold": 2, "exchange": 2}
+    match rng.choices(list(kinds), list(kinds.values()))[0]:
+        case "read":
+            yield "accounts", "GetAccount", v1.GetAccountRequest(account=sender)
+        case "deposit":
+            pay_in = v1.CreateDepositRequest(account=sender, amount=amount)
+            yield "deposits", "CreateDeposit", pay_in
+        case "transfer":
+            send = v1.CreateTransferRequest(from_account=sender, to_account=receiver, amount=amount)
+            sent = yield "transfers", "CreateTransfer", send
+            if rng.random() < 0.3:
+                back = v1.ReverseTransferRequest(transfer=sent.id, amount=some, reason="Back")
+                yield "transfers", "ReverseTransfer", back
+        case "hold":
+            place = v1.CreateHoldRequest(account=sender, to_account=receiver, amount=amount)
+            hold = (yield "holds", "CreateHold", place).id
+            if rng.random() < 0.7:
+                capture = v1.CaptureHoldRequest(hold=hold, amount=some, keep_rest=True)
+                yield "holds", "CaptureHold", capture
+            yield "holds", "VoidHold", v1.VoidHoldRequest(hold=hold)
+        case _:
+            terms = v1.CreateQuoteRequest(
+                from_currency="RUB", to_currency="USD", from_amount=amount, from_account=sender
+            )
+            quote = (yield "exchanges", "CreateQuote", terms).id
+            exchange = v1.CreateExchangeRequest(quote=quote)
+            made = yield "exchanges", "CreateExchange", exchange
+            undo = v1.ReverseExchangeRequest(exchange=made.id, amount=some, reason="Back")
+            yield "exchanges", "ReverseExchange", undo
 
 
 _counting = threading.Lock()
 
 
 @contextlib.contextmanager
-def _counted(ended: Counter[str]) -> Iterator[None]:
-    """Counts how a call ends."""
-    end = "OK"
+def _counted(ended: Counter[str]) -> Iterator[Callable[[], None]]:
+    """Counts how calls end: what it gives is called after each that succeeds."""
+
+    def count(end: str = "OK") -> None:
+        with _counting:
+            ended[end] += 1
+
     try:
-        yield
+        yield count
     except BalanceError as error:
-        end = error.reason or error.code().name
-    with _counting:
-        ended[end] += 1
+        count(error.reason or error.code().name)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,20 @@ async def open_accounts(
     return opened
 
 
+def dollar_accounts(database: str) -> dict[str, str]:
+    """The accounts in dollars of owners who have one, by their accounts in roubles.
+
+    Args:
+        database: The URL of the database that they were opened in.
+    """
+    query = (
+        "SELECT r.account_id::text, d.account_id::text FROM accounts r JOIN accounts d"
+        " ON r.owner_id = d.owner_id AND r.currency = 'RUB' AND d.currency = 'USD'"
+    )
+    with psycopg.connect(database) as conn:
+        return dict(conn.execute(query).fetchall())
+
+
 @contextlib.contextmanager
 def program(
     settings: Settings,

@@ -112,13 +112,14 @@ async def _torture(
     target = f"127.0.0.1:{settings.grpc_port}"
     await stage.wait_until_serving(target)
     token = await asyncio.to_thread(stage.access_token, target, secret)
+    dollars = stage.dollar_accounts(world.postgres.url)
     stop = asyncio.Event()
     running = [
         history.Client(
             _transport(world, number, token),
             accounts,
             random.Random(f"{options.seed} {number}"),
-            exchanges=True,
+            dollars,
             follow_ups=True,
             batches=True,
         )

@@ -23,6 +23,7 @@ ANSWERS: dict[str, type[Message]] = {
     "/balance.v1.ExchangeService/CreateExchange": v1.Exchange,
     "/balance.v1.AccountService/ListEntries": v1.ListEntriesResponse,
     "/balance.v1.TransferService/ReverseTransfer": v1.Reversal,
+    "/balance.v1.ExchangeService/ReverseExchange": v1.Reversal,
     "/balance.v1.HoldService/CreateHold": v1.Hold,
     "/balance.v1.HoldService/CaptureHold": v1.Capture,
     "/balance.v1.HoldService/VoidHold": v1.Hold,
