@@ -155,7 +155,8 @@ def place(state: State, command: Place, now: datetime) -> Decision:
 
 
 def _check_not_bought(state: State, purpose: Purchase) -> None:
-    if purpose.repeatable:
+    # As for a purchase: what is looked up for a commit depends on it, too.
+    if not purpose.is_for_one:
         return
     # Who may not change the account is to hear that first.
     decisions.find_any_account(state, purpose.account_id, purpose.origin.owner_id)

@@ -11,17 +11,19 @@ from balance_service.domain.commands import Origin
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.requests import Command
-from tests.long.model import (
-    Ask,
-    Books,
+from tests.long.model import Ask, Books
+from tests.long.plain_kinds import PURPOSES, Purchase, Settle
+from tests.long.quote_kinds import Exchange, QuotedTransfer
+from tests.long.rules import (
     Refused,
     Row,
     check_funds,
     check_open,
+    check_receives,
     check_room,
+    part,
     price_part,
 )
-from tests.long.plain_kinds import PURPOSES, Purchase, Settle
 from tests.long.world import Operation, World
 
 
@@ -42,11 +44,12 @@ class Place:
         more: Row = {"status": "open", "left": 0, "expires": ask.expires}
         purpose = PURPOSES[ask.purpose]
         if isinstance(purpose, Purchase):
-            books.any_account(ask.account, ask.owner)
-            if books.in_force(ask.account, ask.service):
-                raise Refused("AlreadyPurchased")
-            cost = purpose.check(books, ask)
-            row = purpose.record(books, ask, "hold", cost, **more)
+            if ask.quantity == 1 and not ask._repeatable:
+                books.any_account(ask.account, ask.owner)
+                if books.in_force(ask.account, ask.service):
+                    raise Refused("AlreadyPurchased")
+            cost, price = purpose.check(books, ask)
+            row = purpose.record(books, ask, "hold", cost, price, **more)
         else:
             purpose.check(books, ask)
             row = purpose.record(books, ask, "hold", **more)
@@ -78,22 +81,22 @@ class Capture:
         amount = ask.amount or hold["left"]
         if amount > hold["left"]:
             raise Refused("CaptureTooLarge")
-        bought = purpose == "purchase" and books.in_force(user, hold["service"])
+        once = purpose == "purchase" and not hold["repeatable"]
+        bought = once and books.in_force(user, hold["service"])
         if bought and books.movements[bought].get("original") != ask.hold:
             raise Refused("AlreadyPurchased")
         if purpose == "transfer":
             books.receiver(ask, hold["to"], amount, currency)
         price = {**hold["price"], "amount": price_part(hold, amount)}
         if purpose == "purchase":
-            books.sell(user, amount, currency, price)
-            key = user, hold["service"]
-            books.put(books.bought, key, (*books.bought.get(key, ()), ask.id))
+            books.sell(user, amount, currency, price, debit=True)
+            books.buy(ask.id, user, hold["service"], repeatable=hold["repeatable"])
         else:
-            books.move(user, -amount)
+            books.move(user, -amount, debit=True)
             books.move(hold["to"] if purpose == "transfer" else ("settlement", currency), amount)
         left = hold["left"] - amount if ask._keep else 0
         books.reserve(user, left - hold["left"])
-        books.follow(ask.hold, amount, price["amount"])
+        books.follow(ask.hold, ask.id, amount, price["amount"])
         status = "open" if left else "captured"
         books.change(books.movements, ask.hold, left=left, status=status)
         more = {name: hold[name] for name in ("to", "service") if name in hold}
@@ -144,50 +147,66 @@ class Release:
 
 class Reverse:
     def draw(self, world: World) -> dict[str, Any] | None:
-        original = world.movement("deposit", "withdrawal", "transfer", "purchase")
+        original = world.movement("deposit", "withdrawal", "transfer", "purchase", "exchange")
         if original is None:
             return None
         row = world.books.movements[original]
         amount = world.part(original, row["amount"] - row["followed"])
-        forced = world.rng.random() < 0.3
-        return {"original": original, "amount": amount, "_forced": forced}
+        quoted = world.books.quotes.get(row["quote"]) if "quote" in row else None
+        return {
+            "original": original,
+            "amount": amount,
+            "_forced": world.rng.random() < 0.3,
+            "_until": quoted["expires"] if quoted and world.rng.random() < 0.5 else None,
+        }
 
     def command(self, world: World, ask: Ask, origin: Origin) -> Command:
         original = world.made[ask.original]
         money = ask.amount and Money(ask.amount, original.currency)
-        return follow_up_commands.Reverse(origin, original, money, forced=ask._forced)
+        return follow_up_commands.Reverse(
+            origin, original, money, forced=ask._forced, until=ask._until
+        )
 
     def predict(self, books: Books, ask: Ask) -> Row:
         original = books.movements[ask.original]
         kind, currency = original["kind"], original["currency"]
-        payer = original["to"] if kind == "transfer" else original["user"]
-        row = books.account(ask, payer)
-        check_open(row, forced=ask._forced)
+        sent, paying_in = kind in {"transfer", "exchange"}, kind in {"withdrawal", "purchase"}
+        about = original["to"] if sent else original["user"]
+        row = books.account(ask, about)
+        if paying_in or ask._forced:
+            check_receives(row, forced=ask._forced)
+        else:
+            check_open(row)
+        if ask._until and books.now >= ask._until:
+            raise Refused("QuoteExpired")
         left = original["amount"] - original["followed"]
         amount = ask.amount or left
         if not 0 < amount <= left:
             raise Refused("ReversalTooLarge")
-        if kind in {"withdrawal", "purchase"}:
+        price = {**original["price"], "amount": price_part(original, amount)}
+        quoted = "quote" in original
+        if paying_in:
             check_room(row, amount)
         else:
-            check_funds(row, amount, overdraft=ask._forced)
-        if kind == "transfer":
+            check_funds(row, price["amount"] if quoted else amount, overdraft=ask._forced)
+        if sent:
             books.receiver(ask, original["user"], amount, currency, forced=ask._forced)
-        price = {**original["price"], "amount": price_part(original, amount)}
-        if kind == "purchase":
-            back = {**price, "amount": -price["amount"]}
-            books.sell(payer, -amount, currency, back)
+        if quoted:
+            worth = part(original["worth"], original, amount)
+            negative = {**price, "amount": -price["amount"]}
+            sides = {"amount": -amount, "currency": currency, "price": negative, "worth": -worth}
+            books.exchange(original["user"], about, sides)
+        elif kind == "purchase":
+            books.sell(about, -amount, currency, {**price, "amount": -price["amount"]})
         else:
-            gains = amount if kind == "withdrawal" else -amount
-            books.move(payer, gains)
-            other = original["user"] if kind == "transfer" else ("settlement", currency)
-            books.move(other, -gains)
-        books.follow(ask.original, amount, price["amount"])
-        reversal = "refund" if kind == "purchase" else f"{kind}_reversal"
+            gains = amount if paying_in else -amount
+            books.move(about, gains)
+            books.move(original["user"] if sent else ("settlement", currency), -gains)
+        books.follow(ask.original, ask.id, amount, price["amount"])
         return books.record(
             ask,
-            reversal,
-            payer,
+            "refund" if kind == "purchase" else f"{kind}_reversal",
+            about,
             amount=amount,
             currency=currency,
             price=price,
@@ -206,4 +225,6 @@ KINDS: dict[str, tuple[Operation, int]] = {
     "release": (Release(Kind.RELEASE), 4),
     "expiry": (Release(Kind.EXPIRY), 5),
     "reversal": (Reverse(), 16),
+    "exchange": (Exchange(), 8),
+    "quoted transfer": (QuotedTransfer(), 8),
 }

@@ -3,21 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal, localcontext
-from fractions import Fraction
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-MAX = 9_223_372_036_854_775_807
-ACTIVE, FROZEN, CLOSED = 1, 2, 3
-DECIMALS = {"RUB": 2, "USD": 2, "JPY": 0}
-# Roubles for a unit: awkward, so that parts of converted prices do not come out even.
-ROUBLES = {"RUB": Decimal(1), "USD": Decimal("78.9937"), "JPY": Decimal("0.5273")}
+from tests.long.rules import ZONE, Refused, Row, check_receives, check_room, etag
 
-
-class Refused(Exception):  # noqa: N818 - as the service's refusals are named
-    """A refusal, by the name of its class."""
+# An account, or one of the service's own by role and currency.
+Side = UUID | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,6 +20,7 @@ class Ask:
     Args:
         kind: Of the operation: a name in `kinds.KINDS`.
         id: The id that its movement will have.
+        principal: Who asks.
         owner: Who must own the account that changes; None for anyone.
         reads_all: Whether the caller hears why a receiver cannot receive.
         etag: What the account must be like; empty for anything.
@@ -37,6 +31,7 @@ class Ask:
 
     kind: str
     id: UUID
+    principal: str
     owner: UUID | None
     reads_all: bool
     etag: str
@@ -55,21 +50,38 @@ class Ask:
         return {"kind": self.kind, "effective_at": self.effective_at, **compared}
 
 
-Row = dict[str, Any]
-
-
 @dataclass
 class Books:
-    """Every account and movement. A row is never changed but replaced, so that it can be undone."""
+    """Every account and movement. A row is never changed but replaced, so that it can be undone.
+
+    Args:
+        now: The time of all that is posted.
+        accounts: By id.
+        movements: By id: what was asked, what it came to, and what every side gained.
+        entries: By account and number: movement, amount, and the balance after it.
+        debits: By account and day: what was debited.
+        bought: By account and service: the movements that bought it.
+        references: By source and reference: who used it.
+        quotes: By id.
+        uses: By quote: the movement that carried it out.
+        system: By role and currency: the balance.
+        touched: Keys that were changed since it was emptied, to be compared with the database.
+    """
 
     now: datetime
     accounts: dict[UUID, Row] = field(default_factory=dict)
     movements: dict[UUID, Row] = field(default_factory=dict)
+    entries: dict[tuple[UUID, int], tuple[UUID | None, int, int]] = field(default_factory=dict)
+    debits: dict[tuple[UUID, date], int] = field(default_factory=dict)
     bought: dict[tuple[UUID, UUID], tuple[UUID, ...]] = field(default_factory=dict)
     references: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    quotes: dict[UUID, Row] = field(default_factory=dict)
+    uses: dict[UUID, UUID] = field(default_factory=dict)
     system: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    # What was touched since it was last emptied, to be compared with the database.
     touched: set[Any] = field(default_factory=set)
+    # The movement that is being made, and what its sides gain.
+    _making: UUID | None = None
+    _legs: dict[Side, int] = field(default_factory=lambda: defaultdict(int))
     _undo: list[Callable[[], object]] = field(default_factory=list)
 
     def put(self, table: MutableMapping[Any, Any], key: Any, value: Any) -> None:
@@ -101,6 +113,14 @@ class Books:
 
     # What rules are made of
 
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(ZONE).date()
+
+    def spent(self, account: UUID, day: date | None = None) -> int:
+        """What was debited on a day, today by default."""
+        return self.debits.get((account, day or self.today), 0)
+
     def account(self, ask: Ask, account: UUID) -> Row:
         row = self.any_account(account, ask.owner)
         if ask.etag and ask.etag != etag(row):
@@ -114,11 +134,18 @@ class Books:
         return row
 
     def receiver(
-        self, ask: Ask, account: UUID, amount: int, currency: str, *, forced: bool = False
+        self,
+        ask: Ask,
+        account: UUID,
+        amount: int,
+        currency: str,
+        *,
+        owner: UUID | None = None,
+        forced: bool = False,
     ) -> None:
         try:
-            row = self.any_account(account)
-            check_open(row, forced=forced)
+            row = self.any_account(account, owner)
+            check_receives(row, forced=forced)
             if row["currency"] != currency:
                 raise Refused("CurrencyMismatch")
             check_room(row, amount)
@@ -149,22 +176,48 @@ class Books:
         if row["status"] != "open":
             raise Refused("HoldClosed")
 
-    def move(self, side: UUID | tuple[str, str], amount: int) -> None:
-        """Changes what is on an account, or on a system account by role and currency."""
+    # What movements are made of
+
+    def begin(self, movement: UUID) -> None:
+        """Goes over to another movement."""
+        self._making = movement
+        self._legs.clear()
+
+    def move(self, side: Side, amount: int, *, debit: bool = False) -> None:
+        """Changes what is on an account, or on one of the service's own.
+
+        Args:
+            side: The account.
+            amount: What it gains; nothing is entered where that is nothing.
+            debit: Whether it counts for the limits of its day if it is below zero.
+        """
+        if not amount:
+            return
+        self._legs[side] += amount
         if isinstance(side, tuple):
             self.put(self.system, side, self.system[side] + amount)
             return
         row = self.accounts[side]
-        self.change(
-            self.accounts, side, balance=row["balance"] + amount, sequence=row["sequence"] + 1
-        )
+        balance, sequence = row["balance"] + amount, row["sequence"] + 1
+        self.change(self.accounts, side, balance=balance, sequence=sequence, last_day=self.today)
+        self.put(self.entries, (side, sequence), (self._making, amount, balance))
+        if debit and amount < 0:
+            self.put(self.debits, (side, self.today), self.spent(side) - amount)
+
+    def buy(self, movement: UUID, account: UUID, service: UUID, *, repeatable: bool) -> None:
+        """Remembers what an account may not buy again."""
+        if not repeatable:
+            key = account, service
+            self.put(self.bought, key, (*self.bought.get(key, ()), movement))
 
     def reserve(self, account: UUID, amount: int) -> None:
         self.change(self.accounts, account, held=self.accounts[account]["held"] + amount)
 
-    def sell(self, account: UUID, amount: int, currency: str, price: Row) -> None:
+    def sell(
+        self, account: UUID, amount: int, currency: str, price: Row, *, debit: bool = False
+    ) -> None:
         """Moves what a sale, or below zero its refund, moves."""
-        self.move(account, -amount)
+        self.move(account, -amount, debit=debit)
         if price["currency"] == currency:
             self.move(("revenue", currency), amount)
             return
@@ -172,62 +225,29 @@ class Books:
         self.move(("revenue", price["currency"]), price["amount"])
         self.move(("fx", price["currency"]), -price["amount"])
 
+    def exchange(self, payer: UUID, receiver: UUID, quoted: Row, *, debit: bool = False) -> None:
+        """Moves what a movement by quote, or below zero its reversal, moves on its five sides."""
+        target, gets = quoted["price"]["currency"], quoted["price"]["amount"]
+        self.move(payer, -quoted["amount"], debit=debit)
+        self.move(("fx", quoted["currency"]), quoted["amount"])
+        self.move(("fx", target), -quoted["worth"])
+        self.move(receiver, gets)
+        self.move(("rounding", target), quoted["worth"] - gets)
+
     def record(self, ask: Ask, kind: str, user: UUID, **values: Any) -> Row:
         """Writes a movement; `user` is whose balance it shows."""
         shown = self.accounts[user]["balance"]
-        row = {"kind": kind, "ask": ask, "user": user, "balance": shown}
-        row |= {"followed": 0, "price_followed": 0}
+        row = {"kind": kind, "ask": ask, "user": user, "balance": shown, "legs": dict(self._legs)}
+        row |= {"followed": 0, "price_followed": 0, "followers": ()}
         self.put(self.movements, ask.id, {**row, **values})
         return self.movements[ask.id]
 
-    def follow(self, original: UUID, amount: int, price: int) -> None:
+    def follow(self, original: UUID, follower: UUID, amount: int, price: int) -> None:
         row = self.movements[original]
         self.change(
             self.movements,
             original,
             followed=row["followed"] + amount,
             price_followed=row["price_followed"] + price,
+            followers=(*row["followers"], follower),
         )
-
-
-def etag(row: Row) -> str:
-    return f"{row['sequence']}.{row['held']}.{row['limit']}.{row['status']}.."
-
-
-def check_open(row: Row, *, forced: bool = False) -> None:
-    if row["status"] == CLOSED:
-        raise Refused("AccountClosed")
-    if row["status"] == FROZEN and not forced:
-        raise Refused("AccountFrozen")
-
-
-def check_room(row: Row, amount: int) -> None:
-    if row["balance"] + amount > MAX:
-        raise Refused("BalanceOverflow")
-
-
-def check_funds(row: Row, amount: int, *, overdraft: bool = True) -> None:
-    reach = row["limit"] if overdraft else 0
-    if amount > row["balance"] - row["held"] + reach:
-        raise Refused("InsufficientFunds")
-
-
-def charge(amount: int, currency: str, target: str) -> int:
-    """What a price costs in another currency, half to even, at a rate of twelve digits."""
-    if currency == target:
-        return amount
-    with localcontext(prec=12):
-        rate = ROUBLES[currency] / ROUBLES[target]
-    exact = Fraction(amount, 10 ** DECIMALS[currency]) * Fraction(rate)
-    cost: int = round(exact * 10 ** DECIMALS[target])
-    if cost < 1:
-        raise Refused("ChargeTooSmall")
-    return cost
-
-
-def price_part(row: Row, amount: int) -> int:
-    """What a part of a movement's amount has of its price, after the parts before."""
-    if row["price"]["currency"] == row["currency"]:
-        return 0
-    until_now = Fraction(row["price"]["amount"] * (row["followed"] + amount), row["amount"])
-    return round(until_now) - int(row["price_followed"])

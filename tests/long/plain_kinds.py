@@ -9,15 +9,16 @@ from balance_service.domain.commands import Origin
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.pricing import Quotation, Rates, RateSheet
-from tests.long.model import (
+from tests.long.model import Ask, Books
+from tests.long.rules import (
     ROUBLES,
-    Ask,
-    Books,
     Refused,
     Row,
     charge,
+    check_debit,
     check_funds,
     check_open,
+    check_receives,
     check_room,
 )
 from tests.long.world import World
@@ -50,7 +51,7 @@ class Settle:
         wrong = world.rng.random() < 0.03
         return {
             "account": account,
-            "amount": world.amount(),
+            "amount": world.amount(account),
             "currency": "JPY" if wrong else currency,
             "reference": reference,
         }
@@ -62,7 +63,10 @@ class Settle:
 
     def check(self, books: Books, ask: Ask) -> None:
         row = books.account(ask, ask.account)
-        check_open(row)
+        if self.kind == Kind.DEPOSIT:
+            check_receives(row)
+        else:
+            check_open(row)
         if row["currency"] != ask.currency:
             raise Refused("CurrencyMismatch")
         if ask.reference and ("bank", ask.reference) in books.references:
@@ -71,11 +75,12 @@ class Settle:
             check_room(row, ask.amount)
         else:
             check_funds(row, ask.amount)
+            check_debit(row, ask.amount, books.spent(ask.account))
 
     def predict(self, books: Books, ask: Ask) -> Row:
         self.check(books, ask)
         signed = ask.amount if self.kind == Kind.DEPOSIT else -ask.amount
-        books.move(ask.account, signed)
+        books.move(ask.account, signed, debit=True)
         books.move(("settlement", ask.currency), -signed)
         return self.record(books, ask, self.kind.name.lower())
 
@@ -98,7 +103,7 @@ class Transfer:
         return {
             "account": sender,
             "to": receiver,
-            "amount": world.amount(),
+            "amount": world.amount(sender),
             "currency": currency,
         }
 
@@ -113,11 +118,12 @@ class Transfer:
         if row["currency"] != ask.currency:
             raise Refused("CurrencyMismatch")
         check_funds(row, ask.amount)
+        check_debit(row, ask.amount, books.spent(ask.account))
         books.receiver(ask, ask.to, ask.amount, ask.currency)
 
     def predict(self, books: Books, ask: Ask) -> Row:
         self.check(books, ask)
-        books.move(ask.account, -ask.amount)
+        books.move(ask.account, -ask.amount, debit=True)
         books.move(ask.to, ask.amount)
         return self.record(books, ask, "transfer")
 
@@ -129,45 +135,68 @@ class Transfer:
 
 class Purchase:
     def draw(self, world: World) -> dict[str, Any]:
-        service = world.rng.choice(list(world.services))
-        price = world.services[service]
-        gone = world.rng.random() < 0.03
+        rng = world.rng
+        service = rng.choice(list(world.services))
+        sold = world.services[service]
+        repeatable = sold["repeatable"]
+        many = rng.random() < (0.7 if repeatable else 0.03)
+        expected = rng.choice([None] * 12 + [sold["amount"]] * 2 + [sold["amount"] + 1])
         return {
             "account": world.account(),
             "service": service,
-            "_price": None if gone else price,
+            "quantity": rng.randint(2, 5) if many else 1,
+            "_sold": None if rng.random() < 0.03 else sold,
+            "_repeatable": repeatable,
+            "_expected": expected and Money(expected, sold["currency"]),
         }
 
     def command(self, world: World, ask: Ask, origin: Origin) -> commands.Purchase:
-        price = ask._price and Money(ask._price["amount"], ask._price["currency"])
-        return commands.Purchase(origin, ask.account, ask.service, price, RATES)
+        price = ask._sold and Money(ask._sold["amount"], ask._sold["currency"])
+        return commands.Purchase(
+            origin,
+            ask.account,
+            ask.service,
+            price,
+            RATES,
+            repeatable=ask._repeatable,
+            quantity=ask.quantity,
+            expected_price=ask._expected,
+        )
 
-    def check(self, books: Books, ask: Ask) -> int:
+    def price(self, ask: Ask) -> Row:
+        """The price of all that is bought."""
+        if ask._sold is None:
+            raise Refused("ServiceNotFound")
+        if ask._expected and ask._expected.minor != ask._sold["amount"]:
+            raise Refused("PriceChanged")
+        if ask.quantity > 1 and not ask._repeatable:
+            raise Refused("InvalidFields")
+        return {"amount": ask._sold["amount"] * ask.quantity, "currency": ask._sold["currency"]}
+
+    def check(self, books: Books, ask: Ask) -> tuple[int, Row]:
+        """What is charged, and the price."""
         row = books.account(ask, ask.account)
         check_open(row)
-        if ask._price is None:
-            raise Refused("ServiceNotFound")
-        cost = charge(ask._price["amount"], ask._price["currency"], row["currency"])
+        price = self.price(ask)
+        cost = charge(price["amount"], price["currency"], row["currency"])
         check_funds(row, cost)
-        return cost
+        check_debit(row, cost, books.spent(ask.account))
+        return cost, price
 
     def predict(self, books: Books, ask: Ask) -> Row:
         row = books.accounts.get(ask.account)
-        bought = books.in_force(ask.account, ask.service)
+        once = ask.quantity == 1 and not ask._repeatable
+        bought = once and books.in_force(ask.account, ask.service)
         if bought and row and ask.owner in (None, row["owner"]):
             return {**books.movements[bought], "how": "already purchased", "id": bought}
-        cost = self.check(books, ask)
-        books.sell(ask.account, cost, books.accounts[ask.account]["currency"], ask._price)
-        books.put(
-            books.bought,
-            (ask.account, ask.service),
-            (*books.bought.get((ask.account, ask.service), ()), ask.id),
-        )
-        return self.record(books, ask, "purchase", cost)
+        cost, price = self.check(books, ask)
+        books.sell(ask.account, cost, books.accounts[ask.account]["currency"], price, debit=True)
+        books.buy(ask.id, ask.account, ask.service, repeatable=ask._repeatable)
+        return self.record(books, ask, "purchase", cost, price)
 
-    def record(self, books: Books, ask: Ask, kind: str, cost: int, **more: Any) -> Row:
+    def record(self, books: Books, ask: Ask, kind: str, cost: int, price: Row, **more: Any) -> Row:
         currency = books.accounts[ask.account]["currency"]
-        more |= {"price": ask._price, "purpose": "purchase"}
+        more |= {"price": price, "purpose": "purchase", "repeatable": ask._repeatable}
         return books.record(
             ask, kind, ask.account, currency=currency, amount=cost, service=ask.service, **more
         )

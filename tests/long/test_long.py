@@ -17,10 +17,11 @@ from balance_service.domain import ids
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.state import State
-from balance_service.repositories import accounts, catalogue
+from balance_service.repositories import accounts, catalogue, verification
 from balance_service.repositories.journal import Journal
 from tests.long.driver import Driver
-from tests.long.model import ACTIVE, DECIMALS, Books
+from tests.long.model import Books
+from tests.long.rules import ACTIVE, DECIMALS
 from tests.long.world import World
 
 ACCOUNTS = 24
@@ -36,7 +37,8 @@ async def open_accounts(pool: Pool, books: Books) -> None:
             account, _ = await accounts.open_account(conn, owner, currency)
         row = {"owner": owner, "currency": currency, "status": ACTIVE}
         zeros = dict.fromkeys(("balance", "held", "limit", "sequence"), 0)
-        books.accounts[account] = {**row, **zeros}
+        nones = dict.fromkeys(("debit_limit", "daily_limit", "last_day"))
+        books.accounts[account] = {**row, **zeros, **nones}
 
 
 async def sell_services(pool: Pool, world: World) -> None:
@@ -50,10 +52,12 @@ async def sell_services(pool: Pool, world: World) -> None:
             1,
             world.books.now,
             world.books.now,
+            repeatable=number % 5 == 0,
         )
         async with pools.transaction(pool) as conn:
             await catalogue.insert(conn, service)
         row = {"amount": price.minor, "currency": price.currency}
+        row["repeatable"] = service.repeatable
         world.services[service.service_id] = row
 
 
@@ -66,6 +70,16 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, books: Books) -> None:
         return state, books.now
 
     monkeypatch.setattr(Journal, "load", load)
+
+    class Clock(dict[str, str]):
+        """Queries of verification, whose day is the model's."""
+
+        def __getitem__(self, name: str) -> str:
+            if name == "read_clock":
+                return f"SELECT '{books.now.isoformat()}'::timestamptz"
+            return super().__getitem__(name)
+
+    monkeypatch.setattr(verification, "_SQL", Clock(verification._SQL))
 
 
 async def test_ledger_answers_as_the_model_predicts(

@@ -232,6 +232,16 @@ def test_service_bought_meanwhile_is_not_captured_for() -> None:
     posted(state, Capture(by(), hold))
 
 
+def test_several_of_what_is_bought_once_are_refused_alike_whatever_was_bought() -> None:
+    """What accounts have bought is not looked up for such a hold."""
+    several = dataclasses.replace(buying(), quantity=2)
+    state = two()
+    unknown = only(state, Place(several, LATER))
+    posted(state, buying())
+    assert isinstance(unknown, errors.InvalidFields)
+    assert only(state, Place(several, LATER)) == unknown
+
+
 def test_what_was_bought_is_not_shown_to_who_does_not_own_the_account() -> None:
     state = two()
     posted(state, buying())
