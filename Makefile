@@ -56,6 +56,10 @@ test: setup ## Run every test
 test-envoy: setup ## Run the tests that show most of a door with the service behind Envoy
 	TEST_DOOR=envoy $(BIN)/pytest --numprocesses auto $(addprefix tests/e2e/test_, $(DOOR_TESTS:=.py))
 
+.PHONY: test-clients
+test-clients: setup ## Run the tests of the clients of other languages, and of the contract as they compile it
+	$(BIN)/pytest tests/clients
+
 .PHONY: test-long
 test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=... replays)
 	$(BIN)/pytest tests/long --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
@@ -107,7 +111,7 @@ fmt: setup ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 .PHONY: protos
-protos: setup ## Compile protos/ into stubs
+protos: setup ## Compile protos/ into stubs, for the languages that are here
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
 .PHONY: docs
@@ -129,4 +133,4 @@ lock: setup ## Choose the newest versions that pyproject.toml allows
 
 .PHONY: clean
 clean: ## Remove what the other targets made; the data of `make run` stays
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) build dist clients/typescript/dist clients/typescript/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

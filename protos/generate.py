@@ -1,6 +1,6 @@
-"""Compiles protos/ into typed stubs for the service and for the Python client, the contract's
-comments for the gateway's OpenAPI document, the clients' service config, and
-docs/reference/errors.md; and makes the Python client for threads from the one for asyncio.
+"""Compiles protos/ into typed stubs for the service and for the clients, the contract's comments
+for the gateway's OpenAPI document, the clients' service config, and docs/reference/errors.md; and
+makes the Python client for threads from the one for asyncio.
 
 protoc writes `from balance.v1 import x_pb2`, which cannot be imported from inside a package, and
 `balance` is another project's name on PyPI; so that one prefix is rewritten after generation.
@@ -12,18 +12,25 @@ import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import errors_page
+import go_client
 import python_client
+import typescript_client
+from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
+OURS = ROOT / "protos"
+THIRD_PARTY = OURS / "third_party"
 SERVICE = "balance_service._generated"
 CLIENT = "balance_client._generated"
 PACKAGES = {
@@ -32,11 +39,24 @@ PACKAGES = {
 }
 ERRORS_PAGE = ROOT / "docs/reference/errors.md"
 COMMENTS = ROOT / "balance_service/_generated/comments.json"
-# For clients in any language, and for the Python client's own package.
+# For clients in any language, and for the packages of ours.
 SERVICE_CONFIGS = (
     ROOT / "clients/service_config.json",
     ROOT / "clients/python/balance_client/service_config.json",
+    ROOT / "clients/go/service_config.json",
 )
+# What the contract imports or answers with, as the package googleapis-common-protos has it, so that
+# protoc and buf need nothing else.
+GOOGLE_PROTOS = (
+    "api/annotations",
+    "api/field_behavior",
+    "api/http",
+    "rpc/code",
+    "rpc/error_details",
+    "rpc/status",
+)
+# Clients whose compilers come with their languages.
+OTHERS = (go_client, typescript_client)
 RETRY_POLICY = {
     "maxAttempts": 5,
     "initialBackoff": "0.05s",
@@ -48,21 +68,23 @@ IMPORT = re.compile(r"^(from|import) balance\.v1\b", re.MULTILINE)
 REFERENCE = re.compile(r"(?<![\w./\"'])balance\.v1\.(?=\w+_pb2)")
 
 
-def includes() -> list[str]:
-    """The include path: ours, then googleapis-common-protos, then protobuf's own."""
-    google_api = next(iter(__import__("google.api").api.__path__))
-    return [
-        f"-I{ROOT / 'protos'}",
-        f"-I{Path(google_api).parent.parent}",
-        f"-I{resources.files('grpc_tools') / '_proto'}",
-    ]
-
-
-def compile_protos(arguments: list[str]) -> None:
-    """Runs protoc over every .proto of ours."""
-    sources = sorted(str(path) for path in (ROOT / "protos").rglob("*.proto"))
-    if protoc.main(["protoc", *includes(), *arguments, *sources]) != 0:
+def compile_protos(arguments: list[str], folders: Sequence[Path] = (OURS / "balance",)) -> None:
+    """Runs protoc over every .proto of some folders; by default, of ours."""
+    own = resources.files("grpc_tools") / "_proto"
+    # Theirs first: they lie within ours, and a file has the name that the first match gives it.
+    includes = [f"-I{THIRD_PARTY}", f"-I{OURS}", f"-I{own}"]
+    sources = sorted(str(path) for folder in folders for path in folder.rglob("*.proto"))
+    if protoc.main(["protoc", *includes, *arguments, *sources]) != 0:
         sys.exit("protoc failed")
+
+
+def google_protos() -> dict[Path, str]:
+    """Google's files, which ours import."""
+    package = Path(annotations_pb2.__file__).parent.parent
+    return {
+        THIRD_PARTY / f"google/{name}.proto": (package / f"{name}.proto").read_text()
+        for name in GOOGLE_PROTOS
+    }
 
 
 def generate(package: str, folder: Path) -> None:
@@ -81,6 +103,13 @@ def generate(package: str, folder: Path) -> None:
         (inner / "__init__.py").write_text("")
 
 
+def generate_other(client: Any, folder: Path) -> None:  # noqa: ANN401 - a module of OTHERS
+    """Stubs that are made by a language's own compilers."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    compile_protos(client.arguments(folder), [OURS / "balance", *client.imports(THIRD_PARTY)])
+
+
 def write_image(file: str) -> None:
     """Compiles the contract into one descriptor set, comments included."""
     compile_protos(["--include_imports", "--include_source_info", f"--descriptor_set_out={file}"])
@@ -88,9 +117,14 @@ def write_image(file: str) -> None:
 
 def write_release() -> None:
     """Keeps the contract of the version in pyproject.toml, for later ones to be held to."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    kept = ROOT / f"protos/released/{project['version']}.binpb"
+    kept = ROOT / f"protos/released/{version()}.binpb"
     compile_protos(["--include_imports", f"--descriptor_set_out={kept}"])
+
+
+def version() -> str:
+    """The version of the service, which its clients share."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
 
 
 def contract() -> list[FileDescriptorProto]:
@@ -184,42 +218,35 @@ def paragraphs(comment: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in comment.strip().split("\n\n"))
 
 
-def errors_page() -> str:
-    """The reference of refusals, from the comments of the enum: a heading, and so a link, each."""
-    text = (ROOT / "protos/balance/v1/error_reason.proto").read_text()
-    names, sections = [], []
-    for comment, name in re.findall(
-        r"((?:^  // .*\n)+)^  ERROR_REASON_(\w+) =", text, re.MULTILINE
-    ):
-        words = " ".join(line.strip().removeprefix("// ") for line in comment.splitlines())
-        code, _, meaning = words.partition(". ")
-        if name != "UNSPECIFIED":
-            names.append(f"- [{name}](#{name.lower()})")
-            sections.append(f"## {name}\n\n`{code}`\n\n{meaning}\n")
-    head = (
-        "# Refusals\n\n"
-        "Made from `protos/balance/v1/error_reason.proto` by `make protos`.\n\n"
-        "A refused call answers a `google.rpc.Status`. Its `ErrorInfo` has the domain `balance.v1`,"
-        " one of these\nreasons, and the facts of the case as metadata. Invalid fields come as"
-        " `BadRequest`, a time to retry as\n`RetryInfo`, and a message for people as"
-        " `LocalizedMessage` (English, or Russian by `accept-language`).\nBranch on the reason,"
-        " never on the message. A refused call has changed nothing, except that after\nUNAVAILABLE,"
-        " ANSWER_TIMEOUT or a DEADLINE_EXCEEDED without a reason the outcome\nmay be unknown"
-        " ([retries](../guides/retries.md)). Two change\nsomething that is not money: a wrong"
-        " confirmation code counts as an attempt, and a refresh token\nthat was used before ends"
-        " its sign-in. Below each reason stands its gRPC status;\n"
-        "[HTTP statuses](../guides/http.md#statuses) follow from it.\n\n"
-    )
-    return head + "\n".join(names) + "\n\n" + "\n".join(sections)
-
-
 def pages() -> dict[Path, str]:
     """What is made besides stubs."""
     config = service_config()
-    made = {ERRORS_PAGE: errors_page(), COMMENTS: comments()}
-    faces = python_client.faces(contract())
+    files = contract()
+    made = {ERRORS_PAGE: errors_page.page(files), COMMENTS: comments()}
+    faces = python_client.faces(files)
     made |= {python_client.PACKAGE / path: text for path, text in faces.items()}
-    return made | dict.fromkeys(SERVICE_CONFIGS, config)
+    made |= go_client.faces(files, version())
+    made |= typescript_client.faces(files, version(), config)
+    return made | google_protos() | dict.fromkeys(SERVICE_CONFIGS, config)
+
+
+def write() -> None:
+    """Makes everything; a client whose language is not here is left as it is."""
+    for proto, text in google_protos().items():
+        proto.parent.mkdir(parents=True, exist_ok=True)
+        proto.write_text(text)
+    for package, folder in PACKAGES.items():
+        generate(package, folder)
+    for page, text in pages().items():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text)
+    for client in OTHERS:
+        if client.obstacle():
+            client.install()
+        if obstacle := client.obstacle():
+            print(f"{client.STUBS.relative_to(ROOT)} is left as it is: {obstacle}")
+        else:
+            generate_other(client, client.STUBS)
 
 
 def check() -> None:
@@ -229,35 +256,55 @@ def check() -> None:
     made_here = pages()
     for page, text in made_here.items():
         if not page.exists() or page.read_text() != text:
-            sys.exit(f"{page.relative_to(ROOT)} is not up to date: run `make protos`")
+            fail(page)
     for package, folder in PACKAGES.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            fresh = Path(scratch) / "stubs"
+        with scratch() as fresh:
             generate(package, fresh)
-            made, committed = (
-                {
-                    path.relative_to(tree): path.read_text()
-                    for path in tree.rglob("*.py*")
-                    if path.suffix in (".py", ".pyi") and path not in made_here
-                }
-                for tree in (fresh, folder)
-            )
-            if made != committed:
-                sys.exit(f"{folder.relative_to(ROOT)} is not up to date: run `make protos`")
+            if texts(fresh, made_here) != texts(folder, made_here):
+                fail(folder)
+    for client in OTHERS:
+        if obstacle := client.obstacle():
+            print(f"{client.STUBS.relative_to(ROOT)} is not checked: {obstacle}")
+            continue
+        with scratch() as fresh:
+            generate_other(client, fresh)
+            if texts(fresh) != texts(client.STUBS):
+                fail(client.STUBS)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is not there yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "stubs"
+
+
+def texts(tree: Path, but: Container[Path] = ()) -> dict[Path, str]:
+    """The sources in a folder, by path within it."""
+    return {
+        path.relative_to(tree): path.read_text()
+        for path in tree.rglob("*")
+        if path.suffix in (".py", ".pyi", ".go", ".ts") and path not in but
+    }
+
+
+def fail(path: Path) -> NoReturn:
+    """Says what is not up to date."""
+    sys.exit(f"{path.relative_to(ROOT)} is not up to date: run `make protos`")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
-            for name, target in PACKAGES.items():
-                generate(name, target)
-            for page, text in pages().items():
-                page.write_text(text)
+            write()
         case ["check"]:
             check()
         case ["image", file]:
             write_image(file)
         case ["release"]:
             write_release()
+        case ["tools"]:
+            for other in OTHERS:
+                other.install()
         case _:
-            sys.exit("usage: generate.py [check | image FILE | release]")
+            sys.exit("usage: generate.py [check | image FILE | release | tools]")

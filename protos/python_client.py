@@ -6,15 +6,10 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import (
-    EnumDescriptorProto,
-    FileDescriptorProto,
-    MethodDescriptorProto,
-    ServiceDescriptorProto,
-)
+from declarations import Comments, Files, reasons, services
+from google.protobuf.descriptor_pb2 import MethodDescriptorProto, ServiceDescriptorProto
 
 RUFF = Path(sys.executable).parent / "ruff"
 PACKAGE = Path(__file__).parent.parent / "clients/python/balance_client"
@@ -51,7 +46,7 @@ def stamped(text: str) -> str:
     return re.sub(r"(?<=Domain\.PUBLIC,\n)(    \d+,\n){3}", numbers, text)
 
 
-def faces(files: Sequence[FileDescriptorProto]) -> dict[Path, str]:
+def faces(files: Files) -> dict[Path, str]:
     """What is made of the contract and of the client for asyncio, by path within the package."""
     services = _services(files)
     made = {
@@ -88,28 +83,19 @@ def _formatted(text: str) -> str:
     return text
 
 
-def _reasons(files: Sequence[FileDescriptorProto]) -> str:
-    enum, comments = next(
-        (enum, _comments(file, FileDescriptorProto.ENUM_TYPE_FIELD_NUMBER, index))
-        for file in files
-        for index, enum in enumerate(file.enum_type)
-        if enum.name == "ErrorReason"
-    )
+def _reasons(files: Files) -> str:
     lines = [
         MADE.format("The reasons of refusals, as an enum."),
         "from enum import StrEnum\n\n",
         "class Reason(StrEnum):",
         '    """The reason of a refusal: stable, and equal to its name as a string."""\n',
     ]
-    field = EnumDescriptorProto.VALUE_FIELD_NUMBER
-    for index, value in enumerate(enum.value):
-        name = value.name.removeprefix("ERROR_REASON_")
-        if name != "UNSPECIFIED":
-            lines += [f'    {name} = "{name}"', _docstring(comments.get((field, index), ""), 4)]
+    for name, comment in reasons(files):
+        lines += [f'    {name} = "{name}"', _docstring(comment, 4)]
     return "\n".join(lines) + "\n"
 
 
-def _services(files: Sequence[FileDescriptorProto]) -> str:
+def _services(files: Files) -> str:
     lines = [
         MADE.format("The services for asyncio, method by method."),
         "from google.protobuf.empty_pb2 import Empty",
@@ -118,16 +104,12 @@ def _services(files: Sequence[FileDescriptorProto]) -> str:
         "    AsyncCaller, AsyncDuplexStream, AsyncServerStream, AsyncUnary",
         ")\n\n",
     ]
-    for file in files:
-        for index, service in enumerate(file.service):
-            comments = _comments(file, FileDescriptorProto.SERVICE_FIELD_NUMBER, index)
-            lines += _service(f"{file.package}.{service.name}", service, comments)
+    for full_name, service, comments in services(files):
+        lines += _service(full_name, service, comments)
     return "\n".join(lines) + "\n"
 
 
-def _service(
-    full_name: str, service: ServiceDescriptorProto, comments: dict[tuple[int, ...], str]
-) -> list[str]:
+def _service(full_name: str, service: ServiceDescriptorProto, comments: Comments) -> list[str]:
     lines = [
         f"class Async{service.name}:",
         _docstring(comments.get((), ""), 4),
@@ -161,15 +143,6 @@ def _type(full_name: str) -> str:
     return (
         "Empty" if full_name == ".google.protobuf.Empty" else f"v1.{full_name.rpartition('.')[2]}"
     )
-
-
-def _comments(file: FileDescriptorProto, field: int, index: int) -> dict[tuple[int, ...], str]:
-    """The comments of a declaration and of what it declares, by path within it."""
-    return {
-        tuple(location.path[2:]): location.leading_comments
-        for location in file.source_code_info.location
-        if tuple(location.path[:2]) == (field, index)
-    }
 
 
 def _docstring(comment: str, indent: int) -> str:

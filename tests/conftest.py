@@ -27,6 +27,7 @@ from tests.service import (
     start_within,
     stop_service,
 )
+from tests.tokens import TokenProbe
 
 # The door of the services that tests start as processes. With `envoy`, those of end-to-end tests
 # are such; otherwise they run within the test's own process, behind grpcio, which is quicker.
@@ -134,6 +135,28 @@ def within() -> None:
 async def service(start_service: StartService) -> Service:
     """A running service."""
     return await start_service()
+
+
+@pytest_asyncio.fixture
+async def start_envoy(service_settings: Settings) -> AsyncIterator[StartService]:
+    """Starts workers behind Envoy; all are stopped at the end."""
+    started: list[Service] = []
+
+    async def start(**changes: object) -> Service:
+        settings = service_settings.model_copy(update={"door": "envoy", **changes})
+        started.append(await start_beside(settings))
+        return started[-1]
+
+    yield start
+    for service in started:
+        await stop_service(service)
+
+
+@pytest.fixture
+def probe() -> Iterator[TokenProbe]:
+    """Watches every token that a service of this test issues."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield TokenProbe(patch)
 
 
 @pytest.fixture

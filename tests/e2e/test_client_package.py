@@ -159,12 +159,19 @@ def readme_programs() -> str:
     )
 
 
+def page_program() -> str:
+    """The Python of the documentation's page, which is one module."""
+    page = (ROOT / "docs/clients/python.md").read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"(?ms)^```python\n(.*?)^```$", page))
+
+
 def test_types_are_known_to_who_installs_the_client_alone(wheel: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "env", wheel, "mypy")
-    for name, text in {"typed": TYPED, "wrong": WRONG, "readme": readme_programs()}.items():
+    programs = {"typed": TYPED, "wrong": WRONG, "readme": readme_programs(), "page": page_program()}
+    for name, text in programs.items():
         (tmp_path / f"{name}.py").write_text(text)
     mypy = (python, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache")
-    for name in ("typed", "readme"):
+    for name in ("typed", "readme", "page"):
         done = run(*mypy, f"{name}.py", cwd=tmp_path)
         assert done.returncode == 0, done.stdout
     wrong = run(*mypy, "wrong.py", cwd=tmp_path).stdout
@@ -227,7 +234,7 @@ def test_messages_are_those_of_the_old_compiler_to_the_byte(tmp_path: Path) -> N
     own = run(
         python, "-c", "import grpc_tools, pathlib; print(pathlib.Path(grpc_tools.__file__).parent)"
     )
-    protos = sorted((ROOT / "protos").rglob("*.proto"))
+    protos = sorted((ROOT / "protos/balance").rglob("*.proto"))
     includes = (ROOT / "protos", annotations, f"{own.stdout.strip()}/_proto")
     arguments = [*(f"-I{folder}" for folder in includes), f"--python_out={tmp_path}"]
     done = run(python, "-m", "grpc_tools.protoc", *arguments, *protos)

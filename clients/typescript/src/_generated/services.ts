@@ -1,0 +1,95 @@
+// Made from protos/ by `make protos`.
+
+import type { Client, Transport } from "@connectrpc/connect";
+import { AccountService } from "./protos/balance/v1/account_pb.js";
+import { AuthService } from "./protos/balance/v1/auth_pb.js";
+import { RateService } from "./protos/balance/v1/rate_pb.js";
+import { ReversalService } from "./protos/balance/v1/reversal_pb.js";
+import { DepositService } from "./protos/balance/v1/deposit_pb.js";
+import { ExchangeService } from "./protos/balance/v1/exchange_pb.js";
+import { HoldService } from "./protos/balance/v1/hold_pb.js";
+import { PurchaseService } from "./protos/balance/v1/purchase_pb.js";
+import { TransferService } from "./protos/balance/v1/transfer_pb.js";
+import { WithdrawalService } from "./protos/balance/v1/withdrawal_pb.js";
+import { BatchService } from "./protos/balance/v1/batch_pb.js";
+import { UserService } from "./protos/balance/v1/user_pb.js";
+import { createServiceClient } from "../service_client.js";
+
+/** The services of the contract. */
+export interface Services {
+  /**
+   * Keeps accounts: one per user and currency, and their statements.
+   */
+  readonly accounts: Client<typeof AccountService>;
+  /**
+   * Signs people in with a code sent by e-mail, and sibling services with a
+   * client id and secret. Both get a short-lived access token, sent with every
+   * other call as the metadata "authorization: Bearer <token>".
+   */
+  readonly auth: Client<typeof AuthService>;
+  /**
+   * Makes movements of several kinds in one call, also such that are made together
+   * or not at all.
+   */
+  readonly batches: Client<typeof BatchService>;
+  /**
+   * Brings money in from outside, such as a card payment that a billing service
+   * received.
+   */
+  readonly deposits: Client<typeof DepositService>;
+  /**
+   * Changes money into another currency, at a price that is agreed before.
+   */
+  readonly exchanges: Client<typeof ExchangeService>;
+  /**
+   * Reserves money for a movement that is to come, and makes it. A hold takes
+   * money out of what is available and leaves the balance as it is, until it is
+   * captured, voided, or its time is over: exactly one of these.
+   */
+  readonly holds: Client<typeof HoldService>;
+  /**
+   * Keeps the catalogue of services and sells them.
+   */
+  readonly purchases: Client<typeof PurchaseService>;
+  /**
+   * Tells which currencies there are, and what one is worth in another.
+   */
+  readonly rates: Client<typeof RateService>;
+  /**
+   * Returns what took movements back. Reversals are made by the service of what
+   * they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+   * ReverseTransfer and ReverseExchange.
+   */
+  readonly reversals: Client<typeof ReversalService>;
+  /**
+   * Moves money from one account to another: of the same currency, or of another
+   * by a quote.
+   */
+  readonly transfers: Client<typeof TransferService>;
+  /**
+   * Keeps the profiles of users. A user is created by the first confirmation code
+   * sent to an address.
+   */
+  readonly users: Client<typeof UserService>;
+  /**
+   * Sends money outside, such as a payout that a billing service makes.
+   */
+  readonly withdrawals: Client<typeof WithdrawalService>;
+}
+
+export function createServices(transport: Transport): Services {
+  return {
+    accounts: createServiceClient(AccountService, transport),
+    auth: createServiceClient(AuthService, transport),
+    batches: createServiceClient(BatchService, transport),
+    deposits: createServiceClient(DepositService, transport),
+    exchanges: createServiceClient(ExchangeService, transport),
+    holds: createServiceClient(HoldService, transport),
+    purchases: createServiceClient(PurchaseService, transport),
+    rates: createServiceClient(RateService, transport),
+    reversals: createServiceClient(ReversalService, transport),
+    transfers: createServiceClient(TransferService, transport),
+    users: createServiceClient(UserService, transport),
+    withdrawals: createServiceClient(WithdrawalService, transport),
+  };
+}

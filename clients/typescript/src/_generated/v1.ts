@@ -1,0 +1,15 @@
+// Made from protos/ by `make protos`.
+
+export * from "./protos/balance/v1/account_pb.js";
+export * from "./protos/balance/v1/auth_pb.js";
+export * from "./protos/balance/v1/rate_pb.js";
+export * from "./protos/balance/v1/reversal_pb.js";
+export * from "./protos/balance/v1/deposit_pb.js";
+export * from "./protos/balance/v1/exchange_pb.js";
+export * from "./protos/balance/v1/hold_pb.js";
+export * from "./protos/balance/v1/purchase_pb.js";
+export * from "./protos/balance/v1/transfer_pb.js";
+export * from "./protos/balance/v1/withdrawal_pb.js";
+export * from "./protos/balance/v1/batch_pb.js";
+export * from "./protos/balance/v1/error_reason_pb.js";
+export * from "./protos/balance/v1/user_pb.js";
