@@ -50,7 +50,7 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 
 .PHONY: test
 test: setup ## Run every test
-	$(BIN)/pytest --numprocesses auto --cov --cov-report term:skip-covered
+	$(BIN)/pytest --numprocesses auto --dist loadgroup --cov --cov-report term:skip-covered
 
 .PHONY: test-envoy
 test-envoy: setup ## Run the tests that show most of a door with the service behind Envoy

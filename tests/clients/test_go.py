@@ -1,10 +1,15 @@
 """The Go client, packed as a module and called from programs that require it alone."""
 
+import pytest
+
 from tests.clients import scenes
 from tests.clients.conftest import Door
 from tests.clients.packages import GO, PROGRAMS, GoProject, page, readme, tell
 from tests.service import Service
 from tests.tokens import TokenProbe
+
+# One process packs the client, whatever others do.
+pytestmark = pytest.mark.xdist_group("go")
 
 DOORS = [
     "together 50 1000.00",

@@ -12,6 +12,9 @@ from tests.clients.packages import PROGRAMS, TYPESCRIPT, TypeScriptProject, page
 from tests.service import Service, StartService
 from tests.tokens import TokenProbe
 
+# One process packs the client, whatever others do.
+pytestmark = pytest.mark.xdist_group("typescript")
+
 DOORS = [
     "together 50 1000.00",
     "repeated 36 1001.00 true",
