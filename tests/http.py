@@ -1,9 +1,13 @@
 """HTTP in tests: a client of a service's gateway, and the requests that messages stand for."""
 
 import contextlib
+import functools
+import http.server
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -100,6 +104,21 @@ class Http:
         """The call that a message stands for."""
         path, body = as_http(binding, request)
         return await self(binding.verb, path, body, **headers)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as its base has it
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A server of the files in a folder; its origin."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def as_http(binding: Binding, request: Message) -> tuple[str, object]:

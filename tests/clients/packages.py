@@ -19,6 +19,7 @@ GO = ROOT / "clients/go"
 GO_PATH = "balance.example/go"
 TYPESCRIPT = ROOT / "clients/typescript"
 TYPESCRIPT_NAME = "balance-ledger-client"
+PACKAGES_OF_PAGES = ("@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-web")
 PROGRAMS = Path(__file__).parent
 # Where a test's service listens instead.
 README_TARGET = "127.0.0.1:50051"
@@ -168,6 +169,20 @@ class TypeScriptProject:
         """The files that the package holds."""
         with tarfile.open(self.tarball) as file:
             return {name.removeprefix("package/") for name in file.getnames()}
+
+    def make_page(self) -> Path:
+        """The folder of the project, with a page whose modules find the packages they import."""
+        found = {}
+        for package in (TYPESCRIPT_NAME, *PACKAGES_OF_PAGES):
+            folder = self._project / "node_modules" / package
+            exports = json.loads((folder / "package.json").read_text())["exports"]
+            for name, files in exports.items():
+                file = files.get("import") or files["default"]
+                found[package + name[1:]] = f"/node_modules/{package}/{file}"
+        imports = json.dumps({"imports": found})
+        html = f'<!doctype html><script type="importmap">{imports}</script>'
+        (self._project / "index.html").write_text(html)
+        return self._project
 
     def build(self, name: str, source: Path | str) -> Path:
         """A program of the consumer's, with its types checked.

@@ -1,7 +1,9 @@
 """The TypeScript client, packed for npm and called from programs that install it alone."""
 
+import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from balance_service.server.envoy import choice
 from tests.clients import scenes
 from tests.clients.conftest import Door
 from tests.clients.packages import PROGRAMS, TYPESCRIPT, TypeScriptProject, page, readme, tell
+from tests.e2e.test_pages import BROWSER, DRIVER, REASON, Page
+from tests.http import served
 from tests.service import Service, StartService
 from tests.tokens import TokenProbe
 
@@ -114,15 +118,35 @@ async def test_users_token_is_renewed_once_for_all_calls(
 
 
 @pytest.mark.skipif(bool(choice.find_obstacle()), reason="no Envoy")
+@pytest.mark.skipif(not (BROWSER and DRIVER), reason=REASON)
 async def test_page_calls_by_both_protocols(
-    typescript: TypeScriptProject, start_envoy: StartService
+    typescript: TypeScriptProject, start_envoy: StartService, tmp_path: Path
 ) -> None:
-    program = typescript.build("page", PROGRAMS / "typescript/page.ts")
-    service = await start_envoy(connect=True)
-    anna = await service.person()
-    account = await anna.open()
-    environment = {"URL": service.http.url, "TOKEN": anna.token.token, "ANNA": account.id}
-    assert await tell("node", program, **environment) == [
+    """In a real browser, which loads the package's modules as they are."""
+    typescript.build("page", PROGRAMS / "typescript/page.ts")
+
+    def speak(origin: str, *arguments: str) -> list[str]:
+        page = Page(tmp_path / "profile")
+        try:
+            page.driver.get(origin)
+            # Selenium's own argument, after the others, takes the result.
+            call = (
+                "const told = arguments[arguments.length - 1];"
+                'import("/page.js").then(({speak}) => speak(...arguments))'
+                ".then(told, (error) => told(String(error)))"
+            )
+            return list(page.driver.execute_async_script(call, *arguments))
+        finally:
+            page.driver.quit()
+
+    with served(typescript.make_page()) as origin:
+        service = await start_envoy(connect=True, http_cors_origins=origin)
+        anna = await service.person()
+        account = await anna.open()
+        said = await asyncio.to_thread(
+            speak, origin, service.http.url, anna.token.token, account.id
+        )
+    assert said == [
         "grpc-web 1.00 INSUFFICIENT_FUNDS 99999.00 1.00 1",
         "connect 2.00 INSUFFICIENT_FUNDS 99998.00 2.00 2",
     ]

@@ -2,11 +2,8 @@
 
 import asyncio
 import base64
-import functools
-import http.server
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.config import Settings
 from balance_service.server.envoy import choice
 from tests.e2e.test_pages import BROWSER, DRIVER, REASON, Page
+from tests.http import served
 from tests.service import start_beside, stop_service
 
 SOURCES = Path(__file__).parent / "browser"
@@ -48,16 +46,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     bundle = ["node_modules/.bin/esbuild", "page.js", "--bundle", "--outfile=bundle.js"]
     subprocess.run([*bundle, "--log-level=error"], cwd=folder, check=True)
     (folder / "index.html").write_text('<!doctype html><script src="bundle.js"></script>')
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as its base has it
-        pass
+    with served(folder) as origin:
+        yield origin
 
 
 def contract() -> str:

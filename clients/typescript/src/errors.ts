@@ -40,6 +40,7 @@ export class BalanceError extends ConnectError {
     const info = error.findDetails(ErrorInfoSchema).find((found) => found.domain === DOMAIN);
     const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
     this.reason = info?.reason ?? "";
+    this.message = `${this.reason || Code[error.code]}: ${error.rawMessage}`;
     this.facts = info?.metadata ?? {};
     this.violations = error
       .findDetails(BadRequestSchema)

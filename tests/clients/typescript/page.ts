@@ -2,10 +2,22 @@
 
 import { accessToken, BalanceError, createWebClient, each } from "balance-ledger-client/web";
 
-const { URL: url = "", TOKEN = "", ANNA: account = "" } = process.env;
+/** What each of two protocols did. */
+export async function speak(url: string, token: string, account: string): Promise<string[]> {
+  const said: string[] = [];
+  for (const protocol of ["grpc-web", "connect"] as const) {
+    said.push(`${protocol} ${await speakBy(protocol, url, token, account)}`);
+  }
+  return said;
+}
 
-for (const protocol of ["grpc-web", "connect"] as const) {
-  const balance = createWebClient(url, { protocol, credentials: accessToken(TOKEN) });
+async function speakBy(
+  protocol: "grpc-web" | "connect",
+  url: string,
+  token: string,
+  account: string,
+): Promise<string> {
+  const balance = createWebClient(url, { protocol, credentials: accessToken(token) });
   const deposit = await balance.deposits.createDeposit({ account, amount: "1" });
   let reason = "";
   try {
@@ -22,5 +34,5 @@ for (const protocol of ["grpc-web", "connect"] as const) {
   for await (const _ of each(balance.accounts.listEntries, { account }, (page) => page.entries)) {
     count++;
   }
-  console.log(protocol, deposit.balance, reason, watched, count);
+  return `${deposit.balance} ${reason} ${watched} ${count}`;
 }
