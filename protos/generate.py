@@ -21,11 +21,10 @@ from typing import Any, NoReturn
 import errors_page
 import go_client
 import python_client
+import service_config
 import typescript_client
 from google.api import annotations_pb2
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
@@ -57,13 +56,6 @@ GOOGLE_PROTOS = (
 )
 # Clients whose compilers come with their languages.
 OTHERS = (go_client, typescript_client)
-RETRY_POLICY = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.05s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
 IMPORT = re.compile(r"^(from|import) balance\.v1\b", re.MULTILINE)
 REFERENCE = re.compile(r"(?<![\w./\"'])balance\.v1\.(?=\w+_pb2)")
 
@@ -139,54 +131,6 @@ def read_image() -> Sequence[FileDescriptorProto]:
         return FileDescriptorSet.FromString(Path(image.name).read_bytes()).file
 
 
-def requests_with_id() -> set[str]:
-    """The messages with a field of FORMAT_REQUEST_ID, by the name that methods refer to."""
-    files = read_image()
-    # Our options are known to a pool of the files themselves, whatever stubs there are so far.
-    pool = DescriptorPool()
-    for file in files:
-        pool.Add(file)
-    limits = pool.FindExtensionByName("balance.v1.limits")
-    formats = pool.FindEnumTypeByName("balance.v1.Format").values_by_name
-    options: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
-    return {
-        f".{file.package}.{message.name}"
-        for file in files
-        for message in file.message_type
-        for field in message.field
-        if options.FromString(field.options.SerializeToString()).Extensions[limits].format
-        == formats["FORMAT_REQUEST_ID"].number
-    }
-
-
-def service_config() -> str:
-    """The gRPC service config that clients follow: which calls they may send again, and when.
-
-    A call may be sent again if it changes nothing, or if its request carries a request id. The
-    latter are not marked IDEMPOTENT: without the id, which is optional, they are not.
-    """
-    with_request_id = requests_with_id()
-    names = [
-        {"service": f"{file.package}.{service.name}", "method": method.name}
-        for file in contract()
-        for service in file.service
-        for method in service.method
-        if not method.server_streaming
-        and (
-            method.options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS
-            or method.input_type in with_request_id
-        )
-    ]
-    config = {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "methodConfig": [
-            # Ready again after a restart sooner than a call's time is over.
-            {"name": names, "waitForReady": True, "timeout": "30s", "retryPolicy": RETRY_POLICY}
-        ],
-    }
-    return json.dumps(config, indent=2) + "\n"
-
-
 def comments() -> str:
     """What the contract says of each of its elements, by full name, as JSON."""
     found = {}
@@ -220,7 +164,7 @@ def paragraphs(comment: str) -> str:
 
 def pages() -> dict[Path, str]:
     """What is made besides stubs."""
-    config = service_config()
+    config = service_config.made_of(read_image())
     files = contract()
     made = {ERRORS_PAGE: errors_page.page(files), COMMENTS: comments()}
     faces = python_client.faces(files)

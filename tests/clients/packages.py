@@ -40,7 +40,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -107,7 +107,7 @@ class GoProject:
         """
         package = self._module / name
         if not (package / "program").exists():
-            package.mkdir()
+            package.mkdir(exist_ok=True)
             text = source if isinstance(source, str) else source.read_text()
             (package / "main.go").write_text(text)
             self._go("vet", f"./{name}")
