@@ -19,7 +19,6 @@ export interface Violation {
 
 /** A call was refused, or failed. */
 export class BalanceError extends ConnectError {
-  override name = "BalanceError";
   /**
    * Stable, and what to branch on. One that only a newer service knows is kept as text; empty if
    * the failure is not the service's.
@@ -52,7 +51,8 @@ export class BalanceError extends ConnectError {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof Error && value.name === "BalanceError" && "reason" in value;
+    // As Connect's own: a page may have loaded the package twice.
+    return value instanceof ConnectError && "reason" in value && "violations" in value;
   }
 }
 

@@ -2,9 +2,16 @@
 
 import { readFileSync } from "node:fs";
 
-import type { Interceptor } from "@connectrpc/connect";
-import { BalanceError, createNodeClient, each, newRequestId, refusalOf, serviceCredentials, v1 } from "balance-ledger-client/node";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import {
+  BalanceError,
+  createNodeClient,
+  each,
+  newRequestId,
+  refusalOf,
+  serviceCredentials,
+  v1,
+} from "balance-ledger-client/node";
 
 const CROWD = 50;
 const TRANSFERS = 300;
@@ -66,7 +73,7 @@ console.log("streamed", made, refusal?.reason, await read());
 try {
   await balance.accounts.getAccount({ account: "?" });
 } catch (error) {
-  if (!(error instanceof BalanceError)) {
+  if (!(error instanceof BalanceError && error instanceof ConnectError)) {
     throw error;
   }
   const translated = error.localizedMessage !== error.rawMessage;
