@@ -106,11 +106,11 @@ def trouble(service: Service, probe: TokenProbe) -> Iterator[None]:
     room = queue.check_room
     missed: list[int] = []
 
-    def miss_once(commands: int) -> None:
+    def miss_once(principal: str, commands: int) -> None:
         if not missed:
             missed.append(commands)
             raise errors.Unavailable
-        room(commands)
+        room(principal, commands)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(queue, "check_room", miss_once)
