@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from balance_service.domain import errors, money
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
+from balance_service.domain.networks import parse_networks
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -156,6 +157,25 @@ class Settings(BaseSettings):
     access_token_seconds: int = Field(600, ge=30, le=86_400, description="Life of an access token.")
     refresh_token_days: int = Field(30, ge=1, le=365, description="Life of a sign-in.")
 
+    trusted_proxies: str = Field(
+        "",
+        description="Networks of the proxies in front, separated by commas, such as "
+        "`10.0.0.0/8`. Limits of sign-in count by the address that these name in "
+        "`x-forwarded-for`; unset, by the connection's own, which callers behind a proxy share.",
+    )
+    codes_per_hour: int = Field(
+        10_000,
+        ge=1,
+        description="Confirmation codes that are sent in an hour, and as many more at once. Those "
+        "who signed in from the same network lately have as many again.",
+    )
+    network_codes_per_hour: int = Field(
+        100,
+        ge=1,
+        description="Of these, those that are sent to others at the request of one network: an "
+        "IPv4 address or the /64 of an IPv6 address.",
+    )
+
     smtp_url: SecretStr = Field(
         SecretStr(""),
         description="`smtp://user:password@host:port`, or smtps for TLS from the start. Unset: "
@@ -257,6 +277,15 @@ class Settings(BaseSettings):
         if commits >= info.data.get("pool_size", commits + 1):
             raise ValueError("must be less than BALANCE_POOL_SIZE")
         return commits
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, text: str) -> str:
+        try:
+            parse_networks(text)
+        except ValueError:
+            raise ValueError("must be networks separated by commas, such as 10.0.0.0/8") from None
+        return text
 
     @field_validator("day_zone")
     @classmethod

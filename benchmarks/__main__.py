@@ -1,4 +1,4 @@
-"""Benchmarks, each a command: `table` (the default, `make bench`), `streams`, `soak`.
+"""Benchmarks, each a command: `table` (the default, `make bench`), `streams`, `soak`, `sign-in`.
 
 Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help.
 """
@@ -6,12 +6,13 @@ Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import soak, streams, table
+from benchmarks import sign_in, soak, streams, table
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "table": table.main,
     "streams": streams.main,
     "soak": soak.main,
+    "sign-in": sign_in.main,
 }
 
 if __name__ == "__main__":

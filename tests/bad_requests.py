@@ -1,6 +1,7 @@
 """Requests with one wrong field each, of every method that users may call."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -65,14 +66,27 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     never = v1.GetAccountRequest(account=account, as_of=Timestamp(seconds=10**15))
     yield "AccountService/GetAccount", never, "as_of"
     yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
+    yield from sign_ins()
+
+
+def sign_ins() -> Iterator[Case]:
     yield "AuthService/SendConfirmationCode", v1.SendConfirmationCodeRequest(), "email"
     for email in ("x", "a@b", "a b@c.de", "a@b@c.de", "x" * 250 + "@c.de", "a\n@c.de"):
         send = v1.SendConfirmationCodeRequest(email=email)
         yield "AuthService/SendConfirmationCode", send, "email"
     create = "AuthService/CreateToken"
-    yield create, v1.CreateTokenRequest(), "email"
+    yield create, v1.CreateTokenRequest(), "verification_id"
     yield create, v1.CreateTokenRequest(email="a@b.cd"), "confirmation_code"
-    yield create, v1.CreateTokenRequest(email="a@b.cd", client_id="x"), "email"
+    yield create, v1.CreateTokenRequest(confirmation_code="12345678"), "email"
+    yield create, v1.CreateTokenRequest(email="a@b.cd", client_id="x"), "verification_id"
+    verified = partial(v1.CreateTokenRequest, verification_id="x")
+    yield create, verified(email="a@b.cd", confirmation_code="12345678"), "email"
+    yield create, verified(confirmation_code="123456"), "confirmation_code"
+    yield (
+        create,
+        verified(verification_id="x" * 101, confirmation_code="12345678"),
+        ("verification_id"),
+    )
     yield create, v1.CreateTokenRequest(client_id="x"), "client_secret"
     yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
     yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"

@@ -155,7 +155,7 @@ async def old_token(world: World) -> Ask:
 
 @provokes(errors.ConfirmationCodeInvalid)
 async def code_that_was_not_sent(world: World) -> Ask:
-    request = v1.CreateTokenRequest(email="nobody@example.com", confirmation_code="123456")
+    request = v1.CreateTokenRequest(email="nobody@example.com", confirmation_code="12345678")
     return Ask("AuthService/CreateToken", request)
 
 

@@ -40,7 +40,7 @@ class Mailbox:
     def code(self, email: str) -> str:
         """The last code sent to an address."""
         texts = [text for to, _, text in self.mails if to == email]
-        return texts[-1].partition("code is ")[2][:6]
+        return texts[-1].partition("code is ")[2][:8]
 
 
 @dataclass
@@ -74,7 +74,7 @@ class MailboxFile(Mailbox):
         self._path = path
 
     def code(self, email: str) -> str:
-        pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{6}})"
+        pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{8}})"
         codes = re.findall(pattern, self._path.read_text(), re.DOTALL | re.MULTILINE)
         return str(codes[-1])
 
@@ -116,9 +116,12 @@ class Service:
         """Somebody new, signed in."""
         email = email or f"{secrets.token_hex(6)}@example.com"
         public = self.client()
-        await public.auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=email))
+        send = v1.SendConfirmationCodeRequest(email=email)
+        sent = await public.auth.SendConfirmationCode(send)
         code = self.mailbox.code(email)
-        request = v1.CreateTokenRequest(email=email, confirmation_code=code)
+        request = v1.CreateTokenRequest(
+            verification_id=sent.verification_id, confirmation_code=code
+        )
         token = await public.auth.CreateToken(request)
         client = self.client(AsyncUserCredentials(token))
         me = await client.users.GetMe(v1.GetMeRequest())

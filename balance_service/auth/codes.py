@@ -1,67 +1,102 @@
-"""Confirmation codes: six digits by e-mail, kept as a keyed hash, good once."""
+"""Confirmation codes: eight digits by e-mail, kept as a keyed hash, good once.
+
+A code belongs to a verification, whose id only the one who asked for it knows: nobody else can
+guess at it, use its guesses up or replace it, and any number of them may be open for an address.
+
+A guess is right by chance with a probability of 1 to 10^8. Strangers have at most 100 wrong guesses
+a day at a mailbox, and beyond them one for each code that is sent, of which there are 154 a day: in
+all less than 3 to 10^6. NIST SP 800-63B-4 (3.1.3.2, 3.2.2) asks for 10^6 codes, 10 minutes and 100
+guesses.
+"""
 
 import asyncio
 import hmac
-import math
 import secrets as random_source
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from balance_service.auth import askers
+from balance_service.auth.askers import CODE_LIFE, SEND_INTERVAL, SENDS, Asker, Askers, Taken
 from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors, retry_after
 from balance_service.providers.mail import DeliveryUnknown, Mailer
-from balance_service.repositories import credentials, users
-from balance_service.repositories.credentials import CodeHistory
+from balance_service.repositories import users, verifications
+from balance_service.repositories.verifications import Limit, NewVerification
 
-LIFE = timedelta(minutes=10)
-ATTEMPTS_MAX = 5
-SEND_INTERVAL = timedelta(seconds=30)
-SENDS_AN_HOUR_MAX = 5
-HOUR = timedelta(hours=1)
+DIGITS = 8
+GUESSES_MAX = 5
 # Mails that a worker hands over at once: a mail server that hangs must not use up all its calls.
 SENDING_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
 class SentCode:
-    """What the caller may know of a code that was sent.
+    """What whoever asked may know of a code that was sent.
 
     Args:
+        verification_id: What the code is confirmed with.
         expires_at: When the code expires.
-        remaining: How many more may be sent to the address this hour.
-        resets_in_seconds: How long until the hour that limits them is over.
+        remaining: How many more they may have sent there now.
+        full_in_seconds: How long until they may have as many as at first.
     """
 
+    verification_id: str
     expires_at: datetime
     remaining: int
-    resets_in_seconds: int
+    full_in_seconds: int
+
+
+class _Counted(NamedTuple):
+    """A code that was counted before it is sent."""
+
+    asker: Asker
+    limits: list[Limit]
+    taken: Taken
+
+
+class RightGuess(NamedTuple):
+    """A code that was guessed right, and is not spent yet.
+
+    Args:
+        email: The address that it was sent to.
+        asker: Whose guess it was.
+        verification_hash: Of its verification.
+        limits: What was taken for the guess, to be given back.
+    """
+
+    email: str
+    asker: Asker
+    verification_hash: bytes
+    limits: list[Limit]
 
 
 class ConfirmationCodes:
     """Sends codes and checks them.
 
-    A code is counted before its mail is handed to the mail server, and replaces the address's last
-    code afterwards. If the hand-over failed for certain, the count is taken back and the last code
-    stays good. If its outcome is unknown, the new code counts and is good, because the mail may
-    arrive.
+    A code is counted before its mail is handed to the mail server. If the hand-over failed for
+    certain, the count is taken back. If its outcome is unknown, the code counts and is good, for
+    the mail may arrive.
     """
 
-    def __init__(self, pool: Pool, mailer: Mailer, secrets: Secrets) -> None:
+    def __init__(self, pool: Pool, mailer: Mailer, secrets: Secrets, known: Askers) -> None:
         self._pool = pool
         self._mailer = mailer
         self._secrets = secrets
-        self._sending: set[asyncio.Task[CodeHistory]] = set()
+        self._askers = known
+        self._sending: set[asyncio.Task[SentCode]] = set()
 
-    async def send(self, email: str) -> SentCode:
-        """Sends a new code to an address, whose user is created if it is the first.
+    async def send(self, email: str, network: str) -> SentCode:
+        """Sends a new code to an address, whether it is a user's or not.
 
         Args:
             email: As `parse_email` reads it.
+            network: From where it is asked for.
 
         Raises:
-            ConfirmationCodeLimit: Too many were sent there lately.
+            ConfirmationCodeLimit: Too many were sent lately.
             InvalidFields: The mail server refuses the address.
             Unavailable: The mail could not be handed over, or may not have been.
             Overloaded: Too many mails are being handed over.
@@ -69,88 +104,143 @@ class ConfirmationCodes:
         if len(self._sending) >= SENDING_MAX:
             raise errors.Overloaded(retry_after.MAILS_FULL_SECONDS)
         # A caller who hangs up must not stop this half-way, between the mail and its code.
-        sending = asyncio.create_task(self._send(email))
+        sending = asyncio.create_task(self._send(email, network))
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
-        counted = await asyncio.shield(sending)
-        resets_in = counted.counted_since + HOUR - counted.sent_at
-        remaining = SENDS_AN_HOUR_MAX - counted.sent_count
-        return SentCode(counted.sent_at + LIFE, remaining, int(resets_in.total_seconds()))
+        return await asyncio.shield(sending)
 
-    async def _send(self, email: str) -> CodeHistory:
-        async with transaction(self._pool) as conn:
-            before = await credentials.lock_code(conn, email, datetime.now(UTC))
-            # Read anew: the lock may have waited for another request, which sent a code meanwhile.
-            now = datetime.now(UTC)
-            counted = _count_one_more(before, now)
-            await credentials.count_code(conn, email, counted)
-        code = f"{random_source.randbelow(1_000_000):06d}"
+    async def _send(self, email: str, network: str) -> SentCode:
+        counted = await self._count(email, network)
+        code = f"{random_source.randbelow(10**DIGITS):0{DIGITS}d}"
         try:
             await self._mailer.send(email, "Your confirmation code", _text(code))
         except DeliveryUnknown:
-            await self._put(email, code, now)
-            raise errors.Unavailable(SEND_INTERVAL.total_seconds()) from None
+            await self._put(email, code, counted)
+            raise errors.Unavailable(SEND_INTERVAL.interval.total_seconds()) from None
         except Exception:
-            async with self._pool.connection() as conn:
-                await credentials.uncount_code(conn, email, counted, before)
+            async with transaction(self._pool) as conn:
+                await askers.give_back(conn, counted.limits)
             raise
-        await self._put(email, code, now)
-        return counted
+        return await self._put(email, code, counted)
 
-    async def _put(self, email: str, code: str, now: datetime) -> None:
+    async def _count(self, email: str, network: str) -> _Counted:
         async with transaction(self._pool) as conn:
-            await users.ensure(conn, email, now)
-            code_hash = self._hash(email, code)
-            if not await credentials.put_code(
-                conn, email, code_hash, sent_at=now, expires_at=now + LIFE
-            ):
-                raise errors.Unavailable(SEND_INTERVAL.total_seconds())
+            asker = await self._askers.recognise(conn, email, network)
+            limits = self._askers.sending(asker)
+            taken = await askers.take(conn, limits)
+        if not taken.succeeded:
+            raise errors.ConfirmationCodeLimit(taken.wait_seconds)
+        return _Counted(asker, limits, taken)
 
-    async def check(self, email: str, code: str) -> UUID:
-        """Spends a code.
+    async def _put(self, email: str, code: str, counted: _Counted) -> SentCode:
+        verification_id = random_source.token_urlsafe(24)
+        asker, now = counted.asker, counted.taken.now
+        verification = NewVerification(
+            verification_hash=self._id_hash(verification_id),
+            email=email,
+            code_hash=self._hash(email, code),
+            asker=asker.key,
+            asker_known=asker.known,
+            created_at=now,
+            expires_at=now + CODE_LIFE,
+        )
+        async with self._pool.connection() as conn:
+            await verifications.insert(conn, verification)
+        # The asker's own share is the second of the limits.
+        full_at = counted.taken.full_at[1]
+        left, full_in = SENDS.left(full_at, now), int((full_at - now).total_seconds())
+        return SentCode(verification_id, verification.expires_at, left, full_in)
+
+    async def guess(self, verification_id: str, code: str) -> RightGuess:
+        """Tries a code.
 
         Args:
-            email: As `parse_email` reads it.
+            verification_id: Which code.
             code: What the caller says it is.
 
         Returns:
-            The id of the user whom it signs in.
+            That it is right, to be confirmed; until then the code is not spent.
 
         Raises:
             ConfirmationCodeInvalid: It is wrong, used, expired or was tried too often, or there is
                 none; which of these is not said.
         """
-        now = datetime.now(UTC)
-        # The attempt is committed before the comparison, so that no crash gives it back.
-        async with self._pool.connection() as conn:
-            stored = await credentials.count_attempt(conn, email, ATTEMPTS_MAX, now)
-            right = hmac.compare_digest(stored or b"", self._hash(email, code))
-            if not right or not await credentials.spend_code(conn, email, stored or b""):
+        verification_hash = self._id_hash(verification_id)
+        # The guess is counted before it is compared, so that no crash gives it back.
+        async with transaction(self._pool) as conn:
+            guess = await verifications.count_guess(conn, verification_hash, GUESSES_MAX)
+            if guess is None:
                 raise errors.ConfirmationCodeInvalid
-            user = await users.find_by_email(conn, email)
-        assert user is not None, "a code's user was created with it"
+            asker = self._askers.of_guess(guess)
+            limits = self._askers.guessing(asker)
+            taken = await askers.take(conn, limits)
+        right = hmac.compare_digest(guess.code_hash, self._hash(guess.email, code))
+        # Without a quota left the first guess counts still: whoever reads the mail is not kept out
+        # by those who do not.
+        if not right or not (taken.succeeded or guess.guesses == 1):
+            raise errors.ConfirmationCodeInvalid
+        returned = limits if taken.succeeded else []
+        return RightGuess(guess.email, asker, verification_hash, returned)
+
+    async def guess_plainly(self, email: str, code: str, network: str) -> RightGuess:
+        """Tries a code of an address, whoever asked for it.
+
+        It is for callers who know no verification. Their guesses use up none of a verification's,
+        so they are limited more strictly instead.
+
+        Args:
+            email: As `parse_email` reads it.
+            code: What the caller says it is.
+            network: From where.
+
+        Returns:
+            As `guess` does.
+
+        Raises:
+            ConfirmationCodeInvalid: No code of the address is this one.
+            ConfirmationCodeLimit: Too many wrong ones were tried.
+        """
+        async with transaction(self._pool) as conn:
+            asker = await self._askers.recognise(conn, email, network)
+            limits = self._askers.plain_guessing(asker)
+            taken = await askers.take(conn, limits)
+        if not taken.succeeded:
+            raise errors.ConfirmationCodeLimit(taken.wait_seconds)
+        async with self._pool.connection() as conn:
+            found = await verifications.find_by_code(conn, email, self._hash(email, code))
+        if found is None:
+            raise errors.ConfirmationCodeInvalid
+        return RightGuess(email, asker, found, limits)
+
+    async def confirm(self, right: RightGuess) -> UUID:
+        """Spends a code that was guessed right.
+
+        Returns:
+            The id of the address's user, who is created if need be.
+
+        Raises:
+            ConfirmationCodeInvalid: Somebody else was first.
+        """
+        async with transaction(self._pool) as conn:
+            if not await verifications.spend(conn, right.verification_hash):
+                raise errors.ConfirmationCodeInvalid
+            await askers.give_back(conn, right.limits)
+            await verifications.remember(conn, right.asker.key)
+            await users.ensure(conn, right.email, datetime.now(UTC))
+            user = await users.find_by_email(conn, right.email)
+        assert user is not None, "just ensured"
         return user.user_id
+
+    def _id_hash(self, verification_id: str) -> bytes:
+        return self._secrets.keyed_hash("verifications", verification_id)
 
     def _hash(self, email: str, code: str) -> bytes:
         return self._secrets.keyed_hash("confirmation codes", f"{email} {code}")
 
 
-def _count_one_more(before: CodeHistory, now: datetime) -> CodeHistory:
-    """The history with one more code; raises ConfirmationCodeLimit if it may not be sent."""
-    new_hour = now - before.counted_since >= HOUR
-    wait = SEND_INTERVAL - (now - before.sent_at)
-    if not new_hour and before.sent_count >= SENDS_AN_HOUR_MAX:
-        wait = max(wait, HOUR - (now - before.counted_since))
-    if wait > timedelta(0):
-        raise errors.ConfirmationCodeLimit(math.ceil(wait.total_seconds()))
-    if new_hour:
-        return CodeHistory(now, 1, now)
-    return CodeHistory(now, before.sent_count + 1, before.counted_since)
-
-
 def _text(code: str) -> str:
     return (
         f"Your confirmation code is {code}\n\n"
-        f"It works once, within {LIFE.seconds // 60} minutes. "
+        f"It works once, within {CODE_LIFE.seconds // 60} minutes. "
         "If you did not ask for it, ignore this mail.\n"
     )

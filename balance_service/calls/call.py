@@ -33,6 +33,8 @@ class Call:
         trailers: Metadata sent after the answer.
         trace_id: The trace of the caller's `traceparent`, for the log; empty for none.
         sent_before: Whether a gRPC client sends it again by itself, following a service config.
+        peer: The address of the connection that it came by; empty where it has none.
+        forwarded_for: What x-forwarded-for says, which may be the caller's own word.
     """
 
     method: str
@@ -44,6 +46,8 @@ class Call:
     trailers: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
     sent_before: bool = False
+    peer: str = ""
+    forwarded_for: str = ""
 
     @property
     def principal(self) -> Principal:
@@ -65,15 +69,18 @@ class Call:
         self.trailers["resource-existed"] = "true"
 
 
-def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None) -> Call:
+def from_metadata(
+    method: str, metadata: Metadata, timeout_seconds: float | None, peer: str = ""
+) -> Call:
     """Reads a call from its metadata; what is malformed there is left out, but for tokens.
 
     Args:
         method: Its full name.
         metadata: Names are in lower case, as in gRPC.
         timeout_seconds: How long its caller waits; None for ever.
+        peer: The address of the connection that it came by.
     """
-    call = Call(method, "", timeout_seconds=timeout_seconds)
+    call = Call(method, "", timeout_seconds=timeout_seconds, peer=peer)
     sent_id = ""
     for key, value in metadata:
         if key == "authorization":
@@ -82,6 +89,8 @@ def from_metadata(method: str, metadata: Metadata, timeout_seconds: float | None
             sent_id = value
         elif key == "accept-language":
             call.language = languages.choose(value)
+        elif key == "x-forwarded-for":
+            call.forwarded_for = f"{call.forwarded_for},{value}" if call.forwarded_for else value
         elif key == "grpc-previous-rpc-attempts":
             call.sent_before = True
         elif key == "traceparent" and (trace := _TRACEPARENT.fullmatch(value)):

@@ -124,7 +124,12 @@ class Calls:
             raise _to_refused(call, error, started) from None
 
     async def unary(
-        self, method: Method, request: Request, metadata: Metadata, timeout_seconds: float | None
+        self,
+        method: Method,
+        request: Request,
+        metadata: Metadata,
+        timeout_seconds: float | None,
+        peer: str = "",
     ) -> Answer:
         """Answers a call.
 
@@ -133,12 +138,13 @@ class Calls:
             request: If it is bytes, these are parsed only once the caller is known.
             metadata: Names are in lower case, as in gRPC.
             timeout_seconds: How long the caller waits; None for ever.
+            peer: The address of the connection that the call came by.
 
         Raises:
             Refused: It was refused, or failed.
         """
         started = time.perf_counter()
-        call = from_metadata(method.full_name, metadata, timeout_seconds)
+        call = from_metadata(method.full_name, metadata, timeout_seconds, peer)
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:

@@ -83,7 +83,7 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.ConfirmationCodeLimit: Row(
         code_pb2.RESOURCE_EXHAUSTED,
         "CONFIRMATION_CODE_LIMIT",
-        "Для этого адреса запрошено слишком много кодов.",
+        "Запрошено или введено слишком много кодов; попробуйте позже.",
     ),
     errors.UserNotFound: Row(
         code_pb2.NOT_FOUND, "USER_NOT_FOUND", "Такого пользователя нет.", resource="user"

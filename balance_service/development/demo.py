@@ -52,7 +52,7 @@ def sign_in(channel: grpc.Channel, mailbox: Path, email: str) -> str:
     """
     stub = auth_pb2_grpc.AuthServiceStub(channel)
     earlier_codes = _read_codes(mailbox, email)
-    stub.SendConfirmationCode(
+    sent = stub.SendConfirmationCode(
         auth_pb2.SendConfirmationCodeRequest(email=email), timeout=TIMEOUT_SECONDS
     )
     deadline = time.monotonic() + MAIL_TIMEOUT_SECONDS
@@ -60,14 +60,16 @@ def sign_in(channel: grpc.Channel, mailbox: Path, email: str) -> str:
         if time.monotonic() > deadline:
             raise DemoError(f"no mail to {email} in {mailbox}: is this where `run` keeps its data?")
         time.sleep(0.05)
-    request = auth_pb2.CreateTokenRequest(email=email, confirmation_code=codes[-1])
+    request = auth_pb2.CreateTokenRequest(
+        verification_id=sent.verification_id, confirmation_code=codes[-1]
+    )
     return stub.CreateToken(request, timeout=TIMEOUT_SECONDS).token
 
 
 def _read_codes(mailbox: Path, email: str) -> list[str]:
     if not mailbox.exists():
         return []
-    pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{6}})"
+    pattern = rf"^To: {re.escape(email)}$.*?code is (\d{{8}})"
     text = mailbox.read_text(encoding="utf-8")
     return re.findall(pattern, text, re.MULTILINE | re.DOTALL)
 

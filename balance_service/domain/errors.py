@@ -122,7 +122,7 @@ class ConfirmationCodeInvalid(Refusal):
 
 @dataclass
 class ConfirmationCodeLimit(Refusal):
-    """Too many confirmation codes were asked for this address."""
+    """Too many confirmation codes were asked for or tried; try again later."""
 
     retry_after_seconds: int
 

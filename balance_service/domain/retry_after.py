@@ -1,7 +1,7 @@
 """How long a caller who is refused should wait before trying again.
 
 gRPC tells it as RetryInfo; HTTP as Retry-After, in whole seconds. The time to wait for
-the next confirmation code is not here: `auth/codes.py` has that limit, and computes it per address.
+the next confirmation code is not here: `auth/askers.py` has these limits, and computes it.
 """
 
 # The queue, a worker's calls and its connections: a commit takes milliseconds, so that room comes

@@ -11,7 +11,10 @@ _TYPE = "type.googleapis.com/google.rpc."
 # The least that a first try needs, by the name of the message that a body is.
 BODIES: Mapping[str, Mapping[str, object]] = {
     "SendConfirmationCodeRequest": {"email": "demo@example.com"},
-    "CreateTokenRequest": {"email": "demo@example.com", "confirmation_code": "123456"},
+    "CreateTokenRequest": {
+        "verification_id": "the one of the last answer",
+        "confirmation_code": "12345678",
+    },
     "RefreshTokenRequest": {"refresh_token": "the one of the last answer"},
     "RevokeTokenRequest": {"refresh_token": "the one of the last answer"},
     "CreateAccountRequest": {"currency": "RUB"},

@@ -19,6 +19,8 @@ FORWARDED_HEADERS = {
     "accept-language": 256,
     "traceparent": 256,
 }
+# About ten addresses.
+FORWARDED_FOR_LENGTH_MAX = 512
 # Given twice, nobody knows which of these was meant, and a proxy in front may take the other one.
 # The other headers that are read are lists, which may come in parts (RFC 9110, 5.3).
 _SINGLE_HEADERS = (
@@ -93,11 +95,22 @@ class RequestHead:
     def metadata(self) -> Metadata:
         """The headers that a call takes over."""
         headers = self.headers
-        return [
+        taken = [
             (name, headers[name][:length])
             for name, length in FORWARDED_HEADERS.items()
             if name in headers
         ]
+        # Its end, which the nearest proxies wrote.
+        hops = headers.get("x-forwarded-for", "")[-FORWARDED_FOR_LENGTH_MAX:]
+        if hops and _PRINTABLE_ASCII.fullmatch(hops):
+            taken.append(("x-forwarded-for", hops))
+        return taken
+
+    @property
+    def peer(self) -> str:
+        """The address of the connection; empty where it has none."""
+        host: str = (self.scope.get("client") or ("",))[0]
+        return host
 
     @property
     def has_body(self) -> bool:

@@ -47,7 +47,12 @@ class RemoteUpstream:
             raise errors.TokenMissing
 
     async def unary(
-        self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None
+        self,
+        method: Method,
+        request: Message,
+        metadata: Metadata,
+        timeout_seconds: float | None,
+        peer: str = "",
     ) -> Answer:
         make_call = self._callables.get(method.full_name)
         if make_call is None:
@@ -57,7 +62,7 @@ class RemoteUpstream:
                 response_deserializer=GetMessageClass(method.output).FromString,
             )
             self._callables[method.full_name] = make_call
-        grpc_call = make_call(request, metadata=metadata, timeout=timeout_seconds)
+        grpc_call = make_call(request, metadata=_forwarded(metadata, peer), timeout=timeout_seconds)
         try:
             message = await grpc_call
         except grpc.aio.AioRpcError as error:
@@ -84,6 +89,16 @@ class RemoteUpstream:
     async def close(self) -> None:
         """Closes the channel."""
         await self._channel.close()
+
+
+def _forwarded(metadata: Metadata, peer: str) -> Metadata:
+    """The metadata with the caller's address, which servers believe whose proxy this gateway is.
+
+    One entry, for gRPC's server shows the last of several alone.
+    """
+    hops = [value for name, value in metadata if name == "x-forwarded-for"]
+    rest = [(name, value) for name, value in metadata if name != "x-forwarded-for"]
+    return [*rest, ("x-forwarded-for", ", ".join([*hops, peer]))]
 
 
 def _serialize(message: Message) -> bytes:

@@ -146,7 +146,9 @@ class Transcoder:
         seconds = self._limits.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._upstream.unary(binding.method, request, head.metadata, seconds)
+                return await self._upstream.unary(
+                    binding.method, request, head.metadata, seconds, head.peer
+                )
         except TimeoutError:
             raise http.AnswerTimeout from None
 

@@ -21,7 +21,12 @@ class Upstream(Protocol):
         """
 
     async def unary(
-        self, method: Method, request: Message, metadata: Metadata, timeout_seconds: float | None
+        self,
+        method: Method,
+        request: Message,
+        metadata: Metadata,
+        timeout_seconds: float | None,
+        peer: str = "",
     ) -> Answer:
         """Makes a call that has one answer.
 
@@ -30,6 +35,7 @@ class Upstream(Protocol):
             request: A message of the method's input type.
             metadata: The caller's headers that a call takes over.
             timeout_seconds: How long the caller waits; None for as long as it takes.
+            peer: The address of the caller's connection.
 
         Raises:
             Refused: The call was refused, or failed.

@@ -1,4 +1,4 @@
-"""What callers prove themselves with: codes, sign-ins, signing keys, service secrets.
+"""What callers prove themselves with: sign-ins, signing keys, service secrets.
 
 Only hashes and sealed keys are kept; whoever reads these tables learns no secret.
 """
@@ -13,14 +13,6 @@ from psycopg import AsyncConnection
 from balance_service.repositories import queries
 
 _SQL = queries.load(__file__)
-
-
-class CodeHistory(NamedTuple):
-    """How often codes were sent to an address in the hour that `counted_since` starts."""
-
-    sent_at: datetime
-    sent_count: int
-    counted_since: datetime
 
 
 class RefreshToken(NamedTuple):
@@ -41,62 +33,6 @@ class SigningKey(NamedTuple):
     sealed_private_key: bytes
     public_key: bytes
     created_at: datetime
-
-
-async def lock_code(conn: AsyncConnection, email: str, now: datetime) -> CodeHistory:
-    """How often codes were sent to an address, locked until the transaction ends."""
-    cursor = await conn.execute(_SQL["lock_code"], {"email": email, "now": now})
-    row = await cursor.fetchone()
-    assert row is not None, "an upsert always has a row"
-    return CodeHistory(*row)
-
-
-async def count_code(conn: AsyncConnection, email: str, history: CodeHistory) -> None:
-    """Counts a code that is about to be sent."""
-    await conn.execute(_SQL["count_code"], {"email": email, **history._asdict()})
-
-
-async def uncount_code(
-    conn: AsyncConnection, email: str, counted: CodeHistory, before: CodeHistory
-) -> None:
-    """Takes back what `count_code` counted, unless another was counted since."""
-    values = {"email": email, "counted_at": counted.sent_at, **before._asdict()}
-    await conn.execute(_SQL["uncount_code"], values)
-
-
-async def put_code(
-    conn: AsyncConnection,
-    email: str,
-    code_hash: bytes,
-    *,
-    sent_at: datetime,
-    expires_at: datetime,
-) -> bool:
-    """Stores a counted code in place of the last one; False if another was counted since."""
-    values = {
-        "email": email,
-        "code_hash": code_hash,
-        "sent_at": sent_at,
-        "expires_at": expires_at,
-    }
-    return (await conn.execute(_SQL["put_code"], values)).rowcount == 1
-
-
-async def count_attempt(
-    conn: AsyncConnection, email: str, attempts_max: int, now: datetime
-) -> bytes | None:
-    """Uses up one attempt; the code's hash, or None where no attempt is left."""
-    cursor = await conn.execute(
-        _SQL["count_attempt"], {"email": email, "attempts_max": attempts_max, "now": now}
-    )
-    row = await cursor.fetchone()
-    return row[0] if row else None
-
-
-async def spend_code(conn: AsyncConnection, email: str, code_hash: bytes) -> bool:
-    """Makes a code unusable; False if someone else was first."""
-    cursor = await conn.execute(_SQL["spend_code"], {"email": email, "code_hash": code_hash})
-    return cursor.rowcount == 1
 
 
 async def create_session(

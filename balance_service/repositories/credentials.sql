@@ -1,54 +1,3 @@
--- lock_code --
--- How often codes were sent to an address, with its row locked, which is made if need be: of two
--- first requests at once the second waits for the row of the first.
-INSERT INTO confirmation_codes
-    (email, code_hash, expires_at, sent_at, sent_count, counted_since)
-VALUES
-    (%(email)s, '', %(now)s, %(now)s - interval '1 hour', 0, %(now)s - interval '1 hour')
-ON CONFLICT (email) DO UPDATE SET email = excluded.email
-RETURNING sent_at, sent_count, counted_since;
-
--- count_code --
--- Counts a code before it is sent, so that no crash gives its place in the limits back.
-UPDATE confirmation_codes
-SET
-    sent_at = %(sent_at)s,
-    sent_count = %(sent_count)s,
-    counted_since = %(counted_since)s
-WHERE email = %(email)s;
-
--- uncount_code --
--- Takes back what was counted for a code that could not be sent.
-UPDATE confirmation_codes
-SET
-    sent_at = %(sent_at)s,
-    sent_count = %(sent_count)s,
-    counted_since = %(counted_since)s
-WHERE email = %(email)s AND sent_at = %(counted_at)s;
-
--- put_code --
--- A new code in place of the last, once it was sent.
-UPDATE confirmation_codes
-SET
-    code_hash = %(code_hash)s,
-    attempts = 0,
-    expires_at = %(expires_at)s
-WHERE email = %(email)s AND sent_at = %(sent_at)s;
-
--- count_attempt --
--- Uses up one attempt at a code, whatever comes of it.
-UPDATE confirmation_codes
-SET attempts = attempts + 1
-WHERE email = %(email)s AND attempts < %(attempts_max)s AND expires_at > %(now)s
-RETURNING code_hash;
-
--- spend_code --
--- Makes a code unusable; the row stays to limit how often codes are sent.
--- Nothing hashes to no bytes, and of two that spend it at once the second no longer finds it.
-UPDATE confirmation_codes
-SET code_hash = ''
-WHERE email = %(email)s AND code_hash = %(code_hash)s;
-
 -- create_session --
 -- A sign-in.
 INSERT INTO sessions (session_id, user_id, created_at, expires_at)
@@ -138,7 +87,7 @@ SET revoked_at = %(now)s
 WHERE client_id = %(client_id)s AND revoked_at IS NULL;
 
 -- delete_old_codes --
--- Codes that limit nothing any more.
+-- Codes that earlier versions sent, and that limit nothing any more.
 DELETE FROM confirmation_codes
 WHERE expires_at < %(before)s AND sent_at < %(before)s;
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from grpc_health.v1 import health as grpc_health
 
+from balance_service.auth.askers import Askers, CodeRates
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
@@ -21,6 +22,7 @@ from balance_service.config import Settings
 from balance_service.database import migrate, pool
 from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
+from balance_service.domain.networks import parse_networks
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
@@ -137,7 +139,8 @@ def build(
     connections, commit_connections = _pools(settings)
     keys = KeySet(connections, secrets)
     tokens = Tokens(connections, keys, secrets, _token_rules(settings))
-    codes = ConfirmationCodes(connections, mailer or _mailer(settings), secrets)
+    askers = Askers(secrets, CodeRates(settings.network_codes_per_hour, settings.codes_per_hour))
+    codes = ConfirmationCodes(connections, mailer or _mailer(settings), secrets, askers)
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
     watch_list = AccountWatch(connections)
@@ -149,7 +152,7 @@ def build(
     asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
 
     calls = Calls(tokens, _quotas(settings), settings.calls_max)
-    calls.add(AuthServicer(codes, tokens, keys))
+    calls.add(AuthServicer(codes, tokens, keys, parse_networks(settings.trusted_proxies)))
     calls.add(UserServicer(connections, page_tokens))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import Message
@@ -88,7 +89,7 @@ def _handler(calls: Calls, method: Method) -> Handler:
     async def unary(request: bytes, context: Context) -> Message:
         metadata, seconds = _metadata(context), context.time_remaining()
         try:
-            answer = await calls.unary(method, request, metadata, seconds)
+            answer = await calls.unary(method, request, metadata, seconds, _peer(context))
         except Refused as refused:
             # `_abort` says why nothing may hold it.
             del request
@@ -125,6 +126,12 @@ def _serialize(message: Message) -> bytes:
 def _metadata(context: Context) -> Metadata:
     pairs = context.invocation_metadata() or ()
     return [(key, value) for key, value in pairs if isinstance(value, str)]
+
+
+def _peer(context: Context) -> str:
+    """The caller's address, of what gRPC writes as ipv4:127.0.0.1:80 or ipv6:%5B::1%5D:80."""
+    _, _, address = unquote(context.peer()).partition(":")
+    return address.rpartition(":")[0].strip("[]")
 
 
 async def _abort(context: Context, refused: Refused) -> NoReturn:

@@ -45,7 +45,7 @@ class HttpServer:
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(drain_seconds),
-            # Nothing here depends on a caller's address, so a proxy's word for it is not needed.
+            # `domain.networks` reads what proxies say of a caller's address.
             proxy_headers=False,
         )
         self._server = _Server(config)

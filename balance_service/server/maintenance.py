@@ -8,13 +8,20 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from balance_service.auth.askers import KNOWN_FOR
 from balance_service.auth.tokens import Tokens
 from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.repositories import credentials, idempotency, quotes, system_accounts
+from balance_service.repositories import (
+    credentials,
+    idempotency,
+    quotes,
+    system_accounts,
+    verifications,
+)
 from balance_service.server.health import Health
 
 HEALTH_INTERVAL_SECONDS = 1
@@ -107,6 +114,7 @@ class Maintenance:
             await idempotency.delete_old(conn, now - self._answers_kept)
             # The last access token of a sign-in outlives it by a day and the leeway at most.
             await credentials.delete_expired(conn, now - timedelta(days=2))
+            await verifications.delete_expired(conn, now - timedelta(days=2), KNOWN_FOR)
 
     async def clear_quotes(self) -> None:
         """Deletes quotes that nobody carried out."""

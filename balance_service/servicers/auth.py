@@ -1,14 +1,18 @@
 """AuthService: signs callers in. Its methods need no token, so that step 1 has nothing to do."""
 
+from collections.abc import Sequence
+
 from google.protobuf.empty_pb2 import Empty
 
 from balance_service._generated.balance.v1 import auth_pb2
-from balance_service.auth.codes import SENDS_AN_HOUR_MAX, ConfirmationCodes
+from balance_service.auth.askers import SENDS
+from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
+from balance_service.domain.networks import Network, caller_network
 from balance_service.messages import convert, fields
 
 
@@ -19,14 +23,18 @@ class AuthServicer:
         codes: Sends and checks confirmation codes.
         tokens: Issues tokens.
         keys: What tokens are signed with.
+        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
     """
 
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
 
-    def __init__(self, codes: ConfirmationCodes, tokens: Tokens, keys: KeySet) -> None:
+    def __init__(
+        self, codes: ConfirmationCodes, tokens: Tokens, keys: KeySet, proxies: Sequence[Network]
+    ) -> None:
         self._codes = codes
         self._tokens = tokens
         self._keys = keys
+        self._proxies = proxies
 
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
@@ -34,32 +42,47 @@ class AuthServicer:
         email = parse_email(request.email)
 
         try:
-            sent = await self._codes.send(email)
+            sent = await self._codes.send(email, self._network(call))
         except errors.ConfirmationCodeLimit as refusal:
             _report_limit(call, 0, refusal.retry_after_seconds)
             raise
 
-        _report_limit(call, sent.remaining, sent.resets_in_seconds)
+        _report_limit(call, sent.remaining, sent.full_in_seconds)
         return auth_pb2.SendConfirmationCodeResponse(
-            email=email, expire_time=convert.timestamp(sent.expires_at)
+            email=email,
+            expire_time=convert.timestamp(sent.expires_at),
+            verification_id=sent.verification_id,
         )
 
     async def CreateToken(self, request: auth_pb2.CreateTokenRequest, call: Call) -> auth_pb2.Token:
-        by_code = request.email or request.confirmation_code
+        by_code = request.verification_id or request.email or request.confirmation_code
         by_secret = request.client_id or request.client_secret
         if bool(by_code) == bool(by_secret):
             choice = "is required with confirmation_code, or else client_id with client_secret"
-            raise errors.invalid("email", choice)
-        return await (self._sign_in_user if by_code else self._sign_in_service)(request)
+            raise errors.invalid("verification_id", choice)
+        if by_secret:
+            return await self._sign_in_service(request)
+        return await self._sign_in_user(request, call)
 
-    async def _sign_in_user(self, request: auth_pb2.CreateTokenRequest) -> auth_pb2.Token:
+    async def _sign_in_user(
+        self, request: auth_pb2.CreateTokenRequest, call: Call
+    ) -> auth_pb2.Token:
         checks = fields.Checks()
-        email = checks(parse_email, request.email)
+        plainly = not request.verification_id
+        if plainly:
+            email = checks(parse_email, request.email)
+        else:
+            verification_id = checks(fields.text, request, "verification_id")
+            if request.email:
+                checks.refuse("email", "must be left out with verification_id")
         code = checks(fields.text, request, "confirmation_code")
         checks.finish()
 
-        user_id = await self._codes.check(email, code)
-        issued = await self._tokens.sign_in(user_id)
+        if plainly:
+            right = await self._codes.guess_plainly(email, code, self._network(call))
+        else:
+            right = await self._codes.guess(verification_id, code)
+        issued = await self._tokens.sign_in(await self._codes.confirm(right))
 
         return convert.token(issued)
 
@@ -92,8 +115,12 @@ class AuthServicer:
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, call: Call) -> auth_pb2.Jwks:
         return convert.jwks(self._keys.public())
 
+    def _network(self, call: Call) -> str:
+        return caller_network(call.peer, call.forwarded_for, self._proxies)
 
-def _report_limit(call: Call, remaining: int, resets_in_seconds: int) -> None:
+
+def _report_limit(call: Call, remaining: int, full_in_seconds: int) -> None:
     """Tells how many more codes may be sent (draft-ietf-httpapi-ratelimit-headers)."""
-    call.trailers["ratelimit-policy"] = f'"codes";q={SENDS_AN_HOUR_MAX};w=3600'
-    call.trailers["ratelimit"] = f'"codes";r={remaining};t={resets_in_seconds}'
+    window = int(SENDS.whole.total_seconds())
+    call.trailers["ratelimit-policy"] = f'"codes";q={SENDS.burst};w={window}'
+    call.trailers["ratelimit"] = f'"codes";r={remaining};t={full_in_seconds}'

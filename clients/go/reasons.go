@@ -47,8 +47,8 @@ const (
 	// metadata names what is required.
 	ReasonPermissionMissing Reason = "PERMISSION_MISSING"
 
-	// RESOURCE_EXHAUSTED. Too many confirmation codes were asked for this
-	// address; RetryInfo says when the next may be asked for.
+	// RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
+	// without a verification_id; RetryInfo says how long to wait.
 	ReasonConfirmationCodeLimit Reason = "CONFIRMATION_CODE_LIMIT"
 
 	// NOT_FOUND. There is no such user, as far as the caller may know.

@@ -50,7 +50,7 @@ type Services struct {
 	Transfers balancev1.TransferServiceClient
 
 	// Keeps the profiles of users. A user is created by the first confirmation code
-	// sent to an address.
+	// that is confirmed for an address.
 	Users balancev1.UserServiceClient
 
 	// Sends money outside, such as a payout that a billing service makes.

@@ -145,6 +145,11 @@ CREATE TABLE public.idempotency_keys (
     created_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.known_askers (
+    asker bytea NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.movements (
     movement_id uuid NOT NULL,
     from_account_id uuid NOT NULL,
@@ -280,6 +285,11 @@ CREATE TABLE public.sessions (
     revoked_at timestamp with time zone
 );
 
+CREATE TABLE public.sign_in_quotas (
+    key bytea NOT NULL,
+    full_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.signing_keys (
     key_id text NOT NULL,
     sealed_private_key bytea NOT NULL,
@@ -329,6 +339,18 @@ CREATE TABLE public.users (
     CONSTRAINT username_well_formed CHECK ((username ~ '^[A-Za-z][A-Za-z0-9._-]{2,29}$'::text))
 );
 
+CREATE TABLE public.verifications (
+    verification_hash bytea NOT NULL,
+    email text NOT NULL,
+    code_hash bytea NOT NULL,
+    asker bytea NOT NULL,
+    asker_known boolean NOT NULL,
+    guesses smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT guesses_limited CHECK (((guesses >= 0) AND (guesses <= 5)))
+);
+
 ALTER TABLE ONLY public.account_changes
     ADD CONSTRAINT account_changes_pkey PRIMARY KEY (account_id, change_id);
 
@@ -376,6 +398,9 @@ ALTER TABLE ONLY public.idempotency_keys
 
 ALTER TABLE public.movements
     ADD CONSTRAINT kind_known CHECK (((kind >= 1) AND (kind <= 13))) NOT VALID;
+
+ALTER TABLE ONLY public.known_askers
+    ADD CONSTRAINT known_askers_pkey PRIMARY KEY (asker);
 
 ALTER TABLE ONLY public.movements
     ADD CONSTRAINT movements_pkey PRIMARY KEY (movement_id);
@@ -439,6 +464,9 @@ ALTER TABLE ONLY public.services
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id);
 
+ALTER TABLE ONLY public.sign_in_quotas
+    ADD CONSTRAINT sign_in_quotas_pkey PRIMARY KEY (key);
+
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (key_id);
 
@@ -460,11 +488,16 @@ ALTER TABLE ONLY public.system_entries
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_pkey PRIMARY KEY (verification_hash);
+
 CREATE INDEX holds_by_account ON public.holds USING btree (account_id, created_at, hold_id);
 
 CREATE INDEX holds_by_expiry ON public.holds USING btree (expires_at) WHERE (status = 1);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX known_askers_by_time ON public.known_askers USING btree (seen_at);
 
 CREATE INDEX quotes_to_clear ON public.quotes USING btree (expires_at) WHERE (NOT kept);
 
@@ -472,9 +505,15 @@ CREATE INDEX sessions_by_revocation ON public.sessions USING btree (revoked_at) 
 
 CREATE INDEX sessions_by_user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
 
+CREATE INDEX sign_in_quotas_by_time ON public.sign_in_quotas USING btree (full_at);
+
 CREATE UNIQUE INDEX users_email_unique ON public.users USING btree (email);
 
 CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (lower(username));
+
+CREATE INDEX verifications_by_code ON public.verifications USING btree (email, code_hash);
+
+CREATE INDEX verifications_by_end ON public.verifications USING btree (expires_at);
 
 GRANT SELECT,INSERT ON TABLE public.account_changes TO balance_service;
 
@@ -506,6 +545,8 @@ GRANT UPDATE(status) ON TABLE public.holds TO balance_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO balance_service;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.known_askers TO balance_service;
+
 GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
@@ -532,6 +573,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.services TO balance_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO balance_service;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in_quotas TO balance_service;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.signing_keys TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.system_accounts TO balance_service;
@@ -543,3 +586,5 @@ GRANT UPDATE(delta_id) ON TABLE public.system_deltas TO balance_service;
 GRANT SELECT,INSERT ON TABLE public.system_entries TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.users TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.verifications TO balance_service;

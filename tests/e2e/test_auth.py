@@ -22,25 +22,37 @@ from tests.service import Service, StartService, free_port, refused
 EMAIL = "anna@example.com"
 
 
-async def send(service: Service, email: str = EMAIL) -> str:
-    await service.client().auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=email))
-    return service.mailbox.code(email.lower())
+async def ask(service: Service, email: str = EMAIL) -> v1.CreateTokenRequest:
+    """Has a code sent; what it is exchanged for a token with."""
+    request = v1.SendConfirmationCodeRequest(email=email)
+    sent = await service.client().auth.SendConfirmationCode(request)
+    return v1.CreateTokenRequest(
+        verification_id=sent.verification_id,
+        confirmation_code=service.mailbox.code(email.lower()),
+    )
 
 
-async def exchange(service: Service, code: str, email: str = EMAIL) -> v1.Token:
-    request = v1.CreateTokenRequest(email=email, confirmation_code=code)
-    return await service.client().auth.CreateToken(request)
+def exchange(service: Service, request: v1.CreateTokenRequest) -> Awaitable[v1.Token]:
+    return service.client().auth.CreateToken(request)
 
 
-def other(code: str) -> str:
-    return f"{(int(code) + 1) % 1_000_000:06d}"
+def wrong(request: v1.CreateTokenRequest) -> v1.CreateTokenRequest:
+    """The request with another code."""
+    code = f"{(int(request.confirmation_code) + 1) % 10**8:08d}"
+    return v1.CreateTokenRequest(verification_id=request.verification_id, confirmation_code=code)
+
+
+def later(database_url: str, interval: str) -> None:
+    """Lets time pass for the limits of codes."""
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE sign_in_quotas SET full_at = full_at - %s::interval", (interval,))
 
 
 async def test_code_signs_in_once(service: Service) -> None:
-    code = await send(service)
-    token = await exchange(service, code)
+    request = await ask(service)
+    token = await exchange(service, request)
     assert (token.token_type, token.refresh_token != "") == ("Bearer", True)
-    error = await refused(exchange(service, code))
+    error = await refused(exchange(service, request))
     assert (error.code(), error.reason) == (
         grpc.StatusCode.UNAUTHENTICATED,
         "CONFIRMATION_CODE_INVALID",
@@ -48,11 +60,12 @@ async def test_code_signs_in_once(service: Service) -> None:
 
 
 async def test_case_of_the_address_is_ignored(service: Service) -> None:
-    code = await send(service, "Anna@Example.COM")
-    assert (await exchange(service, code, "aNNA@example.com")).token
+    code = (await ask(service, "Anna@Example.COM")).confirmation_code
+    request = v1.CreateTokenRequest(email="aNNA@example.com", confirmation_code=code)
+    assert (await exchange(service, request)).token
 
 
-async def test_first_code_creates_the_user_and_the_answer_is_the_same(service: Service) -> None:
+async def test_answer_is_the_same_for_a_known_address(service: Service) -> None:
     await administration.create_admin(service.settings, "known@example.com")
     client = service.client()
     for email in ("known@example.com", "unknown@example.com"):
@@ -60,57 +73,84 @@ async def test_first_code_creates_the_user_and_the_answer_is_the_same(service: S
         answer = await client.auth.SendConfirmationCode(request)
         life = answer.expire_time.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
         assert timedelta(minutes=9) < life <= timedelta(minutes=10)
-        assert [field.name for field, _ in answer.ListFields()] == ["email", "expire_time"]
-    assert (await exchange(service, service.mailbox.code("unknown@example.com"), email)).token
+        names = [field.name for field, _ in answer.ListFields()]
+        assert names == ["email", "expire_time", "verification_id"]
+        assert len(answer.verification_id) == 32
 
 
-async def test_five_wrong_attempts_spend_the_code(service: Service) -> None:
-    code = await send(service)
+async def test_user_exists_once_a_code_is_confirmed(service: Service, database_url: str) -> None:
+    def count() -> int:
+        with psycopg.connect(database_url) as conn:
+            row = conn.execute("SELECT count(*) FROM users").fetchone()
+        return int(row[0]) if row else -1
+
+    request = await ask(service)
+    await refused(exchange(service, wrong(request)))
+    assert count() == 0
+    await exchange(service, request)
+    assert count() == 1
+
+
+async def test_five_wrong_guesses_spend_the_code(service: Service) -> None:
+    request = await ask(service)
     for _ in range(5):
-        await refused(exchange(service, other(code)))
-    error = await refused(exchange(service, code))
+        await refused(exchange(service, wrong(request)))
+    error = await refused(exchange(service, request))
     assert error.reason == "CONFIRMATION_CODE_INVALID"
 
 
-async def test_concurrent_guesses_get_no_more_attempts_than_five(
-    service: Service, database_url: str
+async def test_concurrent_guesses_are_no_more_than_five(
+    start_service: StartService, database_url: str
 ) -> None:
-    code = await send(service)
-    guesses = [exchange(service, other(code)) for _ in range(20)]
+    services = [await start_service(), await start_service()]
+    request = await ask(services[0])
+    guesses = [exchange(services[index % 2], wrong(request)) for index in range(20)]
     results = await asyncio.gather(*guesses, return_exceptions=True)
     assert all(isinstance(result, BalanceError) for result in results)
     with psycopg.connect(database_url) as conn:
-        row = conn.execute("SELECT attempts FROM confirmation_codes").fetchone()
-    assert row == (5,)
+        assert conn.execute("SELECT guesses FROM verifications").fetchall() == [(5,)]
+    assert (await refused(exchange(services[1], request))).reason == "CONFIRMATION_CODE_INVALID"
 
 
 async def test_code_used_twice_at_once_signs_in_once(service: Service) -> None:
     for index in range(10):
-        email = f"anna{index}@example.com"
-        code = await send(service, email)
+        request = await ask(service, f"anna{index}@example.com")
+        plain = v1.CreateTokenRequest(
+            email=f"anna{index}@example.com", confirmation_code=request.confirmation_code
+        )
         results = await asyncio.gather(
-            *(exchange(service, code, email) for _ in range(5)), return_exceptions=True
+            *(exchange(service, form) for form in (request, plain) for _ in range(3)),
+            return_exceptions=True,
         )
         assert sum(isinstance(result, v1.Token) for result in results) == 1
 
 
 async def test_expired_code_is_refused(service: Service, database_url: str) -> None:
-    code = await send(service)
+    request = await ask(service)
     with psycopg.connect(database_url) as conn:
-        conn.execute("UPDATE confirmation_codes SET expires_at = now() - interval '1 second'")
-    assert (await refused(exchange(service, code))).reason == "CONFIRMATION_CODE_INVALID"
+        conn.execute("UPDATE verifications SET expires_at = now() - interval '1 second'")
+    plain = v1.CreateTokenRequest(email=EMAIL, confirmation_code=request.confirmation_code)
+    for form in (request, plain):
+        assert (await refused(exchange(service, form))).reason == "CONFIRMATION_CODE_INVALID"
 
 
-async def test_code_is_kept_only_as_a_keyed_hash(service: Service, database_url: str) -> None:
-    code = await send(service)
+async def test_codes_and_ids_are_kept_only_as_keyed_hashes(
+    service: Service, database_url: str
+) -> None:
+    request = await ask(service)
     with psycopg.connect(database_url) as conn:
-        rows = conn.execute("SELECT c::text FROM confirmation_codes AS c").fetchall()
-    assert code not in rows[0][0].replace(EMAIL, "")
+        rows = conn.execute(
+            "SELECT v::text FROM verifications AS v UNION ALL"
+            " SELECT q::text FROM sign_in_quotas AS q"
+        ).fetchall()
+    kept = "".join(row[0] for row in rows).replace(EMAIL, "")
+    for secret in (request.confirmation_code, request.verification_id, "127.0.0.1"):
+        assert secret not in kept
 
 
-async def test_codes_are_limited_by_address(service: Service, database_url: str) -> None:
-    await send(service)
-    error = await refused(send(service))
+async def test_codes_are_limited_by_asker(service: Service, database_url: str) -> None:
+    await ask(service)
+    error = await refused(ask(service))
     assert (error.code(), error.reason) == (
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "CONFIRMATION_CODE_LIMIT",
@@ -118,20 +158,21 @@ async def test_codes_are_limited_by_address(service: Service, database_url: str)
     assert error.retry_after_seconds
     assert 0 < error.retry_after_seconds <= 30
     for _ in range(4):
-        with psycopg.connect(database_url) as conn:
-            conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
-        await send(service)
-    with psycopg.connect(database_url) as conn:
-        conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
-    error = await refused(send(service))
+        later(database_url, "30 seconds")
+        await ask(service)
+    later(database_url, "30 seconds")
+    error = await refused(ask(service))
     assert error.retry_after_seconds
-    assert error.retry_after_seconds > 3000
-    assert await send(service, "other@example.com")
+    assert 400 < error.retry_after_seconds <= 600
+    await ask(service, "other@example.com")
+    # One more after each ten minutes: nobody is shut out for as long as a code lives.
+    later(database_url, "10 minutes")
+    await ask(service)
 
 
 async def test_client_renews_a_token_about_to_expire(start_service: StartService) -> None:
     service = await start_service(access_token_seconds=30)
-    token = await exchange(service, await send(service))
+    token = await exchange(service, await ask(service))
     assert token.expires_in_seconds == 30
     token.expire_time.FromDatetime(datetime.now(UTC) + timedelta(seconds=5))
     kept: list[v1.Token] = []
@@ -179,7 +220,8 @@ RUBBISH = (
 @pytest.mark.parametrize("rubbish", RUBBISH, ids=lambda text: ascii(text[:10]))
 async def test_rubbish_in_any_field_is_a_refusal(service: Service, rubbish: str) -> None:
     auth = service.client().auth
-    code = {"email": EMAIL, "confirmation_code": "123456"}
+    code = {"email": EMAIL, "confirmation_code": "12345678"}
+    verified = {"verification_id": "x", "confirmation_code": "12345678"}
     secret = {"client_id": "billing", "client_secret": "secret"}
     calls: list[Awaitable[object]] = [
         auth.SendConfirmationCode(v1.SendConfirmationCodeRequest(email=rubbish)),
@@ -188,7 +230,7 @@ async def test_rubbish_in_any_field_is_a_refusal(service: Service, rubbish: str)
         auth.RefreshToken(v1.RefreshTokenRequest(refresh_token=rubbish)),
         *(
             auth.CreateToken(v1.CreateTokenRequest(**{**given, name: rubbish}))
-            for given in (code, secret)
+            for given in (code, verified, secret)
             for name in given
         ),
     ]
@@ -207,19 +249,19 @@ async def test_rubbish_in_any_field_is_a_refusal(service: Service, rubbish: str)
 async def test_neither_logs_nor_refusals_carry_what_is_secret(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = await send(service)
-    token = await exchange(service, code)
+    request = await ask(service)
+    token = await exchange(service, request)
     with structlog.testing.capture_logs() as logs:
         told: list[str] = []
-        again = await refused(exchange(service, code))
-        sent: list[str] = [code]
+        again = await refused(exchange(service, request))
+        sent: list[str] = [request.confirmation_code, request.verification_id]
 
         async def fail(to: str, subject: str, text: str) -> None:
-            sent.append(text.partition("code is ")[2][:6])
+            sent.append(text.partition("code is ")[2][:8])
             raise RuntimeError("a fault")
 
         monkeypatch.setattr(service.mailbox, "send", fail)
-        failed = await refused(send(service, "other@example.com"))
+        failed = await refused(ask(service, "other@example.com"))
         refresh = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
         await service.client().auth.RefreshToken(refresh)
         reused = await refused(service.client().auth.RefreshToken(refresh))

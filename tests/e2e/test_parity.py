@@ -24,7 +24,7 @@ from tests.service import Person, Service
 # Their items' outcomes say what others say in trailers.
 BATCHES = {"BatchCreateTransfers", "BatchCreateMovements"}
 # Made anew by every call, so that two calls differ in them alone.
-FRESH = {"token", "refresh_token", "expire_time", "refresh_expire_time"}
+FRESH = {"token", "refresh_token", "expire_time", "refresh_expire_time", "verification_id"}
 
 
 async def over_http(person: Person, binding: Binding, request: Message) -> Any:

@@ -150,16 +150,18 @@ def demotion(user_id: str) -> v1.UpdateUserRequest:
 async def test_sign_in_waits_for_a_demotion_under_way(service: Service, database_url: str) -> None:
     admin = await service.admin()
     with psycopg.connect(database_url) as conn:
-        conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
+        conn.execute("UPDATE sign_in_quotas SET full_at = full_at - interval '1 minute'")
     public = service.client()
     request = v1.SendConfirmationCodeRequest(email=admin.email)
-    await public.auth.SendConfirmationCode(request)
+    sent = await public.auth.SendConfirmationCode(request)
     code = service.mailbox.code(admin.email)
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         # What UpdateUser does, with a pause before its commit.
         await conn.execute("UPDATE users SET role = 1 WHERE user_id = %s", (admin.user_id,))
         await conn.execute("UPDATE sessions SET revoked_at = now() WHERE revoked_at IS NULL")
-        exchange = v1.CreateTokenRequest(email=admin.email, confirmation_code=code)
+        exchange = v1.CreateTokenRequest(
+            verification_id=sent.verification_id, confirmation_code=code
+        )
         signing_in = asyncio.ensure_future(public.auth.CreateToken(exchange))
         await asyncio.sleep(0.3)
         await conn.commit()
@@ -185,7 +187,7 @@ async def test_demotion_beside_sign_ins_leaves_no_admin_behind(
     for round_ in range(15):
         other = await service.admin()
         with psycopg.connect(database_url) as conn:
-            conn.execute("UPDATE confirmation_codes SET sent_at = sent_at - interval '1 minute'")
+            conn.execute("UPDATE sign_in_quotas SET full_at = full_at - interval '1 minute'")
         request = v1.SendConfirmationCodeRequest(email=other.email)
         await public.auth.SendConfirmationCode(request)
         code = service.mailbox.code(other.email)

@@ -200,6 +200,7 @@ async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None
         "confirmation_codes",
         "exchange_rates",
         "idempotency_keys",
+        "known_askers",
         "rate_fetches",
         "rate_sheets",
         "refresh_tokens",
@@ -207,8 +208,10 @@ async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None
         "service_principals",
         "services",
         "sessions",
+        "sign_in_quotas",
         "signing_keys",
         "users",
+        "verifications",
     }
     assert {row[0] for row in await cursor.fetchall()} - others == set(MONEY_TABLES)
 

@@ -35,12 +35,14 @@ class Context:
         codec: How messages are written.
         metadata: The caller's metadata.
         timeout_seconds: How long the caller waits; None for ever.
+        peer: The address of the caller's connection.
         trailers: Metadata sent after the answer.
     """
 
     codec: str
     metadata: Metadata
     timeout_seconds: float | None
+    peer: str = ""
     trailers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,6 +84,7 @@ class Grpc:
             return
         try:
             head = heads.read(scope["headers"])
+            head.peer = (scope.get("client") or ("",))[0]
             method = self._find(scope["path"])
             if method is None:
                 raise Failure(Code.UNIMPLEMENTED, "Method not found!")
@@ -140,7 +143,7 @@ class _Call:
         self._requests = requests
         self._receive = receive
         self._answer = Answer(shielded(send) if method.answers_many else send, head.media_type)
-        self._context = Context(head.codec, head.metadata, head.timeout_seconds)
+        self._context = Context(head.codec, head.metadata, head.timeout_seconds, head.peer)
         self._ended: Failure | Gone | None = None
         self._answered = False
         self._task = asyncio.current_task()

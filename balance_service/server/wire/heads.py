@@ -32,12 +32,14 @@ class Head:
         timeout_seconds: How long the caller waits; None for ever.
         encoding: How its messages may be compressed.
         metadata: The other headers, without those that end in `-bin`, which no method reads.
+        peer: The address of the connection.
     """
 
     media_type: bytes = b""
     timeout_seconds: float | None = None
     encoding: str = "identity"
     metadata: Metadata = ()
+    peer: str = ""
 
     @property
     def codec(self) -> str:

@@ -53,6 +53,7 @@ class CallsMethod:
                 self._read(request, context.codec),
                 context.metadata,
                 context.timeout_seconds,
+                context.peer,
             )
         except Refused as refused:
             raise _to_failure(refused) from None

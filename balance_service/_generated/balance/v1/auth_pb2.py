@@ -29,7 +29,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/auth.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n\x05Token\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntoken_type\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rrefresh_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12 \n\x12\x65xpires_in_seconds\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\"u\n\x03Jwk\x12\x11\n\x03kty\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x63rv\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03kid\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61lg\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03use\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0f\n\x01x\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"+\n\x04Jwks\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x0f.balance.v1.JwkB\x04\xe2\x41\x01\x03\"8\n\x1bSendConfirmationCodeRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x05\"j\n\x1cSendConfirmationCodeResponse\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xa9\x01\n\x12\x43reateTokenRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x05\x12\x31\n\x11\x63onfirmation_code\x18\x02 \x01(\tB\x16\xe2\x41\x01\x01\xa2\xb8\x18\x0e\x12\x08[0-9]{6}\x18\x06 \x06\x12\x1f\n\tclient_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xa2\xb8\x18\x04\x18\x01 (\x12$\n\rclient_secret\x18\x04 \x01(\tB\r\xe2\x41\x01\x01\xa2\xb8\x18\x05\x18\x01 \xc8\x01\";\n\x13RefreshTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\":\n\x12RevokeTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\"\x10\n\x0eGetJwksRequest2\xb5\x04\n\x0b\x41uthService\x12\x8c\x01\n\x14SendConfirmationCode\x12\'.balance.v1.SendConfirmationCodeRequest\x1a(.balance.v1.SendConfirmationCodeResponse\"!\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/email:\x01*\x12\x63\n\x0b\x43reateToken\x12\x1e.balance.v1.CreateTokenRequest\x1a\x11.balance.v1.Token\"!\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/token:\x01*\x12g\n\x0cRefreshToken\x12\x1f.balance.v1.RefreshTokenRequest\x1a\x11.balance.v1.Token\"#\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/auth/refresh:\x01*\x12i\n\x0bRevokeToken\x12\x1e.balance.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"\"\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/auth/revoke:\x01*\x12^\n\x07GetJwks\x12\x1a.balance.v1.GetJwksRequest\x1a\x10.balance.v1.Jwks\"%\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonBC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/auth.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n\x05Token\x12\x13\n\x05token\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntoken_type\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rrefresh_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x13refresh_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12 \n\x12\x65xpires_in_seconds\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\"u\n\x03Jwk\x12\x11\n\x03kty\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x63rv\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03kid\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61lg\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03use\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0f\n\x01x\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"+\n\x04Jwks\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x0f.balance.v1.JwkB\x04\xe2\x41\x01\x03\"8\n\x1bSendConfirmationCodeRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x05\"\x89\x01\n\x1cSendConfirmationCodeResponse\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fverification_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\"\xd0\x01\n\x12\x43reateTokenRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x05\x12\x31\n\x11\x63onfirmation_code\x18\x02 \x01(\tB\x16\xe2\x41\x01\x01\xa2\xb8\x18\x0e\x12\x08[0-9]{8}\x18\x08 \x08\x12\x1f\n\tclient_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xa2\xb8\x18\x04\x18\x01 (\x12$\n\rclient_secret\x18\x04 \x01(\tB\r\xe2\x41\x01\x01\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12%\n\x0fverification_id\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xa2\xb8\x18\x04\x18\x01 d\";\n\x13RefreshTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\":\n\x12RevokeTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\"\x10\n\x0eGetJwksRequest2\xb5\x04\n\x0b\x41uthService\x12\x8c\x01\n\x14SendConfirmationCode\x12\'.balance.v1.SendConfirmationCodeRequest\x1a(.balance.v1.SendConfirmationCodeResponse\"!\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/email:\x01*\x12\x63\n\x0b\x43reateToken\x12\x1e.balance.v1.CreateTokenRequest\x1a\x11.balance.v1.Token\"!\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/token:\x01*\x12g\n\x0cRefreshToken\x12\x1f.balance.v1.RefreshTokenRequest\x1a\x11.balance.v1.Token\"#\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/auth/refresh:\x01*\x12i\n\x0bRevokeToken\x12\x1e.balance.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"\"\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/auth/revoke:\x01*\x12^\n\x07GetJwks\x12\x1a.balance.v1.GetJwksRequest\x1a\x10.balance.v1.Jwks\"%\x90\x02\x01\x98\xb8\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonBC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,14 +69,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDCONFIRMATIONCODERESPONSE'].fields_by_name['email']._serialized_options = b'\342A\001\003'
   _globals['_SENDCONFIRMATIONCODERESPONSE'].fields_by_name['expire_time']._loaded_options = None
   _globals['_SENDCONFIRMATIONCODERESPONSE'].fields_by_name['expire_time']._serialized_options = b'\342A\001\003'
+  _globals['_SENDCONFIRMATIONCODERESPONSE'].fields_by_name['verification_id']._loaded_options = None
+  _globals['_SENDCONFIRMATIONCODERESPONSE'].fields_by_name['verification_id']._serialized_options = b'\342A\001\003'
   _globals['_CREATETOKENREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_CREATETOKENREQUEST'].fields_by_name['email']._serialized_options = b'\342A\001\001\242\270\030\002\010\005'
   _globals['_CREATETOKENREQUEST'].fields_by_name['confirmation_code']._loaded_options = None
-  _globals['_CREATETOKENREQUEST'].fields_by_name['confirmation_code']._serialized_options = b'\342A\001\001\242\270\030\016\022\010[0-9]{6}\030\006 \006'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['confirmation_code']._serialized_options = b'\342A\001\001\242\270\030\016\022\010[0-9]{8}\030\010 \010'
   _globals['_CREATETOKENREQUEST'].fields_by_name['client_id']._loaded_options = None
   _globals['_CREATETOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\342A\001\001\242\270\030\004\030\001 ('
   _globals['_CREATETOKENREQUEST'].fields_by_name['client_secret']._loaded_options = None
   _globals['_CREATETOKENREQUEST'].fields_by_name['client_secret']._serialized_options = b'\342A\001\001\242\270\030\005\030\001 \310\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['verification_id']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['verification_id']._serialized_options = b'\342A\001\001\242\270\030\004\030\001 d'
   _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._loaded_options = None
   _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\342A\001\002\242\270\030\005\030\001 \310\001'
   _globals['_REVOKETOKENREQUEST'].fields_by_name['refresh_token']._loaded_options = None
@@ -99,16 +103,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JWKS']._serialized_end=588
   _globals['_SENDCONFIRMATIONCODEREQUEST']._serialized_start=590
   _globals['_SENDCONFIRMATIONCODEREQUEST']._serialized_end=646
-  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_start=648
-  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_end=754
-  _globals['_CREATETOKENREQUEST']._serialized_start=757
-  _globals['_CREATETOKENREQUEST']._serialized_end=926
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=928
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=987
-  _globals['_REVOKETOKENREQUEST']._serialized_start=989
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1047
-  _globals['_GETJWKSREQUEST']._serialized_start=1049
-  _globals['_GETJWKSREQUEST']._serialized_end=1065
-  _globals['_AUTHSERVICE']._serialized_start=1068
-  _globals['_AUTHSERVICE']._serialized_end=1633
+  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_start=649
+  _globals['_SENDCONFIRMATIONCODERESPONSE']._serialized_end=786
+  _globals['_CREATETOKENREQUEST']._serialized_start=789
+  _globals['_CREATETOKENREQUEST']._serialized_end=997
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=999
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=1058
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1060
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1118
+  _globals['_GETJWKSREQUEST']._serialized_start=1120
+  _globals['_GETJWKSREQUEST']._serialized_end=1136
+  _globals['_AUTHSERVICE']._serialized_start=1139
+  _globals['_AUTHSERVICE']._serialized_end=1704
 # @@protoc_insertion_point(module_scope)

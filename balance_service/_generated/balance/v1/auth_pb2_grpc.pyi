@@ -38,17 +38,21 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     SendConfirmationCode: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SendConfirmationCodeRequest, _auth_pb2.SendConfirmationCodeResponse]
-    """Sends a six-digit confirmation code to an e-mail address. The first code
-    for an address creates its user. The answer is the same whether or not the
-    address was known. A code lives ten minutes, allows five attempts and works
-    once; a new code replaces the last. At most five codes an hour and one in
-    thirty seconds are sent to an address. A code that could not be mailed
-    (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
-    may have it; an address that the mail server refuses is INVALID_FIELD.
+    """Sends an eight-digit confirmation code to an e-mail address, and returns the
+    id of the verification that it belongs to. The answer is the same whether
+    or not the address was known. A code lives ten minutes, allows five guesses
+    and works once; codes that others ask for leave it alone. Whoever asks for
+    an address from one network may have one in thirty seconds, five at once
+    and one more after each ten minutes; beyond them, and where a network or
+    all callers ask for too many, CONFIRMATION_CODE_LIMIT says how long to
+    wait. A code that could not be mailed (UNAVAILABLE) is not counted, unless
+    the mail server may have it; an address that the mail server refuses is
+    INVALID_FIELD.
     """
     CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.Token]
     """Exchanges a confirmation code, or a service's client id and secret, for an
-    access token.
+    access token. The first code that is confirmed for an address creates its
+    user.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.Token]
     """Exchanges a refresh token for a new access token and a new refresh token.
@@ -72,17 +76,21 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendConfirmationCode: _aio.UnaryUnaryMultiCallable[_auth_pb2.SendConfirmationCodeRequest, _auth_pb2.SendConfirmationCodeResponse]  # type: ignore[assignment]
-    """Sends a six-digit confirmation code to an e-mail address. The first code
-    for an address creates its user. The answer is the same whether or not the
-    address was known. A code lives ten minutes, allows five attempts and works
-    once; a new code replaces the last. At most five codes an hour and one in
-    thirty seconds are sent to an address. A code that could not be mailed
-    (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
-    may have it; an address that the mail server refuses is INVALID_FIELD.
+    """Sends an eight-digit confirmation code to an e-mail address, and returns the
+    id of the verification that it belongs to. The answer is the same whether
+    or not the address was known. A code lives ten minutes, allows five guesses
+    and works once; codes that others ask for leave it alone. Whoever asks for
+    an address from one network may have one in thirty seconds, five at once
+    and one more after each ten minutes; beyond them, and where a network or
+    all callers ask for too many, CONFIRMATION_CODE_LIMIT says how long to
+    wait. A code that could not be mailed (UNAVAILABLE) is not counted, unless
+    the mail server may have it; an address that the mail server refuses is
+    INVALID_FIELD.
     """
     CreateToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.Token]  # type: ignore[assignment]
     """Exchanges a confirmation code, or a service's client id and secret, for an
-    access token.
+    access token. The first code that is confirmed for an address creates its
+    user.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.Token]  # type: ignore[assignment]
     """Exchanges a refresh token for a new access token and a new refresh token.
@@ -109,13 +117,16 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.SendConfirmationCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.SendConfirmationCodeResponse, _abc.Awaitable[_auth_pb2.SendConfirmationCodeResponse]]:
-        """Sends a six-digit confirmation code to an e-mail address. The first code
-        for an address creates its user. The answer is the same whether or not the
-        address was known. A code lives ten minutes, allows five attempts and works
-        once; a new code replaces the last. At most five codes an hour and one in
-        thirty seconds are sent to an address. A code that could not be mailed
-        (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
-        may have it; an address that the mail server refuses is INVALID_FIELD.
+        """Sends an eight-digit confirmation code to an e-mail address, and returns the
+        id of the verification that it belongs to. The answer is the same whether
+        or not the address was known. A code lives ten minutes, allows five guesses
+        and works once; codes that others ask for leave it alone. Whoever asks for
+        an address from one network may have one in thirty seconds, five at once
+        and one more after each ten minutes; beyond them, and where a network or
+        all callers ask for too many, CONFIRMATION_CODE_LIMIT says how long to
+        wait. A code that could not be mailed (UNAVAILABLE) is not counted, unless
+        the mail server may have it; an address that the mail server refuses is
+        INVALID_FIELD.
         """
 
     @_abc_1.abstractmethod
@@ -125,7 +136,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.Token, _abc.Awaitable[_auth_pb2.Token]]:
         """Exchanges a confirmation code, or a service's client id and secret, for an
-        access token.
+        access token. The first code that is confirmed for an address creates its
+        user.
         """
 
     @_abc_1.abstractmethod

@@ -62,8 +62,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     metadata names what is required.
     """
     ERROR_REASON_CONFIRMATION_CODE_LIMIT: _ErrorReason.ValueType  # 17
-    """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for this
-    address; RetryInfo says when the next may be asked for.
+    """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
+    without a verification_id; RetryInfo says how long to wait.
     """
     ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 20
     """NOT_FOUND. There is no such user, as far as the caller may know."""
@@ -282,8 +282,8 @@ ERROR_REASON_PERMISSION_MISSING: ErrorReason.ValueType  # 16
 metadata names what is required.
 """
 ERROR_REASON_CONFIRMATION_CODE_LIMIT: ErrorReason.ValueType  # 17
-"""RESOURCE_EXHAUSTED. Too many confirmation codes were asked for this
-address; RetryInfo says when the next may be asked for.
+"""RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
+without a verification_id; RetryInfo says how long to wait.
 """
 ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 20
 """NOT_FOUND. There is no such user, as far as the caller may know."""

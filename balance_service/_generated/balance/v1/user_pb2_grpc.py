@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class UserServiceStub:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     def __init__(self, channel):
@@ -65,7 +65,7 @@ class UserServiceStub:
 
 class UserServiceServicer:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     def GetMe(self, request, context):
@@ -144,7 +144,7 @@ def add_UserServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class UserService:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     @staticmethod

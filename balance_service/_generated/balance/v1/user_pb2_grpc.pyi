@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class UserServiceStub:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     @_typing.overload
@@ -54,7 +54,7 @@ class UserServiceStub:
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -76,7 +76,7 @@ class UserServiceAsyncStub(UserServiceStub):
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     @_abc_1.abstractmethod

@@ -44,8 +44,8 @@ class Reason(StrEnum):
     metadata names what is required.
     """
     CONFIRMATION_CODE_LIMIT = "CONFIRMATION_CODE_LIMIT"
-    """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for this
-    address; RetryInfo says when the next may be asked for.
+    """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
+    without a verification_id; RetryInfo says how long to wait.
     """
     USER_NOT_FOUND = "USER_NOT_FOUND"
     """NOT_FOUND. There is no such user, as far as the caller may know."""

@@ -120,19 +120,23 @@ class AsyncAuthService:
             v1.SendConfirmationCodeRequest,
             v1.SendConfirmationCodeResponse,
         )
-        """Sends a six-digit confirmation code to an e-mail address. The first code
-        for an address creates its user. The answer is the same whether or not the
-        address was known. A code lives ten minutes, allows five attempts and works
-        once; a new code replaces the last. At most five codes an hour and one in
-        thirty seconds are sent to an address. A code that could not be mailed
-        (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
-        may have it; an address that the mail server refuses is INVALID_FIELD.
+        """Sends an eight-digit confirmation code to an e-mail address, and returns the
+        id of the verification that it belongs to. The answer is the same whether
+        or not the address was known. A code lives ten minutes, allows five guesses
+        and works once; codes that others ask for leave it alone. Whoever asks for
+        an address from one network may have one in thirty seconds, five at once
+        and one more after each ten minutes; beyond them, and where a network or
+        all callers ask for too many, CONFIRMATION_CODE_LIMIT says how long to
+        wait. A code that could not be mailed (UNAVAILABLE) is not counted, unless
+        the mail server may have it; an address that the mail server refuses is
+        INVALID_FIELD.
         """
         self.CreateToken: AsyncUnary[v1.CreateTokenRequest, v1.Token] = caller.unary(
             "/balance.v1.AuthService/CreateToken", v1.CreateTokenRequest, v1.Token
         )
         """Exchanges a confirmation code, or a service's client id and secret, for an
-        access token.
+        access token. The first code that is confirmed for an address creates its
+        user.
         """
         self.RefreshToken: AsyncUnary[v1.RefreshTokenRequest, v1.Token] = caller.unary(
             "/balance.v1.AuthService/RefreshToken", v1.RefreshTokenRequest, v1.Token
@@ -544,7 +548,7 @@ class AsyncBatchService:
 
 class AsyncUserService:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    sent to an address.
+    that is confirmed for an address.
     """
 
     def __init__(self, caller: AsyncCaller) -> None:

@@ -53,8 +53,8 @@ export const Reason = {
    */
   PERMISSION_MISSING: "PERMISSION_MISSING",
   /**
-   * RESOURCE_EXHAUSTED. Too many confirmation codes were asked for this
-   * address; RetryInfo says when the next may be asked for.
+   * RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
+   * without a verification_id; RetryInfo says how long to wait.
    */
   CONFIRMATION_CODE_LIMIT: "CONFIRMATION_CODE_LIMIT",
   /**

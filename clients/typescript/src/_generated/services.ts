@@ -68,7 +68,7 @@ export interface Services {
   readonly transfers: Client<typeof TransferService>;
   /**
    * Keeps the profiles of users. A user is created by the first confirmation code
-   * sent to an address.
+   * that is confirmed for an address.
    */
   readonly users: Client<typeof UserService>;
   /**

@@ -169,9 +169,14 @@ class SendConfirmationCodeResponse(_message.Message):
 
     EMAIL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    VERIFICATION_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Output only. The address the code was sent to, in lower case, an
     international domain in its ASCII form.
+    """
+    verification_id: _builtins.str
+    """Output only. What to send back with the code. Keep it to yourself: whoever
+    has it can use up the code's guesses.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -182,10 +187,11 @@ class SendConfirmationCodeResponse(_message.Message):
         *,
         email: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        verification_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "expire_time", b"expire_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "expire_time", b"expire_time", "verification_id", b"verification_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,8 +199,10 @@ Global___SendConfirmationCodeResponse: _TypeAlias = SendConfirmationCodeResponse
 
 @_typing.final
 class CreateTokenRequest(_message.Message):
-    """Request for CreateToken: either email and confirmation_code, or client_id and
-    client_secret.
+    """Request for CreateToken: verification_id and confirmation_code, or client_id
+    and client_secret. Callers of earlier versions, who know no verification_id,
+    send email and confirmation_code: five guesses at once from a network, and
+    five more a day; then CONFIRMATION_CODE_LIMIT.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -203,14 +211,21 @@ class CreateTokenRequest(_message.Message):
     CONFIRMATION_CODE_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
+    VERIFICATION_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """Optional. The address the code was sent to, at most 254 characters."""
+    """Optional. In place of verification_id: the address the code was sent to, at
+    most 254 characters.
+    """
     confirmation_code: _builtins.str
-    """Optional. The code that was sent: 6 digits."""
+    """Optional. The code that was sent: 8 digits."""
     client_id: _builtins.str
     """Optional. The service principal's client id, 1 to 40 characters."""
     client_secret: _builtins.str
     """Optional. The service principal's secret, 1 to 200 characters."""
+    verification_id: _builtins.str
+    """Optional. verification_id of the answer to SendConfirmationCode, 1 to 100
+    characters.
+    """
     def __init__(
         self,
         *,
@@ -218,10 +233,11 @@ class CreateTokenRequest(_message.Message):
         confirmation_code: _builtins.str = ...,
         client_id: _builtins.str = ...,
         client_secret: _builtins.str = ...,
+        verification_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "confirmation_code", b"confirmation_code", "email", b"email"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "confirmation_code", b"confirmation_code", "email", b"email", "verification_id", b"verification_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

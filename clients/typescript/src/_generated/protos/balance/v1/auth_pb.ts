@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/auth.proto.
  */
 export const file_balance_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChViYWxhbmNlL3YxL2F1dGgucHJvdG8SCmJhbGFuY2UudjEi6wEKBVRva2VuEhMKBXRva2VuGAEgASgJQgTiQQEDEhgKCnRva2VuX3R5cGUYAiABKAlCBOJBAQMSNQoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhsKDXJlZnJlc2hfdG9rZW4YBCABKAlCBOJBAQMSPQoTcmVmcmVzaF9leHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSIAoSZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFQgTiQQEDInUKA0p3axIRCgNrdHkYASABKAlCBOJBAQMSEQoDY3J2GAIgASgJQgTiQQEDEhEKA2tpZBgDIAEoCUIE4kEBAxIRCgNhbGcYBCABKAlCBOJBAQMSEQoDdXNlGAUgASgJQgTiQQEDEg8KAXgYBiABKAlCBOJBAQMiKwoESndrcxIjCgRrZXlzGAEgAygLMg8uYmFsYW5jZS52MS5Kd2tCBOJBAQMiOAobU2VuZENvbmZpcm1hdGlvbkNvZGVSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgriQQECorgYAggFImoKHFNlbmRDb25maXJtYXRpb25Db2RlUmVzcG9uc2USEwoFZW1haWwYASABKAlCBOJBAQMSNQoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDIqkBChJDcmVhdGVUb2tlblJlcXVlc3QSGQoFZW1haWwYASABKAlCCuJBAQGiuBgCCAUSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQGiuBgOEghbMC05XXs2fRgGIAYSHwoJY2xpZW50X2lkGAMgASgJQgziQQEBorgYBBgBICgSJAoNY2xpZW50X3NlY3JldBgEIAEoCUIN4kEBAaK4GAUYASDIASI7ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiQKDXJlZnJlc2hfdG9rZW4YASABKAlCDeJBAQKiuBgFGAEgyAEiOgoSUmV2b2tlVG9rZW5SZXF1ZXN0EiQKDXJlZnJlc2hfdG9rZW4YASABKAlCDeJBAQKiuBgFGAEgyAEiEAoOR2V0Sndrc1JlcXVlc3QytQQKC0F1dGhTZXJ2aWNlEowBChRTZW5kQ29uZmlybWF0aW9uQ29kZRInLmJhbGFuY2UudjEuU2VuZENvbmZpcm1hdGlvbkNvZGVSZXF1ZXN0GiguYmFsYW5jZS52MS5TZW5kQ29uZmlybWF0aW9uQ29kZVJlc3BvbnNlIiGYuBgBgtPkkwIXIhIvYXBpL3YxL2F1dGgvZW1haWw6ASoSYwoLQ3JlYXRlVG9rZW4SHi5iYWxhbmNlLnYxLkNyZWF0ZVRva2VuUmVxdWVzdBoRLmJhbGFuY2UudjEuVG9rZW4iIZi4GAGC0+STAhciEi9hcGkvdjEvYXV0aC90b2tlbjoBKhJnCgxSZWZyZXNoVG9rZW4SHy5iYWxhbmNlLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaES5iYWxhbmNlLnYxLlRva2VuIiOYuBgBgtPkkwIZIhQvYXBpL3YxL2F1dGgvcmVmcmVzaDoBKhJpCgtSZXZva2VUb2tlbhIeLmJhbGFuY2UudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiKYuBgBgtPkkwIYIhMvYXBpL3YxL2F1dGgvcmV2b2tlOgEqEl4KB0dldEp3a3MSGi5iYWxhbmNlLnYxLkdldEp3a3NSZXF1ZXN0GhAuYmFsYW5jZS52MS5Kd2tzIiWQAgGYuBgBgtPkkwIYEhYvLndlbGwta25vd24vandrcy5qc29uQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_timestamp]);
+  fileDesc("ChViYWxhbmNlL3YxL2F1dGgucHJvdG8SCmJhbGFuY2UudjEi6wEKBVRva2VuEhMKBXRva2VuGAEgASgJQgTiQQEDEhgKCnRva2VuX3R5cGUYAiABKAlCBOJBAQMSNQoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhsKDXJlZnJlc2hfdG9rZW4YBCABKAlCBOJBAQMSPQoTcmVmcmVzaF9leHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSIAoSZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFQgTiQQEDInUKA0p3axIRCgNrdHkYASABKAlCBOJBAQMSEQoDY3J2GAIgASgJQgTiQQEDEhEKA2tpZBgDIAEoCUIE4kEBAxIRCgNhbGcYBCABKAlCBOJBAQMSEQoDdXNlGAUgASgJQgTiQQEDEg8KAXgYBiABKAlCBOJBAQMiKwoESndrcxIjCgRrZXlzGAEgAygLMg8uYmFsYW5jZS52MS5Kd2tCBOJBAQMiOAobU2VuZENvbmZpcm1hdGlvbkNvZGVSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgriQQECorgYAggFIokBChxTZW5kQ29uZmlybWF0aW9uQ29kZVJlc3BvbnNlEhMKBWVtYWlsGAEgASgJQgTiQQEDEjUKC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIdCg92ZXJpZmljYXRpb25faWQYAyABKAlCBOJBAQMi0AEKEkNyZWF0ZVRva2VuUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIK4kEBAaK4GAIIBRIxChFjb25maXJtYXRpb25fY29kZRgCIAEoCUIW4kEBAaK4GA4SCFswLTldezh9GAggCBIfCgljbGllbnRfaWQYAyABKAlCDOJBAQGiuBgEGAEgKBIkCg1jbGllbnRfc2VjcmV0GAQgASgJQg3iQQEBorgYBRgBIMgBEiUKD3ZlcmlmaWNhdGlvbl9pZBgFIAEoCUIM4kEBAaK4GAQYASBkIjsKE1JlZnJlc2hUb2tlblJlcXVlc3QSJAoNcmVmcmVzaF90b2tlbhgBIAEoCUIN4kEBAqK4GAUYASDIASI6ChJSZXZva2VUb2tlblJlcXVlc3QSJAoNcmVmcmVzaF90b2tlbhgBIAEoCUIN4kEBAqK4GAUYASDIASIQCg5HZXRKd2tzUmVxdWVzdDK1BAoLQXV0aFNlcnZpY2USjAEKFFNlbmRDb25maXJtYXRpb25Db2RlEicuYmFsYW5jZS52MS5TZW5kQ29uZmlybWF0aW9uQ29kZVJlcXVlc3QaKC5iYWxhbmNlLnYxLlNlbmRDb25maXJtYXRpb25Db2RlUmVzcG9uc2UiIZi4GAGC0+STAhciEi9hcGkvdjEvYXV0aC9lbWFpbDoBKhJjCgtDcmVhdGVUb2tlbhIeLmJhbGFuY2UudjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GhEuYmFsYW5jZS52MS5Ub2tlbiIhmLgYAYLT5JMCFyISL2FwaS92MS9hdXRoL3Rva2VuOgEqEmcKDFJlZnJlc2hUb2tlbhIfLmJhbGFuY2UudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoRLmJhbGFuY2UudjEuVG9rZW4iI5i4GAGC0+STAhkiFC9hcGkvdjEvYXV0aC9yZWZyZXNoOgEqEmkKC1Jldm9rZVRva2VuEh4uYmFsYW5jZS52MS5SZXZva2VUb2tlblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiIpi4GAGC0+STAhgiEy9hcGkvdjEvYXV0aC9yZXZva2U6ASoSXgoHR2V0SndrcxIaLmJhbGFuY2UudjEuR2V0Sndrc1JlcXVlc3QaEC5iYWxhbmNlLnYxLkp3a3MiJZACAZi4GAGC0+STAhgSFi8ud2VsbC1rbm93bi9qd2tzLmpzb25CQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_timestamp]);
 
 /**
  * An access token, with a refresh token where a person signed in.
@@ -196,6 +196,14 @@ export type SendConfirmationCodeResponse = Message<"balance.v1.SendConfirmationC
    * @generated from field: google.protobuf.Timestamp expire_time = 2;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * Output only. What to send back with the code. Keep it to yourself: whoever
+   * has it can use up the code's guesses.
+   *
+   * @generated from field: string verification_id = 3;
+   */
+  verificationId: string;
 };
 
 /**
@@ -206,21 +214,24 @@ export const SendConfirmationCodeResponseSchema: GenMessage<SendConfirmationCode
   messageDesc(file_balance_v1_auth, 4);
 
 /**
- * Request for CreateToken: either email and confirmation_code, or client_id and
- * client_secret.
+ * Request for CreateToken: verification_id and confirmation_code, or client_id
+ * and client_secret. Callers of earlier versions, who know no verification_id,
+ * send email and confirmation_code: five guesses at once from a network, and
+ * five more a day; then CONFIRMATION_CODE_LIMIT.
  *
  * @generated from message balance.v1.CreateTokenRequest
  */
 export type CreateTokenRequest = Message<"balance.v1.CreateTokenRequest"> & {
   /**
-   * Optional. The address the code was sent to, at most 254 characters.
+   * Optional. In place of verification_id: the address the code was sent to, at
+   * most 254 characters.
    *
    * @generated from field: string email = 1;
    */
   email: string;
 
   /**
-   * Optional. The code that was sent: 6 digits.
+   * Optional. The code that was sent: 8 digits.
    *
    * @generated from field: string confirmation_code = 2;
    */
@@ -239,6 +250,14 @@ export type CreateTokenRequest = Message<"balance.v1.CreateTokenRequest"> & {
    * @generated from field: string client_secret = 4;
    */
   clientSecret: string;
+
+  /**
+   * Optional. verification_id of the answer to SendConfirmationCode, 1 to 100
+   * characters.
+   *
+   * @generated from field: string verification_id = 5;
+   */
+  verificationId: string;
 };
 
 /**
@@ -314,13 +333,16 @@ export const GetJwksRequestSchema: GenMessage<GetJwksRequest> = /*@__PURE__*/
  */
 export const AuthService: GenService<{
   /**
-   * Sends a six-digit confirmation code to an e-mail address. The first code
-   * for an address creates its user. The answer is the same whether or not the
-   * address was known. A code lives ten minutes, allows five attempts and works
-   * once; a new code replaces the last. At most five codes an hour and one in
-   * thirty seconds are sent to an address. A code that could not be mailed
-   * (UNAVAILABLE) is not counted and replaces nothing, unless the mail server
-   * may have it; an address that the mail server refuses is INVALID_FIELD.
+   * Sends an eight-digit confirmation code to an e-mail address, and returns the
+   * id of the verification that it belongs to. The answer is the same whether
+   * or not the address was known. A code lives ten minutes, allows five guesses
+   * and works once; codes that others ask for leave it alone. Whoever asks for
+   * an address from one network may have one in thirty seconds, five at once
+   * and one more after each ten minutes; beyond them, and where a network or
+   * all callers ask for too many, CONFIRMATION_CODE_LIMIT says how long to
+   * wait. A code that could not be mailed (UNAVAILABLE) is not counted, unless
+   * the mail server may have it; an address that the mail server refuses is
+   * INVALID_FIELD.
    *
    * @generated from rpc balance.v1.AuthService.SendConfirmationCode
    */
@@ -331,7 +353,8 @@ export const AuthService: GenService<{
   },
   /**
    * Exchanges a confirmation code, or a service's client id and secret, for an
-   * access token.
+   * access token. The first code that is confirmed for an address creates its
+   * user.
    *
    * @generated from rpc balance.v1.AuthService.CreateToken
    */

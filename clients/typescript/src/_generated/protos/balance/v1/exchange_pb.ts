@@ -9,6 +9,8 @@ import { file_balance_v1_account } from "./account_pb.js";
 import { file_balance_v1_options } from "./options_pb.js";
 import type { Rate } from "./rate_pb.js";
 import { file_balance_v1_rate } from "./rate_pb.js";
+import type { ReversalSchema } from "./reversal_pb.js";
+import { file_balance_v1_reversal } from "./reversal_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/exchange.proto.
  */
 export const file_balance_v1_exchange: GenFile = /*@__PURE__*/
-  fileDesc("ChliYWxhbmNlL3YxL2V4Y2hhbmdlLnByb3RvEgpiYWxhbmNlLnYxIvwCCgVRdW90ZRIQCgJpZBgBIAEoCUIE4kEBAxIaCgxmcm9tX2FjY291bnQYAiABKAlCBOJBAQMSGQoLZnJvbV9hbW91bnQYAyABKAlCBOJBAQMSGwoNZnJvbV9jdXJyZW5jeRgEIAEoCUIE4kEBAxIXCgl0b19hbW91bnQYBSABKAlCBOJBAQMSGQoLdG9fY3VycmVuY3kYBiABKAlCBOJBAQMSJAoEcmF0ZRgHIAEoCzIQLmJhbGFuY2UudjEuUmF0ZUIE4kEBAxIsCghyb3VuZGluZxgIIAEoDjIULmJhbGFuY2UudjEuUm91bmRpbmdCBOJBAQMSFwoJcHJpbmNpcGFsGAkgASgJQgTiQQEDEjUKC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMimwQKCEV4Y2hhbmdlEhAKAmlkGAEgASgJQgTiQQEDEhMKBXF1b3RlGAIgASgJQgTiQQEDEhoKDGZyb21fYWNjb3VudBgDIAEoCUIE4kEBAxIZCgtmcm9tX2Ftb3VudBgEIAEoCUIE4kEBAxIbCg1mcm9tX2N1cnJlbmN5GAUgASgJQgTiQQEDEhgKCnRvX2FjY291bnQYBiABKAlCBOJBAQMSFwoJdG9fYW1vdW50GAcgASgJQgTiQQEDEhkKC3RvX2N1cnJlbmN5GAggASgJQgTiQQEDEiQKBHJhdGUYCSABKAsyEC5iYWxhbmNlLnYxLlJhdGVCBOJBAQMSFQoHYmFsYW5jZRgKIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgLIAEoCUIE4kEBAxI6CghtZXRhZGF0YRgMIAMoCzIiLmJhbGFuY2UudjEuRXhjaGFuZ2UuTWV0YWRhdGFFbnRyeUIE4kEBAxIXCglwcmluY2lwYWwYDSABKAlCBOJBAQMSLgoEZGF0ZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSOAoOZWZmZWN0aXZlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAQoSQ3JlYXRlUXVvdGVSZXF1ZXN0EiEKDWZyb21fY3VycmVuY3kYASABKAlCCuJBAQKiuBgCCAQSHwoLdG9fY3VycmVuY3kYAiABKAlCCuJBAQKiuBgCCAQSHwoLZnJvbV9hbW91bnQYAyABKAlCCuJBAQGiuBgCCAMSHQoJdG9fYW1vdW50GAQgASgJQgriQQEBorgYAggDEiAKDGZyb21fYWNjb3VudBgFIAEoCUIK4kEBAaK4GAIIARIeCgpyZXF1ZXN0X2lkGAYgASgJQgriQQEBorgYAggGIiwKD0dldFF1b3RlUmVxdWVzdBIZCgVxdW90ZRgBIAEoCUIK4kEBAqK4GAIIASLtAgoVQ3JlYXRlRXhjaGFuZ2VSZXF1ZXN0EhkKBXF1b3RlGAEgASgJQgriQQECorgYAggBEiAKC2Rlc2NyaXB0aW9uGAIgASgJQgviQQEBorgYAyDIARJNCghtZXRhZGF0YRgDIAMoCzIvLmJhbGFuY2UudjEuQ3JlYXRlRXhjaGFuZ2VSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCCuJBAQGiuBgCCAsSHgoKcmVxdWVzdF9pZBgEIAEoCUIK4kEBAaK4GAIIBhIgCgxhY2NvdW50X2V0YWcYFCABKAlCCuJBAQGiuBgCIGQSOAoOZWZmZWN0aXZlX3RpbWUYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjIKEkdldEV4Y2hhbmdlUmVxdWVzdBIcCghleGNoYW5nZRgBIAEoCUIK4kEBAqK4GAIIASKPAgoUTGlzdEV4Y2hhbmdlc1JlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAaK4GAIIARIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICBIcCghvcmRlcl9ieRgEIAEoCUIK4kEBAaK4GAIIBxIwCgZmaWx0ZXIYBSABKAsyGi5iYWxhbmNlLnYxLk1vdmVtZW50RmlsdGVyQgTiQQEBEhgKBHNraXAYBiABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYByABKAhCBOJBAQESFgoIcmVjZWl2ZWQYCCABKAhCBOJBAQEifwoVTGlzdEV4Y2hhbmdlc1Jlc3BvbnNlEi0KCWV4Y2hhbmdlcxgBIAMoCzIULmJhbGFuY2UudjEuRXhjaGFuZ2VCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgTiQQEDEhgKCnRvdGFsX3NpemUYAyABKAVCBOJBAQMqSAoIUm91bmRpbmcSGAoUUk9VTkRJTkdfVU5TUEVDSUZJRUQQABIRCg1ST1VORElOR19ET1dOEAESDwoLUk9VTkRJTkdfVVAQAjKYBAoPRXhjaGFuZ2VTZXJ2aWNlElsKC0NyZWF0ZVF1b3RlEh4uYmFsYW5jZS52MS5DcmVhdGVRdW90ZVJlcXVlc3QaES5iYWxhbmNlLnYxLlF1b3RlIhmC0+STAhMiDi9hcGkvdjEvcXVvdGVzOgEqEl0KCEdldFF1b3RlEhsuYmFsYW5jZS52MS5HZXRRdW90ZVJlcXVlc3QaES5iYWxhbmNlLnYxLlF1b3RlIiGQAgGC0+STAhgSFi9hcGkvdjEvcXVvdGVzL3txdW90ZX0SZwoOQ3JlYXRlRXhjaGFuZ2USIS5iYWxhbmNlLnYxLkNyZWF0ZUV4Y2hhbmdlUmVxdWVzdBoULmJhbGFuY2UudjEuRXhjaGFuZ2UiHILT5JMCFiIRL2FwaS92MS9leGNoYW5nZXM6ASoSbAoLR2V0RXhjaGFuZ2USHi5iYWxhbmNlLnYxLkdldEV4Y2hhbmdlUmVxdWVzdBoULmJhbGFuY2UudjEuRXhjaGFuZ2UiJ5ACAYLT5JMCHhIcL2FwaS92MS9leGNoYW5nZXMve2V4Y2hhbmdlfRJyCg1MaXN0RXhjaGFuZ2VzEiAuYmFsYW5jZS52MS5MaXN0RXhjaGFuZ2VzUmVxdWVzdBohLmJhbGFuY2UudjEuTGlzdEV4Y2hhbmdlc1Jlc3BvbnNlIhyQAgGC0+STAhMSES9hcGkvdjEvZXhjaGFuZ2VzQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_rate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChliYWxhbmNlL3YxL2V4Y2hhbmdlLnByb3RvEgpiYWxhbmNlLnYxIvwCCgVRdW90ZRIQCgJpZBgBIAEoCUIE4kEBAxIaCgxmcm9tX2FjY291bnQYAiABKAlCBOJBAQMSGQoLZnJvbV9hbW91bnQYAyABKAlCBOJBAQMSGwoNZnJvbV9jdXJyZW5jeRgEIAEoCUIE4kEBAxIXCgl0b19hbW91bnQYBSABKAlCBOJBAQMSGQoLdG9fY3VycmVuY3kYBiABKAlCBOJBAQMSJAoEcmF0ZRgHIAEoCzIQLmJhbGFuY2UudjEuUmF0ZUIE4kEBAxIsCghyb3VuZGluZxgIIAEoDjIULmJhbGFuY2UudjEuUm91bmRpbmdCBOJBAQMSFwoJcHJpbmNpcGFsGAkgASgJQgTiQQEDEjUKC2NyZWF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMi0wQKCEV4Y2hhbmdlEhAKAmlkGAEgASgJQgTiQQEDEhMKBXF1b3RlGAIgASgJQgTiQQEDEhoKDGZyb21fYWNjb3VudBgDIAEoCUIE4kEBAxIZCgtmcm9tX2Ftb3VudBgEIAEoCUIE4kEBAxIbCg1mcm9tX2N1cnJlbmN5GAUgASgJQgTiQQEDEhgKCnRvX2FjY291bnQYBiABKAlCBOJBAQMSFwoJdG9fYW1vdW50GAcgASgJQgTiQQEDEhkKC3RvX2N1cnJlbmN5GAggASgJQgTiQQEDEiQKBHJhdGUYCSABKAsyEC5iYWxhbmNlLnYxLlJhdGVCBOJBAQMSFQoHYmFsYW5jZRgKIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgLIAEoCUIE4kEBAxI6CghtZXRhZGF0YRgMIAMoCzIiLmJhbGFuY2UudjEuRXhjaGFuZ2UuTWV0YWRhdGFFbnRyeUIE4kEBAxIXCglwcmluY2lwYWwYDSABKAlCBOJBAQMSLgoEZGF0ZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSOAoOZWZmZWN0aXZlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEh0KD3JldmVyc2VkX2Ftb3VudBgVIAEoCUIE4kEBAxIXCglyZXZlcnNhbHMYFiADKAlCBOJBAQMaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvcBChJDcmVhdGVRdW90ZVJlcXVlc3QSIQoNZnJvbV9jdXJyZW5jeRgBIAEoCUIK4kEBAqK4GAIIBBIfCgt0b19jdXJyZW5jeRgCIAEoCUIK4kEBAqK4GAIIBBIfCgtmcm9tX2Ftb3VudBgDIAEoCUIK4kEBAaK4GAIIAxIdCgl0b19hbW91bnQYBCABKAlCCuJBAQGiuBgCCAMSIAoMZnJvbV9hY2NvdW50GAUgASgJQgriQQEBorgYAggBEh4KCnJlcXVlc3RfaWQYBiABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASIsCg9HZXRRdW90ZVJlcXVlc3QSGQoFcXVvdGUYASABKAlCCuJBAQKiuBgCCAEi7QIKFUNyZWF0ZUV4Y2hhbmdlUmVxdWVzdBIZCgVxdW90ZRgBIAEoCUIK4kEBAqK4GAIIARIgCgtkZXNjcmlwdGlvbhgCIAEoCUIL4kEBAaK4GAMgyAESTQoIbWV0YWRhdGEYAyADKAsyLy5iYWxhbmNlLnYxLkNyZWF0ZUV4Y2hhbmdlUmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEh4KCnJlcXVlc3RfaWQYBCABKAlCCuJBAQGiuBgCCAYSIAoMYWNjb3VudF9ldGFnGBQgASgJQgriQQEBorgYAiBkEjgKDmVmZmVjdGl2ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIyChJHZXRFeGNoYW5nZVJlcXVlc3QSHAoIZXhjaGFuZ2UYASABKAlCCuJBAQKiuBgCCAEijwIKFExpc3RFeGNoYW5nZXNSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQGiuBgCCAESHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSHAoIb3JkZXJfYnkYBCABKAlCCuJBAQGiuBgCCAcSMAoGZmlsdGVyGAUgASgLMhouYmFsYW5jZS52MS5Nb3ZlbWVudEZpbHRlckIE4kEBARIYCgRza2lwGAYgASgFQgriQQEBorgYAggKEhkKC2NvdW50X3RvdGFsGAcgASgIQgTiQQEBEhYKCHJlY2VpdmVkGAggASgIQgTiQQEBIn8KFUxpc3RFeGNoYW5nZXNSZXNwb25zZRItCglleGNoYW5nZXMYASADKAsyFC5iYWxhbmNlLnYxLkV4Y2hhbmdlQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIqADChZSZXZlcnNlRXhjaGFuZ2VSZXF1ZXN0EhwKCGV4Y2hhbmdlGAEgASgJQgriQQECorgYAggBEhoKBmFtb3VudBgCIAEoCUIK4kEBAaK4GAIIAxIdCgZyZWFzb24YAyABKAlCDeJBAQKiuBgFGAEgyAESTgoIbWV0YWRhdGEYBCADKAsyMC5iYWxhbmNlLnYxLlJldmVyc2VFeGNoYW5nZVJlcXVlc3QuTWV0YWRhdGFFbnRyeUIK4kEBAaK4GAIICxIeCgpyZXF1ZXN0X2lkGAUgASgJQgriQQEBorgYAggGEhMKBWZvcmNlGAYgASgIQgTiQQEBEiAKDGFjY291bnRfZXRhZxgUIAEoCUIK4kEBAaK4GAIgZBI4Cg5lZmZlY3RpdmVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqSAoIUm91bmRpbmcSGAoUUk9VTkRJTkdfVU5TUEVDSUZJRUQQABIRCg1ST1VORElOR19ET1dOEAESDwoLUk9VTkRJTkdfVVAQAjKWBQoPRXhjaGFuZ2VTZXJ2aWNlElsKC0NyZWF0ZVF1b3RlEh4uYmFsYW5jZS52MS5DcmVhdGVRdW90ZVJlcXVlc3QaES5iYWxhbmNlLnYxLlF1b3RlIhmC0+STAhMiDi9hcGkvdjEvcXVvdGVzOgEqEl0KCEdldFF1b3RlEhsuYmFsYW5jZS52MS5HZXRRdW90ZVJlcXVlc3QaES5iYWxhbmNlLnYxLlF1b3RlIiGQAgGC0+STAhgSFi9hcGkvdjEvcXVvdGVzL3txdW90ZX0SZwoOQ3JlYXRlRXhjaGFuZ2USIS5iYWxhbmNlLnYxLkNyZWF0ZUV4Y2hhbmdlUmVxdWVzdBoULmJhbGFuY2UudjEuRXhjaGFuZ2UiHILT5JMCFiIRL2FwaS92MS9leGNoYW5nZXM6ASoSbAoLR2V0RXhjaGFuZ2USHi5iYWxhbmNlLnYxLkdldEV4Y2hhbmdlUmVxdWVzdBoULmJhbGFuY2UudjEuRXhjaGFuZ2UiJ5ACAYLT5JMCHhIcL2FwaS92MS9leGNoYW5nZXMve2V4Y2hhbmdlfRJyCg1MaXN0RXhjaGFuZ2VzEiAuYmFsYW5jZS52MS5MaXN0RXhjaGFuZ2VzUmVxdWVzdBohLmJhbGFuY2UudjEuTGlzdEV4Y2hhbmdlc1Jlc3BvbnNlIhyQAgGC0+STAhMSES9hcGkvdjEvZXhjaGFuZ2VzEnwKD1JldmVyc2VFeGNoYW5nZRIiLmJhbGFuY2UudjEuUmV2ZXJzZUV4Y2hhbmdlUmVxdWVzdBoULmJhbGFuY2UudjEuUmV2ZXJzYWwiL4LT5JMCKSIkL2FwaS92MS9leGNoYW5nZXMve2V4Y2hhbmdlfTpyZXZlcnNlOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_rate, file_balance_v1_reversal, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * What changing money into another currency costs, agreed for a while. It never
@@ -226,6 +228,21 @@ export type Exchange = Message<"balance.v1.Exchange"> & {
    * @generated from field: google.protobuf.Timestamp effective_time = 20;
    */
   effectiveTime?: Timestamp | undefined;
+
+  /**
+   * Output only. How much of what was paid was reversed, a decimal string; empty
+   * if nothing was. Read with Get and List.
+   *
+   * @generated from field: string reversed_amount = 21;
+   */
+  reversedAmount: string;
+
+  /**
+   * Output only. Ids of its reversals. Read with Get and List.
+   *
+   * @generated from field: repeated string reversals = 22;
+   */
+  reversals: string[];
 };
 
 /**
@@ -287,6 +304,14 @@ export type CreateQuoteRequest = Message<"balance.v1.CreateQuoteRequest"> & {
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163):
+   * the answer is no quote that can be carried out.
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -518,6 +543,92 @@ export const ListExchangesResponseSchema: GenMessage<ListExchangesResponse> = /*
   messageDesc(file_balance_v1_exchange, 7);
 
 /**
+ * Request for ReverseExchange.
+ *
+ * @generated from message balance.v1.ReverseExchangeRequest
+ */
+export type ReverseExchangeRequest = Message<"balance.v1.ReverseExchangeRequest"> & {
+  /**
+   * Required. The exchange's id.
+   *
+   * @generated from field: string exchange = 1;
+   */
+  exchange: string;
+
+  /**
+   * Optional. How much of what was paid for it, a decimal string above zero in
+   * from_currency; all that is left of it by default.
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+
+  /**
+   * Required. Why, shown on the statement; 1 to 200 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+   * and "-", values up to 200 characters.
+   *
+   * @generated from field: map<string, string> metadata = 4;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+
+  /**
+   * Optional. For admins: goes on though an account is frozen, and as far into
+   * the overdraft of the account that pays as its limit allows.
+   *
+   * @generated from field: bool force = 6;
+   */
+  force: boolean;
+
+  /**
+   * Optional. The etag of the account whose balance the answer tells, at most 100
+   * characters: what was asked is done only if the account has not changed since
+   * it was read.
+   *
+   * @generated from field: string account_etag = 20;
+   */
+  accountEtag: string;
+
+  /**
+   * Optional. The value date, shown on statements and kept by their filters; when
+   * the movement is booked by default. Balances go by booking.
+   *
+   * @generated from field: google.protobuf.Timestamp effective_time = 21;
+   */
+  effectiveTime?: Timestamp | undefined;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   * The answer's id and date are of this answer alone.
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.ReverseExchangeRequest.
+ * Use `create(ReverseExchangeRequestSchema)` to create a new message.
+ */
+export const ReverseExchangeRequestSchema: GenMessage<ReverseExchangeRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_exchange, 8);
+
+/**
  * How the amount of a quote that was not fixed is rounded, at its currency's own
  * precision: in the customer's disfavour, by less than one smallest unit.
  *
@@ -572,7 +683,9 @@ export const ExchangeService: GenService<{
     output: typeof QuoteSchema;
   },
   /**
-   * Returns a quote to the caller who asked for it, also when it has expired.
+   * Returns a quote to the caller who asked for it, also when it has expired. One
+   * that was not carried out is forgotten a week after its end, or when the
+   * service is set to.
    *
    * @generated from rpc balance.v1.ExchangeService.GetQuote
    */
@@ -616,6 +729,19 @@ export const ExchangeService: GenService<{
     methodKind: "unary";
     input: typeof ListExchangesRequestSchema;
     output: typeof ListExchangesResponseSchema;
+  },
+  /**
+   * Takes an exchange back, whole or in parts, at its own rate. The account that
+   * received pays; its overdraft counts only with `force`. For the accounts'
+   * owner while the quote holds, and at any time for admins and for services with
+   * the scope exchanges:reverse.
+   *
+   * @generated from rpc balance.v1.ExchangeService.ReverseExchange
+   */
+  reverseExchange: {
+    methodKind: "unary";
+    input: typeof ReverseExchangeRequestSchema;
+    output: typeof ReversalSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_balance_v1_exchange, 0);

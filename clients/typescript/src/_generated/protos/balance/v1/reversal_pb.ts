@@ -7,6 +7,8 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import type { Conversion, MovementKind } from "./account_pb.js";
 import { file_balance_v1_account } from "./account_pb.js";
 import { file_balance_v1_options } from "./options_pb.js";
+import type { Rate } from "./rate_pb.js";
+import { file_balance_v1_rate } from "./rate_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/reversal.proto.
  */
 export const file_balance_v1_reversal: GenFile = /*@__PURE__*/
-  fileDesc("ChliYWxhbmNlL3YxL3JldmVyc2FsLnByb3RvEgpiYWxhbmNlLnYxIpIECghSZXZlcnNhbBIQCgJpZBgBIAEoCUIE4kEBAxIsCgRraW5kGAIgASgOMhguYmFsYW5jZS52MS5Nb3ZlbWVudEtpbmRCBOJBAQMSFgoIb3JpZ2luYWwYAyABKAlCBOJBAQMSFQoHYWNjb3VudBgEIAEoCUIE4kEBAxIaCgxjb3VudGVycGFydHkYBSABKAlCBOJBAQMSFAoGYW1vdW50GAYgASgJQgTiQQEDEhYKCGN1cnJlbmN5GAcgASgJQgTiQQEDEjAKCmNvbnZlcnNpb24YCCABKAsyFi5iYWxhbmNlLnYxLkNvbnZlcnNpb25CBOJBAQMSFQoHYmFsYW5jZRgJIAEoCUIE4kEBAxIUCgZyZWFzb24YCiABKAlCBOJBAQMSOgoIbWV0YWRhdGEYCyADKAsyIi5iYWxhbmNlLnYxLlJldmVyc2FsLk1ldGFkYXRhRW50cnlCBOJBAQMSFwoJcHJpbmNpcGFsGAwgASgJQgTiQQEDEi4KBGRhdGUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjgKDmVmZmVjdGl2ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMgoSR2V0UmV2ZXJzYWxSZXF1ZXN0EhwKCHJldmVyc2FsGAEgASgJQgriQQECorgYAggBMn8KD1JldmVyc2FsU2VydmljZRJsCgtHZXRSZXZlcnNhbBIeLmJhbGFuY2UudjEuR2V0UmV2ZXJzYWxSZXF1ZXN0GhQuYmFsYW5jZS52MS5SZXZlcnNhbCInkAIBgtPkkwIeEhwvYXBpL3YxL3JldmVyc2Fscy97cmV2ZXJzYWx9QkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChliYWxhbmNlL3YxL3JldmVyc2FsLnByb3RvEgpiYWxhbmNlLnYxIvgECghSZXZlcnNhbBIQCgJpZBgBIAEoCUIE4kEBAxIsCgRraW5kGAIgASgOMhguYmFsYW5jZS52MS5Nb3ZlbWVudEtpbmRCBOJBAQMSFgoIb3JpZ2luYWwYAyABKAlCBOJBAQMSFQoHYWNjb3VudBgEIAEoCUIE4kEBAxIaCgxjb3VudGVycGFydHkYBSABKAlCBOJBAQMSFAoGYW1vdW50GAYgASgJQgTiQQEDEhYKCGN1cnJlbmN5GAcgASgJQgTiQQEDEjAKCmNvbnZlcnNpb24YCCABKAsyFi5iYWxhbmNlLnYxLkNvbnZlcnNpb25CBOJBAQMSFQoHYmFsYW5jZRgJIAEoCUIE4kEBAxIUCgZyZWFzb24YCiABKAlCBOJBAQMSOgoIbWV0YWRhdGEYCyADKAsyIi5iYWxhbmNlLnYxLlJldmVyc2FsLk1ldGFkYXRhRW50cnlCBOJBAQMSFwoJcHJpbmNpcGFsGAwgASgJQgTiQQEDEi4KBGRhdGUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjgKDmVmZmVjdGl2ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIdCg9yZXR1cm5lZF9hbW91bnQYDyABKAlCBOJBAQMSHwoRcmV0dXJuZWRfY3VycmVuY3kYECABKAlCBOJBAQMSJAoEcmF0ZRgRIAEoCzIQLmJhbGFuY2UudjEuUmF0ZUIE4kEBAxovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMgoSR2V0UmV2ZXJzYWxSZXF1ZXN0EhwKCHJldmVyc2FsGAEgASgJQgriQQECorgYAggBMn8KD1JldmVyc2FsU2VydmljZRJsCgtHZXRSZXZlcnNhbBIeLmJhbGFuY2UudjEuR2V0UmV2ZXJzYWxSZXF1ZXN0GhQuYmFsYW5jZS52MS5SZXZlcnNhbCInkAIBgtPkkwIeEhwvYXBpL3YxL3JldmVyc2Fscy97cmV2ZXJzYWx9QkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_rate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * What takes a movement back, or a part of it, by new entries. It never changes,
@@ -34,8 +36,8 @@ export type Reversal = Message<"balance.v1.Reversal"> & {
   id: string;
 
   /**
-   * Output only. DEPOSIT_REVERSAL, WITHDRAWAL_REVERSAL, REFUND or
-   * TRANSFER_REVERSAL.
+   * Output only. DEPOSIT_REVERSAL, WITHDRAWAL_REVERSAL, REFUND, TRANSFER_REVERSAL
+   * or EXCHANGE_REVERSAL.
    *
    * @generated from field: balance.v1.MovementKind kind = 2;
    */
@@ -57,15 +59,16 @@ export type Reversal = Message<"balance.v1.Reversal"> & {
   account: string;
 
   /**
-   * Output only. The id of the account on the other side: of a transfer, its
-   * sender's; otherwise one of the service's own.
+   * Output only. The id of the account on the other side: of a transfer or an
+   * exchange, the one that had paid; otherwise one of the service's own.
    *
    * @generated from field: string counterparty = 5;
    */
   counterparty: string;
 
   /**
-   * Output only. How much is taken back, a positive decimal string.
+   * Output only. How much of the original is taken back, a positive decimal
+   * string. What was paid by a quote is paid back by this amount.
    *
    * @generated from field: string amount = 6;
    */
@@ -87,8 +90,8 @@ export type Reversal = Message<"balance.v1.Reversal"> & {
   conversion?: Conversion | undefined;
 
   /**
-   * Output only. The account's balance right after the reversal; of a transfer's,
-   * shown to the account's owner alone.
+   * Output only. The account's balance right after the reversal, in its own
+   * currency; of a transfer's, shown to the account's owner alone.
    *
    * @generated from field: string balance = 9;
    */
@@ -128,6 +131,29 @@ export type Reversal = Message<"balance.v1.Reversal"> & {
    * @generated from field: google.protobuf.Timestamp effective_time = 14;
    */
   effectiveTime?: Timestamp | undefined;
+
+  /**
+   * Output only. Of a movement by quote, what the account pays of what it had
+   * received, a decimal string: its share of all that was taken back so far,
+   * rounded up, less what it has paid before. That may be zero.
+   *
+   * @generated from field: string returned_amount = 15;
+   */
+  returnedAmount: string;
+
+  /**
+   * Output only. The currency of returned_amount, ISO 4217.
+   *
+   * @generated from field: string returned_currency = 16;
+   */
+  returnedCurrency: string;
+
+  /**
+   * Output only. Of a movement by quote, the rate of the quote.
+   *
+   * @generated from field: balance.v1.Rate rate = 17;
+   */
+  rate?: Rate | undefined;
 };
 
 /**
@@ -160,8 +186,8 @@ export const GetReversalRequestSchema: GenMessage<GetReversalRequest> = /*@__PUR
 
 /**
  * Returns what took movements back. Reversals are made by the service of what
- * they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase and
- * ReverseTransfer.
+ * they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
+ * ReverseTransfer and ReverseExchange.
  *
  * @generated from service balance.v1.ReversalService
  */

@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/transfer.proto.
  */
 export const file_balance_v1_transfer: GenFile = /*@__PURE__*/
-  fileDesc("ChliYWxhbmNlL3YxL3RyYW5zZmVyLnByb3RvEgpiYWxhbmNlLnYxIukECghUcmFuc2ZlchIQCgJpZBgBIAEoCUIE4kEBAxIaCgxmcm9tX2FjY291bnQYAiABKAlCBOJBAQMSGAoKdG9fYWNjb3VudBgDIAEoCUIE4kEBAxIUCgZhbW91bnQYBCABKAlCBOJBAQMSFgoIY3VycmVuY3kYBSABKAlCBOJBAQMSFQoHYmFsYW5jZRgGIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgHIAEoCUIE4kEBAxI6CghtZXRhZGF0YRgIIAMoCzIiLmJhbGFuY2UudjEuVHJhbnNmZXIuTWV0YWRhdGFFbnRyeUIE4kEBAxIXCglwcmluY2lwYWwYCSABKAlCBOJBAQMSLgoEZGF0ZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFcXVvdGUYCyABKAlCBOJBAQMSHQoPcmVjZWl2ZWRfYW1vdW50GAwgASgJQgTiQQEDEh8KEXJlY2VpdmVkX2N1cnJlbmN5GA0gASgJQgTiQQEDEiQKBHJhdGUYDiABKAsyEC5iYWxhbmNlLnYxLlJhdGVCBOJBAQMSOAoOZWZmZWN0aXZlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEh0KD3JldmVyc2VkX2Ftb3VudBgVIAEoCUIE4kEBAxIXCglyZXZlcnNhbHMYFiADKAlCBOJBAQMSEgoEaG9sZBgXIAEoCUIE4kEBAxovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijwEKD1RyYW5zZmVyT3V0Y29tZRIuCgh0cmFuc2ZlchgBIAEoCzIULmJhbGFuY2UudjEuVHJhbnNmZXJCBOJBAQNIABIpCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzQgTiQQEDSAASFgoIcmVwbGF5ZWQYAyABKAhCBOJBAQNCCQoHb3V0Y29tZSLpAwoVQ3JlYXRlVHJhbnNmZXJSZXF1ZXN0EiAKDGZyb21fYWNjb3VudBgBIAEoCUIK4kEBAaK4GAIIARIeCgp0b19hY2NvdW50GAIgASgJQgriQQECorgYAggCEhoKBmFtb3VudBgDIAEoCUIK4kEBAqK4GAIIAxIcCghjdXJyZW5jeRgEIAEoCUIK4kEBAaK4GAIIBBIgCgtkZXNjcmlwdGlvbhgFIAEoCUIL4kEBAaK4GAMgyAESTQoIbWV0YWRhdGEYBiADKAsyLy5iYWxhbmNlLnYxLkNyZWF0ZVRyYW5zZmVyUmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEh4KCnJlcXVlc3RfaWQYByABKAlCCuJBAQGiuBgCCAYSGQoFcXVvdGUYCCABKAlCCuJBAQGiuBgCCAESIAoMYWNjb3VudF9ldGFnGBQgASgJQgriQQEBorgYAiBkEjgKDmVmZmVjdGl2ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK8AQobQmF0Y2hDcmVhdGVUcmFuc2ZlcnNSZXF1ZXN0EkIKCHJlcXVlc3RzGAEgAygLMiEuYmFsYW5jZS52MS5DcmVhdGVUcmFuc2ZlclJlcXVlc3RCDeJBAQKiuBgFKAEw6AcSHAoOYWxsX29yX25vdGhpbmcYAiABKAhCBOJBAQESHgoKcmVxdWVzdF9pZBgDIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIlMKHEJhdGNoQ3JlYXRlVHJhbnNmZXJzUmVzcG9uc2USMwoIb3V0Y29tZXMYASADKAsyGy5iYWxhbmNlLnYxLlRyYW5zZmVyT3V0Y29tZUIE4kEBAyIyChJHZXRUcmFuc2ZlclJlcXVlc3QSHAoIdHJhbnNmZXIYASABKAlCCuJBAQKiuBgCCAEijwIKFExpc3RUcmFuc2ZlcnNSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQGiuBgCCAESFgoIcmVjZWl2ZWQYAiABKAhCBOJBAQESHQoJcGFnZV9zaXplGAMgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YBCABKAlCCuJBAQGiuBgCCAgSHAoIb3JkZXJfYnkYBSABKAlCCuJBAQGiuBgCCAcSMAoGZmlsdGVyGAYgASgLMhouYmFsYW5jZS52MS5Nb3ZlbWVudEZpbHRlckIE4kEBARIYCgRza2lwGAcgASgFQgriQQEBorgYAggKEhkKC2NvdW50X3RvdGFsGAggASgIQgTiQQEBIn8KFUxpc3RUcmFuc2ZlcnNSZXNwb25zZRItCgl0cmFuc2ZlcnMYASADKAsyFC5iYWxhbmNlLnYxLlRyYW5zZmVyQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIqADChZSZXZlcnNlVHJhbnNmZXJSZXF1ZXN0EhwKCHRyYW5zZmVyGAEgASgJQgriQQECorgYAggBEhoKBmFtb3VudBgCIAEoCUIK4kEBAaK4GAIIAxIdCgZyZWFzb24YAyABKAlCDeJBAQKiuBgFGAEgyAESTgoIbWV0YWRhdGEYBCADKAsyMC5iYWxhbmNlLnYxLlJldmVyc2VUcmFuc2ZlclJlcXVlc3QuTWV0YWRhdGFFbnRyeUIK4kEBAaK4GAIICxIeCgpyZXF1ZXN0X2lkGAUgASgJQgriQQEBorgYAggGEhMKBWZvcmNlGAYgASgIQgTiQQEBEiAKDGFjY291bnRfZXRhZxgUIAEoCUIK4kEBAaK4GAIgZBI4Cg5lZmZlY3RpdmVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEy1AYKD1RyYW5zZmVyU2VydmljZRJnCg5DcmVhdGVUcmFuc2ZlchIhLmJhbGFuY2UudjEuQ3JlYXRlVHJhbnNmZXJSZXF1ZXN0GhQuYmFsYW5jZS52MS5UcmFuc2ZlciIcgtPkkwIWIhEvYXBpL3YxL3RyYW5zZmVyczoBKhKTAQoUQmF0Y2hDcmVhdGVUcmFuc2ZlcnMSJy5iYWxhbmNlLnYxLkJhdGNoQ3JlYXRlVHJhbnNmZXJzUmVxdWVzdBooLmJhbGFuY2UudjEuQmF0Y2hDcmVhdGVUcmFuc2ZlcnNSZXNwb25zZSIogtPkkwIiIh0vYXBpL3YxL3RyYW5zZmVyczpiYXRjaENyZWF0ZToBKhJXCg9TdHJlYW1UcmFuc2ZlcnMSIS5iYWxhbmNlLnYxLkNyZWF0ZVRyYW5zZmVyUmVxdWVzdBobLmJhbGFuY2UudjEuVHJhbnNmZXJPdXRjb21lIgAoATABEmwKC0dldFRyYW5zZmVyEh4uYmFsYW5jZS52MS5HZXRUcmFuc2ZlclJlcXVlc3QaFC5iYWxhbmNlLnYxLlRyYW5zZmVyIieQAgGC0+STAh4SHC9hcGkvdjEvdHJhbnNmZXJzL3t0cmFuc2Zlcn0ScgoNTGlzdFRyYW5zZmVycxIgLmJhbGFuY2UudjEuTGlzdFRyYW5zZmVyc1JlcXVlc3QaIS5iYWxhbmNlLnYxLkxpc3RUcmFuc2ZlcnNSZXNwb25zZSIckAIBgtPkkwITEhEvYXBpL3YxL3RyYW5zZmVycxKIAQoVTGlzdFJlY2VpdmVkVHJhbnNmZXJzEiAuYmFsYW5jZS52MS5MaXN0VHJhbnNmZXJzUmVxdWVzdBohLmJhbGFuY2UudjEuTGlzdFRyYW5zZmVyc1Jlc3BvbnNlIiqQAgGC0+STAiESHy9hcGkvdjEvdHJhbnNmZXJzL3RvX215X2FjY291bnQSfAoPUmV2ZXJzZVRyYW5zZmVyEiIuYmFsYW5jZS52MS5SZXZlcnNlVHJhbnNmZXJSZXF1ZXN0GhQuYmFsYW5jZS52MS5SZXZlcnNhbCIvgtPkkwIpIiQvYXBpL3YxL3RyYW5zZmVycy97dHJhbnNmZXJ9OnJldmVyc2U6ASpCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_rate, file_balance_v1_reversal, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChliYWxhbmNlL3YxL3RyYW5zZmVyLnByb3RvEgpiYWxhbmNlLnYxIukECghUcmFuc2ZlchIQCgJpZBgBIAEoCUIE4kEBAxIaCgxmcm9tX2FjY291bnQYAiABKAlCBOJBAQMSGAoKdG9fYWNjb3VudBgDIAEoCUIE4kEBAxIUCgZhbW91bnQYBCABKAlCBOJBAQMSFgoIY3VycmVuY3kYBSABKAlCBOJBAQMSFQoHYmFsYW5jZRgGIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgHIAEoCUIE4kEBAxI6CghtZXRhZGF0YRgIIAMoCzIiLmJhbGFuY2UudjEuVHJhbnNmZXIuTWV0YWRhdGFFbnRyeUIE4kEBAxIXCglwcmluY2lwYWwYCSABKAlCBOJBAQMSLgoEZGF0ZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFcXVvdGUYCyABKAlCBOJBAQMSHQoPcmVjZWl2ZWRfYW1vdW50GAwgASgJQgTiQQEDEh8KEXJlY2VpdmVkX2N1cnJlbmN5GA0gASgJQgTiQQEDEiQKBHJhdGUYDiABKAsyEC5iYWxhbmNlLnYxLlJhdGVCBOJBAQMSOAoOZWZmZWN0aXZlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEh0KD3JldmVyc2VkX2Ftb3VudBgVIAEoCUIE4kEBAxIXCglyZXZlcnNhbHMYFiADKAlCBOJBAQMSEgoEaG9sZBgXIAEoCUIE4kEBAxovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijwEKD1RyYW5zZmVyT3V0Y29tZRIuCgh0cmFuc2ZlchgBIAEoCzIULmJhbGFuY2UudjEuVHJhbnNmZXJCBOJBAQNIABIpCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzQgTiQQEDSAASFgoIcmVwbGF5ZWQYAyABKAhCBOJBAQNCCQoHb3V0Y29tZSLpAwoVQ3JlYXRlVHJhbnNmZXJSZXF1ZXN0EiAKDGZyb21fYWNjb3VudBgBIAEoCUIK4kEBAaK4GAIIARIeCgp0b19hY2NvdW50GAIgASgJQgriQQECorgYAggCEhoKBmFtb3VudBgDIAEoCUIK4kEBAqK4GAIIAxIcCghjdXJyZW5jeRgEIAEoCUIK4kEBAaK4GAIIBBIgCgtkZXNjcmlwdGlvbhgFIAEoCUIL4kEBAaK4GAMgyAESTQoIbWV0YWRhdGEYBiADKAsyLy5iYWxhbmNlLnYxLkNyZWF0ZVRyYW5zZmVyUmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEh4KCnJlcXVlc3RfaWQYByABKAlCCuJBAQGiuBgCCAYSGQoFcXVvdGUYCCABKAlCCuJBAQGiuBgCCAESIAoMYWNjb3VudF9ldGFnGBQgASgJQgriQQEBorgYAiBkEjgKDmVmZmVjdGl2ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK8AQobQmF0Y2hDcmVhdGVUcmFuc2ZlcnNSZXF1ZXN0EkIKCHJlcXVlc3RzGAEgAygLMiEuYmFsYW5jZS52MS5DcmVhdGVUcmFuc2ZlclJlcXVlc3RCDeJBAQKiuBgFKAEw6AcSHAoOYWxsX29yX25vdGhpbmcYAiABKAhCBOJBAQESHgoKcmVxdWVzdF9pZBgDIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIlMKHEJhdGNoQ3JlYXRlVHJhbnNmZXJzUmVzcG9uc2USMwoIb3V0Y29tZXMYASADKAsyGy5iYWxhbmNlLnYxLlRyYW5zZmVyT3V0Y29tZUIE4kEBAyKFAQoNU3BsaXRSZWNlaXZlchIeCgp0b19hY2NvdW50GAEgASgJQgriQQECorgYAggCEhoKBmFtb3VudBgCIAEoCUIK4kEBAaK4GAIIAxIeCgZ3ZWlnaHQYAyABKAVCDuJBAQGiuBgGOABAwIQ9EhgKCnRha2VzX3Jlc3QYBCABKAhCBOJBAQEi5QMKEkNyZWF0ZVNwbGl0UmVxdWVzdBIgCgxmcm9tX2FjY291bnQYASABKAlCCuJBAQGiuBgCCAESGgoGYW1vdW50GAIgASgJQgriQQECorgYAggDEhwKCGN1cnJlbmN5GAMgASgJQgriQQEBorgYAggEEjsKCXJlY2VpdmVycxgEIAMoCzIZLmJhbGFuY2UudjEuU3BsaXRSZWNlaXZlckIN4kEBAqK4GAUoAjDoBxIgCgtkZXNjcmlwdGlvbhgFIAEoCUIL4kEBAaK4GAMgyAESSgoIbWV0YWRhdGEYBiADKAsyLC5iYWxhbmNlLnYxLkNyZWF0ZVNwbGl0UmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEh4KCnJlcXVlc3RfaWQYByABKAlCCuJBAQGiuBgCCAYSIAoMYWNjb3VudF9ldGFnGBQgASgJQgriQQEBorgYAiBkEjgKDmVmZmVjdGl2ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJSCglTcGxpdFBhcnQSLAoIdHJhbnNmZXIYASABKAsyFC5iYWxhbmNlLnYxLlRyYW5zZmVyQgTiQQEDEhcKCXJlbWFpbmRlchgCIAEoCUIE4kEBAyJaChNDcmVhdGVTcGxpdFJlc3BvbnNlEioKBXBhcnRzGAEgAygLMhUuYmFsYW5jZS52MS5TcGxpdFBhcnRCBOJBAQMSFwoJcmVtYWluZGVyGAIgASgJQgTiQQEDIjIKEkdldFRyYW5zZmVyUmVxdWVzdBIcCgh0cmFuc2ZlchgBIAEoCUIK4kEBAqK4GAIIASKPAgoUTGlzdFRyYW5zZmVyc1JlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAaK4GAIIARIWCghyZWNlaXZlZBgCIAEoCEIE4kEBARIdCglwYWdlX3NpemUYAyABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgEIAEoCUIK4kEBAaK4GAIICBIcCghvcmRlcl9ieRgFIAEoCUIK4kEBAaK4GAIIBxIwCgZmaWx0ZXIYBiABKAsyGi5iYWxhbmNlLnYxLk1vdmVtZW50RmlsdGVyQgTiQQEBEhgKBHNraXAYByABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYCCABKAhCBOJBAQEifwoVTGlzdFRyYW5zZmVyc1Jlc3BvbnNlEi0KCXRyYW5zZmVycxgBIAMoCzIULmJhbGFuY2UudjEuVHJhbnNmZXJCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgTiQQEDEhgKCnRvdGFsX3NpemUYAyABKAVCBOJBAQMioAMKFlJldmVyc2VUcmFuc2ZlclJlcXVlc3QSHAoIdHJhbnNmZXIYASABKAlCCuJBAQKiuBgCCAESGgoGYW1vdW50GAIgASgJQgriQQEBorgYAggDEh0KBnJlYXNvbhgDIAEoCUIN4kEBAqK4GAUYASDIARJOCghtZXRhZGF0YRgEIAMoCzIwLmJhbGFuY2UudjEuUmV2ZXJzZVRyYW5zZmVyUmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEh4KCnJlcXVlc3RfaWQYBSABKAlCCuJBAQGiuBgCCAYSEwoFZm9yY2UYBiABKAhCBOJBAQESIAoMYWNjb3VudF9ldGFnGBQgASgJQgriQQEBorgYAiBkEjgKDmVmZmVjdGl2ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATLIBwoPVHJhbnNmZXJTZXJ2aWNlEmcKDkNyZWF0ZVRyYW5zZmVyEiEuYmFsYW5jZS52MS5DcmVhdGVUcmFuc2ZlclJlcXVlc3QaFC5iYWxhbmNlLnYxLlRyYW5zZmVyIhyC0+STAhYiES9hcGkvdjEvdHJhbnNmZXJzOgEqEpMBChRCYXRjaENyZWF0ZVRyYW5zZmVycxInLmJhbGFuY2UudjEuQmF0Y2hDcmVhdGVUcmFuc2ZlcnNSZXF1ZXN0GiguYmFsYW5jZS52MS5CYXRjaENyZWF0ZVRyYW5zZmVyc1Jlc3BvbnNlIiiC0+STAiIiHS9hcGkvdjEvdHJhbnNmZXJzOmJhdGNoQ3JlYXRlOgEqEnIKC0NyZWF0ZVNwbGl0Eh4uYmFsYW5jZS52MS5DcmVhdGVTcGxpdFJlcXVlc3QaHy5iYWxhbmNlLnYxLkNyZWF0ZVNwbGl0UmVzcG9uc2UiIoLT5JMCHCIXL2FwaS92MS90cmFuc2ZlcnM6c3BsaXQ6ASoSVwoPU3RyZWFtVHJhbnNmZXJzEiEuYmFsYW5jZS52MS5DcmVhdGVUcmFuc2ZlclJlcXVlc3QaGy5iYWxhbmNlLnYxLlRyYW5zZmVyT3V0Y29tZSIAKAEwARJsCgtHZXRUcmFuc2ZlchIeLmJhbGFuY2UudjEuR2V0VHJhbnNmZXJSZXF1ZXN0GhQuYmFsYW5jZS52MS5UcmFuc2ZlciInkAIBgtPkkwIeEhwvYXBpL3YxL3RyYW5zZmVycy97dHJhbnNmZXJ9EnIKDUxpc3RUcmFuc2ZlcnMSIC5iYWxhbmNlLnYxLkxpc3RUcmFuc2ZlcnNSZXF1ZXN0GiEuYmFsYW5jZS52MS5MaXN0VHJhbnNmZXJzUmVzcG9uc2UiHJACAYLT5JMCExIRL2FwaS92MS90cmFuc2ZlcnMSiAEKFUxpc3RSZWNlaXZlZFRyYW5zZmVycxIgLmJhbGFuY2UudjEuTGlzdFRyYW5zZmVyc1JlcXVlc3QaIS5iYWxhbmNlLnYxLkxpc3RUcmFuc2ZlcnNSZXNwb25zZSIqkAIBgtPkkwIhEh8vYXBpL3YxL3RyYW5zZmVycy90b19teV9hY2NvdW50EnwKD1JldmVyc2VUcmFuc2ZlchIiLmJhbGFuY2UudjEuUmV2ZXJzZVRyYW5zZmVyUmVxdWVzdBoULmJhbGFuY2UudjEuUmV2ZXJzYWwiL4LT5JMCKSIkL2FwaS92MS90cmFuc2ZlcnMve3RyYW5zZmVyfTpyZXZlcnNlOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_rate, file_balance_v1_reversal, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Money moved from one account to another. It never changes.
@@ -384,6 +384,203 @@ export const BatchCreateTransfersResponseSchema: GenMessage<BatchCreateTransfers
   messageDesc(file_balance_v1_transfer, 4);
 
 /**
+ * One receiver of a split, and its part. In one split, either all receivers have
+ * a weight, or all an amount but for at most one, which takes the rest.
+ *
+ * @generated from message balance.v1.SplitReceiver
+ */
+export type SplitReceiver = Message<"balance.v1.SplitReceiver"> & {
+  /**
+   * Required. The receiving account's id or its public number; not the account
+   * that pays, and no other receiver.
+   *
+   * @generated from field: string to_account = 1;
+   */
+  toAccount: string;
+
+  /**
+   * Optional. Its part, a decimal string above zero.
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+
+  /**
+   * Optional. Its share of the sum of all weights, at most 1000000. A share that
+   * comes to nothing is refused.
+   *
+   * @generated from field: int32 weight = 3;
+   */
+  weight: number;
+
+  /**
+   * Optional. Whether it takes what the amounts of the others leave.
+   *
+   * @generated from field: bool takes_rest = 4;
+   */
+  takesRest: boolean;
+};
+
+/**
+ * Describes the message balance.v1.SplitReceiver.
+ * Use `create(SplitReceiverSchema)` to create a new message.
+ */
+export const SplitReceiverSchema: GenMessage<SplitReceiver> = /*@__PURE__*/
+  messageDesc(file_balance_v1_transfer, 5);
+
+/**
+ * Request for CreateSplit.
+ *
+ * @generated from message balance.v1.CreateSplitRequest
+ */
+export type CreateSplitRequest = Message<"balance.v1.CreateSplitRequest"> & {
+  /**
+   * Optional. The paying account's id; for a user, their own account in
+   * `currency` by default. Required of services.
+   *
+   * @generated from field: string from_account = 1;
+   */
+  fromAccount: string;
+
+  /**
+   * Required. How much is paid to all receivers together, a decimal string above
+   * zero with no more digits after the point than the currency has.
+   *
+   * @generated from field: string amount = 2;
+   */
+  amount: string;
+
+  /**
+   * Optional. ISO 4217 code, which must be that of all the accounts; RUB by
+   * default.
+   *
+   * @generated from field: string currency = 3;
+   */
+  currency: string;
+
+  /**
+   * Required. 2 to 1000 receivers. Their amounts add up to `amount`, unless one
+   * of them takes the rest.
+   *
+   * @generated from field: repeated balance.v1.SplitReceiver receivers = 4;
+   */
+  receivers: SplitReceiver[];
+
+  /**
+   * Optional. Why, shown on all statements; at most 200 characters.
+   *
+   * @generated from field: string description = 5;
+   */
+  description: string;
+
+  /**
+   * Optional. At most 16 pairs; keys up to 40 characters of a-z, 0-9, "_", "."
+   * and "-", values up to 200 characters.
+   *
+   * @generated from field: map<string, string> metadata = 6;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
+
+  /**
+   * Optional. The etag of the account that pays, at most 100 characters: what was
+   * asked is done only if the account has not changed since it was read.
+   *
+   * @generated from field: string account_etag = 20;
+   */
+  accountEtag: string;
+
+  /**
+   * Optional. The value date, shown on statements and kept by their filters; when
+   * the movements are booked by default. Balances go by booking.
+   *
+   * @generated from field: google.protobuf.Timestamp effective_time = 21;
+   */
+  effectiveTime?: Timestamp | undefined;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   * The answer's ids and dates are of this answer alone.
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.CreateSplitRequest.
+ * Use `create(CreateSplitRequestSchema)` to create a new message.
+ */
+export const CreateSplitRequestSchema: GenMessage<CreateSplitRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_transfer, 6);
+
+/**
+ * One receiver's part of a split.
+ *
+ * @generated from message balance.v1.SplitPart
+ */
+export type SplitPart = Message<"balance.v1.SplitPart"> & {
+  /**
+   * Output only. The transfer that was made.
+   *
+   * @generated from field: balance.v1.Transfer transfer = 1;
+   */
+  transfer?: Transfer | undefined;
+
+  /**
+   * Output only. What of the remainder the part contains: the currency's smallest
+   * unit, a decimal string; empty for nothing.
+   *
+   * @generated from field: string remainder = 2;
+   */
+  remainder: string;
+};
+
+/**
+ * Describes the message balance.v1.SplitPart.
+ * Use `create(SplitPartSchema)` to create a new message.
+ */
+export const SplitPartSchema: GenMessage<SplitPart> = /*@__PURE__*/
+  messageDesc(file_balance_v1_transfer, 7);
+
+/**
+ * Response of CreateSplit.
+ *
+ * @generated from message balance.v1.CreateSplitResponse
+ */
+export type CreateSplitResponse = Message<"balance.v1.CreateSplitResponse"> & {
+  /**
+   * Output only. One part for each receiver, in the order of the request.
+   *
+   * @generated from field: repeated balance.v1.SplitPart parts = 1;
+   */
+  parts: SplitPart[];
+
+  /**
+   * Output only. What rounding the shares down left over, and the parts contain
+   * together: a decimal string, also where it is zero.
+   *
+   * @generated from field: string remainder = 2;
+   */
+  remainder: string;
+};
+
+/**
+ * Describes the message balance.v1.CreateSplitResponse.
+ * Use `create(CreateSplitResponseSchema)` to create a new message.
+ */
+export const CreateSplitResponseSchema: GenMessage<CreateSplitResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_transfer, 8);
+
+/**
  * Request for GetTransfer.
  *
  * @generated from message balance.v1.GetTransferRequest
@@ -402,7 +599,7 @@ export type GetTransferRequest = Message<"balance.v1.GetTransferRequest"> & {
  * Use `create(GetTransferRequestSchema)` to create a new message.
  */
 export const GetTransferRequestSchema: GenMessage<GetTransferRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_transfer, 5);
+  messageDesc(file_balance_v1_transfer, 9);
 
 /**
  * Request for ListTransfers and ListReceivedTransfers.
@@ -475,7 +672,7 @@ export type ListTransfersRequest = Message<"balance.v1.ListTransfersRequest"> & 
  * Use `create(ListTransfersRequestSchema)` to create a new message.
  */
 export const ListTransfersRequestSchema: GenMessage<ListTransfersRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_transfer, 6);
+  messageDesc(file_balance_v1_transfer, 10);
 
 /**
  * Response of ListTransfers and ListReceivedTransfers.
@@ -511,7 +708,7 @@ export type ListTransfersResponse = Message<"balance.v1.ListTransfersResponse"> 
  * Use `create(ListTransfersResponseSchema)` to create a new message.
  */
 export const ListTransfersResponseSchema: GenMessage<ListTransfersResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_transfer, 7);
+  messageDesc(file_balance_v1_transfer, 11);
 
 /**
  * Request for ReverseTransfer.
@@ -527,8 +724,8 @@ export type ReverseTransferRequest = Message<"balance.v1.ReverseTransferRequest"
   transfer: string;
 
   /**
-   * Optional. How much of it, a decimal string above zero in its currency; all
-   * that is left of it by default.
+   * Optional. How much of what was sent, a decimal string above zero in its
+   * currency; all that is left of it by default.
    *
    * @generated from field: string amount = 2;
    */
@@ -597,7 +794,7 @@ export type ReverseTransferRequest = Message<"balance.v1.ReverseTransferRequest"
  * Use `create(ReverseTransferRequestSchema)` to create a new message.
  */
 export const ReverseTransferRequestSchema: GenMessage<ReverseTransferRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_transfer, 8);
+  messageDesc(file_balance_v1_transfer, 12);
 
 /**
  * Moves money from one account to another: of the same currency, or of another
@@ -630,6 +827,21 @@ export const TransferService: GenService<{
     methodKind: "unary";
     input: typeof BatchCreateTransfersRequestSchema;
     output: typeof BatchCreateTransfersResponseSchema;
+  },
+  /**
+   * Splits one payment of one account among 2 to 1000 receivers: by amounts, by
+   * amounts with the rest to one of them, or by weights. Each receiver gets a
+   * transfer, and all of them are made, or none. The parts add up to the amount
+   * exactly: shares by weight are rounded down, and what is left over goes, a
+   * smallest unit each, to the receivers whose shares lost most by that, of
+   * equals to the earlier (the method of the largest remainder).
+   *
+   * @generated from rpc balance.v1.TransferService.CreateSplit
+   */
+  createSplit: {
+    methodKind: "unary";
+    input: typeof CreateSplitRequestSchema;
+    output: typeof CreateSplitResponseSchema;
   },
   /**
    * Moves money as requests come, for callers with many transfers and no end
@@ -685,7 +897,8 @@ export const TransferService: GenService<{
   /**
    * Sends a transfer back, whole or in parts. The receiving account pays; its
    * overdraft counts only with `force`. For the receiver, for admins, and for
-   * services with the scope transfers:reverse.
+   * services with the scope transfers:reverse. What was sent by a quote goes back
+   * at the quote's rate; the receiver may do that only while the quote holds.
    *
    * @generated from rpc balance.v1.TransferService.ReverseTransfer
    */

@@ -364,7 +364,7 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
 
 /**
  * Keeps the profiles of users. A user is created by the first confirmation code
- * sent to an address.
+ * that is confirmed for an address.
  *
  * @generated from service balance.v1.UserService
  */

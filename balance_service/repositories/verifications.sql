@@ -1,0 +1,85 @@
+-- insert_verification --
+-- A code that was sent.
+INSERT INTO verifications
+    (verification_hash, email, code_hash, asker, asker_known, created_at, expires_at)
+VALUES
+    (
+        %(verification_hash)s,
+        %(email)s,
+        %(code_hash)s,
+        %(asker)s,
+        %(asker_known)s,
+        %(created_at)s,
+        %(expires_at)s
+    );
+
+-- count_guess --
+-- Uses up one guess at a code, whatever comes of it.
+UPDATE verifications
+SET guesses = guesses + 1
+WHERE
+    verification_hash = %(verification_hash)s
+    AND guesses < %(guesses_max)s
+    AND expires_at > clock_timestamp()
+RETURNING email, code_hash, asker, asker_known, guesses;
+
+-- spend --
+-- Ends a verification: of two that spend it at once the second no longer finds it.
+DELETE FROM verifications
+WHERE verification_hash = %(verification_hash)s;
+
+-- find_by_code --
+-- The verification of a code that its address is named with.
+SELECT verification_hash
+FROM verifications
+WHERE
+    email = %(email)s
+    AND code_hash = %(code_hash)s
+    AND expires_at > clock_timestamp()
+LIMIT 1;
+
+-- is_known --
+-- Whether somebody signed in to a mailbox from a network lately.
+SELECT TRUE
+FROM known_askers
+WHERE asker = %(asker)s AND seen_at > clock_timestamp() - %(known_for)s::interval;
+
+-- remember --
+-- That somebody signed in to a mailbox from a network.
+INSERT INTO known_askers (asker, seen_at)
+VALUES (%(asker)s, clock_timestamp())
+ON CONFLICT (asker) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- lock_quotas --
+-- When quotas will be full, with their rows locked, which are made if need be, in one order. Each
+-- row's time is read after its lock was waited for.
+INSERT INTO sign_in_quotas (key, full_at)
+SELECT
+    key,
+    clock_timestamp() AS full_at
+FROM unnest(%(keys)s::bytea[]) AS wanted (key)
+ORDER BY key
+ON CONFLICT (key) DO UPDATE SET key = excluded.key
+RETURNING key, full_at, clock_timestamp() AS now;
+
+-- put_quotas --
+-- When quotas will be full that are locked.
+UPDATE sign_in_quotas AS quota
+SET full_at = taken.full_at
+FROM unnest(%(keys)s::bytea[], %(full_at)s::timestamptz[]) AS taken (key, full_at)
+WHERE quota.key = taken.key;
+
+-- delete_old_verifications --
+-- Codes that have expired.
+DELETE FROM verifications
+WHERE expires_at < %(before)s;
+
+-- delete_full_quotas --
+-- Quotas that have long been full, and so limit nothing.
+DELETE FROM sign_in_quotas
+WHERE full_at < %(before)s;
+
+-- forget_askers --
+-- Networks from which nobody signed in for long.
+DELETE FROM known_askers
+WHERE seen_at < clock_timestamp() - %(known_for)s::interval;
