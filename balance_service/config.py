@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     )
     secret: SecretStr = Field(
         SecretStr(""),
-        description="At least 32 random characters; seals signing keys, page tokens and codes. "
-        "The same for all processes.",
+        description="At least 32 random characters; seals signing keys, second factors, page "
+        "tokens and codes. The same for all processes.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     grpc_port: Port = Field(50051, description="Port of the gRPC server.")
@@ -157,6 +157,11 @@ class Settings(BaseSettings):
     access_token_seconds: int = Field(600, ge=30, le=86_400, description="Life of an access token.")
     refresh_token_days: int = Field(30, ge=1, le=365, description="Life of a sign-in.")
 
+    second_factor_required: bool = Field(
+        default=False,
+        description="Whether moderators and admins need a second factor: without one, they are "
+        "signed in as plain users, who can enrol one.",
+    )
     trusted_proxies: str = Field(
         "",
         description="Networks of the proxies in front, separated by commas, such as "

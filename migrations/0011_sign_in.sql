@@ -35,5 +35,29 @@ CREATE TABLE known_askers (
 
 CREATE INDEX known_askers_by_time ON known_askers (seen_at);
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON verifications, sign_in_quotas, known_askers
+-- By user_id. What a user's authenticator knows (TOTP, RFC 6238), sealed with the service's secret;
+-- unconfirmed until the user told a code of it.
+CREATE TABLE second_factors (
+    user_id uuid PRIMARY KEY,
+    sealed_secret bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    confirmed_at timestamptz,
+    -- The last step of 30 seconds whose code was used: it and those before it are refused.
+    last_step bigint NOT NULL DEFAULT 0
+);
+
+-- By user_id. What signs in once instead of an authenticator that is lost; keyed hashes.
+CREATE TABLE recovery_codes (
+    user_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    PRIMARY KEY (user_id, code_hash)
+);
+
+-- Whether a second factor is confirmed, and so required.
+ALTER TABLE users ADD COLUMN second_factor boolean NOT NULL DEFAULT FALSE;
+-- Whether it was proved in this sign-in.
+ALTER TABLE sessions ADD COLUMN second_factor boolean NOT NULL DEFAULT FALSE;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+verifications, sign_in_quotas, known_askers, second_factors, recovery_codes
 TO balance_service;

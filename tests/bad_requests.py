@@ -88,6 +88,13 @@ def sign_ins() -> Iterator[Case]:
         ("verification_id"),
     )
     yield create, v1.CreateTokenRequest(client_id="x"), "client_secret"
+    long = verified(confirmation_code="12345678", second_factor_code="x" * 21)
+    yield create, long, "second_factor_code"
+    for code in ("", "12345", "1234567"):
+        confirm = v1.ConfirmSecondFactorRequest(code=code)
+        yield "UserService/ConfirmSecondFactor", confirm, "code"
+    for code in ("", "12345", "x" * 21):
+        yield "UserService/RemoveSecondFactor", v1.RemoveSecondFactorRequest(code=code), "code"
     yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
     yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
 

@@ -36,9 +36,9 @@ class TokenProbe:
         sign_in, refresh, sign_in_user = Tokens.sign_in_service, Tokens.refresh, Tokens.sign_in
         self.tokens: Tokens | None = None
 
-        async def remember(tokens: Tokens, user_id: UUID) -> IssuedToken:
+        async def remember(tokens: Tokens, user_id: UUID, **proved: bool) -> IssuedToken:
             self.tokens = tokens
-            return await sign_in_user(tokens, user_id)
+            return await sign_in_user(tokens, user_id, **proved)
 
         async def count_sign_in(tokens: Tokens, client_id: str, secret: str) -> IssuedToken:
             self.sign_ins += 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection
@@ -35,6 +36,11 @@ GUESSES = Quota(10, DAY / 10)
 STRANGERS_GUESSES = Quota(50, DAY / 50)
 # Of those, guesses that name an address and no verification.
 PLAIN_GUESSES = Quota(5, DAY / 5)
+
+# Wrong codes of a user's second factor. Three codes of 10^6 are right at a time, so strangers, who
+# need the mailbox besides, find one by chance in a day with less than 2 to 10^4.
+PROOFS = Quota(5, DAY / 5)
+STRANGERS_PROOFS = Quota(20, DAY / 20)
 
 # How long a network is known after a sign-in.
 KNOWN_FOR = timedelta(days=90)
@@ -138,6 +144,17 @@ class Askers:
         """What limits wrong guesses that name an address and no verification."""
         own = self._limit("plain guesses", asker.key.hex(), PLAIN_GUESSES)
         return [own, *self.guessing(asker)]
+
+    def proving(self, asker: Asker, user_id: UUID) -> list[Limit]:
+        """What limits wrong codes of a second factor at sign-in."""
+        limits = [self._limit("proofs", asker.key.hex(), PROOFS)]
+        if not asker.known:
+            limits.append(self._limit("proofs of a user", str(user_id), STRANGERS_PROOFS))
+        return limits
+
+    def proving_within(self, user_id: UUID) -> list[Limit]:
+        """What limits wrong codes of a second factor of a user who is signed in."""
+        return [self._limit("proofs within", str(user_id), PROOFS)]
 
     def _limit(self, what: str, whose: str, quota: Quota) -> Limit:
         return Limit(self._secrets.keyed_hash("sign-in quotas", f"{what}: {whose}"), quota)

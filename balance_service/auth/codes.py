@@ -212,6 +212,13 @@ class ConfirmationCodes:
             raise errors.ConfirmationCodeInvalid
         return RightGuess(email, asker, found, limits)
 
+    async def give_back(self, right: RightGuess) -> RightGuess:
+        """Takes back that a right guess was counted, where it is not confirmed yet."""
+        async with transaction(self._pool) as conn:
+            await verifications.uncount_guess(conn, right.verification_hash)
+            await askers.give_back(conn, right.limits)
+        return right._replace(limits=[])
+
     async def confirm(self, right: RightGuess) -> UUID:
         """Spends a code that was guessed right.
 

@@ -24,6 +24,7 @@ from balance_service.repositories import credentials
 from balance_service.repositories.credentials import SigningKey
 
 RELOAD_INTERVAL_SECONDS = 5.0
+_PURPOSE = "signing keys"
 
 _log = structlog.get_logger()
 
@@ -174,7 +175,7 @@ def _new_key(secrets: Secrets) -> SigningKey:
     private_key = Ed25519PrivateKey.generate()
     return SigningKey(
         key_id=ids.new_id().hex,
-        sealed_private_key=secrets.seal(private_key.private_bytes_raw()),
+        sealed_private_key=secrets.seal(private_key.private_bytes_raw(), _PURPOSE),
         public_key=private_key.public_key().public_bytes_raw(),
         created_at=datetime.now(UTC),
     )
@@ -183,6 +184,7 @@ def _new_key(secrets: Secrets) -> SigningKey:
 def _unsealed(key: SigningKey, secrets: Secrets) -> Ed25519PrivateKey | None:
     """The private key; None if it was sealed with another secret, or is none."""
     try:
-        return Ed25519PrivateKey.from_private_bytes(secrets.unseal(key.sealed_private_key))
+        private_key = secrets.unseal(key.sealed_private_key, _PURPOSE)
+        return Ed25519PrivateKey.from_private_bytes(private_key)
     except (InvalidToken, ValueError):
         return None

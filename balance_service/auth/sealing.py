@@ -46,17 +46,18 @@ class Secrets:
         """A hash that nobody without the secret can compute or check guesses against."""
         return hmac.digest(self.key(purpose), value.encode(), hashlib.sha256)
 
-    def seal(self, plain: bytes) -> bytes:
-        """Encrypts and authenticates (Fernet)."""
-        return self._fernet().encrypt(plain)
+    def seal(self, plain: bytes, purpose: str) -> bytes:
+        """Encrypts and authenticates (Fernet), for one purpose."""
+        return self._fernet(purpose).encrypt(plain)
 
-    def unseal(self, sealed: bytes) -> bytes:
+    def unseal(self, sealed: bytes, purpose: str) -> bytes:
         """Decrypts what `seal` made.
 
         Raises:
-            cryptography.fernet.InvalidToken: It was sealed with another secret, or altered.
+            cryptography.fernet.InvalidToken: It was sealed with another secret or for another
+                purpose, or altered.
         """
-        return self._fernet().decrypt(sealed)
+        return self._fernet(purpose).decrypt(sealed)
 
-    def _fernet(self) -> Fernet:
-        return Fernet(base64.urlsafe_b64encode(self.key("signing keys")))
+    def _fernet(self, purpose: str) -> Fernet:
+        return Fernet(base64.urlsafe_b64encode(self.key(purpose)))

@@ -13,7 +13,7 @@ import secrets as random_source
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -25,6 +25,7 @@ from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
 from balance_service.repositories import credentials, users
+from balance_service.repositories.credentials import NewSession
 
 _ALGORITHM = "EdDSA"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
@@ -45,14 +46,27 @@ class IssuedToken:
     refresh_expires_at: datetime | None = None
 
 
+class IssuedRefreshToken(NamedTuple):
+    """A refresh token, and when it expires."""
+
+    token: str
+    expires_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What tokens say and how long they live."""
+    """What tokens say and how long they live.
+
+    Args:
+        second_factor_required: Whether moderators and admins who did not prove a second factor
+            get the tokens of plain users.
+    """
 
     issuer: str
     audience: str
     access_life: timedelta
     refresh_life: timedelta
+    second_factor_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +75,10 @@ class _VerifiedToken:
 
     Args:
         principal: Who it stands for.
-        session_id: The sign-in it belongs to; None for a sibling service.
         good_until: When it expires, with LEEWAY; seconds since the epoch.
     """
 
     principal: Principal
-    session_id: UUID | None
     good_until: float
 
 
@@ -82,17 +94,29 @@ class Tokens:
         self._known_tokens: dict[str, _VerifiedToken] = {}
         self._revoked: set[UUID] = set()
 
-    async def sign_in(self, user_id: UUID) -> IssuedToken:
-        """Starts a session of a user who proved their address."""
+    async def sign_in(self, user_id: UUID, *, second_factor: bool = False) -> IssuedToken:
+        """Starts a session of a user who proved their address.
+
+        Args:
+            user_id: The user's id.
+            second_factor: Whether they proved their second factor besides.
+
+        Raises:
+            SecondFactorRequired: They did not, and have one.
+        """
         now = datetime.now(UTC)
         session_id, expires_at = ids.new_id(), now + self._rules.refresh_life
         async with transaction(self._pool) as conn:
             # The user's row is locked, so that a change of their role cannot overlap: it either
             # waits, and then revokes this session, or ends first, and its role is read here.
             user = await users.hold(conn, user_id)
-            await credentials.create_session(conn, session_id, user_id, now, expires_at)
+            if user.second_factor and not second_factor:
+                raise errors.SecondFactorRequired
+            session = NewSession(session_id, user_id, now, expires_at, second_factor)
+            await credentials.create_session(conn, session)
             refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
-        return self._issue(user, session_id, now, refresh_token, expires_at)
+        issued = IssuedRefreshToken(refresh_token, expires_at)
+        return self._issue(user, session_id, now, issued, second_factor=second_factor)
 
     async def sign_in_service(self, client_id: str, client_secret: str) -> IssuedToken:
         """Gives a sibling service an access token.
@@ -135,7 +159,8 @@ class Tokens:
                 successor = await self._new_refresh_token(conn, stored.session_id, expires_at)
         if reused:  # Raised here, so that the revocation is committed.
             raise errors.RefreshTokenInvalid
-        return self._issue(user, stored.session_id, now, successor, expires_at)
+        issued = IssuedRefreshToken(successor, expires_at)
+        return self._issue(user, stored.session_id, now, issued, second_factor=stored.second_factor)
 
     async def revoke(self, refresh_token: str) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
@@ -162,7 +187,7 @@ class Tokens:
         if token.good_until <= time.time():
             self._known_tokens.pop(access_token, None)
             raise errors.TokenExpired
-        if token.session_id in self._revoked:
+        if token.principal.session_id in self._revoked:
             raise errors.TokenInvalid
         return token.principal
 
@@ -199,19 +224,22 @@ class Tokens:
         user: User,
         session_id: UUID,
         now: datetime,
-        refresh_token: str,
-        refresh_expires_at: datetime,
+        refresh: IssuedRefreshToken,
+        *,
+        second_factor: bool,
     ) -> IssuedToken:
         expires_at = now + self._rules.access_life
+        proved = second_factor and user.second_factor
+        role = user.role if proved or not self._rules.second_factor_required else Role.USER
         claims = {
             "sub": f"user:{user.user_id}",
-            "role": user.role.name.lower(),
+            "role": role.name.lower(),
             "scope": "",
             "sid": str(session_id),
         }
         access_token = self._sign(claims, now, expires_at)
         life = self._rules.access_life
-        return IssuedToken(access_token, expires_at, life, refresh_token, refresh_expires_at)
+        return IssuedToken(access_token, expires_at, life, refresh.token, refresh.expires_at)
 
     def _sign(self, claims: dict[str, str], now: datetime, expires_at: datetime) -> str:
         key_id, key = self._keys.signing()
@@ -253,9 +281,10 @@ def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
     kind, _, name = subject.partition(":")
     if kind == "user":
         role = Role[str(claims["role"]).upper()]
-        principal = Principal(subject, UUID(name), role)
-        return _VerifiedToken(principal, UUID(str(claims["sid"])), good_until)
+        session_id = UUID(str(claims["sid"]))
+        principal = Principal(subject, UUID(name), role, session_id=session_id)
+        return _VerifiedToken(principal, good_until)
     if kind != "service":
         raise ValueError(subject)
     scopes = frozenset(str(claims["scope"]).split())
-    return _VerifiedToken(Principal(subject, None, None, scopes), None, good_until)
+    return _VerifiedToken(Principal(subject, None, None, scopes), good_until)

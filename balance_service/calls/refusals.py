@@ -77,6 +77,26 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.RefreshTokenInvalid: Row(
         code_pb2.UNAUTHENTICATED, "REFRESH_TOKEN_INVALID", "Токен обновления недействителен."
     ),
+    errors.SecondFactorRequired: Row(
+        code_pb2.UNAUTHENTICATED,
+        "SECOND_FACTOR_REQUIRED",
+        "Для входа нужен ещё код второго фактора.",
+    ),
+    errors.SecondFactorInvalid: Row(
+        code_pb2.UNAUTHENTICATED,
+        "SECOND_FACTOR_INVALID",
+        "Код второго фактора неверен или уже использован.",
+    ),
+    errors.SecondFactorLimit: Row(
+        code_pb2.RESOURCE_EXHAUSTED,
+        "SECOND_FACTOR_LIMIT",
+        "Введено слишком много неверных кодов второго фактора; попробуйте позже.",
+    ),
+    errors.SecondFactorEnrolled: Row(
+        code_pb2.ALREADY_EXISTS,
+        "SECOND_FACTOR_ENROLLED",
+        "У пользователя уже есть второй фактор.",
+    ),
     errors.PermissionMissing: Row(
         code_pb2.PERMISSION_DENIED, "PERMISSION_MISSING", "На это действие нет прав."
     ),

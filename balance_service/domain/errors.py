@@ -3,12 +3,13 @@
 Refusal
   the request is wrong      InvalidFields, MalformedRequest, PageTokenInvalid, SameAccount
   the caller is unproven    TokenMissing, TokenInvalid, TokenExpired, RefreshTokenInvalid,
-                            ConfirmationCodeInvalid, ClientCredentialsInvalid
+                            ConfirmationCodeInvalid, ClientCredentialsInvalid,
+                            SecondFactorRequired, SecondFactorInvalid
   the caller may not        PermissionMissing
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
                             ServiceNotFound, QuoteNotFound
-  it was taken or changed   UsernameTaken, EtagMismatch, IdempotencyKeyReused, ReferenceReused,
-                            PriceChanged, QuoteUsed
+  it was taken or changed   UsernameTaken, SecondFactorEnrolled, EtagMismatch,
+                            IdempotencyKeyReused, ReferenceReused, PriceChanged, QuoteUsed
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
                             ReceiverUnavailable, DebitLimitExceeded, DailyLimitExceeded,
@@ -18,8 +19,8 @@ Refusal
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
   another item was refused  BatchRefused
-  not now                   ConfirmationCodeLimit, QuotaExceeded, Overloaded, Unavailable,
-                            DeadlinePassed
+  not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
+                            Unavailable, DeadlinePassed
   only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
 
 The class's docstring is its message in English. Facts are typed fields, which reach callers as
@@ -135,6 +136,28 @@ class ClientCredentialsInvalid(Refusal):
 @dataclass
 class RefreshTokenInvalid(Refusal):
     """The refresh token is not valid."""
+
+
+@dataclass
+class SecondFactorRequired(Refusal):
+    """Signing in needs a code of the second factor, too."""
+
+
+@dataclass
+class SecondFactorInvalid(Refusal):
+    """The code of the second factor is wrong or was used."""
+
+
+@dataclass
+class SecondFactorLimit(Refusal):
+    """Too many wrong codes of the second factor were tried; try again later."""
+
+    retry_after_seconds: int
+
+
+@dataclass
+class SecondFactorEnrolled(Refusal):
+    """The user has a second factor already."""
 
 
 @dataclass

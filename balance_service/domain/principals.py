@@ -51,12 +51,14 @@ class Principal:
         user_id: The user's id; None for a service.
         role: The user's role; None for a service.
         scopes: What a service may do; empty for a user.
+        session_id: The user's sign-in; None for a service.
     """
 
     name: str
     user_id: UUID | None
     role: Role | None
     scopes: frozenset[str] = frozenset()
+    session_id: UUID | None = None
 
     def require_user(self) -> UUID:
         """The caller's user id.

@@ -22,6 +22,7 @@ class User:
         email: In lower case.
         username: Unique regardless of case.
         version: Counts changes.
+        second_factor: Whether they sign in with a second factor.
     """
 
     user_id: UUID
@@ -34,3 +35,4 @@ class User:
     version: int
     created_at: datetime
     updated_at: datetime
+    second_factor: bool

@@ -82,6 +82,7 @@ def user(profile: User) -> user_pb2.User:
         create_time=timestamp(profile.created_at),
         update_time=timestamp(profile.updated_at),
         etag=str(profile.version),
+        second_factor=profile.second_factor,
     )
 
 

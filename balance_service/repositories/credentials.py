@@ -24,6 +24,17 @@ class RefreshToken(NamedTuple):
     user_id: UUID
     session_expires_at: datetime
     revoked_at: datetime | None
+    second_factor: bool
+
+
+class NewSession(NamedTuple):
+    """A sign-in, and whether a second factor was proved in it."""
+
+    session_id: UUID
+    user_id: UUID
+    now: datetime
+    expires_at: datetime
+    second_factor: bool
 
 
 class SigningKey(NamedTuple):
@@ -35,11 +46,13 @@ class SigningKey(NamedTuple):
     created_at: datetime
 
 
-async def create_session(
-    conn: AsyncConnection, session_id: UUID, user_id: UUID, now: datetime, expires_at: datetime
-) -> None:
-    values = {"session_id": session_id, "user_id": user_id, "now": now, "expires_at": expires_at}
-    await conn.execute(_SQL["create_session"], values)
+async def create_session(conn: AsyncConnection, session: NewSession) -> None:
+    await conn.execute(_SQL["create_session"], session._asdict())
+
+
+async def prove_session(conn: AsyncConnection, session_id: UUID) -> None:
+    """Notes that a second factor was proved in a sign-in."""
+    await conn.execute(_SQL["prove_session"], {"session_id": session_id})
 
 
 async def insert_refresh_token(
@@ -65,9 +78,12 @@ async def revoke_session(conn: AsyncConnection, session_id: UUID, now: datetime)
     await conn.execute(_SQL["revoke_session"], {"session_id": session_id, "now": now})
 
 
-async def revoke_sessions_of_user(conn: AsyncConnection, user_id: UUID, now: datetime) -> None:
-    """Revokes all sign-ins of a user."""
-    await conn.execute(_SQL["revoke_sessions_of_user"], {"user_id": user_id, "now": now})
+async def revoke_sessions_of_user(
+    conn: AsyncConnection, user_id: UUID, now: datetime, kept: UUID | None = None
+) -> None:
+    """Revokes all sign-ins of a user, but for one that is kept."""
+    values = {"user_id": user_id, "now": now, "kept": kept}
+    await conn.execute(_SQL["revoke_sessions_of_user"], values)
 
 
 async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:

@@ -1,7 +1,13 @@
 -- create_session --
 -- A sign-in.
-INSERT INTO sessions (session_id, user_id, created_at, expires_at)
-VALUES (%(session_id)s, %(user_id)s, %(now)s, %(expires_at)s);
+INSERT INTO sessions (session_id, user_id, created_at, expires_at, second_factor)
+VALUES (%(session_id)s, %(user_id)s, %(now)s, %(expires_at)s, %(second_factor)s);
+
+-- prove_session --
+-- That a second factor was proved in a sign-in.
+UPDATE sessions
+SET second_factor = TRUE
+WHERE session_id = %(session_id)s;
 
 -- insert_refresh_token --
 -- A refresh token of a sign-in.
@@ -16,7 +22,8 @@ SELECT
     t.used_at,
     s.user_id,
     s.expires_at AS session_expires_at,
-    s.revoked_at
+    s.revoked_at,
+    s.second_factor
 FROM refresh_tokens AS t
 INNER JOIN sessions AS s ON t.session_id = s.session_id
 WHERE t.token_hash = %(token_hash)s
@@ -35,10 +42,13 @@ SET revoked_at = %(now)s
 WHERE session_id = %(session_id)s AND revoked_at IS NULL;
 
 -- revoke_sessions_of_user --
--- Revokes all sign-ins of a user.
+-- Revokes all sign-ins of a user, but for one that is kept.
 UPDATE sessions
 SET revoked_at = %(now)s
-WHERE user_id = %(user_id)s AND revoked_at IS NULL;
+WHERE
+    user_id = %(user_id)s
+    AND revoked_at IS NULL
+    AND session_id IS DISTINCT FROM %(kept)s::uuid;
 
 -- revoked_sessions --
 -- Sign-ins whose access tokens may still be in use though they were revoked.

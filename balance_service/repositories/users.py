@@ -97,6 +97,14 @@ async def update(conn: AsyncConnection, user: User) -> None:
         raise
 
 
+async def set_second_factor(
+    conn: AsyncConnection, user_id: UUID, *, enrolled: bool, now: datetime
+) -> None:
+    """Notes whether a locked user has a second factor."""
+    values = {"user_id": user_id, "enrolled": enrolled, "now": now}
+    await conn.execute(_SQL["set_second_factor"], values)
+
+
 async def _select_one(conn: AsyncConnection, query: str, user_id: UUID) -> User:
     users = await _select(conn, query, {"user_id": user_id})
     if not users:

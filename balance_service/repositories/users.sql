@@ -17,7 +17,8 @@ SELECT
     role,
     version,
     created_at,
-    updated_at
+    updated_at,
+    second_factor
     -- end columns --
 FROM users
 WHERE email = %(email)s;
@@ -73,4 +74,13 @@ SET
     role = %(role)s,
     version = %(version)s,
     updated_at = %(updated_at)s
+WHERE user_id = %(user_id)s;
+
+-- set_second_factor --
+-- Whether a user has a second factor.
+UPDATE users
+SET
+    second_factor = %(enrolled)s,
+    version = version + 1,
+    updated_at = %(now)s
 WHERE user_id = %(user_id)s;

@@ -70,6 +70,11 @@ async def count_guess(
     return Guess(*row) if row else None
 
 
+async def uncount_guess(conn: AsyncConnection, verification_hash: bytes) -> None:
+    """Gives a guess back that was right."""
+    await conn.execute(_SQL["uncount_guess"], {"verification_hash": verification_hash})
+
+
 async def spend(conn: AsyncConnection, verification_hash: bytes) -> bool:
     """Ends a verification; False if somebody else was first."""
     cursor = await conn.execute(_SQL["spend"], {"verification_hash": verification_hash})

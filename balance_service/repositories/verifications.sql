@@ -23,6 +23,12 @@ WHERE
     AND expires_at > clock_timestamp()
 RETURNING email, code_hash, asker, asker_known, guesses;
 
+-- uncount_guess --
+-- Gives a guess back that was right.
+UPDATE verifications
+SET guesses = greatest(guesses - 1, 0)
+WHERE verification_hash = %(verification_hash)s;
+
 -- spend --
 -- Ends a verification: of two that spend it at once the second no longer finds it.
 DELETE FROM verifications

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from grpc_health.v1 import health as grpc_health
 
@@ -14,6 +14,8 @@ from balance_service.auth.askers import Askers, CodeRates
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
+from balance_service.auth.second_factors import SecondFactors
+from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls.dispatch import Calls
 from balance_service.calls.quotas import Quota, Quotas
@@ -49,6 +51,7 @@ from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
+from balance_service.servicers.second_factor import SecondFactorCalls
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
@@ -137,10 +140,7 @@ def build(
     """
     secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
     connections, commit_connections = _pools(settings)
-    keys = KeySet(connections, secrets)
-    tokens = Tokens(connections, keys, secrets, _token_rules(settings))
-    askers = Askers(secrets, CodeRates(settings.network_codes_per_hour, settings.codes_per_hour))
-    codes = ConfirmationCodes(connections, mailer or _mailer(settings), secrets, askers)
+    auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
     watch_list = AccountWatch(connections)
@@ -151,9 +151,11 @@ def build(
     changes = AccountChanges(connections, page_tokens, limits)
     asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
 
-    calls = Calls(tokens, _quotas(settings), settings.calls_max)
-    calls.add(AuthServicer(codes, tokens, keys, parse_networks(settings.trusted_proxies)))
-    calls.add(UserServicer(connections, page_tokens))
+    calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
+    proxies = parse_networks(settings.trusted_proxies)
+    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
+    second_factors = SecondFactorCalls(auth.second_factors)
+    calls.add(UserServicer(connections, page_tokens, second_factors))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
     deposits = Settlements(connections, listing, Kind.DEPOSIT)
@@ -175,7 +177,7 @@ def build(
         settings=settings,
         pool=connections,
         commit_pool=commit_connections,
-        keys=keys,
+        keys=auth.keys,
         queue=queue,
         watch_list=watch_list,
         streams=streams,
@@ -184,7 +186,7 @@ def build(
         maintenance=Maintenance(
             pool=connections,
             health=health,
-            tokens=tokens,
+            tokens=auth.tokens,
             rates=rates,
             watch=watch_list,
             calls=calls,
@@ -218,12 +220,33 @@ def _quotas(settings: Settings) -> Quotas:
     )
 
 
+class _Auth(NamedTuple):
+    """What signs callers in and verifies them."""
+
+    keys: KeySet
+    tokens: Tokens
+    codes: ConfirmationCodes
+    second_factors: SecondFactors
+    sign_in: SignIn
+
+
+def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
+    keys = KeySet(connections, secrets)
+    tokens = Tokens(connections, keys, secrets, _token_rules(settings))
+    askers = Askers(secrets, CodeRates(settings.network_codes_per_hour, settings.codes_per_hour))
+    codes = ConfirmationCodes(connections, mailer, secrets, askers)
+    second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
+    sign_in = SignIn(connections, codes, second_factors, tokens)
+    return _Auth(keys, tokens, codes, second_factors, sign_in)
+
+
 def _token_rules(settings: Settings) -> TokenRules:
     return TokenRules(
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         access_life=timedelta(seconds=settings.access_token_seconds),
         refresh_life=timedelta(days=settings.refresh_token_days),
+        second_factor_required=settings.second_factor_required,
     )
 
 

@@ -8,6 +8,7 @@ from balance_service._generated.balance.v1 import auth_pb2
 from balance_service.auth.askers import SENDS
 from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
+from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
@@ -21,6 +22,7 @@ class AuthServicer:
 
     Args:
         codes: Sends and checks confirmation codes.
+        sign_in: Signs in whose code is right.
         tokens: Issues tokens.
         keys: What tokens are signed with.
         proxies: Networks of the proxies in front, whose word for a caller's address is believed.
@@ -29,9 +31,15 @@ class AuthServicer:
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
 
     def __init__(
-        self, codes: ConfirmationCodes, tokens: Tokens, keys: KeySet, proxies: Sequence[Network]
+        self,
+        codes: ConfirmationCodes,
+        sign_in: SignIn,
+        tokens: Tokens,
+        keys: KeySet,
+        proxies: Sequence[Network],
     ) -> None:
         self._codes = codes
+        self._sign_in = sign_in
         self._tokens = tokens
         self._keys = keys
         self._proxies = proxies
@@ -76,13 +84,14 @@ class AuthServicer:
             if request.email:
                 checks.refuse("email", "must be left out with verification_id")
         code = checks(fields.text, request, "confirmation_code")
+        second_factor_code = checks(fields.text, request, "second_factor_code")
         checks.finish()
 
         if plainly:
             right = await self._codes.guess_plainly(email, code, self._network(call))
         else:
             right = await self._codes.guess(verification_id, code)
-        issued = await self._tokens.sign_in(await self._codes.confirm(right))
+        issued = await self._sign_in.finish(right, second_factor_code)
 
         return convert.token(issued)
 

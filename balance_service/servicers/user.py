@@ -15,6 +15,7 @@ from balance_service.messages import convert, field_limits, fields, masks, page_
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
+from balance_service.servicers.second_factor import SecondFactorCalls
 
 # What everybody may change of themselves. Admins may change other people's role, too.
 _OWN_FIELDS = ("username", "first_name", "last_name", "bio")
@@ -44,13 +45,22 @@ class _Update(NamedTuple):
 
 
 class UserServicer:
-    """Keeps profiles and roles."""
+    """Keeps profiles and roles.
+
+    Args:
+        pool: Where they are kept.
+        page_tokens: Read and write the lists' tokens.
+        second_factors: Answers the methods that are about these.
+    """
 
     service = user_pb2.DESCRIPTOR.services_by_name["UserService"]
 
-    def __init__(self, pool: Pool, page_tokens: PageTokens) -> None:
+    def __init__(
+        self, pool: Pool, page_tokens: PageTokens, second_factors: SecondFactorCalls
+    ) -> None:
         self._pool = pool
         self._page_tokens = page_tokens
+        self._second_factors = second_factors
 
     async def GetMe(self, request: user_pb2.GetMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
@@ -119,6 +129,26 @@ class UserServicer:
         return await once(
             self._pool, request, call, read=read, act=_update, answer_type=user_pb2.User
         )
+
+    async def EnrolSecondFactor(
+        self, request: user_pb2.EnrolSecondFactorRequest, call: Call
+    ) -> user_pb2.EnrolSecondFactorResponse:
+        return await self._second_factors.enrol(call)
+
+    async def ConfirmSecondFactor(
+        self, request: user_pb2.ConfirmSecondFactorRequest, call: Call
+    ) -> user_pb2.ConfirmSecondFactorResponse:
+        return await self._second_factors.confirm(request, call)
+
+    async def RemoveSecondFactor(
+        self, request: user_pb2.RemoveSecondFactorRequest, call: Call
+    ) -> user_pb2.User:
+        return await self._second_factors.remove(request, call)
+
+    async def ResetSecondFactor(
+        self, request: user_pb2.ResetSecondFactorRequest, call: Call
+    ) -> user_pb2.User:
+        return await self._second_factors.reset(request, call)
 
 
 def _read_update(

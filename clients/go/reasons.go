@@ -51,6 +51,22 @@ const (
 	// without a verification_id; RetryInfo says how long to wait.
 	ReasonConfirmationCodeLimit Reason = "CONFIRMATION_CODE_LIMIT"
 
+	// UNAUTHENTICATED. The user has a second factor, and no code of it was sent.
+	// Send the same request with second_factor_code.
+	ReasonSecondFactorRequired Reason = "SECOND_FACTOR_REQUIRED"
+
+	// UNAUTHENTICATED. The code of the second factor is wrong or was used. The
+	// next code of the authenticator may be tried.
+	ReasonSecondFactorInvalid Reason = "SECOND_FACTOR_INVALID"
+
+	// RESOURCE_EXHAUSTED. Too many wrong codes of the second factor were tried;
+	// RetryInfo says how long to wait.
+	ReasonSecondFactorLimit Reason = "SECOND_FACTOR_LIMIT"
+
+	// ALREADY_EXISTS. The user has a second factor, which must be removed before
+	// another is enrolled.
+	ReasonSecondFactorEnrolled Reason = "SECOND_FACTOR_ENROLLED"
+
 	// NOT_FOUND. There is no such user, as far as the caller may know.
 	ReasonUserNotFound Reason = "USER_NOT_FOUND"
 

@@ -237,6 +237,11 @@ CREATE TABLE public.rate_sheets (
     CONSTRAINT sheet_figures_positive CHECK ((((0)::numeric < ALL (units)) AND ((0)::numeric < ALL (worth))))
 );
 
+CREATE TABLE public.recovery_codes (
+    user_id uuid NOT NULL,
+    code_hash bytea NOT NULL
+);
+
 CREATE TABLE public.refresh_tokens (
     token_hash bytea NOT NULL,
     session_id uuid NOT NULL,
@@ -248,6 +253,14 @@ CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.second_factors (
+    user_id uuid NOT NULL,
+    sealed_secret bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.service_principals (
@@ -282,7 +295,8 @@ CREATE TABLE public.sessions (
     user_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    second_factor boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.sign_in_quotas (
@@ -332,6 +346,7 @@ CREATE TABLE public.users (
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    second_factor boolean DEFAULT false NOT NULL,
     CONSTRAINT bio_not_too_long CHECK ((length(bio) <= 200)),
     CONSTRAINT email_in_lower_case CHECK (((email = lower(email)) AND (length(email) <= 254))),
     CONSTRAINT names_not_too_long CHECK (((length(first_name) <= 150) AND (length(last_name) <= 150))),
@@ -441,11 +456,17 @@ END)))) NOT VALID;
 ALTER TABLE ONLY public.rate_sheets
     ADD CONSTRAINT rate_sheets_pkey PRIMARY KEY (source, as_of);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, code_hash);
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_pkey PRIMARY KEY (user_id);
 
 ALTER TABLE public.movements
     ADD CONSTRAINT service_only_of_purchase CHECK (
@@ -563,9 +584,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_sheets TO balance_service;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO balance_service;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO balance_service;
 
 GRANT SELECT ON TABLE public.schema_migrations TO balance_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.second_factors TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.service_principals TO balance_service;
 

@@ -17,6 +17,7 @@ from balance_service.domain import errors
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.providers.mail import SmtpMailer
+from tests.authenticators import enrol
 from tests.service import Service, StartService, free_port, refused
 
 EMAIL = "anna@example.com"
@@ -262,10 +263,17 @@ async def test_neither_logs_nor_refusals_carry_what_is_secret(
 
         monkeypatch.setattr(service.mailbox, "send", fail)
         failed = await refused(ask(service, "other@example.com"))
+        monkeypatch.undo()
         refresh = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
         await service.client().auth.RefreshToken(refresh)
         reused = await refused(service.client().auth.RefreshToken(refresh))
-        told += [str(again), str(failed), str(reused), str(failed.metadata), str(reused.metadata)]
+        person = await service.person("secret@example.com")
+        authenticator = await enrol(person)
+        remove = v1.RemoveSecondFactorRequest(code=authenticator.code())
+        replayed = await refused(person.client.users.RemoveSecondFactor(remove))
+        sent += [authenticator.secret, *authenticator.recovery_codes, authenticator.code()]
+        told += [str(error) for error in (again, failed, reused, replayed)]
+        told += [str(error.metadata) for error in (failed, reused, replayed)]
     written = "".join(
         str(structlog.processors.format_exc_info(None, "", dict(line))) for line in logs
     )

@@ -51,7 +51,7 @@ async def store(pool: Pool, secrets: Secrets, age: timedelta = timedelta(0)) -> 
     """Stores a key as earlier versions did: whatever the others were sealed with."""
     key = credentials.SigningKey(
         ids.new_id().hex,
-        secrets.seal(Ed25519PrivateKey.generate().private_bytes_raw()),
+        secrets.seal(Ed25519PrivateKey.generate().private_bytes_raw(), "signing keys"),
         bytes(32),
         datetime.now(UTC) - age,
     )

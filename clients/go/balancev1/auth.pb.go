@@ -387,8 +387,12 @@ type CreateTokenRequest struct {
 	// Optional. verification_id of the answer to SendConfirmationCode, 1 to 100
 	// characters.
 	VerificationId string `protobuf:"bytes,5,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Optional. Required of a user who has a second factor
+	// (SECOND_FACTOR_REQUIRED): what their authenticator shows, or a recovery
+	// code; at most 20 characters.
+	SecondFactorCode string `protobuf:"bytes,6,opt,name=second_factor_code,json=secondFactorCode,proto3" json:"second_factor_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CreateTokenRequest) Reset() {
@@ -452,6 +456,13 @@ func (x *CreateTokenRequest) GetClientSecret() string {
 func (x *CreateTokenRequest) GetVerificationId() string {
 	if x != nil {
 		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *CreateTokenRequest) GetSecondFactorCode() string {
+	if x != nil {
+		return x.SecondFactorCode
 	}
 	return ""
 }
@@ -616,14 +627,16 @@ const file_balance_v1_auth_proto_rawDesc = "" +
 	"\x05email\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x05email\x12A\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"expireTime\x12-\n" +
-	"\x0fverification_id\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x0everificationId\"\x91\x02\n" +
+	"\x0fverification_id\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x0everificationId\"\xcb\x02\n" +
 	"\x12CreateTokenRequest\x12 \n" +
 	"\x05email\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x05R\x05email\x12C\n" +
 	"\x11confirmation_code\x18\x02 \x01(\tB\x16\xe2A\x01\x01\xa2\xb8\x18\x0e\x12\b[0-9]{8}\x18\b \bR\x10confirmationCode\x12)\n" +
 	"\tclient_id\x18\x03 \x01(\tB\f\xe2A\x01\x01\xa2\xb8\x18\x04\x18\x01 (R\bclientId\x122\n" +
 	"\rclient_secret\x18\x04 \x01(\tB\r\xe2A\x01\x01\xa2\xb8\x18\x05\x18\x01 \xc8\x01R\fclientSecret\x125\n" +
-	"\x0fverification_id\x18\x05 \x01(\tB\f\xe2A\x01\x01\xa2\xb8\x18\x04\x18\x01 dR\x0everificationId\"I\n" +
+	"\x0fverification_id\x18\x05 \x01(\tB\f\xe2A\x01\x01\xa2\xb8\x18\x04\x18\x01 dR\x0everificationId\x128\n" +
+	"\x12second_factor_code\x18\x06 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x14R\x10secondFactorCode\"I\n" +
 	"\x13RefreshTokenRequest\x122\n" +
 	"\rrefresh_token\x18\x01 \x01(\tB\r\xe2A\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01R\frefreshToken\"H\n" +
 	"\x12RevokeTokenRequest\x122\n" +

@@ -63,6 +63,18 @@ const (
 	// RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
 	// without a verification_id; RetryInfo says how long to wait.
 	ErrorReason_ERROR_REASON_CONFIRMATION_CODE_LIMIT ErrorReason = 17
+	// UNAUTHENTICATED. The user has a second factor, and no code of it was sent.
+	// Send the same request with second_factor_code.
+	ErrorReason_ERROR_REASON_SECOND_FACTOR_REQUIRED ErrorReason = 18
+	// UNAUTHENTICATED. The code of the second factor is wrong or was used. The
+	// next code of the authenticator may be tried.
+	ErrorReason_ERROR_REASON_SECOND_FACTOR_INVALID ErrorReason = 19
+	// RESOURCE_EXHAUSTED. Too many wrong codes of the second factor were tried;
+	// RetryInfo says how long to wait.
+	ErrorReason_ERROR_REASON_SECOND_FACTOR_LIMIT ErrorReason = 23
+	// ALREADY_EXISTS. The user has a second factor, which must be removed before
+	// another is enrolled.
+	ErrorReason_ERROR_REASON_SECOND_FACTOR_ENROLLED ErrorReason = 24
 	// NOT_FOUND. There is no such user, as far as the caller may know.
 	ErrorReason_ERROR_REASON_USER_NOT_FOUND ErrorReason = 20
 	// ALREADY_EXISTS. Another user has this username.
@@ -217,6 +229,10 @@ var (
 		15:  "ERROR_REASON_REFRESH_TOKEN_INVALID",
 		16:  "ERROR_REASON_PERMISSION_MISSING",
 		17:  "ERROR_REASON_CONFIRMATION_CODE_LIMIT",
+		18:  "ERROR_REASON_SECOND_FACTOR_REQUIRED",
+		19:  "ERROR_REASON_SECOND_FACTOR_INVALID",
+		23:  "ERROR_REASON_SECOND_FACTOR_LIMIT",
+		24:  "ERROR_REASON_SECOND_FACTOR_ENROLLED",
 		20:  "ERROR_REASON_USER_NOT_FOUND",
 		21:  "ERROR_REASON_USERNAME_TAKEN",
 		22:  "ERROR_REASON_ETAG_MISMATCH",
@@ -280,6 +296,10 @@ var (
 		"ERROR_REASON_REFRESH_TOKEN_INVALID":      15,
 		"ERROR_REASON_PERMISSION_MISSING":         16,
 		"ERROR_REASON_CONFIRMATION_CODE_LIMIT":    17,
+		"ERROR_REASON_SECOND_FACTOR_REQUIRED":     18,
+		"ERROR_REASON_SECOND_FACTOR_INVALID":      19,
+		"ERROR_REASON_SECOND_FACTOR_LIMIT":        23,
+		"ERROR_REASON_SECOND_FACTOR_ENROLLED":     24,
 		"ERROR_REASON_USER_NOT_FOUND":             20,
 		"ERROR_REASON_USERNAME_TAKEN":             21,
 		"ERROR_REASON_ETAG_MISMATCH":              22,
@@ -364,7 +384,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xd3\x10\n" +
+	"balance.v1*\xf3\x11\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -378,7 +398,11 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"'ERROR_REASON_CLIENT_CREDENTIALS_INVALID\x10\x0e\x12&\n" +
 	"\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\x0f\x12#\n" +
 	"\x1fERROR_REASON_PERMISSION_MISSING\x10\x10\x12(\n" +
-	"$ERROR_REASON_CONFIRMATION_CODE_LIMIT\x10\x11\x12\x1f\n" +
+	"$ERROR_REASON_CONFIRMATION_CODE_LIMIT\x10\x11\x12'\n" +
+	"#ERROR_REASON_SECOND_FACTOR_REQUIRED\x10\x12\x12&\n" +
+	"\"ERROR_REASON_SECOND_FACTOR_INVALID\x10\x13\x12$\n" +
+	" ERROR_REASON_SECOND_FACTOR_LIMIT\x10\x17\x12'\n" +
+	"#ERROR_REASON_SECOND_FACTOR_ENROLLED\x10\x18\x12\x1f\n" +
 	"\x1bERROR_REASON_USER_NOT_FOUND\x10\x14\x12\x1f\n" +
 	"\x1bERROR_REASON_USERNAME_TAKEN\x10\x15\x12\x1e\n" +
 	"\x1aERROR_REASON_ETAG_MISMATCH\x10\x16\x12\"\n" +

@@ -106,7 +106,9 @@ type User struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Optional. The version that was read; if sent with a change, the change is
 	// made only if it is still current (AIP-154).
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Output only. Whether the user signs in with a second factor.
+	SecondFactor  bool `protobuf:"varint,11,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,6 +211,13 @@ func (x *User) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *User) GetSecondFactor() bool {
+	if x != nil {
+		return x.SecondFactor
+	}
+	return false
 }
 
 // Request for GetMe.
@@ -601,12 +610,289 @@ func (x *UpdateUserRequest) GetValidateOnly() bool {
 	return false
 }
 
+// Request for EnrolSecondFactor.
+type EnrolSecondFactorRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrolSecondFactorRequest) Reset() {
+	*x = EnrolSecondFactorRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrolSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrolSecondFactorRequest) ProtoMessage() {}
+
+func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrolSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*EnrolSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
+}
+
+// Response of EnrolSecondFactor.
+type EnrolSecondFactorResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The secret in base 32, to be typed into an authenticator.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Output only. The same as a URI, to be shown as a QR code.
+	Uri           string `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrolSecondFactorResponse) Reset() {
+	*x = EnrolSecondFactorResponse{}
+	mi := &file_balance_v1_user_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrolSecondFactorResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrolSecondFactorResponse) ProtoMessage() {}
+
+func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrolSecondFactorResponse.ProtoReflect.Descriptor instead.
+func (*EnrolSecondFactorResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EnrolSecondFactorResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *EnrolSecondFactorResponse) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+// Request for ConfirmSecondFactor.
+type ConfirmSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. What the authenticator shows: 6 digits.
+	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmSecondFactorRequest) Reset() {
+	*x = ConfirmSecondFactorRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmSecondFactorRequest) ProtoMessage() {}
+
+func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ConfirmSecondFactorRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// Response of ConfirmSecondFactor.
+type ConfirmSecondFactorResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. Codes that take the place of the authenticator's, each once.
+	RecoveryCodes []string `protobuf:"bytes,1,rep,name=recovery_codes,json=recoveryCodes,proto3" json:"recovery_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmSecondFactorResponse) Reset() {
+	*x = ConfirmSecondFactorResponse{}
+	mi := &file_balance_v1_user_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmSecondFactorResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmSecondFactorResponse) ProtoMessage() {}
+
+func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmSecondFactorResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmSecondFactorResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ConfirmSecondFactorResponse) GetRecoveryCodes() []string {
+	if x != nil {
+		return x.RecoveryCodes
+	}
+	return nil
+}
+
+// Request for RemoveSecondFactor.
+type RemoveSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. What the authenticator shows, or a recovery code; 6 to 20
+	// characters.
+	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveSecondFactorRequest) Reset() {
+	*x = RemoveSecondFactorRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveSecondFactorRequest) ProtoMessage() {}
+
+func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*RemoveSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RemoveSecondFactorRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// Request for ResetSecondFactor.
+type ResetSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id.
+	User          string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetSecondFactorRequest) Reset() {
+	*x = ResetSecondFactorRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetSecondFactorRequest) ProtoMessage() {}
+
+func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*ResetSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResetSecondFactorRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
 var File_balance_v1_user_proto protoreflect.FileDescriptor
 
 const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"\x15balance/v1/user.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x03\n" +
+	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x03\n" +
 	"\x04User\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1a\n" +
 	"\x05email\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x05email\x12A\n" +
@@ -621,7 +907,8 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime\x12\x18\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tB\x04\xe2A\x01\x01R\x04etag\"\x0e\n" +
+	" \x01(\tB\x04\xe2A\x01\x01R\x04etag\x12)\n" +
+	"\rsecond_factor\x18\v \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\"\x0e\n" +
 	"\fGetMeRequest\"\xd6\x01\n" +
 	"\x0fUpdateMeRequest\x12*\n" +
 	"\x04user\x18\x01 \x01(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x02R\x04user\x12A\n" +
@@ -661,20 +948,37 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
-	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly*O\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\x1a\n" +
+	"\x18EnrolSecondFactorRequest\"Q\n" +
+	"\x19EnrolSecondFactorResponse\x12\x1c\n" +
+	"\x06secret\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x06secret\x12\x16\n" +
+	"\x03uri\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x03uri\"H\n" +
+	"\x1aConfirmSecondFactorRequest\x12*\n" +
+	"\x04code\x18\x01 \x01(\tB\x16\xe2A\x01\x02\xa2\xb8\x18\x0e\x12\b[0-9]{6}\x18\x06 \x06R\x04code\"J\n" +
+	"\x1bConfirmSecondFactorResponse\x12+\n" +
+	"\x0erecovery_codes\x18\x01 \x03(\tB\x04\xe2A\x01\x03R\rrecoveryCodes\"=\n" +
+	"\x19RemoveSecondFactorRequest\x12 \n" +
+	"\x04code\x18\x01 \x01(\tB\f\xe2A\x01\x02\xa2\xb8\x18\x04\x18\x06 \x14R\x04code\":\n" +
+	"\x18ResetSecondFactorRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_MODERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xd9\x03\n" +
+	"ROLE_ADMIN\x10\x032\x87\b\n" +
 	"\vUserService\x12P\n" +
 	"\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x90\x02\x01\x12Y\n" +
 	"\bUpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/api/v1/users/me\x12b\n" +
 	"\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x90\x02\x01\x12X\n" +
 	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12_\n" +
 	"\n" +
-	"UpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a:\x04user2\x12/api/v1/users/{id}BC\n" +
+	"UpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a:\x04user2\x12/api/v1/users/{id}\x12\x8b\x01\n" +
+	"\x11EnrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/users/me/second-factor\x12\x99\x01\n" +
+	"\x13ConfirmSecondFactor\x12&.balance.v1.ConfirmSecondFactorRequest\x1a'.balance.v1.ConfirmSecondFactorResponse\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/api/v1/users/me/second-factor:confirm\x12\x7f\n" +
+	"\x12RemoveSecondFactor\x12%.balance.v1.RemoveSecondFactorRequest\x1a\x10.balance.v1.User\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/api/v1/users/me/second-factor:remove\x12\x80\x01\n" +
+	"\x11ResetSecondFactor\x12$.balance.v1.ResetSecondFactorRequest\x1a\x10.balance.v1.User\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/users/{user}/second-factor:resetBC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"
@@ -692,40 +996,54 @@ func file_balance_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_balance_v1_user_proto_goTypes = []any{
-	(Role)(0),                     // 0: balance.v1.Role
-	(*User)(nil),                  // 1: balance.v1.User
-	(*GetMeRequest)(nil),          // 2: balance.v1.GetMeRequest
-	(*UpdateMeRequest)(nil),       // 3: balance.v1.UpdateMeRequest
-	(*ListUsersRequest)(nil),      // 4: balance.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),     // 5: balance.v1.ListUsersResponse
-	(*GetUserRequest)(nil),        // 6: balance.v1.GetUserRequest
-	(*UpdateUserRequest)(nil),     // 7: balance.v1.UpdateUserRequest
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 9: google.protobuf.FieldMask
+	(Role)(0),                           // 0: balance.v1.Role
+	(*User)(nil),                        // 1: balance.v1.User
+	(*GetMeRequest)(nil),                // 2: balance.v1.GetMeRequest
+	(*UpdateMeRequest)(nil),             // 3: balance.v1.UpdateMeRequest
+	(*ListUsersRequest)(nil),            // 4: balance.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),           // 5: balance.v1.ListUsersResponse
+	(*GetUserRequest)(nil),              // 6: balance.v1.GetUserRequest
+	(*UpdateUserRequest)(nil),           // 7: balance.v1.UpdateUserRequest
+	(*EnrolSecondFactorRequest)(nil),    // 8: balance.v1.EnrolSecondFactorRequest
+	(*EnrolSecondFactorResponse)(nil),   // 9: balance.v1.EnrolSecondFactorResponse
+	(*ConfirmSecondFactorRequest)(nil),  // 10: balance.v1.ConfirmSecondFactorRequest
+	(*ConfirmSecondFactorResponse)(nil), // 11: balance.v1.ConfirmSecondFactorResponse
+	(*RemoveSecondFactorRequest)(nil),   // 12: balance.v1.RemoveSecondFactorRequest
+	(*ResetSecondFactorRequest)(nil),    // 13: balance.v1.ResetSecondFactorRequest
+	(*timestamppb.Timestamp)(nil),       // 14: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 15: google.protobuf.FieldMask
 }
 var file_balance_v1_user_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.User.role:type_name -> balance.v1.Role
-	8,  // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	14, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	14, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
-	9,  // 4: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	15, // 4: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
 	1,  // 5: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
 	1,  // 6: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
-	9,  // 7: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	15, // 7: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 8: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
 	3,  // 9: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
 	4,  // 10: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
 	6,  // 11: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
 	7,  // 12: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
-	1,  // 13: balance.v1.UserService.GetMe:output_type -> balance.v1.User
-	1,  // 14: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
-	5,  // 15: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
-	1,  // 16: balance.v1.UserService.GetUser:output_type -> balance.v1.User
-	1,  // 17: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
+	8,  // 13: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
+	10, // 14: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
+	12, // 15: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
+	13, // 16: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
+	1,  // 17: balance.v1.UserService.GetMe:output_type -> balance.v1.User
+	1,  // 18: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
+	5,  // 19: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
+	1,  // 20: balance.v1.UserService.GetUser:output_type -> balance.v1.User
+	1,  // 21: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
+	9,  // 22: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
+	11, // 23: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
+	1,  // 24: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
+	1,  // 25: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
+	17, // [17:26] is the sub-list for method output_type
+	8,  // [8:17] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -743,7 +1061,7 @@ func file_balance_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_user_proto_rawDesc), len(file_balance_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	UserService_GetMe_FullMethodName      = "/balance.v1.UserService/GetMe"
-	UserService_UpdateMe_FullMethodName   = "/balance.v1.UserService/UpdateMe"
-	UserService_ListUsers_FullMethodName  = "/balance.v1.UserService/ListUsers"
-	UserService_GetUser_FullMethodName    = "/balance.v1.UserService/GetUser"
-	UserService_UpdateUser_FullMethodName = "/balance.v1.UserService/UpdateUser"
+	UserService_GetMe_FullMethodName               = "/balance.v1.UserService/GetMe"
+	UserService_UpdateMe_FullMethodName            = "/balance.v1.UserService/UpdateMe"
+	UserService_ListUsers_FullMethodName           = "/balance.v1.UserService/ListUsers"
+	UserService_GetUser_FullMethodName             = "/balance.v1.UserService/GetUser"
+	UserService_UpdateUser_FullMethodName          = "/balance.v1.UserService/UpdateUser"
+	UserService_EnrolSecondFactor_FullMethodName   = "/balance.v1.UserService/EnrolSecondFactor"
+	UserService_ConfirmSecondFactor_FullMethodName = "/balance.v1.UserService/ConfirmSecondFactor"
+	UserService_RemoveSecondFactor_FullMethodName  = "/balance.v1.UserService/RemoveSecondFactor"
+	UserService_ResetSecondFactor_FullMethodName   = "/balance.v1.UserService/ResetSecondFactor"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -46,6 +50,20 @@ type UserServiceClient interface {
 	// user's sign-ins, so that no token carries the old one. Admins cannot change
 	// their own role.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*User, error)
+	// Begins to enrol a second factor of the caller: returns a secret for an
+	// authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+	// is confirmed; enrolling again replaces one that was not.
+	EnrolSecondFactor(ctx context.Context, in *EnrolSecondFactorRequest, opts ...grpc.CallOption) (*EnrolSecondFactorResponse, error)
+	// Confirms the caller's second factor by a code of it, and returns recovery
+	// codes, which are shown once. From then on CreateToken needs a code of it.
+	// The caller's other sign-ins end.
+	ConfirmSecondFactor(ctx context.Context, in *ConfirmSecondFactorRequest, opts ...grpc.CallOption) (*ConfirmSecondFactorResponse, error)
+	// Removes the caller's second factor, with its recovery codes; it is proved
+	// once more.
+	RemoveSecondFactor(ctx context.Context, in *RemoveSecondFactorRequest, opts ...grpc.CallOption) (*User, error)
+	// Removes the second factor of a user who lost it and its recovery codes, for
+	// admins. The user's sign-ins end. Admins cannot reset their own.
+	ResetSecondFactor(ctx context.Context, in *ResetSecondFactorRequest, opts ...grpc.CallOption) (*User, error)
 }
 
 type userServiceClient struct {
@@ -106,6 +124,46 @@ func (c *userServiceClient) UpdateUser(ctx context.Context, in *UpdateUserReques
 	return out, nil
 }
 
+func (c *userServiceClient) EnrolSecondFactor(ctx context.Context, in *EnrolSecondFactorRequest, opts ...grpc.CallOption) (*EnrolSecondFactorResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnrolSecondFactorResponse)
+	err := c.cc.Invoke(ctx, UserService_EnrolSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ConfirmSecondFactor(ctx context.Context, in *ConfirmSecondFactorRequest, opts ...grpc.CallOption) (*ConfirmSecondFactorResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmSecondFactorResponse)
+	err := c.cc.Invoke(ctx, UserService_ConfirmSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RemoveSecondFactor(ctx context.Context, in *RemoveSecondFactorRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, UserService_RemoveSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ResetSecondFactor(ctx context.Context, in *ResetSecondFactorRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, UserService_ResetSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UserServiceServer is the server API for UserService service.
 // All implementations must embed UnimplementedUserServiceServer
 // for forward compatibility.
@@ -126,6 +184,20 @@ type UserServiceServer interface {
 	// user's sign-ins, so that no token carries the old one. Admins cannot change
 	// their own role.
 	UpdateUser(context.Context, *UpdateUserRequest) (*User, error)
+	// Begins to enrol a second factor of the caller: returns a secret for an
+	// authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+	// is confirmed; enrolling again replaces one that was not.
+	EnrolSecondFactor(context.Context, *EnrolSecondFactorRequest) (*EnrolSecondFactorResponse, error)
+	// Confirms the caller's second factor by a code of it, and returns recovery
+	// codes, which are shown once. From then on CreateToken needs a code of it.
+	// The caller's other sign-ins end.
+	ConfirmSecondFactor(context.Context, *ConfirmSecondFactorRequest) (*ConfirmSecondFactorResponse, error)
+	// Removes the caller's second factor, with its recovery codes; it is proved
+	// once more.
+	RemoveSecondFactor(context.Context, *RemoveSecondFactorRequest) (*User, error)
+	// Removes the second factor of a user who lost it and its recovery codes, for
+	// admins. The user's sign-ins end. Admins cannot reset their own.
+	ResetSecondFactor(context.Context, *ResetSecondFactorRequest) (*User, error)
 	mustEmbedUnimplementedUserServiceServer()
 }
 
@@ -150,6 +222,18 @@ func (UnimplementedUserServiceServer) GetUser(context.Context, *GetUserRequest) 
 }
 func (UnimplementedUserServiceServer) UpdateUser(context.Context, *UpdateUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateUser not implemented")
+}
+func (UnimplementedUserServiceServer) EnrolSecondFactor(context.Context, *EnrolSecondFactorRequest) (*EnrolSecondFactorResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnrolSecondFactor not implemented")
+}
+func (UnimplementedUserServiceServer) ConfirmSecondFactor(context.Context, *ConfirmSecondFactorRequest) (*ConfirmSecondFactorResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmSecondFactor not implemented")
+}
+func (UnimplementedUserServiceServer) RemoveSecondFactor(context.Context, *RemoveSecondFactorRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveSecondFactor not implemented")
+}
+func (UnimplementedUserServiceServer) ResetSecondFactor(context.Context, *ResetSecondFactorRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetSecondFactor not implemented")
 }
 func (UnimplementedUserServiceServer) mustEmbedUnimplementedUserServiceServer() {}
 func (UnimplementedUserServiceServer) testEmbeddedByValue()                     {}
@@ -262,6 +346,78 @@ func _UserService_UpdateUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_EnrolSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnrolSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).EnrolSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_EnrolSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).EnrolSecondFactor(ctx, req.(*EnrolSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ConfirmSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ConfirmSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ConfirmSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ConfirmSecondFactor(ctx, req.(*ConfirmSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RemoveSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RemoveSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RemoveSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RemoveSecondFactor(ctx, req.(*RemoveSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ResetSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ResetSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ResetSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ResetSecondFactor(ctx, req.(*ResetSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UserService_ServiceDesc is the grpc.ServiceDesc for UserService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -288,6 +444,22 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateUser",
 			Handler:    _UserService_UpdateUser_Handler,
+		},
+		{
+			MethodName: "EnrolSecondFactor",
+			Handler:    _UserService_EnrolSecondFactor_Handler,
+		},
+		{
+			MethodName: "ConfirmSecondFactor",
+			Handler:    _UserService_ConfirmSecondFactor_Handler,
+		},
+		{
+			MethodName: "RemoveSecondFactor",
+			Handler:    _UserService_RemoveSecondFactor_Handler,
+		},
+		{
+			MethodName: "ResetSecondFactor",
+			Handler:    _UserService_ResetSecondFactor_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -212,6 +212,7 @@ class CreateTokenRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     VERIFICATION_ID_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_CODE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Optional. In place of verification_id: the address the code was sent to, at
     most 254 characters.
@@ -226,6 +227,11 @@ class CreateTokenRequest(_message.Message):
     """Optional. verification_id of the answer to SendConfirmationCode, 1 to 100
     characters.
     """
+    second_factor_code: _builtins.str
+    """Optional. Required of a user who has a second factor
+    (SECOND_FACTOR_REQUIRED): what their authenticator shows, or a recovery
+    code; at most 20 characters.
+    """
     def __init__(
         self,
         *,
@@ -234,10 +240,11 @@ class CreateTokenRequest(_message.Message):
         client_id: _builtins.str = ...,
         client_secret: _builtins.str = ...,
         verification_id: _builtins.str = ...,
+        second_factor_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "confirmation_code", b"confirmation_code", "email", b"email", "verification_id", b"verification_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "confirmation_code", b"confirmation_code", "email", b"email", "second_factor_code", b"second_factor_code", "verification_id", b"verification_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
     without a verification_id; RetryInfo says how long to wait.
     """
+    ERROR_REASON_SECOND_FACTOR_REQUIRED: _ErrorReason.ValueType  # 18
+    """UNAUTHENTICATED. The user has a second factor, and no code of it was sent.
+    Send the same request with second_factor_code.
+    """
+    ERROR_REASON_SECOND_FACTOR_INVALID: _ErrorReason.ValueType  # 19
+    """UNAUTHENTICATED. The code of the second factor is wrong or was used. The
+    next code of the authenticator may be tried.
+    """
+    ERROR_REASON_SECOND_FACTOR_LIMIT: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED. Too many wrong codes of the second factor were tried;
+    RetryInfo says how long to wait.
+    """
+    ERROR_REASON_SECOND_FACTOR_ENROLLED: _ErrorReason.ValueType  # 24
+    """ALREADY_EXISTS. The user has a second factor, which must be removed before
+    another is enrolled.
+    """
     ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 20
     """NOT_FOUND. There is no such user, as far as the caller may know."""
     ERROR_REASON_USERNAME_TAKEN: _ErrorReason.ValueType  # 21
@@ -284,6 +300,22 @@ metadata names what is required.
 ERROR_REASON_CONFIRMATION_CODE_LIMIT: ErrorReason.ValueType  # 17
 """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
 without a verification_id; RetryInfo says how long to wait.
+"""
+ERROR_REASON_SECOND_FACTOR_REQUIRED: ErrorReason.ValueType  # 18
+"""UNAUTHENTICATED. The user has a second factor, and no code of it was sent.
+Send the same request with second_factor_code.
+"""
+ERROR_REASON_SECOND_FACTOR_INVALID: ErrorReason.ValueType  # 19
+"""UNAUTHENTICATED. The code of the second factor is wrong or was used. The
+next code of the authenticator may be tried.
+"""
+ERROR_REASON_SECOND_FACTOR_LIMIT: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED. Too many wrong codes of the second factor were tried;
+RetryInfo says how long to wait.
+"""
+ERROR_REASON_SECOND_FACTOR_ENROLLED: ErrorReason.ValueType  # 24
+"""ALREADY_EXISTS. The user has a second factor, which must be removed before
+another is enrolled.
 """
 ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 20
 """NOT_FOUND. There is no such user, as far as the caller may know."""

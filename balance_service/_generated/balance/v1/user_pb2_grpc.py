@@ -61,6 +61,26 @@ class UserServiceStub:
                 request_serializer=balance_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.EnrolSecondFactor = channel.unary_unary(
+                '/balance.v1.UserService/EnrolSecondFactor',
+                request_serializer=balance_dot_v1_dot_user__pb2.EnrolSecondFactorRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.EnrolSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.ConfirmSecondFactor = channel.unary_unary(
+                '/balance.v1.UserService/ConfirmSecondFactor',
+                request_serializer=balance_dot_v1_dot_user__pb2.ConfirmSecondFactorRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.ConfirmSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.RemoveSecondFactor = channel.unary_unary(
+                '/balance.v1.UserService/RemoveSecondFactor',
+                request_serializer=balance_dot_v1_dot_user__pb2.RemoveSecondFactorRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ResetSecondFactor = channel.unary_unary(
+                '/balance.v1.UserService/ResetSecondFactor',
+                request_serializer=balance_dot_v1_dot_user__pb2.ResetSecondFactorRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -106,6 +126,40 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnrolSecondFactor(self, request, context):
+        """Begins to enrol a second factor of the caller: returns a secret for an
+        authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+        is confirmed; enrolling again replaces one that was not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmSecondFactor(self, request, context):
+        """Confirms the caller's second factor by a code of it, and returns recovery
+        codes, which are shown once. From then on CreateToken needs a code of it.
+        The caller's other sign-ins end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSecondFactor(self, request, context):
+        """Removes the caller's second factor, with its recovery codes; it is proved
+        once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetSecondFactor(self, request, context):
+        """Removes the second factor of a user who lost it and its recovery codes, for
+        admins. The user's sign-ins end. Admins cannot reset their own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +186,26 @@ def add_UserServiceServicer_to_server(servicer, server):
             'UpdateUser': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateUser,
                     request_deserializer=balance_dot_v1_dot_user__pb2.UpdateUserRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'EnrolSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrolSecondFactor,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EnrolSecondFactorRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.EnrolSecondFactorResponse.SerializeToString,
+            ),
+            'ConfirmSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmSecondFactor,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.ConfirmSecondFactorRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.ConfirmSecondFactorResponse.SerializeToString,
+            ),
+            'RemoveSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSecondFactor,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.RemoveSecondFactorRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ResetSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSecondFactor,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.ResetSecondFactorRequest.FromString,
                     response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
     }
@@ -271,6 +345,114 @@ class UserService:
             target,
             '/balance.v1.UserService/UpdateUser',
             balance_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrolSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EnrolSecondFactor',
+            balance_dot_v1_dot_user__pb2.EnrolSecondFactorRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.EnrolSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/ConfirmSecondFactor',
+            balance_dot_v1_dot_user__pb2.ConfirmSecondFactorRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.ConfirmSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/RemoveSecondFactor',
+            balance_dot_v1_dot_user__pb2.RemoveSecondFactorRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/ResetSecondFactor',
+            balance_dot_v1_dot_user__pb2.ResetSecondFactorRequest.SerializeToString,
             balance_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

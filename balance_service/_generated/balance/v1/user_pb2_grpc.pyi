@@ -50,6 +50,24 @@ class UserServiceStub:
     user's sign-ins, so that no token carries the old one. Admins cannot change
     their own role.
     """
+    EnrolSecondFactor: _grpc.UnaryUnaryMultiCallable[_user_pb2.EnrolSecondFactorRequest, _user_pb2.EnrolSecondFactorResponse]
+    """Begins to enrol a second factor of the caller: returns a secret for an
+    authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+    is confirmed; enrolling again replaces one that was not.
+    """
+    ConfirmSecondFactor: _grpc.UnaryUnaryMultiCallable[_user_pb2.ConfirmSecondFactorRequest, _user_pb2.ConfirmSecondFactorResponse]
+    """Confirms the caller's second factor by a code of it, and returns recovery
+    codes, which are shown once. From then on CreateToken needs a code of it.
+    The caller's other sign-ins end.
+    """
+    RemoveSecondFactor: _grpc.UnaryUnaryMultiCallable[_user_pb2.RemoveSecondFactorRequest, _user_pb2.User]
+    """Removes the caller's second factor, with its recovery codes; it is proved
+    once more.
+    """
+    ResetSecondFactor: _grpc.UnaryUnaryMultiCallable[_user_pb2.ResetSecondFactorRequest, _user_pb2.User]
+    """Removes the second factor of a user who lost it and its recovery codes, for
+    admins. The user's sign-ins end. Admins cannot reset their own.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -72,6 +90,24 @@ class UserServiceAsyncStub(UserServiceStub):
     """Changes a user's profile and role, for admins. A change of role revokes the
     user's sign-ins, so that no token carries the old one. Admins cannot change
     their own role.
+    """
+    EnrolSecondFactor: _aio.UnaryUnaryMultiCallable[_user_pb2.EnrolSecondFactorRequest, _user_pb2.EnrolSecondFactorResponse]  # type: ignore[assignment]
+    """Begins to enrol a second factor of the caller: returns a secret for an
+    authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+    is confirmed; enrolling again replaces one that was not.
+    """
+    ConfirmSecondFactor: _aio.UnaryUnaryMultiCallable[_user_pb2.ConfirmSecondFactorRequest, _user_pb2.ConfirmSecondFactorResponse]  # type: ignore[assignment]
+    """Confirms the caller's second factor by a code of it, and returns recovery
+    codes, which are shown once. From then on CreateToken needs a code of it.
+    The caller's other sign-ins end.
+    """
+    RemoveSecondFactor: _aio.UnaryUnaryMultiCallable[_user_pb2.RemoveSecondFactorRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Removes the caller's second factor, with its recovery codes; it is proved
+    once more.
+    """
+    ResetSecondFactor: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetSecondFactorRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Removes the second factor of a user who lost it and its recovery codes, for
+    admins. The user's sign-ins end. Admins cannot reset their own.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,6 +158,48 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes a user's profile and role, for admins. A change of role revokes the
         user's sign-ins, so that no token carries the old one. Admins cannot change
         their own role.
+        """
+
+    @_abc_1.abstractmethod
+    def EnrolSecondFactor(
+        self,
+        request: _user_pb2.EnrolSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.EnrolSecondFactorResponse, _abc.Awaitable[_user_pb2.EnrolSecondFactorResponse]]:
+        """Begins to enrol a second factor of the caller: returns a secret for an
+        authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+        is confirmed; enrolling again replaces one that was not.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmSecondFactor(
+        self,
+        request: _user_pb2.ConfirmSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ConfirmSecondFactorResponse, _abc.Awaitable[_user_pb2.ConfirmSecondFactorResponse]]:
+        """Confirms the caller's second factor by a code of it, and returns recovery
+        codes, which are shown once. From then on CreateToken needs a code of it.
+        The caller's other sign-ins end.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveSecondFactor(
+        self,
+        request: _user_pb2.RemoveSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Removes the caller's second factor, with its recovery codes; it is proved
+        once more.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetSecondFactor(
+        self,
+        request: _user_pb2.ResetSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Removes the second factor of a user who lost it and its recovery codes, for
+        admins. The user's sign-ins end. Admins cannot reset their own.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

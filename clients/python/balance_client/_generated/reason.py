@@ -47,6 +47,22 @@ class Reason(StrEnum):
     """RESOURCE_EXHAUSTED. Too many confirmation codes were asked for, or tried
     without a verification_id; RetryInfo says how long to wait.
     """
+    SECOND_FACTOR_REQUIRED = "SECOND_FACTOR_REQUIRED"
+    """UNAUTHENTICATED. The user has a second factor, and no code of it was sent.
+    Send the same request with second_factor_code.
+    """
+    SECOND_FACTOR_INVALID = "SECOND_FACTOR_INVALID"
+    """UNAUTHENTICATED. The code of the second factor is wrong or was used. The
+    next code of the authenticator may be tried.
+    """
+    SECOND_FACTOR_LIMIT = "SECOND_FACTOR_LIMIT"
+    """RESOURCE_EXHAUSTED. Too many wrong codes of the second factor were tried;
+    RetryInfo says how long to wait.
+    """
+    SECOND_FACTOR_ENROLLED = "SECOND_FACTOR_ENROLLED"
+    """ALREADY_EXISTS. The user has a second factor, which must be removed before
+    another is enrolled.
+    """
     USER_NOT_FOUND = "USER_NOT_FOUND"
     """NOT_FOUND. There is no such user, as far as the caller may know."""
     USERNAME_TAKEN = "USERNAME_TAKEN"

@@ -563,3 +563,37 @@ class UserService:
         user's sign-ins, so that no token carries the old one. Admins cannot change
         their own role.
         """
+        self.EnrolSecondFactor: Unary[v1.EnrolSecondFactorRequest, v1.EnrolSecondFactorResponse] = (
+            caller.unary(
+                "/balance.v1.UserService/EnrolSecondFactor",
+                v1.EnrolSecondFactorRequest,
+                v1.EnrolSecondFactorResponse,
+            )
+        )
+        """Begins to enrol a second factor of the caller: returns a secret for an
+        authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+        is confirmed; enrolling again replaces one that was not.
+        """
+        self.ConfirmSecondFactor: Unary[
+            v1.ConfirmSecondFactorRequest, v1.ConfirmSecondFactorResponse
+        ] = caller.unary(
+            "/balance.v1.UserService/ConfirmSecondFactor",
+            v1.ConfirmSecondFactorRequest,
+            v1.ConfirmSecondFactorResponse,
+        )
+        """Confirms the caller's second factor by a code of it, and returns recovery
+        codes, which are shown once. From then on CreateToken needs a code of it.
+        The caller's other sign-ins end.
+        """
+        self.RemoveSecondFactor: Unary[v1.RemoveSecondFactorRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/RemoveSecondFactor", v1.RemoveSecondFactorRequest, v1.User
+        )
+        """Removes the caller's second factor, with its recovery codes; it is proved
+        once more.
+        """
+        self.ResetSecondFactor: Unary[v1.ResetSecondFactorRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/ResetSecondFactor", v1.ResetSecondFactorRequest, v1.User
+        )
+        """Removes the second factor of a user who lost it and its recovery codes, for
+        admins. The user's sign-ins end. Admins cannot reset their own.
+        """

@@ -58,6 +58,26 @@ export const Reason = {
    */
   CONFIRMATION_CODE_LIMIT: "CONFIRMATION_CODE_LIMIT",
   /**
+   * UNAUTHENTICATED. The user has a second factor, and no code of it was sent.
+   * Send the same request with second_factor_code.
+   */
+  SECOND_FACTOR_REQUIRED: "SECOND_FACTOR_REQUIRED",
+  /**
+   * UNAUTHENTICATED. The code of the second factor is wrong or was used. The
+   * next code of the authenticator may be tried.
+   */
+  SECOND_FACTOR_INVALID: "SECOND_FACTOR_INVALID",
+  /**
+   * RESOURCE_EXHAUSTED. Too many wrong codes of the second factor were tried;
+   * RetryInfo says how long to wait.
+   */
+  SECOND_FACTOR_LIMIT: "SECOND_FACTOR_LIMIT",
+  /**
+   * ALREADY_EXISTS. The user has a second factor, which must be removed before
+   * another is enrolled.
+   */
+  SECOND_FACTOR_ENROLLED: "SECOND_FACTOR_ENROLLED",
+  /**
    * NOT_FOUND. There is no such user, as far as the caller may know.
    */
   USER_NOT_FOUND: "USER_NOT_FOUND",

@@ -29,7 +29,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x02\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08username\x18\x03 \x01(\tB%\xe2\x41\x01\x01\xa2\xb8\x18\x1d\x12\x17[A-Za-z][A-Za-z0-9._-]*\x18\x03 \x1e\x12\x1f\n\nfirst_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x1e\n\tlast_name\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x18\n\x03\x62io\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\"\x0e\n\x0cGetMeRequest\"\xab\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa2\x01\n\x10ListUsersRequest\x12\x1a\n\x06search\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x1e\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x0eGetUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xc5\x01\n\x11UpdateUserRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\xd9\x03\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04userBC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x03\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08username\x18\x03 \x01(\tB%\xe2\x41\x01\x01\xa2\xb8\x18\x1d\x12\x17[A-Za-z][A-Za-z0-9._-]*\x18\x03 \x1e\x12\x1f\n\nfirst_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x1e\n\tlast_name\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x18\n\x03\x62io\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rsecond_factor\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x0e\n\x0cGetMeRequest\"\xab\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa2\x01\n\x10ListUsersRequest\x12\x1a\n\x06search\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x1e\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x0eGetUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xc5\x01\n\x11UpdateUserRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x1a\n\x18\x45nrolSecondFactorRequest\"D\n\x19\x45nrolSecondFactorResponse\x12\x14\n\x06secret\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"B\n\x1a\x43onfirmSecondFactorRequest\x12$\n\x04\x63ode\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{6}\x18\x06 \x06\";\n\x1b\x43onfirmSecondFactorResponse\x12\x1c\n\x0erecovery_codes\x18\x01 \x03(\tB\x04\xe2\x41\x01\x03\"7\n\x19RemoveSecondFactorRequest\x12\x1a\n\x04\x63ode\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x06 \x14\"4\n\x18ResetSecondFactorRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\x87\x08\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04user\x12\x8b\x01\n\x11\x45nrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/users/me/second-factor:\x01*\x12\x99\x01\n\x13\x43onfirmSecondFactor\x12&.balance.v1.ConfirmSecondFactorRequest\x1a\'.balance.v1.ConfirmSecondFactorResponse\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/users/me/second-factor:confirm:\x01*\x12\x7f\n\x12RemoveSecondFactor\x12%.balance.v1.RemoveSecondFactorRequest\x1a\x10.balance.v1.User\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/users/me/second-factor:remove:\x01*\x12\x80\x01\n\x11ResetSecondFactor\x12$.balance.v1.ResetSecondFactorRequest\x1a\x10.balance.v1.User\"3\x82\xd3\xe4\x93\x02-\"(/api/v1/users/{user}/second-factor:reset:\x01*BC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['etag']._loaded_options = None
   _globals['_USER'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_USER'].fields_by_name['second_factor']._loaded_options = None
+  _globals['_USER'].fields_by_name['second_factor']._serialized_options = b'\342A\001\003'
   _globals['_UPDATEMEREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_UPDATEMEREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002'
   _globals['_UPDATEMEREQUEST'].fields_by_name['update_mask']._loaded_options = None
@@ -93,6 +95,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_UPDATEUSERREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_ENROLSECONDFACTORRESPONSE'].fields_by_name['secret']._loaded_options = None
+  _globals['_ENROLSECONDFACTORRESPONSE'].fields_by_name['secret']._serialized_options = b'\342A\001\003'
+  _globals['_ENROLSECONDFACTORRESPONSE'].fields_by_name['uri']._loaded_options = None
+  _globals['_ENROLSECONDFACTORRESPONSE'].fields_by_name['uri']._serialized_options = b'\342A\001\003'
+  _globals['_CONFIRMSECONDFACTORREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_CONFIRMSECONDFACTORREQUEST'].fields_by_name['code']._serialized_options = b'\342A\001\002\242\270\030\016\022\010[0-9]{6}\030\006 \006'
+  _globals['_CONFIRMSECONDFACTORRESPONSE'].fields_by_name['recovery_codes']._loaded_options = None
+  _globals['_CONFIRMSECONDFACTORRESPONSE'].fields_by_name['recovery_codes']._serialized_options = b'\342A\001\003'
+  _globals['_REMOVESECONDFACTORREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_REMOVESECONDFACTORREQUEST'].fields_by_name['code']._serialized_options = b'\342A\001\002\242\270\030\004\030\006 \024'
+  _globals['_RESETSECONDFACTORREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_RESETSECONDFACTORREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_USERSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/api/v1/users/me'
   _globals['_USERSERVICE'].methods_by_name['UpdateMe']._loaded_options = None
@@ -103,22 +117,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/users/{user}'
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\202\323\344\223\002\0322\022/api/v1/users/{id}:\004user'
-  _globals['_ROLE']._serialized_start=1273
-  _globals['_ROLE']._serialized_end=1352
+  _globals['_USERSERVICE'].methods_by_name['EnrolSecondFactor']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['EnrolSecondFactor']._serialized_options = b'\202\323\344\223\002#\"\036/api/v1/users/me/second-factor:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ConfirmSecondFactor']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ConfirmSecondFactor']._serialized_options = b'\202\323\344\223\002+\"&/api/v1/users/me/second-factor:confirm:\001*'
+  _globals['_USERSERVICE'].methods_by_name['RemoveSecondFactor']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['RemoveSecondFactor']._serialized_options = b'\202\323\344\223\002*\"%/api/v1/users/me/second-factor:remove:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ResetSecondFactor']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ResetSecondFactor']._serialized_options = b'\202\323\344\223\002-\"(/api/v1/users/{user}/second-factor:reset:\001*'
+  _globals['_ROLE']._serialized_start=1640
+  _globals['_ROLE']._serialized_end=1719
   _globals['_USER']._serialized_start=194
-  _globals['_USER']._serialized_end=555
-  _globals['_GETMEREQUEST']._serialized_start=557
-  _globals['_GETMEREQUEST']._serialized_end=571
-  _globals['_UPDATEMEREQUEST']._serialized_start=574
-  _globals['_UPDATEMEREQUEST']._serialized_end=745
-  _globals['_LISTUSERSREQUEST']._serialized_start=748
-  _globals['_LISTUSERSREQUEST']._serialized_end=910
-  _globals['_LISTUSERSRESPONSE']._serialized_start=912
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1027
-  _globals['_GETUSERREQUEST']._serialized_start=1029
-  _globals['_GETUSERREQUEST']._serialized_end=1071
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1074
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1271
-  _globals['_USERSERVICE']._serialized_start=1355
-  _globals['_USERSERVICE']._serialized_end=1828
+  _globals['_USER']._serialized_end=584
+  _globals['_GETMEREQUEST']._serialized_start=586
+  _globals['_GETMEREQUEST']._serialized_end=600
+  _globals['_UPDATEMEREQUEST']._serialized_start=603
+  _globals['_UPDATEMEREQUEST']._serialized_end=774
+  _globals['_LISTUSERSREQUEST']._serialized_start=777
+  _globals['_LISTUSERSREQUEST']._serialized_end=939
+  _globals['_LISTUSERSRESPONSE']._serialized_start=941
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1056
+  _globals['_GETUSERREQUEST']._serialized_start=1058
+  _globals['_GETUSERREQUEST']._serialized_end=1100
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1103
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1300
+  _globals['_ENROLSECONDFACTORREQUEST']._serialized_start=1302
+  _globals['_ENROLSECONDFACTORREQUEST']._serialized_end=1328
+  _globals['_ENROLSECONDFACTORRESPONSE']._serialized_start=1330
+  _globals['_ENROLSECONDFACTORRESPONSE']._serialized_end=1398
+  _globals['_CONFIRMSECONDFACTORREQUEST']._serialized_start=1400
+  _globals['_CONFIRMSECONDFACTORREQUEST']._serialized_end=1466
+  _globals['_CONFIRMSECONDFACTORRESPONSE']._serialized_start=1468
+  _globals['_CONFIRMSECONDFACTORRESPONSE']._serialized_end=1527
+  _globals['_REMOVESECONDFACTORREQUEST']._serialized_start=1529
+  _globals['_REMOVESECONDFACTORREQUEST']._serialized_end=1584
+  _globals['_RESETSECONDFACTORREQUEST']._serialized_start=1586
+  _globals['_RESETSECONDFACTORREQUEST']._serialized_end=1638
+  _globals['_USERSERVICE']._serialized_start=1722
+  _globals['_USERSERVICE']._serialized_end=2753
 # @@protoc_insertion_point(module_scope)

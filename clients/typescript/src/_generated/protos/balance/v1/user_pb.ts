@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/user.proto.
  */
 export const file_balance_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEi6QIKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBIg4KDEdldE1lUmVxdWVzdCKrAQoPVXBkYXRlTWVSZXF1ZXN0EiQKBHVzZXIYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKiAQoQTGlzdFVzZXJzUmVxdWVzdBIaCgZzZWFyY2gYASABKAlCCuJBAQGiuBgCIB4SHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASJzChFMaXN0VXNlcnNSZXNwb25zZRIlCgV1c2VycxgBIAMoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyIqCg5HZXRVc2VyUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDQoJUk9MRV9VU0VSEAESEgoOUk9MRV9NT0RFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMy2QMKC1VzZXJTZXJ2aWNlElAKBUdldE1lEhguYmFsYW5jZS52MS5HZXRNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiG5ACAYLT5JMCEhIQL2FwaS92MS91c2Vycy9tZRJZCghVcGRhdGVNZRIbLmJhbGFuY2UudjEuVXBkYXRlTWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh6C0+STAhgyEC9hcGkvdjEvdXNlcnMvbWU6BHVzZXISYgoJTGlzdFVzZXJzEhwuYmFsYW5jZS52MS5MaXN0VXNlcnNSZXF1ZXN0Gh0uYmFsYW5jZS52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBgtPkkwIPEg0vYXBpL3YxL3VzZXJzElgKB0dldFVzZXISGi5iYWxhbmNlLnYxLkdldFVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh+QAgGC0+STAhYSFC9hcGkvdjEvdXNlcnMve3VzZXJ9El8KClVwZGF0ZVVzZXISHS5iYWxhbmNlLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiCC0+STAhoyEi9hcGkvdjEvdXNlcnMve2lkfToEdXNlckJDCgpiYWxhbmNlLnYxUAFaJmJhbGFuY2UuZXhhbXBsZS9nby9iYWxhbmNldjE7YmFsYW5jZXYxqgIKQmFsYW5jZS5WMWIGcHJvdG8z", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEihgMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMiDgoMR2V0TWVSZXF1ZXN0IqsBCg9VcGRhdGVNZVJlcXVlc3QSJAoEdXNlchgBIAEoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAhI1Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBOJBAQISHgoKcmVxdWVzdF9pZBgDIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIqIBChBMaXN0VXNlcnNSZXF1ZXN0EhoKBnNlYXJjaBgBIAEoCUIK4kEBAaK4GAIgHhIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICBIYCgRza2lwGAQgASgFQgriQQEBorgYAggKEhkKC2NvdW50X3RvdGFsGAUgASgIQgTiQQEBInMKEUxpc3RVc2Vyc1Jlc3BvbnNlEiUKBXVzZXJzGAEgAygLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIioKDkdldFVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEixQEKEVVwZGF0ZVVzZXJSZXF1ZXN0EhYKAmlkGAEgASgJQgriQQECorgYAggBEiQKBHVzZXIYAiABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYBCABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASIaChhFbnJvbFNlY29uZEZhY3RvclJlcXVlc3QiRAoZRW5yb2xTZWNvbmRGYWN0b3JSZXNwb25zZRIUCgZzZWNyZXQYASABKAlCBOJBAQMSEQoDdXJpGAIgASgJQgTiQQEDIkIKGkNvbmZpcm1TZWNvbmRGYWN0b3JSZXF1ZXN0EiQKBGNvZGUYASABKAlCFuJBAQKiuBgOEghbMC05XXs2fRgGIAYiOwobQ29uZmlybVNlY29uZEZhY3RvclJlc3BvbnNlEhwKDnJlY292ZXJ5X2NvZGVzGAEgAygJQgTiQQEDIjcKGVJlbW92ZVNlY29uZEZhY3RvclJlcXVlc3QSGgoEY29kZRgBIAEoCUIM4kEBAqK4GAQYBiAUIjQKGFJlc2V0U2Vjb25kRmFjdG9yUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg0KCVJPTEVfVVNFUhABEhIKDlJPTEVfTU9ERVJBVE9SEAISDgoKUk9MRV9BRE1JThADMocICgtVc2VyU2VydmljZRJQCgVHZXRNZRIYLmJhbGFuY2UudjEuR2V0TWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIhuQAgGC0+STAhISEC9hcGkvdjEvdXNlcnMvbWUSWQoIVXBkYXRlTWUSGy5iYWxhbmNlLnYxLlVwZGF0ZU1lUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIegtPkkwIYMhAvYXBpL3YxL3VzZXJzL21lOgR1c2VyEmIKCUxpc3RVc2VycxIcLmJhbGFuY2UudjEuTGlzdFVzZXJzUmVxdWVzdBodLmJhbGFuY2UudjEuTGlzdFVzZXJzUmVzcG9uc2UiGJACAYLT5JMCDxINL2FwaS92MS91c2VycxJYCgdHZXRVc2VyEhouYmFsYW5jZS52MS5HZXRVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIfkAIBgtPkkwIWEhQvYXBpL3YxL3VzZXJzL3t1c2VyfRJfCgpVcGRhdGVVc2VyEh0uYmFsYW5jZS52MS5VcGRhdGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIggtPkkwIaMhIvYXBpL3YxL3VzZXJzL3tpZH06BHVzZXISiwEKEUVucm9sU2Vjb25kRmFjdG9yEiQuYmFsYW5jZS52MS5FbnJvbFNlY29uZEZhY3RvclJlcXVlc3QaJS5iYWxhbmNlLnYxLkVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2UiKYLT5JMCIyIeL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOgEqEpkBChNDb25maXJtU2Vjb25kRmFjdG9yEiYuYmFsYW5jZS52MS5Db25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBonLmJhbGFuY2UudjEuQ29uZmlybVNlY29uZEZhY3RvclJlc3BvbnNlIjGC0+STAisiJi9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3Rvcjpjb25maXJtOgEqEn8KElJlbW92ZVNlY29uZEZhY3RvchIlLmJhbGFuY2UudjEuUmVtb3ZlU2Vjb25kRmFjdG9yUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIwgtPkkwIqIiUvYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6cmVtb3ZlOgEqEoABChFSZXNldFNlY29uZEZhY3RvchIkLmJhbGFuY2UudjEuUmVzZXRTZWNvbmRGYWN0b3JSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIjOC0+STAi0iKC9hcGkvdjEvdXNlcnMve3VzZXJ9L3NlY29uZC1mYWN0b3I6cmVzZXQ6ASpCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person who owns accounts.
@@ -95,6 +95,13 @@ export type User = Message<"balance.v1.User"> & {
    * @generated from field: string etag = 10;
    */
   etag: string;
+
+  /**
+   * Output only. Whether the user signs in with a second factor.
+   *
+   * @generated from field: bool second_factor = 11;
+   */
+  secondFactor: boolean;
 };
 
 /**
@@ -322,6 +329,134 @@ export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE_
   messageDesc(file_balance_v1_user, 6);
 
 /**
+ * Request for EnrolSecondFactor.
+ *
+ * @generated from message balance.v1.EnrolSecondFactorRequest
+ */
+export type EnrolSecondFactorRequest = Message<"balance.v1.EnrolSecondFactorRequest"> & {
+};
+
+/**
+ * Describes the message balance.v1.EnrolSecondFactorRequest.
+ * Use `create(EnrolSecondFactorRequestSchema)` to create a new message.
+ */
+export const EnrolSecondFactorRequestSchema: GenMessage<EnrolSecondFactorRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 7);
+
+/**
+ * Response of EnrolSecondFactor.
+ *
+ * @generated from message balance.v1.EnrolSecondFactorResponse
+ */
+export type EnrolSecondFactorResponse = Message<"balance.v1.EnrolSecondFactorResponse"> & {
+  /**
+   * Output only. The secret in base 32, to be typed into an authenticator.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret: string;
+
+  /**
+   * Output only. The same as a URI, to be shown as a QR code.
+   *
+   * @generated from field: string uri = 2;
+   */
+  uri: string;
+};
+
+/**
+ * Describes the message balance.v1.EnrolSecondFactorResponse.
+ * Use `create(EnrolSecondFactorResponseSchema)` to create a new message.
+ */
+export const EnrolSecondFactorResponseSchema: GenMessage<EnrolSecondFactorResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 8);
+
+/**
+ * Request for ConfirmSecondFactor.
+ *
+ * @generated from message balance.v1.ConfirmSecondFactorRequest
+ */
+export type ConfirmSecondFactorRequest = Message<"balance.v1.ConfirmSecondFactorRequest"> & {
+  /**
+   * Required. What the authenticator shows: 6 digits.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message balance.v1.ConfirmSecondFactorRequest.
+ * Use `create(ConfirmSecondFactorRequestSchema)` to create a new message.
+ */
+export const ConfirmSecondFactorRequestSchema: GenMessage<ConfirmSecondFactorRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 9);
+
+/**
+ * Response of ConfirmSecondFactor.
+ *
+ * @generated from message balance.v1.ConfirmSecondFactorResponse
+ */
+export type ConfirmSecondFactorResponse = Message<"balance.v1.ConfirmSecondFactorResponse"> & {
+  /**
+   * Output only. Codes that take the place of the authenticator's, each once.
+   *
+   * @generated from field: repeated string recovery_codes = 1;
+   */
+  recoveryCodes: string[];
+};
+
+/**
+ * Describes the message balance.v1.ConfirmSecondFactorResponse.
+ * Use `create(ConfirmSecondFactorResponseSchema)` to create a new message.
+ */
+export const ConfirmSecondFactorResponseSchema: GenMessage<ConfirmSecondFactorResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 10);
+
+/**
+ * Request for RemoveSecondFactor.
+ *
+ * @generated from message balance.v1.RemoveSecondFactorRequest
+ */
+export type RemoveSecondFactorRequest = Message<"balance.v1.RemoveSecondFactorRequest"> & {
+  /**
+   * Required. What the authenticator shows, or a recovery code; 6 to 20
+   * characters.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message balance.v1.RemoveSecondFactorRequest.
+ * Use `create(RemoveSecondFactorRequestSchema)` to create a new message.
+ */
+export const RemoveSecondFactorRequestSchema: GenMessage<RemoveSecondFactorRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 11);
+
+/**
+ * Request for ResetSecondFactor.
+ *
+ * @generated from message balance.v1.ResetSecondFactorRequest
+ */
+export type ResetSecondFactorRequest = Message<"balance.v1.ResetSecondFactorRequest"> & {
+  /**
+   * Required. The user's id.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message balance.v1.ResetSecondFactorRequest.
+ * Use `create(ResetSecondFactorRequestSchema)` to create a new message.
+ */
+export const ResetSecondFactorRequestSchema: GenMessage<ResetSecondFactorRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 12);
+
+/**
  * What a user may do beyond using their own accounts.
  *
  * @generated from enum balance.v1.Role
@@ -420,6 +555,52 @@ export const UserService: GenService<{
   updateUser: {
     methodKind: "unary";
     input: typeof UpdateUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Begins to enrol a second factor of the caller: returns a secret for an
+   * authenticator (TOTP, RFC 6238). It is shown once, and does nothing until it
+   * is confirmed; enrolling again replaces one that was not.
+   *
+   * @generated from rpc balance.v1.UserService.EnrolSecondFactor
+   */
+  enrolSecondFactor: {
+    methodKind: "unary";
+    input: typeof EnrolSecondFactorRequestSchema;
+    output: typeof EnrolSecondFactorResponseSchema;
+  },
+  /**
+   * Confirms the caller's second factor by a code of it, and returns recovery
+   * codes, which are shown once. From then on CreateToken needs a code of it.
+   * The caller's other sign-ins end.
+   *
+   * @generated from rpc balance.v1.UserService.ConfirmSecondFactor
+   */
+  confirmSecondFactor: {
+    methodKind: "unary";
+    input: typeof ConfirmSecondFactorRequestSchema;
+    output: typeof ConfirmSecondFactorResponseSchema;
+  },
+  /**
+   * Removes the caller's second factor, with its recovery codes; it is proved
+   * once more.
+   *
+   * @generated from rpc balance.v1.UserService.RemoveSecondFactor
+   */
+  removeSecondFactor: {
+    methodKind: "unary";
+    input: typeof RemoveSecondFactorRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Removes the second factor of a user who lost it and its recovery codes, for
+   * admins. The user's sign-ins end. Admins cannot reset their own.
+   *
+   * @generated from rpc balance.v1.UserService.ResetSecondFactor
+   */
+  resetSecondFactor: {
+    methodKind: "unary";
+    input: typeof ResetSecondFactorRequestSchema;
     output: typeof UserSchema;
   },
 }> = /*@__PURE__*/
