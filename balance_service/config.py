@@ -159,8 +159,7 @@ class Settings(BaseSettings):
 
     second_factor_required: bool = Field(
         default=False,
-        description="Whether moderators and admins need a second factor: without one, they are "
-        "signed in as plain users, who can enrol one.",
+        description="Whether moderators and admins who have no second factor are plain users.",
     )
     trusted_proxies: str = Field(
         "",
@@ -171,14 +170,19 @@ class Settings(BaseSettings):
     codes_per_hour: int = Field(
         10_000,
         ge=1,
-        description="Confirmation codes that are sent in an hour, and as many more at once. Those "
-        "who signed in from the same network lately have as many again.",
+        description="Confirmation codes sent in an hour to strangers, and as many more at once.",
     )
     network_codes_per_hour: int = Field(
         100,
         ge=1,
-        description="Of these, those that are sent to others at the request of one network: an "
-        "IPv4 address or the /64 of an IPv6 address.",
+        description="Of these, those that one IPv4 address or /64 of IPv6 may ask for.",
+    )
+
+    refresh_grace_seconds: int = Field(
+        10,
+        ge=0,
+        le=60,
+        description="How long a used refresh token is answered again, as its answer may be lost.",
     )
 
     smtp_url: SecretStr = Field(
@@ -286,10 +290,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, text: str) -> str:
-        try:
-            parse_networks(text)
-        except ValueError:
-            raise ValueError("must be networks separated by commas, such as 10.0.0.0/8") from None
+        parse_networks(text)
         return text
 
     @field_validator("day_zone")

@@ -53,10 +53,17 @@ CREATE TABLE recovery_codes (
     PRIMARY KEY (user_id, code_hash)
 );
 
--- Whether a second factor is confirmed, and so required.
-ALTER TABLE users ADD COLUMN second_factor boolean NOT NULL DEFAULT FALSE;
--- Whether it was proved in this sign-in.
-ALTER TABLE sessions ADD COLUMN second_factor boolean NOT NULL DEFAULT FALSE;
+-- second_factor: whether one is confirmed, and so required. disabled_at: since when they may not
+-- sign in.
+ALTER TABLE users
+ADD COLUMN second_factor boolean NOT NULL DEFAULT FALSE,
+ADD COLUMN disabled_at timestamptz;
+
+-- second_factor: whether it was proved in this sign-in. refreshed_at: when its tokens were last
+-- exchanged.
+ALTER TABLE sessions
+ADD COLUMN second_factor boolean NOT NULL DEFAULT FALSE,
+ADD COLUMN refreshed_at timestamptz;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
 verifications, sign_in_quotas, known_askers, second_factors, recovery_codes

@@ -95,6 +95,17 @@ def sign_ins() -> Iterator[Case]:
         yield "UserService/ConfirmSecondFactor", confirm, "code"
     for code in ("", "12345", "x" * 21):
         yield "UserService/RemoveSecondFactor", v1.RemoveSecondFactorRequest(code=code), "code"
+    for text in NOT_UUIDS:
+        yield "UserService/EndSession", v1.EndSessionRequest(session=text), "session"
+    whole = {
+        "verification_id": "x",
+        "confirmation_code": "12345678",
+        "new_verification_id": "y",
+        "new_confirmation_code": "12345678",
+    }
+    for field in whole:
+        changed = v1.ChangeEmailRequest(**{**whole, field: ""})
+        yield "UserService/ChangeEmail", changed, field
     yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
     yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
 

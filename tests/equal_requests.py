@@ -290,6 +290,7 @@ def catalogue(there: World) -> dict[str, Row]:
 def users(there: World) -> dict[str, Row]:
     mask = ["first_name", "last_name", "bio"]
     new = v1.User(first_name="Anna", last_name="K", bio="Hm")
+    less = v1.User(first_name="Anna", last_name="K", bio="hm")
     more = v1.User(first_name="Anna", last_name="K", bio="Hm", username="not-named")
 
     def mine(names: Sequence[str], new: v1.User = new) -> Message:
@@ -298,24 +299,23 @@ def users(there: World) -> dict[str, Row]:
     def theirs(names: Sequence[str], new: v1.User, user_id: str = there.boris) -> Message:
         return v1.UpdateUserRequest(id=user_id, user=new, update_mask=FieldMask(paths=names))
 
+    off, on = v1.DisableUserRequest, v1.EnableUserRequest
+    boris, nobody = there.boris, there.account
     everything = v1.User(first_name="A", username="boris", role=v1.Role.ROLE_MODERATOR)
+    elsewhere = theirs(["username", "first_name"], everything, there.admin.user_id)
     all_names = ["username", "first_name", "last_name", "bio", "role"]
     other = v1.User(first_name="B", username="boris", role=v1.Role.ROLE_MODERATOR)
     return {
+        "DisableUser": Row(off(user=boris), [off(user=boris.upper())], {"user": off(user=nobody)}),
+        "EnableUser": Row(on(user=boris), [on(user=boris.upper())], {"user": on(user=nobody)}),
         "UpdateMe": Row(
             mine(mask),
             [mine(mask[::-1]), mine(mask, more)],
-            {
-                "user": mine(mask, v1.User(first_name="Anna", last_name="K", bio="hm")),
-                "update_mask": mine(mask[:2]),
-            },
+            {"user": mine(mask, less), "update_mask": mine(mask[:2])},
         ),
         "UpdateUser": Row(
             theirs(["*"], everything),
             [theirs(all_names, everything), theirs(all_names, everything, there.boris.upper())],
-            {
-                "user": theirs(["*"], other),
-                "id": theirs(["username", "first_name"], everything, there.admin.user_id),
-            },
+            {"user": theirs(["*"], other), "id": elsewhere},
         ),
     }

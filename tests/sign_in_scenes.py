@@ -1,5 +1,7 @@
 """Scenes for the refusals of second factors and of sessions."""
 
+from uuid import uuid4
+
 from balance_client import v1
 from balance_service.domain import errors
 from tests.authenticators import ask_again, enrol
@@ -38,3 +40,32 @@ async def second_enrolment(world: World) -> Ask:
     person = await world.service.person()
     await enrol(person)
     return Ask("UserService/EnrolSecondFactor", v1.EnrolSecondFactorRequest(), person)
+
+
+@provokes(errors.UserDisabled)
+async def sign_in_of_a_disabled_user(world: World) -> Ask:
+    person = await world.service.person()
+    await world.admin.client.users.DisableUser(v1.DisableUserRequest(user=person.user_id))
+    request = await ask_again(world.service, person.email, world.database_url)
+    return Ask("AuthService/CreateToken", request)
+
+
+@provokes(errors.SessionNotFound)
+async def session_of_nobody(world: World) -> Ask:
+    request = v1.EndSessionRequest(session=str(uuid4()))
+    return Ask("UserService/EndSession", request, world.anna)
+
+
+@provokes(errors.EmailTaken)
+async def address_of_another(world: World) -> Ask:
+    codes = [
+        await ask_again(world.service, person.email, world.database_url)
+        for person in (world.anna, world.boris)
+    ]
+    request = v1.ChangeEmailRequest(
+        verification_id=codes[0].verification_id,
+        confirmation_code=codes[0].confirmation_code,
+        new_verification_id=codes[1].verification_id,
+        new_confirmation_code=codes[1].confirmation_code,
+    )
+    return Ask("UserService/ChangeEmail", request, world.anna)

@@ -20,7 +20,7 @@ from uuid import UUID
 from balance_service.auth import askers
 from balance_service.auth.askers import CODE_LIFE, SEND_INTERVAL, SENDS, Asker, Askers, Taken
 from balance_service.auth.sealing import Secrets
-from balance_service.database.pool import Pool, transaction
+from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, retry_after
 from balance_service.providers.mail import DeliveryUnknown, Mailer
 from balance_service.repositories import users, verifications
@@ -229,14 +229,18 @@ class ConfirmationCodes:
             ConfirmationCodeInvalid: Somebody else was first.
         """
         async with transaction(self._pool) as conn:
-            if not await verifications.spend(conn, right.verification_hash):
-                raise errors.ConfirmationCodeInvalid
-            await askers.give_back(conn, right.limits)
-            await verifications.remember(conn, right.asker.key)
+            await self.spend(conn, right)
             await users.ensure(conn, right.email, datetime.now(UTC))
             user = await users.find_by_email(conn, right.email)
         assert user is not None, "just ensured"
         return user.user_id
+
+    async def spend(self, conn: Connection, right: RightGuess) -> None:
+        """Spends a code; raises ConfirmationCodeInvalid if somebody else was first."""
+        if not await verifications.spend(conn, right.verification_hash):
+            raise errors.ConfirmationCodeInvalid
+        await askers.give_back(conn, right.limits)
+        await verifications.remember(conn, right.asker.key)
 
     def _id_hash(self, verification_id: str) -> bytes:
         return self._secrets.keyed_hash("verifications", verification_id)

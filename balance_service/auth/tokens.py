@@ -1,13 +1,15 @@
 """Access tokens (JWT, RFC 7519, signed with EdDSA, RFC 8037) and refresh tokens that rotate.
 
 A refresh token works once. Using it again means that it was stolen by one of two parties, so the
-whole sign-in is revoked (RFC 9700, 4.14.2).
+whole sign-in is revoked (RFC 9700, 4.14.2); but for some seconds, and until its successor is used,
+it may be that the answer was lost, and the same successor is given again.
 
 Workers' clocks differ. A token is good from LEEWAY before its `iat` and `nbf` until LEEWAY after
 its `exp`, and no longer than the configured life and LEEWAY after its `iat`. A revoked token is not
 good at any time: the revocation is remembered for as long as that, and for MARGIN.
 """
 
+import base64
 import hmac
 import secrets as random_source
 import time
@@ -20,6 +22,7 @@ import jwt
 
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
+from balance_service.auth.sessions import Sessions
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal
@@ -58,6 +61,7 @@ class TokenRules:
     """What tokens say and how long they live.
 
     Args:
+        refresh_grace: How long a refresh token that was used is answered again.
         second_factor_required: Whether moderators and admins who did not prove a second factor
             get the tokens of plain users.
     """
@@ -66,7 +70,13 @@ class TokenRules:
     audience: str
     access_life: timedelta
     refresh_life: timedelta
+    refresh_grace: timedelta
     second_factor_required: bool = False
+
+    @property
+    def access_life_at_most(self) -> timedelta:
+        """For how long after its end a session's access tokens have to be refused."""
+        return self.access_life + LEEWAY + MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +93,26 @@ class _VerifiedToken:
 
 
 class Tokens:
-    """Issues, verifies, refreshes and revokes."""
+    """Issues, verifies, refreshes and revokes.
 
-    def __init__(self, pool: Pool, keys: KeySet, secrets: Secrets, rules: TokenRules) -> None:
+    Args:
+        pool: Where refresh tokens are kept.
+        keys: What access tokens are signed with.
+        secrets: What refresh tokens are hashed with.
+        rules: What tokens say and how long they live.
+        sessions: Remembers which sign-ins have ended.
+    """
+
+    def __init__(
+        self, pool: Pool, keys: KeySet, secrets: Secrets, rules: TokenRules, sessions: Sessions
+    ) -> None:
         self._pool = pool
         self._keys = keys
         self._secrets = secrets
         self._rules = rules
+        self._sessions = sessions
         # Verifying a signature costs more than a small call: each token is verified once.
         self._known_tokens: dict[str, _VerifiedToken] = {}
-        self._revoked: set[UUID] = set()
 
     async def sign_in(self, user_id: UUID, *, second_factor: bool = False) -> IssuedToken:
         """Starts a session of a user who proved their address.
@@ -102,6 +122,7 @@ class Tokens:
             second_factor: Whether they proved their second factor besides.
 
         Raises:
+            UserDisabled: They may not sign in.
             SecondFactorRequired: They did not, and have one.
         """
         now = datetime.now(UTC)
@@ -110,11 +131,14 @@ class Tokens:
             # The user's row is locked, so that a change of their role cannot overlap: it either
             # waits, and then revokes this session, or ends first, and its role is read here.
             user = await users.hold(conn, user_id)
+            if user.disabled_at:
+                raise errors.UserDisabled
             if user.second_factor and not second_factor:
                 raise errors.SecondFactorRequired
             session = NewSession(session_id, user_id, now, expires_at, second_factor)
             await credentials.create_session(conn, session)
-            refresh_token = await self._new_refresh_token(conn, session_id, expires_at)
+            refresh_token = random_source.token_urlsafe(32)
+            await self._keep_refresh_token(conn, refresh_token, session_id, expires_at)
         issued = IssuedRefreshToken(refresh_token, expires_at)
         return self._issue(user, session_id, now, issued, second_factor=second_factor)
 
@@ -141,26 +165,39 @@ class Tokens:
         """Exchanges a refresh token for new tokens.
 
         Raises:
-            RefreshTokenInvalid: It is unknown, expired or revoked; or it was used before, and now
-                the whole sign-in is revoked.
+            RefreshTokenInvalid: It is unknown, expired or revoked; or it was used before, longer
+                ago than the grace, and now the whole sign-in is revoked.
         """
         now = datetime.now(UTC)
         token_hash = self._refresh_hash(refresh_token)
+        successor = self._successor(refresh_token)
         async with transaction(self._pool) as conn:
             stored = await credentials.find_refresh_token(conn, token_hash)
             if stored is None or stored.revoked_at or now >= stored.session_expires_at:
                 raise errors.RefreshTokenInvalid
-            if reused := stored.used_at is not None:
-                await credentials.revoke_session(conn, stored.session_id, now)
+            if stored.used_for is None:
+                await credentials.use_refresh_token(conn, token_hash)
+                await self._keep_refresh_token(
+                    conn, successor, stored.session_id, stored.expires_at
+                )
+                await credentials.refresh_session(conn, stored.session_id, now)
+                reused = False
             else:
-                await credentials.use_refresh_token(conn, token_hash, now)
-                user = await users.hold(conn, stored.user_id)
-                expires_at = stored.session_expires_at
-                successor = await self._new_refresh_token(conn, stored.session_id, expires_at)
+                reused = not await self._is_repeated(conn, stored.used_for, successor)
+            if reused:
+                await credentials.revoke_session(conn, stored.session_id, now)
+            user = await users.hold(conn, stored.user_id)
         if reused:  # Raised here, so that the revocation is committed.
+            self._sessions.remember_ended(stored.session_id)
             raise errors.RefreshTokenInvalid
-        issued = IssuedRefreshToken(successor, expires_at)
+        issued = IssuedRefreshToken(successor, stored.session_expires_at)
         return self._issue(user, stored.session_id, now, issued, second_factor=stored.second_factor)
+
+    async def _is_repeated(self, conn: Connection, used_for: timedelta, successor: str) -> bool:
+        """Whether a token is used again because the first answer was lost, and not stolen."""
+        if used_for > self._rules.refresh_grace:
+            return False
+        return await credentials.is_unused(conn, self._refresh_hash(successor))
 
     async def revoke(self, refresh_token: str) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
@@ -168,13 +205,7 @@ class Tokens:
             stored = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
             if stored:
                 await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
-                self._revoked.add(stored.session_id)
-
-    async def load_revoked(self) -> None:
-        """Learns what other processes revoked; to be called every few seconds."""
-        async with self._pool.connection() as conn:
-            since = datetime.now(UTC) - self._rules.access_life - LEEWAY - MARGIN
-            self._revoked = await credentials.revoked_sessions(conn, since)
+                self._sessions.remember_ended(stored.session_id)
 
     async def verify(self, access_token: str) -> Principal:
         """Who a token stands for.
@@ -187,7 +218,7 @@ class Tokens:
         if token.good_until <= time.time():
             self._known_tokens.pop(access_token, None)
             raise errors.TokenExpired
-        if token.principal.session_id in self._revoked:
+        if self._sessions.is_ended(token.principal.session_id):
             raise errors.TokenInvalid
         return token.principal
 
@@ -254,13 +285,16 @@ class Tokens:
             {**registered, **claims}, key, algorithm=_ALGORITHM, headers={"kid": key_id}
         )
 
-    async def _new_refresh_token(
-        self, conn: Connection, session_id: UUID, expires_at: datetime
-    ) -> str:
-        token = random_source.token_urlsafe(32)
+    async def _keep_refresh_token(
+        self, conn: Connection, token: str, session_id: UUID, expires_at: datetime
+    ) -> None:
         token_hash = self._refresh_hash(token)
         await credentials.insert_refresh_token(conn, token_hash, session_id, expires_at)
-        return token
+
+    def _successor(self, refresh_token: str) -> str:
+        """The token that follows one: always the same, so that it can be given again, unkept."""
+        digest = self._secrets.keyed_hash("refresh successors", refresh_token)
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def _refresh_hash(self, token: str) -> bytes:
         return self._secrets.keyed_hash("refresh tokens", token)

@@ -97,6 +97,9 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "SECOND_FACTOR_ENROLLED",
         "У пользователя уже есть второй фактор.",
     ),
+    errors.UserDisabled: Row(
+        code_pb2.PERMISSION_DENIED, "USER_DISABLED", "Пользователю запрещён вход."
+    ),
     errors.PermissionMissing: Row(
         code_pb2.PERMISSION_DENIED, "PERMISSION_MISSING", "На это действие нет прав."
     ),
@@ -110,6 +113,15 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     ),
     errors.UsernameTaken: Row(
         code_pb2.ALREADY_EXISTS, "USERNAME_TAKEN", "Это имя пользователя занято."
+    ),
+    errors.EmailTaken: Row(
+        code_pb2.ALREADY_EXISTS, "EMAIL_TAKEN", "Этот адрес принадлежит другому пользователю."
+    ),
+    errors.SessionNotFound: Row(
+        code_pb2.NOT_FOUND,
+        "SESSION_NOT_FOUND",
+        "У пользователя нет такого сеанса.",
+        resource="session",
     ),
     errors.EtagMismatch: Row(
         code_pb2.ABORTED, "ETAG_MISMATCH", "Ресурс изменился с тех пор, как был прочитан."

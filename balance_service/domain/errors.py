@@ -5,10 +5,10 @@ Refusal
   the caller is unproven    TokenMissing, TokenInvalid, TokenExpired, RefreshTokenInvalid,
                             ConfirmationCodeInvalid, ClientCredentialsInvalid,
                             SecondFactorRequired, SecondFactorInvalid
-  the caller may not        PermissionMissing
+  the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
-                            ServiceNotFound, QuoteNotFound
-  it was taken or changed   UsernameTaken, SecondFactorEnrolled, EtagMismatch,
+                            ServiceNotFound, QuoteNotFound, SessionNotFound
+  it was taken or changed   UsernameTaken, EmailTaken, SecondFactorEnrolled, EtagMismatch,
                             IdempotencyKeyReused, ReferenceReused, PriceChanged, QuoteUsed
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
@@ -161,6 +161,11 @@ class SecondFactorEnrolled(Refusal):
 
 
 @dataclass
+class UserDisabled(Refusal):
+    """The user may not sign in."""
+
+
+@dataclass
 class PermissionMissing(Refusal):
     """The caller may not do this."""
 
@@ -179,6 +184,18 @@ class UsernameTaken(Refusal):
     """Another user has this username."""
 
     username: str
+
+
+@dataclass
+class EmailTaken(Refusal):
+    """Another user has this address."""
+
+
+@dataclass
+class SessionNotFound(Refusal):
+    """The user has no such sign-in."""
+
+    session: str
 
 
 @dataclass

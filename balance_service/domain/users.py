@@ -23,6 +23,7 @@ class User:
         username: Unique regardless of case.
         version: Counts changes.
         second_factor: Whether they sign in with a second factor.
+        disabled_at: Since when they may not sign in; None if they may.
     """
 
     user_id: UUID
@@ -36,3 +37,4 @@ class User:
     created_at: datetime
     updated_at: datetime
     second_factor: bool
+    disabled_at: datetime | None

@@ -40,6 +40,7 @@ from balance_service.domain.quotes import Quote
 from balance_service.domain.splits import Part
 from balance_service.domain.state import Done
 from balance_service.domain.users import User
+from balance_service.repositories.credentials import Session
 
 # Messages are not given an empty `metadata`: that would be a sixth of what a transfer costs here.
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
@@ -83,6 +84,25 @@ def user(profile: User) -> user_pb2.User:
         update_time=timestamp(profile.updated_at),
         etag=str(profile.version),
         second_factor=profile.second_factor,
+        disable_time=timestamp(profile.disabled_at) if profile.disabled_at else None,
+    )
+
+
+def session(listed: Session, current: UUID | None) -> user_pb2.Session:
+    """A sign-in.
+
+    Args:
+        listed: The sign-in.
+        current: The id of the one that asks.
+    """
+    refreshed_at = listed.refreshed_at
+    return user_pb2.Session(
+        id=str(listed.session_id),
+        create_time=timestamp(listed.created_at),
+        refresh_time=timestamp(refreshed_at) if refreshed_at else None,
+        expire_time=timestamp(listed.expires_at),
+        current=listed.session_id == current,
+        second_factor=listed.second_factor,
     )
 
 

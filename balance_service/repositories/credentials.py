@@ -4,7 +4,7 @@ Only hashes and sealed keys are kept; whoever reads these tables learns no secre
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,14 +16,33 @@ _SQL = queries.load(__file__)
 
 
 class RefreshToken(NamedTuple):
-    """A refresh token and the sign-in it belongs to."""
+    """A refresh token and the sign-in it belongs to.
+
+    Args:
+        used_for: How long ago it was used; None if it was not.
+    """
 
     session_id: UUID
     expires_at: datetime
-    used_at: datetime | None
     user_id: UUID
     session_expires_at: datetime
     revoked_at: datetime | None
+    second_factor: bool
+    used_for: timedelta | None
+
+
+class Session(NamedTuple):
+    """A sign-in that goes on.
+
+    Args:
+        refreshed_at: When its tokens were last exchanged, if they were.
+        second_factor: Whether a second factor was proved in it.
+    """
+
+    session_id: UUID
+    created_at: datetime
+    refreshed_at: datetime | None
+    expires_at: datetime
     second_factor: bool
 
 
@@ -69,8 +88,34 @@ async def find_refresh_token(conn: AsyncConnection, token_hash: bytes) -> Refres
     return RefreshToken(*row) if row else None
 
 
-async def use_refresh_token(conn: AsyncConnection, token_hash: bytes, now: datetime) -> None:
-    await conn.execute(_SQL["use_refresh_token"], {"token_hash": token_hash, "now": now})
+async def use_refresh_token(conn: AsyncConnection, token_hash: bytes) -> None:
+    await conn.execute(_SQL["use_refresh_token"], {"token_hash": token_hash})
+
+
+async def is_unused(conn: AsyncConnection, token_hash: bytes) -> bool:
+    """Whether there is such a refresh token, and it was not used."""
+    cursor = await conn.execute(_SQL["is_unused"], {"token_hash": token_hash})
+    return await cursor.fetchone() is not None
+
+
+async def refresh_session(conn: AsyncConnection, session_id: UUID, now: datetime) -> None:
+    """Notes when a sign-in's tokens were last exchanged."""
+    await conn.execute(_SQL["refresh_session"], {"session_id": session_id, "now": now})
+
+
+async def list_sessions(
+    conn: AsyncConnection, user_id: UUID, now: datetime, limit: int
+) -> list[Session]:
+    """A user's sign-ins that go on, the newest first."""
+    values = {"user_id": user_id, "now": now, "limit": limit}
+    cursor = await conn.execute(_SQL["list_sessions"], values)
+    return [Session(*row) for row in await cursor.fetchall()]
+
+
+async def is_session_of(conn: AsyncConnection, session_id: UUID, user_id: UUID) -> bool:
+    """Whether a sign-in is a user's, whether or not it goes on."""
+    values = {"session_id": session_id, "user_id": user_id}
+    return await (await conn.execute(_SQL["is_session_of"], values)).fetchone() is not None
 
 
 async def revoke_session(conn: AsyncConnection, session_id: UUID, now: datetime) -> None:
@@ -80,10 +125,11 @@ async def revoke_session(conn: AsyncConnection, session_id: UUID, now: datetime)
 
 async def revoke_sessions_of_user(
     conn: AsyncConnection, user_id: UUID, now: datetime, kept: UUID | None = None
-) -> None:
-    """Revokes all sign-ins of a user, but for one that is kept."""
+) -> set[UUID]:
+    """Revokes all sign-ins of a user, but for one that is kept; those that it ended."""
     values = {"user_id": user_id, "now": now, "kept": kept}
-    await conn.execute(_SQL["revoke_sessions_of_user"], values)
+    cursor = await conn.execute(_SQL["revoke_sessions_of_user"], values)
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:

@@ -19,11 +19,11 @@ VALUES (%(token_hash)s, %(session_id)s, %(expires_at)s);
 SELECT
     t.session_id,
     t.expires_at,
-    t.used_at,
     s.user_id,
     s.expires_at AS session_expires_at,
     s.revoked_at,
-    s.second_factor
+    s.second_factor,
+    clock_timestamp() - t.used_at AS used_for
 FROM refresh_tokens AS t
 INNER JOIN sessions AS s ON t.session_id = s.session_id
 WHERE t.token_hash = %(token_hash)s
@@ -32,8 +32,39 @@ FOR UPDATE OF t;
 -- use_refresh_token --
 -- Marks a refresh token as used.
 UPDATE refresh_tokens
-SET used_at = %(now)s
+SET used_at = clock_timestamp()
 WHERE token_hash = %(token_hash)s;
+
+-- is_unused --
+-- Whether a refresh token may still be used.
+SELECT TRUE
+FROM refresh_tokens
+WHERE token_hash = %(token_hash)s AND used_at IS NULL;
+
+-- refresh_session --
+-- When a sign-in's tokens were last exchanged.
+UPDATE sessions
+SET refreshed_at = %(now)s
+WHERE session_id = %(session_id)s;
+
+-- list_sessions --
+-- A user's sign-ins that go on, the newest first.
+SELECT
+    session_id,
+    created_at,
+    refreshed_at,
+    expires_at,
+    second_factor
+FROM sessions
+WHERE user_id = %(user_id)s AND revoked_at IS NULL AND expires_at > %(now)s
+ORDER BY created_at DESC, session_id DESC
+LIMIT %(limit)s;
+
+-- is_session_of --
+-- Whether a sign-in is a user's, whether or not it goes on.
+SELECT TRUE
+FROM sessions
+WHERE session_id = %(session_id)s AND user_id = %(user_id)s;
 
 -- revoke_session --
 -- Revokes a sign-in with all its tokens.
@@ -48,7 +79,8 @@ SET revoked_at = %(now)s
 WHERE
     user_id = %(user_id)s
     AND revoked_at IS NULL
-    AND session_id IS DISTINCT FROM %(kept)s::uuid;
+    AND session_id IS DISTINCT FROM %(kept)s::uuid
+RETURNING session_id;
 
 -- revoked_sessions --
 -- Sign-ins whose access tokens may still be in use though they were revoked.

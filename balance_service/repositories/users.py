@@ -88,12 +88,15 @@ async def update(conn: AsyncConnection, user: User) -> None:
 
     Raises:
         UsernameTaken: Another user has the username.
+        EmailTaken: Another user has the address.
     """
     try:
         await conn.execute(_SQL["update"], dataclasses.asdict(user))
     except failures.UniqueViolation as error:
         if failures.violates(error, "users_username_unique"):
             raise errors.UsernameTaken(user.username) from None
+        if failures.violates(error, "users_email_unique"):
+            raise errors.EmailTaken from None
         raise
 
 

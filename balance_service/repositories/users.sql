@@ -18,7 +18,8 @@ SELECT
     version,
     created_at,
     updated_at,
-    second_factor
+    second_factor,
+    disabled_at
     -- end columns --
 FROM users
 WHERE email = %(email)s;
@@ -67,12 +68,14 @@ WHERE %(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0;
 -- All that can change of a user.
 UPDATE users
 SET
+    email = %(email)s,
     username = %(username)s,
     first_name = %(first_name)s,
     last_name = %(last_name)s,
     bio = %(bio)s,
     role = %(role)s,
     version = %(version)s,
+    disabled_at = %(disabled_at)s,
     updated_at = %(updated_at)s
 WHERE user_id = %(user_id)s;
 

@@ -15,6 +15,7 @@ from balance_service.auth.codes import ConfirmationCodes
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.second_factors import SecondFactors
+from balance_service.auth.sessions import Sessions
 from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls.dispatch import Calls
@@ -51,10 +52,10 @@ from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
-from balance_service.servicers.second_factor import SecondFactorCalls
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
+from balance_service.servicers.user_sign_in import UserSignIn
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
 # How long the health check waits for Postgres before it calls it silent.
@@ -154,8 +155,8 @@ def build(
     calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
-    second_factors = SecondFactorCalls(auth.second_factors)
-    calls.add(UserServicer(connections, page_tokens, second_factors))
+    user_sign_in = UserSignIn(auth.second_factors, auth.sign_in, auth.sessions)
+    calls.add(UserServicer(connections, page_tokens, user_sign_in))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
     deposits = Settlements(connections, listing, Kind.DEPOSIT)
@@ -186,7 +187,7 @@ def build(
         maintenance=Maintenance(
             pool=connections,
             health=health,
-            tokens=auth.tokens,
+            sessions=auth.sessions,
             rates=rates,
             watch=watch_list,
             calls=calls,
@@ -224,6 +225,7 @@ class _Auth(NamedTuple):
     """What signs callers in and verifies them."""
 
     keys: KeySet
+    sessions: Sessions
     tokens: Tokens
     codes: ConfirmationCodes
     second_factors: SecondFactors
@@ -231,13 +233,14 @@ class _Auth(NamedTuple):
 
 
 def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
-    keys = KeySet(connections, secrets)
-    tokens = Tokens(connections, keys, secrets, _token_rules(settings))
+    keys, rules = KeySet(connections, secrets), _token_rules(settings)
+    sessions = Sessions(connections, rules.access_life_at_most)
+    tokens = Tokens(connections, keys, secrets, rules, sessions)
     askers = Askers(secrets, CodeRates(settings.network_codes_per_hour, settings.codes_per_hour))
     codes = ConfirmationCodes(connections, mailer, secrets, askers)
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
-    return _Auth(keys, tokens, codes, second_factors, sign_in)
+    return _Auth(keys, sessions, tokens, codes, second_factors, sign_in)
 
 
 def _token_rules(settings: Settings) -> TokenRules:
@@ -246,6 +249,7 @@ def _token_rules(settings: Settings) -> TokenRules:
         audience=settings.token_audience,
         access_life=timedelta(seconds=settings.access_token_seconds),
         refresh_life=timedelta(days=settings.refresh_token_days),
+        refresh_grace=timedelta(seconds=settings.refresh_grace_seconds),
         second_factor_required=settings.second_factor_required,
     )
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from balance_service.auth.askers import KNOWN_FOR
-from balance_service.auth.tokens import Tokens
+from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.expiry import HoldExpiry
@@ -27,7 +27,7 @@ from balance_service.server.health import Health
 HEALTH_INTERVAL_SECONDS = 1
 RATES_INTERVAL_SECONDS = 60
 WATCH_INTERVAL_SECONDS = 0.25
-REVOKED_INTERVAL_SECONDS = 2
+ENDED_INTERVAL_SECONDS = 2
 ROLL_UP_INTERVAL_SECONDS = 5
 # Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
 ROLL_UP_DELTAS_MAX = 10_000
@@ -46,7 +46,7 @@ class Maintenance:
     Args:
         pool: Connections for what is rolled up and deleted here.
         health: Checked for whether Postgres answers.
-        tokens: Learns which sessions were revoked elsewhere.
+        sessions: Learn which of them ended elsewhere.
         rates: Fetches exchange rates when they are due.
         calls: Ends streams whose token is not good any more.
         watch: Looks for changes of the accounts that callers watch.
@@ -60,7 +60,7 @@ class Maintenance:
         *,
         pool: Pool,
         health: Health,
-        tokens: Tokens,
+        sessions: Sessions,
         rates: ExchangeRates,
         watch: AccountWatch,
         calls: Calls,
@@ -69,7 +69,7 @@ class Maintenance:
     ) -> None:
         self._pool = pool
         self._health = health
-        self._tokens = tokens
+        self._sessions = sessions
         self._rates = rates
         self._watch = watch
         self._calls = calls
@@ -79,11 +79,11 @@ class Maintenance:
 
     async def start(self) -> None:
         """Loads what answers depend on, then does everything at intervals until `stop`."""
-        await self._tokens.load_revoked()
+        await self._sessions.load_ended()
         await self._rates.refresh()
         for seconds, work in (
             (HEALTH_INTERVAL_SECONDS, self._health.check_database),
-            (REVOKED_INTERVAL_SECONDS, self._tokens.load_revoked),
+            (ENDED_INTERVAL_SECONDS, self._sessions.load_ended),
             (STREAMS_INTERVAL_SECONDS, self._calls.end_streams),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),

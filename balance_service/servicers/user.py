@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypedDict, cast
 from uuid import UUID
 
+from google.protobuf.empty_pb2 import Empty
+
 from balance_service._generated.balance.v1 import user_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
@@ -15,7 +17,7 @@ from balance_service.messages import convert, field_limits, fields, masks, page_
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
-from balance_service.servicers.second_factor import SecondFactorCalls
+from balance_service.servicers.user_sign_in import UserSignIn
 
 # What everybody may change of themselves. Admins may change other people's role, too.
 _OWN_FIELDS = ("username", "first_name", "last_name", "bio")
@@ -44,23 +46,25 @@ class _Update(NamedTuple):
     update_mask: frozenset[str]
 
 
+class _Chosen(NamedTuple):
+    user: UUID
+
+
 class UserServicer:
     """Keeps profiles and roles.
 
     Args:
         pool: Where they are kept.
         page_tokens: Read and write the lists' tokens.
-        second_factors: Answers the methods that are about these.
+        sign_in: Answers the methods that are about signing in.
     """
 
     service = user_pb2.DESCRIPTOR.services_by_name["UserService"]
 
-    def __init__(
-        self, pool: Pool, page_tokens: PageTokens, second_factors: SecondFactorCalls
-    ) -> None:
+    def __init__(self, pool: Pool, page_tokens: PageTokens, sign_in: UserSignIn) -> None:
         self._pool = pool
         self._page_tokens = page_tokens
-        self._second_factors = second_factors
+        self._sign_in = sign_in
 
     async def GetMe(self, request: user_pb2.GetMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
@@ -130,25 +134,65 @@ class UserServicer:
             self._pool, request, call, read=read, act=_update, answer_type=user_pb2.User
         )
 
+    async def DisableUser(self, request: user_pb2.DisableUserRequest, call: Call) -> user_pb2.User:
+        call.principal.require_admin()
+
+        def read(sent: user_pb2.DisableUserRequest) -> _Chosen:
+            chosen = _Chosen(fields.identifier(sent.user, "user"))
+            if chosen.user == call.principal.user_id:
+                raise errors.invalid("user", "must be somebody else")
+            return chosen
+
+        return await once(
+            self._pool, request, call, read=read, act=_disable, answer_type=user_pb2.User
+        )
+
+    async def EnableUser(self, request: user_pb2.EnableUserRequest, call: Call) -> user_pb2.User:
+        call.principal.require_admin()
+
+        def read(sent: user_pb2.EnableUserRequest) -> _Chosen:
+            return _Chosen(fields.identifier(sent.user, "user"))
+
+        return await once(
+            self._pool, request, call, read=read, act=_enable, answer_type=user_pb2.User
+        )
+
     async def EnrolSecondFactor(
         self, request: user_pb2.EnrolSecondFactorRequest, call: Call
     ) -> user_pb2.EnrolSecondFactorResponse:
-        return await self._second_factors.enrol(call)
+        return await self._sign_in.enrol_second_factor(call)
 
     async def ConfirmSecondFactor(
         self, request: user_pb2.ConfirmSecondFactorRequest, call: Call
     ) -> user_pb2.ConfirmSecondFactorResponse:
-        return await self._second_factors.confirm(request, call)
+        return await self._sign_in.confirm_second_factor(request, call)
 
     async def RemoveSecondFactor(
         self, request: user_pb2.RemoveSecondFactorRequest, call: Call
     ) -> user_pb2.User:
-        return await self._second_factors.remove(request, call)
+        return await self._sign_in.remove_second_factor(request, call)
 
     async def ResetSecondFactor(
         self, request: user_pb2.ResetSecondFactorRequest, call: Call
     ) -> user_pb2.User:
-        return await self._second_factors.reset(request, call)
+        return await self._sign_in.reset_second_factor(request, call)
+
+    async def ListSessions(
+        self, request: user_pb2.ListSessionsRequest, call: Call
+    ) -> user_pb2.ListSessionsResponse:
+        return await self._sign_in.list_sessions(call)
+
+    async def EndSession(self, request: user_pb2.EndSessionRequest, call: Call) -> Empty:
+        return await self._sign_in.end_session(request, call)
+
+    async def EndSessions(self, request: user_pb2.EndSessionsRequest, call: Call) -> Empty:
+        return await self._sign_in.end_sessions(request, call)
+
+    async def EndUserSessions(self, request: user_pb2.EndUserSessionsRequest, call: Call) -> Empty:
+        return await self._sign_in.end_user_sessions(request, call)
+
+    async def ChangeEmail(self, request: user_pb2.ChangeEmailRequest, call: Call) -> user_pb2.User:
+        return await self._sign_in.change_email(request, call)
 
 
 def _read_update(
@@ -197,4 +241,27 @@ async def _update(conn: Connection, update: _Update) -> user_pb2.User:
     if after.role != before.role:
         # Tokens carry the role, so sessions with the old one end.
         await credentials.revoke_sessions_of_user(conn, update.id, now)
+    return convert.user(after)
+
+
+async def _disable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
+    before = await users.lock(conn, chosen.user)
+    if before.disabled_at:
+        return convert.user(before)
+    now = datetime.now(UTC)
+    after = dataclasses.replace(before, disabled_at=now, version=before.version + 1, updated_at=now)
+    await users.update(conn, after)
+    await credentials.revoke_sessions_of_user(conn, chosen.user, now)
+    return convert.user(after)
+
+
+async def _enable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
+    before = await users.lock(conn, chosen.user)
+    if not before.disabled_at:
+        return convert.user(before)
+    now = datetime.now(UTC)
+    after = dataclasses.replace(
+        before, disabled_at=None, version=before.version + 1, updated_at=now
+    )
+    await users.update(conn, after)
     return convert.user(after)

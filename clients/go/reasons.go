@@ -73,6 +73,16 @@ const (
 	// ALREADY_EXISTS. Another user has this username.
 	ReasonUsernameTaken Reason = "USERNAME_TAKEN"
 
+	// PERMISSION_DENIED. An admin disabled the user, who may not sign in until
+	// they are enabled.
+	ReasonUserDisabled Reason = "USER_DISABLED"
+
+	// NOT_FOUND. The caller has no such sign-in.
+	ReasonSessionNotFound Reason = "SESSION_NOT_FOUND"
+
+	// ALREADY_EXISTS. Another user has this address.
+	ReasonEmailTaken Reason = "EMAIL_TAKEN"
+
 	// ABORTED. The resource was changed since the given etag was read. Read it
 	// again.
 	ReasonEtagMismatch Reason = "ETAG_MISMATCH"

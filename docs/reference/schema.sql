@@ -296,7 +296,8 @@ CREATE TABLE public.sessions (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
-    second_factor boolean DEFAULT false NOT NULL
+    second_factor boolean DEFAULT false NOT NULL,
+    refreshed_at timestamp with time zone
 );
 
 CREATE TABLE public.sign_in_quotas (
@@ -347,6 +348,7 @@ CREATE TABLE public.users (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     second_factor boolean DEFAULT false NOT NULL,
+    disabled_at timestamp with time zone,
     CONSTRAINT bio_not_too_long CHECK ((length(bio) <= 200)),
     CONSTRAINT email_in_lower_case CHECK (((email = lower(email)) AND (length(email) <= 254))),
     CONSTRAINT names_not_too_long CHECK (((length(first_name) <= 150) AND (length(last_name) <= 150))),

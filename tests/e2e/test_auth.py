@@ -265,7 +265,11 @@ async def test_neither_logs_nor_refusals_carry_what_is_secret(
         failed = await refused(ask(service, "other@example.com"))
         monkeypatch.undo()
         refresh = v1.RefreshTokenRequest(refresh_token=token.refresh_token)
-        await service.client().auth.RefreshToken(refresh)
+        following = await service.client().auth.RefreshToken(refresh)
+        following = await service.client().auth.RefreshToken(
+            v1.RefreshTokenRequest(refresh_token=following.refresh_token)
+        )
+        sent.append(following.refresh_token)
         reused = await refused(service.client().auth.RefreshToken(refresh))
         person = await service.person("secret@example.com")
         authenticator = await enrol(person)

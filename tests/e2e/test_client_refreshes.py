@@ -15,7 +15,7 @@ from balance_client import (
     v1,
 )
 from balance_service.domain import errors
-from tests.service import Service, refused
+from tests.service import Service, StartService, refused
 from tests.tokens import ME, TokenProbe, expired
 
 FAST = RetryPolicy(backoff_seconds=0.01)
@@ -61,9 +61,21 @@ async def test_refresh_that_failed_before_it_was_done_is_sent_again(
     assert probe.refreshing_max == 1
 
 
-async def test_lost_answer_to_a_refresh_ends_the_sign_in_and_is_reported(
+async def test_lost_answer_to_a_refresh_is_asked_for_again(
     service: Service, probe: TokenProbe
 ) -> None:
+    person = await service.person()
+    probe.lost = 2
+    credentials = AsyncUserCredentials(expired(probe, person))
+    async with AsyncClient(service.target, credentials, policy=FAST) as client:
+        assert (await whoami(client)).id == person.user_id
+    assert probe.refreshes == [person.token.refresh_token] * 3
+
+
+async def test_lost_answer_after_the_grace_ends_the_sign_in_and_is_reported(
+    start_service: StartService, probe: TokenProbe
+) -> None:
+    service = await start_service(refresh_grace_seconds=0)
     person = await service.person()
     probe.lost = 1
     credentials = AsyncUserCredentials(expired(probe, person))

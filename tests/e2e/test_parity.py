@@ -16,6 +16,7 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
+from tests.authenticators import ask_again
 from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
@@ -34,7 +35,7 @@ FRESH = {
     "uri",
 }
 # What users do for themselves without naming anything.
-UNNAMED = {"EnrolSecondFactor"}
+UNNAMED = {"EnrolSecondFactor", "EndSessions"}
 
 
 async def over_http(person: Person, binding: Binding, request: Message) -> Any:
@@ -105,6 +106,9 @@ async def world(service: Service) -> World:
     ]
     returned = v1.RefundPurchaseRequest(purchase=purchase.id, amount="1", reason="Late")
     reversal = await client.purchases.RefundPurchase(returned)
+    again = await ask_again(service, admin.email, service.settings.database_url.get_secret_value())
+    await service.client().auth.CreateToken(again)
+    sessions = (await client.users.ListSessions(v1.ListSessionsRequest())).sessions
     closed = await boris.open("JPY")
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
     ids = {
@@ -122,6 +126,7 @@ async def world(service: Service) -> World:
         "leaving": services[2].id,
         "boris": boris.user_id,
         "third": (await (await service.person()).open()).id,
+        "session": sessions[0].id,
         "closed": closed.id,
     }
     return World(admin, account.id, other.id, ids, boris.token.refresh_token)
@@ -175,6 +180,17 @@ def requests(there: World) -> dict[str, Message]:
         "ListTransfers": v1.ListTransfersRequest(),
         "ListReceivedTransfers": v1.ListTransfersRequest(account=other),
         **exchanges(there),
+        **users(there),
+        **follow_ups(there),
+        "CloseAccount": v1.CloseAccountRequest(account=there.account),
+        "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
+    }
+
+
+def users(there: World) -> dict[str, Message]:
+    """Those about users and how they sign in."""
+    ids = there.ids
+    return {
         "GetMe": v1.GetMeRequest(),
         "UpdateMe": v1.UpdateMeRequest(
             user=v1.User(first_name="Анна"), update_mask=FieldMask(paths=["first_name"])
@@ -188,9 +204,12 @@ def requests(there: World) -> dict[str, Message]:
         ),
         "EnrolSecondFactor": v1.EnrolSecondFactorRequest(),
         "ResetSecondFactor": v1.ResetSecondFactorRequest(user=ids["boris"]),
-        **follow_ups(there),
-        "CloseAccount": v1.CloseAccountRequest(account=there.account),
-        "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
+        "ListSessions": v1.ListSessionsRequest(),
+        "EndSession": v1.EndSessionRequest(session=ids["session"]),
+        "EndSessions": v1.EndSessionsRequest(),
+        "EndUserSessions": v1.EndUserSessionsRequest(user=ids["boris"]),
+        "DisableUser": v1.DisableUserRequest(user=ids["boris"]),
+        "EnableUser": v1.EnableUserRequest(user=ids["boris"]),
     }
 
 
@@ -270,8 +289,15 @@ async def test_every_method_answers_the_same_both_ways(service: Service) -> None
     there = await world(service)
     admin, token = there.admin, there.admin.token.token
     table = requests(there)
-    # Those that need a secret which works once are compared below, and in test_second_factors.py.
-    tried = {"CreateToken", "RefreshToken", "ConfirmSecondFactor", "RemoveSecondFactor"}
+    # Those that need a secret which works once are compared below, in test_second_factors.py and in
+    # test_sessions.py.
+    tried = {
+        "CreateToken",
+        "RefreshToken",
+        "ConfirmSecondFactor",
+        "RemoveSecondFactor",
+        "ChangeEmail",
+    }
     for binding in BY_METHOD.values():
         name = binding.method.descriptor.name
         if name in tried:

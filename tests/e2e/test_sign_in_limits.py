@@ -297,3 +297,30 @@ async def test_http_callers_are_told_apart_too_also_by_a_gateway_alone(
         await alone.client.close()
         await gateway.stop()
         await upstream.close()
+
+
+@pytest.mark.usefixtures("within")
+async def test_what_limits_nothing_any_more_is_forgotten(
+    start_service: StartService, database_url: str
+) -> None:
+    service = await start_service(**PROXY)
+    owner, other = caller(service, HOME), caller(service)
+    await owner.exchange(await owner.ask())
+    await other.ask("other@example.com")
+    tables = ("verifications", "sign_in_quotas", "known_askers")
+
+    def counts() -> list[int]:
+        with psycopg.connect(database_url) as conn:
+            return [
+                len(conn.execute(f"SELECT * FROM {table}".encode()).fetchall()) for table in tables
+            ]
+
+    before = counts()
+    await service.app.maintenance.delete_expired()
+    assert counts() == before
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE verifications SET expires_at = expires_at - interval '3 days'")
+        conn.execute("UPDATE sign_in_quotas SET full_at = full_at - interval '3 days'")
+        conn.execute("UPDATE known_askers SET seen_at = seen_at - interval '91 days'")
+    await service.app.maintenance.delete_expired()
+    assert (min(before), counts()) == (1, [0, 0, 0])

@@ -202,7 +202,7 @@ async def test_demotion_beside_sign_ins_leaves_no_admin_behind(
             demote(round_ / 5000, other.user_id),
             return_exceptions=True,
         )
-        await service.app.maintenance._tokens.load_revoked()
+        await service.app.maintenance._sessions.load_ended()
         tokens = [other.token.token, *(result for result in results if isinstance(result, str))]
         for token in tokens:
             bearer = grpc.aio.Metadata(("authorization", f"Bearer {token}"))

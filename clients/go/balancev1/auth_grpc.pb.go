@@ -52,7 +52,8 @@ type AuthServiceClient interface {
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	// Exchanges a refresh token for a new access token and a new refresh token.
 	// A refresh token works once: using it a second time revokes every token that
-	// descends from the same sign-in.
+	// descends from the same sign-in. But for some seconds, until the new one is
+	// used, the call may be repeated, and has the same refresh token in its answer.
 	RefreshToken(ctx context.Context, in *RefreshTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	// Revokes the sign-in that a refresh token belongs to, with all its tokens.
 	// Access tokens stop working within seconds. An unknown token is accepted, so
@@ -145,7 +146,8 @@ type AuthServiceServer interface {
 	CreateToken(context.Context, *CreateTokenRequest) (*Token, error)
 	// Exchanges a refresh token for a new access token and a new refresh token.
 	// A refresh token works once: using it a second time revokes every token that
-	// descends from the same sign-in.
+	// descends from the same sign-in. But for some seconds, until the new one is
+	// used, the call may be repeated, and has the same refresh token in its answer.
 	RefreshToken(context.Context, *RefreshTokenRequest) (*Token, error)
 	// Revokes the sign-in that a refresh token belongs to, with all its tokens.
 	// Access tokens stop working within seconds. An unknown token is accepted, so

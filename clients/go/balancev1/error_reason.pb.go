@@ -79,6 +79,13 @@ const (
 	ErrorReason_ERROR_REASON_USER_NOT_FOUND ErrorReason = 20
 	// ALREADY_EXISTS. Another user has this username.
 	ErrorReason_ERROR_REASON_USERNAME_TAKEN ErrorReason = 21
+	// PERMISSION_DENIED. An admin disabled the user, who may not sign in until
+	// they are enabled.
+	ErrorReason_ERROR_REASON_USER_DISABLED ErrorReason = 25
+	// NOT_FOUND. The caller has no such sign-in.
+	ErrorReason_ERROR_REASON_SESSION_NOT_FOUND ErrorReason = 26
+	// ALREADY_EXISTS. Another user has this address.
+	ErrorReason_ERROR_REASON_EMAIL_TAKEN ErrorReason = 27
 	// ABORTED. The resource was changed since the given etag was read. Read it
 	// again.
 	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 22
@@ -235,6 +242,9 @@ var (
 		24:  "ERROR_REASON_SECOND_FACTOR_ENROLLED",
 		20:  "ERROR_REASON_USER_NOT_FOUND",
 		21:  "ERROR_REASON_USERNAME_TAKEN",
+		25:  "ERROR_REASON_USER_DISABLED",
+		26:  "ERROR_REASON_SESSION_NOT_FOUND",
+		27:  "ERROR_REASON_EMAIL_TAKEN",
 		22:  "ERROR_REASON_ETAG_MISMATCH",
 		30:  "ERROR_REASON_ACCOUNT_NOT_FOUND",
 		31:  "ERROR_REASON_ACCOUNT_FROZEN",
@@ -302,6 +312,9 @@ var (
 		"ERROR_REASON_SECOND_FACTOR_ENROLLED":     24,
 		"ERROR_REASON_USER_NOT_FOUND":             20,
 		"ERROR_REASON_USERNAME_TAKEN":             21,
+		"ERROR_REASON_USER_DISABLED":              25,
+		"ERROR_REASON_SESSION_NOT_FOUND":          26,
+		"ERROR_REASON_EMAIL_TAKEN":                27,
 		"ERROR_REASON_ETAG_MISMATCH":              22,
 		"ERROR_REASON_ACCOUNT_NOT_FOUND":          30,
 		"ERROR_REASON_ACCOUNT_FROZEN":             31,
@@ -384,7 +397,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xf3\x11\n" +
+	"balance.v1*\xd5\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -405,6 +418,9 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"#ERROR_REASON_SECOND_FACTOR_ENROLLED\x10\x18\x12\x1f\n" +
 	"\x1bERROR_REASON_USER_NOT_FOUND\x10\x14\x12\x1f\n" +
 	"\x1bERROR_REASON_USERNAME_TAKEN\x10\x15\x12\x1e\n" +
+	"\x1aERROR_REASON_USER_DISABLED\x10\x19\x12\"\n" +
+	"\x1eERROR_REASON_SESSION_NOT_FOUND\x10\x1a\x12\x1c\n" +
+	"\x18ERROR_REASON_EMAIL_TAKEN\x10\x1b\x12\x1e\n" +
 	"\x1aERROR_REASON_ETAG_MISMATCH\x10\x16\x12\"\n" +
 	"\x1eERROR_REASON_ACCOUNT_NOT_FOUND\x10\x1e\x12\x1f\n" +
 	"\x1bERROR_REASON_ACCOUNT_FROZEN\x10\x1f\x12\x1f\n" +

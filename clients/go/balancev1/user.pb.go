@@ -10,6 +10,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -108,7 +109,9 @@ type User struct {
 	// made only if it is still current (AIP-154).
 	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Output only. Whether the user signs in with a second factor.
-	SecondFactor  bool `protobuf:"varint,11,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
+	SecondFactor bool `protobuf:"varint,11,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
+	// Output only. Since when the user may not sign in; unset if they may.
+	DisableTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -220,6 +223,104 @@ func (x *User) GetSecondFactor() bool {
 	return false
 }
 
+func (x *User) GetDisableTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DisableTime
+	}
+	return nil
+}
+
+// A sign-in of a user, which goes on until it expires or is ended.
+type Session struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The sign-in's id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Output only. When the user signed in.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Output only. When its tokens were last refreshed; unset if never.
+	RefreshTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=refresh_time,json=refreshTime,proto3" json:"refresh_time,omitempty"`
+	// Output only. When it expires.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Output only. Whether it is the one that asks.
+	Current bool `protobuf:"varint,5,opt,name=current,proto3" json:"current,omitempty"`
+	// Output only. Whether a second factor was proved in it.
+	SecondFactor  bool `protobuf:"varint,6,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_balance_v1_user_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Session) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Session) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Session) GetRefreshTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RefreshTime
+	}
+	return nil
+}
+
+func (x *Session) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Session) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+func (x *Session) GetSecondFactor() bool {
+	if x != nil {
+		return x.SecondFactor
+	}
+	return false
+}
+
 // Request for GetMe.
 type GetMeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -229,7 +330,7 @@ type GetMeRequest struct {
 
 func (x *GetMeRequest) Reset() {
 	*x = GetMeRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[1]
+	mi := &file_balance_v1_user_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -241,7 +342,7 @@ func (x *GetMeRequest) String() string {
 func (*GetMeRequest) ProtoMessage() {}
 
 func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[1]
+	mi := &file_balance_v1_user_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -254,7 +355,7 @@ func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeRequest.ProtoReflect.Descriptor instead.
 func (*GetMeRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{1}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{2}
 }
 
 // Request for UpdateMe.
@@ -276,7 +377,7 @@ type UpdateMeRequest struct {
 
 func (x *UpdateMeRequest) Reset() {
 	*x = UpdateMeRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[2]
+	mi := &file_balance_v1_user_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +389,7 @@ func (x *UpdateMeRequest) String() string {
 func (*UpdateMeRequest) ProtoMessage() {}
 
 func (x *UpdateMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[2]
+	mi := &file_balance_v1_user_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +402,7 @@ func (x *UpdateMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMeRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{2}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *UpdateMeRequest) GetUser() *User {
@@ -353,7 +454,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[3]
+	mi := &file_balance_v1_user_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +466,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[3]
+	mi := &file_balance_v1_user_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +479,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{3}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListUsersRequest) GetSearch() string {
@@ -431,7 +532,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[4]
+	mi := &file_balance_v1_user_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +544,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[4]
+	mi := &file_balance_v1_user_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +557,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{4}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -491,7 +592,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[5]
+	mi := &file_balance_v1_user_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +604,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[5]
+	mi := &file_balance_v1_user_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +617,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{5}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetUserRequest) GetUser() string {
@@ -547,7 +648,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[6]
+	mi := &file_balance_v1_user_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +660,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[6]
+	mi := &file_balance_v1_user_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +673,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{6}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateUserRequest) GetId() string {
@@ -619,7 +720,7 @@ type EnrolSecondFactorRequest struct {
 
 func (x *EnrolSecondFactorRequest) Reset() {
 	*x = EnrolSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[7]
+	mi := &file_balance_v1_user_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +732,7 @@ func (x *EnrolSecondFactorRequest) String() string {
 func (*EnrolSecondFactorRequest) ProtoMessage() {}
 
 func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[7]
+	mi := &file_balance_v1_user_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +745,7 @@ func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*EnrolSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
 }
 
 // Response of EnrolSecondFactor.
@@ -660,7 +761,7 @@ type EnrolSecondFactorResponse struct {
 
 func (x *EnrolSecondFactorResponse) Reset() {
 	*x = EnrolSecondFactorResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[8]
+	mi := &file_balance_v1_user_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +773,7 @@ func (x *EnrolSecondFactorResponse) String() string {
 func (*EnrolSecondFactorResponse) ProtoMessage() {}
 
 func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[8]
+	mi := &file_balance_v1_user_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +786,7 @@ func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolSecondFactorResponse.ProtoReflect.Descriptor instead.
 func (*EnrolSecondFactorResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EnrolSecondFactorResponse) GetSecret() string {
@@ -713,7 +814,7 @@ type ConfirmSecondFactorRequest struct {
 
 func (x *ConfirmSecondFactorRequest) Reset() {
 	*x = ConfirmSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[9]
+	mi := &file_balance_v1_user_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +826,7 @@ func (x *ConfirmSecondFactorRequest) String() string {
 func (*ConfirmSecondFactorRequest) ProtoMessage() {}
 
 func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[9]
+	mi := &file_balance_v1_user_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +839,7 @@ func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ConfirmSecondFactorRequest) GetCode() string {
@@ -759,7 +860,7 @@ type ConfirmSecondFactorResponse struct {
 
 func (x *ConfirmSecondFactorResponse) Reset() {
 	*x = ConfirmSecondFactorResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[10]
+	mi := &file_balance_v1_user_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +872,7 @@ func (x *ConfirmSecondFactorResponse) String() string {
 func (*ConfirmSecondFactorResponse) ProtoMessage() {}
 
 func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[10]
+	mi := &file_balance_v1_user_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +885,7 @@ func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSecondFactorResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmSecondFactorResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ConfirmSecondFactorResponse) GetRecoveryCodes() []string {
@@ -806,7 +907,7 @@ type RemoveSecondFactorRequest struct {
 
 func (x *RemoveSecondFactorRequest) Reset() {
 	*x = RemoveSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[11]
+	mi := &file_balance_v1_user_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +919,7 @@ func (x *RemoveSecondFactorRequest) String() string {
 func (*RemoveSecondFactorRequest) ProtoMessage() {}
 
 func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[11]
+	mi := &file_balance_v1_user_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +932,7 @@ func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*RemoveSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RemoveSecondFactorRequest) GetCode() string {
@@ -852,7 +953,7 @@ type ResetSecondFactorRequest struct {
 
 func (x *ResetSecondFactorRequest) Reset() {
 	*x = ResetSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[12]
+	mi := &file_balance_v1_user_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +965,7 @@ func (x *ResetSecondFactorRequest) String() string {
 func (*ResetSecondFactorRequest) ProtoMessage() {}
 
 func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[12]
+	mi := &file_balance_v1_user_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +978,7 @@ func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*ResetSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResetSecondFactorRequest) GetUser() string {
@@ -887,12 +988,450 @@ func (x *ResetSecondFactorRequest) GetUser() string {
 	return ""
 }
 
+// Request for ListSessions.
+type ListSessionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsRequest) Reset() {
+	*x = ListSessionsRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsRequest) ProtoMessage() {}
+
+func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{14}
+}
+
+// Response of ListSessions.
+type ListSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The sign-ins, newest first.
+	Sessions      []*Session `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsResponse) Reset() {
+	*x = ListSessionsResponse{}
+	mi := &file_balance_v1_user_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsResponse) ProtoMessage() {}
+
+func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// Request for EndSession.
+type EndSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The sign-in's id.
+	Session       string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionRequest) Reset() {
+	*x = EndSessionRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionRequest) ProtoMessage() {}
+
+func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EndSessionRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+// Request for EndSessions.
+type EndSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. Whether to end the sign-in that asks, too.
+	IncludeCurrent bool `protobuf:"varint,1,opt,name=include_current,json=includeCurrent,proto3" json:"include_current,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *EndSessionsRequest) Reset() {
+	*x = EndSessionsRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionsRequest) ProtoMessage() {}
+
+func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *EndSessionsRequest) GetIncludeCurrent() bool {
+	if x != nil {
+		return x.IncludeCurrent
+	}
+	return false
+}
+
+// Request for EndUserSessions.
+type EndUserSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id.
+	User          string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndUserSessionsRequest) Reset() {
+	*x = EndUserSessionsRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndUserSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndUserSessionsRequest) ProtoMessage() {}
+
+func (x *EndUserSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndUserSessionsRequest.ProtoReflect.Descriptor instead.
+func (*EndUserSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *EndUserSessionsRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// Request for DisableUser.
+type DisableUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+	// is.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableUserRequest) Reset() {
+	*x = DisableUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableUserRequest) ProtoMessage() {}
+
+func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableUserRequest.ProtoReflect.Descriptor instead.
+func (*DisableUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DisableUserRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DisableUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DisableUserRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Request for EnableUser.
+type EnableUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+	// is.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableUserRequest) Reset() {
+	*x = EnableUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableUserRequest) ProtoMessage() {}
+
+func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableUserRequest.ProtoReflect.Descriptor instead.
+func (*EnableUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EnableUserRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *EnableUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EnableUserRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Request for ChangeEmail.
+type ChangeEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. verification_id of the code sent to the address until now, 1 to 100
+	// characters.
+	VerificationId string `protobuf:"bytes,1,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// Required. That code: 8 digits.
+	ConfirmationCode string `protobuf:"bytes,2,opt,name=confirmation_code,json=confirmationCode,proto3" json:"confirmation_code,omitempty"`
+	// Required. verification_id of the code sent to the new address, 1 to 100
+	// characters.
+	NewVerificationId string `protobuf:"bytes,3,opt,name=new_verification_id,json=newVerificationId,proto3" json:"new_verification_id,omitempty"`
+	// Required. That code: 8 digits.
+	NewConfirmationCode string `protobuf:"bytes,4,opt,name=new_confirmation_code,json=newConfirmationCode,proto3" json:"new_confirmation_code,omitempty"`
+	// Optional. Required of a user who has a second factor: what their
+	// authenticator shows, or a recovery code; at most 20 characters.
+	SecondFactorCode string `protobuf:"bytes,5,opt,name=second_factor_code,json=secondFactorCode,proto3" json:"second_factor_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ChangeEmailRequest) Reset() {
+	*x = ChangeEmailRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeEmailRequest) ProtoMessage() {}
+
+func (x *ChangeEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeEmailRequest.ProtoReflect.Descriptor instead.
+func (*ChangeEmailRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ChangeEmailRequest) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *ChangeEmailRequest) GetConfirmationCode() string {
+	if x != nil {
+		return x.ConfirmationCode
+	}
+	return ""
+}
+
+func (x *ChangeEmailRequest) GetNewVerificationId() string {
+	if x != nil {
+		return x.NewVerificationId
+	}
+	return ""
+}
+
+func (x *ChangeEmailRequest) GetNewConfirmationCode() string {
+	if x != nil {
+		return x.NewConfirmationCode
+	}
+	return ""
+}
+
+func (x *ChangeEmailRequest) GetSecondFactorCode() string {
+	if x != nil {
+		return x.SecondFactorCode
+	}
+	return ""
+}
+
 var File_balance_v1_user_proto protoreflect.FileDescriptor
 
 const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"\x15balance/v1/user.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x03\n" +
+	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x04\n" +
 	"\x04User\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1a\n" +
 	"\x05email\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x05email\x12A\n" +
@@ -908,7 +1447,17 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"updateTime\x12\x18\n" +
 	"\x04etag\x18\n" +
 	" \x01(\tB\x04\xe2A\x01\x01R\x04etag\x12)\n" +
-	"\rsecond_factor\x18\v \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\"\x0e\n" +
+	"\rsecond_factor\x18\v \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\x12C\n" +
+	"\fdisable_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vdisableTime\"\xb5\x02\n" +
+	"\aSession\x12\x14\n" +
+	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12A\n" +
+	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\x12C\n" +
+	"\frefresh_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vrefreshTime\x12A\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"expireTime\x12\x1e\n" +
+	"\acurrent\x18\x05 \x01(\bB\x04\xe2A\x01\x03R\acurrent\x12)\n" +
+	"\rsecond_factor\x18\x06 \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\"\x0e\n" +
 	"\fGetMeRequest\"\xd6\x01\n" +
 	"\x0fUpdateMeRequest\x12*\n" +
 	"\x04user\x18\x01 \x01(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x02R\x04user\x12A\n" +
@@ -961,13 +1510,45 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tB\f\xe2A\x01\x02\xa2\xb8\x18\x04\x18\x06 \x14R\x04code\":\n" +
 	"\x18ResetSecondFactorRequest\x12\x1e\n" +
 	"\x04user\x18\x01 \x01(\tB\n" +
-	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user*O\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\"\x15\n" +
+	"\x13ListSessionsRequest\"M\n" +
+	"\x14ListSessionsResponse\x125\n" +
+	"\bsessions\x18\x01 \x03(\v2\x13.balance.v1.SessionB\x04\xe2A\x01\x03R\bsessions\"9\n" +
+	"\x11EndSessionRequest\x12$\n" +
+	"\asession\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\asession\"C\n" +
+	"\x12EndSessionsRequest\x12-\n" +
+	"\x0finclude_current\x18\x01 \x01(\bB\x04\xe2A\x01\x01R\x0eincludeCurrent\"8\n" +
+	"\x16EndUserSessionsRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\"\x8a\x01\n" +
+	"\x12DisableUserRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12)\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\x89\x01\n" +
+	"\x11EnableUserRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12)\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xd4\x02\n" +
+	"\x12ChangeEmailRequest\x125\n" +
+	"\x0fverification_id\x18\x01 \x01(\tB\f\xe2A\x01\x02\xa2\xb8\x18\x04\x18\x01 dR\x0everificationId\x12C\n" +
+	"\x11confirmation_code\x18\x02 \x01(\tB\x16\xe2A\x01\x02\xa2\xb8\x18\x0e\x12\b[0-9]{8}\x18\b \bR\x10confirmationCode\x12<\n" +
+	"\x13new_verification_id\x18\x03 \x01(\tB\f\xe2A\x01\x02\xa2\xb8\x18\x04\x18\x01 dR\x11newVerificationId\x12J\n" +
+	"\x15new_confirmation_code\x18\x04 \x01(\tB\x16\xe2A\x01\x02\xa2\xb8\x18\x0e\x12\b[0-9]{8}\x18\b \bR\x13newConfirmationCode\x128\n" +
+	"\x12second_factor_code\x18\x05 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x14R\x10secondFactorCode*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_MODERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x87\b\n" +
+	"ROLE_ADMIN\x10\x032\x9b\x0e\n" +
 	"\vUserService\x12P\n" +
 	"\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x90\x02\x01\x12Y\n" +
 	"\bUpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/api/v1/users/me\x12b\n" +
@@ -978,7 +1559,16 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\x11EnrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/users/me/second-factor\x12\x99\x01\n" +
 	"\x13ConfirmSecondFactor\x12&.balance.v1.ConfirmSecondFactorRequest\x1a'.balance.v1.ConfirmSecondFactorResponse\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/api/v1/users/me/second-factor:confirm\x12\x7f\n" +
 	"\x12RemoveSecondFactor\x12%.balance.v1.RemoveSecondFactorRequest\x1a\x10.balance.v1.User\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/api/v1/users/me/second-factor:remove\x12\x80\x01\n" +
-	"\x11ResetSecondFactor\x12$.balance.v1.ResetSecondFactorRequest\x1a\x10.balance.v1.User\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/users/{user}/second-factor:resetBC\n" +
+	"\x11ResetSecondFactor\x12$.balance.v1.ResetSecondFactorRequest\x1a\x10.balance.v1.User\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/users/{user}/second-factor:reset\x12w\n" +
+	"\fListSessions\x12\x1f.balance.v1.ListSessionsRequest\x1a .balance.v1.ListSessionsResponse\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/users/me/sessions\x90\x02\x01\x12p\n" +
+	"\n" +
+	"EndSession\x12\x1d.balance.v1.EndSessionRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/api/v1/users/me/sessions/{session}\x12o\n" +
+	"\vEndSessions\x12\x1e.balance.v1.EndSessionsRequest\x1a\x16.google.protobuf.Empty\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/users/me/sessions:end\x12{\n" +
+	"\x0fEndUserSessions\x12\".balance.v1.EndUserSessionsRequest\x1a\x16.google.protobuf.Empty\",\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/users/{user}/sessions:end\x12h\n" +
+	"\vDisableUser\x12\x1e.balance.v1.DisableUserRequest\x1a\x10.balance.v1.User\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/users/{user}:disable\x12e\n" +
+	"\n" +
+	"EnableUser\x12\x1d.balance.v1.EnableUserRequest\x1a\x10.balance.v1.User\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/users/{user}:enable\x12h\n" +
+	"\vChangeEmail\x12\x1e.balance.v1.ChangeEmailRequest\x1a\x10.balance.v1.User\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/users/me:changeEmailBC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"
@@ -996,57 +1586,86 @@ func file_balance_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_balance_v1_user_proto_goTypes = []any{
 	(Role)(0),                           // 0: balance.v1.Role
 	(*User)(nil),                        // 1: balance.v1.User
-	(*GetMeRequest)(nil),                // 2: balance.v1.GetMeRequest
-	(*UpdateMeRequest)(nil),             // 3: balance.v1.UpdateMeRequest
-	(*ListUsersRequest)(nil),            // 4: balance.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),           // 5: balance.v1.ListUsersResponse
-	(*GetUserRequest)(nil),              // 6: balance.v1.GetUserRequest
-	(*UpdateUserRequest)(nil),           // 7: balance.v1.UpdateUserRequest
-	(*EnrolSecondFactorRequest)(nil),    // 8: balance.v1.EnrolSecondFactorRequest
-	(*EnrolSecondFactorResponse)(nil),   // 9: balance.v1.EnrolSecondFactorResponse
-	(*ConfirmSecondFactorRequest)(nil),  // 10: balance.v1.ConfirmSecondFactorRequest
-	(*ConfirmSecondFactorResponse)(nil), // 11: balance.v1.ConfirmSecondFactorResponse
-	(*RemoveSecondFactorRequest)(nil),   // 12: balance.v1.RemoveSecondFactorRequest
-	(*ResetSecondFactorRequest)(nil),    // 13: balance.v1.ResetSecondFactorRequest
-	(*timestamppb.Timestamp)(nil),       // 14: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 15: google.protobuf.FieldMask
+	(*Session)(nil),                     // 2: balance.v1.Session
+	(*GetMeRequest)(nil),                // 3: balance.v1.GetMeRequest
+	(*UpdateMeRequest)(nil),             // 4: balance.v1.UpdateMeRequest
+	(*ListUsersRequest)(nil),            // 5: balance.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),           // 6: balance.v1.ListUsersResponse
+	(*GetUserRequest)(nil),              // 7: balance.v1.GetUserRequest
+	(*UpdateUserRequest)(nil),           // 8: balance.v1.UpdateUserRequest
+	(*EnrolSecondFactorRequest)(nil),    // 9: balance.v1.EnrolSecondFactorRequest
+	(*EnrolSecondFactorResponse)(nil),   // 10: balance.v1.EnrolSecondFactorResponse
+	(*ConfirmSecondFactorRequest)(nil),  // 11: balance.v1.ConfirmSecondFactorRequest
+	(*ConfirmSecondFactorResponse)(nil), // 12: balance.v1.ConfirmSecondFactorResponse
+	(*RemoveSecondFactorRequest)(nil),   // 13: balance.v1.RemoveSecondFactorRequest
+	(*ResetSecondFactorRequest)(nil),    // 14: balance.v1.ResetSecondFactorRequest
+	(*ListSessionsRequest)(nil),         // 15: balance.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),        // 16: balance.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),           // 17: balance.v1.EndSessionRequest
+	(*EndSessionsRequest)(nil),          // 18: balance.v1.EndSessionsRequest
+	(*EndUserSessionsRequest)(nil),      // 19: balance.v1.EndUserSessionsRequest
+	(*DisableUserRequest)(nil),          // 20: balance.v1.DisableUserRequest
+	(*EnableUserRequest)(nil),           // 21: balance.v1.EnableUserRequest
+	(*ChangeEmailRequest)(nil),          // 22: balance.v1.ChangeEmailRequest
+	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 24: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),               // 25: google.protobuf.Empty
 }
 var file_balance_v1_user_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.User.role:type_name -> balance.v1.Role
-	14, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	14, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 3: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
-	15, // 4: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 5: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
-	1,  // 6: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
-	15, // 7: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 8: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
-	3,  // 9: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
-	4,  // 10: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
-	6,  // 11: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
-	7,  // 12: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
-	8,  // 13: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
-	10, // 14: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
-	12, // 15: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
-	13, // 16: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
-	1,  // 17: balance.v1.UserService.GetMe:output_type -> balance.v1.User
-	1,  // 18: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
-	5,  // 19: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
-	1,  // 20: balance.v1.UserService.GetUser:output_type -> balance.v1.User
-	1,  // 21: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
-	9,  // 22: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
-	11, // 23: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
-	1,  // 24: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
-	1,  // 25: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
-	17, // [17:26] is the sub-list for method output_type
-	8,  // [8:17] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	23, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	23, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	23, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
+	23, // 4: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	23, // 5: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
+	23, // 6: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 7: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
+	24, // 8: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 9: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
+	1,  // 10: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
+	24, // 11: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 12: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
+	3,  // 13: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
+	4,  // 14: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
+	5,  // 15: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
+	7,  // 16: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
+	8,  // 17: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
+	9,  // 18: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
+	11, // 19: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
+	13, // 20: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
+	14, // 21: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
+	15, // 22: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
+	17, // 23: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
+	18, // 24: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
+	19, // 25: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
+	20, // 26: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
+	21, // 27: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
+	22, // 28: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
+	1,  // 29: balance.v1.UserService.GetMe:output_type -> balance.v1.User
+	1,  // 30: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
+	6,  // 31: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
+	1,  // 32: balance.v1.UserService.GetUser:output_type -> balance.v1.User
+	1,  // 33: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
+	10, // 34: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
+	12, // 35: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
+	1,  // 36: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
+	1,  // 37: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
+	16, // 38: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
+	25, // 39: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
+	25, // 40: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
+	25, // 41: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
+	1,  // 42: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
+	1,  // 43: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
+	1,  // 44: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
+	29, // [29:45] is the sub-list for method output_type
+	13, // [13:29] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_user_proto_init() }
@@ -1061,7 +1680,7 @@ func file_balance_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_user_proto_rawDesc), len(file_balance_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -57,7 +57,8 @@ class AuthServiceStub:
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.Token]
     """Exchanges a refresh token for a new access token and a new refresh token.
     A refresh token works once: using it a second time revokes every token that
-    descends from the same sign-in.
+    descends from the same sign-in. But for some seconds, until the new one is
+    used, the call may be repeated, and has the same refresh token in its answer.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]
     """Revokes the sign-in that a refresh token belongs to, with all its tokens.
@@ -95,7 +96,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.Token]  # type: ignore[assignment]
     """Exchanges a refresh token for a new access token and a new refresh token.
     A refresh token works once: using it a second time revokes every token that
-    descends from the same sign-in.
+    descends from the same sign-in. But for some seconds, until the new one is
+    used, the call may be repeated, and has the same refresh token in its answer.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes the sign-in that a refresh token belongs to, with all its tokens.
@@ -148,7 +150,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.Token, _abc.Awaitable[_auth_pb2.Token]]:
         """Exchanges a refresh token for a new access token and a new refresh token.
         A refresh token works once: using it a second time revokes every token that
-        descends from the same sign-in.
+        descends from the same sign-in. But for some seconds, until the new one is
+        used, the call may be repeated, and has the same refresh token in its answer.
         """
 
     @_abc_1.abstractmethod

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from balance_service._generated.balance.v1 import user_pb2 as balance_dot_v1_dot_user__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -79,6 +80,41 @@ class UserServiceStub:
         self.ResetSecondFactor = channel.unary_unary(
                 '/balance.v1.UserService/ResetSecondFactor',
                 request_serializer=balance_dot_v1_dot_user__pb2.ResetSecondFactorRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/balance.v1.UserService/ListSessions',
+                request_serializer=balance_dot_v1_dot_user__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.EndSession = channel.unary_unary(
+                '/balance.v1.UserService/EndSession',
+                request_serializer=balance_dot_v1_dot_user__pb2.EndSessionRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.EndSessions = channel.unary_unary(
+                '/balance.v1.UserService/EndSessions',
+                request_serializer=balance_dot_v1_dot_user__pb2.EndSessionsRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.EndUserSessions = channel.unary_unary(
+                '/balance.v1.UserService/EndUserSessions',
+                request_serializer=balance_dot_v1_dot_user__pb2.EndUserSessionsRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.DisableUser = channel.unary_unary(
+                '/balance.v1.UserService/DisableUser',
+                request_serializer=balance_dot_v1_dot_user__pb2.DisableUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.EnableUser = channel.unary_unary(
+                '/balance.v1.UserService/EnableUser',
+                request_serializer=balance_dot_v1_dot_user__pb2.EnableUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ChangeEmail = channel.unary_unary(
+                '/balance.v1.UserService/ChangeEmail',
+                request_serializer=balance_dot_v1_dot_user__pb2.ChangeEmailRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
 
@@ -160,6 +196,59 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """Lists the caller's sign-ins that go on, newest first, at most 100.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSession(self, request, context):
+        """Ends a sign-in of the caller, with all its tokens. Access tokens stop
+        working within two seconds. One that is over already is accepted, so that
+        the call can be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSessions(self, request, context):
+        """Ends the caller's other sign-ins, and with include_current this one, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndUserSessions(self, request, context):
+        """Ends all sign-ins of a user, for admins. The user may sign in anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableUser(self, request, context):
+        """Keeps a user from signing in and ends their sign-ins, for admins. Their
+        accounts stay as they are. Admins cannot disable themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableUser(self, request, context):
+        """Lets a disabled user sign in again, for admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeEmail(self, request, context):
+        """Changes the caller's e-mail address. Both addresses are confirmed: ask
+        SendConfirmationCode for a code to each. The caller's other sign-ins end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -206,6 +295,41 @@ def add_UserServiceServicer_to_server(servicer, server):
             'ResetSecondFactor': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetSecondFactor,
                     request_deserializer=balance_dot_v1_dot_user__pb2.ResetSecondFactorRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.ListSessionsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'EndSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSession,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EndSessionRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'EndSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSessions,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EndSessionsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'EndUserSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndUserSessions,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EndUserSessionsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'DisableUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableUser,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.DisableUserRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'EnableUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableUser,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EnableUserRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ChangeEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeEmail,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.ChangeEmailRequest.FromString,
                     response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
     }
@@ -453,6 +577,195 @@ class UserService:
             target,
             '/balance.v1.UserService/ResetSecondFactor',
             balance_dot_v1_dot_user__pb2.ResetSecondFactorRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/ListSessions',
+            balance_dot_v1_dot_user__pb2.ListSessionsRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EndSession',
+            balance_dot_v1_dot_user__pb2.EndSessionRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EndSessions',
+            balance_dot_v1_dot_user__pb2.EndSessionsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndUserSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EndUserSessions',
+            balance_dot_v1_dot_user__pb2.EndUserSessionsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/DisableUser',
+            balance_dot_v1_dot_user__pb2.DisableUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EnableUser',
+            balance_dot_v1_dot_user__pb2.EnableUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/ChangeEmail',
+            balance_dot_v1_dot_user__pb2.ChangeEmailRequest.SerializeToString,
             balance_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

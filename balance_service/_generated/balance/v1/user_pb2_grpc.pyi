@@ -5,6 +5,7 @@ isort:skip_file
 
 from balance_service._generated.balance.v1 import user_pb2 as _user_pb2
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -68,6 +69,27 @@ class UserServiceStub:
     """Removes the second factor of a user who lost it and its recovery codes, for
     admins. The user's sign-ins end. Admins cannot reset their own.
     """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_user_pb2.ListSessionsRequest, _user_pb2.ListSessionsResponse]
+    """Lists the caller's sign-ins that go on, newest first, at most 100."""
+    EndSession: _grpc.UnaryUnaryMultiCallable[_user_pb2.EndSessionRequest, _empty_pb2.Empty]
+    """Ends a sign-in of the caller, with all its tokens. Access tokens stop
+    working within two seconds. One that is over already is accepted, so that
+    the call can be repeated.
+    """
+    EndSessions: _grpc.UnaryUnaryMultiCallable[_user_pb2.EndSessionsRequest, _empty_pb2.Empty]
+    """Ends the caller's other sign-ins, and with include_current this one, too."""
+    EndUserSessions: _grpc.UnaryUnaryMultiCallable[_user_pb2.EndUserSessionsRequest, _empty_pb2.Empty]
+    """Ends all sign-ins of a user, for admins. The user may sign in anew."""
+    DisableUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DisableUserRequest, _user_pb2.User]
+    """Keeps a user from signing in and ends their sign-ins, for admins. Their
+    accounts stay as they are. Admins cannot disable themselves.
+    """
+    EnableUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.EnableUserRequest, _user_pb2.User]
+    """Lets a disabled user sign in again, for admins."""
+    ChangeEmail: _grpc.UnaryUnaryMultiCallable[_user_pb2.ChangeEmailRequest, _user_pb2.User]
+    """Changes the caller's e-mail address. Both addresses are confirmed: ask
+    SendConfirmationCode for a code to each. The caller's other sign-ins end.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -108,6 +130,27 @@ class UserServiceAsyncStub(UserServiceStub):
     ResetSecondFactor: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetSecondFactorRequest, _user_pb2.User]  # type: ignore[assignment]
     """Removes the second factor of a user who lost it and its recovery codes, for
     admins. The user's sign-ins end. Admins cannot reset their own.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_user_pb2.ListSessionsRequest, _user_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Lists the caller's sign-ins that go on, newest first, at most 100."""
+    EndSession: _aio.UnaryUnaryMultiCallable[_user_pb2.EndSessionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends a sign-in of the caller, with all its tokens. Access tokens stop
+    working within two seconds. One that is over already is accepted, so that
+    the call can be repeated.
+    """
+    EndSessions: _aio.UnaryUnaryMultiCallable[_user_pb2.EndSessionsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends the caller's other sign-ins, and with include_current this one, too."""
+    EndUserSessions: _aio.UnaryUnaryMultiCallable[_user_pb2.EndUserSessionsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends all sign-ins of a user, for admins. The user may sign in anew."""
+    DisableUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DisableUserRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Keeps a user from signing in and ends their sign-ins, for admins. Their
+    accounts stay as they are. Admins cannot disable themselves.
+    """
+    EnableUser: _aio.UnaryUnaryMultiCallable[_user_pb2.EnableUserRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Lets a disabled user sign in again, for admins."""
+    ChangeEmail: _aio.UnaryUnaryMultiCallable[_user_pb2.ChangeEmailRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Changes the caller's e-mail address. Both addresses are confirmed: ask
+    SendConfirmationCode for a code to each. The caller's other sign-ins end.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -200,6 +243,69 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
         """Removes the second factor of a user who lost it and its recovery codes, for
         admins. The user's sign-ins end. Admins cannot reset their own.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _user_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ListSessionsResponse, _abc.Awaitable[_user_pb2.ListSessionsResponse]]:
+        """Lists the caller's sign-ins that go on, newest first, at most 100."""
+
+    @_abc_1.abstractmethod
+    def EndSession(
+        self,
+        request: _user_pb2.EndSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends a sign-in of the caller, with all its tokens. Access tokens stop
+        working within two seconds. One that is over already is accepted, so that
+        the call can be repeated.
+        """
+
+    @_abc_1.abstractmethod
+    def EndSessions(
+        self,
+        request: _user_pb2.EndSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends the caller's other sign-ins, and with include_current this one, too."""
+
+    @_abc_1.abstractmethod
+    def EndUserSessions(
+        self,
+        request: _user_pb2.EndUserSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends all sign-ins of a user, for admins. The user may sign in anew."""
+
+    @_abc_1.abstractmethod
+    def DisableUser(
+        self,
+        request: _user_pb2.DisableUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Keeps a user from signing in and ends their sign-ins, for admins. Their
+        accounts stay as they are. Admins cannot disable themselves.
+        """
+
+    @_abc_1.abstractmethod
+    def EnableUser(
+        self,
+        request: _user_pb2.EnableUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Lets a disabled user sign in again, for admins."""
+
+    @_abc_1.abstractmethod
+    def ChangeEmail(
+        self,
+        request: _user_pb2.ChangeEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Changes the caller's e-mail address. Both addresses are confirmed: ask
+        SendConfirmationCode for a code to each. The caller's other sign-ins end.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -67,6 +67,14 @@ class Reason(StrEnum):
     """NOT_FOUND. There is no such user, as far as the caller may know."""
     USERNAME_TAKEN = "USERNAME_TAKEN"
     """ALREADY_EXISTS. Another user has this username."""
+    USER_DISABLED = "USER_DISABLED"
+    """PERMISSION_DENIED. An admin disabled the user, who may not sign in until
+    they are enabled.
+    """
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    """NOT_FOUND. The caller has no such sign-in."""
+    EMAIL_TAKEN = "EMAIL_TAKEN"
+    """ALREADY_EXISTS. Another user has this address."""
     ETAG_MISMATCH = "ETAG_MISMATCH"
     """ABORTED. The resource was changed since the given etag was read. Read it
     again.

@@ -139,7 +139,8 @@ class AuthService:
         )
         """Exchanges a refresh token for a new access token and a new refresh token.
         A refresh token works once: using it a second time revokes every token that
-        descends from the same sign-in.
+        descends from the same sign-in. But for some seconds, until the new one is
+        used, the call may be repeated, and has the same refresh token in its answer.
         """
         self.RevokeToken: Unary[v1.RevokeTokenRequest, Empty] = caller.unary(
             "/balance.v1.AuthService/RevokeToken", v1.RevokeTokenRequest, Empty
@@ -596,4 +597,39 @@ class UserService:
         )
         """Removes the second factor of a user who lost it and its recovery codes, for
         admins. The user's sign-ins end. Admins cannot reset their own.
+        """
+        self.ListSessions: Unary[v1.ListSessionsRequest, v1.ListSessionsResponse] = caller.unary(
+            "/balance.v1.UserService/ListSessions", v1.ListSessionsRequest, v1.ListSessionsResponse
+        )
+        """Lists the caller's sign-ins that go on, newest first, at most 100."""
+        self.EndSession: Unary[v1.EndSessionRequest, Empty] = caller.unary(
+            "/balance.v1.UserService/EndSession", v1.EndSessionRequest, Empty
+        )
+        """Ends a sign-in of the caller, with all its tokens. Access tokens stop
+        working within two seconds. One that is over already is accepted, so that
+        the call can be repeated.
+        """
+        self.EndSessions: Unary[v1.EndSessionsRequest, Empty] = caller.unary(
+            "/balance.v1.UserService/EndSessions", v1.EndSessionsRequest, Empty
+        )
+        """Ends the caller's other sign-ins, and with include_current this one, too."""
+        self.EndUserSessions: Unary[v1.EndUserSessionsRequest, Empty] = caller.unary(
+            "/balance.v1.UserService/EndUserSessions", v1.EndUserSessionsRequest, Empty
+        )
+        """Ends all sign-ins of a user, for admins. The user may sign in anew."""
+        self.DisableUser: Unary[v1.DisableUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/DisableUser", v1.DisableUserRequest, v1.User
+        )
+        """Keeps a user from signing in and ends their sign-ins, for admins. Their
+        accounts stay as they are. Admins cannot disable themselves.
+        """
+        self.EnableUser: Unary[v1.EnableUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/EnableUser", v1.EnableUserRequest, v1.User
+        )
+        """Lets a disabled user sign in again, for admins."""
+        self.ChangeEmail: Unary[v1.ChangeEmailRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/ChangeEmail", v1.ChangeEmailRequest, v1.User
+        )
+        """Changes the caller's e-mail address. Both addresses are confirmed: ask
+        SendConfirmationCode for a code to each. The caller's other sign-ins end.
         """

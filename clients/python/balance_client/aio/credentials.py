@@ -134,9 +134,9 @@ class AsyncUserCredentials(AsyncCredentials):
     """The tokens of a user's sign-in.
 
     A refresh token works once, and is sent by one renewal at a time. When the answer to it is lost,
-    the service may have spent it, and takes its repetition for theft. It is sent again all the
-    same, for without it the sign-in is lost anyway; if the service then refuses it, every call
-    from there on raises REFRESH_TOKEN_INVALID with the whole story: the user must sign in again.
+    it is sent again: for some seconds the service answers the same, and later it takes the
+    repetition for theft. If it refuses it, every call from there on raises REFRESH_TOKEN_INVALID
+    with the whole story: the user must sign in again.
 
     Args:
         token: What CreateToken answered, or the last that was kept.

@@ -86,6 +86,19 @@ export const Reason = {
    */
   USERNAME_TAKEN: "USERNAME_TAKEN",
   /**
+   * PERMISSION_DENIED. An admin disabled the user, who may not sign in until
+   * they are enabled.
+   */
+  USER_DISABLED: "USER_DISABLED",
+  /**
+   * NOT_FOUND. The caller has no such sign-in.
+   */
+  SESSION_NOT_FOUND: "SESSION_NOT_FOUND",
+  /**
+   * ALREADY_EXISTS. Another user has this address.
+   */
+  EMAIL_TAKEN: "EMAIL_TAKEN",
+  /**
    * ABORTED. The resource was changed since the given etag was read. Read it
    * again.
    */

@@ -235,6 +235,18 @@ export const serviceConfig = {
         {
           "service": "balance.v1.UserService",
           "method": "UpdateUser"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "ListSessions"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "DisableUser"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "EnableUser"
         }
       ],
       "waitForReady": true,

@@ -85,6 +85,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. There is no such user, as far as the caller may know."""
     ERROR_REASON_USERNAME_TAKEN: _ErrorReason.ValueType  # 21
     """ALREADY_EXISTS. Another user has this username."""
+    ERROR_REASON_USER_DISABLED: _ErrorReason.ValueType  # 25
+    """PERMISSION_DENIED. An admin disabled the user, who may not sign in until
+    they are enabled.
+    """
+    ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 26
+    """NOT_FOUND. The caller has no such sign-in."""
+    ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 27
+    """ALREADY_EXISTS. Another user has this address."""
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 22
     """ABORTED. The resource was changed since the given etag was read. Read it
     again.
@@ -321,6 +329,14 @@ ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 20
 """NOT_FOUND. There is no such user, as far as the caller may know."""
 ERROR_REASON_USERNAME_TAKEN: ErrorReason.ValueType  # 21
 """ALREADY_EXISTS. Another user has this username."""
+ERROR_REASON_USER_DISABLED: ErrorReason.ValueType  # 25
+"""PERMISSION_DENIED. An admin disabled the user, who may not sign in until
+they are enabled.
+"""
+ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 26
+"""NOT_FOUND. The caller has no such sign-in."""
+ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 27
+"""ALREADY_EXISTS. Another user has this address."""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 22
 """ABORTED. The resource was changed since the given etag was read. Read it
 again.

@@ -375,7 +375,8 @@ export const AuthService: GenService<{
   /**
    * Exchanges a refresh token for a new access token and a new refresh token.
    * A refresh token works once: using it a second time revokes every token that
-   * descends from the same sign-in.
+   * descends from the same sign-in. But for some seconds, until the new one is
+   * used, the call may be repeated, and has the same refresh token in its answer.
    *
    * @generated from rpc balance.v1.AuthService.RefreshToken
    */

@@ -7,15 +7,15 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_balance_v1_options } from "./options_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
-import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { EmptySchema, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file balance/v1/user.proto.
  */
 export const file_balance_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEihgMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMiDgoMR2V0TWVSZXF1ZXN0IqsBCg9VcGRhdGVNZVJlcXVlc3QSJAoEdXNlchgBIAEoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAhI1Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBOJBAQISHgoKcmVxdWVzdF9pZBgDIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIqIBChBMaXN0VXNlcnNSZXF1ZXN0EhoKBnNlYXJjaBgBIAEoCUIK4kEBAaK4GAIgHhIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICBIYCgRza2lwGAQgASgFQgriQQEBorgYAggKEhkKC2NvdW50X3RvdGFsGAUgASgIQgTiQQEBInMKEUxpc3RVc2Vyc1Jlc3BvbnNlEiUKBXVzZXJzGAEgAygLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIioKDkdldFVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEixQEKEVVwZGF0ZVVzZXJSZXF1ZXN0EhYKAmlkGAEgASgJQgriQQECorgYAggBEiQKBHVzZXIYAiABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYBCABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASIaChhFbnJvbFNlY29uZEZhY3RvclJlcXVlc3QiRAoZRW5yb2xTZWNvbmRGYWN0b3JSZXNwb25zZRIUCgZzZWNyZXQYASABKAlCBOJBAQMSEQoDdXJpGAIgASgJQgTiQQEDIkIKGkNvbmZpcm1TZWNvbmRGYWN0b3JSZXF1ZXN0EiQKBGNvZGUYASABKAlCFuJBAQKiuBgOEghbMC05XXs2fRgGIAYiOwobQ29uZmlybVNlY29uZEZhY3RvclJlc3BvbnNlEhwKDnJlY292ZXJ5X2NvZGVzGAEgAygJQgTiQQEDIjcKGVJlbW92ZVNlY29uZEZhY3RvclJlcXVlc3QSGgoEY29kZRgBIAEoCUIM4kEBAqK4GAQYBiAUIjQKGFJlc2V0U2Vjb25kRmFjdG9yUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg0KCVJPTEVfVVNFUhABEhIKDlJPTEVfTU9ERVJBVE9SEAISDgoKUk9MRV9BRE1JThADMocICgtVc2VyU2VydmljZRJQCgVHZXRNZRIYLmJhbGFuY2UudjEuR2V0TWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIhuQAgGC0+STAhISEC9hcGkvdjEvdXNlcnMvbWUSWQoIVXBkYXRlTWUSGy5iYWxhbmNlLnYxLlVwZGF0ZU1lUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIegtPkkwIYMhAvYXBpL3YxL3VzZXJzL21lOgR1c2VyEmIKCUxpc3RVc2VycxIcLmJhbGFuY2UudjEuTGlzdFVzZXJzUmVxdWVzdBodLmJhbGFuY2UudjEuTGlzdFVzZXJzUmVzcG9uc2UiGJACAYLT5JMCDxINL2FwaS92MS91c2VycxJYCgdHZXRVc2VyEhouYmFsYW5jZS52MS5HZXRVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIfkAIBgtPkkwIWEhQvYXBpL3YxL3VzZXJzL3t1c2VyfRJfCgpVcGRhdGVVc2VyEh0uYmFsYW5jZS52MS5VcGRhdGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIggtPkkwIaMhIvYXBpL3YxL3VzZXJzL3tpZH06BHVzZXISiwEKEUVucm9sU2Vjb25kRmFjdG9yEiQuYmFsYW5jZS52MS5FbnJvbFNlY29uZEZhY3RvclJlcXVlc3QaJS5iYWxhbmNlLnYxLkVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2UiKYLT5JMCIyIeL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOgEqEpkBChNDb25maXJtU2Vjb25kRmFjdG9yEiYuYmFsYW5jZS52MS5Db25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBonLmJhbGFuY2UudjEuQ29uZmlybVNlY29uZEZhY3RvclJlc3BvbnNlIjGC0+STAisiJi9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3Rvcjpjb25maXJtOgEqEn8KElJlbW92ZVNlY29uZEZhY3RvchIlLmJhbGFuY2UudjEuUmVtb3ZlU2Vjb25kRmFjdG9yUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIwgtPkkwIqIiUvYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6cmVtb3ZlOgEqEoABChFSZXNldFNlY29uZEZhY3RvchIkLmJhbGFuY2UudjEuUmVzZXRTZWNvbmRGYWN0b3JSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIjOC0+STAi0iKC9hcGkvdjEvdXNlcnMve3VzZXJ9L3NlY29uZC1mYWN0b3I6cmVzZXQ6ASpCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEivgMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyL1AQoHU2Vzc2lvbhIQCgJpZBgBIAEoCUIE4kEBAxI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNgoMcmVmcmVzaF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoHY3VycmVudBgFIAEoCEIE4kEBAxIbCg1zZWNvbmRfZmFjdG9yGAYgASgIQgTiQQEDIg4KDEdldE1lUmVxdWVzdCKrAQoPVXBkYXRlTWVSZXF1ZXN0EiQKBHVzZXIYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKiAQoQTGlzdFVzZXJzUmVxdWVzdBIaCgZzZWFyY2gYASABKAlCCuJBAQGiuBgCIB4SHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASJzChFMaXN0VXNlcnNSZXNwb25zZRIlCgV1c2VycxgBIAMoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyIqCg5HZXRVc2VyUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDQoJUk9MRV9VU0VSEAESEgoOUk9MRV9NT0RFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMymw4KC1VzZXJTZXJ2aWNlElAKBUdldE1lEhguYmFsYW5jZS52MS5HZXRNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiG5ACAYLT5JMCEhIQL2FwaS92MS91c2Vycy9tZRJZCghVcGRhdGVNZRIbLmJhbGFuY2UudjEuVXBkYXRlTWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh6C0+STAhgyEC9hcGkvdjEvdXNlcnMvbWU6BHVzZXISYgoJTGlzdFVzZXJzEhwuYmFsYW5jZS52MS5MaXN0VXNlcnNSZXF1ZXN0Gh0uYmFsYW5jZS52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBgtPkkwIPEg0vYXBpL3YxL3VzZXJzElgKB0dldFVzZXISGi5iYWxhbmNlLnYxLkdldFVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh+QAgGC0+STAhYSFC9hcGkvdjEvdXNlcnMve3VzZXJ9El8KClVwZGF0ZVVzZXISHS5iYWxhbmNlLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiCC0+STAhoyEi9hcGkvdjEvdXNlcnMve2lkfToEdXNlchKLAQoRRW5yb2xTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLkVucm9sU2Vjb25kRmFjdG9yUmVxdWVzdBolLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXNwb25zZSIpgtPkkwIjIh4vYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6ASoSmQEKE0NvbmZpcm1TZWNvbmRGYWN0b3ISJi5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXF1ZXN0GicuYmFsYW5jZS52MS5Db25maXJtU2Vjb25kRmFjdG9yUmVzcG9uc2UiMYLT5JMCKyImL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOmNvbmZpcm06ASoSfwoSUmVtb3ZlU2Vjb25kRmFjdG9yEiUuYmFsYW5jZS52MS5SZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIjCC0+STAioiJS9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjpyZW1vdmU6ASoSgAEKEVJlc2V0U2Vjb25kRmFjdG9yEiQuYmFsYW5jZS52MS5SZXNldFNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiM4LT5JMCLSIoL2FwaS92MS91c2Vycy97dXNlcn0vc2Vjb25kLWZhY3RvcjpyZXNldDoBKhJ3CgxMaXN0U2Vzc2lvbnMSHy5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIC5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIiSQAgGC0+STAhsSGS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnMScAoKRW5kU2Vzc2lvbhIdLmJhbGFuY2UudjEuRW5kU2Vzc2lvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiK4LT5JMCJSojL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucy97c2Vzc2lvbn0SbwoLRW5kU2Vzc2lvbnMSHi5iYWxhbmNlLnYxLkVuZFNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIogtPkkwIiIh0vYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zOmVuZDoBKhJ7Cg9FbmRVc2VyU2Vzc2lvbnMSIi5iYWxhbmNlLnYxLkVuZFVzZXJTZXNzaW9uc1JlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiLILT5JMCJiIhL2FwaS92MS91c2Vycy97dXNlcn0vc2Vzc2lvbnM6ZW5kOgEqEmgKC0Rpc2FibGVVc2VyEh4uYmFsYW5jZS52MS5EaXNhYmxlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiJ4LT5JMCISIcL2FwaS92MS91c2Vycy97dXNlcn06ZGlzYWJsZToBKhJlCgpFbmFibGVVc2VyEh0uYmFsYW5jZS52MS5FbmFibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciImgtPkkwIgIhsvYXBpL3YxL3VzZXJzL3t1c2VyfTplbmFibGU6ASoSaAoLQ2hhbmdlRW1haWwSHi5iYWxhbmNlLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL21lOmNoYW5nZUVtYWlsOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person who owns accounts.
@@ -102,6 +102,13 @@ export type User = Message<"balance.v1.User"> & {
    * @generated from field: bool second_factor = 11;
    */
   secondFactor: boolean;
+
+  /**
+   * Output only. Since when the user may not sign in; unset if they may.
+   *
+   * @generated from field: google.protobuf.Timestamp disable_time = 12;
+   */
+  disableTime?: Timestamp | undefined;
 };
 
 /**
@@ -110,6 +117,62 @@ export type User = Message<"balance.v1.User"> & {
  */
 export const UserSchema: GenMessage<User> = /*@__PURE__*/
   messageDesc(file_balance_v1_user, 0);
+
+/**
+ * A sign-in of a user, which goes on until it expires or is ended.
+ *
+ * @generated from message balance.v1.Session
+ */
+export type Session = Message<"balance.v1.Session"> & {
+  /**
+   * Output only. The sign-in's id, a UUID.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Output only. When the user signed in.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Output only. When its tokens were last refreshed; unset if never.
+   *
+   * @generated from field: google.protobuf.Timestamp refresh_time = 3;
+   */
+  refreshTime?: Timestamp | undefined;
+
+  /**
+   * Output only. When it expires.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Output only. Whether it is the one that asks.
+   *
+   * @generated from field: bool current = 5;
+   */
+  current: boolean;
+
+  /**
+   * Output only. Whether a second factor was proved in it.
+   *
+   * @generated from field: bool second_factor = 6;
+   */
+  secondFactor: boolean;
+};
+
+/**
+ * Describes the message balance.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 1);
 
 /**
  * Request for GetMe.
@@ -124,7 +187,7 @@ export type GetMeRequest = Message<"balance.v1.GetMeRequest"> & {
  * Use `create(GetMeRequestSchema)` to create a new message.
  */
 export const GetMeRequestSchema: GenMessage<GetMeRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 1);
+  messageDesc(file_balance_v1_user, 2);
 
 /**
  * Request for UpdateMe.
@@ -168,7 +231,7 @@ export type UpdateMeRequest = Message<"balance.v1.UpdateMeRequest"> & {
  * Use `create(UpdateMeRequestSchema)` to create a new message.
  */
 export const UpdateMeRequestSchema: GenMessage<UpdateMeRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 2);
+  messageDesc(file_balance_v1_user, 3);
 
 /**
  * Request for ListUsers.
@@ -219,7 +282,7 @@ export type ListUsersRequest = Message<"balance.v1.ListUsersRequest"> & {
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 3);
+  messageDesc(file_balance_v1_user, 4);
 
 /**
  * Response of ListUsers.
@@ -254,7 +317,7 @@ export type ListUsersResponse = Message<"balance.v1.ListUsersResponse"> & {
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 4);
+  messageDesc(file_balance_v1_user, 5);
 
 /**
  * Request for GetUser.
@@ -275,7 +338,7 @@ export type GetUserRequest = Message<"balance.v1.GetUserRequest"> & {
  * Use `create(GetUserRequestSchema)` to create a new message.
  */
 export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 5);
+  messageDesc(file_balance_v1_user, 6);
 
 /**
  * Request for UpdateUser.
@@ -326,7 +389,7 @@ export type UpdateUserRequest = Message<"balance.v1.UpdateUserRequest"> & {
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 6);
+  messageDesc(file_balance_v1_user, 7);
 
 /**
  * Request for EnrolSecondFactor.
@@ -341,7 +404,7 @@ export type EnrolSecondFactorRequest = Message<"balance.v1.EnrolSecondFactorRequ
  * Use `create(EnrolSecondFactorRequestSchema)` to create a new message.
  */
 export const EnrolSecondFactorRequestSchema: GenMessage<EnrolSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 7);
+  messageDesc(file_balance_v1_user, 8);
 
 /**
  * Response of EnrolSecondFactor.
@@ -369,7 +432,7 @@ export type EnrolSecondFactorResponse = Message<"balance.v1.EnrolSecondFactorRes
  * Use `create(EnrolSecondFactorResponseSchema)` to create a new message.
  */
 export const EnrolSecondFactorResponseSchema: GenMessage<EnrolSecondFactorResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 8);
+  messageDesc(file_balance_v1_user, 9);
 
 /**
  * Request for ConfirmSecondFactor.
@@ -390,7 +453,7 @@ export type ConfirmSecondFactorRequest = Message<"balance.v1.ConfirmSecondFactor
  * Use `create(ConfirmSecondFactorRequestSchema)` to create a new message.
  */
 export const ConfirmSecondFactorRequestSchema: GenMessage<ConfirmSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 9);
+  messageDesc(file_balance_v1_user, 10);
 
 /**
  * Response of ConfirmSecondFactor.
@@ -411,7 +474,7 @@ export type ConfirmSecondFactorResponse = Message<"balance.v1.ConfirmSecondFacto
  * Use `create(ConfirmSecondFactorResponseSchema)` to create a new message.
  */
 export const ConfirmSecondFactorResponseSchema: GenMessage<ConfirmSecondFactorResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 10);
+  messageDesc(file_balance_v1_user, 11);
 
 /**
  * Request for RemoveSecondFactor.
@@ -433,7 +496,7 @@ export type RemoveSecondFactorRequest = Message<"balance.v1.RemoveSecondFactorRe
  * Use `create(RemoveSecondFactorRequestSchema)` to create a new message.
  */
 export const RemoveSecondFactorRequestSchema: GenMessage<RemoveSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 11);
+  messageDesc(file_balance_v1_user, 12);
 
 /**
  * Request for ResetSecondFactor.
@@ -454,7 +517,232 @@ export type ResetSecondFactorRequest = Message<"balance.v1.ResetSecondFactorRequ
  * Use `create(ResetSecondFactorRequestSchema)` to create a new message.
  */
 export const ResetSecondFactorRequestSchema: GenMessage<ResetSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 12);
+  messageDesc(file_balance_v1_user, 13);
+
+/**
+ * Request for ListSessions.
+ *
+ * @generated from message balance.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"balance.v1.ListSessionsRequest"> & {
+};
+
+/**
+ * Describes the message balance.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 14);
+
+/**
+ * Response of ListSessions.
+ *
+ * @generated from message balance.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"balance.v1.ListSessionsResponse"> & {
+  /**
+   * Output only. The sign-ins, newest first.
+   *
+   * @generated from field: repeated balance.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+};
+
+/**
+ * Describes the message balance.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 15);
+
+/**
+ * Request for EndSession.
+ *
+ * @generated from message balance.v1.EndSessionRequest
+ */
+export type EndSessionRequest = Message<"balance.v1.EndSessionRequest"> & {
+  /**
+   * Required. The sign-in's id.
+   *
+   * @generated from field: string session = 1;
+   */
+  session: string;
+};
+
+/**
+ * Describes the message balance.v1.EndSessionRequest.
+ * Use `create(EndSessionRequestSchema)` to create a new message.
+ */
+export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 16);
+
+/**
+ * Request for EndSessions.
+ *
+ * @generated from message balance.v1.EndSessionsRequest
+ */
+export type EndSessionsRequest = Message<"balance.v1.EndSessionsRequest"> & {
+  /**
+   * Optional. Whether to end the sign-in that asks, too.
+   *
+   * @generated from field: bool include_current = 1;
+   */
+  includeCurrent: boolean;
+};
+
+/**
+ * Describes the message balance.v1.EndSessionsRequest.
+ * Use `create(EndSessionsRequestSchema)` to create a new message.
+ */
+export const EndSessionsRequestSchema: GenMessage<EndSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 17);
+
+/**
+ * Request for EndUserSessions.
+ *
+ * @generated from message balance.v1.EndUserSessionsRequest
+ */
+export type EndUserSessionsRequest = Message<"balance.v1.EndUserSessionsRequest"> & {
+  /**
+   * Required. The user's id.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message balance.v1.EndUserSessionsRequest.
+ * Use `create(EndUserSessionsRequestSchema)` to create a new message.
+ */
+export const EndUserSessionsRequestSchema: GenMessage<EndUserSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 18);
+
+/**
+ * Request for DisableUser.
+ *
+ * @generated from message balance.v1.DisableUserRequest
+ */
+export type DisableUserRequest = Message<"balance.v1.DisableUserRequest"> & {
+  /**
+   * Required. The user's id.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.DisableUserRequest.
+ * Use `create(DisableUserRequestSchema)` to create a new message.
+ */
+export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 19);
+
+/**
+ * Request for EnableUser.
+ *
+ * @generated from message balance.v1.EnableUserRequest
+ */
+export type EnableUserRequest = Message<"balance.v1.EnableUserRequest"> & {
+  /**
+   * Required. The user's id.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.EnableUserRequest.
+ * Use `create(EnableUserRequestSchema)` to create a new message.
+ */
+export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 20);
+
+/**
+ * Request for ChangeEmail.
+ *
+ * @generated from message balance.v1.ChangeEmailRequest
+ */
+export type ChangeEmailRequest = Message<"balance.v1.ChangeEmailRequest"> & {
+  /**
+   * Required. verification_id of the code sent to the address until now, 1 to 100
+   * characters.
+   *
+   * @generated from field: string verification_id = 1;
+   */
+  verificationId: string;
+
+  /**
+   * Required. That code: 8 digits.
+   *
+   * @generated from field: string confirmation_code = 2;
+   */
+  confirmationCode: string;
+
+  /**
+   * Required. verification_id of the code sent to the new address, 1 to 100
+   * characters.
+   *
+   * @generated from field: string new_verification_id = 3;
+   */
+  newVerificationId: string;
+
+  /**
+   * Required. That code: 8 digits.
+   *
+   * @generated from field: string new_confirmation_code = 4;
+   */
+  newConfirmationCode: string;
+
+  /**
+   * Optional. Required of a user who has a second factor: what their
+   * authenticator shows, or a recovery code; at most 20 characters.
+   *
+   * @generated from field: string second_factor_code = 5;
+   */
+  secondFactorCode: string;
+};
+
+/**
+ * Describes the message balance.v1.ChangeEmailRequest.
+ * Use `create(ChangeEmailRequestSchema)` to create a new message.
+ */
+export const ChangeEmailRequestSchema: GenMessage<ChangeEmailRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 21);
 
 /**
  * What a user may do beyond using their own accounts.
@@ -601,6 +889,80 @@ export const UserService: GenService<{
   resetSecondFactor: {
     methodKind: "unary";
     input: typeof ResetSecondFactorRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Lists the caller's sign-ins that go on, newest first, at most 100.
+   *
+   * @generated from rpc balance.v1.UserService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * Ends a sign-in of the caller, with all its tokens. Access tokens stop
+   * working within two seconds. One that is over already is accepted, so that
+   * the call can be repeated.
+   *
+   * @generated from rpc balance.v1.UserService.EndSession
+   */
+  endSession: {
+    methodKind: "unary";
+    input: typeof EndSessionRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Ends the caller's other sign-ins, and with include_current this one, too.
+   *
+   * @generated from rpc balance.v1.UserService.EndSessions
+   */
+  endSessions: {
+    methodKind: "unary";
+    input: typeof EndSessionsRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Ends all sign-ins of a user, for admins. The user may sign in anew.
+   *
+   * @generated from rpc balance.v1.UserService.EndUserSessions
+   */
+  endUserSessions: {
+    methodKind: "unary";
+    input: typeof EndUserSessionsRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Keeps a user from signing in and ends their sign-ins, for admins. Their
+   * accounts stay as they are. Admins cannot disable themselves.
+   *
+   * @generated from rpc balance.v1.UserService.DisableUser
+   */
+  disableUser: {
+    methodKind: "unary";
+    input: typeof DisableUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Lets a disabled user sign in again, for admins.
+   *
+   * @generated from rpc balance.v1.UserService.EnableUser
+   */
+  enableUser: {
+    methodKind: "unary";
+    input: typeof EnableUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Changes the caller's e-mail address. Both addresses are confirmed: ask
+   * SendConfirmationCode for a code to each. The caller's other sign-ins end.
+   *
+   * @generated from rpc balance.v1.UserService.ChangeEmail
+   */
+  changeEmail: {
+    methodKind: "unary";
+    input: typeof ChangeEmailRequestSchema;
     output: typeof UserSchema;
   },
 }> = /*@__PURE__*/
