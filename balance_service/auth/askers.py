@@ -3,7 +3,7 @@
 Nobody knows who an asker is, so they count by mailbox and network together: what others ask for the
 same mailbox takes nothing from them. What strangers do to a mailbox is limited in all as well. A
 network from which the mailbox was signed in to lately is not one of theirs: it keeps its own share
-whatever they do (NIST SP 800-63B-4, 3.2.2, names that remedy against locking people out).
+whatever they do (NIST SP 800-63B, "Rate Limiting", names that remedy against locking people out).
 """
 
 import math
@@ -30,12 +30,14 @@ SEND_INTERVAL = Quota(1, timedelta(seconds=30))
 SENDS = Quota(5, CODE_LIFE)
 STRANGERS_SENDS = Quota(10, CODE_LIFE)
 
-# Wrong guesses. NIST SP 800-63B-4, 3.2.2, allows 100 at an account; strangers have 50 at once and
-# 50 a day, so at most 100 in any day.
+# Wrong guesses. NIST SP 800-63B, "Rate Limiting", allows 100 at an account; strangers have 50 at
+# once and 50 a day, so at most 100 in any day.
 GUESSES = Quota(10, DAY / 10)
 STRANGERS_GUESSES = Quota(50, DAY / 50)
 # Of those, guesses that name an address and no verification.
 PLAIN_GUESSES = Quota(5, DAY / 5)
+# Of one network at all mailboxes that it is not known to, so that it cannot try its luck at each.
+NETWORK_GUESSES = Quota(100, HOUR / 100)
 
 # Wrong codes of a user's second factor. Three codes of 10^6 are right at a time, so strangers, who
 # need the mailbox besides, find one by chance in a day with less than 2 to 10^4.
@@ -142,8 +144,10 @@ class Askers:
 
     def plain_guessing(self, asker: Asker) -> list[Limit]:
         """What limits wrong guesses that name an address and no verification."""
-        own = self._limit("plain guesses", asker.key.hex(), PLAIN_GUESSES)
-        return [own, *self.guessing(asker)]
+        limits = [self._limit("plain guesses", asker.key.hex(), PLAIN_GUESSES)]
+        if not asker.known:
+            limits.append(self._limit("guesses by a network", asker.network, NETWORK_GUESSES))
+        return [*limits, *self.guessing(asker)]
 
     def proving(self, asker: Asker, user_id: UUID) -> list[Limit]:
         """What limits wrong codes of a second factor at sign-in."""

@@ -5,8 +5,8 @@ guess at it, use its guesses up or replace it, and any number of them may be ope
 
 A guess is right by chance with a probability of 1 to 10^8. Strangers have at most 100 wrong guesses
 a day at a mailbox, and beyond them one for each code that is sent, of which there are 154 a day: in
-all less than 3 to 10^6. NIST SP 800-63B-4 (3.1.3.2, 3.2.2) asks for 10^6 codes, 10 minutes and 100
-guesses.
+all less than 3 to 10^6. NIST SP 800-63B ("Out-of-Band Verifiers", "Rate Limiting") asks for 10^6
+codes, 10 minutes and 100 guesses.
 """
 
 import asyncio
@@ -128,8 +128,9 @@ class ConfirmationCodes:
             asker = await self._askers.recognise(conn, email, network)
             limits = self._askers.sending(asker)
             taken = await askers.take(conn, limits)
-        if not taken.succeeded:
-            raise errors.ConfirmationCodeLimit(taken.wait_seconds)
+            if not taken.succeeded:
+                # Rolled back, so that what is refused leaves no rows behind.
+                raise errors.ConfirmationCodeLimit(taken.wait_seconds)
         return _Counted(asker, limits, taken)
 
     async def _put(self, email: str, code: str, counted: _Counted) -> SentCode:
@@ -204,8 +205,8 @@ class ConfirmationCodes:
             asker = await self._askers.recognise(conn, email, network)
             limits = self._askers.plain_guessing(asker)
             taken = await askers.take(conn, limits)
-        if not taken.succeeded:
-            raise errors.ConfirmationCodeLimit(taken.wait_seconds)
+            if not taken.succeeded:
+                raise errors.ConfirmationCodeLimit(taken.wait_seconds)
         async with self._pool.connection() as conn:
             found = await verifications.find_by_code(conn, email, self._hash(email, code))
         if found is None:

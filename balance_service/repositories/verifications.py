@@ -115,8 +115,8 @@ async def put_quotas(
     await conn.execute(_SQL["put_quotas"], values)
 
 
-async def delete_expired(conn: AsyncConnection, before: datetime, known_for: timedelta) -> None:
-    """Forgets what ended before a moment, and networks that were not seen for some time."""
-    await conn.execute(_SQL["delete_old_verifications"], {"before": before})
-    await conn.execute(_SQL["delete_full_quotas"], {"before": before})
+async def delete_expired(conn: AsyncConnection, known_for: timedelta) -> None:
+    """Forgets what has ended, and networks that were not seen for some time."""
+    await conn.execute(_SQL["delete_old_verifications"])
+    await conn.execute(_SQL["delete_full_quotas"])
     await conn.execute(_SQL["forget_askers"], {"known_for": known_for})

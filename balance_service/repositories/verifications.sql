@@ -78,12 +78,18 @@ WHERE quota.key = taken.key;
 -- delete_old_verifications --
 -- Codes that have expired.
 DELETE FROM verifications
-WHERE expires_at < %(before)s;
+WHERE expires_at < clock_timestamp();
 
 -- delete_full_quotas --
--- Quotas that have long been full, and so limit nothing.
+-- Quotas that are full, and so limit nothing. Those that are being taken from are left alone, for
+-- waiting for several in any order could be a deadlock.
 DELETE FROM sign_in_quotas
-WHERE full_at < %(before)s;
+WHERE key IN (
+    SELECT key
+    FROM sign_in_quotas
+    WHERE full_at < clock_timestamp()
+    FOR UPDATE SKIP LOCKED
+);
 
 -- forget_askers --
 -- Networks from which nobody signed in for long.

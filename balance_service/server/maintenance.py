@@ -114,7 +114,7 @@ class Maintenance:
             await idempotency.delete_old(conn, now - self._answers_kept)
             # The last access token of a sign-in outlives it by a day and the leeway at most.
             await credentials.delete_expired(conn, now - timedelta(days=2))
-            await verifications.delete_expired(conn, now - timedelta(days=2), KNOWN_FOR)
+            await verifications.delete_expired(conn, KNOWN_FOR)
 
     async def clear_quotes(self) -> None:
         """Deletes quotes that nobody carried out."""
