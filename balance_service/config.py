@@ -1,8 +1,6 @@
 """Every setting, from the environment: BALANCE_ and the field's name in capitals."""
 
-import difflib
 import os
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from balance_service import secret_files, variables
 from balance_service.domain import errors, money
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
@@ -19,23 +18,19 @@ from balance_service.domain.networks import parse_networks
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
-PREFIX = "BALANCE_"
-# Variables of this kind are for whoever tests the service, and no settings.
-TEST_PREFIX = "BALANCE_TEST_"
 # Settings that had other names before: the old names are still read.
 RENAMED = {
     "batches_in_flight": "commits_in_flight",
     "batch_commands_max": "commit_commands_max",
 }
-# What Kubernetes puts into every container's environment for a Service that is called balance, or
-# balance-something: `BALANCE_PORT=tcp://...` among others.
-_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 
 class Settings(BaseSettings):
     """What an operator decides. Units stand in the names."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=variables.PREFIX, extra="ignore", hide_input_in_errors=True
+    )
 
     database_url: SecretStr = Field(
         SecretStr(""),
@@ -346,10 +341,11 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that is to have these settings."""
-        environment = dict(os.environ)
-        # The child gets the new names, and so has nothing to warn of.
-        for old in RENAMED:
-            environment.pop(variable(old), None)
+        # The child gets the new names, and so has nothing to warn of; and secrets, not their files.
+        left_out = {variable(old) for old in RENAMED} | {file_variable(name) for name in SECRETS}
+        environment = {
+            name: text for name, text in os.environ.items() if name.upper() not in left_out
+        }
         for name in type(self).model_fields:
             value = getattr(self, name)
             text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
@@ -359,7 +355,15 @@ class Settings(BaseSettings):
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return f"{PREFIX}{name.upper()}"
+    return f"{variables.PREFIX}{name.upper()}"
+
+
+SECRETS = [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
+
+
+def file_variable(name: str) -> str:
+    """The environment variable that names the file of a secret."""
+    return f"{variable(name)}_FILE"
 
 
 def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
@@ -372,15 +376,16 @@ def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
         The settings, with the default in place of each that is wrong; and what is wrong, by
         variable. No value is in it.
     """
-    faults = _find_unknown() | _find_contradictions()
+    known = [*Settings.model_fields, *(f"{name}_file" for name in SECRETS)]
+    faults = variables.find_unknown(os.environ, known, read_renamed()) | _find_contradictions()
     values: dict[str, Any] = {RENAMED[old]: os.environ[variable(old)] for old in _old_names()}
     # A Service that is called balance-grpc sets BALANCE_GRPC_PORT to its own address.
     values |= {
         name: field.default
         for name, field in Settings.model_fields.items()
-        if name.endswith("_port") and _SERVICE_LINK.fullmatch(os.environ.get(variable(name), ""))
+        if name.endswith("_port") and variables.is_service_link(os.environ.get(variable(name), ""))
     }
-    values |= chosen
+    values |= _read_secret_files(faults) | chosen
     try:
         return Settings(**values), faults
     except ValidationError as error:
@@ -409,27 +414,17 @@ def _find_contradictions() -> dict[str, str]:
     }
 
 
-def _find_unknown() -> dict[str, str]:
-    """Variables that look like settings and are none: a misspelt setting must not be ignored."""
-    faults = {}
-    renamed = read_renamed()
-    for name in sorted(os.environ):
-        # In small letters they are read as well.
-        field = name.lower().removeprefix(PREFIX.lower())
-        if field == name.lower() or field in Settings.model_fields or name in renamed:
-            continue
-        if _is_no_setting(name):
-            continue
-        nearest = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.4)
-        hint = f"; did you mean {variable(nearest[0])}?" if nearest else ""
-        faults[name] = f"is no setting{hint}"
-    return faults
-
-
-def _is_no_setting(name: str) -> bool:
-    """Whether others than operators set a variable: tests, or Kubernetes for a Service."""
-    if name.startswith(TEST_PREFIX):
-        return True
-    # For a Service x: X_PORT=tcp://..., X_PORT_50051_TCP_ADDR, X_SERVICE_HOST, X_SERVICE_PORT_GRPC.
-    service = re.split(r"_SERVICE_(?:HOST|PORT)|_PORT", name)[0]
-    return bool(_SERVICE_LINK.fullmatch(os.environ.get(f"{service}_PORT", "")))
+def _read_secret_files(faults: dict[str, str]) -> dict[str, str]:
+    """Secrets from the files that the environment names; notes what is wrong with them."""
+    given = {name.upper(): text for name, text in os.environ.items() if text}
+    secrets = {}
+    for name in SECRETS:
+        file = file_variable(name)
+        if file in given and variable(name) in given:
+            faults[variable(name)] = f"is set, and {file} as well: set one of them"
+        elif file in given:
+            try:
+                secrets[name] = secret_files.read(given[file])
+            except ValueError as error:
+                faults[variable(name)] = f"cannot be read from {file}: {error}"
+    return secrets

@@ -30,7 +30,7 @@ from pydantic.fields import FieldInfo
 from who_may_call import WHO_MAY
 
 from balance_service.calls.methods import Method, load_contract
-from balance_service.config import Settings, variable
+from balance_service.config import SECRETS, Settings, file_variable, variable
 from balance_service.database import embedded, migrate
 from balance_service.gateway import routes
 
@@ -69,7 +69,10 @@ def _setting_row(name: str, field: FieldInfo) -> str:
         default = default.get_secret_value()
     text = str(default).lower() if isinstance(default, bool) else str(default)
     cells = [f"`{variable(name)}`", f"`{text}`" if text else "", _allowed(field)]
-    return f"| {' | '.join(cells)} | {_cell(field.description or '')} |"
+    row = f"| {' | '.join(cells)} | {_cell(field.description or '')} |"
+    if name in SECRETS:
+        row += f"\n| `{file_variable(name)}` | | | Path of a file that holds `{variable(name)}`. |"
+    return row
 
 
 def _allowed(field: FieldInfo) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from balance_service.config import Settings, variable
+from balance_service.config import SECRETS, Settings, file_variable, variable
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -56,6 +56,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_settings_that_pages_name_exist() -> None:
     settings = {variable(name) for name in Settings.model_fields} | NO_SETTING
+    settings |= {file_variable(name) for name in SECRETS}
     for page in PAGES:
         if page.name != "CHANGELOG.md":
             named = set(re.findall(r"\bBALANCE_[A-Z0-9_]+\b", page.read_text(encoding="utf-8")))

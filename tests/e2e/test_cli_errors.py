@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -58,6 +59,24 @@ def test_everything_wrong_with_the_settings_is_told_at_once(cli: Cli) -> None:
         assert [line.partition(":")[0] for line in told.splitlines()] == sorted(wrong)
         assert "did you mean BALANCE_POOL_SIZE?" in told
         assert "hunter2" not in told
+
+
+def test_secrets_are_taken_from_files_that_can_be_read(cli: Cli, tmp_path: Path) -> None:
+    url, secret = tmp_path / "url", tmp_path / "secret"
+    url.write_text(cli.env["BALANCE_DATABASE_URL"] + "\n")
+    secret.write_text("short\n")
+    in_files = Cli(
+        cli.env
+        | {"BALANCE_DATABASE_URL": "", "BALANCE_DATABASE_URL_FILE": str(url)}
+        | {"BALANCE_SECRET": "", "BALANCE_SECRET_FILE": str(secret)}
+    )
+    told = in_files("verify", status=2)
+    assert re.fullmatch(r"BALANCE_SECRET: .*at least 32 .*characters.*\n", told)
+    secret.write_text(cli.env["BALANCE_SECRET"] + "\n")
+    in_files("verify")
+    url.unlink()
+    missing = f"cannot be read from BALANCE_DATABASE_URL_FILE: {url}: No such file or directory"
+    assert in_files("verify", status=2) == f"BALANCE_DATABASE_URL: {missing}\n"
 
 
 @pytest.mark.parametrize("command", [["verify"], ["health"], ["migrate", "up"], ["gateway"]])

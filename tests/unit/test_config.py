@@ -1,11 +1,12 @@
 """Settings: what they tell, and what they keep to themselves."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from balance_service import config
+from balance_service import config, secret_files
 from balance_service.config import Settings
 
 SECRETS = {
@@ -62,6 +63,8 @@ def test_what_is_wrong_is_replaced_by_its_default(monkeypatch: pytest.MonkeyPatc
         ("BALANCE_WORKER", "BALANCE_WORKERS"),
         ("BALANCE_SMTP", "BALANCE_SMTP_URL"),
         ("BALANCE_SECRETS", "BALANCE_SECRET"),
+        ("BALANCE_SECRET_FILES", "BALANCE_SECRET_FILE"),
+        ("BALANCE_TLS_KEY_FILE", "BALANCE_TLS_KEY"),
     ],
 )
 def test_misspelt_variable_is_named_with_the_nearest(
@@ -147,3 +150,73 @@ def test_limits_are_read_and_what_is_wrong_with_them_is_said(
     _, faults = config.read()
     assert set(faults) == {"BALANCE_OVERDRAFT_MAX", "BALANCE_DEBIT_MAX", "BALANCE_DAILY_DEBITS_MAX"}
     assert "hunter2" not in str(faults)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_secret_is_read_from_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, end: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(f" {SECRETS[name]}\n{end}".encode())
+    monkeypatch.setenv(config.file_variable(name), str(file))
+    # Compose and Kubernetes pass variables on that are not set as empty ones.
+    monkeypatch.setenv(config.variable(name), "")
+    settings, faults = config.read()
+    assert faults == {}
+    assert getattr(settings, name).get_secret_value() == f" {SECRETS[name]}" + "\n" * bool(end)
+    environment = settings.environment()
+    assert environment[config.variable(name)] == getattr(settings, name).get_secret_value()
+    assert config.file_variable(name) not in environment
+
+
+def test_secrets_are_all_settings_that_are_not_shown() -> None:
+    assert set(config.SECRETS) == set(SECRETS)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_both_in_a_variable_and_in_a_file_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRETS[name])
+    monkeypatch.setenv(config.variable(name), SECRETS[name])
+    monkeypatch.setenv(config.file_variable(name).lower(), str(file))
+    variable, file_variable = config.variable(name), config.file_variable(name)
+    told = f"is set, and {file_variable} as well: set one of them"
+    assert config.read()[1] == {variable: told}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"hunter2\xff", "is not UTF-8"),
+        (b"hunter2\0", "is not text"),
+        (b"hunter2" * secret_files.BYTES_MAX, "is longer than 65536 bytes"),
+    ],
+)
+def test_file_without_a_secret_is_named_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("BALANCE_SECRET_FILE", str(file))
+    settings, faults = config.read()
+    assert faults == {"BALANCE_SECRET": f"cannot be read from BALANCE_SECRET_FILE: {file}: {told}"}
+    assert settings.secret.get_secret_value() == ""
+
+
+def test_secret_in_place_of_its_files_path_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALANCE_DATABASE_URL_FILE", SECRETS["database_url"])
+    _, faults = config.read()
+    told = "cannot be read from BALANCE_DATABASE_URL_FILE: must be an absolute path"
+    assert faults == {"BALANCE_DATABASE_URL": told}
+
+
+def test_folder_is_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BALANCE_SMTP_URL_FILE", str(tmp_path))
+    assert f"{tmp_path}: Is a directory" in config.read()[1]["BALANCE_SMTP_URL"]
