@@ -40,6 +40,7 @@ from balance_service.domain.quotes import Quote
 from balance_service.domain.splits import Part
 from balance_service.domain.state import Done
 from balance_service.domain.users import User
+from balance_service.messages.answer_room import AnswerRoom
 from balance_service.repositories.credentials import Session
 
 # Messages are not given an empty `metadata`: that would be a sixth of what a transfer costs here.
@@ -218,11 +219,11 @@ def transfer(followed: Followed, *, for_sender: bool) -> transfer_pb2.Transfer:
 
 def split(done: Sequence[Done], parts: Sequence[Part]) -> transfer_pb2.CreateSplitResponse:
     """The transfers of a split, each with what of the remainder is in it."""
-    currency = done[0].movement.currency
+    currency, room = done[0].movement.currency, AnswerRoom()
     return transfer_pb2.CreateSplitResponse(
         parts=[
             transfer_pb2.SplitPart(
-                transfer=transfer(Followed(made.movement), for_sender=True),
+                transfer=room.fit(transfer(Followed(made.movement), for_sender=True)),
                 remainder=format_minor(part.remainder_minor, currency)
                 if part.remainder_minor
                 else "",

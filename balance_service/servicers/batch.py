@@ -12,13 +12,12 @@ from balance_service.domain.principals import Scope
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How
 from balance_service.messages import fields
+from balance_service.messages.answer_room import AnswerRoom
 from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.instructions.items import Item, read_items, tell
 from balance_service.messages.origin import read_sent_id
 from balance_service.messages.submission import Submission
 
-# Of the metadata of movements: those made before may have more than the request has room for.
-ANSWER_BYTES_MAX = 1 << 21
 _MOVING = [scope for scope in Scope if not scope.startswith("accounts:")]
 _KINDS = batch_pb2.CreateMovementRequest.DESCRIPTOR.oneofs_by_name["movement"].fields
 # The outcome's field for an answer, by the answer's type.
@@ -108,15 +107,12 @@ def _read_id(text: str) -> UUID | None:
 def _convert_outcomes(
     told: Iterable[tuple[Item, Command | errors.Refusal, Done | status_pb2.Status]],
 ) -> Iterator[batch_pb2.MovementOutcome]:
-    room = ANSWER_BYTES_MAX
+    room = AnswerRoom()
     for item, command, outcome in told:
         if isinstance(outcome, status_pb2.Status):
             yield batch_pb2.MovementOutcome(error=outcome)
             continue
-        answer = item.instructions.answer(command, outcome)
-        if room < 0:
-            answer.ClearField("metadata")
-        room -= answer.ByteSize()
+        answer = room.fit(item.instructions.answer(command, outcome))
         yield batch_pb2.MovementOutcome(
             **{_OUTCOMES[answer.DESCRIPTOR]: answer}, replayed=outcome.how == How.REPLAYED
         )

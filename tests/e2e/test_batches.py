@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from balance_client import AsyncClient, v1
 from balance_service.domain.principals import Scope
-from balance_service.servicers import batch as batch_servicer
+from balance_service.messages import answer_room
 from tests.service import Contents, Service, Verified, refused, rich
 
 Item = v1.CreateMovementRequest
@@ -288,10 +288,11 @@ async def test_thousand_items_that_refer_to_others_are_made_in_one_call(
     await verified()
 
 
+@pytest.mark.usefixtures("within")
 async def test_large_answer_leaves_metadata_out(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_servicer, "ANSWER_BYTES_MAX", 1000)
+    monkeypatch.setattr(answer_room, "BYTES_MAX", 1000)
     anna, _ = await rich(service, "100")
     _, theirs = await rich(service, "1")
     outcomes = await batch(anna.client, *[item(sent(theirs, "1", metadata={"k": "v" * 200}))] * 10)

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from balance_client import v1
 from balance_service.domain.principals import Scope
+from balance_service.messages import answer_room
 from tests.service import Contents, Person, Service, Verified, refused, replayed, rich
 
 Receiver = v1.SplitReceiver
@@ -184,6 +187,18 @@ async def test_rehearsed_split_changes_nothing(
     assert contents() == before
     done = await split(anna, "0.03", *receivers, request_id="rent")
     assert amounts(done) == amounts(answer)
+
+
+@pytest.mark.usefixtures("within")
+async def test_large_answer_leaves_metadata_out(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_room, "BYTES_MAX", 1000)
+    anna, _ = await rich(service, "100")
+    receivers = [Receiver(to_account=a.id, weight=1) for a in await accounts(service, 5)]
+    answer = await split(anna, "5", *receivers, metadata={"k": "v" * 200})
+    kept = [dict(part.transfer.metadata) for part in answer.parts]
+    assert (kept[0], kept[-1]) == ({"k": "v" * 200}, {})
 
 
 async def test_etag_is_that_of_the_payer_before_all_parts(service: Service) -> None:

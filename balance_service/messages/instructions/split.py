@@ -18,6 +18,8 @@ from balance_service.messages.origin import read_effective_time, read_origin
 from balance_service.reading.lookups import Lookups
 
 _WEIGHT_MAX = field_limits.find(transfer_pb2.SplitReceiver.DESCRIPTOR, "weight").maximum
+_REQUEST = transfer_pb2.CreateSplitRequest.DESCRIPTOR
+_RECEIVERS_MAX = field_limits.find(_REQUEST, "receivers").max_items
 
 
 class Split(NamedTuple):
@@ -75,12 +77,14 @@ async def read_split(
             a receiver's number.
     """
     principal = call.principal
+    # What more there are is refused without being read.
+    asked = request.receivers[:_RECEIVERS_MAX]
     checks = fields.Checks()
-    read = checks(_read_parts, request)
+    read = checks(_read_parts, request, asked)
     sender = checks(account_access.read_id_or_own, principal, request.from_account, "from_account")
     receivers = [
         checks(account_access.read_receiver, receiver.to_account, _field(place, "to_account"))
-        for place, receiver in enumerate(request.receivers)
+        for place, receiver in enumerate(asked)
     ]
     description = checks(fields.text, request, "description")
     effective_at = checks(read_effective_time, request)
@@ -88,15 +92,14 @@ async def read_split(
     checks.finish()
     total, parts = read
 
-    async def find(place: int) -> UUID:
-        number = request.receivers[place].to_account
-        return receivers[place] or await account_access.find_receiver(lookups, principal, number)
-
     if sender is None:
         sender = await account_access.find_own_account(lookups, principal, total.currency)
-    found = await asyncio.gather(*map(find, range(len(receivers))))
-    _check_distinct(sender, found)
-    return Split(total, parts, list(_transfers(origin, sender, found, total.currency, parts)))
+    numbers = [each.to_account for each, known in zip(asked, receivers, strict=True) if not known]
+    searches = (account_access.find_receiver(lookups, principal, number) for number in numbers)
+    found = iter(await asyncio.gather(*searches))
+    accounts = [known or next(found) for known in receivers]
+    _check_distinct(sender, accounts)
+    return Split(total, parts, list(_transfers(origin, sender, accounts, total.currency, parts)))
 
 
 def _transfers(
@@ -120,22 +123,24 @@ def _transfers(
         yield Transfer(own, sender, receiver, Money(part.minor, currency))
 
 
-def _read_parts(request: transfer_pb2.CreateSplitRequest) -> tuple[Money, list[Part]]:
+def _read_parts(
+    request: transfer_pb2.CreateSplitRequest, receivers: Sequence[transfer_pb2.SplitReceiver]
+) -> tuple[Money, list[Part]]:
     """Reads how much is split, and what each receiver gets of it."""
     checks = fields.Checks()
     total = checks(fields.amount, request.amount, request.currency)
     checks(fields.check_count, request, "receivers")
-    weighted = any(receiver.weight for receiver in request.receivers)
-    for place, receiver in enumerate(request.receivers):
+    weighted = any(receiver.weight for receiver in receivers)
+    for place, receiver in enumerate(receivers):
         checks(_check_weighted if weighted else _check_priced, place, receiver)
-    resting = [place for place, receiver in enumerate(request.receivers) if receiver.takes_rest]
+    resting = [place for place, receiver in enumerate(receivers) if receiver.takes_rest]
     for place in resting[1:]:
         rule = f"must be of one receiver, and is of receivers[{resting[0]}]"
         checks.refuse(_field(place, "takes_rest"), rule)
     checks.finish()
     if weighted:
-        return total, _by_weights(total, [receiver.weight for receiver in request.receivers])
-    return total, _by_amounts(total, request.receivers)
+        return total, _by_weights(total, [receiver.weight for receiver in receivers])
+    return total, _by_amounts(total, receivers)
 
 
 def _check_weighted(place: int, receiver: transfer_pb2.SplitReceiver) -> None:

@@ -547,7 +547,9 @@ class CreateSplitResponse(_message.Message):
     """
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SplitPart]:
-        """Output only. One part for each receiver, in the order of the request."""
+        """Output only. One part for each receiver, in the order of the request. Once the
+        answer has 2 MiB, further transfers are told without their metadata.
+        """
 
     def __init__(
         self,
