@@ -69,16 +69,16 @@ class Driver:
         rng, due = self.world.rng, verify_every
         while self.done < operations:
             chance = rng.random()
-            if chance < 0.05:
+            if chance < 0.07:
                 self.done += 1
                 self.ended[await self.operators.change(self.world)] += 1
                 await self._check_touched()
-            elif chance < 0.15:
+            elif chance < 0.17:
                 self.done += 1
                 principal = rng.choice(PRINCIPALS)
                 self.ended[await make_quote(self.pool, self.world, principal)] += 1
                 await self._check_touched()
-            elif chance < 0.18:
+            elif chance < 0.2:
                 self.world.books.now += timedelta(hours=rng.choice([0, 1, 1, 3]))
             elif chance < 0.35:
                 # One request in each of several commits, whose order Postgres decides.

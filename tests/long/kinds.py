@@ -145,9 +145,14 @@ class Release:
         )
 
 
+REVERSIBLE = ("deposit", "withdrawal", "transfer", "purchase", "exchange")
+
+
 class Reverse:
     def draw(self, world: World) -> dict[str, Any] | None:
-        original = world.movement("deposit", "withdrawal", "transfer", "purchase", "exchange")
+        # What was changed into another currency has the most to go wrong.
+        changed = world.rng.random() < 0.25 and world.movement("exchange")
+        original = changed or world.movement(*REVERSIBLE)
         if original is None:
             return None
         row = world.books.movements[original]

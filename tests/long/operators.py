@@ -75,7 +75,7 @@ class Operators:
         changes, call = self._changes, self._call
         kind = world.rng.choices(
             ["unfreeze", "freeze", "freeze debits", "close", "reopen", "limits"],
-            [8, 1, 2, 3, 6, 8],
+            [6, 1, 2, 6, 5, 8],
         )[0]
         account = _draw_account(world, kind)
         text: dict[str, Any] = {"account": str(account), "reason": "Why"}

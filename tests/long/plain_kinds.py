@@ -49,9 +49,11 @@ class Settle:
         currency = world.books.accounts[account]["currency"]
         reference = world.rng.choice([None] * 9 + [str(world.rng.randint(1, 400))])
         wrong = world.rng.random() < 0.03
+        amount = world.amount(account)
         return {
             "account": account,
-            "amount": world.amount(account),
+            # Less comes in than is asked to go out, so that accounts run short and empty.
+            "amount": min(amount, 9_000) if self.kind == Kind.DEPOSIT else amount,
             "currency": "JPY" if wrong else currency,
             "reference": reference,
         }

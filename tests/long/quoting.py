@@ -24,7 +24,7 @@ async def make_quote(pool: Pool, world: World, principal: str) -> str:
     account = world.account()
     currency = books.accounts[account]["currency"]
     target = rng.choice([code for code in DECIMALS if code != currency])
-    paid, amount = rng.random() < 0.5, rng.randint(1, rng.choice([60, 600, 6_000]))
+    paid, amount = rng.random() < 0.5, rng.randint(1, rng.choice([60, 300, 2_000]))
     try:
         expected: Row | str = rules.quote(amount, currency, target, paid=paid)
     except Refused as refused:

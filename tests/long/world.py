@@ -39,7 +39,7 @@ class World:
     def amount(self, account: UUID) -> int:
         """Mostly small; at times all that an account has, or more than anybody has."""
         row = self.books.accounts[account]
-        if self.rng.random() < 0.04 and (all_of_it := row["balance"] - row["held"]) > 0:
+        if self.rng.random() < 0.1 and (all_of_it := row["balance"] - row["held"]) > 0:
             return int(all_of_it)
         highest = self.rng.choice([9, 500, 500, 5_000, 100_000])
         return self.rng.randint(1, highest)
