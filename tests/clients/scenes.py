@@ -1,5 +1,6 @@
 """What the programs of every language do with a service, and what they must then say."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from balance_client import v1
 from balance_service.domain import errors
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from tests.service import Service
+from tests.clients.packages import tell
+from tests.service import Service, StartService, free_port
 from tests.tokens import TokenProbe, expired
 
 # The reference is `examples/story` of each client.
@@ -92,6 +94,24 @@ async def user(service: Service, probe: TokenProbe, target: str) -> dict[str, st
     person = await service.person()
     token = expired(probe, person)
     return {"TARGET": target, "TOKEN": token.token, "REFRESH": token.refresh_token}
+
+
+async def told_to_who_came_first(
+    start_service: StartService, *command: str | Path, scheme: str = ""
+) -> list[str]:
+    """What a program says that begins two seconds before the service that it calls.
+
+    Args:
+        start_service: Starts the service.
+        command: Runs the program.
+        scheme: What stands before the service's address.
+    """
+    port = free_port()
+    telling = asyncio.create_task(tell(*command, TARGET=f"{scheme}127.0.0.1:{port}"))
+    done, _ = await asyncio.wait([telling], timeout=2)
+    assert not done
+    await start_service(grpc_port=port)
+    return await telling
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pytest
 from tests.clients import scenes
 from tests.clients.conftest import Door
 from tests.clients.packages import GO, PROGRAMS, GoProject, page, readme, tell
-from tests.service import Service
+from tests.service import Service, StartService
 from tests.tokens import TokenProbe
 
 # One process packs the client, whatever others do.
@@ -61,6 +61,13 @@ async def test_calls_outlive_trouble_with_one_token_for_all(
     caller = await scenes.billing(service)
     with scenes.trouble(service, probe):
         assert await tell(program, **scenes.doors(caller, service.target)) == DOORS
+
+
+@pytest.mark.usefixtures("within")
+async def test_call_waits_for_a_connection(go: GoProject, start_service: StartService) -> None:
+    program = go.build("waits", PROGRAMS / "go/waits.go")
+    said = await scenes.told_to_who_came_first(start_service, program)
+    assert said == ["found 0"]
 
 
 async def test_streams_whose_token_is_refused(

@@ -96,6 +96,15 @@ async def test_calls_outlive_trouble_with_one_token_for_all(
         assert await tell("node", program, **environment) == DOORS
 
 
+@pytest.mark.usefixtures("within")
+async def test_call_waits_for_a_connection(
+    typescript: TypeScriptProject, start_service: StartService
+) -> None:
+    program = typescript.build("waits", PROGRAMS / "typescript/waits.ts")
+    said = await scenes.told_to_who_came_first(start_service, "node", program, scheme="http://")
+    assert said == ["found 0"]
+
+
 async def test_streams_whose_token_is_refused(
     typescript: TypeScriptProject, service: Service, probe: TokenProbe
 ) -> None:
