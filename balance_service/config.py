@@ -4,17 +4,16 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from balance_service import secret_files, variables
-from balance_service.domain import errors, money
+from balance_service.domain import money
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
-from balance_service.domain.networks import parse_networks
+from balance_service.setting_types import AmountsByCurrency, HttpUrl, Networks, TimeZone
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -52,7 +51,7 @@ class Settings(BaseSettings):
     http_body_bytes_max: int = Field(
         1 << 20, ge=1024, description="Size beyond which an HTTP body is refused."
     )
-    http_public_url: str = Field(
+    http_public_url: HttpUrl = Field(
         "",
         description="What `next` and `previous` of a list begin with, such as "
         "`https://api.example.com`; unset, they are paths.",
@@ -156,7 +155,7 @@ class Settings(BaseSettings):
         default=False,
         description="Whether moderators and admins who have no second factor are plain users.",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Networks = Field(
         "",
         description="Networks of the proxies in front, separated by commas, such as "
         "`10.0.0.0/8`. Limits of sign-in count by the address that these name in "
@@ -190,7 +189,7 @@ class Settings(BaseSettings):
     rates_source: Literal["static", "cbr", "ecb"] = Field(
         "static", description="static: the shipped table; cbr: Bank of Russia; ecb: ECB."
     )
-    rates_url: str = Field("", description="Where the source's file is, if not at the source.")
+    rates_url: HttpUrl = Field("", description="Where the source's file is, if not at the source.")
     rates_refresh_seconds: int = Field(3600, ge=10, description="How often rates are fetched.")
     rates_stale_after_hours: int = Field(
         96,
@@ -209,23 +208,23 @@ class Settings(BaseSettings):
         default=False,
         description="Whether users may deposit to and withdraw from their own account.",
     )
-    overdraft_max: str = Field(
+    overdraft_max: AmountsByCurrency = Field(
         "",
         description="The most that an account may be allowed to owe, by currency: "
         "`RUB=100000.00,USD=1000`. A currency that is not named has no ceiling. What accounts "
         "were allowed before stays.",
     )
-    debit_max: str = Field(
+    debit_max: AmountsByCurrency = Field(
         "",
         description="The most that one transfer, withdrawal or purchase may take from an account "
         "without such a limit of its own, by currency, in the same form; none for a currency that "
         "is not named.",
     )
-    daily_debits_max: str = Field(
+    daily_debits_max: AmountsByCurrency = Field(
         "",
         description="The most that they may take together in a day, likewise.",
     )
-    day_zone: str = Field(
+    day_zone: TimeZone = Field(
         "UTC",
         description="The time zone whose calendar days those are, such as `Europe/Moscow` (IANA). "
         "The same for all processes; after a change the rest of the day counts anew or too much.",
@@ -250,52 +249,12 @@ class Settings(BaseSettings):
         bare = host.strip("[]")
         return f"[{bare}]" if ":" in bare else bare
 
-    @field_validator("rates_url", "http_public_url")
-    @classmethod
-    def _check_http_url(cls, url: str) -> str:
-        if not url:
-            return url
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            # The text of the original error repeats the URL, which may hold a password.
-            raise ValueError("must be a URL") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https URL")
-        if "@" in parts.netloc:
-            raise ValueError("must not hold a user name or password")
-        return url
-
-    @field_validator("overdraft_max", "debit_max", "daily_debits_max")
-    @classmethod
-    def _check_table(cls, text: str) -> str:
-        try:
-            money.parse_table(text, "amount")
-        except errors.InvalidFields as refusal:
-            raise ValueError(refusal.violations[0].description) from None
-        return text
-
     @field_validator("commits_in_flight")
     @classmethod
     def _check_connections(cls, commits: int, info: ValidationInfo) -> int:
         if commits >= info.data.get("pool_size", commits + 1):
             raise ValueError("must be less than BALANCE_POOL_SIZE")
         return commits
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_networks(cls, text: str) -> str:
-        parse_networks(text)
-        return text
-
-    @field_validator("day_zone")
-    @classmethod
-    def _check_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError("must be a time zone of the IANA database, such as UTC") from None
-        return name
 
     @property
     def limits(self) -> Limits:

@@ -10,7 +10,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_service._generated.balance.v1 import (
     account_pb2,
-    auth_pb2,
     deposit_pb2,
     exchange_pb2,
     hold_pb2,
@@ -18,11 +17,8 @@ from balance_service._generated.balance.v1 import (
     rate_pb2,
     reversal_pb2,
     transfer_pb2,
-    user_pb2,
     withdrawal_pb2,
 )
-from balance_service.auth.keys import Jwk
-from balance_service.auth.tokens import IssuedToken
 from balance_service.domain.catalogue import Service
 from balance_service.domain.follow_up_commands import held_for
 from balance_service.domain.holds import Hold
@@ -39,9 +35,7 @@ from balance_service.domain.pricing import Rate
 from balance_service.domain.quotes import Quote
 from balance_service.domain.splits import Part
 from balance_service.domain.state import Done
-from balance_service.domain.users import User
 from balance_service.messages.answer_room import AnswerRoom
-from balance_service.repositories.credentials import Session
 
 # Messages are not given an empty `metadata`: that would be a sixth of what a transfer costs here.
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
@@ -54,57 +48,6 @@ def timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
-
-
-def token(issued: IssuedToken) -> auth_pb2.Token:
-    refresh_expires_at = issued.refresh_expires_at
-    return auth_pb2.Token(
-        token=issued.access_token,
-        token_type="Bearer",  # noqa: S106 - RFC 6750's name for the kind of token
-        expire_time=timestamp(issued.expires_at),
-        refresh_token=issued.refresh_token,
-        refresh_expire_time=timestamp(refresh_expires_at) if refresh_expires_at else None,
-        expires_in_seconds=int(issued.life.total_seconds()),
-    )
-
-
-def jwks(keys: Iterable[Jwk]) -> auth_pb2.Jwks:
-    return auth_pb2.Jwks(keys=[auth_pb2.Jwk(**key._asdict()) for key in keys])
-
-
-def user(profile: User) -> user_pb2.User:
-    return user_pb2.User(
-        id=str(profile.user_id),
-        email=profile.email,
-        username=profile.username,
-        first_name=profile.first_name,
-        last_name=profile.last_name,
-        bio=profile.bio,
-        role=user_pb2.Role.ValueType(profile.role),
-        create_time=timestamp(profile.created_at),
-        update_time=timestamp(profile.updated_at),
-        etag=str(profile.version),
-        second_factor=profile.second_factor,
-        disable_time=timestamp(profile.disabled_at) if profile.disabled_at else None,
-    )
-
-
-def session(listed: Session, current: UUID | None) -> user_pb2.Session:
-    """A sign-in.
-
-    Args:
-        listed: The sign-in.
-        current: The id of the one that asks.
-    """
-    refreshed_at = listed.refreshed_at
-    return user_pb2.Session(
-        id=str(listed.session_id),
-        create_time=timestamp(listed.created_at),
-        refresh_time=timestamp(refreshed_at) if refreshed_at else None,
-        expire_time=timestamp(listed.expires_at),
-        current=listed.session_id == current,
-        second_factor=listed.second_factor,
-    )
 
 
 def conversion(minor: int, rate: Rate, *, stale: bool = False) -> account_pb2.Conversion:

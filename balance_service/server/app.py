@@ -155,16 +155,15 @@ def build(
     calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
-    user_sign_in = UserSignIn(auth.second_factors, auth.sign_in, auth.sessions)
-    calls.add(UserServicer(connections, page_tokens, user_sign_in))
+    calls.add(UserServicer(connections, page_tokens, auth.of_users))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
     deposits = Settlements(connections, listing, Kind.DEPOSIT)
-    calls.add(DepositServicer(submission, deposits, asked))
     withdrawals = Settlements(connections, listing, Kind.WITHDRAWAL)
+    calls.add(DepositServicer(submission, deposits, asked))
     calls.add(WithdrawalServicer(submission, withdrawals, asked))
-    services = found.services
-    calls.add(PurchaseServicer(connections, services, submission, listing, asked, page_tokens))
+    purchases = connections, found.services, submission, listing, asked, page_tokens
+    calls.add(PurchaseServicer(*purchases))
     calls.add(TransferServicer(connections, submission, listing, asked, found, streams))
     calls.add(HoldServicer(connections, found.accounts, submission, page_tokens, asked))
     calls.add(BatchServicer(submission, asked))
@@ -228,8 +227,8 @@ class _Auth(NamedTuple):
     sessions: Sessions
     tokens: Tokens
     codes: ConfirmationCodes
-    second_factors: SecondFactors
     sign_in: SignIn
+    of_users: UserSignIn
 
 
 def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
@@ -240,7 +239,8 @@ def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Maile
     codes = ConfirmationCodes(connections, mailer, secrets, askers)
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
-    return _Auth(keys, sessions, tokens, codes, second_factors, sign_in)
+    of_users = UserSignIn(second_factors, sign_in, sessions)
+    return _Auth(keys, sessions, tokens, codes, sign_in, of_users)
 
 
 def _token_rules(settings: Settings) -> TokenRules:

@@ -14,7 +14,7 @@ from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
 from balance_service.domain.networks import Network, caller_network
-from balance_service.messages import convert, fields
+from balance_service.messages import convert, fields, people
 
 
 class AuthServicer:
@@ -93,7 +93,7 @@ class AuthServicer:
             right = await self._codes.guess(verification_id, code)
         issued = await self._sign_in.finish(right, second_factor_code)
 
-        return convert.token(issued)
+        return people.token(issued)
 
     async def _sign_in_service(self, request: auth_pb2.CreateTokenRequest) -> auth_pb2.Token:
         checks = fields.Checks()
@@ -103,7 +103,7 @@ class AuthServicer:
 
         issued = await self._tokens.sign_in_service(client_id, secret)
 
-        return convert.token(issued)
+        return people.token(issued)
 
     async def RefreshToken(
         self, request: auth_pb2.RefreshTokenRequest, call: Call
@@ -112,7 +112,7 @@ class AuthServicer:
 
         issued = await self._tokens.refresh(refresh_token)
 
-        return convert.token(issued)
+        return people.token(issued)
 
     async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, call: Call) -> Empty:
         refresh_token = fields.text(request, "refresh_token")
@@ -122,7 +122,7 @@ class AuthServicer:
         return Empty()
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, call: Call) -> auth_pb2.Jwks:
-        return convert.jwks(self._keys.public())
+        return people.jwks(self._keys.public())
 
     def _network(self, call: Call) -> str:
         return caller_network(call.peer, call.forwarded_for, self._proxies)

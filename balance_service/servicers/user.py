@@ -13,7 +13,7 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role
-from balance_service.messages import convert, field_limits, fields, masks, page_bytes
+from balance_service.messages import field_limits, fields, masks, page_bytes, people
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
@@ -72,7 +72,7 @@ class UserServicer:
         async with self._pool.connection() as conn:
             user = await users.get(conn, user_id)
 
-        return convert.user(user)
+        return people.user(user)
 
     async def UpdateMe(self, request: user_pb2.UpdateMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
@@ -104,7 +104,7 @@ class UserServicer:
         shown = page_bytes.fit(
             listed[:size], lambda user: (user.first_name, user.last_name, user.bio)
         )
-        answer = user_pb2.ListUsersResponse(users=map(convert.user, shown), total_size=total)
+        answer = user_pb2.ListUsersResponse(users=map(people.user, shown), total_size=total)
         if len(listed) > len(shown):
             last = shown[-1].username.lower().encode()
             answer.next_page_token = self._page_tokens.write(query, call, last)
@@ -118,7 +118,7 @@ class UserServicer:
         async with self._pool.connection() as conn:
             user = await users.get(conn, user_id)
 
-        return convert.user(user)
+        return people.user(user)
 
     async def UpdateUser(self, request: user_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
         principal = call.principal
@@ -241,27 +241,27 @@ async def _update(conn: Connection, update: _Update) -> user_pb2.User:
     if after.role != before.role:
         # Tokens carry the role, so sessions with the old one end.
         await credentials.revoke_sessions_of_user(conn, update.id, now)
-    return convert.user(after)
+    return people.user(after)
 
 
 async def _disable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
     before = await users.lock(conn, chosen.user)
     if before.disabled_at:
-        return convert.user(before)
+        return people.user(before)
     now = datetime.now(UTC)
     after = dataclasses.replace(before, disabled_at=now, version=before.version + 1, updated_at=now)
     await users.update(conn, after)
     await credentials.revoke_sessions_of_user(conn, chosen.user, now)
-    return convert.user(after)
+    return people.user(after)
 
 
 async def _enable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
     before = await users.lock(conn, chosen.user)
     if not before.disabled_at:
-        return convert.user(before)
+        return people.user(before)
     now = datetime.now(UTC)
     after = dataclasses.replace(
         before, disabled_at=None, version=before.version + 1, updated_at=now
     )
     await users.update(conn, after)
-    return convert.user(after)
+    return people.user(after)

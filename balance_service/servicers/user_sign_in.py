@@ -8,7 +8,7 @@ from balance_service.auth.sessions import Sessions
 from balance_service.auth.sign_in import CodeOfAddress, SignIn
 from balance_service.calls.call import Call
 from balance_service.domain import errors
-from balance_service.messages import convert, fields
+from balance_service.messages import fields, people
 
 
 class UserSignIn:
@@ -50,7 +50,7 @@ class UserSignIn:
 
         code = fields.text(request, "code")
 
-        return convert.user(await self._second_factors.remove(user_id, code))
+        return people.user(await self._second_factors.remove(user_id, code))
 
     async def reset_second_factor(
         self, request: user_pb2.ResetSecondFactorRequest, call: Call
@@ -61,7 +61,7 @@ class UserSignIn:
         if user_id == call.principal.user_id:
             raise errors.invalid("user", "must be somebody else: remove your own with its code")
 
-        return convert.user(await self._second_factors.reset(user_id))
+        return people.user(await self._second_factors.reset(user_id))
 
     async def list_sessions(self, call: Call) -> user_pb2.ListSessionsResponse:
         user_id = call.principal.require_user()
@@ -69,7 +69,7 @@ class UserSignIn:
         listed = await self._sessions.list(user_id)
 
         current = call.principal.session_id
-        sessions = [convert.session(session, current) for session in listed]
+        sessions = [people.session(session, current) for session in listed]
         return user_pb2.ListSessionsResponse(sessions=sessions)
 
     async def end_session(self, request: user_pb2.EndSessionRequest, call: Call) -> Empty:
@@ -118,4 +118,4 @@ class UserSignIn:
 
         user = await self._sign_in.change_email(call.principal, old, new, second_factor_code)
 
-        return convert.user(user)
+        return people.user(user)

@@ -1,7 +1,6 @@
 """Both ways in give the same: every RPC of the descriptors, over gRPC and over HTTP."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +15,10 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
-from tests.authenticators import ask_again
 from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
+from tests.parity_world import OPEN, World, world
 from tests.service import Person, Service
 
 # Their items' outcomes say what others say in trailers.
@@ -58,78 +57,6 @@ def assert_same(answer: Message | None, data: Any) -> None:
     assert told.keys() == data.keys()
     for name in told.keys() - FRESH:
         assert told[name] == data[name], name
-
-
-@dataclass
-class World:
-    """Things to ask for."""
-
-    admin: Person
-    account: str
-    other: str
-    ids: dict[str, str]
-    refresh_token: str
-
-
-OPEN = v1.ListHoldsRequest(status=v1.HOLD_STATUS_OPEN)
-
-
-async def world(service: Service) -> World:
-    admin, boris = await service.admin(), await service.person()
-    account, other = await admin.open(), await boris.open()
-    deposit = await admin.deposit("1000", account.id)
-    client = admin.client
-    services = [
-        await client.purchases.CreateService(
-            v1.CreateServiceRequest(service=v1.Service(name=name, price="4.99", currency="USD"))
-        )
-        for name in ("Tea", "Milk", "Salt")
-    ]
-    await admin.open("USD")
-    quotes = [
-        await client.exchanges.CreateQuote(
-            v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", to_amount="0.10")
-        )
-        for _ in range(2)
-    ]
-    exchange = await client.exchanges.CreateExchange(v1.CreateExchangeRequest(quote=quotes[0].id))
-    withdrawal = await client.withdrawals.CreateWithdrawal(v1.CreateWithdrawalRequest(amount="1"))
-    purchase = await client.purchases.CreatePurchase(
-        v1.CreatePurchaseRequest(service=services[0].id)
-    )
-    transfer = await client.transfers.CreateTransfer(
-        v1.CreateTransferRequest(to_account=other.id, amount="7")
-    )
-    holds = [
-        await client.holds.CreateHold(v1.CreateHoldRequest(to_account=other.id, amount="2"))
-        for _ in range(3)
-    ]
-    returned = v1.RefundPurchaseRequest(purchase=purchase.id, amount="1", reason="Late")
-    reversal = await client.purchases.RefundPurchase(returned)
-    again = await ask_again(service, admin.email, service.settings.database_url.get_secret_value())
-    await service.client().auth.CreateToken(again)
-    sessions = (await client.users.ListSessions(v1.ListSessionsRequest())).sessions
-    closed = await boris.open("JPY")
-    await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
-    ids = {
-        "reversal": reversal.id,
-        "held": holds[0].id,
-        "captured": holds[1].id,
-        "voided": holds[2].id,
-        "deposit": deposit.id,
-        "withdrawal": withdrawal.id,
-        "purchase": purchase.id,
-        "transfer": transfer.id,
-        "exchange": exchange.id,
-        "quote": quotes[1].id,
-        "sold": services[1].id,
-        "leaving": services[2].id,
-        "boris": boris.user_id,
-        "third": (await (await service.person()).open()).id,
-        "session": sessions[0].id,
-        "closed": closed.id,
-    }
-    return World(admin, account.id, other.id, ids, boris.token.refresh_token)
 
 
 def requests(there: World) -> dict[str, Message]:

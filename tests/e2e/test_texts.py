@@ -13,9 +13,10 @@ from google.rpc import error_details_pb2
 from balance_client import v1
 from balance_service.domain import errors
 from balance_service.operations import administration
-from tests.e2e.test_parity import BATCHES, requests, world
+from tests.e2e.test_parity import BATCHES, requests
 from tests.grpc import over_grpc
 from tests.http import BY_METHOD
+from tests.parity_world import world
 from tests.service import Service
 
 HIDDEN = "\u202e"
