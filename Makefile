@@ -61,8 +61,8 @@ test-clients: setup ## Run the tests of the clients of other languages, and of t
 	$(BIN)/pytest tests/clients
 
 .PHONY: test-long
-test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=... replays)
-	$(BIN)/pytest tests/long --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
+test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=...), and schemathesis
+	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)

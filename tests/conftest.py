@@ -103,6 +103,8 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
         http_port=0,
         development=True,
         user_deposits=True,
+        # Tests call faster than people do.
+        user_calls_per_second=0,
         door=DOOR,
     )
 

@@ -82,8 +82,10 @@ async def test_streams_whose_token_is_refused(
 
 
 async def test_users_token_is_renewed_once_for_all_calls(
-    go: GoProject, service: Service, probe: TokenProbe
+    go: GoProject, start_service: StartService, probe: TokenProbe
 ) -> None:
+    # Within the grace, a used refresh token is answered again.
+    service = await start_service(refresh_grace_seconds=0)
     program = go.build("user", PROGRAMS / "go/user.go")
     environment = await scenes.user(service, probe, service.target)
     assert await tell(program, **environment) == scenes.USER

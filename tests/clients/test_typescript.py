@@ -118,8 +118,10 @@ async def test_streams_whose_token_is_refused(
 
 
 async def test_users_token_is_renewed_once_for_all_calls(
-    typescript: TypeScriptProject, service: Service, probe: TokenProbe
+    typescript: TypeScriptProject, start_service: StartService, probe: TokenProbe
 ) -> None:
+    # Within the grace, a used refresh token is answered again.
+    service = await start_service(refresh_grace_seconds=0)
     program = typescript.build("user", PROGRAMS / "typescript/user.ts")
     environment = await scenes.user(service, probe, f"http://{service.target}")
     assert await tell("node", program, **environment) == scenes.USER
