@@ -866,7 +866,8 @@ func (x *SplitPart) GetRemainder() string {
 // Response of CreateSplit.
 type CreateSplitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. One part for each receiver, in the order of the request.
+	// Output only. One part for each receiver, in the order of the request. Once the
+	// answer has 2 MiB, further transfers are told without their metadata.
 	Parts []*SplitPart `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
 	// Output only. What rounding the shares down left over, and the parts contain
 	// together: a decimal string, also where it is zero.

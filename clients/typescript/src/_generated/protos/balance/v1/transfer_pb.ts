@@ -558,7 +558,8 @@ export const SplitPartSchema: GenMessage<SplitPart> = /*@__PURE__*/
  */
 export type CreateSplitResponse = Message<"balance.v1.CreateSplitResponse"> & {
   /**
-   * Output only. One part for each receiver, in the order of the request.
+   * Output only. One part for each receiver, in the order of the request. Once the
+   * answer has 2 MiB, further transfers are told without their metadata.
    *
    * @generated from field: repeated balance.v1.SplitPart parts = 1;
    */
