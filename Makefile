@@ -50,6 +50,11 @@ demo: $(VENV)/installed ## Tell the demo story through a service started with `m
 
 .PHONY: test
 test: setup ## Run every test
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
+
+# Apart from `test`, because what counts lines slows every test down.
+.PHONY: coverage
+coverage: setup ## Run every test, and tell which lines none of them ran
 	$(BIN)/pytest --numprocesses auto --dist loadgroup --cov --cov-report term:skip-covered
 
 .PHONY: test-envoy
@@ -63,6 +68,7 @@ test-clients: setup ## Run the tests of the clients of other languages, and of t
 .PHONY: test-long
 test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=...), and schemathesis
 	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/pytest tests/integration -m long
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)

@@ -98,9 +98,11 @@ func passes(failure error) bool {
 		return true
 	case codes.ResourceExhausted:
 		// Without a reason it is a limit of the caller's own, such as a message's size.
-		return refusal != nil && refusal.Reason == ReasonOverloaded
-	case codes.Canceled:
-		// An overloaded server ends calls that it has not read, with no details.
+		return refusal != nil &&
+			(refusal.Reason == ReasonOverloaded || refusal.Reason == ReasonQuotaExceeded)
+	case codes.Canceled, codes.Internal:
+		// An overloaded server ends calls that it has not read, and a stream may be reset on its way;
+		// the service gives details with its own failures.
 		return refusal == nil
 	}
 	return false

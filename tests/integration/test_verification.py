@@ -152,6 +152,7 @@ async def rows(conn: Connection, table: str, condition: LiteralString = "true") 
     return [row[0] for row in await found.fetchall()]
 
 
+@pytest.mark.long
 async def test_any_other_value_is_found_or_known_not_to_be(conn: Connection) -> None:
     missed: dict[str, set[str]] = defaultdict(set)
     tried = 0

@@ -78,10 +78,12 @@ export function passes(error: BalanceError): boolean {
       return true;
     case Code.ResourceExhausted:
       // Without a reason it is a limit of the caller's own, such as a message's size.
-      return error.reason === Reason.OVERLOADED;
+      return error.reason === Reason.OVERLOADED || error.reason === Reason.QUOTA_EXCEEDED;
     case Code.Canceled:
     case Code.Aborted:
-      // A server or a connection ended before the answer, as Node.js tells of it.
+    case Code.Internal:
+      // A server, a connection or a stream ended before the answer; the service gives a reason with its
+      // own failures.
       return error.reason === "";
     case Code.Unknown:
       // A browser's fetch tells no more of a lost connection.
