@@ -58,8 +58,7 @@ class Quotas:
             QuotaExceeded: The principal has too many, or makes them too fast.
         """
         quota = self._quota(principal)
-        if quota.calls_per_second:
-            self._keep_rate(principal.name, quota.calls_per_second)
+        self._keep_rate(principal.name, quota.calls_per_second)
         with _counted(self._calls, principal.name, "calls_under_way", quota.calls_max):
             yield
 
@@ -67,8 +66,7 @@ class Quotas:
     def stream(self, principal: Principal) -> Iterator[None]:
         """Counts a stream while it is open; raises QuotaExceeded as `call` does."""
         quota = self._quota(principal)
-        if quota.calls_per_second:
-            self._keep_rate(principal.name, quota.calls_per_second)
+        self._keep_rate(principal.name, quota.calls_per_second)
         with _counted(self._streams, principal.name, "streams_open", quota.streams_max):
             yield
 
@@ -76,6 +74,8 @@ class Quotas:
         return self._users if principal.user_id else self._services
 
     def _keep_rate(self, name: str, per_second: float) -> None:
+        if not per_second:
+            return
         now = time.monotonic()
         due = max(self._due.get(name, now), now)
         early = due - now - BURST_SECONDS

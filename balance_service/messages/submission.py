@@ -1,6 +1,6 @@
 """How the commands of calls reach the ledger, each for as long as its caller waits."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from balance_service.calls.call import Call
@@ -10,7 +10,7 @@ from balance_service.domain.state import Done, How, Outcome
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.turns import Answer
 from balance_service.messages import fields
-from balance_service.messages.instructions.kind import CommandT, Instructions
+from balance_service.messages.instructions.kind import CommandT, Instructions, finish
 from balance_service.messages.origin import MovingRequest
 
 Asked = TypeVar("Asked", bound=MovingRequest)
@@ -41,8 +41,7 @@ class Submission:
             Refusal: It was refused.
         """
         instructions.authorise(request, call)
-        reading = instructions.read(request, call, fields.Checks())
-        command = await reading if isinstance(reading, Coroutine) else reading
+        command = await finish(instructions.read(request, call, fields.Checks()))
         done = await self.submit_one(command, call, validate_only=request.validate_only)
         return instructions.answer(command, done)
 

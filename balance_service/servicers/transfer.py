@@ -1,7 +1,7 @@
 """TransferService: money from one account to another."""
 
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from google.rpc import status_pb2
 
@@ -19,6 +19,7 @@ from balance_service.ledger.turns import Answer
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.instructions.items import Item, read_items, tell
+from balance_service.messages.instructions.kind import finish
 from balance_service.messages.instructions.split import Split, read_split
 from balance_service.messages.listing import Listing, read_query
 from balance_service.messages.origin import read_sent_id
@@ -112,8 +113,7 @@ class TransferServicer:
                 checks.refuse("request_id", "is required in a stream, which may break")
             if request.validate_only:
                 checks.refuse("validate_only", "is not for streams")
-            reading = self._instructions.create_transfer.read(request, call, checks)
-            command = await reading if isinstance(reading, Coroutine) else reading
+            command = await finish(self._instructions.create_transfer.read(request, call, checks))
             return self._submission.begin(command, call)
 
         async with contextlib.aclosing(self._streams.answers(requests, begin)) as outcomes:

@@ -245,23 +245,25 @@ async def _update(conn: Connection, update: _Update) -> user_pb2.User:
 
 
 async def _disable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
-    before = await users.lock(conn, chosen.user)
-    if before.disabled_at:
-        return people.user(before)
-    now = datetime.now(UTC)
-    after = dataclasses.replace(before, disabled_at=now, version=before.version + 1, updated_at=now)
-    await users.update(conn, after)
-    await credentials.revoke_sessions_of_user(conn, chosen.user, now)
-    return people.user(after)
+    return await _set_disabled(conn, chosen.user, disabled=True)
 
 
 async def _enable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
-    before = await users.lock(conn, chosen.user)
-    if not before.disabled_at:
+    return await _set_disabled(conn, chosen.user, disabled=False)
+
+
+async def _set_disabled(conn: Connection, user_id: UUID, *, disabled: bool) -> user_pb2.User:
+    before = await users.lock(conn, user_id)
+    if bool(before.disabled_at) == disabled:
         return people.user(before)
     now = datetime.now(UTC)
     after = dataclasses.replace(
-        before, disabled_at=None, version=before.version + 1, updated_at=now
+        before,
+        disabled_at=now if disabled else None,
+        version=before.version + 1,
+        updated_at=now,
     )
     await users.update(conn, after)
+    if disabled:
+        await credentials.revoke_sessions_of_user(conn, user_id, now)
     return people.user(after)

@@ -20,6 +20,15 @@ Told_co = TypeVar("Told_co", covariant=True)
 Reading: TypeAlias = CommandT | Coroutine[Any, Any, CommandT]
 
 
+async def finish(reading: Reading[CommandT]) -> CommandT:
+    """The command of one request, with what it refers to.
+
+    Raises:
+        Refusal: That is not there, as far as the caller may know.
+    """
+    return await reading if isinstance(reading, Coroutine) else reading
+
+
 class Instructions(Protocol[Asked_contra, CommandT, Told_co]):
     """The requests of one kind: who may send one, what it means, and how it is answered."""
 
