@@ -7,6 +7,8 @@ the next confirmation code is not here: `auth/askers.py` has these limits, and c
 # The queue, a worker's calls and its connections: a commit takes milliseconds, so that room comes
 # soon, and who waits longer than needed leaves the service idle.
 OVERLOADED_SECONDS = 0.1
+# More calls than a worker can begin: whoever comes again at once only makes more of them.
+CROWDED_SECONDS = 1.0
 # Whoever watches an account stays for long, so that room comes seldom.
 WATCHERS_FULL_SECONDS = 1.0
 # Handing a mail to the mail server takes about a second, and then there is room for another.

@@ -12,8 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls.dispatch import Calls
 from balance_service.config import Settings
+from balance_service.domain import errors, networks
+from balance_service.gateway.heads import FORWARDED_FOR_LENGTH_MAX
 from balance_service.server import grpc_server, http_server
+from balance_service.server.admission import Admission
 from balance_service.server.envoy import connect, process
+from balance_service.server.envoy.crowded import CrowdedAnswer
 from balance_service.server.wire import heads
 from balance_service.server.wire.answers import shield_future, shielded
 from balance_service.server.wire.application import Grpc
@@ -56,17 +60,41 @@ class EnvoyDoor:
             without_cors = settings.model_copy(update={"http_cors_origins": ""})
             self._http = http_server.build_application(without_cors, calls)
         self._under_way = 0
+        self._proxies = networks.parse_networks(settings.trusted_proxies)
+        self._admission = Admission(settings.calls_max)
+        self._crowded = CrowdedAnswer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._under_way += 1
         try:
+            is_grpc = scope["path"] in self._methods or heads.is_grpc(scope["headers"])
+            if not self._admission.begin():
+                try:
+                    await self._admission.wait(self._network(scope))
+                except errors.Overloaded:
+                    await self._refuse(scope, send, is_grpc=is_grpc)
+                    return
             polling: Receive = _PollingReceive(receive)
-            if scope["path"] in self._methods or heads.is_grpc(scope["headers"]):
+            if is_grpc:
                 await self._grpc(scope, polling, self._name_details(scope, send))
             else:
                 await self._http(scope, polling, _HttpSend(send, is_head=scope["method"] == "HEAD"))
         finally:
             self._under_way -= 1
+
+    async def _refuse(self, scope: Scope, send: Send, *, is_grpc: bool) -> None:
+        if is_grpc:
+            await self._crowded.send_grpc(self._name_details(scope, send))
+        else:
+            await self._crowded.send_http(scope, send)
+
+    def _network(self, scope: Scope) -> str:
+        peer = (scope.get("client") or ("",))[0]
+        forwarded_for = ""
+        if self._proxies:
+            values = (v for name, v in scope["headers"] if name == b"x-forwarded-for")
+            forwarded_for = b",".join(values).decode("latin-1")[-FORWARDED_FOR_LENGTH_MAX:]
+        return networks.caller_network(peer, forwarded_for, self._proxies)
 
     def _name_details(self, scope: Scope, send: Send) -> Send:
         if self._connect and connect.is_connect(scope):
