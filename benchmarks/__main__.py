@@ -1,4 +1,4 @@
-"""Benchmarks, each a command: `table` (the default, `make bench`), `streams`, `soak`, `sign-in`.
+"""Benchmarks, each a command: `table` (by default), `streams`, `soak`, `flood`, `sign-in`.
 
 Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help.
 """
@@ -6,12 +6,13 @@ Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import sign_in, soak, streams, table
+from benchmarks import flood, sign_in, soak, streams, table
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "table": table.main,
     "streams": streams.main,
     "soak": soak.main,
+    "flood": flood.main,
     "sign-in": sign_in.main,
 }
 

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from benchmarks import http1, http2
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import FLOODS, WORKLOADS
 
 CONNECTIONS = 16
 GRACE_SECONDS = 60
@@ -27,6 +27,8 @@ class Job:
         seconds: How long.
         in_flight: Calls kept under way.
         rate: Calls a second (open loop, gRPC only), or 0.
+        source: The address to call from (gRPC only); empty for any.
+        niceness: Of the process that calls.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Job:
     seconds: float
     in_flight: int
     rate: float
+    source: str = ""
+    niceness: int = 0
 
 
 def run(job: Job) -> tuple[http2.Measured, float]:
@@ -52,7 +56,8 @@ def run(job: Job) -> tuple[http2.Measured, float]:
 
 
 def _load(job: Job) -> tuple[http2.Measured, float]:
-    workload = WORKLOADS[job.name]
+    os.nice(job.niceness)
+    workload = FLOODS.get(job.name) or WORKLOADS[job.name]
     calls = workload.calls(job.accounts, job.service, random.Random(time.time_ns()))
     protocol = workload.protocol
     before = sum(os.times()[:2])
@@ -65,6 +70,7 @@ def _load(job: Job) -> tuple[http2.Measured, float]:
             in_flight=job.in_flight,
             connections=CONNECTIONS,
             rate=job.rate,
+            source=job.source,
         )
     else:
         measured = http1.load(

@@ -87,8 +87,8 @@ class Headers:
 class Connection:
     """One connection, with as many calls under way as it is told to keep."""
 
-    def __init__(self, host: str, port: int, token: str) -> None:
-        self._socket = socket.create_connection((host, port))
+    def __init__(self, host: str, port: int, token: str, source: str = "") -> None:
+        self._socket = socket.create_connection((host, port), source_address=(source, 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)  # noqa: FBT003 - a name of the standard library
         self._headers = Headers(
@@ -96,7 +96,7 @@ class Connection:
                 b"\x41" + _text(f"{host}:{port}".encode()),
                 b"\x5f" + _text(b"application/grpc"),
                 b"\x40" + _text(b"te") + _text(b"trailers"),
-                b"\x57" + _text(f"Bearer {token}".encode()),
+                *([b"\x57" + _text(f"Bearer {token}".encode())] if token else []),
             ]
         )
         self._next, self._consumed = 1, 0
@@ -221,20 +221,24 @@ def load(
     in_flight: int,
     connections: int = 4,
     rate: float = 0,
+    source: str = "",
 ) -> Measured:
     """Calls a server for some seconds.
 
     Args:
         target: Host and port.
-        token: Sent with every call.
+        token: Sent with every call; empty for none.
         body: Makes a call's path and message.
         seconds: How long.
         in_flight: Calls kept under way (closed loop); with a rate, at most.
         connections: Over which they are spread.
         rate: Calls a second (open loop), each timed from when it was due; 0 for a closed loop.
+        source: The address to call from; empty for any.
     """
     host, _, port = target.rpartition(":")
-    opened = [Connection(host, int(port), token) for _ in range(min(connections, in_flight))]
+    opened = [
+        Connection(host, int(port), token, source) for _ in range(min(connections, in_flight))
+    ]
     selector = selectors.DefaultSelector()
     for connection in opened:
         selector.register(connection, selectors.EVENT_READ, connection)

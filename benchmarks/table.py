@@ -26,6 +26,7 @@ from benchmarks.rows import Row, measure, median
 from benchmarks.workloads import GRPC_AIO, WORKLOADS
 
 HALF_PEAK = "spread"
+HALF_PEAK_ROUNDS = 3
 
 Plain = dict[tuple[str, int], list[baselines.Rate]]
 
@@ -99,18 +100,26 @@ def alone(rows: list[Row], plain: Plain) -> dict[str, float]:
 def half_peak(
     stacks: Sequence[stack.Stack], results: dict[str, Any], options: Any
 ) -> list[dict[str, Any]]:
-    """Latency of transfers by door and of plain SQL, each at half of its own peak (open loop)."""
+    """Latency of transfers by door and of plain SQL, each at half of its own peak (open loop).
+
+    Of each door, the pair whose ratio is the middle of HALF_PEAK_ROUNDS: a stall of the machine
+    fills a queue that an open loop does not let run empty, so that one pair says little.
+    """
     plain = max(rate.tps for (name, _), rate in results["baselines"].items() if name == "plain")
     seconds, found = options.seconds * 2, []
     for running in stacks:
         rates = [
             r.rate for r in results["rows"] if (r.workload, r.door) == (HALF_PEAK, running.door)
         ]
-        ours = measure(running, HALF_PEAK, 10_000, seconds, rate=max(rates) / 2)
-        theirs = baselines.run(
-            running.database, "plain", seconds, baselines.CLIENTS_MAX, running.folder, plain / 2
-        )
-        found.append({"ours": ours, "plain": theirs})
+        pairs: list[dict[str, Any]] = []
+        for _ in range(HALF_PEAK_ROUNDS):
+            ours = measure(running, HALF_PEAK, 10_000, seconds, rate=max(rates) / 2)
+            theirs = baselines.run(
+                running.database, "plain", seconds, baselines.CLIENTS_MAX, running.folder, plain / 2
+            )
+            pairs.append({"ours": ours, "plain": theirs})
+        pairs.sort(key=lambda pair: pair["ours"].p99_ms / pair["plain"].p99_ms)
+        found.append(pairs[len(pairs) // 2])
     return found
 
 

@@ -216,3 +216,46 @@ WORKLOADS = {
         Workload("balance-connect", balances, protocol="connect"),
     )
 }
+
+
+def _anonymous(method: str, message: Callable[[], Message]) -> Workload:
+    """Calls without a token, of which each may be another."""
+    service, _, name = method.partition(".")
+    path = f"/balance.v1.{service}/{name}"
+    return Workload(name, lambda *_: lambda: _sent(path, message()))
+
+
+def _uuid() -> str:
+    return str(new_request_id())
+
+
+def _email() -> str:
+    return f"{random.getrandbits(64):x}@example.com"
+
+
+# What needs no token, as somebody sends it who wants to shut the door to others.
+FLOODS = {
+    workload.name: workload
+    for workload in (
+        _anonymous(
+            "AuthService.SendConfirmationCode",
+            lambda: v1.SendConfirmationCodeRequest(email=_email()),
+        ),
+        _anonymous(
+            "AuthService.CreateToken",
+            lambda: v1.CreateTokenRequest(email=_email(), confirmation_code="00000000"),
+        ),
+        _anonymous(
+            "AuthService.RefreshToken", lambda: v1.RefreshTokenRequest(refresh_token="x" * 43)
+        ),
+        _anonymous("AuthService.RevokeToken", lambda: v1.RevokeTokenRequest(refresh_token="x" * 43)),
+        _anonymous("AuthService.GetJwks", v1.GetJwksRequest),
+        _anonymous("PurchaseService.ListServices", v1.ListServicesRequest),
+        _anonymous("PurchaseService.GetService", lambda: v1.GetServiceRequest(service=_uuid())),
+        _anonymous("RateService.ListCurrencies", v1.ListCurrenciesRequest),
+        _anonymous(
+            "RateService.GetRate", lambda: v1.GetRateRequest(from_currency="USD", to_currency="RUB")
+        ),
+        _anonymous("RateService.ListRates", lambda: v1.ListRatesRequest(base_currency="USD")),
+    )
+}
