@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import chart
+import who_may_call
 from annotated_types import Ge, Gt, Le
 from google.protobuf.descriptor import (
     Descriptor,
@@ -27,7 +28,6 @@ from google.protobuf.descriptor import (
 )
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from who_may_call import WHO_MAY
 
 from balance_service.calls.methods import Method, load_contract
 from balance_service.config import SECRETS, Settings, file_variable, variable
@@ -38,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs/reference"
 SETTINGS = REFERENCE / "settings.md"
 RPCS = REFERENCE / "rpcs.md"
+ACCESS = REFERENCE / "who-may-call.md"
 SCHEMA = REFERENCE / "schema.sql"
 PERFORMANCE = ROOT / "docs/operating/performance.md"
 CHART = ROOT / "docs/images/ledgers.svg"
@@ -111,6 +112,14 @@ def rpcs_page() -> str:
     return f"{head}{index}\n\n" + "\n".join(_service_section(service) for service in services)
 
 
+def access_page() -> str:
+    """Who may call every RPC, by kind of caller."""
+    services = [service for file in load_contract() for service in file.services_by_name.values()]
+    return who_may_call.page(
+        (service.name, [method.name for method in service.methods]) for service in services
+    )
+
+
 def _service_section(service: ServiceDescriptor) -> str:
     parts = [f"## {service.name}\n\n{_comment(service.full_name)}\n"]
     parts += [_method_section(Method(method)) for method in service.methods]
@@ -126,13 +135,11 @@ def _method_section(method: Method) -> str:
         for binding in routes.read_bindings([descriptor.containing_service.file])
         if binding.method.full_name == method.full_name and not binding.deprecated
     ]
-    if method.public != (WHO_MAY[descriptor.name] == WHO_MAY["GetJwks"]):
-        sys.exit(f"docs/who_may_call.py: {descriptor.name} contradicts the contract")
     streams = "a stream of " if descriptor.client_streaming else ""
     answers = "a stream of " if descriptor.server_streaming else ""
     facts = [
         f"- **HTTP:** {', '.join(paths) or 'none'}",
-        f"- **Who may:** {WHO_MAY[descriptor.name]}",
+        f"- **Who may:** {who_may_call.sentence(descriptor.name)}",
         f"- **Request:** {streams}`{method.input.name}`",
         f"- **Answer:** {answers}{_type_link(method.output)}",
     ]
@@ -235,7 +242,12 @@ def check(pages: dict[Path, str]) -> None:
 
 if __name__ == "__main__":
     charted = chart.draw(PERFORMANCE.read_text())
-    cheap = {SETTINGS: settings_page(), RPCS: rpcs_page(), CHART: charted}
+    cheap = {
+        SETTINGS: settings_page(),
+        RPCS: rpcs_page(),
+        ACCESS: access_page(),
+        CHART: charted,
+    }
     match sys.argv[1:]:
         case []:
             for path, content in {**cheap, SCHEMA: schema()}.items():

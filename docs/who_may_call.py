@@ -1,98 +1,135 @@
-"""Who may call each RPC, for the reference: the contract's comments say it in prose, if at all."""
+"""Who may call each RPC, printed from the table that decides it, `calls/access.py`."""
+
+from collections.abc import Iterable, Iterator
+
+from balance_service.calls.access import TABLE, Condition, Rule
+from balance_service.config import variable
 
 _ANYBODY = "anybody, without a token"
-_ADMINS = "admins"
-_OPERATORS = "admins; services with `accounts:write`"
-_USERS = "users, for themselves"
-_READERS = "the account's owner; moderators, admins and services with `accounts:read`, any account"
-_PARTIES = "the owner of either account; moderators, admins and services with `accounts:read`"
-_TRANSFERRING = "users, from their own accounts; services with `transfers:write`, from any"
-
-# By method; a new one needs a row, or the page is not made.
-WHO_MAY = {
-    "SendConfirmationCode": _ANYBODY,
-    "CreateToken": _ANYBODY,
-    "RefreshToken": _ANYBODY,
-    "RevokeToken": _ANYBODY,
-    "GetJwks": _ANYBODY,
-    "GetMe": _USERS,
-    "UpdateMe": _USERS,
-    "ListUsers": _ADMINS,
-    "GetUser": _ADMINS,
-    "UpdateUser": _ADMINS,
-    "EnrolSecondFactor": _USERS,
-    "ConfirmSecondFactor": _USERS,
-    "RemoveSecondFactor": _USERS,
-    "ResetSecondFactor": _ADMINS,
-    "ListSessions": _USERS,
-    "EndSession": _USERS,
-    "EndSessions": _USERS,
-    "EndUserSessions": _ADMINS,
-    "DisableUser": _ADMINS,
-    "EnableUser": _ADMINS,
-    "ChangeEmail": _USERS,
-    "CreateAccount": "users, for themselves; admins and services with `accounts:write`, for anyone",
-    "GetAccount": _READERS,
-    "WatchAccount": _READERS,
-    "ListAccounts": _READERS,
-    "ListEntries": _READERS,
-    "FreezeAccount": _OPERATORS,
-    "UnfreezeAccount": _OPERATORS,
-    "CloseAccount": _OPERATORS,
-    "ReopenAccount": _OPERATORS,
-    "SetAccountLimit": _OPERATORS,
-    "SetAccountLimits": _OPERATORS,
-    "ListAccountChanges": _READERS,
-    "CreateDeposit": "services with `deposits:write`; users, on their own account, where the"
-    " setting `BALANCE_USER_DEPOSITS` allows it",
-    "GetDeposit": _READERS,
-    "ListDeposits": _READERS,
-    "CreateWithdrawal": "services with `withdrawals:write`; users, from their own account, where"
-    " the setting `BALANCE_USER_DEPOSITS` allows it",
-    "GetWithdrawal": _READERS,
-    "ListWithdrawals": _READERS,
-    "ListServices": _ANYBODY,
-    "GetService": _ANYBODY,
-    "CreateService": _ADMINS,
-    "UpdateService": _ADMINS,
-    "DeleteService": _ADMINS,
-    "CreatePurchase": "users, on their own account; services with `purchases:write`, on any",
-    "GetPurchase": _READERS,
-    "ListPurchases": _READERS,
-    "ListCurrencies": _ANYBODY,
-    "GetRate": _ANYBODY,
-    "ListRates": _ANYBODY,
-    "CreateQuote": "users, for their own account; services with `exchanges:write` or"
-    " `transfers:write`, for any",
-    "GetQuote": "users and services as for CreateQuote, each those that they asked for;"
-    " services with `exchanges:write` or `transfers:write`",
-    "CreateExchange": "users, between their own accounts; services with `exchanges:write`,"
-    " between those of anyone",
-    "GetExchange": _READERS,
-    "ListExchanges": _READERS,
-    "CreateTransfer": _TRANSFERRING,
-    "BatchCreateTransfers": _TRANSFERRING,
-    "CreateSplit": _TRANSFERRING,
-    "StreamTransfers": _TRANSFERRING,
-    "BatchCreateMovements": "users and services as for the RPC of each item; services with one of"
-    " `deposits:write`, `withdrawals:write`, `purchases:write`, `transfers:write`,"
-    " `exchanges:write`, `holds:write`, `deposits:reverse`, `withdrawals:reverse`,"
-    " `purchases:refund` and `transfers:reverse`",
-    "GetTransfer": _PARTIES,
-    "ListTransfers": _READERS,
-    "ListReceivedTransfers": _READERS,
-    "ReverseDeposit": "admins; services with `deposits:reverse`",
-    "ReverseWithdrawal": "admins; services with `withdrawals:reverse`",
-    "RefundPurchase": "admins; services with `purchases:refund`",
-    "ReverseTransfer": "users, those they received, by quote only while it holds; admins; services"
-    " with `transfers:reverse`",
-    "ReverseExchange": "users, their own while the quote holds; admins; services with"
-    " `exchanges:reverse`",
-    "GetReversal": _PARTIES,
-    "CreateHold": "users, on their own account, for purchases and transfers; services with"
-    " `holds:write`, on any",
-    "CaptureHold": "users, those they made; services with `holds:write`, any",
-    "VoidHold": "users, those they made; admins and services with `holds:write`, any",
-    "GetHold": _READERS,
-    "ListHolds": _READERS,
+# What a condition leaves users, and what callers without one have instead.
+_USERS = {
+    Condition.SELF: ("for themselves", ""),
+    Condition.OWNER: ("for accounts of their own", "for any"),
+    Condition.PARTY: ("where an account of it is theirs", "any"),
+    Condition.RECEIVER: ("what they received", "any"),
+    Condition.MAKER: ("those they made", "any"),
+    Condition.ASKER: ("by quotes that they asked for", ""),
+    Condition.OTHERS: ("about somebody else than themselves", ""),
+    Condition.ITEMS: ("each item as the RPC that it stands for", ""),
 }
+_CELLS = {
+    Condition.NEVER: "",
+    Condition.ALWAYS: "yes",
+    Condition.SELF: "own",
+    Condition.OWNER: "owner",
+    Condition.PARTY: "party",
+    Condition.RECEIVER: "receiver",
+    Condition.MAKER: "maker",
+    Condition.ASKER: "asker",
+    Condition.OTHERS: "others",
+    Condition.ITEMS: "items",
+}
+_MEANINGS = {
+    "yes": "whatever it is about",
+    "own": "about the caller; it names nobody",
+    "owner": "where the account is the caller's",
+    "party": "where an account of the movement is the caller's",
+    "receiver": "where the caller received the movement",
+    "maker": "where the caller made the hold",
+    "asker": "where the caller asked for the quote",
+    "others": "where it is about somebody else",
+    "items": "each item as the RPC that it stands for",
+}
+
+
+def sentence(rpc: str) -> str:
+    """Who may make a call, in words.
+
+    Args:
+        rpc: Its name, which has a row in the table.
+    """
+    rule = TABLE[rpc]
+    if rule.public:
+        return _ANYBODY
+    limited, free = _limited(rule), _free(rule)
+    text = "; ".join(filter(None, [limited, free]))
+    return f"{text} ({rule.note})" if rule.note else text
+
+
+def _limited(rule: Rule) -> str:
+    """Whom the rule lets in on a condition."""
+    kinds = {"users": rule.user, "admins": rule.admin, "services": rule.scoped}
+    if not rule.scopes:
+        del kinds["services"]
+    if rule.user is not Condition.NEVER:
+        del kinds["admins"]
+    condition = next((each for each in kinds.values() if each in _USERS), None)
+    if condition is None:
+        return ""
+    who = [_named(kind, rule) for kind, each in kinds.items() if each is condition]
+    text = f"{' and '.join(who)}, {_USERS[condition][0]}"
+    setting = f", where `{variable(rule.setting)}` allows it" if rule.setting else ""
+    return f"{text}{setting}"
+
+
+def _free(rule: Rule) -> str:
+    """Whom the rule lets in whatever the call is about."""
+    kinds = {"moderators": rule.moderator, "admins": rule.admin, "services": rule.scoped}
+    if not rule.scopes:
+        del kinds["services"]
+    who = [_named(kind, rule) for kind, each in kinds.items() if each is Condition.ALWAYS]
+    what = _USERS.get(rule.user, ("", ""))[1]
+    return ", ".join(filter(None, [_listed(who), what])) if who else ""
+
+
+def _named(kind: str, rule: Rule) -> str:
+    if kind != "services":
+        return kind
+    scopes = _listed([f"`{scope}`" for scope in rule.scopes], "or")
+    return f"services with {scopes}"
+
+
+def _listed(words: list[str], conjunction: str = "and") -> str:
+    *first, last = words
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def page(services: Iterable[tuple[str, list[str]]]) -> str:
+    """The whole table as a page.
+
+    Args:
+        services: Names of services, each with those of its RPCs.
+    """
+    head = (
+        "# Who may call what\n\n"
+        "Made from the table in `balance_service/calls/access.py`, which decides it, by"
+        " `make docs`.\n\n"
+        "An empty cell is refused with"
+        " [PERMISSION_MISSING](errors.md#permission_missing). A service without the scope that"
+        " hears\n`owner` or `party` owns no account, and is answered as a stranger is.\n"
+        "`*`: only where the setting `BALANCE_USER_DEPOSITS` allows it.\n\n"
+        "| cell | the call is let in |\n|---|---|\n"
+    )
+    legend = "".join(f"| {cell} | {meaning} |\n" for cell, meaning in _MEANINGS.items())
+    return head + legend + "".join(_section(name, rpcs) for name, rpcs in services)
+
+
+def _section(service: str, rpcs: list[str]) -> str:
+    columns = "RPC | no token | user | moderator | admin | service | with a scope | its scopes"
+    links = {rpc: f"[{rpc}](rpcs.md#{rpc.lower()})" for rpc in rpcs}
+    rows = "\n".join(f"| {links[rpc]} | {' | '.join(_row(rpc))} |" for rpc in rpcs)
+    return f"\n## {service}\n\n| {columns} |\n|---|---|---|---|---|---|---|---|\n{rows}\n"
+
+
+def _row(rpc: str) -> Iterator[str]:
+    rule = TABLE[rpc]
+    if rule.public:
+        yield from ["yes"] * 6 + [""]
+        return
+    star = "\\*" if rule.setting else ""
+    yield ""
+    for condition in (rule.user, rule.moderator, rule.admin):
+        yield _CELLS[condition] and _CELLS[condition] + star
+    yield _CELLS[rule.service]
+    yield _CELLS[rule.scoped] if rule.scopes else ""
+    yield ", ".join(f"`{scope}`" for scope in rule.scopes)

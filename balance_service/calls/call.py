@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from balance_service.calls import languages
+from balance_service.calls.access import Condition, is_decided
 from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal
 
@@ -16,6 +17,10 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _JOINED = re.compile(r",\s*(?=bearer )", re.IGNORECASE)
 # W3C Trace Context, version 00: the trace's id is the second part.
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+
+class ConditionForgotten(Exception):  # noqa: N818 - a fault of ours
+    """A call would be answered without a look at the condition that its caller is let in on."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class Call:
         sent_before: Whether a gRPC client sends it again by itself, following a service config.
         peer: The address of the connection that it came by; empty where it has none.
         forwarded_for: What x-forwarded-for says, which may be the caller's own word.
+        condition: On what the caller is let in, by the table of access.
+        proven: Whether that was checked.
     """
 
     method: str
@@ -48,6 +55,8 @@ class Call:
     sent_before: bool = False
     peer: str = ""
     forwarded_for: str = ""
+    condition: Condition = Condition.NEVER
+    proven: bool = False
 
     @property
     def principal(self) -> Principal:
@@ -59,6 +68,29 @@ class Call:
         if self.caller is None:
             raise errors.TokenMissing
         return self.caller
+
+    @property
+    def unconditional(self) -> bool:
+        """Whether the caller is let in whatever the call is about."""
+        return self.condition is Condition.ALWAYS
+
+    def admit(self, condition: Condition) -> None:
+        """Lets the caller in on a condition, which is to be checked unless the call alone meets it.
+
+        Args:
+            condition: As the table of access has it.
+        """
+        self.condition, self.proven = condition, is_decided(condition)
+
+    def prove(self, condition: Condition) -> None:
+        """Says that a condition was checked; one that is not the call's own proves nothing."""
+        if condition is self.condition:
+            self.proven = True
+
+    def check_proven(self) -> None:
+        """Raises ConditionForgotten unless the call's condition was checked."""
+        if not self.proven:
+            raise ConditionForgotten(f"{self.method}: not checked: {self.condition.value}")
 
     def mark_replayed(self) -> None:
         """Tells the caller that the answer is one given before."""

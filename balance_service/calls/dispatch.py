@@ -18,7 +18,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
 from balance_service.auth.tokens import Tokens
-from balance_service.calls import refusals
+from balance_service.calls import access, refusals
+from balance_service.calls.access import Rule
 from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
@@ -77,13 +78,17 @@ class Calls:
     Args:
         tokens: Verifies callers.
         quotas: What each may have of the worker.
+        rules: Who may call what, by the names of RPCs.
         calls_max: How many unary calls may be under way before more are refused.
     """
 
-    def __init__(self, tokens: Tokens, quotas: Quotas, calls_max: int) -> None:
+    def __init__(
+        self, tokens: Tokens, quotas: Quotas, rules: Mapping[str, Rule], calls_max: int
+    ) -> None:
         self.serving = False
         self._tokens = tokens
         self._quotas = quotas
+        self._rules = rules
         self._calls_max = calls_max
         self._under_way = 0
         self._streams = OpenStreams()
@@ -100,6 +105,10 @@ class Calls:
             method = Method(descriptor)
             self._handlers[method.full_name] = getattr(servicer, descriptor.name)
         self._services.append(servicer.service)
+
+    def check_access(self) -> None:
+        """Raises AccessTableError unless who may call is known of every method, and of no other."""
+        access.check_complete(self._rules, self._services)
 
     @property
     def services(self) -> Collection[ServiceDescriptor]:
@@ -152,7 +161,10 @@ class Calls:
             await self._identify(method, call)
             with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
                 handler = self._handlers[method.full_name]
-                message: Message = await handler(_parse(method, request, call), call)
+                parsed = _parse(method, request, call)
+                self._admit(method, call)
+                message: Message = await handler(parsed, call)
+                call.check_proven()
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
             raise _to_refused(call, error, started) from None
         finally:
@@ -186,6 +198,7 @@ class Calls:
                 answers = self._answers(method, request, call)
                 async with contextlib.aclosing(self._streams.watched(call, answers)) as messages:
                     async for message in messages:
+                        call.check_proven()
                         # A token may expire or be revoked in the middle of a stream.
                         await self._identify(method, call)
                         yield message
@@ -198,9 +211,16 @@ class Calls:
     ) -> AsyncGenerator[Message, None]:
         handler = self._handlers[method.full_name]
         if isinstance(request, Message | bytes):
-            answers: AsyncGenerator[Message, None] = handler(_parse(method, request, call), call)
+            parsed = _parse(method, request, call)
+            self._admit(method, call)
+            answers: AsyncGenerator[Message, None] = handler(parsed, call)
             return answers
+        self._admit(method, call)
         return handler(self._requests(method, request, call), call)  # type: ignore[no-any-return]
+
+    def _admit(self, method: Method, call: Call) -> None:
+        """Raises PermissionMissing unless the caller may make the call at all."""
+        call.admit(self._rules[method.descriptor.name].admit(call.caller))
 
     async def end_streams(self) -> None:
         """Ends the streams whose token is not good any more; to be called every few seconds."""

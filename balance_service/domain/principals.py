@@ -75,16 +75,6 @@ class Principal:
         if self.role != Role.ADMIN:
             raise errors.PermissionMissing(required="role admin")
 
-    def require_admin_or(self, scope: Scope) -> None:
-        """Raises PermissionMissing unless the caller is an admin or a service with the scope."""
-        if self.role != Role.ADMIN and scope not in self.scopes:
-            raise errors.PermissionMissing(required=f"role admin or scope {scope}")
-
-    def require_scope(self, *scopes: Scope) -> None:
-        """Raises PermissionMissing unless the caller is a service with one of the scopes."""
-        if self.scopes.isdisjoint(scopes):
-            raise errors.PermissionMissing(required=f"scope {' or '.join(scopes)}")
-
     @property
     def reads_all(self) -> bool:
         """Whether the caller may read every account."""

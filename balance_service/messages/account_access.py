@@ -1,10 +1,13 @@
 """Which accounts, movements and quotes a caller may read, and which account they mean.
 
-What is somebody else's is refused as what does not exist is, so that nobody can probe for ids.
+These check the conditions of the table of access (`calls.access`) that depend on data. What is
+somebody else's is refused as what does not exist is, so that nobody can probe for ids.
 """
 
 from uuid import UUID
 
+from balance_service.calls.access import Condition
+from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
@@ -28,31 +31,46 @@ def read_id_or_own(principal: Principal, text: str, field: str) -> UUID | None:
     return fields.optional_identifier(text, field)
 
 
-def check_readable(
-    profile: AccountProfile | None, principal: Principal, account_id: UUID
-) -> AccountProfile:
+def check_readable(profile: AccountProfile | None, call: Call, account_id: UUID) -> AccountProfile:
     """An account that was looked up, if the caller may read it.
 
     Raises:
         AccountNotFound: There is none, or it is somebody else's.
     """
-    if profile and (principal.reads_all or profile.account.owner_id == principal.user_id):
+    call.prove(Condition.OWNER)
+    if profile and (call.unconditional or profile.account.owner_id == call.principal.user_id):
         return profile
     raise errors.AccountNotFound(str(account_id))
 
 
-async def get_own_accounts(conn: Connection, principal: Principal) -> list[AccountProfile]:
+def check_owner(call: Call, user_id: UUID | None) -> UUID:
+    """Whose accounts are listed: the caller's own, or another's if the caller may read them.
+
+    Raises:
+        PermissionMissing: A service has no accounts of its own.
+        UserNotFound: They are somebody else's.
+    """
+    call.prove(Condition.OWNER)
+    if user_id is None:
+        return call.principal.require_user()
+    if user_id != call.principal.user_id and not call.unconditional:
+        raise errors.UserNotFound(str(user_id))
+    return user_id
+
+
+async def get_own_accounts(conn: Connection, call: Call) -> list[AccountProfile]:
     """All accounts of a user.
 
     Raises:
         PermissionMissing: A service has no accounts of its own.
     """
-    owner_id = principal.require_user()
+    call.prove(Condition.OWNER)
+    owner_id = call.principal.require_user()
     return await accounts.get(conn, await accounts.ids_of_owner(conn, owner_id))
 
 
 async def get_listed_accounts(
-    pool: Pool, reads: AccountReads, principal: Principal, account_id: UUID | None
+    pool: Pool, reads: AccountReads, call: Call, account_id: UUID | None
 ) -> list[AccountProfile]:
     """The accounts that a list is about: the named one, or all the caller's own.
 
@@ -61,9 +79,9 @@ async def get_listed_accounts(
         PermissionMissing: A service has no accounts of its own.
     """
     if account_id:
-        return [check_readable(await reads.get(account_id), principal, account_id)]
+        return [check_readable(await reads.get(account_id), call, account_id)]
     async with pool.connection() as conn:
-        return await get_own_accounts(conn, principal)
+        return await get_own_accounts(conn, call)
 
 
 async def find_own_account(lookups: Lookups, principal: Principal, currency: str) -> UUID:
@@ -107,7 +125,7 @@ async def find_receiver(lookups: Lookups, principal: Principal, number: str) -> 
 
 
 async def get_movement(
-    conn: Connection, principal: Principal, movement_id: UUID, *kinds: Kind
+    conn: Connection, call: Call, movement_id: UUID, *kinds: Kind
 ) -> tuple[Movement, bool]:
     """A movement of one of some kinds that the caller may read.
 
@@ -117,9 +135,11 @@ async def get_movement(
     Raises:
         MovementNotFound: There is none of these kinds, or it is between other people's accounts.
     """
+    call.prove(Condition.PARTY)
+    principal = call.principal
     movement = (await journal.movements(conn, [movement_id])).get(movement_id)
     if movement is not None and movement.kind in kinds:
-        if principal.reads_all:
+        if call.unconditional:
             return movement, True
         sides = [movement.from_account_id, movement.to_account_id]
         owners = {p.account.account_id: p.account.owner_id for p in await accounts.get(conn, sides)}
@@ -128,7 +148,7 @@ async def get_movement(
     raise errors.MovementNotFound(str(movement_id))
 
 
-async def get_quote(lookups: Lookups, principal: Principal, quote_id: UUID) -> Quote:
+async def get_quote(lookups: Lookups, call: Call, quote_id: UUID) -> Quote:
     """A quote that the caller asked for.
 
     Raises:
@@ -137,5 +157,6 @@ async def get_quote(lookups: Lookups, principal: Principal, quote_id: UUID) -> Q
     quote = await lookups.quotes.get(quote_id)
     if quote is None:
         raise errors.QuoteNotFound(str(quote_id))
-    quote.check_asker(principal.name)
+    call.prove(Condition.ASKER)
+    quote.check_asker(call.principal.name)
     return quote

@@ -140,7 +140,7 @@ class Listing:
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
         """
         profiles = await account_access.get_listed_accounts(
-            self._pool, self._accounts, call.principal, query.account_id
+            self._pool, self._accounts, call, query.account_id
         )
         wanted = _filter_with_amounts(query, profiles)
         signed = (query.account_id, query.order, wanted)

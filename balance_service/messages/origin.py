@@ -8,6 +8,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.commands import Origin
@@ -69,7 +70,8 @@ def read_origin(
 ) -> Origin:
     """Reads who asks for a movement, why, and under which request id.
 
-    A user may change only accounts of their own, a service any.
+    A user may change only accounts of their own, a service any: the ledger holds the command to the
+    owner that is named here.
 
     Args:
         request: Its request id, metadata and etag are read here.
@@ -81,6 +83,7 @@ def read_origin(
     Raises:
         InvalidFields: The request id, the metadata or the etag are malformed.
     """
+    call.prove(Condition.OWNER)
     checks = fields.Checks()
     request_id, text = checks(fields.request_id, request.request_id), request.request_id
     if default_id and not text:

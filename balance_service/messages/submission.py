@@ -30,17 +30,16 @@ class Submission:
     async def carry_out(
         self, instructions: Instructions[Asked, CommandT, Told], request: Asked, call: Call
     ) -> Told:
-        """Takes the four steps of a call that moves money.
+        """Takes the steps of a call that moves money.
 
         Args:
-            instructions: How requests of its kind are authorised, read and answered.
+            instructions: How requests of its kind are read and answered.
             request: What is asked.
             call: Who asks.
 
         Raises:
             Refusal: It was refused.
         """
-        instructions.authorise(request, call)
         command = await finish(instructions.read(request, call, fields.Checks()))
         done = await self.submit_one(command, call, validate_only=request.validate_only)
         return instructions.answer(command, done)

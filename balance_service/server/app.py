@@ -18,6 +18,7 @@ from balance_service.auth.second_factors import SecondFactors
 from balance_service.auth.sessions import Sessions
 from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import TokenRules, Tokens
+from balance_service.calls import access
 from balance_service.calls.dispatch import Calls
 from balance_service.calls.quotas import Quota, Quotas
 from balance_service.calls.streams import Streams
@@ -138,6 +139,7 @@ def build(
     Raises:
         ValueError: A setting is missing or malformed.
         RuntimeError: A port cannot be listened on.
+        AccessTableError: A method has no row in the table of access, or a row no method.
     """
     secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
     connections, commit_connections = _pools(settings)
@@ -149,10 +151,11 @@ def build(
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
     limits = settings.limits
+    rules = access.in_force({"user_deposits"} if settings.user_deposits else ())
     changes = AccountChanges(connections, page_tokens, limits)
-    asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
+    asked = all_kinds.build(found, rates, rules)
 
-    calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
+    calls = Calls(auth.tokens, _quotas(settings), rules, settings.calls_max)
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
     calls.add(UserServicer(connections, page_tokens, auth.of_users))
@@ -166,11 +169,12 @@ def build(
     calls.add(PurchaseServicer(*purchases))
     calls.add(TransferServicer(connections, submission, listing, asked, found, streams))
     calls.add(HoldServicer(connections, found.accounts, submission, page_tokens, asked))
-    calls.add(BatchServicer(submission, asked))
+    calls.add(BatchServicer(submission, asked, rules))
     calls.add(ReversalServicer(connections))
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
+    calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
     return App(

@@ -7,13 +7,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2
+from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, money
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.limits import Allowance, Limits
 from balance_service.domain.pricing import Rates, Shown
-from balance_service.domain.principals import Principal, Scope
+from balance_service.domain.principals import Scope
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.account_messages import account_message, past_account_message
 from balance_service.messages.listing import Listing, read_query
@@ -71,12 +72,8 @@ class AccountServicer:
     async def CreateAccount(
         self, request: account_pb2.CreateAccountRequest, call: Call
     ) -> account_pb2.Account:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.ACCOUNTS_WRITE)
-
         def read(sent: account_pb2.CreateAccountRequest) -> _Opening:
-            return _read_opening(sent, principal)
+            return _read_opening(sent, call)
 
         async def act(conn: Connection, opening: _Opening) -> account_pb2.Account:
             await users.get(conn, opening.user)
@@ -93,15 +90,13 @@ class AccountServicer:
     async def GetAccount(
         self, request: account_pb2.GetAccountRequest, call: Call
     ) -> account_pb2.Account:
-        principal = call.principal
-
         checks = fields.Checks()
         account_id = checks(fields.identifier, request.account, "account")
         currency = checks(_read_optional_currency, request.currency)
         as_of = checks(_read_as_of, request)
         checks.finish()
 
-        profile = await self._readable(account_id, principal)
+        profile = await self._readable(account_id, call)
         if as_of is None:
             return self._as_it_is(profile, currency)
         balance_minor = await self._balance_at(account_id, as_of, call)
@@ -114,14 +109,12 @@ class AccountServicer:
     async def WatchAccount(
         self, request: account_pb2.WatchAccountRequest, call: Call
     ) -> AsyncIterator[account_pb2.Account]:
-        principal = call.principal
-
         checks = fields.Checks()
         account_id = checks(fields.identifier, request.account, "account")
         currency = checks(_read_optional_currency, request.currency)
         checks.finish()
 
-        profile = await self._readable(account_id, principal)
+        profile = await self._readable(account_id, call)
         yield self._as_it_is(profile, currency)
         async with contextlib.aclosing(self._watch.changes(profile)) as changes:
             async for changed in changes:
@@ -139,7 +132,7 @@ class AccountServicer:
         skip = checks(fields.skip, request.skip)
         checks.finish()
 
-        owner_id = _owner(principal, user_id)
+        owner_id = account_access.check_owner(call, user_id)
         query = (owner_id, currency)
         place = self._page_tokens.read(query, call, request.page_token)
         after = UUID(bytes=place) if place else None
@@ -208,9 +201,9 @@ class AccountServicer:
     ) -> account_pb2.ListAccountChangesResponse:
         return await self._changes.list(request, call)
 
-    async def _readable(self, account_id: UUID, principal: Principal) -> AccountProfile:
+    async def _readable(self, account_id: UUID, call: Call) -> AccountProfile:
         profile = await self._reads.get(account_id)
-        return account_access.check_readable(profile, principal, account_id)
+        return account_access.check_readable(profile, call, account_id)
 
     def _as_it_is(self, profile: AccountProfile, currency: str) -> account_pb2.Account:
         """An account as it is now, in a currency if that can be."""
@@ -240,14 +233,15 @@ def _rate(rates: Rates, profile: AccountProfile, target: str, moment: datetime) 
     return None if target in ("", currency) else rates.shown(currency, target, moment)
 
 
-def _read_opening(request: account_pb2.CreateAccountRequest, principal: Principal) -> _Opening:
+def _read_opening(request: account_pb2.CreateAccountRequest, call: Call) -> _Opening:
+    principal = call.principal
     checks = fields.Checks()
     currency = checks(money.parse_currency, request.currency, "currency")
     user_id = checks(account_access.read_id_or_own, principal, request.user, "user")
     checks.finish()
-    # Part of step 1 comes here: whose account it is decides whether the caller may open it.
-    if user_id not in (None, principal.user_id):
-        principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+    call.prove(Condition.OWNER)
+    if user_id not in (None, principal.user_id) and not call.unconditional:
+        raise errors.PermissionMissing(required=f"role admin or scope {Scope.ACCOUNTS_WRITE}")
     return _Opening(user_id or principal.require_user(), currency)
 
 
@@ -257,12 +251,3 @@ def _read_as_of(request: account_pb2.GetAccountRequest) -> datetime | None:
 
 def _read_optional_currency(code: str) -> str:
     return code and money.parse_currency(code, "currency")
-
-
-def _owner(principal: Principal, user_id: UUID | None) -> UUID:
-    """Whose accounts are listed: one's own, or anyone's for those who may read all."""
-    if user_id is None:
-        return principal.require_user()
-    if user_id != principal.user_id and not principal.reads_all:
-        raise errors.UserNotFound(str(user_id))
-    return user_id

@@ -14,7 +14,6 @@ from balance_service.domain import account_changes, errors, ids, money
 from balance_service.domain.account_changes import AccountChange, ChangeKind, NewLimits, Rules
 from balance_service.domain.accounts import Account, AccountProfile, FreezeScope
 from balance_service.domain.limits import Limits
-from balance_service.domain.principals import Scope
 from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.account_messages import account_message, change_message
 from balance_service.messages.once import once
@@ -156,7 +155,7 @@ class AccountChanges:
         before = UUID(bytes=place) if place else None
         async with self._pool.connection() as conn:
             profile = next(iter(await accounts.get(conn, [account_id])), None)
-            profile = account_access.check_readable(profile, principal, account_id)
+            profile = account_access.check_readable(profile, call, account_id)
             listed = await repository.page(conn, account_id, before, size + 1, skip)
             total = await repository.count(conn, account_id) if request.count_total else 0
 
@@ -181,8 +180,6 @@ class AccountChanges:
         change: Callable[[Account, Change], Account],
     ) -> account_pb2.Account:
         """Takes the four steps for an operator, whose change is made to the locked account."""
-        principal = call.principal
-        principal.require_admin_or(Scope.ACCOUNTS_WRITE)
 
         async def act(conn: Connection, values: Change) -> account_pb2.Account:
             profile = await accounts.lock(conn, values.account)
@@ -198,7 +195,7 @@ class AccountChanges:
                 before=Rules.of(before),
                 after=Rules.of(after),
                 reason=values.reason,
-                principal=principal.name,
+                principal=call.principal.name,
                 # Checked already; any such message has one.
                 request_id=fields.request_id(getattr(request, "request_id")),  # noqa: B009
                 created_at=now,

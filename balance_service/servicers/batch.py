@@ -1,14 +1,14 @@
 """BatchService: movements of several kinds in one call, and chains of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 from google.rpc import status_pb2
 
 from balance_service._generated.balance.v1 import batch_pb2
+from balance_service.calls.access import Rule
 from balance_service.calls.call import Call
 from balance_service.domain import errors
-from balance_service.domain.principals import Scope
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Done, How
 from balance_service.messages import fields
@@ -18,7 +18,6 @@ from balance_service.messages.instructions.items import Item, read_items, tell
 from balance_service.messages.origin import read_sent_id
 from balance_service.messages.submission import Submission
 
-_MOVING = [scope for scope in Scope if not scope.startswith("accounts:")]
 _KINDS = batch_pb2.CreateMovementRequest.DESCRIPTOR.oneofs_by_name["movement"].fields
 # The outcome's field for an answer, by the answer's type.
 _OUTCOMES = {
@@ -33,21 +32,22 @@ class BatchServicer:
     Args:
         submission: Takes commands to the ledger.
         instructions: How items of every kind are read and answered.
+        rules: Who may make the calls that items stand for, by the names of RPCs.
     """
 
     service = batch_pb2.DESCRIPTOR.services_by_name["BatchService"]
 
-    def __init__(self, submission: Submission, instructions: AllInstructions) -> None:
+    def __init__(
+        self, submission: Submission, instructions: AllInstructions, rules: Mapping[str, Rule]
+    ) -> None:
         self._submission = submission
         self._instructions = instructions
+        # By the items' fields, which are named after the RPCs.
+        self._rules = {field.name: rules[field.name.title().replace("_", "")] for field in _KINDS}
 
     async def BatchCreateMovements(
         self, request: batch_pb2.BatchCreateMovementsRequest, call: Call
     ) -> batch_pb2.BatchCreateMovementsResponse:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(*_MOVING)
-
         checks = fields.Checks()
         checks(fields.check_count, request, "requests")
         batch_id = checks(read_sent_id, request)
@@ -69,7 +69,7 @@ class BatchServicer:
     def _item(self, item: batch_pb2.CreateMovementRequest) -> Item:
         name = item.WhichOneof("movement")
         assert name, "checked before"
-        return Item(getattr(self._instructions, name), getattr(item, name))
+        return Item(getattr(self._instructions, name), getattr(item, name), self._rules[name])
 
 
 def _check_shape(request: batch_pb2.BatchCreateMovementsRequest) -> None:

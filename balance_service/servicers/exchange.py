@@ -5,13 +5,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import exchange_pb2, reversal_pb2
+from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money, quotes
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Direction
-from balance_service.domain.principals import Principal, Scope
 from balance_service.domain.quotes import Quote, Rounding
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.all_kinds import AllInstructions
@@ -60,8 +60,6 @@ class ExchangeServicer:
         self, request: exchange_pb2.CreateQuoteRequest, call: Call
     ) -> exchange_pb2.Quote:
         principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
 
         checks = fields.Checks()
         terms = checks(_read_terms, request)
@@ -81,7 +79,7 @@ class ExchangeServicer:
         made_before = await self._lookups.quotes.get(quote_id) if request_id else None
         if made_before is None:
             async with self._pool.connection() as conn:
-                quote = await self._price(conn, principal, terms, account_id, quote_id)
+                quote = await self._price(conn, call, terms, account_id, quote_id)
                 if request.validate_only or await stored_quotes.insert(conn, quote):
                     return convert.quote(quote)
             # The same request came twice at once.
@@ -90,13 +88,15 @@ class ExchangeServicer:
         if names := _differences(made_before, terms, account_id):
             raise errors.IdempotencyKeyReused(request.request_id, tuple(names))
         call.mark_replayed()
+        # Its id has the caller's name in it, and it was checked when it was made.
+        call.prove(Condition.OWNER)
 
         return convert.quote(made_before)
 
     async def _price(
         self,
         conn: Connection,
-        principal: Principal,
+        call: Call,
         terms: "_Terms",
         account_id: UUID,
         quote_id: UUID,
@@ -107,13 +107,13 @@ class ExchangeServicer:
             AccountNotFound, CurrencyMismatch: The caller cannot pay from the account.
             RateUnavailable, RateStale, ChargeTooSmall, BalanceOverflow: It has no price.
         """
-        await _check_payer(conn, principal, account_id, terms.paid.currency)
+        await _check_payer(conn, call, account_id, terms.paid.currency)
         now = await stored_quotes.read_clock(conn)
         rate = self._rates.current.rate(terms.paid.currency, terms.received.currency, now)
         paid, received, rounding = quotes.price(terms.fixed, rate, account_id)
         return Quote(
             quote_id,
-            principal.name,
+            call.principal.name,
             account_id,
             paid,
             received,
@@ -126,13 +126,9 @@ class ExchangeServicer:
     async def GetQuote(
         self, request: exchange_pb2.GetQuoteRequest, call: Call
     ) -> exchange_pb2.Quote:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
-
         quote_id = fields.identifier(request.quote, "quote")
 
-        quote = await account_access.get_quote(self._lookups, principal, quote_id)
+        quote = await account_access.get_quote(self._lookups, call, quote_id)
 
         return convert.quote(quote)
 
@@ -144,14 +140,10 @@ class ExchangeServicer:
     async def GetExchange(
         self, request: exchange_pb2.GetExchangeRequest, call: Call
     ) -> exchange_pb2.Exchange:
-        principal = call.principal
-
         exchange_id = fields.identifier(request.exchange, "exchange")
 
         async with self._pool.connection() as conn:
-            movement, _ = await account_access.get_movement(
-                conn, principal, exchange_id, Kind.EXCHANGE
-            )
+            movement, _ = await account_access.get_movement(conn, call, exchange_id, Kind.EXCHANGE)
             followed = await journal.followed(conn, movement)
 
         return convert.exchange(followed)
@@ -239,9 +231,7 @@ def _differences(quote: Quote, terms: _Terms, account_id: UUID) -> list[str]:
     return [name for name, (ours, theirs) in pairs.items() if ours != theirs]
 
 
-async def _check_payer(
-    conn: Connection, principal: Principal, account_id: UUID, currency: str
-) -> None:
+async def _check_payer(conn: Connection, call: Call, account_id: UUID, currency: str) -> None:
     """Checks that the caller may pay from an account, in a currency.
 
     Raises:
@@ -249,6 +239,7 @@ async def _check_payer(
         CurrencyMismatch: It is kept in another currency.
     """
     payer = next(iter(await accounts.get(conn, [account_id])), None)
-    if payer is None or principal.user_id not in (None, payer.account.owner_id):
+    call.prove(Condition.OWNER)
+    if payer is None or call.principal.user_id not in (None, payer.account.owner_id):
         raise errors.AccountNotFound(str(account_id))
     payer.account.check_currency(currency)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import hold_pb2
+from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
@@ -59,19 +60,18 @@ class HoldServicer:
         return await self._submission.carry_out(self._instructions.void_hold, request, call)
 
     async def GetHold(self, request: hold_pb2.GetHoldRequest, call: Call) -> hold_pb2.Hold:
-        principal = call.principal
-
         hold_id = fields.identifier(request.hold, "hold")
 
         async with self._pool.connection() as conn:
             try:
                 placed, for_payer = await account_access.get_movement(
-                    conn, principal, hold_id, Kind.HOLD
+                    conn, call, hold_id, Kind.HOLD
                 )
             except errors.MovementNotFound:
                 raise errors.HoldNotFound(str(hold_id)) from None
             left = await holds.get(conn, placed.from_account_id, hold_id)
             captured = await journal.followed(conn, placed)
+        call.prove(Condition.OWNER)
         if left is None or not for_payer:
             raise errors.HoldNotFound(str(hold_id))
         return convert.hold(placed, left, captured.movement_ids)
@@ -91,7 +91,7 @@ class HoldServicer:
         query = (account_id, status)
         after = _read_place(self._page_tokens.read(query, call, request.page_token))
         profiles = await account_access.get_listed_accounts(
-            self._pool, self._accounts, principal, account_id
+            self._pool, self._accounts, call, account_id
         )
         account_ids = [profile.account.account_id for profile in profiles]
         async with self._pool.connection() as conn:

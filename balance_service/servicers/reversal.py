@@ -18,13 +18,11 @@ class ReversalServicer:
     async def GetReversal(
         self, request: reversal_pb2.GetReversalRequest, call: Call
     ) -> reversal_pb2.Reversal:
-        principal = call.principal
-
         reversal_id = fields.identifier(request.reversal, "reversal")
 
         async with self._pool.connection() as conn:
             movement, for_account = await account_access.get_movement(
-                conn, principal, reversal_id, *REVERSALS.values()
+                conn, call, reversal_id, *REVERSALS.values()
             )
 
         return convert.reversal(movement, for_account=for_account)

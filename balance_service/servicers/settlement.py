@@ -28,14 +28,10 @@ class Settlements:
         self._kind = kind
 
     async def get(self, call: Call, text: str, field: str) -> Followed:
-        principal = call.principal
-
         movement_id = fields.identifier(text, field)
 
         async with self._pool.connection() as conn:
-            movement, _ = await account_access.get_movement(
-                conn, principal, movement_id, self._kind
-            )
+            movement, _ = await account_access.get_movement(conn, call, movement_id, self._kind)
             return await journal.followed(conn, movement)
 
     async def page(self, request: ListRequest, call: Call) -> Page:

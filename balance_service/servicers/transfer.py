@@ -66,8 +66,6 @@ class TransferServicer:
     async def BatchCreateTransfers(
         self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
     ) -> transfer_pb2.BatchCreateTransfersResponse:
-        self._instructions.create_transfer.authorise(request, call)
-
         checks = fields.Checks()
         checks(fields.check_count, request, "requests")
         batch_id = checks(read_sent_id, request)
@@ -86,8 +84,6 @@ class TransferServicer:
     async def CreateSplit(
         self, request: transfer_pb2.CreateSplitRequest, call: Call
     ) -> transfer_pb2.CreateSplitResponse:
-        self._instructions.create_transfer.authorise(request, call)
-
         split = await read_split(self._lookups, request, call)
 
         together = Request(
@@ -105,8 +101,6 @@ class TransferServicer:
     async def StreamTransfers(
         self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], call: Call
     ) -> AsyncIterator[transfer_pb2.TransferOutcome]:
-        self._instructions.create_transfer.authorise(requests, call)
-
         async def begin(request: transfer_pb2.CreateTransferRequest) -> Answer:
             checks = fields.Checks()
             if not request.request_id:
@@ -126,13 +120,11 @@ class TransferServicer:
     async def GetTransfer(
         self, request: transfer_pb2.GetTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
-        principal = call.principal
-
         transfer_id = fields.identifier(request.transfer, "transfer")
 
         async with self._pool.connection() as conn:
             movement, for_sender = await account_access.get_movement(
-                conn, principal, transfer_id, Kind.TRANSFER
+                conn, call, transfer_id, Kind.TRANSFER
             )
             found = await journal.followed(conn, movement)
 

@@ -1,8 +1,10 @@
 """Instructions of every kind, each under the name of its RPC."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
+from balance_service.calls.access import Rule
 from balance_service.domain.movements import Kind
 from balance_service.messages.instructions.exchange import ExchangeInstructions
 from balance_service.messages.instructions.held import CaptureInstructions, VoidInstructions
@@ -37,30 +39,30 @@ class AllInstructions:
     reverse_exchange: ReversalInstructions
 
 
-def build(lookups: Lookups, rates: ExchangeRates, *, users_may_settle: bool) -> AllInstructions:
+def build(lookups: Lookups, rates: ExchangeRates, rules: Mapping[str, Rule]) -> AllInstructions:
     """Makes them.
 
     Args:
         lookups: What they refer to.
         rates: Converts prices.
-        users_may_settle: Whether users may make deposits and withdrawals on their own accounts.
+        rules: Who may make the calls, by the names of RPCs.
     """
     return AllInstructions(
-        create_deposit=SettlementInstructions(
-            lookups, Kind.DEPOSIT, deposit_pb2.Deposit, users_may=users_may_settle
-        ),
+        create_deposit=SettlementInstructions(lookups, Kind.DEPOSIT, deposit_pb2.Deposit),
         create_withdrawal=SettlementInstructions(
-            lookups, Kind.WITHDRAWAL, withdrawal_pb2.Withdrawal, users_may=users_may_settle
+            lookups, Kind.WITHDRAWAL, withdrawal_pb2.Withdrawal
         ),
         create_purchase=PurchaseInstructions(lookups, rates),
         create_transfer=TransferInstructions(lookups),
         create_exchange=ExchangeInstructions(lookups),
         create_hold=HoldInstructions(lookups, rates),
-        capture_hold=CaptureInstructions(lookups),
-        void_hold=VoidInstructions(lookups),
-        reverse_deposit=ReversalInstructions(lookups, Kind.DEPOSIT),
-        reverse_withdrawal=ReversalInstructions(lookups, Kind.WITHDRAWAL),
-        refund_purchase=ReversalInstructions(lookups, Kind.PURCHASE),
-        reverse_transfer=ReversalInstructions(lookups, Kind.TRANSFER),
-        reverse_exchange=ReversalInstructions(lookups, Kind.EXCHANGE),
+        capture_hold=CaptureInstructions(lookups, rules["CaptureHold"]),
+        void_hold=VoidInstructions(lookups, rules["VoidHold"]),
+        reverse_deposit=ReversalInstructions(lookups, Kind.DEPOSIT, rules["ReverseDeposit"]),
+        reverse_withdrawal=ReversalInstructions(
+            lookups, Kind.WITHDRAWAL, rules["ReverseWithdrawal"]
+        ),
+        refund_purchase=ReversalInstructions(lookups, Kind.PURCHASE, rules["RefundPurchase"]),
+        reverse_transfer=ReversalInstructions(lookups, Kind.TRANSFER, rules["ReverseTransfer"]),
+        reverse_exchange=ReversalInstructions(lookups, Kind.EXCHANGE, rules["ReverseExchange"]),
     )

@@ -5,7 +5,6 @@ from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.commands import Exchange
 from balance_service.domain.movements import Followed
-from balance_service.domain.principals import Scope
 from balance_service.domain.state import Done
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.kind import Reading
@@ -23,11 +22,6 @@ class ExchangeInstructions:
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
 
-    def authorise(self, request: object, call: Call) -> None:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.EXCHANGES_WRITE)
-
     def read(
         self,
         request: exchange_pb2.CreateExchangeRequest,
@@ -35,7 +29,7 @@ class ExchangeInstructions:
         checks: fields.Checks,
         default_id: SentId | None = None,
     ) -> Reading[Exchange]:
-        principal, lookups = call.principal, self._lookups
+        lookups = self._lookups
         quote_id = checks(fields.identifier, request.quote, "quote")
         description = checks(fields.text, request, "description")
         effective_at = checks(read_effective_time, request)
@@ -45,7 +39,7 @@ class ExchangeInstructions:
         checks.finish()
 
         async def look_up() -> Exchange:
-            quote = await account_access.get_quote(lookups, principal, quote_id)
+            quote = await account_access.get_quote(lookups, call, quote_id)
             payer = await lookups.accounts.get(quote.account_id)
             assert payer, "an account that was quoted for is there, and stays"
             target = quote.received.currency

@@ -4,16 +4,15 @@ import dataclasses
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import hold_pb2
+from balance_service.calls.access import Condition, Rule
 from balance_service.calls.call import Call
 from balance_service.domain import errors, money
 from balance_service.domain.follow_up_commands import Capture, Release
 from balance_service.domain.holds import HoldStatus, newly_placed
 from balance_service.domain.movements import Kind, Movement
-from balance_service.domain.principals import Principal, Scope
+from balance_service.domain.principals import Scope
 from balance_service.domain.state import Done
-from balance_service.domain.users import Role
-from balance_service.messages import account_access, convert, fields
-from balance_service.messages.instructions import hold
+from balance_service.messages import convert, fields
 from balance_service.messages.instructions.kind import Reading
 from balance_service.messages.origin import SentId, read_effective_time, read_origin
 from balance_service.reading.lookups import Lookups
@@ -24,13 +23,12 @@ class CaptureInstructions:
 
     Args:
         lookups: What they refer to.
+        rule: Who may.
     """
 
-    def __init__(self, lookups: Lookups) -> None:
+    def __init__(self, lookups: Lookups, rule: Rule) -> None:
         self._lookups = lookups
-
-    def authorise(self, request: object, call: Call) -> None:
-        hold.authorise(call)
+        self._rule = rule
 
     def read(
         self,
@@ -50,7 +48,8 @@ class CaptureInstructions:
         checks.finish()
 
         async def look_up() -> Capture:
-            placed = await _find(self._lookups, hold_id, call.principal)
+            operating = self._rule.admit(call.caller) is Condition.ALWAYS
+            placed = await _find(self._lookups, hold_id, call, operating=operating)
             amount = None
             if request.amount:
                 amount = money.parse_amount(request.amount, placed.currency, "amount")
@@ -69,13 +68,12 @@ class VoidInstructions:
 
     Args:
         lookups: What they refer to.
+        rule: Who may.
     """
 
-    def __init__(self, lookups: Lookups) -> None:
+    def __init__(self, lookups: Lookups, rule: Rule) -> None:
         self._lookups = lookups
-
-    def authorise(self, request: object, call: Call) -> None:
-        hold.authorise(call)
+        self._rule = rule
 
     def read(
         self,
@@ -84,18 +82,15 @@ class VoidInstructions:
         checks: fields.Checks,
         default_id: SentId | None = None,
     ) -> Reading[Release]:
-        principal = call.principal
         hold_id = checks(fields.identifier, request.hold, "hold")
         reason = checks(fields.text, request, "reason")
         origin = checks(read_origin, request, call, reason, default_id)
         checks.finish()
-        operating = principal.role == Role.ADMIN
+        operating = self._rule.admit(call.caller) is Condition.ALWAYS
         asked = dataclasses.replace(origin, owner_id=None) if operating else origin
 
         async def look_up() -> Release:
-            return Release(
-                asked, await _find(self._lookups, hold_id, principal, operating=operating)
-            )
+            return Release(asked, await _find(self._lookups, hold_id, call, operating=operating))
 
         return look_up()
 
@@ -107,15 +102,13 @@ class VoidInstructions:
         return convert.hold(placed, left.released(HoldStatus.VOIDED))
 
 
-async def _find(
-    lookups: Lookups, hold_id: UUID, principal: Principal, *, operating: bool = False
-) -> Movement:
+async def _find(lookups: Lookups, hold_id: UUID, call: Call, *, operating: bool) -> Movement:
     """The movement that made a hold, if the caller may decide what becomes of it.
 
     Args:
         lookups: Where it is found.
         hold_id: The hold's id.
-        principal: Who asks.
+        call: Who asks.
         operating: Whether they may do so whoever made it.
 
     Raises:
@@ -125,13 +118,12 @@ async def _find(
     placed = await lookups.movements.get(hold_id)
     if placed is None or placed.kind != Kind.HOLD:
         raise errors.HoldNotFound(str(hold_id))
-    if operating or Scope.HOLDS_WRITE in principal.scopes:
+    call.prove(Condition.MAKER)
+    principal = call.principal
+    if operating or principal.name == placed.principal:
         return placed
-    if principal.name == placed.principal:
-        return placed
-    account_id = placed.from_account_id
-    try:
-        account_access.check_readable(await lookups.accounts.get(account_id), principal, account_id)
-    except errors.AccountNotFound:
-        raise errors.HoldNotFound(str(hold_id)) from None
+    payer = await lookups.accounts.get(placed.from_account_id)
+    owner_id = payer.account.owner_id if payer else None
+    if not principal.reads_all and owner_id != principal.user_id:
+        raise errors.HoldNotFound(str(hold_id))
     raise errors.PermissionMissing(required=f"who made the hold, or scope {Scope.HOLDS_WRITE}")

@@ -12,7 +12,7 @@ from balance_service.domain.follow_up_commands import Place
 from balance_service.domain.holds import newly_placed
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
-from balance_service.domain.principals import Principal, Scope
+from balance_service.domain.principals import Principal
 from balance_service.domain.state import Done
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.kind import Reading
@@ -35,9 +35,6 @@ class HoldInstructions:
     def __init__(self, lookups: Lookups, rates: ExchangeRates) -> None:
         self._lookups = lookups
         self._rates = rates
-
-    def authorise(self, request: object, call: Call) -> None:
-        authorise(call)
 
     def read(
         self,
@@ -123,13 +120,6 @@ class HoldInstructions:
 
     async def _own(self, principal: Principal, currency: str) -> UUID:
         return await account_access.find_own_account(self._lookups, principal, currency)
-
-
-def authorise(call: Call) -> None:
-    """Raises PermissionMissing unless the caller may hold money, and end holds."""
-    principal = call.principal
-    if principal.user_id is None:
-        principal.require_scope(Scope.HOLDS_WRITE)
 
 
 def _read_expiry(request: hold_pb2.CreateHoldRequest) -> datetime:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from google.rpc import status_pb2
 
+from balance_service.calls.access import Condition, Rule
 from balance_service.calls.call import Call
 from balance_service.calls.refusals import status
 from balance_service.domain import errors, ids
@@ -20,10 +21,17 @@ REFUSALS_BYTES_MAX = 1 << 18
 
 
 class Item(NamedTuple):
-    """One item of a batch: a request, and how those of its kind are read."""
+    """One item of a batch.
+
+    Args:
+        instructions: How requests of its kind are read.
+        request: The request.
+        rule: Who may make the call that it stands for; None where the batch's own rule says that.
+    """
 
     instructions: Instructions[Any, Any, Any]
     request: MovingRequest
+    rule: Rule | None = None
 
 
 async def read_items(
@@ -36,6 +44,7 @@ async def read_items(
         call: Who asks.
         batch_id: What the ids of items that have none are made of, if the batch has one.
     """
+    call.prove(Condition.ITEMS)
     read: list[Command | errors.Refusal | None] = []
     look_ups: dict[int, Coroutine[Any, Any, Command]] = {}
     for place, item in enumerate(items):
@@ -75,13 +84,14 @@ def tell(outcomes: Iterable[Outcome], language: str) -> Iterator[Done | status_p
 def _begin(
     item: Item, call: Call, place: int, batch_id: SentId | None
 ) -> Reading[Command] | errors.Refusal:
-    instructions, request = item
+    instructions, request, rule = item
     checks = fields.Checks()
     if request.validate_only:
         checks.refuse("validate_only", "is of the whole batch")
     default_id = item_id(batch_id, place) if batch_id and not request.request_id else None
     try:
-        instructions.authorise(request, call)
+        if rule:
+            rule.admit(call.caller)
         return instructions.read(request, call, checks, default_id)
     except errors.Refusal as refusal:
         return refusal

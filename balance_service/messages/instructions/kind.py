@@ -30,10 +30,7 @@ async def finish(reading: Reading[CommandT]) -> CommandT:
 
 
 class Instructions(Protocol[Asked_contra, CommandT, Told_co]):
-    """The requests of one kind: who may send one, what it means, and how it is answered."""
-
-    def authorise(self, request: Asked_contra, call: Call) -> None:
-        """Raises PermissionMissing if the caller may not ask for it at all."""
+    """The requests of one kind: what one means, and how it is answered."""
 
     def read(
         self,
@@ -42,7 +39,7 @@ class Instructions(Protocol[Asked_contra, CommandT, Told_co]):
         checks: fields.Checks,
         default_id: SentId | None = None,
     ) -> Reading[CommandT]:
-        """Reads a request of a caller who was authorised.
+        """Reads a request of a caller whom the table of access lets in.
 
         Args:
             request: What is asked.

@@ -8,7 +8,6 @@ from balance_service.domain import errors, money
 from balance_service.domain.commands import Purchase
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Followed
-from balance_service.domain.principals import Scope
 from balance_service.domain.state import Done, How
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.kind import Reading
@@ -28,11 +27,6 @@ class PurchaseInstructions:
     def __init__(self, lookups: Lookups, rates: ExchangeRates) -> None:
         self._lookups = lookups
         self._rates = rates
-
-    def authorise(self, request: object, call: Call) -> None:
-        principal = call.principal
-        if principal.user_id is None:
-            principal.require_scope(Scope.PURCHASES_WRITE)
 
     def read(
         self,

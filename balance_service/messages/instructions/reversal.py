@@ -13,13 +13,12 @@ from balance_service._generated.balance.v1 import (
     transfer_pb2,
     withdrawal_pb2,
 )
+from balance_service.calls.access import Condition, Rule
 from balance_service.calls.call import Call
 from balance_service.domain import errors, money
 from balance_service.domain.follow_up_commands import Reverse
 from balance_service.domain.movements import Kind, Movement
-from balance_service.domain.principals import Principal, Scope
 from balance_service.domain.state import Done
-from balance_service.domain.users import Role
 from balance_service.messages import convert, fields
 from balance_service.messages.instructions.kind import Reading
 from balance_service.messages.origin import SentId, read_effective_time, read_origin
@@ -32,16 +31,6 @@ ReverseRequest = (
     | transfer_pb2.ReverseTransferRequest
     | exchange_pb2.ReverseExchangeRequest
 )
-
-_SCOPES = {
-    Kind.DEPOSIT: Scope.DEPOSITS_REVERSE,
-    Kind.WITHDRAWAL: Scope.WITHDRAWALS_REVERSE,
-    Kind.PURCHASE: Scope.PURCHASES_REFUND,
-    Kind.TRANSFER: Scope.TRANSFERS_REVERSE,
-    Kind.EXCHANGE: Scope.EXCHANGES_REVERSE,
-}
-# What who received it may send back.
-_RECEIVED = {Kind.TRANSFER, Kind.EXCHANGE}
 
 
 class _Found(NamedTuple):
@@ -57,16 +46,13 @@ class ReversalInstructions:
     Args:
         lookups: What they refer to.
         kind: What they reverse.
+        rule: Who may.
     """
 
-    def __init__(self, lookups: Lookups, kind: Kind) -> None:
+    def __init__(self, lookups: Lookups, kind: Kind, rule: Rule) -> None:
         self._lookups = lookups
         self._kind = kind
-
-    def authorise(self, request: ReverseRequest, call: Call) -> None:
-        self._may_reverse_any(call.principal)
-        if request.force:
-            call.principal.require_admin()
+        self._rule = rule
 
     def read(
         self,
@@ -75,8 +61,9 @@ class ReversalInstructions:
         checks: fields.Checks,
         default_id: SentId | None = None,
     ) -> Reading[Reverse]:
-        principal = call.principal
-        operating = self._may_reverse_any(principal)
+        operating = self._rule.admit(call.caller) is Condition.ALWAYS
+        if request.force:
+            call.principal.require_admin()
         field = self._kind.name.lower()
         movement_id = checks(fields.identifier, getattr(request, field), field)
         if request.amount:
@@ -89,7 +76,7 @@ class ReversalInstructions:
             origin = dataclasses.replace(origin, owner_id=None, reads_all=True)
 
         async def look_up() -> Reverse:
-            original, until = await self._find(movement_id, principal, operating=operating)
+            original, until = await self._find(movement_id, call, operating=operating)
             amount = None
             if request.amount:
                 amount = money.parse_amount(request.amount, original.currency, "amount")
@@ -100,18 +87,7 @@ class ReversalInstructions:
     def answer(self, command: Reverse, done: Done) -> reversal_pb2.Reversal:
         return convert.reversal(done.movement)
 
-    def _may_reverse_any(self, principal: Principal) -> bool:
-        """Whether the caller may take back any movement of the kind, or only what they received.
-
-        Raises:
-            PermissionMissing: Neither.
-        """
-        if principal.user_id and self._kind in _RECEIVED and principal.role != Role.ADMIN:
-            return False
-        principal.require_admin_or(_SCOPES[self._kind])
-        return True
-
-    async def _find(self, movement_id: UUID, principal: Principal, *, operating: bool) -> _Found:
+    async def _find(self, movement_id: UUID, call: Call, *, operating: bool) -> _Found:
         """The movement that is to be taken back, if the caller may do that.
 
         Who received by a quote may give back only while it holds: the right to do so at any time,
@@ -122,14 +98,15 @@ class ReversalInstructions:
             PermissionMissing: The caller sent it, and did not receive it.
             NotReversible: It is of another kind.
         """
-        quote = None
+        call.prove(Condition.RECEIVER)
+        user_id, quote = call.principal.user_id, None
         movement = await self._lookups.movements.get(movement_id)
         if movement is not None and not operating:
             sides = [movement.from_account_id, movement.to_account_id]
             owners = [await self._find_owner(account_id) for account_id in sides]
-            if principal.user_id not in owners:
+            if user_id not in owners:
                 movement = None
-            elif owners[1] != principal.user_id:
+            elif owners[1] != user_id:
                 raise errors.PermissionMissing(required="who received it")
             elif movement.quote_id:
                 quote = await self._lookups.quotes.get(movement.quote_id)

@@ -6,7 +6,7 @@ from balance_service._generated.balance.v1 import deposit_pb2, withdrawal_pb2
 from balance_service.calls.call import Call
 from balance_service.domain.commands import Settle
 from balance_service.domain.movements import Followed, Kind
-from balance_service.domain.principals import Principal, Scope
+from balance_service.domain.principals import Principal
 from balance_service.domain.state import Done
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.kind import Reading
@@ -15,8 +15,6 @@ from balance_service.reading.lookups import Lookups
 
 CreateRequest = deposit_pb2.CreateDepositRequest | withdrawal_pb2.CreateWithdrawalRequest
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
-
-_SCOPES = {Kind.DEPOSIT: Scope.DEPOSITS_WRITE, Kind.WITHDRAWAL: Scope.WITHDRAWALS_WRITE}
 
 
 class _Reference(NamedTuple):
@@ -33,21 +31,12 @@ class SettlementInstructions(Generic[Settlement]):
         lookups: What they refer to.
         kind: DEPOSIT or WITHDRAWAL.
         message: What tells one.
-        users_may: Whether users may make them on their own accounts.
     """
 
-    def __init__(
-        self, lookups: Lookups, kind: Kind, message: type[Settlement], *, users_may: bool
-    ) -> None:
+    def __init__(self, lookups: Lookups, kind: Kind, message: type[Settlement]) -> None:
         self._lookups = lookups
         self._kind = kind
         self._message: type[Settlement] = message
-        self._users_may = users_may
-
-    def authorise(self, request: CreateRequest, call: Call) -> None:
-        principal = call.principal
-        if principal.user_id is None or not self._users_may:
-            principal.require_scope(_SCOPES[self._kind])
 
     def read(
         self,

@@ -4,7 +4,6 @@ from balance_service._generated.balance.v1 import transfer_pb2
 from balance_service.calls.call import Call
 from balance_service.domain.commands import Transfer
 from balance_service.domain.movements import Followed
-from balance_service.domain.principals import Scope
 from balance_service.domain.state import Done
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.kind import Reading
@@ -21,9 +20,6 @@ class TransferInstructions:
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
-
-    def authorise(self, request: object, call: Call) -> None:
-        authorise(call)
 
     def read(
         self,
@@ -51,7 +47,7 @@ class TransferInstructions:
         async def look_up() -> Transfer:
             quote, sender, receiver = None, from_account, to_account
             if quote_id:
-                quote = await account_access.get_quote(lookups, principal, quote_id)
+                quote = await account_access.get_quote(lookups, call, quote_id)
                 sender = sender or quote.account_id
             if sender is None:
                 sender = await account_access.find_own_account(lookups, principal, amount.currency)
@@ -65,10 +61,3 @@ class TransferInstructions:
 
     def answer(self, command: Transfer, done: Done) -> transfer_pb2.Transfer:
         return convert.transfer(Followed(done.movement), for_sender=True)
-
-
-def authorise(call: Call) -> None:
-    """Raises PermissionMissing unless the caller may send money."""
-    principal = call.principal
-    if principal.user_id is None:
-        principal.require_scope(Scope.TRANSFERS_WRITE)
