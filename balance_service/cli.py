@@ -144,7 +144,7 @@ def _open_database(*, migrated: bool = True, secret: bool = False) -> Iterator["
         if secret and not settings.secret.get_secret_value():
             raise ValueError("BALANCE_SECRET is not set")
         if migrated:
-            migrate.check(settings.database_url.get_secret_value())
+            migrate.check(settings.migration_url)
         yield settings
 
 
@@ -170,11 +170,16 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
     settings = _read_settings(
         "production", serving=True, workers=workers_, grpc_port=port, http_port=http_port
     )
-    from balance_service.database import migrate
+    from pydantic import SecretStr
+
+    from balance_service.database import migrate, roles
     from balance_service.server import logs, ports, supervisor
 
     logs.configure(settings.log_level)
     migrate.check(settings.database_url.get_secret_value())
+    roles.check_login(settings.database_url.get_secret_value())
+    # No worker needs it.
+    settings = settings.model_copy(update={"owner_database_url": SecretStr("")})
     with ports.reserve(settings) as bound:
         status = asyncio.run(supervisor.supervise(bound))
     raise typer.Exit(status)
@@ -234,7 +239,9 @@ def migrate_up() -> None:
     from balance_service.database import migrate
 
     with _open_database(migrated=False) as settings:
-        applied = migrate.up(settings.database_url.get_secret_value())
+        separate = bool(settings.owner_database_url.get_secret_value())
+        service_url = settings.database_url.get_secret_value() if separate else ""
+        applied = migrate.up(settings.migration_url, service_url)
     for migration in applied:
         typer.echo(f"applied  {migration.name}")
     typer.echo("The schema is up to date.")
@@ -244,7 +251,7 @@ def _list_migrations() -> "list[Migration]":
     from balance_service.database import migrate
 
     with _open_database(migrated=False) as settings:
-        return migrate.status(settings.database_url.get_secret_value())
+        return migrate.status(settings.migration_url)
 
 
 @admin_app.command("create")

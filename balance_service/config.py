@@ -33,8 +33,13 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="Postgres, as a libpq URL or connection string. `run` without it starts its "
-        "own.",
+        description="Postgres, as a libpq URL or connection string, by the role that the service "
+        "signs in as, which may not own the tables. `run` without it starts its own.",
+    )
+    owner_database_url: SecretStr = Field(
+        SecretStr(""),
+        description="The same database by the role that owns the tables, for `migrate` alone, "
+        "which then also makes the role of `BALANCE_DATABASE_URL`. Through no pooler.",
     )
     data_dir: str = Field(
         ".balance", description="Where `run` keeps its Postgres, secret, mail and address."
@@ -265,6 +270,11 @@ class Settings(BaseSettings):
             daily_minor=money.parse_table(self.daily_debits_max, "daily_debits_max"),
             calendar=Calendar(ZoneInfo(self.day_zone)),
         )
+
+    @property
+    def migration_url(self) -> str:
+        """The database by the role that owns the tables."""
+        return self.owner_database_url.get_secret_value() or self.database_url.get_secret_value()
 
     @property
     def quote_life(self) -> timedelta:

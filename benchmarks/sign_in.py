@@ -58,7 +58,7 @@ def _start(started: ExitStack, folder: Path) -> Settings:
     """Starts Postgres and the service with one worker; its settings."""
     folder.chmod(0o755)
     url = started.enter_context(embedded.running(folder / "postgres"))
-    migrate.up(url)
+    migrate.up(url, stage.service_url(url))
     settings = stage.choose_settings(folder, url, 1).model_copy(
         update={
             "trusted_proxies": "127.0.0.0/8",

@@ -96,7 +96,7 @@ def behind(
         with embedded.running(folder / "postgres") as url:
             _configure(url)
         url = started.enter_context(embedded.running(folder / "postgres"))
-        migrate.up(url)
+        migrate.up(url, stage.service_url(url))
         used = open_accounts(url, accounts)
         common = stage.choose_settings(folder, url, workers)
         asyncio.run(demo_data.load(common))

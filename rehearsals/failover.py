@@ -49,7 +49,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         await _replicate(first)
         url = stage.database_url(*[proxy.port for proxy in proxies.values()])
         settings = stage.choose_settings(folder, url, options.workers)
-        await asyncio.to_thread(migrate.up, url)
+        await asyncio.to_thread(migrate.up, url, stage.service_url(url))
         secret = await stage.create_caller(settings)
         opened = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
         dollars = stage.dollar_accounts(first.url)

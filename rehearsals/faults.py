@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from balance_service.database.pool import STATEMENT_TIMEOUT_MS
+from balance_service.database.roles import STATEMENT_TIMEOUT_MS
 from rehearsals import stage
 from rehearsals.servers import CONNECTIONS_MAX, Postgres, Proxy
 

@@ -245,7 +245,7 @@ async def main(seconds: float, folder: Path) -> int:
     wrong = 0
     try:
         postgres.start()
-        await asyncio.to_thread(migrate.up, postgres.url)
+        await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         settings = stage.choose_settings(folder, postgres.url, 1)
         secret = await stage.create_caller(settings)
         accounts = await stage.open_accounts(settings)

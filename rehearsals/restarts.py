@@ -86,7 +86,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
     postgres = Postgres(folder / "postgres")
     try:
         postgres.start()
-        await asyncio.to_thread(migrate.up, postgres.url)
+        await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         chosen = stage.choose_settings(folder, postgres.url, WORKERS).model_copy(
             update={"access_token_seconds": TOKEN_SECONDS}
         )

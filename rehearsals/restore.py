@@ -37,7 +37,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
     try:
         postgres.start()
         settings = stage.choose_settings(folder, postgres.url, 2)
-        await asyncio.to_thread(migrate.up, postgres.url)
+        await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         secret = await stage.create_caller(settings)
         accounts = await stage.open_accounts(settings, rules=stage.varied)
         target = f"127.0.0.1:{settings.grpc_port}"
@@ -64,7 +64,9 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         kept = _as_of(operations, before, after)
         anomalies = list(checker.find_anomalies(kept, checker.read_journal(restored.url)))
         anomalies += await stage.verify(restored.url)
-        elsewhere = settings.model_copy(update={"database_url": SecretStr(restored.url)})
+        elsewhere = settings.model_copy(
+            update={"database_url": SecretStr(stage.service_url(restored.url))}
+        )
         with stage.program(elsewhere, folder / "service.log"):
             await stage.wait_until_serving(target)
     finally:

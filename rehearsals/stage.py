@@ -5,6 +5,7 @@ Shared by the rehearsals, the benchmarks and the tests of faults, which all run 
 
 import asyncio
 import contextlib
+import re
 import secrets
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from pydantic import SecretStr
 from balance_client import Client, ServiceCredentials, v1
 from balance_service.config import Settings
 from balance_service.database import pool
+from balance_service.database.roles import LOGIN_ROLE
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.principals import Scope
@@ -49,17 +51,22 @@ def database_url(*ports: int) -> str:
     return f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
 
 
+def service_url(owner_url: str) -> str:
+    """The same database by the role that the service signs in as, which needs no password here."""
+    return re.sub(r"//postgres(:[^@]*)?@", f"//{LOGIN_ROLE}@", owner_url, count=1)
+
+
 def choose_settings(folder: Path, database: str, workers: int) -> Settings:
     """Settings of a service on ports that are free now.
 
     Args:
         folder: Where it keeps its files.
-        database: The URL of its database.
+        database: The URL of its database, as the superuser.
         workers: How many processes serve.
     """
     grpc_port, http_port = free_ports(2)
     return Settings(
-        database_url=database,
+        database_url=service_url(database),
         secret=SecretStr(secrets.token_urlsafe(48)),
         data_dir=str(folder),
         grpc_port=grpc_port,

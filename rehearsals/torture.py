@@ -41,7 +41,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         database = servers.Proxy(postgres.socket)
         await database.start()
         settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
-        await asyncio.to_thread(migrate.up, postgres.url)
+        await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         secret = await stage.create_caller(settings)
         accounts = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
         async with _run_service(settings, folder) as (process, names, clock):

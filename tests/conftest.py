@@ -93,7 +93,7 @@ def database_url(server_url: str) -> Iterator[str]:
 @pytest_asyncio.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """Connections as the service makes them."""
-    async with pools.create(database_url, 8) as connections:
+    async with pools.create(postgres.of_service(database_url), 8) as connections:
         yield connections
 
 
@@ -101,7 +101,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 def service_settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings of a service on the test's database."""
     return Settings(
-        database_url=database_url,
+        database_url=postgres.of_service(database_url),
         secret=SecretStr("only-for-tests-and-long-enough-0123456789"),
         data_dir=str(tmp_path),
         grpc_port=0,
@@ -190,7 +190,6 @@ def verified(pool: Pool) -> Callable[[], Awaitable[verification.Report]]:
 
     async def check() -> verification.Report:
         async with pool.connection() as conn:
-            await conn.execute("RESET ROLE")
             report = await verification.verify(conn)
         assert report.clean, {name: found for name, found in report.faults.items() if found}
         return report

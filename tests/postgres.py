@@ -15,9 +15,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from balance_service.database import embedded, migrate
+from balance_service.database import embedded, migrate, roles
 
 TEMPLATE = "migrated_template"
+# Of the role that the service signs in as.
+PASSWORD = "only-for-tests"
 # Tests lose nothing that a crash of the machine could take; crashes of processes they survive.
 _FAST = ("fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB")
 
@@ -28,7 +30,8 @@ def server(folder: Path) -> Iterator[str]:
     with _container() if _docker_answers() else _embedded(folder) as url:
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        migrate.up(of_database(url, TEMPLATE))
+        template = of_database(url, TEMPLATE)
+        migrate.up(template, of_service(template))
         yield url
 
 
@@ -49,6 +52,11 @@ class SharedServer:
     def stop(self) -> None:
         if self._context:
             self._context.__exit__(None, None, None)
+
+
+def of_service(url: str) -> str:
+    """The same database by the role that the service signs in as."""
+    return roles.service_url(url, PASSWORD)
 
 
 def of_database(url: str, name: str) -> str:

@@ -82,14 +82,25 @@ def test_secrets_of_the_try_out_are_made_once_and_good_enough(tmp_path: Path) ->
     assert run() == made
     Secrets(made["secret"])
     password = made["postgres-password"]
-    assert made["database-url"] == f"postgresql://balance:{password}@postgres/balance"
+    assert made["owner-database-url"] == f"postgresql://balance:{password}@postgres/balance"
+    # The service signs in as somebody else, by another password.
+    assert made["database-url"].startswith("postgresql://balance_login:")
+    assert password not in made["database-url"]
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert modes == {"secret": 0o400, "postgres-password": 0o444, "database-url": 0o400}
+    assert modes == {
+        "secret": 0o400,
+        "postgres-password": 0o444,
+        "owner-database-url": 0o400,
+        "database-url": 0o400,
+    }
     (tmp_path / "database-url").unlink()
     assert not run().items() & made.items()
     folder = Path("/run/balance")
     environment = SERVICES["service"]["environment"]
     assert environment["BALANCE_SECRET_FILE"] == str(folder / "secret")
     assert environment["BALANCE_DATABASE_URL_FILE"] == str(folder / "database-url")
+    assert "BALANCE_OWNER_DATABASE_URL_FILE" not in environment
+    told = SERVICES["migrate"]["environment"]["BALANCE_OWNER_DATABASE_URL_FILE"]
+    assert told == str(folder / "owner-database-url")
     told = SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"]
     assert told == str(folder / "postgres-password")

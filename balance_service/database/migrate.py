@@ -15,11 +15,11 @@ import psycopg
 
 from balance_service.database.pool import (
     CONNECT_TIMEOUT_SECONDS,
-    ROLE,
     DatabaseUnavailable,
     check_url,
     one_line,
 )
+from balance_service.database.roles import ROLE, ensure_login
 
 _PACKAGED = Path(__file__).parent.parent / "migrations"
 _REPOSITORY = Path(__file__).parent.parent.parent / "migrations"
@@ -63,20 +63,27 @@ def status(database_url: str) -> list[Migration]:
         return _compare(_applied(conn))
 
 
-def up(database_url: str) -> list[Migration]:
+def up(database_url: str, service_url: str = "") -> list[Migration]:
     """Applies what is missing, after waiting for any other process that does.
+
+    Args:
+        database_url: Signs in as the owner of the tables.
+        service_url: Whom the service is to sign in as: that role is made ready, too.
 
     Returns:
         What was applied by this call.
 
     Raises:
         SchemaError: As `status`; or another process holds the lock for ADVISORY_LOCK_TIMEOUT.
+        ValueError: The service is to sign in as the owner.
         psycopg.Error: A migration failed; it left nothing behind, and those before it stay.
     """
     with _connected(database_url) as conn, _locked(conn):
         pending = [migration for migration in _compare(_applied(conn)) if not migration.applied]
         for migration in pending:
             _apply(conn, migration)
+        if service_url:
+            ensure_login(conn, service_url)
         return pending
 
 

@@ -1,4 +1,4 @@
-"""Connections to Postgres, as the service's own role and with bounds on waiting."""
+"""Connections to Postgres, with bounds on waiting. What each may do lies at its role: `roles`."""
 
 import asyncio
 import math
@@ -17,15 +17,10 @@ from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 Connection = AsyncConnection
 PostgresError = psycopg.Error
 
-# What the migrations grant rights to. Whoever connects must be a member.
-ROLE: Final = "balance_service"
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
 # How long a pool waits at most before it tries again to connect.
 RECONNECT_SECONDS_MAX = 1.0
-STATEMENT_TIMEOUT_MS: Final = 30_000
-LOCK_TIMEOUT_MS: Final = 5_000
-
 
 _OPTIONS: Final[dict[str, Any]] = {
     "autocommit": True,
@@ -64,32 +59,6 @@ class _WarningAwareConnection(AsyncConnection):
             self.warning_received = True
 
 
-_SESSION: Final = ";\n".join(
-    [
-        f"SET ROLE {ROLE}",
-        f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}",
-        f"SET lock_timeout = {LOCK_TIMEOUT_MS}",
-        # A client that dies in a transaction must not keep its accounts locked.
-        f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}",
-        # Every query of the service finds its rows by key. A plan made while the tables were small,
-        # or before they were analysed, would scan them, and stay prepared while they grow.
-        "SET enable_seqscan = off",
-        # No query's plan depends on its values, so none is planned again for them: for a commit of
-        # one movement that was a third of Postgres's work.
-        "SET plan_cache_mode = force_generic_plan",
-        # Compiling a query takes a hundred times as long as one that finds its rows by key runs.
-        "SET jit = off",
-        # Times are compared with and sent as UTC; parsing their zone by name is slower.
-        "SET timezone = 'UTC'",
-    ]
-)
-
-
-async def _configure(conn: AsyncConnection) -> None:
-    # In one round trip, for a worker makes all its connections while its callers wait.
-    await conn.execute(_SESSION.encode())
-
-
 class Pool(AsyncConnectionPool):
     """Connections, which come back soon after Postgres does.
 
@@ -106,15 +75,14 @@ class Pool(AsyncConnectionPool):
             connection_class=_WarningAwareConnection,
             timeout=POOL_TIMEOUT_SECONDS,
             kwargs=_OPTIONS,
-            configure=_configure,
             # It never gives up: a pool that did would connect again only when it is asked to.
             reconnect_timeout=math.inf,
         )
 
     async def try_once(self) -> None:
         """Makes a connection and closes it, for its error: the pool raises only a timeout."""
-        async with await _WarningAwareConnection.connect(self._url, **_OPTIONS) as conn:
-            await _configure(conn)
+        async with await _WarningAwareConnection.connect(self._url, **_OPTIONS):
+            pass
 
     async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
         """Schedules the pool's own work, such as the next attempt to connect.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import secrets as random_source
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from balance_service.auth.sealing import Secrets
 from balance_service.config import Settings
-from balance_service.database import embedded, migrate
+from balance_service.database import embedded, migrate, roles
 from balance_service.development import address, demo_data, greeting
 from balance_service.operations import administration
 from balance_service.server import ports, supervisor
@@ -85,7 +86,7 @@ async def run(settings: Settings, database_place: str, say: Callable[[str], None
     """
     # Refuses a weak secret before anything is written.
     Secrets(settings.secret.get_secret_value(), development=settings.development)
-    await asyncio.to_thread(migrate.up, settings.database_url.get_secret_value())
+    settings = await asyncio.to_thread(_migrate, settings)
     await administration.prove_secret(settings)
     await demo_data.load(settings)
     with (
@@ -100,6 +101,30 @@ async def run(settings: Settings, database_place: str, say: Callable[[str], None
             say(greeting.compose(bound, database_place, people=people, recorded=recorded))
         ready.cancel()
         return await supervising
+
+
+def _migrate(settings: Settings) -> Settings:
+    """Brings the schema up to date; settings by which workers sign in as who may serve.
+
+    Where there is one URL, and it is the owner's, they sign in as a role that is made here.
+    """
+    url, owner_url = settings.database_url.get_secret_value(), settings.migration_url
+    if url == owner_url:
+        migrate.up(owner_url)
+        try:
+            roles.check_login(url)
+        except roles.RoleUnfit:
+            url = roles.service_url(owner_url, _login_password(settings))
+    if url != owner_url:
+        migrate.up(owner_url, url)
+    changes = {"database_url": SecretStr(url), "owner_database_url": SecretStr("")}
+    return settings.model_copy(update=changes)
+
+
+def _login_password(settings: Settings) -> str:
+    """The password of that role: the same at every run with one secret."""
+    key = settings.secret.get_secret_value().encode()
+    return hmac.digest(key, b"password of the login role", "sha256").hex()
 
 
 async def _wait_until_serving(settings: Settings) -> None:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from balance_service.database.pool import LOCK_TIMEOUT_MS, Pool
+from balance_service.database.pool import Pool
+from balance_service.database.roles import LOCK_TIMEOUT_MS
 from balance_service.domain import errors
 from balance_service.domain.accounts import Account, AccountProfile
 from balance_service.repositories import accounts

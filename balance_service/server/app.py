@@ -23,7 +23,7 @@ from balance_service.calls.dispatch import Calls
 from balance_service.calls.quotas import Quota, Quotas
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
-from balance_service.database import migrate, pool
+from balance_service.database import migrate, pool, roles
 from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
@@ -32,6 +32,7 @@ from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
 from balance_service.messages.instructions import all_kinds
+from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.listing import Listing
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
@@ -94,10 +95,13 @@ class App:
 
         Raises:
             SchemaError: The database's schema is not this version's.
+            RoleUnfit: It would sign in to Postgres as who may do more than it should.
             DatabaseUnavailable: Postgres is away.
             WrongSecret: The signing keys were sealed with another secret.
         """
-        await asyncio.to_thread(migrate.check, self.settings.database_url.get_secret_value())
+        url = self.settings.database_url.get_secret_value()
+        await asyncio.to_thread(migrate.check, url)
+        await asyncio.to_thread(roles.check_login, url)
         async with contextlib.AsyncExitStack() as started:
             await started.enter_async_context(pool.opened(self.pool))
             await started.enter_async_context(pool.opened(self.commit_pool))
@@ -161,10 +165,7 @@ def build(
     calls.add(UserServicer(connections, page_tokens, auth.of_users))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
-    deposits = Settlements(connections, listing, Kind.DEPOSIT)
-    withdrawals = Settlements(connections, listing, Kind.WITHDRAWAL)
-    calls.add(DepositServicer(submission, deposits, asked))
-    calls.add(WithdrawalServicer(submission, withdrawals, asked))
+    _add_settlements(calls, connections, submission, listing, asked)
     purchases = connections, found.services, submission, listing, asked, page_tokens
     calls.add(PurchaseServicer(*purchases))
     calls.add(TransferServicer(connections, submission, listing, asked, found, streams))
@@ -199,6 +200,19 @@ def build(
         ),
         door=make_door(settings, calls, health.servicer),
     )
+
+
+def _add_settlements(
+    calls: Calls,
+    connections: Pool,
+    submission: Submission,
+    listing: Listing,
+    asked: AllInstructions,
+) -> None:
+    deposits = Settlements(connections, listing, Kind.DEPOSIT)
+    withdrawals = Settlements(connections, listing, Kind.WITHDRAWAL)
+    calls.add(DepositServicer(submission, deposits, asked))
+    calls.add(WithdrawalServicer(submission, withdrawals, asked))
 
 
 def _pools(settings: Settings) -> tuple[Pool, Pool]:

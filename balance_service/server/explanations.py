@@ -5,10 +5,11 @@ from pathlib import Path
 
 from balance_service.database.migrate import SchemaError
 from balance_service.database.pool import DatabaseUnavailable, PostgresError, one_line
+from balance_service.database.roles import RoleUnfit
 from balance_service.domain import errors
 
 # Raised with a message that the service wrote, which may be shown.
-_OURS = (DatabaseUnavailable, LookupError, RuntimeError, SchemaError, ValueError)
+_OURS = (DatabaseUnavailable, LookupError, RoleUnfit, RuntimeError, SchemaError, ValueError)
 
 
 def explain(error: Exception) -> str:

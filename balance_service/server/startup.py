@@ -22,6 +22,9 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
             pool.check_url(url)
     elif production:
         faults[variable("database_url")] = "is not set"
+    if owner_url := settings.owner_database_url.get_secret_value():
+        with _note_fault(faults, "owner_database_url"):
+            pool.check_url(owner_url)
     if secret := settings.secret.get_secret_value():
         with _note_fault(faults, "secret"):
             Secrets(secret, development=settings.development)

@@ -9,6 +9,7 @@ import structlog
 from balance_service.config import Settings
 from balance_service.database.migrate import SchemaError
 from balance_service.database.pool import DatabaseUnavailable, PostgresError
+from balance_service.database.roles import RoleUnfit
 from balance_service.server import app, supervisor
 from balance_service.server.signals import catch_stop_signals
 
@@ -30,6 +31,7 @@ async def run(settings: Settings, started_fd: int | None = None) -> None:
         ValueError: A setting is missing or malformed, or the secret is not this database's.
         RuntimeError: A port cannot be listened on.
         SchemaError: The database's schema is not this version's.
+        RoleUnfit: Postgres would let it do more than it should.
         DatabaseUnavailable: Postgres is away.
     """
     stopping = catch_stop_signals()
@@ -60,7 +62,7 @@ def start_status(error: Exception) -> int:
     """The exit status of a worker that could not start, which the supervisor understands."""
     if isinstance(error, DatabaseUnavailable):
         return supervisor.DATABASE_AWAY
-    if isinstance(error, RuntimeError | ValueError | SchemaError | PostgresError):
+    if isinstance(error, RoleUnfit | RuntimeError | ValueError | SchemaError | PostgresError):
         # Another start would find the same. Whatever else fails may be gone by then.
         return supervisor.STARTUP_FAILED
     return supervisor.FAILED

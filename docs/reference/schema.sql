@@ -544,7 +544,25 @@ GRANT SELECT,INSERT ON TABLE public.account_numbers TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.account_owners TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO balance_service;
+GRANT SELECT,INSERT ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(balance_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(held_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(limit_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(status) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(sequence) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(changed_at) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(spent_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(debit_limit_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(daily_limit_minor) ON TABLE public.accounts TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
 
@@ -552,7 +570,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_
 
 GRANT SELECT,INSERT ON TABLE public.entries TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.exchange_rates TO balance_service;
+GRANT SELECT ON TABLE public.exchange_rates TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.external_references TO balance_service;
 
@@ -566,9 +584,13 @@ GRANT UPDATE(captured_minor) ON TABLE public.holds TO balance_service;
 
 GRANT UPDATE(status) ON TABLE public.holds TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO balance_service;
+GRANT SELECT,INSERT,DELETE ON TABLE public.idempotency_keys TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.known_askers TO balance_service;
+GRANT UPDATE(answer) ON TABLE public.idempotency_keys TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.known_askers TO balance_service;
+
+GRANT UPDATE(seen_at) ON TABLE public.known_askers TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 
@@ -582,29 +604,83 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.quotes TO balance_service;
 
 GRANT UPDATE(kept) ON TABLE public.quotes TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_fetches TO balance_service;
+GRANT SELECT,INSERT ON TABLE public.rate_fetches TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_sheets TO balance_service;
+GRANT UPDATE(due_at) ON TABLE public.rate_fetches TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO balance_service;
+GRANT SELECT,INSERT ON TABLE public.rate_sheets TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO balance_service;
+GRANT UPDATE(base) ON TABLE public.rate_sheets TO balance_service;
+
+GRANT UPDATE(currencies) ON TABLE public.rate_sheets TO balance_service;
+
+GRANT UPDATE(units) ON TABLE public.rate_sheets TO balance_service;
+
+GRANT UPDATE(worth) ON TABLE public.rate_sheets TO balance_service;
+
+GRANT UPDATE(fetched_at) ON TABLE public.rate_sheets TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.recovery_codes TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.refresh_tokens TO balance_service;
+
+GRANT UPDATE(used_at) ON TABLE public.refresh_tokens TO balance_service;
 
 GRANT SELECT ON TABLE public.schema_migrations TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.second_factors TO balance_service;
+GRANT SELECT,INSERT,DELETE ON TABLE public.second_factors TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.service_principals TO balance_service;
+GRANT UPDATE(sealed_secret) ON TABLE public.second_factors TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.services TO balance_service;
+GRANT UPDATE(created_at) ON TABLE public.second_factors TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO balance_service;
+GRANT UPDATE(confirmed_at) ON TABLE public.second_factors TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in_quotas TO balance_service;
+GRANT UPDATE(last_step) ON TABLE public.second_factors TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.service_principals TO balance_service;
+
+GRANT UPDATE(revoked_at) ON TABLE public.service_principals TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(name) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(description) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(price_minor) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(currency) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(version) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(updated_at) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(deleted_at) ON TABLE public.services TO balance_service;
+
+GRANT UPDATE(repeatable) ON TABLE public.services TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.sessions TO balance_service;
+
+GRANT UPDATE(revoked_at) ON TABLE public.sessions TO balance_service;
+
+GRANT UPDATE(second_factor) ON TABLE public.sessions TO balance_service;
+
+GRANT UPDATE(refreshed_at) ON TABLE public.sessions TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.sign_in_quotas TO balance_service;
+
+GRANT UPDATE(key) ON TABLE public.sign_in_quotas TO balance_service;
+
+GRANT UPDATE(full_at) ON TABLE public.sign_in_quotas TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.signing_keys TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.system_accounts TO balance_service;
+GRANT SELECT,INSERT ON TABLE public.system_accounts TO balance_service;
+
+GRANT UPDATE(balance_minor) ON TABLE public.system_accounts TO balance_service;
+
+GRANT UPDATE(entries) ON TABLE public.system_accounts TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.system_deltas TO balance_service;
 
@@ -612,6 +688,28 @@ GRANT UPDATE(delta_id) ON TABLE public.system_deltas TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.system_entries TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.users TO balance_service;
+GRANT SELECT,INSERT ON TABLE public.users TO balance_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.verifications TO balance_service;
+GRANT UPDATE(email) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(username) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(first_name) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(last_name) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(bio) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(role) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(version) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(updated_at) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(second_factor) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(disabled_at) ON TABLE public.users TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.verifications TO balance_service;
+
+GRANT UPDATE(guesses) ON TABLE public.verifications TO balance_service;

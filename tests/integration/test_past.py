@@ -13,6 +13,7 @@ from balance_service.domain import errors
 from balance_service.reading import past
 from balance_service.reading.past import settled
 from balance_service.repositories import accounts, entries
+from tests import postgres
 from tests.commits import commit, slow_down
 from tests.integration.test_commit_path import deposit, done, open_accounts, transfer
 
@@ -49,9 +50,9 @@ async def test_answers_about_the_last_seconds_never_change(
     """Two workers move money, and take their time; a third is asked what there was just now."""
     rng = random.Random(4)
     async with (
-        pools.create(database_url, 4) as first,
-        pools.create(database_url, 4) as second,
-        pools.create(database_url, 4) as third,
+        pools.create(postgres.of_service(database_url), 4) as first,
+        pools.create(postgres.of_service(database_url), 4) as second,
+        pools.create(postgres.of_service(database_url), 4) as third,
     ):
         opened = await open_accounts(first, 4)
         for account_id in opened:

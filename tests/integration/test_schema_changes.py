@@ -175,7 +175,7 @@ async def test_every_earlier_schema_becomes_the_newest_under_load(
     for path in MIGRATIONS[:version]:
         shutil.copy(path, folder)
     migrate.up(url)
-    async with pools.create(url, 8) as pool:
+    async with pools.create(postgres.of_service(url), 8) as pool:
         opened = await _populate(url, pool, version)
         load, stop = Load(pool, opened), asyncio.Event()
         async with asyncio.TaskGroup() as going_on:
@@ -202,7 +202,7 @@ async def test_every_earlier_schema_becomes_the_newest_under_load(
 
 async def test_debits_of_the_version_before_do_not_count(url: str) -> None:
     migrate.up(url)
-    async with pools.create(url, 2) as pool:
+    async with pools.create(postgres.of_service(url), 2) as pool:
         async with pools.transaction(pool) as conn:
             account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
 
@@ -239,7 +239,7 @@ async def test_rates_are_kept_while_the_version_before_still_runs(url: str, fold
         shutil.copy(path, folder)
     migrate.up(url)
     as_of = datetime(2026, 11, 24, 21, tzinfo=UTC)
-    async with pools.create(url, 2) as pool:
+    async with pools.create(postgres.of_service(url), 2) as pool:
 
         async def old_put(dollar: str) -> None:
             async with pools.transaction(pool) as conn:

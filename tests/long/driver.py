@@ -252,7 +252,6 @@ class Driver:
         async with pools.transaction(self.pool) as conn:
             await system_accounts.roll_up(conn, 10**6)
         async with self.pool.connection() as conn:
-            await conn.execute("RESET ROLE")
             report = await verification.verify(conn, LIMITS.calendar)
         assert report.clean, {name: found for name, found in report.faults.items() if found}
         async with self.pool.connection() as conn:

@@ -11,6 +11,7 @@ from balance_service.config import Settings
 
 SECRETS = {
     "database_url": "postgresql://u:hunter2@db/balance",
+    "owner_database_url": "postgresql://owner:hunter2@db/balance",
     "secret": "hunter2-hunter2-hunter2-hunter2-hunter2",
     "smtp_url": "smtp://u:hunter2@mail",
 }
