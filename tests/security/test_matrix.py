@@ -196,3 +196,13 @@ async def test_service_with_a_method_without_a_row_does_not_start(
     monkeypatch.setattr(access, "TABLE", without("GetMe"))
     with pytest.raises(AccessTableError, match="GetMe"):
         app.build(service.settings, Mailbox())
+
+
+def test_who_may_for_themselves_names_nobody() -> None:
+    """Nothing but the token decides such a call, so its request has nobody's id in it."""
+    for method in METHODS:
+        rule = TABLE[method.descriptor.name]
+        if Condition.SELF not in {rule.user, rule.moderator, rule.admin, rule.scoped}:
+            continue
+        named = {field.name for field in method.input.fields if field.message_type is None}
+        assert not named & {"user", "account", "from_account", "id"}, method.full_name
