@@ -46,6 +46,8 @@ Workers = Annotated[
 ]
 GrpcPort = Annotated[int | None, typer.Option("--port", help="Port of the gRPC server.")]
 HttpPort = Annotated[int | None, typer.Option("--http-port", help="Port of the HTTP server.")]
+Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="Start a throw-away test service.")]
+EndsWithStdin = Annotated[bool, typer.Option("--until-stdin-closes", help="End it with stdin.")]
 Target = Annotated[
     str,
     typer.Option(
@@ -149,8 +151,22 @@ def _open_database(*, migrated: bool = True, secret: bool = False) -> Iterator["
 
 
 @app.command()
-def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
+def run(
+    *,
+    workers_: Workers = None,
+    port: GrpcPort = None,
+    http_port: HttpPort = None,
+    ephemeral: Ephemeral = False,
+    until_stdin_closes: EndsWithStdin = False,
+) -> None:
     """Start everything for development: Postgres if none is given, demo data, the service."""
+    if ephemeral and workers_ in (None, 1):
+        _run_ephemeral(until_stdin_closes, grpc_port=port or 0, http_port=http_port or 0)
+        return
+    if ephemeral or until_stdin_closes:
+        raise typer.BadParameter(
+            "--ephemeral is one process, and --until-stdin-closes belongs to it"
+        )
     settings = _read_settings(
         "development", serving=True, workers=workers_, grpc_port=port, http_port=http_port
     )
@@ -162,6 +178,13 @@ def run(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = N
         complete = run.complete(settings, database.url)
         status = asyncio.run(run.run(complete, database.place, typer.echo))
     raise typer.Exit(status)
+
+
+def _run_ephemeral(until_stdin_closes: bool, **options: object) -> None:  # noqa: FBT001
+    settings = _read_settings("development", serving=True, door="grpcio", **options)
+    from balance_service.development import ephemeral
+
+    ephemeral.run(settings, sys.stdout, until_stdin_closes=until_stdin_closes)
 
 
 @app.command()

@@ -63,6 +63,15 @@ def status(database_url: str) -> list[Migration]:
         return _compare(_applied(conn))
 
 
+def read() -> list[Migration]:
+    """All migrations of this version, as a database has them that has none.
+
+    Raises:
+        SchemaError: There are none here, or one is misnamed.
+    """
+    return _compare({})
+
+
 def up(database_url: str, service_url: str = "") -> list[Migration]:
     """Applies what is missing, after waiting for any other process that does.
 
