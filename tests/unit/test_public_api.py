@@ -12,13 +12,16 @@ from balance_service._generated.balance.v1 import error_reason_pb2
 from balance_service.calls.methods import load_contract
 
 EXPORTS = {
+    "Amount",
     "AsyncClient",
     "AsyncCredentials",
     "AsyncServiceCredentials",
     "AsyncUserCredentials",
+    "Balance",
     "BalanceError",
     "Client",
     "Credentials",
+    "Money",
     "Reason",
     "RetryPolicy",
     "ServiceCredentials",
@@ -26,6 +29,8 @@ EXPORTS = {
     "Violation",
     "async_each",
     "each",
+    "money",
+    "to_decimal",
     "v1",
 }
 SERVICES = {

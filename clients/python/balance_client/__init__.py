@@ -12,15 +12,19 @@ from balance_client.aio import (
 from balance_client.errors import BalanceError, Violation
 from balance_client.policy import RetryPolicy
 from balance_client.sync import Client, Credentials, ServiceCredentials, UserCredentials, each
+from balance_client.values import Amount, Balance, Money, money, to_decimal
 
 __all__ = [
+    "Amount",
     "AsyncClient",
     "AsyncCredentials",
     "AsyncServiceCredentials",
     "AsyncUserCredentials",
+    "Balance",
     "BalanceError",
     "Client",
     "Credentials",
+    "Money",
     "Reason",
     "RetryPolicy",
     "ServiceCredentials",
@@ -28,5 +32,7 @@ __all__ = [
     "Violation",
     "async_each",
     "each",
+    "money",
+    "to_decimal",
     "v1",
 ]

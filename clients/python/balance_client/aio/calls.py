@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from balance_client import errors
+from balance_client import errors, log
 from balance_client._generated.reason import Reason
 from balance_client.aio.credentials import AsyncCredentials
 from balance_client.aio.seam import (
@@ -153,18 +153,24 @@ class AsyncUnary(Generic[Request, Response]):
         while True:
             given = await entry.metadata(attempts)
             left = attempts.remaining_seconds
+            attempt = log.Attempt(self._method, request)
             try:
                 # A connection is waited for: the time is limited, and nothing is sent without one.
-                return await send(
+                answered = await send(
                     self._stub, request, timeout=left, metadata=given, wait_for_ready=True
                 )
             except grpc.RpcError as failure:
                 error = errors.from_failure(failure)
+            else:
+                attempt.succeeded()
+                return answered
+            attempt.failed(error)
             if entry.renews(error):
                 continue
             pause = attempts.pause_seconds(error)
             if pause is None:
                 raise error
+            log.tell_pause(self._method, pause)
             await sleep(pause)
 
 

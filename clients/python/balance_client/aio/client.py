@@ -1,10 +1,9 @@
 """The client for asyncio."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import Self
 
 import grpc
-from google.protobuf.message import Message
 
 from balance_client._generated.services_aio import (
     AsyncAccountService,
@@ -20,18 +19,16 @@ from balance_client._generated.services_aio import (
     AsyncUserService,
     AsyncWithdrawalService,
 )
-from balance_client.aio.calls import AsyncCaller, AsyncUnary
+from balance_client.aio.calls import AsyncCaller
 from balance_client.aio.credentials import AsyncCredentials
-from balance_client.aio.seam import open_channel
+from balance_client.aio.seam import AsyncInterceptor, open_channel
+from balance_client.aio.shortcuts import AsyncShortcuts
 from balance_client.policy import ChannelOptions, RetryPolicy, channel_options
 
-Request = TypeVar("Request", bound=Message)
-Page = TypeVar("Page", bound=Message)
-Item = TypeVar("Item")
 
-
-class AsyncClient:
-    """A channel to the balance service, with a typed face for each of its services.
+class AsyncClient(AsyncShortcuts):
+    """A channel to the balance service, with a typed face for each of its services, and a method of
+    its own for each of what is called most.
 
     Args:
         target: Where the service listens, such as `balance:50051`.
@@ -41,6 +38,8 @@ class AsyncClient:
         language: Of the messages for people in errors, as in HTTP's `accept-language`, such as
             `ru`; English where it is empty or not spoken.
         options: Channel arguments of gRPC's.
+        interceptors: Of gRPC's for asyncio, the first outermost. They see every attempt of a call,
+            with its request id and its token.
     """
 
     def __init__(
@@ -52,10 +51,13 @@ class AsyncClient:
         policy: RetryPolicy | None = None,
         language: str = "",
         options: ChannelOptions = (),
+        interceptors: Sequence[AsyncInterceptor] = (),
     ) -> None:
         policy = policy or RetryPolicy()
         self._credentials = credentials
-        self._channel = open_channel(target, channel_credentials, channel_options(options))
+        self._channel = open_channel(
+            target, channel_credentials, channel_options(options), interceptors
+        )
         anybody = AsyncCaller(self._channel, policy, language)
         self.auth = AsyncAuthService(anybody)
         somebody = AsyncCaller(
@@ -84,30 +86,3 @@ class AsyncClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-async def async_each(
-    method: AsyncUnary[Request, Page],
-    request: Request,
-    items: Callable[[Page], Iterable[Item]],
-) -> AsyncIterator[Item]:
-    """Every item of a list, page by page.
-
-    Args:
-        method: A list method, such as `client.accounts.ListEntries`.
-        request: Its request; its page_token is where the list starts, and its skip is how many
-            items are left out there.
-        items: Takes the items out of an answer.
-    """
-    page_request: Any = type(request)()
-    page_request.CopyFrom(request)
-    while True:
-        page: Any = await method(page_request)
-        for item in items(page):
-            yield item
-        if not page.next_page_token:
-            return
-        page_request.page_token = page.next_page_token
-        # Both are for the first page: each of the others would skip and count again.
-        page_request.ClearField("skip")
-        page_request.ClearField("count_total")

@@ -14,6 +14,7 @@ from balance_client._generated.reason import Reason
 from balance_client.access_tokens import AccessToken, kept, received
 from balance_client.aio.seam import AsyncRun, sleep
 from balance_client.errors import BalanceError
+from balance_client.log import tell_renewal
 from balance_client.policy import Renewals, RetryPolicy
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class AsyncCredentials:
     async def _renew(self, auth: "AsyncAuthService") -> AccessToken:
         asked_at = time.monotonic()
         token = await self._ask(auth)
+        tell_renewal(token.expires_in_seconds)
         known = received(token, asked_at)
         with self._lock:
             self._known = known

@@ -1,8 +1,16 @@
 """What asyncio does otherwise than threads do; `balance_client.sync.seam` is its twin."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Generator, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Sequence,
+)
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import grpc
 
@@ -11,6 +19,7 @@ from balance_client.policy import ChannelOptions
 
 Response = TypeVar("Response")
 Item = TypeVar("Item")
+AsyncInterceptor: TypeAlias = grpc.aio.ClientInterceptor
 Trailers = tuple[tuple[str, str | bytes], ...]
 
 sleep = asyncio.sleep
@@ -21,12 +30,15 @@ _running: set[asyncio.Task[Any]] = set()
 
 
 def open_channel(
-    target: str, credentials: grpc.ChannelCredentials | None, options: ChannelOptions
+    target: str,
+    credentials: grpc.ChannelCredentials | None,
+    options: ChannelOptions,
+    interceptors: Sequence[AsyncInterceptor],
 ) -> Any:  # noqa: ANN401 - each kind of channel has a type of its own
     """A channel; without credentials, a plain one."""
     if credentials:
-        return grpc.aio.secure_channel(target, credentials, options)
-    return grpc.aio.insecure_channel(target, options)
+        return grpc.aio.secure_channel(target, credentials, options, interceptors=interceptors)
+    return grpc.aio.insecure_channel(target, options, interceptors=interceptors)
 
 
 async def send(method: Any, request: Any, **options: Any) -> tuple[Any, Trailers]:  # noqa: ANN401

@@ -1,10 +1,9 @@
 """The client for threads."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import Self
 
 import grpc
-from google.protobuf.message import Message
 
 from balance_client._generated.services_sync import (
     AccountService,
@@ -21,17 +20,15 @@ from balance_client._generated.services_sync import (
     WithdrawalService,
 )
 from balance_client.policy import ChannelOptions, RetryPolicy, channel_options
-from balance_client.sync.calls import Caller, Unary
+from balance_client.sync.calls import Caller
 from balance_client.sync.credentials import Credentials
-from balance_client.sync.seam import open_channel
-
-Request = TypeVar("Request", bound=Message)
-Page = TypeVar("Page", bound=Message)
-Item = TypeVar("Item")
+from balance_client.sync.seam import Interceptor, open_channel
+from balance_client.sync.shortcuts import Shortcuts
 
 
-class Client:
-    """A channel to the balance service, with a typed face for each of its services.
+class Client(Shortcuts):
+    """A channel to the balance service, with a typed face for each of its services, and a method of
+    its own for each of what is called most.
 
     Args:
         target: Where the service listens, such as `balance:50051`.
@@ -41,6 +38,8 @@ class Client:
         language: Of the messages for people in errors, as in HTTP's `accept-language`, such as
             `ru`; English where it is empty or not spoken.
         options: Channel arguments of gRPC's.
+        interceptors: Of gRPC's for threads, the first outermost. They see every attempt of a call,
+            with its request id and its token.
     """
 
     def __init__(
@@ -52,10 +51,13 @@ class Client:
         policy: RetryPolicy | None = None,
         language: str = "",
         options: ChannelOptions = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         policy = policy or RetryPolicy()
         self._credentials = credentials
-        self._channel = open_channel(target, channel_credentials, channel_options(options))
+        self._channel = open_channel(
+            target, channel_credentials, channel_options(options), interceptors
+        )
         anybody = Caller(self._channel, policy, language)
         self.auth = AuthService(anybody)
         somebody = Caller(
@@ -84,30 +86,3 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def each(
-    method: Unary[Request, Page],
-    request: Request,
-    items: Callable[[Page], Iterable[Item]],
-) -> Iterator[Item]:
-    """Every item of a list, page by page.
-
-    Args:
-        method: A list method, such as `client.accounts.ListEntries`.
-        request: Its request; its page_token is where the list starts, and its skip is how many
-            items are left out there.
-        items: Takes the items out of an answer.
-    """
-    page_request: Any = type(request)()
-    page_request.CopyFrom(request)
-    while True:
-        page: Any = method(page_request)
-        for item in items(page):
-            yield item
-        if not page.next_page_token:
-            return
-        page_request.page_token = page.next_page_token
-        # Both are for the first page: each of the others would skip and count again.
-        page_request.ClearField("skip")
-        page_request.ClearField("count_total")

@@ -13,6 +13,7 @@ from balance_client import v1
 from balance_client._generated.reason import Reason
 from balance_client.access_tokens import AccessToken, kept, received
 from balance_client.errors import BalanceError
+from balance_client.log import tell_renewal
 from balance_client.policy import Renewals, RetryPolicy
 from balance_client.sync.seam import Run, sleep
 
@@ -103,6 +104,7 @@ class Credentials:
     def _renew(self, auth: "AuthService") -> AccessToken:
         asked_at = time.monotonic()
         token = self._ask(auth)
+        tell_renewal(token.expires_in_seconds)
         known = received(token, asked_at)
         with self._lock:
             self._known = known

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import grpc
 
@@ -13,6 +13,12 @@ from balance_client.policy import ChannelOptions
 
 Response = TypeVar("Response")
 Item = TypeVar("Item")
+Interceptor: TypeAlias = (
+    grpc.UnaryUnaryClientInterceptor
+    | grpc.UnaryStreamClientInterceptor
+    | grpc.StreamUnaryClientInterceptor
+    | grpc.StreamStreamClientInterceptor
+)
 Trailers = tuple[tuple[str, str | bytes], ...]
 
 sleep = time.sleep
@@ -20,12 +26,17 @@ Mutex = threading.Lock
 
 
 def open_channel(
-    target: str, credentials: grpc.ChannelCredentials | None, options: ChannelOptions
+    target: str,
+    credentials: grpc.ChannelCredentials | None,
+    options: ChannelOptions,
+    interceptors: Sequence[Interceptor],
 ) -> Any:  # noqa: ANN401 - each kind of channel has a type of its own
     """A channel; without credentials, a plain one."""
     if credentials:
-        return grpc.secure_channel(target, credentials, options)
-    return grpc.insecure_channel(target, options)
+        channel = grpc.secure_channel(target, credentials, options)
+    else:
+        channel = grpc.insecure_channel(target, options)
+    return grpc.intercept_channel(channel, *interceptors) if interceptors else channel
 
 
 def send(method: Any, request: Any, **options: Any) -> tuple[Any, Trailers]:  # noqa: ANN401
