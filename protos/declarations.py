@@ -36,6 +36,13 @@ def reasons(files: Files) -> Iterator[tuple[str, str]]:
             yield name, comments.get((field, index), "")
 
 
+def told_reasons(files: Files) -> Iterator[tuple[str, str, str]]:
+    """Each reason of a refusal, its status code and what it means, as its comment tells them."""
+    for name, comment in reasons(files):
+        code, _, meaning = " ".join(comment.split()).partition(". ")
+        yield name, code, meaning
+
+
 def plural(service: ServiceDescriptorProto) -> str:
     """What a client calls a service, such as `Accounts`."""
     name = service.name.removesuffix("Service")

@@ -1,13 +1,12 @@
 """The reference of refusals, from the comments of the contract's enum."""
 
-from declarations import Files, reasons
+from declarations import Files, told_reasons
 
 
 def page(files: Files) -> str:
     """The page: a heading, and so a link, for each reason."""
     names, sections = [], []
-    for name, comment in reasons(files):
-        code, _, meaning = " ".join(comment.split()).partition(". ")
+    for name, code, meaning in told_reasons(files):
         names.append(f"- [{name}](#{name.lower()})")
         sections.append(f"## {name}\n\n`{code}`\n\n{meaning}\n")
     head = (

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from declarations import Comments, Files, reasons, services
+from declarations import Comments, Files, reasons, services, told_reasons
 from google.protobuf.descriptor_pb2 import MethodDescriptorProto, ServiceDescriptorProto
 
 RUFF = Path(sys.executable).parent / "ruff"
@@ -51,6 +51,7 @@ def faces(files: Files) -> dict[Path, str]:
     services = _services(files)
     made = {
         Path("_generated/reason.py"): _reasons(files),
+        Path("_generated/codes.py"): _codes(files),
         Path("_generated/services_aio.py"): services,
         Path("_generated/services_sync.py"): _for_threads(services),
     }
@@ -92,6 +93,18 @@ def _reasons(files: Files) -> str:
     ]
     for name, comment in reasons(files):
         lines += [f'    {name} = "{name}"', _docstring(comment, 4)]
+    return "\n".join(lines) + "\n"
+
+
+def _codes(files: Files) -> str:
+    lines = [
+        MADE.format("The status code of each reason."),
+        "import grpc",
+        "from balance_client._generated.reason import Reason\n",
+        "CODES = {",
+        *(f"    Reason.{name}: grpc.StatusCode.{code}," for name, code, _ in told_reasons(files)),
+        "}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -160,8 +160,10 @@ def test_sql_stays_in_sql_files() -> None:
 
 
 def test_environment_is_read_in_config_alone() -> None:
+    # What starts a service for tests finds it by a variable, and gives it an environment.
+    readers = {"balance_service/config.py", "clients/python/balance_client/testing/ephemeral.py"}
     for path in SHIPPED:
-        if path.name != "config.py":
+        if name_of(path) not in readers:
             assert "os.environ" not in path.read_text(encoding="utf-8"), path
 
 

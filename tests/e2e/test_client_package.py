@@ -21,13 +21,17 @@ UV = (sys.executable, "-m", "uv", "--quiet")
 OLD_PROTOC = "grpcio-tools==1.72.2"
 
 TYPED = """
+from decimal import Decimal
 from typing import assert_type
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from balance_client import AsyncClient, BalanceError, Client, Reason, async_each, each, v1
+from balance_client import (
+    AsyncClient, BalanceError, Client, Money, Reason, async_each, each, money, v1
+)
+from balance_client.testing import EphemeralService, User, refusal, start
 
 DEPOSIT = v1.CreateDepositRequest(amount="1")
 WATCH = v1.WatchAccountRequest(account="a")
@@ -50,6 +54,16 @@ def threads(balance: Client) -> None:
         assert_type(outcome, v1.TransferOutcome)
     for entry in each(balance.accounts.ListEntries, LIST, lambda page: page.entries):
         assert_type(entry, v1.Entry)
+    transfer = balance.transfer("a", "b", Decimal(10), "RUB", request_id="r")
+    assert_type(transfer, v1.Transfer)
+    assert_type(money(transfer), Money)
+    assert_type(balance.balance("a").available, Decimal)
+    for entry in balance.entries("a"):
+        assert_type(entry, v1.Entry)
+    with start(access_token_seconds=60) as service:
+        assert_type(service, EphemeralService)
+        assert_type(service.user(), User)
+    assert_type(refusal("HOLD_CLOSED", hold="h"), BalanceError)
 
 
 async def loop(balance: AsyncClient) -> None:
@@ -61,6 +75,10 @@ async def loop(balance: AsyncClient) -> None:
     async for outcome in balance.transfers.StreamTransfers([v1.CreateTransferRequest()]):
         assert_type(outcome, v1.TransferOutcome)
     async for entry in async_each(balance.accounts.ListEntries, LIST, lambda page: page.entries):
+        assert_type(entry, v1.Entry)
+    assert_type(await balance.hold("a", 1, "RUB"), v1.Hold)
+    assert_type((await balance.balance("a")).held, Decimal)
+    async for entry in balance.entries("a"):
         assert_type(entry, v1.Entry)
 
 
@@ -85,6 +103,8 @@ def wrong(balance: Client, error: BalanceError) -> None:
     Reason.INSUFFICIENT_FUND
     error.code().nmae
     balance.users.GetMe(v1.GetMeRequest(), timeout="1")
+    balance.deposit("account", 0.1, "RUB")
+    balance.balance("account").availabel
 """
 
 SMOKE = """
@@ -159,24 +179,29 @@ def readme_programs() -> str:
     )
 
 
-def page_program() -> str:
-    """The Python of the documentation's page, which is one module."""
-    page = (ROOT / "docs/clients/python.md").read_text(encoding="utf-8")
-    return "\n".join(re.findall(r"(?ms)^```python\n(.*?)^```$", page))
+def page_programs() -> dict[str, str]:
+    """The Python of the documentation's pages, each of which is one module, by name."""
+    pages = {"page": "clients/python"} | {
+        name.replace("-", "_"): f"guides/{name}"
+        for name in ("quickstart", "testing", "handling-refusals")
+    }
+    texts = {name: (ROOT / f"docs/{page}.md").read_text() for name, page in pages.items()}
+    found = {name: re.findall(r"(?ms)^```python\n(.*?)^```$", text) for name, text in texts.items()}
+    assert all(found.values())
+    return {name: "\n".join(programs) for name, programs in found.items()}
 
 
 def test_types_are_known_to_who_installs_the_client_alone(wheel: Path, tmp_path: Path) -> None:
-    python = environment(tmp_path / "env", wheel, "mypy")
-    programs = {"typed": TYPED, "wrong": WRONG, "readme": readme_programs(), "page": page_program()}
-    for name, text in programs.items():
+    python = environment(tmp_path / "env", wheel, "mypy", "pytest")
+    right = {"typed": TYPED, "readme": readme_programs(), **page_programs()}
+    for name, text in {**right, "wrong": WRONG}.items():
         (tmp_path / f"{name}.py").write_text(text)
     mypy = (python, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache")
-    for name in ("typed", "readme", "page"):
-        done = run(*mypy, f"{name}.py", cwd=tmp_path)
-        assert done.returncode == 0, done.stdout
+    done = run(*mypy, *(f"{name}.py" for name in right), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
     wrong = run(*mypy, "wrong.py", cwd=tmp_path).stdout
     lines = {int(line) for line in re.findall(r"^wrong\.py:(\d+): error", wrong, re.MULTILINE)}
-    assert lines == set(range(6, 14)), wrong
+    assert lines == set(range(6, 16)), wrong
 
 
 def test_pyright_knows_the_types_too(wheel: Path, tmp_path: Path) -> None:
@@ -217,7 +242,17 @@ async def test_oldest_versions_that_are_allowed_work(
 def test_client_is_installed_beside_others_that_hold_protobuf_back(
     wheel: Path, tmp_path: Path
 ) -> None:
-    wanted = ("opentelemetry-exporter-otlp-proto-grpc", "grpcio-status", "protobuf<7")
+    wanted = (
+        "opentelemetry-exporter-otlp-proto-grpc",
+        "grpcio-status",
+        "google-cloud-pubsub",
+        "fastapi",
+        "django",
+        "celery",
+        "sqlalchemy",
+        "pydantic",
+        "protobuf<7",
+    )
     (tmp_path / "in.txt").write_text("\n".join([str(wheel), *wanted]))
     done = run(*UV, "pip", "compile", "--no-header", "--no-annotate", tmp_path / "in.txt")
     fetched(done)

@@ -1,0 +1,134 @@
+"""A store of the commit path, and its look-ups, in memory."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TypeVar, cast
+from uuid import UUID
+
+from balance_service.database.pool import Connection, Pool
+from balance_service.domain import errors, ids, ledger
+from balance_service.domain.accounts import Account, AccountProfile, Status
+from balance_service.domain.commands import Origin
+from balance_service.domain.follow_up_commands import Release
+from balance_service.domain.holds import HoldStatus
+from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.requests import Command, Request
+from balance_service.domain.state import Plan, State
+from balance_service.ledger.expiry import PRINCIPAL
+from balance_service.reading.gathering import Gathering
+from balance_service.reading.lookups import Lookups
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class MemoryLedger:
+    """Users, accounts and the journal: the state that `plan` decides on is all there is."""
+
+    def __init__(self) -> None:
+        self.users: set[UUID] = set()
+        self.state = State({}, {}, {}, {})
+        self.profiles: dict[UUID, AccountProfile] = {}
+        self.owned: dict[tuple[UUID, str], UUID] = {}
+        self.numbers: dict[int, UUID] = {}
+        self.entries: dict[UUID, list[Entry]] = {}
+        self.captures: dict[UUID, list[UUID]] = {}
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["MemoryLedger"]:
+        """As of `ledger.store.Store`: there is one caller at a time, and nothing to roll back."""
+        yield self
+
+    async def load(
+        self,
+        commands: Sequence[Command],  # noqa: ARG002 - all that any could depend on is there
+        tried: Collection[UUID],  # noqa: ARG002 - no attempt fails
+    ) -> tuple[State, datetime]:
+        """The state, which `plan` enters in what it posts."""
+        return self.state, self.expire()
+
+    async def write(self, plan: Plan) -> None:
+        """Keeps what is not in the state: the lines of statements, and what captured a hold."""
+        self._keep(plan)
+
+    def expire(self) -> datetime:
+        """Gives back what is left of holds whose time is over by now, and tells that time."""
+        now = datetime.now(UTC)
+        over = [
+            hold.hold_id
+            for hold in self.state.holds.values()
+            if hold.status == HoldStatus.OPEN and hold.expires_at <= now
+        ]
+        for hold_id in over:
+            origin = Origin(principal=PRINCIPAL, request_id=hold_id)
+            release = Release(origin, self.state.movements[hold_id], Kind.EXPIRY)
+            self._keep(ledger.plan(self.state, [Request((release,))], now))
+        return now
+
+    def open_account(self, owner_id: UUID, currency: str) -> tuple[UUID, bool]:
+        """A user's account in a currency, and whether it is new.
+
+        Raises:
+            UserNotFound: There is no such user.
+        """
+        if owner_id not in self.users:
+            raise errors.UserNotFound(str(owner_id))
+        if there := self.owned.get((owner_id, currency)):
+            return there, False
+        account_id, number, now = ids.new_id(), ids.new_account_number(), datetime.now(UTC)
+        while number in self.numbers:
+            number = ids.new_account_number()
+        account = Account(account_id, owner_id, currency, 0, 0, 0, Status.ACTIVE, 0, now)
+        self.state.accounts[account_id] = account
+        self.profiles[account_id] = AccountProfile(account, number, now)
+        self.owned[owner_id, currency] = account_id
+        self.numbers[number] = account_id
+        return account_id, True
+
+    def profile(self, account_id: UUID) -> AccountProfile | None:
+        """An account as it is now, if there is one."""
+        opened = self.profiles.get(account_id)
+        return opened and opened._replace(account=self.state.accounts[account_id])
+
+    def lookups(self) -> Lookups:
+        """What requests refer to."""
+        return Lookups(
+            _gather(self.profile),
+            _gather(self.owned.get),
+            _gather(self.numbers.get),
+            _gather(_nothing),
+            _gather(_nothing),
+            _gather(self.movement),
+        )
+
+    def movement(self, movement_id: UUID) -> Movement | None:
+        """A movement, if there is one."""
+        return self.state.movements.get(movement_id)
+
+    def _keep(self, plan: Plan) -> None:
+        for entry in plan.entries:
+            self.entries.setdefault(entry.account_id, []).append(entry)
+        for movement in plan.follows:
+            assert movement.original_id, "it follows one"
+            self.captures.setdefault(movement.original_id, []).append(movement.movement_id)
+
+
+def _nothing(_: UUID) -> None:
+    """The value of what memory does not have: services and quotes."""
+
+
+class _NoPool:
+    """Has nothing to connect to."""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[None]:
+        yield
+
+
+def _gather(find: Callable[[Key], Value | None]) -> Gathering[Key, Value]:
+    async def read(_: Connection, keys: Sequence[Key]) -> Mapping[Key, Value]:
+        found = {key: find(key) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
+    return Gathering(cast("Pool", _NoPool()), read, 500)

@@ -1,0 +1,167 @@
+"""Serves the ledger in memory over gRPC, in this process, for as long as a context lasts."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NoReturn, Protocol, TypeAlias
+from uuid import UUID
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import code_pb2, status_pb2
+
+from balance_service.calls import refusals
+from balance_service.calls.call import Call, from_metadata
+from balance_service.calls.methods import Method
+from balance_service.development.in_memory import servicers
+from balance_service.development.in_memory.ledger import MemoryLedger
+from balance_service.domain import errors, ids
+from balance_service.domain.limits import Limits
+from balance_service.ledger.commit import Committer
+from balance_service.ledger.queue import CommitQueue
+from balance_service.messages.instructions import all_kinds
+from balance_service.messages.submission import Submission
+from balance_service.reading.rates import ExchangeRates
+
+CALLS_MAX = 16
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+Handler: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
+
+
+class _Servicer(Protocol):
+    service: ServiceDescriptor
+
+
+class InMemoryService:
+    """A service that runs.
+
+    Args:
+        target: Its address for gRPC, without TLS.
+        ledger: What it keeps.
+    """
+
+    def __init__(self, target: str, ledger: MemoryLedger) -> None:
+        self.target = target
+        self._ledger = ledger
+
+    def add_user(self) -> tuple[UUID, str]:
+        """A new user's id, and their access token."""
+        user_id = ids.new_id()
+        self._ledger.users.add(user_id)
+        return user_id, f"user:{user_id}"
+
+
+@contextmanager
+def serving() -> Iterator[InMemoryService]:
+    """Serves on a free port of this machine, from a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="balance-in-memory", daemon=True)
+    thread.start()
+    ledger = MemoryLedger()
+    queue = CommitQueue(
+        Committer(ledger, Limits()).commit,
+        commits_in_flight_max=1,
+        commit_commands_max=1000,
+        queue_commands_max=20_000,
+    )
+    asyncio.run_coroutine_threadsafe(_start(queue), loop).result()
+    with ThreadPoolExecutor(CALLS_MAX) as pool:
+        server = grpc.server(pool)
+        for service, handlers in _handlers(_servicers(ledger, queue), loop).items():
+            server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(service, handlers),)
+            )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield InMemoryService(f"127.0.0.1:{port}", ledger)
+        finally:
+            server.stop(None).wait()
+            asyncio.run_coroutine_threadsafe(queue.drain(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+async def _start(queue: CommitQueue) -> None:
+    queue.start()
+
+
+def _servicers(ledger: MemoryLedger, queue: CommitQueue) -> list[_Servicer]:
+    # Prices alone are converted, and there is nothing to buy.
+    rates: Any = ExchangeRates
+    asked = all_kinds.build(ledger.lookups(), rates, users_may_settle=True)
+    shared = ledger, Submission(queue), asked
+    return [
+        servicers.AuthServicer(),
+        servicers.UserServicer(),
+        servicers.AccountServicer(ledger),
+        servicers.DepositServicer(*shared),
+        servicers.WithdrawalServicer(*shared),
+        servicers.TransferServicer(*shared),
+        servicers.HoldServicer(*shared),
+    ]
+
+
+def _handlers(
+    answering: list[_Servicer], loop: asyncio.AbstractEventLoop
+) -> dict[str, dict[str, "grpc.RpcMethodHandler[Any, Any]"]]:
+    """By service, the methods that there are; gRPC itself says UNIMPLEMENTED of others."""
+    return {
+        servicer.service.full_name: {
+            descriptor.name: _handler(Method(descriptor), found, loop)
+            for descriptor in servicer.service.methods
+            if (found := getattr(servicer, descriptor.name, None))
+        }
+        for servicer in answering
+    }
+
+
+def _handler(
+    method: Method, handler: Handler, loop: asyncio.AbstractEventLoop
+) -> "grpc.RpcMethodHandler[Any, Any]":
+    def unary(request: bytes, context: grpc.ServicerContext) -> Message:
+        pairs = context.invocation_metadata()
+        metadata = [(key, value) for key, value in pairs if isinstance(value, str)]
+        call = from_metadata(method.full_name, metadata, context.time_remaining())
+        try:
+            answering = _answer(method, handler, request, call)
+            message = asyncio.run_coroutine_threadsafe(answering, loop).result()
+        except errors.Refusal as refusal:
+            _abort(context, refusals.status(refusal, call.language), call.trailers)
+        except NotImplementedError as error:
+            _abort(context, status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=str(error)), {})
+        context.set_trailing_metadata(tuple(call.trailers.items()))
+        return message
+
+    return grpc.unary_unary_rpc_method_handler(
+        unary, response_serializer=lambda message: message.SerializeToString()
+    )
+
+
+async def _answer(method: Method, handler: Handler, serialized: bytes, call: Call) -> Message:
+    """Takes the steps that the service takes with every call, without its quotas and its log."""
+    if call.tokens:
+        call.caller = await servicers.MemoryTokens().verify(call.tokens[0])
+    elif not method.public:
+        raise errors.TokenMissing
+    try:
+        request = GetMessageClass(method.input).FromString(serialized)
+    except DecodeError:
+        raise errors.MalformedRequest from None
+    if unknown := servicers.find_unknown(method.descriptor.name, request):
+        raise NotImplementedError(f"The service in memory does not know {', '.join(unknown)}.")
+    return await handler(request, call)
+
+
+def _abort(
+    context: grpc.ServicerContext, status: status_pb2.Status, trailers: Mapping[str, str]
+) -> NoReturn:
+    details = (refusals.DETAILS_KEY, status.SerializeToString())
+    context.set_trailing_metadata((*trailers.items(), details))
+    context.abort(_CODES[status.code], status.message)
