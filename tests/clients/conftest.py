@@ -11,7 +11,10 @@ from balance_service.config import Settings
 from balance_service.server.envoy import choice
 from tests.certificates import Authority
 from tests.clients.packages import GoProject, TypeScriptProject
+from tests.ephemeral import ephemeral_home
 from tests.service import Service, start_beside, stop_service
+
+__all__ = ["door", "ephemeral_home", "go", "typescript"]
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,14 @@ def page(language: str) -> str:
     return "\n".join(re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text))
 
 
+def guide(language: str, name: str) -> str:
+    """The programs of a guide in a language, which are one module."""
+    text = (ROOT / f"docs/guides/{name}.md").read_text(encoding="utf-8")
+    programs = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+    assert programs
+    return "\n".join(programs)
+
+
 def readme(language: str, package: Path, target: str) -> str:
     """The program of a package's README, for a service that listens elsewhere."""
     (program,) = re.findall(
@@ -113,6 +121,20 @@ class GoProject:
             self._go("vet", f"./{name}")
             self._go("build", "-o", str(package / "program"), f"./{name}")
         return package / "program"
+
+    def test(self, name: str, source: str) -> str:
+        """Runs tests of the consumer's; what they say.
+
+        Args:
+            name: Of their package.
+            source: Their text.
+        """
+        package = self._module / name
+        package.mkdir()
+        (package / f"{name}_test.go").write_text(source)
+        return fetched(
+            run("go", "test", "-v", "-count=1", f"./{name}", cwd=self._module, env=self._env)
+        )
 
     def vet_client(self) -> None:
         """Vets the client's own module, and holds it to gofmt."""

@@ -4,7 +4,7 @@ import pytest
 
 from tests.clients import scenes
 from tests.clients.conftest import Door
-from tests.clients.packages import GO, PROGRAMS, GoProject, page, readme, tell
+from tests.clients.packages import GO, PROGRAMS, GoProject, guide, page, readme, tell
 from tests.service import Service, StartService
 from tests.tokens import TokenProbe
 
@@ -30,6 +30,15 @@ def test_client_is_formatted_and_vetted(go: GoProject) -> None:
 
 def test_programs_of_the_documentation_compile(go: GoProject) -> None:
     go.build("page", page("go") + "\nfunc main() {}\n")
+    for name in ("quickstart", "handling-refusals"):
+        go.build(name, guide("go", name) + "\nfunc main() {}\n")
+
+
+@pytest.mark.usefixtures("ephemeral_home")
+def test_test_of_the_documentation_passes(go: GoProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A variable of a caller's own is not taken for a setting of the service.
+    monkeypatch.setenv("BALANCE_TARGET", "balance:50051")
+    assert "--- PASS: TestAccountIsOpened" in go.test("shop", guide("go", "testing"))
 
 
 async def test_ten_lines_move_money(go: GoProject, service: Service) -> None:

@@ -10,7 +10,15 @@ import pytest
 from balance_service.server.envoy import choice
 from tests.clients import scenes
 from tests.clients.conftest import Door
-from tests.clients.packages import PROGRAMS, TYPESCRIPT, TypeScriptProject, page, readme, tell
+from tests.clients.packages import (
+    PROGRAMS,
+    TYPESCRIPT,
+    TypeScriptProject,
+    guide,
+    page,
+    readme,
+    tell,
+)
 from tests.e2e.test_pages import BROWSER, DRIVER, REASON, Page
 from tests.http import served
 from tests.service import Service, StartService
@@ -54,6 +62,15 @@ def test_package_holds_the_client_and_nothing_else(typescript: TypeScriptProject
 
 def test_programs_of_the_documentation_compile(typescript: TypeScriptProject) -> None:
     typescript.build("documented", page("ts"))
+    for name in ("quickstart", "handling-refusals"):
+        typescript.build(name, guide("ts", name))
+
+
+@pytest.mark.usefixtures("ephemeral_home")
+async def test_test_of_the_documentation_runs(typescript: TypeScriptProject) -> None:
+    program = guide("ts", "testing") + "\nconsole.log(await openAccount());\n"
+    said = await tell("node", typescript.build("shop", program), BALANCE_TARGET="balance:50051")
+    assert said == ["0.00"]
 
 
 def test_wrong_programs_do_not_compile(typescript: TypeScriptProject) -> None:
