@@ -206,16 +206,17 @@ def test_types_are_known_to_who_installs_the_client_alone(wheel: Path, tmp_path:
 
 def test_pyright_knows_the_types_too(wheel: Path, tmp_path: Path) -> None:
     # Its engine in one package, where the package named pyright fetches it when it is run.
-    python = environment(tmp_path / "env", wheel, "basedpyright")
+    python = environment(tmp_path / "env", wheel, "basedpyright", "pytest")
+    programs = {"typed": TYPED, "readme": readme_programs(), **page_programs()}
+    for name, text in programs.items():
+        (tmp_path / f"{name}.py").write_text(text)
     config = (
         '{"typeCheckingMode": "strict", "reportUnusedVariable": false, "venvPath": ".",'
-        ' "venv": "env", "include": ["%s"]}'
+        ' "venv": "env", "include": ["*.py"]}'
     )
-    for name, text in {"typed": TYPED, "readme": readme_programs()}.items():
-        (tmp_path / f"{name}.py").write_text(text)
-        (tmp_path / f"{name}.json").write_text(config % f"{name}.py")
-        done = run(python, "-m", "basedpyright", "-p", tmp_path / f"{name}.json")
-        assert done.returncode == 0, done.stdout
+    (tmp_path / "config.json").write_text(config)
+    done = run(python, "-m", "basedpyright", "-p", tmp_path / "config.json")
+    assert done.returncode == 0, done.stdout
 
 
 async def test_oldest_versions_that_are_allowed_work(
