@@ -106,6 +106,13 @@ class GoProject:
         self._go("mod", "init", "consumer")
         self._go("get", f"{GO_PATH}@{version}")
 
+    def vet(self, name: str, source: str) -> None:
+        """Compiles a package of the consumer's, and vets it."""
+        package = self._module / name
+        package.mkdir()
+        (package / "package.go").write_text(source)
+        self._go("vet", f"./{name}")
+
     def build(self, name: str, source: Path | str) -> Path:
         """A program of the consumer's, built and vetted.
 

@@ -29,9 +29,9 @@ def test_client_is_formatted_and_vetted(go: GoProject) -> None:
 
 
 def test_programs_of_the_documentation_compile(go: GoProject) -> None:
-    go.build("page", page("go") + "\nfunc main() {}\n")
+    go.vet("page", page("go") + "\nfunc main() {}\n")
     for name in ("quickstart", "handling-refusals"):
-        go.build(name, guide("go", name) + "\nfunc main() {}\n")
+        go.vet(name, guide("go", name) + "\nfunc main() {}\n")
 
 
 @pytest.mark.usefixtures("ephemeral_home")
