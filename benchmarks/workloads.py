@@ -248,7 +248,9 @@ FLOODS = {
         _anonymous(
             "AuthService.RefreshToken", lambda: v1.RefreshTokenRequest(refresh_token="x" * 43)
         ),
-        _anonymous("AuthService.RevokeToken", lambda: v1.RevokeTokenRequest(refresh_token="x" * 43)),
+        _anonymous(
+            "AuthService.RevokeToken", lambda: v1.RevokeTokenRequest(refresh_token="x" * 43)
+        ),
         _anonymous("AuthService.GetJwks", v1.GetJwksRequest),
         _anonymous("PurchaseService.ListServices", v1.ListServicesRequest),
         _anonymous("PurchaseService.GetService", lambda: v1.GetServiceRequest(service=_uuid())),

@@ -12,7 +12,7 @@ from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Kind, Movement
-from balance_service.domain.principals import Principal
+from balance_service.domain.principals import Principal, Scope
 from balance_service.domain.quotes import Quote
 from balance_service.messages import fields
 from balance_service.reading.balances import AccountReads
@@ -29,6 +29,17 @@ def read_id_or_own(principal: Principal, text: str, field: str) -> UUID | None:
     if not text and principal.user_id is None:
         raise errors.invalid(field, "is required of services")
     return fields.optional_identifier(text, field)
+
+
+def check_opened_for(call: Call, user_id: UUID | None) -> None:
+    """Lets a caller open an account for themselves; None stands for that.
+
+    Raises:
+        PermissionMissing: It is for somebody else, for whom the caller may open none.
+    """
+    call.prove(Condition.OWNER)
+    if user_id not in (None, call.principal.user_id) and not call.unconditional:
+        raise errors.PermissionMissing(required=f"role admin or scope {Scope.ACCOUNTS_WRITE}")
 
 
 def check_readable(profile: AccountProfile | None, call: Call, account_id: UUID) -> AccountProfile:

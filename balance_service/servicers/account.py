@@ -7,14 +7,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2
-from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, money
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.limits import Allowance, Limits
 from balance_service.domain.pricing import Rates, Shown
-from balance_service.domain.principals import Scope
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.account_messages import account_message, past_account_message
 from balance_service.messages.listing import Listing, read_query
@@ -239,9 +237,7 @@ def _read_opening(request: account_pb2.CreateAccountRequest, call: Call) -> _Ope
     currency = checks(money.parse_currency, request.currency, "currency")
     user_id = checks(account_access.read_id_or_own, principal, request.user, "user")
     checks.finish()
-    call.prove(Condition.OWNER)
-    if user_id not in (None, principal.user_id) and not call.unconditional:
-        raise errors.PermissionMissing(required=f"role admin or scope {Scope.ACCOUNTS_WRITE}")
+    account_access.check_opened_for(call, user_id)
     return _Opening(user_id or principal.require_user(), currency)
 
 

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, status_pb2
 
-from balance_service.calls import refusals
+from balance_service.calls import access, refusals
 from balance_service.calls.call import Call, from_metadata
 from balance_service.calls.methods import Method
 from balance_service.development.in_memory import servicers
@@ -28,6 +28,7 @@ from balance_service.messages.submission import Submission
 from balance_service.reading.rates import ExchangeRates
 
 CALLS_MAX = 16
+RULES = access.in_force({"user_deposits"})
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 Handler: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
@@ -95,7 +96,7 @@ async def _start(queue: CommitQueue) -> None:
 def _servicers(ledger: MemoryLedger, queue: CommitQueue) -> list[_Servicer]:
     # Prices alone are converted, and there is nothing to buy.
     rates: Any = ExchangeRates
-    asked = all_kinds.build(ledger.lookups(), rates, users_may_settle=True)
+    asked = all_kinds.build(ledger.lookups(), rates, RULES)
     shared = ledger, Submission(queue), asked
     return [
         servicers.AuthServicer(),
@@ -156,7 +157,10 @@ async def _answer(method: Method, handler: Handler, serialized: bytes, call: Cal
         raise errors.MalformedRequest from None
     if unknown := servicers.find_unknown(method.descriptor.name, request):
         raise NotImplementedError(f"The service in memory does not know {', '.join(unknown)}.")
-    return await handler(request, call)
+    call.admit(RULES[method.descriptor.name].admit(call.caller))
+    message = await handler(request, call)
+    call.check_proven()
+    return message
 
 
 def _abort(

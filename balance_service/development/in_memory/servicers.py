@@ -16,6 +16,7 @@ from balance_service._generated.balance.v1 import (
     user_pb2,
     withdrawal_pb2,
 )
+from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.development.in_memory.ledger import MemoryLedger
 from balance_service.domain import errors, money
@@ -86,8 +87,7 @@ class AccountServicer:
         user_id = checks(account_access.read_id_or_own, principal, request.user, "user")
         request_id = checks(fields.request_id, request.request_id)
         checks.finish()
-        if user_id not in (None, principal.user_id):
-            principal.require_admin_or(Scope.ACCOUNTS_WRITE)
+        account_access.check_opened_for(call, user_id)
         opening = _Opening(user_id or principal.require_user(), currency)
         if request_id and (earlier := self._answered.get((principal.name, request_id))):
             before, answer = earlier
@@ -98,7 +98,7 @@ class AccountServicer:
         account_id, opened = self._ledger.open_account(*opening)
         if not opened:
             call.mark_existing()
-        answer = self._message(account_id, principal)
+        answer = self._message(account_id, call)
         if request_id:
             self._answered[principal.name, request_id] = opening, answer
         return answer
@@ -108,7 +108,7 @@ class AccountServicer:
     ) -> account_pb2.Account:
         account_id = fields.identifier(request.account, "account")
         self._ledger.expire()
-        return self._message(account_id, call.principal)
+        return self._message(account_id, call)
 
     async def ListEntries(
         self, request: account_pb2.ListEntriesRequest, call: Call
@@ -118,7 +118,7 @@ class AccountServicer:
         size = checks(fields.page_size, request.page_size)
         order: Order = checks(fields.order, request.order_by)
         checks.finish()
-        self._readable(account_id, call.principal)
+        self._readable(account_id, call)
         token = request.page_token
         start, end = _read_place(token) or (0, len(self._ledger.entries.get(account_id, ())))
         entries = self._ledger.entries.get(account_id, [])[:end]
@@ -132,12 +132,12 @@ class AccountServicer:
             next_page_token=f"{after}.{end}" if after < end else "",
         )
 
-    def _readable(self, account_id: UUID, principal: Principal) -> AccountProfile:
+    def _readable(self, account_id: UUID, call: Call) -> AccountProfile:
         profile = self._ledger.profile(account_id)
-        return account_access.check_readable(profile, principal, account_id)
+        return account_access.check_readable(profile, call, account_id)
 
-    def _message(self, account_id: UUID, principal: Principal) -> account_pb2.Account:
-        profile = self._readable(account_id, principal)
+    def _message(self, account_id: UUID, call: Call) -> account_pb2.Account:
+        profile = self._readable(account_id, call)
         now = max(datetime.now(UTC), profile.account.changed_at)
         return account_message(profile, Limits().allowance(profile.account, now))
 
@@ -178,17 +178,19 @@ class _Movements:
         self.submission = submission
         self.asked = asked
 
-    def find(self, principal: Principal, movement_id: UUID, kind: Kind) -> tuple[Movement, bool]:
+    def find(self, call: Call, movement_id: UUID, kind: Kind) -> tuple[Movement, bool]:
         """A movement that the caller may read, and whether it is told of the balance it left."""
+        call.prove(Condition.OWNER if kind is Kind.HOLD else Condition.PARTY)
         movement = self.ledger.movement(movement_id)
         if movement is not None and movement.kind == kind:
-            if principal.reads_all:
+            if call.unconditional:
                 return movement, True
             sides = (movement.from_account_id, movement.to_account_id)
             profiles = {side: self.ledger.profile(side) for side in sides}
             owners = {side: p.account.owner_id for side, p in profiles.items() if p}
-            if principal.user_id in owners.values():
-                return movement, owners.get(movement.account_id) == principal.user_id
+            user_id = call.principal.user_id
+            if user_id in owners.values():
+                return movement, owners.get(movement.account_id) == user_id
         raise errors.MovementNotFound(str(movement_id))
 
 
@@ -206,7 +208,7 @@ class DepositServicer(_Movements):
         self, request: deposit_pb2.GetDepositRequest, call: Call
     ) -> deposit_pb2.Deposit:
         movement_id = fields.identifier(request.deposit, "deposit")
-        movement, _ = self.find(call.principal, movement_id, Kind.DEPOSIT)
+        movement, _ = self.find(call, movement_id, Kind.DEPOSIT)
         return convert.settlement(deposit_pb2.Deposit, Followed(movement))
 
 
@@ -224,7 +226,7 @@ class WithdrawalServicer(_Movements):
         self, request: withdrawal_pb2.GetWithdrawalRequest, call: Call
     ) -> withdrawal_pb2.Withdrawal:
         movement_id = fields.identifier(request.withdrawal, "withdrawal")
-        movement, _ = self.find(call.principal, movement_id, Kind.WITHDRAWAL)
+        movement, _ = self.find(call, movement_id, Kind.WITHDRAWAL)
         return convert.settlement(withdrawal_pb2.Withdrawal, Followed(movement))
 
 
@@ -242,7 +244,7 @@ class TransferServicer(_Movements):
         self, request: transfer_pb2.GetTransferRequest, call: Call
     ) -> transfer_pb2.Transfer:
         movement_id = fields.identifier(request.transfer, "transfer")
-        movement, for_sender = self.find(call.principal, movement_id, Kind.TRANSFER)
+        movement, for_sender = self.find(call, movement_id, Kind.TRANSFER)
         return convert.transfer(Followed(movement), for_sender=for_sender)
 
 
@@ -266,7 +268,7 @@ class HoldServicer(_Movements):
         hold_id = fields.identifier(request.hold, "hold")
         self.ledger.expire()
         try:
-            placed, for_payer = self.find(call.principal, hold_id, Kind.HOLD)
+            placed, for_payer = self.find(call, hold_id, Kind.HOLD)
         except errors.MovementNotFound:
             raise errors.HoldNotFound(str(hold_id)) from None
         if not for_payer:
