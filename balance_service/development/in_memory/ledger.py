@@ -118,9 +118,12 @@ def _nothing(_: UUID) -> None:
     """The value of what memory does not have: services and quotes."""
 
 
-class _NoPool:
-    """Has nothing to connect to."""
+def no_pool() -> Pool:
+    """What readers take their connections from: there is nothing to connect to."""
+    return cast("Pool", _NoPool())
 
+
+class _NoPool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[None]:
         yield
@@ -131,4 +134,4 @@ def _gather(find: Callable[[Key], Value | None]) -> Gathering[Key, Value]:
         found = {key: find(key) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
-    return Gathering(cast("Pool", _NoPool()), read, 500)
+    return Gathering(no_pool(), read, 500)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn, Protocol, TypeAlias
 from uuid import UUID
 
@@ -18,13 +19,14 @@ from balance_service.calls import access, refusals
 from balance_service.calls.call import Call, from_metadata
 from balance_service.calls.methods import Method
 from balance_service.development.in_memory import servicers
-from balance_service.development.in_memory.ledger import MemoryLedger
+from balance_service.development.in_memory.ledger import MemoryLedger, no_pool
 from balance_service.domain import errors, ids
 from balance_service.domain.limits import Limits
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.messages.instructions import all_kinds
 from balance_service.messages.submission import Submission
+from balance_service.providers.rates import provider
 from balance_service.reading.rates import ExchangeRates
 
 CALLS_MAX = 16
@@ -95,7 +97,9 @@ async def _start(queue: CommitQueue) -> None:
 
 def _servicers(ledger: MemoryLedger, queue: CommitQueue) -> list[_Servicer]:
     # Prices alone are converted, and there is nothing to buy.
-    rates: Any = ExchangeRates
+    rates = ExchangeRates(
+        no_pool(), provider("static", ""), refresh_after=timedelta.max, stale_after=timedelta.max
+    )
     asked = all_kinds.build(ledger.lookups(), rates, RULES)
     shared = ledger, Submission(queue), asked
     return [
