@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from balance_client import BalanceError, Reason, v1
 from balance_client.testing import find_command, start
-from balance_client.testing.ephemeral import COMMAND
 from balance_service.cli import app
 
 # One process makes the database that all of them copy.
@@ -75,9 +74,7 @@ def command() -> list[str]:
 @contextmanager
 def told(*words: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, object]]]:
     """A command that starts a service, and what that says."""
-    # The variable that names the command is no setting of the service.
-    env = {name: text for name, text in os.environ.items() if name != COMMAND}
-    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     try:
         yield process, json.loads(process.stdout.readline())

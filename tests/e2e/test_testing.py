@@ -48,16 +48,17 @@ def test_tests_of_the_documentation_pass_and_are_skipped_without_a_service(tmp_p
     (tmp_path / "test_shop.py").write_text("\n".join(tests))
     # Variables of a caller's own are not taken for settings of the service.
     assert "3 passed" in run_pytest(tmp_path, BALANCE_TARGET="balance:50051")
-    said = run_pytest(tmp_path, PATH="/nowhere", **{COMMAND: ""})
+    said = run_pytest(tmp_path, PATH="/nowhere")
     assert "2 passed, 1 skipped" in said
     assert "balance-service is not in PATH" in said
 
 
-def test_service_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(COMMAND, "")
+def test_command_is_that_of_the_variable_or_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(NotInstalled, match=COMMAND):
         find_command()
+    monkeypatch.setenv(COMMAND, "'/a b/balance-service' --option")
+    assert find_command() == ["/a b/balance-service", "--option"]
 
 
 def test_story_over_http_is_told_as_the_page_says(balance_service: EphemeralService) -> None:
