@@ -177,6 +177,79 @@ async def test_interceptors_see_every_attempt_in_order(service: Service) -> None
     assert seen[:4] == expected
 
 
+class StreamHook(grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Counts streams as they begin."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    def intercept_unary_stream(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        self.begun += 1
+        return continuation(client_call_details, request)
+
+    def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        self.begun += 1
+        return continuation(client_call_details, request_iterator)
+
+
+class AsyncWatchHook(grpc.aio.UnaryStreamClientInterceptor):
+    """The same for asyncio, of streams of answers."""
+
+    def __init__(self, hook: StreamHook) -> None:
+        self.hook = hook
+
+    async def intercept_unary_stream(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        return await self.hook.intercept_unary_stream(continuation, client_call_details, request)
+
+
+class AsyncDuplexHook(grpc.aio.StreamStreamClientInterceptor):
+    """The same for asyncio, of streams of both."""
+
+    def __init__(self, hook: StreamHook) -> None:
+        self.hook = hook
+
+    async def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        return await self.hook.intercept_stream_stream(
+            continuation, client_call_details, request_iterator
+        )
+
+
+async def test_interceptors_see_streams(service: Service) -> None:
+    secret = await billing(service)
+    (_, anna), (_, boris) = await somebody(service, "9"), await somebody(service)
+    watched = v1.WatchAccountRequest(account=anna)
+    sent = [
+        v1.CreateTransferRequest(from_account=anna, to_account=boris, amount="1", request_id=name)
+        for name in "abc"
+    ]
+    hook = StreamHook()
+
+    def with_threads() -> list[str]:
+        credentials = ServiceCredentials("billing", secret)
+        with Client(service.target, credentials, interceptors=[hook]) as balance:
+            first = next(balance.accounts.WatchAccount(watched)).balance
+            moved = balance.transfers.StreamTransfers(sent)
+            return [first, *(outcome.transfer.balance for outcome in moved)]
+
+    told = ["9.00", "8.00", "7.00", "6.00"]
+    assert await asyncio.to_thread(with_threads) == told
+    credentials = AsyncServiceCredentials("billing", secret)
+    hooks = [AsyncWatchHook(hook), AsyncDuplexHook(hook)]
+    async with AsyncClient(service.target, credentials, interceptors=hooks) as balance:
+        first = await anext(balance.accounts.WatchAccount(watched))
+        replayed = [o.transfer.balance async for o in balance.transfers.StreamTransfers(sent)]
+    assert [first.balance, *replayed] == ["6.00", *told[1:]]
+    assert hook.begun == 4
+
+
 async def test_log_tells_how_calls_ended_and_no_secret(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
