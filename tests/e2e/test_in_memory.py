@@ -255,6 +255,12 @@ def test_memory_says_of_what_it_does_not_know_that_it_does_not() -> None:
                 v1.GetAccountRequest(account=anna.account, currency="USD")
             ),
             lambda: list(balance.entries(anna.account, order_by="amount")),
+            lambda: balance.accounts.ListEntries(
+                v1.ListEntriesRequest(account=anna.account, kind=v1.MOVEMENT_KIND_DEPOSIT)
+            ),
+            lambda: balance.transfers.CreateTransfer(
+                v1.CreateTransferRequest(from_account=anna.account, quote=NOBODYS)
+            ),
             lambda: balance.deposits.ReverseDeposit(v1.ReverseDepositRequest(deposit=NOBODYS)),
             lambda: next(
                 balance.accounts.WatchAccount(v1.WatchAccountRequest(account=anna.account))
