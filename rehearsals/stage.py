@@ -5,7 +5,6 @@ Shared by the rehearsals, the benchmarks and the tests of faults, which all run 
 
 import asyncio
 import contextlib
-import re
 import secrets
 import socket
 import subprocess
@@ -20,8 +19,7 @@ from pydantic import SecretStr
 
 from balance_client import Client, ServiceCredentials, v1
 from balance_service.config import Settings
-from balance_service.database import pool
-from balance_service.database.roles import LOGIN_ROLE
+from balance_service.database import pool, roles
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.principals import Scope
@@ -53,7 +51,7 @@ def database_url(*ports: int) -> str:
 
 def service_url(owner_url: str) -> str:
     """The same database by the role that the service signs in as, which needs no password here."""
-    return re.sub(r"//postgres(:[^@]*)?@", f"//{LOGIN_ROLE}@", owner_url, count=1)
+    return roles.service_url(owner_url)
 
 
 def choose_settings(folder: Path, database: str, workers: int) -> Settings:

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from balance_service.config import Settings
@@ -79,7 +80,7 @@ async def _run_service(
             "LD_PRELOAD": str(servers.NSS_WRAPPER),
             "NSS_WRAPPER_HOSTS": str(names),
         }
-        url = settings.database_url.get_secret_value().replace("@127.0.0.1:", f"@{DATABASE_HOST}:")
+        url = make_conninfo(settings.database_url.get_secret_value(), host=DATABASE_HOST)
         settings = settings.model_copy(update={"database_url": SecretStr(url)})
     stack = contextlib.ExitStack()
     try:
