@@ -84,10 +84,12 @@ class _VerifiedToken:
     """What is known of a token whose signature was verified.
 
     Args:
+        key_id: What it was signed with.
         principal: Who it stands for.
         good_until: When it expires, with LEEWAY; seconds since the epoch.
     """
 
+    key_id: str
     principal: Principal
     good_until: float
 
@@ -218,6 +220,9 @@ class Tokens:
         if token.good_until <= time.time():
             self._known_tokens.pop(access_token, None)
             raise errors.TokenExpired
+        if not self._keys.has(token.key_id):
+            self._known_tokens.pop(access_token, None)
+            raise errors.TokenInvalid
         if self._sessions.is_ended(token.principal.session_id):
             raise errors.TokenInvalid
         return token.principal
@@ -227,7 +232,9 @@ class Tokens:
             raise errors.TokenInvalid
         try:
             key_id = jwt.get_unverified_header(access_token).get("kid")
-            key = await self._keys.verifying(key_id) if isinstance(key_id, str) else None
+            if not isinstance(key_id, str):
+                raise errors.TokenInvalid
+            key = await self._keys.verifying(key_id)
             if key is None:
                 raise errors.TokenInvalid
             claims = jwt.decode(
@@ -239,7 +246,7 @@ class Tokens:
                 leeway=LEEWAY,
                 options={"require": _CLAIMS},
             )
-            token = _read_claims(claims, self._rules.access_life)
+            token = _read_claims(key_id, claims, self._rules.access_life)
         except jwt.ExpiredSignatureError:
             raise errors.TokenExpired from None
         except (jwt.InvalidTokenError, ValueError, KeyError, OverflowError):
@@ -305,7 +312,7 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
     return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
 
 
-def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
+def _read_claims(key_id: str, claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
     """Reads our own claims; raises ValueError or KeyError if they are not ours."""
     # A revocation is remembered for the configured life of access tokens. A token that was issued
     # under a longer life is cut to that, or it would be accepted again once that is forgotten.
@@ -317,8 +324,8 @@ def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
         role = Role[str(claims["role"]).upper()]
         session_id = UUID(str(claims["sid"]))
         principal = Principal(subject, UUID(name), role, session_id=session_id)
-        return _VerifiedToken(principal, good_until)
+        return _VerifiedToken(key_id, principal, good_until)
     if kind != "service":
         raise ValueError(subject)
     scopes = frozenset(str(claims["scope"]).split())
-    return _VerifiedToken(Principal(subject, None, None, scopes), good_until)
+    return _VerifiedToken(key_id, Principal(subject, None, None, scopes), good_until)

@@ -79,7 +79,7 @@ async def create_service_principal(
     checks(_check_distinct, scopes)
     checks.finish()
     secret = random_source.token_urlsafe(32)
-    secrets = _secrets(settings)
+    secrets = read_secrets(settings)
     async with connect(settings) as connections, transaction(connections) as conn:
         await prove(conn, secrets)
         secret_hash = client_secret_hash(secrets, client_id, secret)
@@ -104,20 +104,7 @@ async def prove_secret(settings: Settings) -> None:
         WrongSecret: The database's keys were sealed with another secret.
     """
     async with connect(settings) as connections:
-        await KeySet(connections, _secrets(settings)).load()
-
-
-async def rotate_keys(settings: Settings) -> str:
-    """Makes a new signing key.
-
-    Returns:
-        Its id.
-
-    Raises:
-        WrongSecret: The keys in use were sealed with another secret.
-    """
-    async with connect(settings) as connections:
-        return await KeySet(connections, _secrets(settings)).rotate()
+        await KeySet(connections, read_secrets(settings)).load()
 
 
 async def verify(settings: Settings) -> verification.Report:
@@ -132,5 +119,6 @@ def _check_distinct(scopes: Sequence[Scope]) -> None:
         raise errors.invalid("scope", f"must not be given twice: {twice[0]}")
 
 
-def _secrets(settings: Settings) -> Secrets:
+def read_secrets(settings: Settings) -> Secrets:
+    """The service's secret, as settings have it; raises ValueError if others can guess it."""
     return Secrets(settings.secret.get_secret_value(), development=settings.development)

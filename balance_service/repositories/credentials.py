@@ -1,6 +1,6 @@
-"""What callers prove themselves with: sign-ins, signing keys, service secrets.
+"""What callers prove themselves with: sign-ins and the secrets of services.
 
-Only hashes and sealed keys are kept; whoever reads these tables learns no secret.
+Only hashes are kept; whoever reads these tables learns no secret.
 """
 
 from collections.abc import Sequence
@@ -54,15 +54,6 @@ class NewSession(NamedTuple):
     now: datetime
     expires_at: datetime
     second_factor: bool
-
-
-class SigningKey(NamedTuple):
-    """A token's signing key: the private half sealed, the public half raw (32 bytes)."""
-
-    key_id: str
-    sealed_private_key: bytes
-    public_key: bytes
-    created_at: datetime
 
 
 async def create_session(conn: AsyncConnection, session: NewSession) -> None:
@@ -136,28 +127,6 @@ async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
     """Sign-ins that were revoked since a moment."""
     cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})
     return {row[0] for row in await cursor.fetchall()}
-
-
-async def lock_signing_keys(conn: AsyncConnection) -> None:
-    """Lets nobody else add a key until the transaction ends."""
-    await conn.execute(_SQL["lock_signing_keys"])
-
-
-async def signing_keys(conn: AsyncConnection) -> list[SigningKey]:
-    """The keys in use, newest first."""
-    return [SigningKey(*row) for row in await (await conn.execute(_SQL["signing_keys"])).fetchall()]
-
-
-async def insert_signing_key(conn: AsyncConnection, key: SigningKey) -> None:
-    await conn.execute(
-        _SQL["insert_signing_key"],
-        {
-            "key_id": key.key_id,
-            "sealed_private_key": key.sealed_private_key,
-            "public_key": key.public_key,
-            "now": key.created_at,
-        },
-    )
 
 
 async def insert_principal(

@@ -88,26 +88,6 @@ SELECT session_id
 FROM sessions
 WHERE revoked_at > %(since)s;
 
--- lock_signing_keys --
--- Keeps others from adding keys, so that no two processes make a first one; reading goes on.
-LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE;
-
--- signing_keys --
--- Keys that tokens may be signed with, newest first.
-SELECT
-key_id,
-sealed_private_key,
-public_key,
-created_at
-FROM signing_keys
-WHERE retired_at IS NULL
-ORDER BY created_at DESC, key_id DESC;
-
--- insert_signing_key --
--- A new key.
-INSERT INTO signing_keys (key_id, sealed_private_key, public_key, created_at)
-VALUES (%(key_id)s, %(sealed_private_key)s, %(public_key)s, %(now)s);
-
 -- insert_principal --
 -- A sibling service that may call.
 INSERT INTO service_principals (client_id, secret_hash, description, scopes, created_at)

@@ -186,6 +186,7 @@ def build(
         maintenance=Maintenance(
             pool=connections,
             health=health,
+            keys=auth.keys,
             sessions=auth.sessions,
             rates=rates,
             watch=watch_list,
