@@ -6,3 +6,32 @@ ADD COLUMN signs_at timestamptz NOT NULL DEFAULT now(),
 ADD COLUMN stops_at timestamptz;
 
 UPDATE signing_keys SET signs_at = created_at;
+
+-- By client_id. What a sibling service signs in with; keyed hashes. Two may be live, so that one
+-- takes the place of another without a gap. service_principals.secret_hash is still written by
+-- earlier versions, and for them: it is the newest that is live. A later migration drops it.
+CREATE TABLE client_secrets (
+    client_id text NOT NULL,
+    secret_id uuid NOT NULL,
+    secret_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    -- The day (UTC) on which it last signed somebody in.
+    used_on date,
+    PRIMARY KEY (client_id, secret_id)
+);
+
+CREATE INDEX client_secrets_by_revocation ON client_secrets (revoked_at)
+WHERE revoked_at IS NOT NULL;
+
+INSERT INTO client_secrets (client_id, secret_id, secret_hash, created_at, revoked_at)
+SELECT
+    client_id,
+    md5(client_id)::uuid AS secret_id,
+    secret_hash,
+    created_at,
+    revoked_at
+FROM service_principals;
+
+GRANT SELECT, INSERT, UPDATE ON client_secrets TO balance_service;

@@ -27,7 +27,7 @@ from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
-from balance_service.repositories import credentials, users
+from balance_service.repositories import credentials, principals, users
 from balance_service.repositories.credentials import NewSession
 
 _ALGORITHM = "EdDSA"
@@ -145,23 +145,31 @@ class Tokens:
         return self._issue(user, session_id, now, issued, second_factor=second_factor)
 
     async def sign_in_service(self, client_id: str, client_secret: str) -> IssuedToken:
-        """Gives a sibling service an access token.
+        """Gives a sibling service an access token, which ends with its secret at the latest.
 
         Raises:
             ClientCredentialsInvalid: The id is unknown or the secret is wrong.
         """
+        expected = client_secret_hash(self._secrets, client_id, client_secret)
         async with self._pool.connection() as conn:
-            principal = await credentials.find_principal(conn, client_id)
-        # An unknown id is refused as a wrong secret is, after the same work.
-        secret_hash, scopes = principal or (b"", [])
-        if not hmac.compare_digest(
-            secret_hash, client_secret_hash(self._secrets, client_id, client_secret)
-        ):
-            raise errors.ClientCredentialsInvalid
+            live = await principals.live_secrets(conn, client_id)
+            # All of them are compared, whichever it is.
+            right = [each for each in live if hmac.compare_digest(each.secret_hash, expected)]
+            if not right:
+                raise errors.ClientCredentialsInvalid
+            secret = right[0]
+            if not secret.used_today:
+                await principals.use_secret(conn, client_id, secret.secret_id)
         now = datetime.now(UTC)
-        expires_at = now + self._rules.access_life
-        claims = {"sub": f"service:{client_id}", "scope": " ".join(sorted(scopes))}
-        return IssuedToken(self._sign(claims, now, expires_at), expires_at, self._rules.access_life)
+        life = self._rules.access_life
+        if secret.expires_at:
+            life = min(life, max(secret.expires_at - now, timedelta(seconds=1)))
+        claims = {
+            "sub": f"service:{client_id}",
+            "scope": " ".join(sorted(secret.scopes)),
+            "sid": str(secret.secret_id),
+        }
+        return IssuedToken(self._sign(claims, now, now + life), now + life, life)
 
     async def refresh(self, refresh_token: str) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
@@ -328,4 +336,7 @@ def _read_claims(key_id: str, claims: dict[str, Any], life: timedelta) -> _Verif
     if kind != "service":
         raise ValueError(subject)
     scopes = frozenset(str(claims["scope"]).split())
-    return _VerifiedToken(key_id, Principal(subject, None, None, scopes), good_until)
+    # Earlier versions do not say which secret it was.
+    secret_id = UUID(str(claims["sid"])) if "sid" in claims else None
+    principal = Principal(subject, None, None, scopes, session_id=secret_id)
+    return _VerifiedToken(key_id, principal, good_until)

@@ -4,7 +4,7 @@ import dataclasses
 import secrets as random_source
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from balance_service.auth.keys import KeySet, prove
 from balance_service.auth.sealing import Secrets
@@ -12,12 +12,12 @@ from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import errors
+from balance_service.domain import errors, ids
 from balance_service.domain.addresses import parse_email
 from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.users import Role
 from balance_service.messages import fields
-from balance_service.repositories import credentials, users, verification
+from balance_service.repositories import credentials, principals, users, verification
 
 # An act makes its few queries one after the other.
 CONNECTIONS_MAX = 2
@@ -61,9 +61,20 @@ async def create_admin(settings: Settings, email: str) -> str:
 
 
 async def create_service_principal(
-    settings: Settings, client_id: str, description: str, scopes: Sequence[Scope]
+    settings: Settings,
+    client_id: str,
+    description: str,
+    scopes: Sequence[Scope],
+    life: timedelta | None = None,
 ) -> str:
     """Adds a sibling service.
+
+    Args:
+        settings: Name the database and have the secret.
+        client_id: Its name.
+        description: What it is.
+        scopes: What it may do.
+        life: When its secret expires; None for never.
 
     Returns:
         Its secret, which is not kept and cannot be shown again.
@@ -82,19 +93,11 @@ async def create_service_principal(
     secrets = read_secrets(settings)
     async with connect(settings) as connections, transaction(connections) as conn:
         await prove(conn, secrets)
-        secret_hash = client_secret_hash(secrets, client_id, secret)
-        now = datetime.now(UTC)
-        if not await credentials.insert_principal(
-            conn, client_id, secret_hash, description, scopes, now
-        ):
+        if not await principals.insert(conn, client_id, description, scopes, datetime.now(UTC)):
             raise ValueError(f"{client_id} exists already")
+        secret_hash = client_secret_hash(secrets, client_id, secret)
+        await principals.insert_secret(conn, client_id, ids.new_id(), secret_hash, life)
     return secret
-
-
-async def revoke_service_principal(settings: Settings, client_id: str) -> bool:
-    """Stops a sibling service from signing in; False if there is none that may."""
-    async with connect(settings) as connections, connections.connection() as conn:
-        return await credentials.revoke_principal(conn, client_id, datetime.now(UTC))
 
 
 async def prove_secret(settings: Settings) -> None:

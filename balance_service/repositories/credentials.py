@@ -1,9 +1,5 @@
-"""What callers prove themselves with: sign-ins and the secrets of services.
+"""Sign-ins, and the refresh tokens that descend from them, of which only hashes are kept."""
 
-Only hashes are kept; whoever reads these tables learns no secret.
-"""
-
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -124,44 +120,9 @@ async def revoke_sessions_of_user(
 
 
 async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
-    """Sign-ins that were revoked since a moment."""
+    """Sign-ins, and secrets that services signed in with, that were revoked since a moment."""
     cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})
     return {row[0] for row in await cursor.fetchall()}
-
-
-async def insert_principal(
-    conn: AsyncConnection,
-    client_id: str,
-    secret_hash: bytes,
-    description: str,
-    scopes: Sequence[str],
-    now: datetime,
-) -> bool:
-    """Adds a sibling service; False if the client id is taken."""
-    cursor = await conn.execute(
-        _SQL["insert_principal"],
-        {
-            "client_id": client_id,
-            "secret_hash": secret_hash,
-            "description": description,
-            "scopes": list(scopes),
-            "now": now,
-        },
-    )
-    return cursor.rowcount == 1
-
-
-async def find_principal(conn: AsyncConnection, client_id: str) -> tuple[bytes, list[str]] | None:
-    """The secret's hash and the scopes of a sibling service, if it exists and may sign in."""
-    cursor = await conn.execute(_SQL["find_principal"], {"client_id": client_id})
-    row = await cursor.fetchone()
-    return (row[0], row[1]) if row else None
-
-
-async def revoke_principal(conn: AsyncConnection, client_id: str, now: datetime) -> bool:
-    """Stops a sibling service from signing in; False if there is none that may."""
-    cursor = await conn.execute(_SQL["revoke_principal"], {"client_id": client_id, "now": now})
-    return cursor.rowcount == 1
 
 
 async def delete_expired(conn: AsyncConnection, before: datetime) -> None:

@@ -83,30 +83,15 @@ WHERE
 RETURNING session_id;
 
 -- revoked_sessions --
--- Sign-ins whose access tokens may still be in use though they were revoked.
+-- Sign-ins, and secrets of services, whose access tokens may still be in use though they were
+-- revoked.
 SELECT session_id
 FROM sessions
+WHERE revoked_at > %(since)s
+UNION ALL
+SELECT secret_id
+FROM client_secrets
 WHERE revoked_at > %(since)s;
-
--- insert_principal --
--- A sibling service that may call.
-INSERT INTO service_principals (client_id, secret_hash, description, scopes, created_at)
-VALUES (%(client_id)s, %(secret_hash)s, %(description)s, %(scopes)s, %(now)s)
-ON CONFLICT DO NOTHING;
-
--- find_principal --
--- A sibling service's secret and scopes.
-SELECT
-secret_hash,
-scopes
-FROM service_principals
-WHERE client_id = %(client_id)s AND revoked_at IS NULL;
-
--- revoke_principal --
--- Stops a sibling service from signing in.
-UPDATE service_principals
-SET revoked_at = %(now)s
-WHERE client_id = %(client_id)s AND revoked_at IS NULL;
 
 -- delete_old_codes --
 -- Codes that earlier versions sent, and that limit nothing any more.

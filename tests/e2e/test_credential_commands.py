@@ -1,5 +1,6 @@
 """The commands about keys, sibling services and secrets, as an operator types them."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -42,3 +43,22 @@ def test_keys_are_listed_rotated_retired_and_revoked(command: Type) -> None:
     assert re.search(rf"^{first}  made .*  retired until 20", command("keys list"), re.MULTILINE)
     assert command(f"keys revoke {first}") == f"{first} is out of use; {second} signs.\n"
     assert first not in command("keys list")
+
+
+def test_service_principal_is_shown_rotated_and_revoked(command: Type) -> None:
+    command("service-principal create billing --scope deposits:write --expires-days 90")
+    assert command("service-principal list") == "billing  active  deposits:write\n"
+    told = json.loads(command("service-principal rotate billing --old-expires-hours 24"))
+    assert set(told) == {"client_id", "client_secret", "secret_id"}
+    new, old = re.findall(
+        r"^secret (\S+) .*$", command("service-principal show billing"), re.MULTILINE
+    )
+    assert new == told["secret_id"]
+    shown = command("service-principal show billing")
+    assert re.search(rf"^secret {old}  made \S+  expires \S+  never used$", shown, re.MULTILINE)
+    assert told["client_secret"] not in shown
+    assert command(f"service-principal revoke-secret billing {old}") == f"{old} is revoked.\n"
+    assert "that goes on" in command(f"service-principal revoke-secret billing {old}", status=1)
+    assert "no longer" in command("service-principal revoke billing")
+    assert "billing  revoked 20" in command("service-principal list")
+    assert "no service other" in command("service-principal show other", status=1)
