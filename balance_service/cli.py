@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from balance_service import DISTRIBUTION
-from balance_service.commands import keys, principals
+from balance_service.commands import keys, principals, secret
 from balance_service.commands.settings import open_database as _open_database
 from balance_service.commands.settings import read_settings as _read_settings
 
@@ -35,6 +35,7 @@ app.add_typer(migrate_app, name="migrate")
 app.add_typer(admin_app, name="admin")
 app.add_typer(principals.app, name="service-principal")
 app.add_typer(keys.app, name="keys")
+app.add_typer(secret.app, name="secret")
 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")

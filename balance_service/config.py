@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         description="At least 32 random characters; seals signing keys, second factors, page "
         "tokens and codes. The same for all processes.",
     )
+    previous_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Another secret whose seals and hashes are good besides, while "
+        "`BALANCE_SECRET` is changed; unset otherwise.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     grpc_port: Port = Field(50051, description="Port of the gRPC server.")
     http: bool = Field(default=True, description="Whether JSON over HTTP is answered, too.")

@@ -14,6 +14,8 @@ CREATE TABLE client_secrets (
     client_id text NOT NULL,
     secret_id uuid NOT NULL,
     secret_hash bytea NOT NULL,
+    -- Of the service's secret that hashed it; unset where it is not known.
+    mark bytea,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
     revoked_at timestamptz,
@@ -35,3 +37,6 @@ SELECT
 FROM service_principals;
 
 GRANT SELECT, INSERT, UPDATE ON client_secrets TO balance_service;
+
+-- mark: as in client_secrets.
+ALTER TABLE recovery_codes ADD COLUMN mark bytea;

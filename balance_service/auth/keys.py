@@ -211,15 +211,26 @@ def new_key(secrets: Secrets, after: timedelta) -> NewKey:
     private_key = Ed25519PrivateKey.generate()
     return NewKey(
         key_id=ids.new_id().hex,
-        sealed_private_key=seal(private_key, secrets),
+        sealed_private_key=secrets.seal(private_key.private_bytes_raw(), _PURPOSE),
         public_key=private_key.public_key().public_bytes_raw(),
         after=after,
     )
 
 
-def seal(private_key: Ed25519PrivateKey, secrets: Secrets) -> bytes:
-    """A private key as it is stored."""
-    return secrets.seal(private_key.private_bytes_raw(), _PURPOSE)
+async def reseal(conn: Connection, secrets: Secrets) -> int:
+    """Seals again what the previous secret sealed; how many keys that was.
+
+    Raises:
+        WrongSecret: Neither secret is the service's.
+    """
+    await prove(conn, secrets)
+    resealed = 0
+    for key in read(await signing_keys.in_use(conn), secrets):
+        again = secrets.reseal(key.stored.sealed_private_key, _PURPOSE)
+        if again is not None:
+            await signing_keys.reseal(conn, key.stored.key_id, again)
+            resealed += 1
+    return resealed
 
 
 def _unsealed(key: SigningKey, secrets: Secrets) -> Ed25519PrivateKey | None:

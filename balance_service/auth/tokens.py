@@ -28,9 +28,11 @@ from balance_service.domain import errors, ids
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
 from balance_service.repositories import credentials, principals, users
-from balance_service.repositories.credentials import NewSession
+from balance_service.repositories.credentials import NewSession, RefreshToken
+from balance_service.repositories.principals import KeptHash
 
 _ALGORITHM = "EdDSA"
+_CLIENT_SECRETS = "client secrets"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
 LEEWAY = timedelta(seconds=60)
 MARGIN = timedelta(minutes=1)
@@ -150,14 +152,22 @@ class Tokens:
         Raises:
             ClientCredentialsInvalid: The id is unknown or the secret is wrong.
         """
-        expected = client_secret_hash(self._secrets, client_id, client_secret)
+        hashes = self._secrets.keyed_hashes(_CLIENT_SECRETS, f"{client_id} {client_secret}")
         async with self._pool.connection() as conn:
             live = await principals.live_secrets(conn, client_id)
             # All of them are compared, whichever it is.
-            right = [each for each in live if hmac.compare_digest(each.secret_hash, expected)]
+            right = [
+                each
+                for each in live
+                for expected in hashes
+                if hmac.compare_digest(each.secret_hash, expected)
+            ]
             if not right:
                 raise errors.ClientCredentialsInvalid
             secret = right[0]
+            if secret.secret_hash != hashes[0]:
+                kept = KeptHash(hashes[0], self._secrets.mark)
+                await principals.replace_hash(conn, client_id, secret.secret_id, kept)
             if not secret.used_today:
                 await principals.use_secret(conn, client_id, secret.secret_id)
         now = datetime.now(UTC)
@@ -179,40 +189,43 @@ class Tokens:
                 ago than the grace, and now the whole sign-in is revoked.
         """
         now = datetime.now(UTC)
-        token_hash = self._refresh_hash(refresh_token)
-        successor = self._successor(refresh_token)
+        successor: str | None
         async with transaction(self._pool) as conn:
-            stored = await credentials.find_refresh_token(conn, token_hash)
+            stored = await self._find(conn, refresh_token)
             if stored is None or stored.revoked_at or now >= stored.session_expires_at:
                 raise errors.RefreshTokenInvalid
             if stored.used_for is None:
-                await credentials.use_refresh_token(conn, token_hash)
+                successor = self._successors(refresh_token)[0]
+                await credentials.use_refresh_token(conn, stored.token_hash)
                 await self._keep_refresh_token(
                     conn, successor, stored.session_id, stored.expires_at
                 )
                 await credentials.refresh_session(conn, stored.session_id, now)
-                reused = False
             else:
-                reused = not await self._is_repeated(conn, stored.used_for, successor)
-            if reused:
+                successor = await self._find_successor(conn, refresh_token, stored.used_for)
+            if successor is None:
                 await credentials.revoke_session(conn, stored.session_id, now)
             user = await users.hold(conn, stored.user_id)
-        if reused:  # Raised here, so that the revocation is committed.
+        if successor is None:  # Raised here, so that the revocation is committed.
             self._sessions.remember_ended(stored.session_id)
             raise errors.RefreshTokenInvalid
         issued = IssuedRefreshToken(successor, stored.session_expires_at)
         return self._issue(user, stored.session_id, now, issued, second_factor=stored.second_factor)
 
-    async def _is_repeated(self, conn: Connection, used_for: timedelta, successor: str) -> bool:
-        """Whether a token is used again because the first answer was lost, and not stolen."""
-        if used_for > self._rules.refresh_grace:
-            return False
-        return await credentials.is_unused(conn, self._refresh_hash(successor))
+    async def _find_successor(
+        self, conn: Connection, refresh_token: str, used_for: timedelta
+    ) -> str | None:
+        """What was given for a token, if it is used again because that answer was lost."""
+        if used_for <= self._rules.refresh_grace:
+            for successor in self._successors(refresh_token):
+                if await credentials.is_unused(conn, self._refresh_hashes(successor)):
+                    return successor
+        return None
 
     async def revoke(self, refresh_token: str) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
         async with transaction(self._pool) as conn:
-            stored = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
+            stored = await self._find(conn, refresh_token)
             if stored:
                 await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
                 self._sessions.remember_ended(stored.session_id)
@@ -303,21 +316,28 @@ class Tokens:
     async def _keep_refresh_token(
         self, conn: Connection, token: str, session_id: UUID, expires_at: datetime
     ) -> None:
-        token_hash = self._refresh_hash(token)
+        token_hash = self._refresh_hashes(token)[0]
         await credentials.insert_refresh_token(conn, token_hash, session_id, expires_at)
 
-    def _successor(self, refresh_token: str) -> str:
-        """The token that follows one: always the same, so that it can be given again, unkept."""
-        digest = self._secrets.keyed_hash("refresh successors", refresh_token)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    async def _find(self, conn: Connection, refresh_token: str) -> RefreshToken | None:
+        return await credentials.find_refresh_token(conn, self._refresh_hashes(refresh_token))
 
-    def _refresh_hash(self, token: str) -> bytes:
-        return self._secrets.keyed_hash("refresh tokens", token)
+    def _successors(self, refresh_token: str) -> list[str]:
+        """The token that follows one: always the same, so that it can be given again, unkept.
+
+        The second, if any, is what it would be by the previous secret.
+        """
+        digests = self._secrets.keyed_hashes("refresh successors", refresh_token)
+        return [base64.urlsafe_b64encode(digest).rstrip(b"=").decode() for digest in digests]
+
+    def _refresh_hashes(self, token: str) -> list[bytes]:
+        return self._secrets.keyed_hashes("refresh tokens", token)
 
 
-def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> bytes:
+def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> KeptHash:
     """What is kept of a service's secret. It is random, so it needs no slow hash."""
-    return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
+    hashed = secrets.keyed_hash(_CLIENT_SECRETS, f"{client_id} {client_secret}")
+    return KeptHash(hashed, secrets.mark)
 
 
 def _read_claims(key_id: str, claims: dict[str, Any], life: timedelta) -> _VerifiedToken:

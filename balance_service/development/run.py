@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate
 from balance_service.development import address, demo_data, greeting
@@ -84,7 +84,7 @@ async def run(settings: Settings, database_place: str, say: Callable[[str], None
         PortUnavailable: Something else listens on a port.
     """
     # Refuses a weak secret before anything is written.
-    Secrets(settings.secret.get_secret_value(), development=settings.development)
+    read_secrets(settings)
     await asyncio.to_thread(migrate.up, settings.database_url.get_secret_value())
     await administration.prove_secret(settings)
     await demo_data.load(settings)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 from balance_service.auth.keys import KeySet, prove
-from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
@@ -120,8 +120,3 @@ def _check_distinct(scopes: Sequence[Scope]) -> None:
     twice = [scope for place, scope in enumerate(scopes) if scope in scopes[:place]]
     if twice:
         raise errors.invalid("scope", f"must not be given twice: {twice[0]}")
-
-
-def read_secrets(settings: Settings) -> Secrets:
-    """The service's secret, as settings have it; raises ValueError if others can guess it."""
-    return Secrets(settings.secret.get_secret_value(), development=settings.development)

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from balance_service.auth.keys import prove
+from balance_service.auth.settings import read_secrets
 from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database.pool import Connection, transaction
 from balance_service.domain import ids
-from balance_service.operations.administration import connect, read_secrets
+from balance_service.operations.administration import connect
 from balance_service.repositories import principals
 from balance_service.repositories.principals import ListedSecret, StoredPrincipal
 

@@ -8,9 +8,10 @@ from balance_service.auth import keys
 from balance_service.auth.key_states import Life, State
 from balance_service.auth.keys import ReadKey
 from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database.pool import Connection, transaction
-from balance_service.operations.administration import connect, read_secrets
+from balance_service.operations.administration import connect
 from balance_service.repositories import signing_keys
 
 

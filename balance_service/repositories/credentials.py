@@ -1,5 +1,6 @@
 """Sign-ins, and the refresh tokens that descend from them, of which only hashes are kept."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -15,9 +16,11 @@ class RefreshToken(NamedTuple):
     """A refresh token and the sign-in it belongs to.
 
     Args:
+        token_hash: By one of the service's secrets.
         used_for: How long ago it was used; None if it was not.
     """
 
+    token_hash: bytes
     session_id: UUID
     expires_at: datetime
     user_id: UUID
@@ -68,9 +71,11 @@ async def insert_refresh_token(
     await conn.execute(_SQL["insert_refresh_token"], values)
 
 
-async def find_refresh_token(conn: AsyncConnection, token_hash: bytes) -> RefreshToken | None:
-    """A refresh token, locked until the transaction ends, if it exists."""
-    cursor = await conn.execute(_SQL["find_refresh_token"], {"token_hash": token_hash})
+async def find_refresh_token(
+    conn: AsyncConnection, token_hashes: Sequence[bytes]
+) -> RefreshToken | None:
+    """The refresh token with one of some hashes, locked until the transaction ends, if any."""
+    cursor = await conn.execute(_SQL["find_refresh_token"], {"token_hashes": list(token_hashes)})
     row = await cursor.fetchone()
     return RefreshToken(*row) if row else None
 
@@ -79,9 +84,9 @@ async def use_refresh_token(conn: AsyncConnection, token_hash: bytes) -> None:
     await conn.execute(_SQL["use_refresh_token"], {"token_hash": token_hash})
 
 
-async def is_unused(conn: AsyncConnection, token_hash: bytes) -> bool:
-    """Whether there is such a refresh token, and it was not used."""
-    cursor = await conn.execute(_SQL["is_unused"], {"token_hash": token_hash})
+async def is_unused(conn: AsyncConnection, token_hashes: Sequence[bytes]) -> bool:
+    """Whether there is a refresh token with one of some hashes, and it was not used."""
+    cursor = await conn.execute(_SQL["is_unused"], {"token_hashes": list(token_hashes)})
     return await cursor.fetchone() is not None
 
 

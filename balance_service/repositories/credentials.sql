@@ -17,6 +17,7 @@ VALUES (%(token_hash)s, %(session_id)s, %(expires_at)s);
 -- find_refresh_token --
 -- A refresh token and its sign-in, locked so that it is used once.
 SELECT
+    t.token_hash,
     t.session_id,
     t.expires_at,
     s.user_id,
@@ -26,7 +27,7 @@ SELECT
     clock_timestamp() - t.used_at AS used_for
 FROM refresh_tokens AS t
 INNER JOIN sessions AS s ON t.session_id = s.session_id
-WHERE t.token_hash = %(token_hash)s
+WHERE t.token_hash = ANY(%(token_hashes)s::bytea[])
 FOR UPDATE OF t;
 
 -- use_refresh_token --
@@ -39,7 +40,7 @@ WHERE token_hash = %(token_hash)s;
 -- Whether a refresh token may still be used.
 SELECT TRUE
 FROM refresh_tokens
-WHERE token_hash = %(token_hash)s AND used_at IS NULL;
+WHERE token_hash = ANY(%(token_hashes)s::bytea[]) AND used_at IS NULL;
 
 -- refresh_session --
 -- When a sign-in's tokens were last exchanged.

@@ -57,6 +57,13 @@ class LiveSecret(NamedTuple):
     used_today: bool
 
 
+class KeptHash(NamedTuple):
+    """What is kept of a secret, and the mark of the service's secret that hashed it."""
+
+    secret_hash: bytes
+    mark: bytes
+
+
 async def insert(
     conn: AsyncConnection, client_id: str, description: str, scopes: Sequence[str], now: datetime
 ) -> bool:
@@ -97,15 +104,15 @@ async def insert_secret(
     conn: AsyncConnection,
     client_id: str,
     secret_id: UUID,
-    secret_hash: bytes,
+    kept: KeptHash,
     life: timedelta | None,
 ) -> None:
     """Adds a secret, which lives for some time, or until it is revoked."""
     values = {
         "client_id": client_id,
         "secret_id": secret_id,
-        "secret_hash": secret_hash,
         "life": life,
+        **kept._asdict(),
     }
     await conn.execute(_SQL["insert_secret"], values)
     await conn.execute(_SQL["copy_newest"], values)
@@ -136,6 +143,24 @@ async def live_secrets(conn: AsyncConnection, client_id: str) -> list[LiveSecret
 async def use_secret(conn: AsyncConnection, client_id: str, secret_id: UUID) -> None:
     """Notes the day on which a secret was used."""
     await conn.execute(_SQL["use_secret"], {"client_id": client_id, "secret_id": secret_id})
+
+
+async def replace_hash(
+    conn: AsyncConnection, client_id: str, secret_id: UUID, kept: KeptHash
+) -> None:
+    """Keeps another hash of the same secret."""
+    await conn.execute(_SQL["adopt"], {"client_id": client_id})
+    values = {"client_id": client_id, "secret_id": secret_id, **kept._asdict()}
+    await conn.execute(_SQL["replace_hash"], values)
+    await conn.execute(_SQL["copy_newest"], values)
+
+
+async def count_hashes_of_others(conn: AsyncConnection, mark: bytes) -> int:
+    """How many live secrets another secret of the service hashed, as far as is known."""
+    cursor = await conn.execute(_SQL["count_hashes_of_others"], {"mark": mark})
+    row = await cursor.fetchone()
+    assert row, "a count has a row"
+    return int(row[0])
 
 
 async def revoke(conn: AsyncConnection, client_id: str) -> None:

@@ -53,11 +53,12 @@ ORDER BY created_at DESC, secret_id DESC;
 
 -- insert_secret --
 -- Another secret of a service.
-INSERT INTO client_secrets (client_id, secret_id, secret_hash, created_at, expires_at)
+INSERT INTO client_secrets (client_id, secret_id, secret_hash, mark, created_at, expires_at)
 VALUES (
     %(client_id)s,
     %(secret_id)s,
     %(secret_hash)s,
+    %(mark)s,
     clock_timestamp(),
     clock_timestamp() + %(life)s
 );
@@ -126,6 +127,23 @@ WHERE
 UPDATE client_secrets
 SET used_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
 WHERE client_id = %(client_id)s AND secret_id = %(secret_id)s;
+
+-- replace_hash --
+-- Another hash of the same secret.
+UPDATE client_secrets
+SET secret_hash = %(secret_hash)s, mark = %(mark)s
+WHERE client_id = %(client_id)s AND secret_id = %(secret_id)s;
+
+-- count_hashes_of_others --
+-- How many live secrets are hashed with another secret of the service, as far as is known.
+SELECT count(*)
+FROM client_secrets AS s
+INNER JOIN service_principals AS p ON s.client_id = p.client_id
+WHERE
+    s.mark IS DISTINCT FROM %(mark)s::bytea
+    AND p.revoked_at IS NULL
+    AND s.revoked_at IS NULL
+    AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp());
 
 -- revoke --
 -- Stops a sibling service from signing in.

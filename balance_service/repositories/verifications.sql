@@ -18,10 +18,10 @@ VALUES
 UPDATE verifications
 SET guesses = guesses + 1
 WHERE
-    verification_hash = %(verification_hash)s
+    verification_hash = ANY(%(verification_hashes)s::bytea[])
     AND guesses < %(guesses_max)s
     AND expires_at > clock_timestamp()
-RETURNING email, code_hash, asker, asker_known, guesses;
+RETURNING verification_hash, email, code_hash, asker, asker_known, guesses;
 
 -- uncount_guess --
 -- Gives a guess back that was right.
@@ -40,7 +40,7 @@ SELECT verification_hash
 FROM verifications
 WHERE
     email = %(email)s
-    AND code_hash = %(code_hash)s
+    AND code_hash = ANY(%(code_hashes)s::bytea[])
     AND expires_at > clock_timestamp()
 LIMIT 1;
 
@@ -48,7 +48,7 @@ LIMIT 1;
 -- Whether somebody signed in to a mailbox from a network lately.
 SELECT TRUE
 FROM known_askers
-WHERE asker = %(asker)s AND seen_at > clock_timestamp() - %(known_for)s::interval;
+WHERE asker = ANY(%(askers)s::bytea[]) AND seen_at > clock_timestamp() - %(known_for)s::interval;
 
 -- remember --
 -- That somebody signed in to a mailbox from a network.

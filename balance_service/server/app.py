@@ -16,6 +16,7 @@ from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.second_factors import SecondFactors
 from balance_service.auth.sessions import Sessions
+from balance_service.auth.settings import read_secrets
 from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls.dispatch import Calls
@@ -139,13 +140,13 @@ def build(
         ValueError: A setting is missing or malformed.
         RuntimeError: A port cannot be listened on.
     """
-    secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
+    secrets = read_secrets(settings)
     connections, commit_connections = _pools(settings)
     auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
     watch_list = AccountWatch(connections)
-    page_tokens = PageTokens(secrets.key("page tokens"))
+    page_tokens = PageTokens(*secrets.keys("page tokens"))
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
     limits = settings.limits

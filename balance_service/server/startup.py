@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from balance_service.auth.sealing import Secrets
+from balance_service.auth import sealing
 from balance_service.config import Settings, variable
 from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer
@@ -24,9 +24,13 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
         faults[variable("database_url")] = "is not set"
     if secret := settings.secret.get_secret_value():
         with _note_fault(faults, "secret"):
-            Secrets(secret, development=settings.development)
+            sealing.check(secret, variable("secret"), development=settings.development)
     elif production:
         faults[variable("secret")] = "is not set"
+    if previous := settings.previous_secret.get_secret_value():
+        with _note_fault(faults, "previous_secret"):
+            name = variable("previous_secret")
+            sealing.check(previous, name, development=settings.development)
     if smtp_url := settings.smtp_url.get_secret_value():
         # In our words: the original error may quote a part of the password.
         with _note_fault(faults, "smtp_url", "must look like smtp://user:password@host:port"):

@@ -49,7 +49,7 @@ def test_service_principal_is_shown_rotated_and_revoked(command: Type) -> None:
     command("service-principal create billing --scope deposits:write --expires-days 90")
     assert command("service-principal list") == "billing  active  deposits:write\n"
     told = json.loads(command("service-principal rotate billing --old-expires-hours 24"))
-    assert set(told) == {"client_id", "client_secret", "secret_id"}
+    assert told.keys() == {"client_id", "client_secret", "secret_id"}
     new, old = re.findall(
         r"^secret (\S+) .*$", command("service-principal show billing"), re.MULTILINE
     )
@@ -62,3 +62,17 @@ def test_service_principal_is_shown_rotated_and_revoked(command: Type) -> None:
     assert "no longer" in command("service-principal revoke billing")
     assert "billing  revoked 20" in command("service-principal list")
     assert "no service other" in command("service-principal show other", status=1)
+
+
+def test_secret_is_resealed_with_what_the_environment_says(command: Type) -> None:
+    command("keys rotate")
+    told = command(
+        "secret reseal",
+        BALANCE_SECRET="another-one-of-tests-and-long-enough-98765",
+        BALANCE_PREVIOUS_SECRET="only-for-tests-and-long-enough-0123456789",
+    )
+    assert told.splitlines() == [
+        "sealed again: 2 signing keys, 0 second factors",
+        "hashed with another secret: 0 client secrets, 0 recovery codes",
+    ]
+    assert "BALANCE_SECRET is not the one" in command("keys list", status=1)

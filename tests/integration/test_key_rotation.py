@@ -7,9 +7,10 @@ import pytest
 
 from balance_service.auth.key_states import VERIFIES_FOR, State
 from balance_service.auth.keys import KeySet
+from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database.pool import Pool
-from balance_service.operations import administration, signing_keys
+from balance_service.operations import signing_keys
 
 HOUR = timedelta(hours=1)
 
@@ -17,7 +18,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def keys(pool: Pool, service_settings: Settings) -> KeySet:
     """The keys as a worker knows them."""
-    return KeySet(pool, administration.read_secrets(service_settings))
+    return KeySet(pool, read_secrets(service_settings))
 
 
 async def states(settings: Settings) -> list[tuple[str, State]]:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from balance_service.auth import keys
 from balance_service.auth.keys import KeySet, WrongSecret
 from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
@@ -148,7 +149,7 @@ async def test_stray_key_gives_its_secret_no_right_to_store(
     stored: Callable[[], list[tuple[object, ...]]],
 ) -> None:
     await KeySet(pool, RIGHT).load()
-    await store(pool, administration.read_secrets(wrong))
+    await store(pool, read_secrets(wrong))
     before = stored()
     with pytest.raises(WrongSecret):
         await signing_keys.rotate(wrong)

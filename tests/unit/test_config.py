@@ -12,6 +12,7 @@ from balance_service.config import Settings
 SECRETS = {
     "database_url": "postgresql://u:hunter2@db/balance",
     "secret": "hunter2-hunter2-hunter2-hunter2-hunter2",
+    "previous_secret": "hunter2-before-hunter2-before-hunter2-0",
     "smtp_url": "smtp://u:hunter2@mail",
 }
 
