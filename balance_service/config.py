@@ -186,8 +186,9 @@ class Settings(BaseSettings):
 
     smtp_url: SecretStr = Field(
         SecretStr(""),
-        description="`smtp://user:password@host:port`, or smtps for TLS from the start. Unset: "
-        "mail goes to the terminal, in development only.",
+        description="`smtp://user:password@host:port`; `smtp+starttls` refuses a server without "
+        "STARTTLS, `smtps` speaks TLS from the start. Unset: mail goes to the terminal, in "
+        "development only.",
     )
     mail_from: str = Field("no-reply@balance.example", description="Sender of confirmation codes.")
 

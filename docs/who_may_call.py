@@ -4,6 +4,7 @@ _ANYBODY = "anybody, without a token"
 _ADMINS = "admins"
 _OPERATORS = "admins; services with `accounts:write`"
 _USERS = "users, for themselves"
+_USERS_AND_ADMINS = "users, for themselves; admins, for anybody"
 _READERS = "the account's owner; moderators, admins and services with `accounts:read`, any account"
 _PARTIES = "the owner of either account; moderators, admins and services with `accounts:read`"
 _TRANSFERRING = "users, from their own accounts; services with `transfers:write`, from any"
@@ -31,6 +32,8 @@ WHO_MAY = {
     "DisableUser": _ADMINS,
     "EnableUser": _ADMINS,
     "ChangeEmail": _USERS,
+    "ExportUser": _USERS_AND_ADMINS,
+    "EraseUser": _USERS_AND_ADMINS,
     "CreateAccount": "users, for themselves; admins and services with `accounts:write`, for anyone",
     "GetAccount": _READERS,
     "WatchAccount": _READERS,

@@ -40,3 +40,14 @@ GRANT SELECT, INSERT, UPDATE ON client_secrets TO balance_service;
 
 -- mark: as in client_secrets.
 ALTER TABLE recovery_codes ADD COLUMN mark bytea;
+
+-- Since when nothing personal is kept of a user; their id stays in the ledger.
+ALTER TABLE users ADD COLUMN erased_at timestamptz;
+
+-- mailbox: a keyed hash, by which an erased user's networks are forgotten. Rows of earlier versions
+-- have none, and end within 90 days.
+ALTER TABLE known_askers ADD COLUMN mailbox bytea;
+
+-- Rows that have a mailbox are as new as this index.
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX known_askers_by_mailbox ON known_askers (mailbox) WHERE mailbox IS NOT NULL;

@@ -116,6 +116,10 @@ class Askers:
         known = await verifications.is_known(conn, keys, KNOWN_FOR)
         return Asker(mailbox, network, keys[0], known)
 
+    def hash_mailbox(self, email: str) -> list[bytes]:
+        """What an address's mailbox is kept as beside its networks, by each of the secrets."""
+        return self._secrets.keyed_hashes("mailboxes", mailboxes.canonical(email))
+
     def of_guess(self, guess: Guess) -> Asker:
         """Who asked for the code that is guessed at: guesses count as theirs."""
         return Asker(mailboxes.canonical(guess.email), "", guess.asker, guess.asker_known)

@@ -243,7 +243,8 @@ class ConfirmationCodes:
         if not await verifications.spend(conn, right.verification_hash):
             raise errors.ConfirmationCodeInvalid
         await askers.give_back(conn, right.limits)
-        await verifications.remember(conn, right.asker.key)
+        (mailbox, *_) = self._askers.hash_mailbox(right.email)
+        await verifications.remember(conn, right.asker.key, mailbox)
 
 
 def _text(code: str) -> str:

@@ -124,6 +124,11 @@ async def revoke_sessions_of_user(
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def expire_sessions_of_user(conn: AsyncConnection, user_id: UUID) -> None:
+    """Has all sign-ins of a user be deleted as soon as no access token needs them."""
+    await conn.execute(_SQL["expire_sessions_of_user"], {"user_id": user_id})
+
+
 async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
     """Sign-ins, and secrets that services signed in with, that were revoked since a moment."""
     cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})

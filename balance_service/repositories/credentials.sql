@@ -83,6 +83,12 @@ WHERE
     AND session_id IS DISTINCT FROM %(kept)s::uuid
 RETURNING session_id;
 
+-- expire_sessions_of_user --
+-- Sign-ins of which nothing is left but that they ended lately.
+UPDATE sessions
+SET expires_at = LEAST(expires_at, clock_timestamp())
+WHERE user_id = %(user_id)s;
+
 -- revoked_sessions --
 -- Sign-ins, and secrets of services, whose access tokens may still be in use though they were
 -- revoked.

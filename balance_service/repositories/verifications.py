@@ -103,9 +103,16 @@ async def is_known(conn: AsyncConnection, askers: Sequence[bytes], known_for: ti
     return await (await conn.execute(_SQL["is_known"], values)).fetchone() is not None
 
 
-async def remember(conn: AsyncConnection, asker: bytes) -> None:
+async def remember(conn: AsyncConnection, asker: bytes, mailbox: bytes) -> None:
     """Notes that a mailbox was signed in to from a network."""
-    await conn.execute(_SQL["remember"], {"asker": asker})
+    await conn.execute(_SQL["remember"], {"asker": asker, "mailbox": mailbox})
+
+
+async def forget(conn: AsyncConnection, email: str, mailboxes: Sequence[bytes]) -> None:
+    """Forgets codes that were sent to an address, and the networks of its mailbox."""
+    await conn.execute(_SQL["forget_codes"], {"email": email})
+    await conn.execute(_SQL["forget_code_of_earlier_versions"], {"email": email})
+    await conn.execute(_SQL["forget_networks"], {"mailboxes": list(mailboxes)})
 
 
 async def lock_quotas(conn: AsyncConnection, limits: Sequence[Limit]) -> list[State]:

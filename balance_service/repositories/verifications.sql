@@ -52,9 +52,24 @@ WHERE asker = ANY(%(askers)s::bytea[]) AND seen_at > clock_timestamp() - %(known
 
 -- remember --
 -- That somebody signed in to a mailbox from a network.
-INSERT INTO known_askers (asker, seen_at)
-VALUES (%(asker)s, clock_timestamp())
-ON CONFLICT (asker) DO UPDATE SET seen_at = excluded.seen_at;
+INSERT INTO known_askers (asker, mailbox, seen_at)
+VALUES (%(asker)s, %(mailbox)s, clock_timestamp())
+ON CONFLICT (asker) DO UPDATE SET mailbox = excluded.mailbox, seen_at = excluded.seen_at;
+
+-- forget_codes --
+-- Codes that were sent to an address.
+DELETE FROM verifications
+WHERE email = %(email)s;
+
+-- forget_code_of_earlier_versions --
+-- The code that an earlier version sent to an address.
+DELETE FROM confirmation_codes
+WHERE email = %(email)s;
+
+-- forget_networks --
+-- From where a mailbox was signed in to.
+DELETE FROM known_askers
+WHERE mailbox = ANY(%(mailboxes)s::bytea[]);
 
 -- lock_quotas --
 -- When quotas will be full, with their rows locked, which are made if need be, in one order. Each

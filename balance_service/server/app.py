@@ -12,6 +12,7 @@ from grpc_health.v1 import health as grpc_health
 
 from balance_service.auth.askers import Askers, CodeRates
 from balance_service.auth.codes import ConfirmationCodes
+from balance_service.auth.erasure import Erasure
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.second_factors import SecondFactors
@@ -56,6 +57,7 @@ from balance_service.servicers.reversal import ReversalServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
+from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_sign_in import UserSignIn
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
@@ -145,8 +147,7 @@ def build(
     auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
-    watch_list = AccountWatch(connections)
-    page_tokens = PageTokens(*secrets.keys("page tokens"))
+    watch_list, page_tokens = AccountWatch(connections), PageTokens(*secrets.keys("page tokens"))
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
     limits = settings.limits
@@ -156,12 +157,12 @@ def build(
     calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
-    calls.add(UserServicer(connections, page_tokens, auth.of_users))
+    data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
+    calls.add(UserServicer(connections, page_tokens, auth.of_users, data))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
-    deposits = Settlements(connections, listing, Kind.DEPOSIT)
     withdrawals = Settlements(connections, listing, Kind.WITHDRAWAL)
-    calls.add(DepositServicer(submission, deposits, asked))
+    calls.add(DepositServicer(submission, Settlements(connections, listing, Kind.DEPOSIT), asked))
     calls.add(WithdrawalServicer(submission, withdrawals, asked))
     purchases = connections, found.services, submission, listing, asked, page_tokens
     calls.add(PurchaseServicer(*purchases))
@@ -231,6 +232,7 @@ class _Auth(NamedTuple):
     codes: ConfirmationCodes
     sign_in: SignIn
     of_users: UserSignIn
+    erasure: Erasure
 
 
 def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
@@ -242,7 +244,8 @@ def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Maile
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
     of_users = UserSignIn(second_factors, sign_in, sessions)
-    return _Auth(keys, sessions, tokens, codes, sign_in, of_users)
+    erasure = Erasure(connections, codes, second_factors, askers, sessions)
+    return _Auth(keys, sessions, tokens, codes, sign_in, of_users, erasure)
 
 
 def _token_rules(settings: Settings) -> TokenRules:
