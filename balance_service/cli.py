@@ -123,7 +123,7 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
 @app.command("gateway")
 def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
-    settings = _read_settings(http_port=http_port)
+    settings = _read_settings("gateway", http_port=http_port)
     from balance_service.development import address
     from balance_service.server import logs, ports, standalone_gateway
 

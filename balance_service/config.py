@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -89,6 +90,11 @@ class Settings(BaseSettings):
         description="Path of the authorities, PEM, of one of which the service must show a "
         "certificate to `gateway`, `health`, `token` and `demo`; unset, it must show the one of "
         "`BALANCE_TLS_CERTIFICATE`.",
+    )
+    allow_plain_text: bool = Field(
+        default=False,
+        description="Whether `serve` and `gateway` may speak plain text beyond this machine: for "
+        "where TLS ends in front of them, in a proxy or a mesh.",
     )
     connections_max: int = Field(
         10_000, ge=1, description="Connections that a worker has open at once (envoy)."
@@ -293,6 +299,14 @@ class Settings(BaseSettings):
         """The host, or this machine where all addresses are listened on."""
         anywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
         return anywhere.get(self.host, self.host)
+
+    @property
+    def stays_on_this_machine(self) -> bool:
+        """Whether the host is one that other machines cannot reach."""
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def cors_origins(self) -> list[str]:

@@ -17,7 +17,8 @@ def read_settings(check: str = "", *, serving: bool = False, **options: object) 
     """Settings from the environment and options; exits with status 2 if any is wrong.
 
     Args:
-        check: What `startup` checks in addition: for "production", for "development", or nothing.
+        check: What `startup` checks in addition: for "production", for "development", for a
+            "gateway" alone, or nothing.
         serving: Whether what answers the ports is checked, too.
         options: Settings that options override; None for an option that was not given.
     """
@@ -25,10 +26,14 @@ def read_settings(check: str = "", *, serving: bool = False, **options: object) 
 
     chosen = {name: value for name, value in options.items() if value is not None}
     settings, faults = config.read(**chosen)
-    if check:
+    if check in ("production", "development"):
         from balance_service.server import startup
 
         faults = startup.find_faults(settings, production=check == "production") | faults
+    if check == "gateway":
+        from balance_service.server import startup
+
+        faults = startup.find_plain_text(settings, tls=False) | faults
     if serving:
         from balance_service.server.envoy import choice
 

@@ -9,6 +9,19 @@ from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer
 
 
+def find_plain_text(settings: Settings, *, tls: bool) -> dict[str, str]:
+    """Whether ports beyond this machine would speak plain text, which has to be meant.
+
+    Args:
+        settings: As `config.read` returns them.
+        tls: Whether the ports speak TLS.
+    """
+    if tls or settings.stays_on_this_machine or settings.allow_plain_text:
+        return {}
+    rule = "is needed to speak plain text beyond this machine, for where TLS ends in front"
+    return {variable("allow_plain_text"): rule}
+
+
 def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
     """What is wrong, by environment variable.
 
@@ -37,6 +50,8 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
             SmtpMailer(smtp_url, settings.mail_from)
     elif production and not settings.development:
         faults[variable("smtp_url")] = "is not set: nobody could sign in"
+    if production:
+        faults |= find_plain_text(settings, tls=bool(settings.tls_certificate))
     return faults
 
 
