@@ -110,6 +110,16 @@ class Calls:
         """Whether this worker can answer, as its health says."""
         return self.serving
 
+    def count_stranger(self, peer: str, forwarded_for: str, purpose: str = "") -> None:
+        """Counts what somebody without a token asks; raises QuotaExceeded if that is too much.
+
+        Args:
+            peer: The address of the connection.
+            forwarded_for: The header x-forwarded-for.
+            purpose: What has a share of its own.
+        """
+        self._quotas.strangers.count(peer, forwarded_for, purpose)
+
     async def admit(self, method: Method, metadata: Metadata) -> None:
         """Verifies a caller before anything else of the request is read.
 
@@ -150,6 +160,8 @@ class Calls:
             if self._under_way > self._calls_max:
                 raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
             await self._identify(method, call)
+            if call.caller is None:
+                self.count_stranger(peer, call.forwarded_for)
             with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
                 handler = self._handlers[method.full_name]
                 message: Message = await handler(_parse(method, request, call), call)

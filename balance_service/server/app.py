@@ -22,6 +22,7 @@ from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls.dispatch import Calls
 from balance_service.calls.quotas import Quota, Quotas
+from balance_service.calls.strangers import Strangers
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool
@@ -219,6 +220,9 @@ def _quotas(settings: Settings) -> Quotas:
             settings.service_calls_per_second,
             settings.service_calls_max,
             settings.service_streams_max,
+        ),
+        strangers=Strangers(
+            settings.network_calls_per_second, parse_networks(settings.trusted_proxies)
         ),
     )
 
