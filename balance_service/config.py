@@ -82,8 +82,13 @@ class Settings(BaseSettings):
     tls_key: str = Field("", description="Path of the certificate's private key, PEM (envoy).")
     tls_client_ca: str = Field(
         "",
-        description="Path of the authorities, PEM, of one of which callers must show a "
-        "certificate (envoy).",
+        description="Path of the authorities, PEM, of one of which callers show a certificate "
+        "(envoy).",
+    )
+    tls_client_certificate: Literal["required", "optional"] = Field(
+        "required",
+        description="Whether callers must show such a certificate, or may (envoy). One that is "
+        "shown is verified in either case.",
     )
     tls_ca: str = Field(
         "",

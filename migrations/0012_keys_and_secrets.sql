@@ -51,3 +51,21 @@ ALTER TABLE known_askers ADD COLUMN mailbox bytea;
 -- Rows that have a mailbox are as new as this index.
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX known_askers_by_mailbox ON known_askers (mailbox) WHERE mailbox IS NOT NULL;
+
+-- By client_id. What a sibling service may sign in by instead of a secret: a certificate that it shows
+-- (RFC 8705). name: "sha256:" and its digest, or "uri:" or "dns:" and a name that it is made out to.
+CREATE TABLE client_certificates (
+    client_id text NOT NULL,
+    certificate_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamptz NOT NULL,
+    revoked_at timestamptz,
+    used_on date,
+    PRIMARY KEY (client_id, certificate_id),
+    CONSTRAINT name_well_formed CHECK (name ~ '^(sha256|uri|dns):' AND length(name) <= 300)
+);
+
+CREATE INDEX client_certificates_by_revocation ON client_certificates (revoked_at)
+WHERE revoked_at IS NOT NULL;
+
+GRANT SELECT, INSERT, UPDATE ON client_certificates TO balance_service;

@@ -13,6 +13,7 @@ import base64
 import hmac
 import secrets as random_source
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,13 +21,17 @@ from uuid import UUID
 
 import jwt
 
+from balance_service.auth import token_claims
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.sessions import Sessions
+from balance_service.auth.token_claims import LEEWAY, VerifiedToken
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
+from balance_service.domain.client_certificates import ClientCertificate
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
+from balance_service.repositories import client_certificates as certificates
 from balance_service.repositories import credentials, principals, users
 from balance_service.repositories.credentials import NewSession, RefreshToken
 from balance_service.repositories.principals import KeptHash
@@ -34,7 +39,6 @@ from balance_service.repositories.principals import KeptHash
 _ALGORITHM = "EdDSA"
 _CLIENT_SECRETS = "client secrets"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
-LEEWAY = timedelta(seconds=60)
 MARGIN = timedelta(minutes=1)
 KNOWN_TOKENS_MAX = 100_000
 TOKEN_LENGTH_MAX = 4096
@@ -81,21 +85,6 @@ class TokenRules:
         return self.access_life + LEEWAY + MARGIN
 
 
-@dataclass(frozen=True, slots=True)
-class _VerifiedToken:
-    """What is known of a token whose signature was verified.
-
-    Args:
-        key_id: What it was signed with.
-        principal: Who it stands for.
-        good_until: When it expires, with LEEWAY; seconds since the epoch.
-    """
-
-    key_id: str
-    principal: Principal
-    good_until: float
-
-
 class Tokens:
     """Issues, verifies, refreshes and revokes.
 
@@ -116,7 +105,7 @@ class Tokens:
         self._rules = rules
         self._sessions = sessions
         # Verifying a signature costs more than a small call: each token is verified once.
-        self._known_tokens: dict[str, _VerifiedToken] = {}
+        self._known_tokens: dict[str, VerifiedToken] = {}
 
     async def sign_in(self, user_id: UUID, *, second_factor: bool = False) -> IssuedToken:
         """Starts a session of a user who proved their address.
@@ -170,16 +159,26 @@ class Tokens:
                 await principals.replace_hash(conn, client_id, secret.secret_id, kept)
             if not secret.used_today:
                 await principals.use_secret(conn, client_id, secret.secret_id)
-        now = datetime.now(UTC)
         life = self._rules.access_life
         if secret.expires_at:
-            life = min(life, max(secret.expires_at - now, timedelta(seconds=1)))
-        claims = {
-            "sub": f"service:{client_id}",
-            "scope": " ".join(sorted(secret.scopes)),
-            "sid": str(secret.secret_id),
-        }
-        return IssuedToken(self._sign(claims, now, now + life), now + life, life)
+            life = min(life, max(secret.expires_at - datetime.now(UTC), timedelta(seconds=1)))
+        return self._issue_to_service(client_id, secret.scopes, secret.secret_id, life)
+
+    async def sign_in_certified(self, client_id: str, shown: ClientCertificate) -> IssuedToken:
+        """Gives a sibling service a token that is good with the certificate that it showed alone.
+
+        Raises:
+            ClientCredentialsInvalid: The id is unknown, or bound to no such certificate.
+        """
+        async with self._pool.connection() as conn:
+            bound = await certificates.find(conn, client_id, shown.names)
+            if bound is None:
+                raise errors.ClientCredentialsInvalid
+            if not bound.used_today:
+                await certificates.use(conn, client_id, bound.certificate_id)
+        return self._issue_to_service(
+            client_id, bound.scopes, bound.certificate_id, self._rules.access_life, shown
+        )
 
     async def refresh(self, refresh_token: str) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
@@ -230,17 +229,23 @@ class Tokens:
                 await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
                 self._sessions.remember_ended(stored.session_id)
 
-    async def verify(self, access_token: str) -> Principal:
+    async def verify(self, access_token: str, shown: ClientCertificate | None = None) -> Principal:
         """Who a token stands for.
+
+        Args:
+            access_token: The token.
+            shown: The certificate that its bearer showed, if any.
 
         Raises:
             TokenExpired: It was good once.
-            TokenInvalid: It never was, or it is revoked.
+            TokenInvalid: It never was, it is revoked, or it is bound to another certificate.
         """
         token = self._known_tokens.get(access_token) or await self._decode(access_token)
         if token.good_until <= time.time():
             self._known_tokens.pop(access_token, None)
             raise errors.TokenExpired
+        if token.certificate and (shown is None or shown.sha256 != token.certificate):
+            raise errors.TokenInvalid
         if not self._keys.has(token.key_id):
             self._known_tokens.pop(access_token, None)
             raise errors.TokenInvalid
@@ -248,7 +253,7 @@ class Tokens:
             raise errors.TokenInvalid
         return token.principal
 
-    async def _decode(self, access_token: str) -> _VerifiedToken:
+    async def _decode(self, access_token: str) -> VerifiedToken:
         if len(access_token) > TOKEN_LENGTH_MAX:
             raise errors.TokenInvalid
         try:
@@ -267,7 +272,7 @@ class Tokens:
                 leeway=LEEWAY,
                 options={"require": _CLAIMS},
             )
-            token = _read_claims(key_id, claims, self._rules.access_life)
+            token = token_claims.read(key_id, claims, self._rules.access_life)
         except jwt.ExpiredSignatureError:
             raise errors.TokenExpired from None
         except (jwt.InvalidTokenError, ValueError, KeyError, OverflowError):
@@ -277,6 +282,26 @@ class Tokens:
             self._known_tokens.pop(next(iter(self._known_tokens)))
         self._known_tokens[access_token] = token
         return token
+
+    def _issue_to_service(
+        self,
+        client_id: str,
+        scopes: Sequence[str],
+        proof_id: UUID,
+        life: timedelta,
+        shown: ClientCertificate | None = None,
+    ) -> IssuedToken:
+        """A service's token, which ends with the secret or the binding that it proved."""
+        claims: dict[str, Any] = {
+            "sub": f"service:{client_id}",
+            "scope": " ".join(sorted(scopes)),
+            "sid": str(proof_id),
+        }
+        if shown:
+            digest = base64.urlsafe_b64encode(bytes.fromhex(shown.sha256)).rstrip(b"=")
+            claims["cnf"] = {"x5t#S256": digest.decode()}
+        now = datetime.now(UTC)
+        return IssuedToken(self._sign(claims, now, now + life), now + life, life)
 
     def _issue(
         self,
@@ -300,7 +325,7 @@ class Tokens:
         life = self._rules.access_life
         return IssuedToken(access_token, expires_at, life, refresh.token, refresh.expires_at)
 
-    def _sign(self, claims: dict[str, str], now: datetime, expires_at: datetime) -> str:
+    def _sign(self, claims: Mapping[str, Any], now: datetime, expires_at: datetime) -> str:
         key_id, key = self._keys.signing()
         registered = {
             "iss": self._rules.issuer,
@@ -338,25 +363,3 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
     """What is kept of a service's secret. It is random, so it needs no slow hash."""
     hashed = secrets.keyed_hash(_CLIENT_SECRETS, f"{client_id} {client_secret}")
     return KeptHash(hashed, secrets.mark)
-
-
-def _read_claims(key_id: str, claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
-    """Reads our own claims; raises ValueError or KeyError if they are not ours."""
-    # A revocation is remembered for the configured life of access tokens. A token that was issued
-    # under a longer life is cut to that, or it would be accepted again once that is forgotten.
-    expires_at = min(float(claims["exp"]), float(claims["iat"]) + life.total_seconds())
-    good_until = expires_at + LEEWAY.total_seconds()
-    subject = str(claims["sub"])
-    kind, _, name = subject.partition(":")
-    if kind == "user":
-        role = Role[str(claims["role"]).upper()]
-        session_id = UUID(str(claims["sid"]))
-        principal = Principal(subject, UUID(name), role, session_id=session_id)
-        return _VerifiedToken(key_id, principal, good_until)
-    if kind != "service":
-        raise ValueError(subject)
-    scopes = frozenset(str(claims["scope"]).split())
-    # Earlier versions do not say which secret it was.
-    secret_id = UUID(str(claims["sid"])) if "sid" in claims else None
-    principal = Principal(subject, None, None, scopes, session_id=secret_id)
-    return _VerifiedToken(key_id, principal, good_until)

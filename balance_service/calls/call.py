@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from balance_service.calls import languages
 from balance_service.domain import errors, ids
+from balance_service.domain.client_certificates import ClientCertificate
 from balance_service.domain.principals import Principal
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
@@ -35,6 +36,7 @@ class Call:
         sent_before: Whether a gRPC client sends it again by itself, following a service config.
         peer: The address of the connection that it came by; empty where it has none.
         forwarded_for: What x-forwarded-for says, which may be the caller's own word.
+        certificate: The certificate that the caller showed, if any.
     """
 
     method: str
@@ -48,6 +50,7 @@ class Call:
     sent_before: bool = False
     peer: str = ""
     forwarded_for: str = ""
+    certificate: ClientCertificate | None = None
 
     @property
     def principal(self) -> Principal:

@@ -72,14 +72,19 @@ def show(client_id: ClientId) -> None:
     from balance_service.operations import service_principals
 
     with open_database() as settings:
-        principal, secrets = asyncio.run(service_principals.show(settings, client_id))
+        shown = asyncio.run(service_principals.show(settings, client_id))
+    principal = shown.principal
     typer.echo(f"{client_id}: {principal.description}")
     typer.echo(f"made {_time(principal.created_at)}")
     if principal.revoked_at:
         typer.echo(f"revoked {_time(principal.revoked_at)}")
     typer.echo(f"scopes {' '.join(principal.scopes)}")
-    for secret in secrets:
+    for secret in shown.secrets:
         typer.echo(f"secret {secret.secret_id}  {_describe(secret)}")
+    for bound in shown.certificates:
+        state = f"revoked {_time(bound.revoked_at)}" if bound.revoked_at else "active"
+        used = f"used {bound.used_on}" if bound.used_on else "never used"
+        typer.echo(f"certificate {bound.certificate_id}  {bound.name}  {state}  {used}")
 
 
 @app.command()
@@ -125,6 +130,42 @@ def revoke_secret(
     with open_database() as settings:
         asyncio.run(service_principals.revoke_secret(settings, client_id, secret_id))
     typer.echo(f"{secret_id} is revoked.")
+
+
+@app.command()
+def bind(
+    client_id: ClientId,
+    sha256: Annotated[str, typer.Option(help="Digest of the certificate, 64 hex digits.")] = "",
+    uri: Annotated[str, typer.Option(help="A URI that it is made out to, as of SPIFFE.")] = "",
+    dns: Annotated[str, typer.Option(help="A host's name that it is made out to.")] = "",
+) -> None:
+    """Let a sibling service sign in by a certificate that it shows, without a secret."""
+    from balance_service.domain.client_certificates import parse_name
+    from balance_service.operations import service_principals
+
+    given = {"sha256": sha256, "uri": uri, "dns": dns}
+    chosen = [(kind, value) for kind, value in given.items() if value]
+    if len(chosen) != 1:
+        raise ValueError("give one of --sha256, --uri and --dns")
+    name = parse_name(*chosen[0])
+    with open_database() as settings:
+        certificate_id = asyncio.run(service_principals.bind(settings, client_id, name))
+    typer.echo(f"{client_id} may sign in by {name}: {certificate_id}")
+
+
+@app.command()
+def unbind(
+    client_id: ClientId,
+    certificate_id: Annotated[
+        UUID, typer.Argument(help="The certificate's id, as in `show`.", show_default=False)
+    ],
+) -> None:
+    """End the binding to a certificate; its tokens are refused within seconds."""
+    from balance_service.operations import service_principals
+
+    with open_database() as settings:
+        asyncio.run(service_principals.unbind(settings, client_id, certificate_id))
+    typer.echo(f"{certificate_id} is revoked.")
 
 
 @app.command()

@@ -13,7 +13,8 @@ from balance_service.config import Settings
 from balance_service.database.pool import Connection, transaction
 from balance_service.domain import ids
 from balance_service.operations.administration import connect
-from balance_service.repositories import principals
+from balance_service.repositories import client_certificates, principals
+from balance_service.repositories.client_certificates import ListedCertificate
 from balance_service.repositories.principals import ListedSecret, StoredPrincipal
 
 # One that callers have, and one that takes its place.
@@ -28,10 +29,11 @@ class NewSecret(NamedTuple):
 
 
 class ShownPrincipal(NamedTuple):
-    """A sibling service and its secrets, the newest first."""
+    """A sibling service, its secrets and its certificates, the newest first."""
 
     principal: StoredPrincipal
     secrets: Sequence[ListedSecret]
+    certificates: Sequence[ListedCertificate]
 
 
 async def list_all(settings: Settings) -> list[StoredPrincipal]:
@@ -51,7 +53,11 @@ async def show(settings: Settings, client_id: str) -> ShownPrincipal:
         if not named:
             raise ValueError(f"there is no service {client_id}")
         await principals.lock(conn, client_id)
-        return ShownPrincipal(named[0], await principals.secrets(conn, client_id))
+        return ShownPrincipal(
+            named[0],
+            await principals.secrets(conn, client_id),
+            await client_certificates.list_all(conn, client_id),
+        )
 
 
 async def rotate(
@@ -101,6 +107,42 @@ async def revoke_secret(settings: Settings, client_id: str, secret_id: UUID) -> 
             raise ValueError(f"{client_id} has no secret {secret_id} that goes on")
 
 
+async def bind(settings: Settings, client_id: str, name: str) -> UUID:
+    """Lets a service sign in by a certificate that it shows, without a secret.
+
+    Args:
+        settings: Name the database.
+        client_id: The service.
+        name: As `client_certificates.parse_name` reads it.
+
+    Returns:
+        The id that the binding is ended by.
+
+    Raises:
+        ValueError: There is no such service that may sign in, or it is bound to that already.
+    """
+    certificate_id = ids.new_id()
+    async with connect(settings) as connections, transaction(connections) as conn:
+        await _lock(conn, client_id)
+        bound = await client_certificates.list_all(conn, client_id)
+        if any(each.name == name and not each.revoked_at for each in bound):
+            raise ValueError(f"{client_id} is bound to {name} already")
+        await client_certificates.insert(conn, client_id, certificate_id, name)
+    return certificate_id
+
+
+async def unbind(settings: Settings, client_id: str, certificate_id: UUID) -> None:
+    """Ends a binding to a certificate, and the tokens that were given for it.
+
+    Raises:
+        ValueError: There is no such binding that goes on.
+    """
+    async with connect(settings) as connections, transaction(connections) as conn:
+        await _lock(conn, client_id)
+        if not await client_certificates.revoke(conn, client_id, certificate_id):
+            raise ValueError(f"{client_id} has no certificate {certificate_id} that goes on")
+
+
 async def revoke(settings: Settings, client_id: str) -> None:
     """Stops a service from signing in, and ends its tokens.
 
@@ -110,6 +152,7 @@ async def revoke(settings: Settings, client_id: str) -> None:
     async with connect(settings) as connections, transaction(connections) as conn:
         await _lock(conn, client_id)
         await principals.revoke(conn, client_id)
+        await client_certificates.revoke_all(conn, client_id)
 
 
 async def _lock(conn: Connection, client_id: str) -> None:

@@ -90,14 +90,18 @@ SET expires_at = LEAST(expires_at, clock_timestamp())
 WHERE user_id = %(user_id)s;
 
 -- revoked_sessions --
--- Sign-ins, and secrets of services, whose access tokens may still be in use though they were
--- revoked.
+-- Sign-ins, secrets and certificates of services whose access tokens may still be in use though they
+-- were revoked.
 SELECT session_id
 FROM sessions
 WHERE revoked_at > %(since)s
 UNION ALL
 SELECT secret_id
 FROM client_secrets
+WHERE revoked_at > %(since)s
+UNION ALL
+SELECT certificate_id
+FROM client_certificates
 WHERE revoked_at > %(since)s;
 
 -- delete_old_codes --

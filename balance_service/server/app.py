@@ -155,7 +155,7 @@ def build(
     changes = AccountChanges(connections, page_tokens, limits)
     asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
 
-    calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
+    calls = _calls(settings, auth.tokens)
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
     data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
@@ -209,6 +209,11 @@ def _pools(settings: Settings) -> tuple[Pool, Pool]:
 
 def _health(calls: Calls, pools: Sequence[Pool]) -> Health:
     return Health(calls, functools.partial(pool.answers, pools, DATABASE_TIMEOUT_SECONDS))
+
+
+def _calls(settings: Settings, tokens: Tokens) -> Calls:
+    certified = bool(settings.tls_client_ca)
+    return Calls(tokens, _quotas(settings), settings.calls_max, certified=certified)
 
 
 def _quotas(settings: Settings) -> Quotas:

@@ -65,6 +65,16 @@ CREATE TABLE public.caller_references (
     CONSTRAINT caller_source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
 );
 
+CREATE TABLE public.client_certificates (
+    client_id text NOT NULL,
+    certificate_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    used_on date,
+    CONSTRAINT name_well_formed CHECK (((name ~ '^(sha256|uri|dns):'::text) AND (length(name) <= 300)))
+);
+
 CREATE TABLE public.client_secrets (
     client_id text NOT NULL,
     secret_id uuid NOT NULL,
@@ -399,6 +409,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.caller_references
     ADD CONSTRAINT caller_references_pkey PRIMARY KEY (reference, source, principal);
 
+ALTER TABLE ONLY public.client_certificates
+    ADD CONSTRAINT client_certificates_pkey PRIMARY KEY (client_id, certificate_id);
+
 ALTER TABLE ONLY public.client_secrets
     ADD CONSTRAINT client_secrets_pkey PRIMARY KEY (client_id, secret_id);
 
@@ -533,6 +546,8 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (verification_hash);
 
+CREATE INDEX client_certificates_by_revocation ON public.client_certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+
 CREATE INDEX client_secrets_by_revocation ON public.client_secrets USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
 CREATE INDEX holds_by_account ON public.holds USING btree (account_id, created_at, hold_id);
@@ -570,6 +585,8 @@ GRANT SELECT,INSERT ON TABLE public.account_owners TO balance_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.client_certificates TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.client_secrets TO balance_service;
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from balance_client import AsyncUserCredentials, BalanceError, v1
-from balance_service.auth import tokens
+from balance_service.auth import token_claims
 from balance_service.operations import signing_keys
 from tests.service import Service, StartService, refused
 from tests.tokens import signed
@@ -133,7 +133,7 @@ def forged(token: str, **changes: object) -> str:
 async def test_every_bad_token_is_refused(service: Service) -> None:
     person = await service.person()
     good = person.token.token
-    past = int((datetime.now(UTC) - tokens.LEEWAY).timestamp()) - 5
+    past = int((datetime.now(UTC) - token_claims.LEEWAY).timestamp()) - 5
     head, body, signature = good.split(".")
     cases = {
         "": "TOKEN_MISSING",

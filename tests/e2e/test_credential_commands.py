@@ -59,6 +59,14 @@ def test_service_principal_is_shown_rotated_and_revoked(command: Type) -> None:
     assert told["client_secret"] not in shown
     assert command(f"service-principal revoke-secret billing {old}") == f"{old} is revoked.\n"
     assert "that goes on" in command(f"service-principal revoke-secret billing {old}", status=1)
+    told_bound = command("service-principal bind billing --uri spiffe://a/b")
+    bound = told_bound.split()[-1]
+    assert "already" in command("service-principal bind billing --uri spiffe://a/b", status=1)
+    assert "give one of" in command("service-principal bind billing", status=1)
+    shown = command("service-principal show billing")
+    assert f"certificate {bound}  uri:spiffe://a/b  active  never used" in shown
+    assert command(f"service-principal unbind billing {bound}") == f"{bound} is revoked.\n"
+    assert "that goes on" in command(f"service-principal unbind billing {bound}", status=1)
     assert "no longer" in command("service-principal revoke billing")
     assert "billing  revoked 20" in command("service-principal list")
     assert "no service other" in command("service-principal show other", status=1)

@@ -52,7 +52,16 @@ COMMANDS = {
     "run": set(),
     "serve": set(),
     "secret": {"reseal"},
-    "service-principal": {"create", "list", "revoke", "revoke-secret", "rotate", "show"},
+    "service-principal": {
+        "bind",
+        "create",
+        "list",
+        "revoke",
+        "revoke-secret",
+        "rotate",
+        "show",
+        "unbind",
+    },
     "token": set(),
     "verify": set(),
 }
