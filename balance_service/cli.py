@@ -7,24 +7,21 @@ take. Whatever fails is explained in one sentence, by `main`.
 
 import asyncio
 import contextlib
-import json
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from balance_service import DISTRIBUTION
-from balance_service.domain.principals import Scope
+from balance_service.commands import keys, principals, secret
+from balance_service.commands.settings import open_database as _open_database
+from balance_service.commands.settings import read_settings as _read_settings
 
 if TYPE_CHECKING:
-    from balance_service.config import Settings
     from balance_service.database.migrate import Migration
     from balance_service.repositories.verification import Report
 
 FAILED = 1
-# What Typer exits with for wrong arguments; here for wrong settings as well.
-WRONGLY_USED = 2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,12 +31,11 @@ app = typer.Typer(
 )
 migrate_app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up to date.")
 admin_app = typer.Typer(no_args_is_help=True, help="Admins.")
-principal_app = typer.Typer(no_args_is_help=True, help="Sibling services that may call.")
-keys_app = typer.Typer(no_args_is_help=True, help="Keys that access tokens are signed with.")
 app.add_typer(migrate_app, name="migrate")
 app.add_typer(admin_app, name="admin")
-app.add_typer(principal_app, name="service-principal")
-app.add_typer(keys_app, name="keys")
+app.add_typer(principals.app, name="service-principal")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secret.app, name="secret")
 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")
@@ -56,13 +52,6 @@ Target = Annotated[
     ),
 ]
 Email = Annotated[str, typer.Argument(help="Their e-mail address.", show_default=False)]
-ClientId = Annotated[
-    str,
-    typer.Argument(
-        help="The name it signs in with: 2 to 40 of a-z, 0-9 and -, from a letter on.",
-        show_default=False,
-    ),
-]
 
 
 def main() -> None:
@@ -99,55 +88,6 @@ def options(
     ] = False,
 ) -> None:
     """Options before a command."""
-
-
-def _read_settings(check: str = "", *, serving: bool = False, **options: object) -> "Settings":
-    """Settings from the environment and options; exits with status 2 if any is wrong.
-
-    Args:
-        check: What `startup` checks in addition: for "production", for "development", or nothing.
-        serving: Whether what answers the ports is checked, too.
-        options: Settings that options override; None for an option that was not given.
-    """
-    from balance_service import config
-
-    chosen = {name: value for name, value in options.items() if value is not None}
-    settings, faults = config.read(**chosen)
-    if check:
-        from balance_service.server import startup
-
-        faults = startup.find_faults(settings, production=check == "production") | faults
-    if serving:
-        from balance_service.server.envoy import choice
-
-        faults = choice.find_faults(settings) | faults
-        settings = settings.model_copy(update={"door": choice.choose(settings)})
-    for old, new in config.read_renamed().items():
-        typer.echo(f"{old} is now called {new}: set that instead.", err=True)
-    for name, fault in sorted(faults.items()):
-        typer.echo(f"{name}: {fault}", err=True)
-    if faults:
-        raise typer.Exit(WRONGLY_USED)
-    return settings
-
-
-@contextlib.contextmanager
-def _open_database(*, migrated: bool = True, secret: bool = False) -> Iterator["Settings"]:
-    """Settings for commands that work on a database: the configured one, or that of `run`.
-
-    Args:
-        migrated: Whether its schema must be this version's.
-        secret: Whether the secret must be set.
-    """
-    from balance_service.database import migrate
-    from balance_service.development import run
-
-    with run.find_database(_read_settings("development")) as settings:
-        if secret and not settings.secret.get_secret_value():
-            raise ValueError("BALANCE_SECRET is not set")
-        if migrated:
-            migrate.check(settings.migration_url)
-        yield settings
 
 
 @app.command()
@@ -211,7 +151,7 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
 @app.command("gateway")
 def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
-    settings = _read_settings(http_port=http_port)
+    settings = _read_settings("gateway", http_port=http_port)
     from balance_service.development import address
     from balance_service.server import logs, ports, standalone_gateway
 
@@ -285,46 +225,6 @@ def admin_create(email: Email) -> None:
     with _open_database() as settings:
         address = asyncio.run(administration.create_admin(settings, email))
     typer.echo(f"{address} is an admin. They sign in with a code sent to that address.")
-
-
-@principal_app.command("create")
-def principal_create(
-    client_id: ClientId,
-    scope: Annotated[list[Scope], typer.Option(help="What it may do; give several times.")],
-    description: Annotated[str, typer.Option(help="What it is.")] = "",
-) -> None:
-    """Add a sibling service and print its secret, once."""
-    from balance_service.operations import administration
-
-    if sys.stdout is None:
-        raise ValueError("standard output is closed: nobody could read the secret")
-    with _open_database(secret=True) as settings:
-        secret = asyncio.run(
-            administration.create_service_principal(settings, client_id, description, scope)
-        )
-    # On standard output alone, so that it can be piped to where secrets are kept.
-    typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
-
-
-@principal_app.command("revoke")
-def principal_revoke(client_id: ClientId) -> None:
-    """Stop a sibling service from signing in; its tokens run out within minutes."""
-    from balance_service.operations import administration
-
-    with _open_database() as settings:
-        if not asyncio.run(administration.revoke_service_principal(settings, client_id)):
-            raise ValueError(f"there is no service {client_id} that may sign in")
-    typer.echo(f"{client_id} may no longer sign in.")
-
-
-@keys_app.command("rotate")
-def keys_rotate() -> None:
-    """Make a new signing key; tokens signed with older ones stay good until they expire."""
-    from balance_service.operations import administration
-
-    with _open_database(secret=True) as settings:
-        key_id = asyncio.run(administration.rotate_keys(settings))
-    typer.echo(f"New tokens are signed with {key_id} once workers restart.")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -49,6 +50,11 @@ class Settings(BaseSettings):
         description="At least 32 random characters; seals signing keys, second factors, page "
         "tokens and codes. The same for all processes.",
     )
+    previous_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Another secret whose seals and hashes are good besides, while "
+        "`BALANCE_SECRET` is changed; unset otherwise.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     grpc_port: Port = Field(50051, description="Port of the gRPC server.")
     http: bool = Field(default=True, description="Whether JSON over HTTP is answered, too.")
@@ -81,14 +87,24 @@ class Settings(BaseSettings):
     tls_key: str = Field("", description="Path of the certificate's private key, PEM (envoy).")
     tls_client_ca: str = Field(
         "",
-        description="Path of the authorities, PEM, of one of which callers must show a "
-        "certificate (envoy).",
+        description="Path of the authorities, PEM, of one of which callers show a certificate "
+        "(envoy).",
+    )
+    tls_client_certificate: Literal["required", "optional"] = Field(
+        "required",
+        description="Whether callers must show such a certificate, or may (envoy). One that is "
+        "shown is verified in either case.",
     )
     tls_ca: str = Field(
         "",
         description="Path of the authorities, PEM, of one of which the service must show a "
         "certificate to `gateway`, `health`, `token` and `demo`; unset, it must show the one of "
         "`BALANCE_TLS_CERTIFICATE`.",
+    )
+    allow_plain_text: bool = Field(
+        default=False,
+        description="Whether `serve` and `gateway` may speak plain text beyond this machine: for "
+        "where TLS ends in front of them, in a proxy or a mesh.",
     )
     connections_max: int = Field(
         10_000, ge=1, description="Connections that a worker has open at once (envoy)."
@@ -144,6 +160,13 @@ class Settings(BaseSettings):
     service_streams_max: int = Field(
         5000, ge=0, description="As `BALANCE_USER_STREAMS_MAX`, for one sibling service."
     )
+    network_calls_per_second: float = Field(
+        100,
+        ge=0,
+        description="Calls without a token, and requests for pages, that a worker takes from one "
+        "network in a second (an IPv4 address or a /64 of IPv6), five seconds' worth of them at "
+        "once; 0 for no limit. Behind a proxy, `BALANCE_TRUSTED_PROXIES` tells the networks.",
+    )
     queue_commands_max: int = Field(
         20_000, ge=1000, description="Commands that wait in a worker before it refuses more."
     )
@@ -186,8 +209,9 @@ class Settings(BaseSettings):
 
     smtp_url: SecretStr = Field(
         SecretStr(""),
-        description="`smtp://user:password@host:port`, or smtps for TLS from the start. Unset: "
-        "mail goes to the terminal, in development only.",
+        description="`smtp://user:password@host:port`; `smtp+starttls` refuses a server without "
+        "STARTTLS, `smtps` speaks TLS from the start. Unset: mail goes to the terminal, in "
+        "development only.",
     )
     mail_from: str = Field("no-reply@balance.example", description="Sender of confirmation codes.")
 
@@ -297,6 +321,14 @@ class Settings(BaseSettings):
         """The host, or this machine where all addresses are listened on."""
         anywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
         return anywhere.get(self.host, self.host)
+
+    @property
+    def stays_on_this_machine(self) -> bool:
+        """Whether the host is one that other machines cannot reach."""
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def cors_origins(self) -> list[str]:

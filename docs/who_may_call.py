@@ -9,6 +9,7 @@ _ANYBODY = "anybody, without a token"
 # What a condition leaves users, and what callers without one have instead.
 _USERS = {
     Condition.SELF: ("for themselves", ""),
+    Condition.ONESELF: ("about themselves", "about anybody"),
     Condition.OWNER: ("for accounts of their own", "for any"),
     Condition.PARTY: ("where an account of it is theirs", "any"),
     Condition.RECEIVER: ("what they received", "any"),
@@ -21,6 +22,7 @@ _CELLS = {
     Condition.NEVER: "",
     Condition.ALWAYS: "yes",
     Condition.SELF: "own",
+    Condition.ONESELF: "oneself",
     Condition.OWNER: "owner",
     Condition.PARTY: "party",
     Condition.RECEIVER: "receiver",
@@ -32,6 +34,7 @@ _CELLS = {
 _MEANINGS = {
     "yes": "whatever it is about",
     "own": "about the caller; it names nobody",
+    "oneself": "where the user that it names is the caller",
     "owner": "where the account is the caller's",
     "party": "where an account of the movement is the caller's",
     "receiver": "where the caller received the movement",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -106,6 +106,14 @@ def sign_ins() -> Iterator[Case]:
     for field in whole:
         changed = v1.ChangeEmailRequest(**{**whole, field: ""})
         yield "UserService/ChangeEmail", changed, field
+    erase = "UserService/EraseUser"
+    yield erase, v1.EraseUserRequest(user=str(UUID(int=1))), "reason"
+    yield erase, v1.EraseUserRequest(user=str(UUID(int=1)), reason="x" * 201), "reason"
+    for text in NOT_UUIDS:
+        yield erase, v1.EraseUserRequest(user=text, reason="x"), "user"
+        yield "UserService/ExportUser", v1.ExportUserRequest(user=text), "user"
+    export = v1.ExportUserRequest(user=str(UUID(int=1)), page_size=-1)
+    yield "UserService/ExportUser", export, "page_size"
     yield "AuthService/RefreshToken", v1.RefreshTokenRequest(), "refresh_token"
     yield "AuthService/RevokeToken", v1.RevokeTokenRequest(), "refresh_token"
 

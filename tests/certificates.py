@@ -37,10 +37,10 @@ class Authority:
         self._certificate = self._sign(self._name, self._key, ca=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def pair(self, name: str, days: int = 1, host: str = "") -> Pair:
+    def pair(self, name: str, days: int = 1, host: str = "", uri: str = "") -> Pair:
         """A certificate that it signs, good for some days from now; negative for a past one."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(_name(name), key, ca=False, days=days, host=host)
+        certificate = self._sign(_name(name), key, ca=False, days=days, host=host, uri=uri)
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(
@@ -58,10 +58,18 @@ class Authority:
         ca: bool,
         days: int = 1,
         host: str = "",
+        uri: str = "",
     ) -> x509.Certificate:
         now = datetime.now(UTC)
-        here = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-        names = [x509.DNSName(host)] if host else here
+        here: list[x509.GeneralName] = [
+            x509.DNSName("localhost"),
+            x509.IPAddress(IPv4Address("127.0.0.1")),
+        ]
+        names: list[x509.GeneralName] = here
+        if host:
+            names = [x509.DNSName(host)]
+        if uri:
+            names = [x509.UniformResourceIdentifier(uri)]
         return (
             x509.CertificateBuilder()
             .subject_name(name)

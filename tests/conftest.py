@@ -110,6 +110,7 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
         user_deposits=True,
         # Tests call faster than people do.
         user_calls_per_second=0,
+        network_calls_per_second=0,
         door=DOOR,
     )
 

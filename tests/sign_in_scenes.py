@@ -69,3 +69,11 @@ async def address_of_another(world: World) -> Ask:
         new_confirmation_code=codes[1].confirmation_code,
     )
     return Ask("UserService/ChangeEmail", request, world.anna)
+
+
+@provokes(errors.UserErased)
+async def change_of_an_erased_user(world: World) -> Ask:
+    person = await world.service.person()
+    erase = v1.EraseUserRequest(user=person.user_id, reason="asked for")
+    await world.admin.client.users.EraseUser(erase)
+    return Ask("UserService/EnableUser", v1.EnableUserRequest(user=person.user_id), world.admin)

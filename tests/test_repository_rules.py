@@ -36,7 +36,11 @@ PAGES = [
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 # A list of many small things, which is read by looking up one of them.
-LISTS = {"balance_service/domain/errors.py", "balance_service/calls/refusals.py"}
+LISTS = {
+    "balance_service/calls/refusals.py",
+    "balance_service/config.py",
+    "balance_service/domain/errors.py",
+}
 LINE_CHARACTERS_MAX = {".proto": 100, ".sql": 110}
 BANNED_MODULES = {"utils", "helpers", "common", "base", "manager", "misc"}
 BANNED_WORDS = {

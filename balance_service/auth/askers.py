@@ -112,8 +112,13 @@ class Askers:
     async def recognise(self, conn: Connection, email: str, network: str) -> Asker:
         """Who asks for an address from a network."""
         mailbox = mailboxes.canonical(email)
-        key = self._secrets.keyed_hash("askers", f"{mailbox} {network}")
-        return Asker(mailbox, network, key, await verifications.is_known(conn, key, KNOWN_FOR))
+        keys = self._secrets.keyed_hashes("askers", f"{mailbox} {network}")
+        known = await verifications.is_known(conn, keys, KNOWN_FOR)
+        return Asker(mailbox, network, keys[0], known)
+
+    def hash_mailbox(self, email: str) -> list[bytes]:
+        """What an address's mailbox is kept as beside its networks, by each of the secrets."""
+        return self._secrets.keyed_hashes("mailboxes", mailboxes.canonical(email))
 
     def of_guess(self, guess: Guess) -> Asker:
         """Who asked for the code that is guessed at: guesses count as theirs."""

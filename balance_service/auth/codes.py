@@ -10,7 +10,6 @@ codes, 10 minutes and 100 guesses.
 """
 
 import asyncio
-import hmac
 import secrets as random_source
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,8 @@ from balance_service.repositories import users, verifications
 from balance_service.repositories.verifications import Limit, NewVerification
 
 DIGITS = 8
+# What keyed hashes are for.
+_IDS, _CODES = "verifications", "confirmation codes"
 GUESSES_MAX = 5
 # Mails that a worker hands over at once: a mail server that hangs must not use up all its calls.
 SENDING_MAX = 200
@@ -137,9 +138,9 @@ class ConfirmationCodes:
         verification_id = random_source.token_urlsafe(24)
         asker, now = counted.asker, counted.taken.now
         verification = NewVerification(
-            verification_hash=self._id_hash(verification_id),
+            verification_hash=self._secrets.keyed_hash(_IDS, verification_id),
             email=email,
-            code_hash=self._hash(email, code),
+            code_hash=self._secrets.keyed_hash(_CODES, f"{email} {code}"),
             asker=asker.key,
             asker_known=asker.known,
             created_at=now,
@@ -166,22 +167,22 @@ class ConfirmationCodes:
             ConfirmationCodeInvalid: It is wrong, used, expired or was tried too often, or there is
                 none; which of these is not said.
         """
-        verification_hash = self._id_hash(verification_id)
+        hashes = self._secrets.keyed_hashes(_IDS, verification_id)
         # The guess is counted before it is compared, so that no crash gives it back.
         async with transaction(self._pool) as conn:
-            guess = await verifications.count_guess(conn, verification_hash, GUESSES_MAX)
+            guess = await verifications.count_guess(conn, hashes, GUESSES_MAX)
             if guess is None:
                 raise errors.ConfirmationCodeInvalid
             asker = self._askers.of_guess(guess)
             limits = self._askers.guessing(asker)
             taken = await askers.take(conn, limits)
-        right = hmac.compare_digest(guess.code_hash, self._hash(guess.email, code))
+        right = self._secrets.is_hash(guess.code_hash, _CODES, f"{guess.email} {code}")
         # Without a quota left the first guess counts still: whoever reads the mail is not kept out
         # by those who do not.
         if not right or not (taken.succeeded or guess.guesses == 1):
             raise errors.ConfirmationCodeInvalid
         returned = limits if taken.succeeded else []
-        return RightGuess(guess.email, asker, verification_hash, returned)
+        return RightGuess(guess.email, asker, guess.verification_hash, returned)
 
     async def guess_plainly(self, email: str, code: str, network: str) -> RightGuess:
         """Tries a code of an address, whoever asked for it.
@@ -208,7 +209,8 @@ class ConfirmationCodes:
             if not taken.succeeded:
                 raise errors.ConfirmationCodeLimit(taken.wait_seconds)
         async with self._pool.connection() as conn:
-            found = await verifications.find_by_code(conn, email, self._hash(email, code))
+            hashes = self._secrets.keyed_hashes(_CODES, f"{email} {code}")
+            found = await verifications.find_by_code(conn, email, hashes)
         if found is None:
             raise errors.ConfirmationCodeInvalid
         return RightGuess(email, asker, found, limits)
@@ -241,13 +243,8 @@ class ConfirmationCodes:
         if not await verifications.spend(conn, right.verification_hash):
             raise errors.ConfirmationCodeInvalid
         await askers.give_back(conn, right.limits)
-        await verifications.remember(conn, right.asker.key)
-
-    def _id_hash(self, verification_id: str) -> bytes:
-        return self._secrets.keyed_hash("verifications", verification_id)
-
-    def _hash(self, email: str, code: str) -> bytes:
-        return self._secrets.keyed_hash("confirmation codes", f"{email} {code}")
+        (mailbox, *_) = self._askers.hash_mailbox(right.email)
+        await verifications.remember(conn, right.asker.key, mailbox)
 
 
 def _text(code: str) -> str:

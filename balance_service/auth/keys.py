@@ -1,5 +1,8 @@
 """The keys that access tokens are signed with: Ed25519, shared through Postgres.
 
+Every process reads them again at short intervals, so that a key is published, signs, retires and is
+removed everywhere without a restart; `key_states` says when.
+
 Private keys are stored sealed with the service's secret, which is checked by unsealing them. A
 process starts if its secret unseals at least one key in use. It skips the others with a warning,
 because earlier versions could store a key that was sealed with a wrong secret. What depends on the
@@ -10,20 +13,23 @@ was there before any wrong secret could add a key.
 import asyncio
 import base64
 import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import structlog
 from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from balance_service.auth.key_states import Life, State, lives
 from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import ids
-from balance_service.repositories import credentials
-from balance_service.repositories.credentials import SigningKey
+from balance_service.repositories import signing_keys
+from balance_service.repositories.signing_keys import NewKey, SigningKey
 
-RELOAD_INTERVAL_SECONDS = 5.0
+# How often the keys are read at most because a token names one that is not known.
+RELOAD_INTERVAL_SECONDS = 1.0
 _PURPOSE = "signing keys"
 
 _log = structlog.get_logger()
@@ -66,16 +72,40 @@ async def prove(conn: Connection, secrets: Secrets) -> None:
     Raises:
         WrongSecret: It is another.
     """
-    await credentials.lock_signing_keys(conn)
-    stored = await credentials.signing_keys(conn)
+    await signing_keys.lock(conn)
+    stored = await signing_keys.in_use(conn)
     if not stored:
-        await credentials.insert_signing_key(conn, _new_key(secrets))
+        await signing_keys.insert(conn, new_key(secrets, timedelta(0)))
     elif _unsealed(stored[-1], secrets) is None:
         raise WrongSecret
 
 
+class ReadKey(NamedTuple):
+    """A key that the service's secret unseals.
+
+    Args:
+        stored: As it is stored.
+        private: The key itself.
+        life: What it is good for, and until when.
+    """
+
+    stored: SigningKey
+    private: Ed25519PrivateKey
+    life: Life
+
+
+def read(stored: Sequence[SigningKey], secrets: Secrets) -> list[ReadKey]:
+    """The keys that a secret unseals, in their order."""
+    unsealed = [(key, _unsealed(key, secrets)) for key in stored]
+    good = [(key, private) for key, private in unsealed if private is not None]
+    if not good:
+        return []
+    found = lives([key for key, _ in good], stored[0].now)
+    return [ReadKey(key, private, life) for (key, private), life in zip(good, found, strict=True)]
+
+
 class KeySet:
-    """The keys in use: the newest signs, all verify.
+    """The keys that are published: one of them signs, all verify.
 
     Args:
         pool: Where the keys are stored.
@@ -87,51 +117,49 @@ class KeySet:
         self._secrets = secrets
         # Newest first, as they are read from the database.
         self._keys: dict[str, Ed25519PrivateKey] = {}
-        self._newest_id = ""
+        self._signing_id = ""
         self._strays: set[str] = set()
         self._loaded_at = 0.0
         self._reloading: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
-        """Reads the keys; makes the first one.
+        """Reads the keys, also again, every few seconds; makes the first one.
 
         Raises:
             WrongSecret: There are some, and none was sealed with this secret.
         """
         async with self._pool.connection() as conn:
-            stored = await credentials.signing_keys(conn)
+            stored = await signing_keys.in_use(conn)
         if not stored:
             async with transaction(self._pool) as conn:
                 await prove(conn, self._secrets)
-                stored = await credentials.signing_keys(conn)
-        unsealed = [(key.key_id, _unsealed(key, self._secrets)) for key in stored]
-        keys = {key_id: key for key_id, key in unsealed if key is not None}
+                stored = await signing_keys.in_use(conn)
+        readable = read(stored, self._secrets)
+        keys = [key for key in readable if key.life.state is not State.REMOVED]
         if not keys:
             raise WrongSecret
-        self._warn({key_id for key_id, key in unsealed if key is None})
-        self._keys = keys
-        self._newest_id = next(iter(keys))
+        self._warn({key.key_id for key in stored} - {key.stored.key_id for key in readable})
+        self._keys = {key.stored.key_id: key.private for key in keys}
+        self._signing_id = _signing(keys)
         self._loaded_at = time.monotonic()
 
-    async def rotate(self) -> str:
-        """Makes a new key, which signs from now on; tokens of the older ones stay good.
-
-        Returns:
-            The new key's id.
-
-        Raises:
-            WrongSecret: The keys in use were sealed with another; nothing is stored.
-        """
-        key = _new_key(self._secrets)
-        async with transaction(self._pool) as conn:
-            await prove(conn, self._secrets)
-            await credentials.insert_signing_key(conn, key)
-        await self.load()
-        return key.key_id
+    async def remove_old(self) -> None:
+        """Takes keys out of use whose last token has expired; to be called now and then."""
+        async with self._pool.connection() as conn:
+            stored = await signing_keys.in_use(conn)
+            keys = read(stored, self._secrets)
+            old = [key.stored.key_id for key in keys if key.life.state is State.REMOVED]
+            # A stray key must not become the oldest, by which `prove` goes.
+            if old and len(keys) == len(stored):
+                await signing_keys.remove(conn, old)
 
     def signing(self) -> tuple[str, Ed25519PrivateKey]:
-        """The newest key, with its id."""
-        return self._newest_id, self._keys[self._newest_id]
+        """The key that signs, with its id."""
+        return self._signing_id, self._keys[self._signing_id]
+
+    def has(self, key_id: str) -> bool:
+        """Whether a key verifies, as far as this process knows."""
+        return key_id in self._keys
 
     async def verifying(self, key_id: str) -> Ed25519PublicKey | None:
         """The key with an id, if any; one made by another process is looked up now and then."""
@@ -171,14 +199,38 @@ def _jwk(key_id: str, key: Ed25519PublicKey) -> Jwk:
     return Jwk(key_id, x)
 
 
-def _new_key(secrets: Secrets) -> SigningKey:
+def _signing(keys: Sequence[ReadKey]) -> str:
+    """The id of the key that signs."""
+    # Two may for a moment by a clock that was set back; and where none does, the newest is best.
+    best = max(keys, key=lambda key: (key.life.state is State.SIGNING, key.stored.signs_at))
+    return best.stored.key_id
+
+
+def new_key(secrets: Secrets, after: timedelta) -> NewKey:
+    """A key that is only published for some time, and signs after that."""
     private_key = Ed25519PrivateKey.generate()
-    return SigningKey(
+    return NewKey(
         key_id=ids.new_id().hex,
         sealed_private_key=secrets.seal(private_key.private_bytes_raw(), _PURPOSE),
         public_key=private_key.public_key().public_bytes_raw(),
-        created_at=datetime.now(UTC),
+        after=after,
     )
+
+
+async def reseal(conn: Connection, secrets: Secrets) -> int:
+    """Seals again what the previous secret sealed; how many keys that was.
+
+    Raises:
+        WrongSecret: Neither secret is the service's.
+    """
+    await prove(conn, secrets)
+    resealed = 0
+    for key in read(await signing_keys.in_use(conn), secrets):
+        again = secrets.reseal(key.stored.sealed_private_key, _PURPOSE)
+        if again is not None:
+            await signing_keys.reseal(conn, key.stored.key_id, again)
+            resealed += 1
+    return resealed
 
 
 def _unsealed(key: SigningKey, secrets: Secrets) -> Ed25519PrivateKey | None:

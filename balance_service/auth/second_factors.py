@@ -25,6 +25,8 @@ from balance_service.repositories import credentials, second_factors, users
 from balance_service.repositories.verifications import Limit
 
 RECOVERY_CODES = 10
+# Secrets that are read at once to be sealed again.
+RESEALED_MAX = 1000
 # Of Crockford's alphabet: 50 bits.
 RECOVERY_CODE_LENGTH = 10
 STEPS_BESIDE = 1
@@ -108,8 +110,8 @@ class SecondFactors:
                 conn, user_id, factor.sealed_secret, step, now
             ):
                 raise errors.SecondFactorInvalid
-            hashes = [self._hash(user_id, _plain(made)) for made in codes]
-            await second_factors.insert_recovery_codes(conn, user_id, hashes)
+            hashes = [self._hashes(user_id, _plain(made))[0] for made in codes]
+            await second_factors.insert_recovery_codes(conn, user_id, hashes, self._secrets.mark)
             await users.set_second_factor(conn, user_id, enrolled=True, now=now)
             if session_id:
                 await credentials.prove_session(conn, session_id)
@@ -173,8 +175,8 @@ class SecondFactors:
             return False
         plain = _plain(code)
         if not _TOTP.fullmatch(plain):
-            code_hash = self._hash(user_id, plain)
-            return await second_factors.use_recovery_code(conn, user_id, code_hash)
+            hashes = self._hashes(user_id, plain)
+            return await second_factors.use_recovery_code(conn, user_id, hashes)
         step = _find_step(self._unseal(user_id, factor.sealed_secret), plain, now)
         return step is not None and await second_factors.use_step(conn, user_id, step)
 
@@ -183,8 +185,20 @@ class SecondFactors:
         assert plain.startswith(user_id.bytes), "a secret was sealed for its user"
         return plain.removeprefix(user_id.bytes).decode()
 
-    def _hash(self, user_id: UUID, code: str) -> bytes:
-        return self._secrets.keyed_hash("recovery codes", f"{user_id} {code}")
+    def _hashes(self, user_id: UUID, code: str) -> list[bytes]:
+        return self._secrets.keyed_hashes("recovery codes", f"{user_id} {code}")
+
+
+async def reseal(conn: Connection, secrets: Secrets) -> int:
+    """Seals again what the previous secret sealed; how many users' that was."""
+    resealed = 0
+    after: UUID | None = None
+    while page := await second_factors.list_sealed(conn, after, RESEALED_MAX):
+        for user_id, sealed in page:
+            if (again := secrets.reseal(sealed, _PURPOSE)) is not None:
+                resealed += await second_factors.replace_seal(conn, user_id, sealed, again)
+        after = page[-1].user_id
+    return resealed
 
 
 async def _remove(conn: Connection, user_id: UUID) -> User:

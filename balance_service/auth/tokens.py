@@ -13,6 +13,7 @@ import base64
 import hmac
 import secrets as random_source
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,19 +21,24 @@ from uuid import UUID
 
 import jwt
 
+from balance_service.auth import token_claims
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.sessions import Sessions
+from balance_service.auth.token_claims import LEEWAY, VerifiedToken
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
+from balance_service.domain.client_certificates import ClientCertificate
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
-from balance_service.repositories import credentials, users
-from balance_service.repositories.credentials import NewSession
+from balance_service.repositories import client_certificates as certificates
+from balance_service.repositories import credentials, principals, users
+from balance_service.repositories.credentials import NewSession, RefreshToken
+from balance_service.repositories.principals import KeptHash
 
 _ALGORITHM = "EdDSA"
+_CLIENT_SECRETS = "client secrets"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
-LEEWAY = timedelta(seconds=60)
 MARGIN = timedelta(minutes=1)
 KNOWN_TOKENS_MAX = 100_000
 TOKEN_LENGTH_MAX = 4096
@@ -79,19 +85,6 @@ class TokenRules:
         return self.access_life + LEEWAY + MARGIN
 
 
-@dataclass(frozen=True, slots=True)
-class _VerifiedToken:
-    """What is known of a token whose signature was verified.
-
-    Args:
-        principal: Who it stands for.
-        good_until: When it expires, with LEEWAY; seconds since the epoch.
-    """
-
-    principal: Principal
-    good_until: float
-
-
 class Tokens:
     """Issues, verifies, refreshes and revokes.
 
@@ -112,7 +105,7 @@ class Tokens:
         self._rules = rules
         self._sessions = sessions
         # Verifying a signature costs more than a small call: each token is verified once.
-        self._known_tokens: dict[str, _VerifiedToken] = {}
+        self._known_tokens: dict[str, VerifiedToken] = {}
 
     async def sign_in(self, user_id: UUID, *, second_factor: bool = False) -> IssuedToken:
         """Starts a session of a user who proved their address.
@@ -143,23 +136,49 @@ class Tokens:
         return self._issue(user, session_id, now, issued, second_factor=second_factor)
 
     async def sign_in_service(self, client_id: str, client_secret: str) -> IssuedToken:
-        """Gives a sibling service an access token.
+        """Gives a sibling service an access token, which ends with its secret at the latest.
 
         Raises:
             ClientCredentialsInvalid: The id is unknown or the secret is wrong.
         """
+        hashes = self._secrets.keyed_hashes(_CLIENT_SECRETS, f"{client_id} {client_secret}")
         async with self._pool.connection() as conn:
-            principal = await credentials.find_principal(conn, client_id)
-        # An unknown id is refused as a wrong secret is, after the same work.
-        secret_hash, scopes = principal or (b"", [])
-        if not hmac.compare_digest(
-            secret_hash, client_secret_hash(self._secrets, client_id, client_secret)
-        ):
-            raise errors.ClientCredentialsInvalid
-        now = datetime.now(UTC)
-        expires_at = now + self._rules.access_life
-        claims = {"sub": f"service:{client_id}", "scope": " ".join(sorted(scopes))}
-        return IssuedToken(self._sign(claims, now, expires_at), expires_at, self._rules.access_life)
+            live = await principals.live_secrets(conn, client_id)
+            # All of them are compared, whichever it is.
+            right = [
+                each
+                for each in live
+                for expected in hashes
+                if hmac.compare_digest(each.secret_hash, expected)
+            ]
+            if not right:
+                raise errors.ClientCredentialsInvalid
+            secret = right[0]
+            if secret.secret_hash != hashes[0]:
+                kept = KeptHash(hashes[0], self._secrets.mark)
+                await principals.replace_hash(conn, client_id, secret.secret_id, kept)
+            if not secret.used_today:
+                await principals.use_secret(conn, client_id, secret.secret_id)
+        life = self._rules.access_life
+        if secret.expires_at:
+            life = min(life, max(secret.expires_at - datetime.now(UTC), timedelta(seconds=1)))
+        return self._issue_to_service(client_id, secret.scopes, secret.secret_id, life)
+
+    async def sign_in_certified(self, client_id: str, shown: ClientCertificate) -> IssuedToken:
+        """Gives a sibling service a token that is good with the certificate that it showed alone.
+
+        Raises:
+            ClientCredentialsInvalid: The id is unknown, or bound to no such certificate.
+        """
+        async with self._pool.connection() as conn:
+            bound = await certificates.find(conn, client_id, shown.names)
+            if bound is None:
+                raise errors.ClientCredentialsInvalid
+            if not bound.used_today:
+                await certificates.use(conn, client_id, bound.certificate_id)
+        return self._issue_to_service(
+            client_id, bound.scopes, bound.certificate_id, self._rules.access_life, shown
+        )
 
     async def refresh(self, refresh_token: str) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
@@ -169,65 +188,79 @@ class Tokens:
                 ago than the grace, and now the whole sign-in is revoked.
         """
         now = datetime.now(UTC)
-        token_hash = self._refresh_hash(refresh_token)
-        successor = self._successor(refresh_token)
+        successor: str | None
         async with transaction(self._pool) as conn:
-            stored = await credentials.find_refresh_token(conn, token_hash)
+            stored = await self._find(conn, refresh_token)
             if stored is None or stored.revoked_at or now >= stored.session_expires_at:
                 raise errors.RefreshTokenInvalid
             if stored.used_for is None:
-                await credentials.use_refresh_token(conn, token_hash)
+                successor = self._successors(refresh_token)[0]
+                await credentials.use_refresh_token(conn, stored.token_hash)
                 await self._keep_refresh_token(
                     conn, successor, stored.session_id, stored.expires_at
                 )
                 await credentials.refresh_session(conn, stored.session_id, now)
-                reused = False
             else:
-                reused = not await self._is_repeated(conn, stored.used_for, successor)
-            if reused:
+                successor = await self._find_successor(conn, refresh_token, stored.used_for)
+            if successor is None:
                 await credentials.revoke_session(conn, stored.session_id, now)
             user = await users.hold(conn, stored.user_id)
-        if reused:  # Raised here, so that the revocation is committed.
+        if successor is None:  # Raised here, so that the revocation is committed.
             self._sessions.remember_ended(stored.session_id)
             raise errors.RefreshTokenInvalid
         issued = IssuedRefreshToken(successor, stored.session_expires_at)
         return self._issue(user, stored.session_id, now, issued, second_factor=stored.second_factor)
 
-    async def _is_repeated(self, conn: Connection, used_for: timedelta, successor: str) -> bool:
-        """Whether a token is used again because the first answer was lost, and not stolen."""
-        if used_for > self._rules.refresh_grace:
-            return False
-        return await credentials.is_unused(conn, self._refresh_hash(successor))
+    async def _find_successor(
+        self, conn: Connection, refresh_token: str, used_for: timedelta
+    ) -> str | None:
+        """What was given for a token, if it is used again because that answer was lost."""
+        if used_for <= self._rules.refresh_grace:
+            for successor in self._successors(refresh_token):
+                if await credentials.is_unused(conn, self._refresh_hashes(successor)):
+                    return successor
+        return None
 
     async def revoke(self, refresh_token: str) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
         async with transaction(self._pool) as conn:
-            stored = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
+            stored = await self._find(conn, refresh_token)
             if stored:
                 await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
                 self._sessions.remember_ended(stored.session_id)
 
-    async def verify(self, access_token: str) -> Principal:
+    async def verify(self, access_token: str, shown: ClientCertificate | None = None) -> Principal:
         """Who a token stands for.
+
+        Args:
+            access_token: The token.
+            shown: The certificate that its bearer showed, if any.
 
         Raises:
             TokenExpired: It was good once.
-            TokenInvalid: It never was, or it is revoked.
+            TokenInvalid: It never was, it is revoked, or it is bound to another certificate.
         """
         token = self._known_tokens.get(access_token) or await self._decode(access_token)
         if token.good_until <= time.time():
             self._known_tokens.pop(access_token, None)
             raise errors.TokenExpired
+        if token.certificate and (shown is None or shown.sha256 != token.certificate):
+            raise errors.TokenInvalid
+        if not self._keys.has(token.key_id):
+            self._known_tokens.pop(access_token, None)
+            raise errors.TokenInvalid
         if self._sessions.is_ended(token.principal.session_id):
             raise errors.TokenInvalid
         return token.principal
 
-    async def _decode(self, access_token: str) -> _VerifiedToken:
+    async def _decode(self, access_token: str) -> VerifiedToken:
         if len(access_token) > TOKEN_LENGTH_MAX:
             raise errors.TokenInvalid
         try:
             key_id = jwt.get_unverified_header(access_token).get("kid")
-            key = await self._keys.verifying(key_id) if isinstance(key_id, str) else None
+            if not isinstance(key_id, str):
+                raise errors.TokenInvalid
+            key = await self._keys.verifying(key_id)
             if key is None:
                 raise errors.TokenInvalid
             claims = jwt.decode(
@@ -239,7 +272,7 @@ class Tokens:
                 leeway=LEEWAY,
                 options={"require": _CLAIMS},
             )
-            token = _read_claims(claims, self._rules.access_life)
+            token = token_claims.read(key_id, claims, self._rules.access_life)
         except jwt.ExpiredSignatureError:
             raise errors.TokenExpired from None
         except (jwt.InvalidTokenError, ValueError, KeyError, OverflowError):
@@ -249,6 +282,26 @@ class Tokens:
             self._known_tokens.pop(next(iter(self._known_tokens)))
         self._known_tokens[access_token] = token
         return token
+
+    def _issue_to_service(
+        self,
+        client_id: str,
+        scopes: Sequence[str],
+        proof_id: UUID,
+        life: timedelta,
+        shown: ClientCertificate | None = None,
+    ) -> IssuedToken:
+        """A service's token, which ends with the secret or the binding that it proved."""
+        claims: dict[str, Any] = {
+            "sub": f"service:{client_id}",
+            "scope": " ".join(sorted(scopes)),
+            "sid": str(proof_id),
+        }
+        if shown:
+            digest = base64.urlsafe_b64encode(bytes.fromhex(shown.sha256)).rstrip(b"=")
+            claims["cnf"] = {"x5t#S256": digest.decode()}
+        now = datetime.now(UTC)
+        return IssuedToken(self._sign(claims, now, now + life), now + life, life)
 
     def _issue(
         self,
@@ -272,7 +325,7 @@ class Tokens:
         life = self._rules.access_life
         return IssuedToken(access_token, expires_at, life, refresh.token, refresh.expires_at)
 
-    def _sign(self, claims: dict[str, str], now: datetime, expires_at: datetime) -> str:
+    def _sign(self, claims: Mapping[str, Any], now: datetime, expires_at: datetime) -> str:
         key_id, key = self._keys.signing()
         registered = {
             "iss": self._rules.issuer,
@@ -288,37 +341,25 @@ class Tokens:
     async def _keep_refresh_token(
         self, conn: Connection, token: str, session_id: UUID, expires_at: datetime
     ) -> None:
-        token_hash = self._refresh_hash(token)
+        token_hash = self._refresh_hashes(token)[0]
         await credentials.insert_refresh_token(conn, token_hash, session_id, expires_at)
 
-    def _successor(self, refresh_token: str) -> str:
-        """The token that follows one: always the same, so that it can be given again, unkept."""
-        digest = self._secrets.keyed_hash("refresh successors", refresh_token)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    async def _find(self, conn: Connection, refresh_token: str) -> RefreshToken | None:
+        return await credentials.find_refresh_token(conn, self._refresh_hashes(refresh_token))
 
-    def _refresh_hash(self, token: str) -> bytes:
-        return self._secrets.keyed_hash("refresh tokens", token)
+    def _successors(self, refresh_token: str) -> list[str]:
+        """The token that follows one: always the same, so that it can be given again, unkept.
+
+        The second, if any, is what it would be by the previous secret.
+        """
+        digests = self._secrets.keyed_hashes("refresh successors", refresh_token)
+        return [base64.urlsafe_b64encode(digest).rstrip(b"=").decode() for digest in digests]
+
+    def _refresh_hashes(self, token: str) -> list[bytes]:
+        return self._secrets.keyed_hashes("refresh tokens", token)
 
 
-def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> bytes:
+def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> KeptHash:
     """What is kept of a service's secret. It is random, so it needs no slow hash."""
-    return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
-
-
-def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:
-    """Reads our own claims; raises ValueError or KeyError if they are not ours."""
-    # A revocation is remembered for the configured life of access tokens. A token that was issued
-    # under a longer life is cut to that, or it would be accepted again once that is forgotten.
-    expires_at = min(float(claims["exp"]), float(claims["iat"]) + life.total_seconds())
-    good_until = expires_at + LEEWAY.total_seconds()
-    subject = str(claims["sub"])
-    kind, _, name = subject.partition(":")
-    if kind == "user":
-        role = Role[str(claims["role"]).upper()]
-        session_id = UUID(str(claims["sid"]))
-        principal = Principal(subject, UUID(name), role, session_id=session_id)
-        return _VerifiedToken(principal, good_until)
-    if kind != "service":
-        raise ValueError(subject)
-    scopes = frozenset(str(claims["scope"]).split())
-    return _VerifiedToken(Principal(subject, None, None, scopes), good_until)
+    hashed = secrets.keyed_hash(_CLIENT_SECRETS, f"{client_id} {client_secret}")
+    return KeptHash(hashed, secrets.mark)

@@ -24,6 +24,7 @@ class Condition(enum.Enum):
     ALWAYS = "always"
     # The call names nobody: it is about whom the token stands for.
     SELF = "themselves"
+    ONESELF = "the user that it names"
     OWNER = "the owner of the account"
     PARTY = "the owner of an account of the movement"
     RECEIVER = "who received it"
@@ -235,6 +236,8 @@ TABLE: Mapping[str, Rule] = {
     "DisableUser": _admins(condition=Condition.OTHERS),
     "EnableUser": _admins(),
     "ChangeEmail": _THEMSELVES,
+    "ExportUser": _users(Condition.ONESELF, admin=Condition.ALWAYS),
+    "EraseUser": _users(Condition.ONESELF, admin=Condition.ALWAYS),
     "CreateWithdrawal": _users(Condition.OWNER, Scope.WITHDRAWALS_WRITE, setting="user_deposits"),
     "GetWithdrawal": _OF_PARTY,
     "ListWithdrawals": _OF_OWNER,

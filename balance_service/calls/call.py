@@ -8,6 +8,7 @@ from typing import TypeAlias
 from balance_service.calls import languages
 from balance_service.calls.access import Condition, is_decided
 from balance_service.domain import errors, ids
+from balance_service.domain.client_certificates import ClientCertificate
 from balance_service.domain.principals import Principal
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
@@ -42,6 +43,7 @@ class Call:
         forwarded_for: What x-forwarded-for says, which may be the caller's own word.
         condition: On what the caller is let in, by the table of access.
         proven: Whether that was checked.
+        certificate: The certificate that the caller showed, if any.
     """
 
     method: str
@@ -57,6 +59,7 @@ class Call:
     forwarded_for: str = ""
     condition: Condition = Condition.NEVER
     proven: bool = False
+    certificate: ClientCertificate | None = None
 
     @property
     def principal(self) -> Principal:

@@ -25,10 +25,13 @@ from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
 from balance_service.domain import errors, retry_after
+from balance_service.domain.client_certificates import read_header
 from balance_service.repositories import failures
 
 _log = structlog.get_logger()
 
+# What Envoy says of the certificate that a caller showed.
+CERTIFICATE_HEADER = "x-forwarded-client-cert"
 # A message of the method's type, or its bytes on the wire.
 Request: TypeAlias = Message | bytes
 # A servicer's method. It takes and gives the messages of the RPC of that name.
@@ -80,11 +83,20 @@ class Calls:
         quotas: What each may have of the worker.
         rules: Who may call what, by the names of RPCs.
         calls_max: How many unary calls may be under way before more are refused.
+        certified: Whether the door says which certificate a caller showed: elsewhere, what says so
+            is the caller's own word.
     """
 
     def __init__(
-        self, tokens: Tokens, quotas: Quotas, rules: Mapping[str, Rule], calls_max: int
+        self,
+        tokens: Tokens,
+        quotas: Quotas,
+        rules: Mapping[str, Rule],
+        calls_max: int,
+        *,
+        certified: bool = False,
     ) -> None:
+        self._certified = certified
         self.serving = False
         self._tokens = tokens
         self._quotas = quotas
@@ -119,6 +131,16 @@ class Calls:
         """Whether this worker can answer, as its health says."""
         return self.serving
 
+    def count_stranger(self, peer: str, forwarded_for: str, purpose: str = "") -> None:
+        """Counts what somebody without a token asks; raises QuotaExceeded if that is too much.
+
+        Args:
+            peer: The address of the connection.
+            forwarded_for: The header x-forwarded-for.
+            purpose: What has a share of its own.
+        """
+        self._quotas.strangers.count(peer, forwarded_for, purpose)
+
     async def admit(self, method: Method, metadata: Metadata) -> None:
         """Verifies a caller before anything else of the request is read.
 
@@ -126,7 +148,7 @@ class Calls:
             Refused: The method needs a token and there is none, or it is not good.
         """
         started = time.perf_counter()
-        call = from_metadata(method.full_name, metadata, None)
+        call = self._read(method, metadata, None)
         try:
             await self._identify(method, call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
@@ -153,12 +175,14 @@ class Calls:
             Refused: It was refused, or failed.
         """
         started = time.perf_counter()
-        call = from_metadata(method.full_name, metadata, timeout_seconds, peer)
+        call = self._read(method, metadata, timeout_seconds, peer)
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:
                 raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
             await self._identify(method, call)
+            if call.caller is None:
+                self.count_stranger(peer, call.forwarded_for)
             with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
                 handler = self._handlers[method.full_name]
                 parsed = _parse(method, request, call)
@@ -191,7 +215,7 @@ class Calls:
             Refused: It was refused, or failed; some answers may have been given before.
         """
         started = time.perf_counter()
-        call = from_metadata(method.full_name, metadata, timeout_seconds)
+        call = self._read(method, metadata, timeout_seconds)
         try:
             await self._identify(method, call)
             with self._quotas.stream(call.caller) if call.caller else contextlib.nullcontext():
@@ -226,7 +250,7 @@ class Calls:
         """Ends the streams whose token is not good any more; to be called every few seconds."""
         for call in self._streams.open:
             try:
-                await self._tokens.verify(call.tokens[0])
+                await self._tokens.verify(call.tokens[0], call.certificate)
             except errors.Refusal as refusal:
                 self._streams.end(call, refusal)
 
@@ -237,6 +261,15 @@ class Calls:
         async for request in requests:
             await self._identify(method, call)
             yield _parse(method, request, call)
+
+    def _read(
+        self, method: Method, metadata: Metadata, timeout_seconds: float | None, peer: str = ""
+    ) -> Call:
+        call = from_metadata(method.full_name, metadata, timeout_seconds, peer)
+        if self._certified:
+            shown = [value for name, value in metadata if name == CERTIFICATE_HEADER]
+            call.certificate = read_header(shown[0]) if len(shown) == 1 else None
+        return call
 
     async def _identify(self, method: Method, call: Call) -> None:
         """Finds out who calls, by the token.
@@ -249,7 +282,7 @@ class Calls:
         if len(call.tokens) > 1:
             raise errors.invalid("authorization", "must be given once")
         if call.tokens and call.tokens[0]:
-            call.caller = await self._tokens.verify(call.tokens[0])
+            call.caller = await self._tokens.verify(call.tokens[0], call.certificate)
         elif not method.public:
             raise errors.TokenMissing
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from balance_service.calls.strangers import Strangers
 from balance_service.domain import errors, retry_after
 from balance_service.domain.principals import Principal
 
@@ -40,9 +41,11 @@ class Quotas:
     Args:
         users: For each user.
         services: For each sibling service.
+        strangers: For each network of those who are not signed in; None for no limit.
     """
 
-    def __init__(self, users: Quota, services: Quota) -> None:
+    def __init__(self, users: Quota, services: Quota, strangers: Strangers | None = None) -> None:
+        self.strangers = strangers or Strangers(0)
         self._users = users
         self._services = services
         # By principal: when the next call is due, by the monotonic clock.

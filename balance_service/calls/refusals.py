@@ -117,6 +117,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.EmailTaken: Row(
         code_pb2.ALREADY_EXISTS, "EMAIL_TAKEN", "Этот адрес принадлежит другому пользователю."
     ),
+    errors.UserErased: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "USER_ERASED",
+        "Данные пользователя стёрты; изменить ничего нельзя.",
+    ),
     errors.SessionNotFound: Row(
         code_pb2.NOT_FOUND,
         "SESSION_NOT_FOUND",

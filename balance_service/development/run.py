@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database import embedded, migrate, roles
 from balance_service.development import address, demo_data, greeting
@@ -85,7 +85,7 @@ async def run(settings: Settings, database_place: str, say: Callable[[str], None
         PortUnavailable: Something else listens on a port.
     """
     # Refuses a weak secret before anything is written.
-    Secrets(settings.secret.get_secret_value(), development=settings.development)
+    read_secrets(settings)
     settings = await asyncio.to_thread(_migrate, settings)
     await administration.prove_secret(settings)
     await demo_data.load(settings)

@@ -8,8 +8,9 @@ Refusal
   the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
                             ServiceNotFound, QuoteNotFound, SessionNotFound
-  it was taken or changed   UsernameTaken, EmailTaken, SecondFactorEnrolled, EtagMismatch,
-                            IdempotencyKeyReused, ReferenceReused, PriceChanged, QuoteUsed
+  it was taken or changed   UsernameTaken, EmailTaken, UserErased, SecondFactorEnrolled,
+                            EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
+                            QuoteUsed
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
                             ReceiverUnavailable, DebitLimitExceeded, DailyLimitExceeded,
@@ -189,6 +190,13 @@ class UsernameTaken(Refusal):
 @dataclass
 class EmailTaken(Refusal):
     """Another user has this address."""
+
+
+@dataclass
+class UserErased(Refusal):
+    """The user was erased; nothing of them can be changed."""
+
+    user: str
 
 
 @dataclass

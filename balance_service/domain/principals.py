@@ -51,7 +51,8 @@ class Principal:
         user_id: The user's id; None for a service.
         role: The user's role; None for a service.
         scopes: What a service may do; empty for a user.
-        session_id: The user's sign-in; None for a service.
+        session_id: The user's sign-in, or the secret or certificate that a service signed in by:
+            the token ends with it. None for a token of an earlier version's service.
     """
 
     name: str

@@ -24,6 +24,7 @@ class User:
         version: Counts changes.
         second_factor: Whether they sign in with a second factor.
         disabled_at: Since when they may not sign in; None if they may.
+        erased_at: Since when nothing personal is kept of them; None of others.
     """
 
     user_id: UUID
@@ -38,3 +39,4 @@ class User:
     updated_at: datetime
     second_factor: bool
     disabled_at: datetime | None
+    erased_at: datetime | None

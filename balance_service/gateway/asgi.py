@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls import http
 from balance_service.calls.methods import load_contract
+from balance_service.calls.strangers import HEALTH
 from balance_service.domain import errors
 from balance_service.gateway import documentation, routes
 from balance_service.gateway.heads import RequestHead
@@ -21,6 +22,7 @@ from balance_service.gateway.responses import JSON, SECURITY_HEADERS
 from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
+HEALTH_PATH = "/healthz"
 # What pages of another origin may read; of other headers, browsers show them only a few.
 _EXPOSED_HEADERS = (
     "x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy",
@@ -48,7 +50,7 @@ def build(
     pages.router.redirect_slashes = False
     calls = Transcoder(routes.Routes(bindings), upstream, limits, public_url)
     segments = {_first_segment(route.path) for route in page_routes}
-    application = Dispatcher(calls, SecurityHeaders(pages), segments)
+    application = Dispatcher(calls, SecurityHeaders(pages), segments, upstream)
     if not cors_origins:
         return application
     # Around all of it, since CORSMiddleware answers preflight requests by itself.
@@ -64,9 +66,17 @@ class Dispatcher:
         calls: Answers calls, and any path that is not a page's.
         pages: Answers the health check and the documentation.
         page_segments: The first segments of the pages' paths.
+        upstream: Counts requests for pages.
     """
 
-    def __init__(self, calls: ASGIApp, pages: ASGIApp, page_segments: Collection[str]) -> None:
+    def __init__(
+        self,
+        calls: ASGIApp,
+        pages: ASGIApp,
+        page_segments: Collection[str],
+        upstream: Upstream,
+    ) -> None:
+        self._upstream = upstream
         self._calls = calls
         self._pages = pages
         self._page_segments = page_segments
@@ -75,10 +85,14 @@ class Dispatcher:
         head = RequestHead(scope)
         try:
             head.check()
+            is_page = _first_segment(scope["path"]) in self._page_segments
+            if is_page:
+                forwarded_for = head.headers.get("x-forwarded-for", "")
+                purpose = HEALTH if scope["path"] == HEALTH_PATH else ""
+                self._upstream.count_stranger(head.peer, forwarded_for, purpose)
         except errors.Refusal as refusal:
             await refuse(head, refusal, send)
             return
-        is_page = _first_segment(scope["path"]) in self._page_segments
         await (self._pages if is_page else self._calls)(scope, receive, send)
 
 
@@ -126,7 +140,7 @@ def _health_route(upstream: Upstream) -> Route:
             {"cache-control": "no-store"},
         )
 
-    return Route("/healthz", report_health)
+    return Route(HEALTH_PATH, report_health)
 
 
 def _allow_origins(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:

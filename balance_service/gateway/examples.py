@@ -31,6 +31,10 @@ BODIES: Mapping[str, Mapping[str, object]] = {
         "new_verification_id": "the one of the new address",
         "new_confirmation_code": "87654321",
     },
+    "EraseUserRequest": {
+        "verification_id": "the one of your address",
+        "confirmation_code": "12345678",
+    },
     "CreateAccountRequest": {"currency": "RUB"},
     "CreateDepositRequest": {"amount": "100.50", "currency": "RUB", "description": "Salary"},
     "CreateWithdrawalRequest": {"amount": "20", "currency": "RUB", "description": "Payout"},

@@ -16,6 +16,7 @@ QUERY_FIELDS_MAX = 100
 FORWARDED_HEADERS = {
     "authorization": 5000,
     "x-request-id": 256,
+    "x-forwarded-client-cert": 4096,
     "accept-language": 256,
     "traceparent": 256,
 }

@@ -13,8 +13,10 @@ from balance_service.calls.dispatch import Answer, Refused
 from balance_service.calls.health import channel_serves
 from balance_service.calls.methods import Method
 from balance_service.calls.refusals import DETAILS_KEY
+from balance_service.calls.strangers import Strangers
 from balance_service.config import Settings
 from balance_service.domain import errors
+from balance_service.domain.networks import parse_networks
 
 KEEPALIVE_MILLISECONDS = 60_000
 
@@ -37,6 +39,8 @@ class RemoteUpstream:
             # The server bounds its answers; gRPC's own 4 MiB would fail a call that it answered.
             ("grpc.max_receive_message_length", -1),
         ]
+        proxies = parse_networks(settings.trusted_proxies)
+        self._strangers = Strangers(settings.network_calls_per_second, proxies)
         self._channel = channels.open_channel(settings, target, options)
         self._callables: dict[str, grpc.aio.UnaryUnaryMultiCallable[Message, Message]] = {}
 
@@ -82,6 +86,9 @@ class RemoteUpstream:
                 yield message
         except grpc.aio.AioRpcError as error:
             raise _to_refused(error) from None
+
+    def count_stranger(self, peer: str, forwarded_for: str, purpose: str = "") -> None:
+        self._strangers.count(peer, forwarded_for, purpose)
 
     async def serves(self) -> bool:
         return await channel_serves(self._channel)

@@ -46,5 +46,14 @@ class Upstream(Protocol):
     ) -> AsyncIterator[Message]:
         """Makes a call that answers with a stream of messages; raises as `unary` does."""
 
+    def count_stranger(self, peer: str, forwarded_for: str, purpose: str = "") -> None:
+        """Counts a request for a page; raises QuotaExceeded if its network has had too many.
+
+        Args:
+            peer: The address of the caller's connection.
+            forwarded_for: The header x-forwarded-for.
+            purpose: What has a share of its own.
+        """
+
     async def serves(self) -> bool:
         """Whether calls are answered now, for the health check."""

@@ -33,10 +33,11 @@ class PageTokens:
 
     Args:
         key: 32 bytes, the same for all processes.
+        others: Keys whose tokens are read as well.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes, *others: bytes) -> None:
+        self._keys = key, *others
 
     def write(self, query: Sequence[object], call: Call, place: bytes) -> str:
         """A token for the place where the next page of a list starts.
@@ -46,7 +47,7 @@ class PageTokens:
             call: Who asks.
             place: In the list's own form, such as the last id shown.
         """
-        token = self._signature(query, call, place) + place
+        token = self._signatures(query, call, place)[0] + place
         return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
 
     def read(self, query: Sequence[object], call: Call, token: str) -> bytes | None:
@@ -65,16 +66,18 @@ class PageTokens:
         except ValueError:
             raise errors.PageTokenInvalid from None
         signature, place = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(query, call, place)):
+        made = self._signatures(query, call, place)
+        if not any(hmac.compare_digest(signature, one) for one in made):
             raise errors.PageTokenInvalid
         return place
 
-    def _signature(self, query: Sequence[object], call: Call, place: bytes) -> bytes:
+    def _signatures(self, query: Sequence[object], call: Call, place: bytes) -> list[bytes]:
         """Covers the query, too, so that a token cannot be used with another filter or order."""
         caller = call.caller.name if call.caller else ""
         scope = "\n".join([_FORM, call.method, caller, *map(repr, query)])
         covered = scope.encode() + b"\n" + place
-        return hmac.digest(self._key, covered, hashlib.sha256)[:_SIGNATURE_BYTES]
+        made = [hmac.digest(key, covered, hashlib.sha256) for key in self._keys]
+        return [signature[:_SIGNATURE_BYTES] for signature in made]
 
 
 def position_to_bytes(position: Position, currencies: Mapping[UUID, str]) -> bytes:

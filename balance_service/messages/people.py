@@ -30,7 +30,7 @@ def jwks(keys: Iterable[Jwk]) -> auth_pb2.Jwks:
 def user(profile: User) -> user_pb2.User:
     return user_pb2.User(
         id=str(profile.user_id),
-        email=profile.email,
+        email="" if profile.erased_at else profile.email,
         username=profile.username,
         first_name=profile.first_name,
         last_name=profile.last_name,
@@ -41,6 +41,7 @@ def user(profile: User) -> user_pb2.User:
         etag=str(profile.version),
         second_factor=profile.second_factor,
         disable_time=timestamp(profile.disabled_at) if profile.disabled_at else None,
+        erase_time=timestamp(profile.erased_at) if profile.erased_at else None,
     )
 
 

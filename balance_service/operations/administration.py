@@ -4,20 +4,20 @@ import dataclasses
 import secrets as random_source
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from balance_service.auth.keys import KeySet, prove
-from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import errors
+from balance_service.domain import errors, ids
 from balance_service.domain.addresses import parse_email
 from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.users import Role
 from balance_service.messages import fields
-from balance_service.repositories import credentials, users, verification
+from balance_service.repositories import credentials, principals, users, verification
 
 # An act makes its few queries one after the other.
 CONNECTIONS_MAX = 2
@@ -61,9 +61,20 @@ async def create_admin(settings: Settings, email: str) -> str:
 
 
 async def create_service_principal(
-    settings: Settings, client_id: str, description: str, scopes: Sequence[Scope]
+    settings: Settings,
+    client_id: str,
+    description: str,
+    scopes: Sequence[Scope],
+    life: timedelta | None = None,
 ) -> str:
     """Adds a sibling service.
+
+    Args:
+        settings: Name the database and have the secret.
+        client_id: Its name.
+        description: What it is.
+        scopes: What it may do.
+        life: When its secret expires; None for never.
 
     Returns:
         Its secret, which is not kept and cannot be shown again.
@@ -79,22 +90,14 @@ async def create_service_principal(
     checks(_check_distinct, scopes)
     checks.finish()
     secret = random_source.token_urlsafe(32)
-    secrets = _secrets(settings)
+    secrets = read_secrets(settings)
     async with connect(settings) as connections, transaction(connections) as conn:
         await prove(conn, secrets)
-        secret_hash = client_secret_hash(secrets, client_id, secret)
-        now = datetime.now(UTC)
-        if not await credentials.insert_principal(
-            conn, client_id, secret_hash, description, scopes, now
-        ):
+        if not await principals.insert(conn, client_id, description, scopes, datetime.now(UTC)):
             raise ValueError(f"{client_id} exists already")
+        secret_hash = client_secret_hash(secrets, client_id, secret)
+        await principals.insert_secret(conn, client_id, ids.new_id(), secret_hash, life)
     return secret
-
-
-async def revoke_service_principal(settings: Settings, client_id: str) -> bool:
-    """Stops a sibling service from signing in; False if there is none that may."""
-    async with connect(settings) as connections, connections.connection() as conn:
-        return await credentials.revoke_principal(conn, client_id, datetime.now(UTC))
 
 
 async def prove_secret(settings: Settings) -> None:
@@ -104,20 +107,7 @@ async def prove_secret(settings: Settings) -> None:
         WrongSecret: The database's keys were sealed with another secret.
     """
     async with connect(settings) as connections:
-        await KeySet(connections, _secrets(settings)).load()
-
-
-async def rotate_keys(settings: Settings) -> str:
-    """Makes a new signing key.
-
-    Returns:
-        Its id.
-
-    Raises:
-        WrongSecret: The keys in use were sealed with another secret.
-    """
-    async with connect(settings) as connections:
-        return await KeySet(connections, _secrets(settings)).rotate()
+        await KeySet(connections, read_secrets(settings)).load()
 
 
 async def verify(settings: Settings) -> verification.Report:
@@ -130,7 +120,3 @@ def _check_distinct(scopes: Sequence[Scope]) -> None:
     twice = [scope for place, scope in enumerate(scopes) if scope in scopes[:place]]
     if twice:
         raise errors.invalid("scope", f"must not be given twice: {twice[0]}")
-
-
-def _secrets(settings: Settings) -> Secrets:
-    return Secrets(settings.secret.get_secret_value(), development=settings.development)

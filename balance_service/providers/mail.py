@@ -23,6 +23,7 @@ REPLY_TIMEOUT_SECONDS = 8
 QUIT_TIMEOUT_SECONDS = 1
 # Replies that tell of the mailbox (RFC 5321, 4.2.3), where a mail was refused as a whole.
 _NO_SUCH_MAILBOX = {550, 551, 553}
+_SCHEMES = {"smtp", "smtp+starttls", "smtps"}
 
 _log = structlog.get_logger()
 
@@ -50,10 +51,11 @@ class Mailer(Protocol):
 
 
 class SmtpMailer:
-    """Sends over SMTP (RFC 5321), with STARTTLS where the server offers it.
+    """Sends over SMTP (RFC 5321); where TLS is spoken, the server's certificate is verified.
 
     Args:
-        url: `smtp://user:password@host:port`; `smtps` for TLS from the start.
+        url: `smtp://user:password@host:port`, with STARTTLS where the server offers it;
+            `smtp+starttls` for nothing without it; `smtps` for TLS from the start.
         sender: The address that mails come from; a name may stand before it, as in `Bank <a@b.c>`.
 
     Raises:
@@ -63,9 +65,11 @@ class SmtpMailer:
     def __init__(self, url: str, sender: str) -> None:
         try:
             parts = urlsplit(url)
-            if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            if parts.scheme not in _SCHEMES or not parts.hostname:
                 raise ValueError(url)
             self._tls = parts.scheme == "smtps"
+            # None upgrades where it can: whoever can change what is on its way takes the offer out.
+            self._start_tls = True if parts.scheme == "smtp+starttls" else None
             self._host = parts.hostname
             self._port = parts.port or (465 if self._tls else 587)
         except ValueError:
@@ -86,6 +90,7 @@ class SmtpMailer:
             username=self._username,
             password=self._password,
             use_tls=self._tls,
+            start_tls=self._start_tls,
             tls_context=ssl.create_default_context(),
             timeout=ENVELOPE_TIMEOUT_SECONDS,
         )

@@ -1,7 +1,4 @@
-"""What callers prove themselves with: sign-ins, signing keys, service secrets.
-
-Only hashes and sealed keys are kept; whoever reads these tables learns no secret.
-"""
+"""Sign-ins, and the refresh tokens that descend from them, of which only hashes are kept."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,9 +16,11 @@ class RefreshToken(NamedTuple):
     """A refresh token and the sign-in it belongs to.
 
     Args:
+        token_hash: By one of the service's secrets.
         used_for: How long ago it was used; None if it was not.
     """
 
+    token_hash: bytes
     session_id: UUID
     expires_at: datetime
     user_id: UUID
@@ -56,15 +55,6 @@ class NewSession(NamedTuple):
     second_factor: bool
 
 
-class SigningKey(NamedTuple):
-    """A token's signing key: the private half sealed, the public half raw (32 bytes)."""
-
-    key_id: str
-    sealed_private_key: bytes
-    public_key: bytes
-    created_at: datetime
-
-
 async def create_session(conn: AsyncConnection, session: NewSession) -> None:
     await conn.execute(_SQL["create_session"], session._asdict())
 
@@ -81,9 +71,11 @@ async def insert_refresh_token(
     await conn.execute(_SQL["insert_refresh_token"], values)
 
 
-async def find_refresh_token(conn: AsyncConnection, token_hash: bytes) -> RefreshToken | None:
-    """A refresh token, locked until the transaction ends, if it exists."""
-    cursor = await conn.execute(_SQL["find_refresh_token"], {"token_hash": token_hash})
+async def find_refresh_token(
+    conn: AsyncConnection, token_hashes: Sequence[bytes]
+) -> RefreshToken | None:
+    """The refresh token with one of some hashes, locked until the transaction ends, if any."""
+    cursor = await conn.execute(_SQL["find_refresh_token"], {"token_hashes": list(token_hashes)})
     row = await cursor.fetchone()
     return RefreshToken(*row) if row else None
 
@@ -92,9 +84,9 @@ async def use_refresh_token(conn: AsyncConnection, token_hash: bytes) -> None:
     await conn.execute(_SQL["use_refresh_token"], {"token_hash": token_hash})
 
 
-async def is_unused(conn: AsyncConnection, token_hash: bytes) -> bool:
-    """Whether there is such a refresh token, and it was not used."""
-    cursor = await conn.execute(_SQL["is_unused"], {"token_hash": token_hash})
+async def is_unused(conn: AsyncConnection, token_hashes: Sequence[bytes]) -> bool:
+    """Whether there is a refresh token with one of some hashes, and it was not used."""
+    cursor = await conn.execute(_SQL["is_unused"], {"token_hashes": list(token_hashes)})
     return await cursor.fetchone() is not None
 
 
@@ -132,67 +124,15 @@ async def revoke_sessions_of_user(
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def expire_sessions_of_user(conn: AsyncConnection, user_id: UUID) -> None:
+    """Has all sign-ins of a user be deleted as soon as no access token needs them."""
+    await conn.execute(_SQL["expire_sessions_of_user"], {"user_id": user_id})
+
+
 async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
-    """Sign-ins that were revoked since a moment."""
+    """Sign-ins, and secrets that services signed in with, that were revoked since a moment."""
     cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})
     return {row[0] for row in await cursor.fetchall()}
-
-
-async def lock_signing_keys(conn: AsyncConnection) -> None:
-    """Lets nobody else add a key until the transaction ends."""
-    await conn.execute(_SQL["lock_signing_keys"])
-
-
-async def signing_keys(conn: AsyncConnection) -> list[SigningKey]:
-    """The keys in use, newest first."""
-    return [SigningKey(*row) for row in await (await conn.execute(_SQL["signing_keys"])).fetchall()]
-
-
-async def insert_signing_key(conn: AsyncConnection, key: SigningKey) -> None:
-    await conn.execute(
-        _SQL["insert_signing_key"],
-        {
-            "key_id": key.key_id,
-            "sealed_private_key": key.sealed_private_key,
-            "public_key": key.public_key,
-            "now": key.created_at,
-        },
-    )
-
-
-async def insert_principal(
-    conn: AsyncConnection,
-    client_id: str,
-    secret_hash: bytes,
-    description: str,
-    scopes: Sequence[str],
-    now: datetime,
-) -> bool:
-    """Adds a sibling service; False if the client id is taken."""
-    cursor = await conn.execute(
-        _SQL["insert_principal"],
-        {
-            "client_id": client_id,
-            "secret_hash": secret_hash,
-            "description": description,
-            "scopes": list(scopes),
-            "now": now,
-        },
-    )
-    return cursor.rowcount == 1
-
-
-async def find_principal(conn: AsyncConnection, client_id: str) -> tuple[bytes, list[str]] | None:
-    """The secret's hash and the scopes of a sibling service, if it exists and may sign in."""
-    cursor = await conn.execute(_SQL["find_principal"], {"client_id": client_id})
-    row = await cursor.fetchone()
-    return (row[0], row[1]) if row else None
-
-
-async def revoke_principal(conn: AsyncConnection, client_id: str, now: datetime) -> bool:
-    """Stops a sibling service from signing in; False if there is none that may."""
-    cursor = await conn.execute(_SQL["revoke_principal"], {"client_id": client_id, "now": now})
-    return cursor.rowcount == 1
 
 
 async def delete_expired(conn: AsyncConnection, before: datetime) -> None:

@@ -17,6 +17,7 @@ VALUES (%(token_hash)s, %(session_id)s, %(expires_at)s);
 -- find_refresh_token --
 -- A refresh token and its sign-in, locked so that it is used once.
 SELECT
+    t.token_hash,
     t.session_id,
     t.expires_at,
     s.user_id,
@@ -26,7 +27,7 @@ SELECT
     clock_timestamp() - t.used_at AS used_for
 FROM refresh_tokens AS t
 INNER JOIN sessions AS s ON t.session_id = s.session_id
-WHERE t.token_hash = %(token_hash)s
+WHERE t.token_hash = ANY(%(token_hashes)s::bytea[])
 FOR UPDATE OF t;
 
 -- use_refresh_token --
@@ -39,7 +40,7 @@ WHERE token_hash = %(token_hash)s;
 -- Whether a refresh token may still be used.
 SELECT TRUE
 FROM refresh_tokens
-WHERE token_hash = %(token_hash)s AND used_at IS NULL;
+WHERE token_hash = ANY(%(token_hashes)s::bytea[]) AND used_at IS NULL;
 
 -- refresh_session --
 -- When a sign-in's tokens were last exchanged.
@@ -82,51 +83,26 @@ WHERE
     AND session_id IS DISTINCT FROM %(kept)s::uuid
 RETURNING session_id;
 
+-- expire_sessions_of_user --
+-- Sign-ins of which nothing is left but that they ended lately.
+UPDATE sessions
+SET expires_at = LEAST(expires_at, clock_timestamp())
+WHERE user_id = %(user_id)s;
+
 -- revoked_sessions --
--- Sign-ins whose access tokens may still be in use though they were revoked.
+-- Sign-ins, secrets and certificates of services whose access tokens may still be in use though they
+-- were revoked.
 SELECT session_id
 FROM sessions
+WHERE revoked_at > %(since)s
+UNION ALL
+SELECT secret_id
+FROM client_secrets
+WHERE revoked_at > %(since)s
+UNION ALL
+SELECT certificate_id
+FROM client_certificates
 WHERE revoked_at > %(since)s;
-
--- lock_signing_keys --
--- Keeps others from adding keys, so that no two processes make a first one; reading goes on.
-LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE;
-
--- signing_keys --
--- Keys that tokens may be signed with, newest first.
-SELECT
-key_id,
-sealed_private_key,
-public_key,
-created_at
-FROM signing_keys
-WHERE retired_at IS NULL
-ORDER BY created_at DESC, key_id DESC;
-
--- insert_signing_key --
--- A new key.
-INSERT INTO signing_keys (key_id, sealed_private_key, public_key, created_at)
-VALUES (%(key_id)s, %(sealed_private_key)s, %(public_key)s, %(now)s);
-
--- insert_principal --
--- A sibling service that may call.
-INSERT INTO service_principals (client_id, secret_hash, description, scopes, created_at)
-VALUES (%(client_id)s, %(secret_hash)s, %(description)s, %(scopes)s, %(now)s)
-ON CONFLICT DO NOTHING;
-
--- find_principal --
--- A sibling service's secret and scopes.
-SELECT
-secret_hash,
-scopes
-FROM service_principals
-WHERE client_id = %(client_id)s AND revoked_at IS NULL;
-
--- revoke_principal --
--- Stops a sibling service from signing in.
-UPDATE service_principals
-SET revoked_at = %(now)s
-WHERE client_id = %(client_id)s AND revoked_at IS NULL;
 
 -- delete_old_codes --
 -- Codes that earlier versions sent, and that limit nothing any more.

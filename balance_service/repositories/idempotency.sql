@@ -23,3 +23,8 @@ WHERE principal = %(principal)s AND request_id = %(request_id)s;
 -- Answers that nobody will ask for again.
 DELETE FROM idempotency_keys
 WHERE created_at < %(before)s;
+
+-- forget --
+-- What one principal asked and was answered.
+DELETE FROM idempotency_keys
+WHERE principal = %(principal)s;

@@ -19,6 +19,13 @@ class SecondFactor(NamedTuple):
     confirmed: bool
 
 
+class Sealed(NamedTuple):
+    """A user's secret, sealed."""
+
+    user_id: UUID
+    sealed_secret: bytes
+
+
 async def put(conn: AsyncConnection, user_id: UUID, sealed_secret: bytes, now: datetime) -> bool:
     """Stores a secret that is to be confirmed; False if one was confirmed before."""
     values = {"user_id": user_id, "sealed_secret": sealed_secret, "now": now}
@@ -46,16 +53,42 @@ async def use_step(conn: AsyncConnection, user_id: UUID, step: int) -> bool:
 
 
 async def insert_recovery_codes(
-    conn: AsyncConnection, user_id: UUID, code_hashes: Sequence[bytes]
+    conn: AsyncConnection, user_id: UUID, code_hashes: Sequence[bytes], mark: bytes
 ) -> None:
-    values = {"user_id": user_id, "code_hashes": list(code_hashes)}
+    """Adds recovery codes, which the service's secret with a mark hashed."""
+    values = {"user_id": user_id, "code_hashes": list(code_hashes), "mark": mark}
     await conn.execute(_SQL["insert_recovery_codes"], values)
 
 
-async def use_recovery_code(conn: AsyncConnection, user_id: UUID, code_hash: bytes) -> bool:
-    """Uses up a recovery code; False if there is none such."""
-    values = {"user_id": user_id, "code_hash": code_hash}
+async def use_recovery_code(
+    conn: AsyncConnection, user_id: UUID, code_hashes: Sequence[bytes]
+) -> bool:
+    """Uses up the recovery code with one of some hashes; False if there is none such."""
+    values = {"user_id": user_id, "code_hashes": list(code_hashes)}
     return (await conn.execute(_SQL["use_recovery_code"], values)).rowcount == 1
+
+
+async def list_sealed(conn: AsyncConnection, after: UUID | None, limit: int) -> list[Sealed]:
+    """Some users' secrets, in the order of their ids."""
+    values = {"after": after or UUID(int=0), "limit": limit}
+    cursor = await conn.execute(_SQL["list_sealed"], values)
+    return [Sealed(row[0], bytes(row[1])) for row in await cursor.fetchall()]
+
+
+async def replace_seal(
+    conn: AsyncConnection, user_id: UUID, sealed_secret: bytes, again: bytes
+) -> int:
+    """Replaces the seal of a secret; 0 if it is not sealed that way any more, or gone."""
+    values = {"user_id": user_id, "sealed_secret": sealed_secret, "again": again}
+    return (await conn.execute(_SQL["replace_seal"], values)).rowcount
+
+
+async def count_codes_of_others(conn: AsyncConnection, mark: bytes) -> int:
+    """How many recovery codes another secret of the service hashed, as far as is known."""
+    cursor = await conn.execute(_SQL["count_codes_of_others"], {"mark": mark})
+    row = await cursor.fetchone()
+    assert row, "a count has a row"
+    return int(row[0])
 
 
 async def delete(conn: AsyncConnection, user_id: UUID) -> None:

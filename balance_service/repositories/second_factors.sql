@@ -32,16 +32,39 @@ WHERE user_id = %(user_id)s AND last_step < %(step)s AND confirmed_at IS NOT NUL
 
 -- insert_recovery_codes --
 -- Codes that take the place of the secret's.
-INSERT INTO recovery_codes (user_id, code_hash)
+INSERT INTO recovery_codes (user_id, code_hash, mark)
 SELECT
     %(user_id)s,
-    code_hash
+    code_hash,
+    %(mark)s::bytea
 FROM unnest(%(code_hashes)s::bytea[]) AS made (code_hash);
 
 -- use_recovery_code --
 -- Uses up a recovery code.
 DELETE FROM recovery_codes
-WHERE user_id = %(user_id)s AND code_hash = %(code_hash)s;
+WHERE user_id = %(user_id)s AND code_hash = ANY(%(code_hashes)s::bytea[]);
+
+-- list_sealed --
+-- Users' secrets, by user.
+SELECT
+    user_id,
+    sealed_secret
+FROM second_factors
+WHERE user_id > %(after)s
+ORDER BY user_id
+LIMIT %(limit)s;
+
+-- replace_seal --
+-- Another seal of a secret.
+UPDATE second_factors
+SET sealed_secret = %(again)s
+WHERE user_id = %(user_id)s AND sealed_secret = %(sealed_secret)s;
+
+-- count_codes_of_others --
+-- How many recovery codes are hashed with another secret of the service, as far as is known.
+SELECT count(*)
+FROM recovery_codes
+WHERE mark IS DISTINCT FROM %(mark)s::bytea;
 
 -- delete_factor --
 -- A user's secret, which they have no more.

@@ -46,6 +46,16 @@ async def lock(conn: AsyncConnection, user_id: UUID) -> User:
 
     Raises:
         UserNotFound: There is none.
+        UserErased: They were erased.
+    """
+    return _check_not_erased(await lock_even_erased(conn, user_id))
+
+
+async def lock_even_erased(conn: AsyncConnection, user_id: UUID) -> User:
+    """A user, locked until the transaction ends, also one who was erased.
+
+    Raises:
+        UserNotFound: There is none.
     """
     return await _select_one(conn, "lock", user_id)
 
@@ -55,8 +65,9 @@ async def hold(conn: AsyncConnection, user_id: UUID) -> User:
 
     Raises:
         UserNotFound: There is none.
+        UserErased: They were erased.
     """
-    return await _select_one(conn, "hold", user_id)
+    return _check_not_erased(await _select_one(conn, "hold", user_id))
 
 
 async def page(
@@ -106,6 +117,12 @@ async def set_second_factor(
     """Notes whether a locked user has a second factor."""
     values = {"user_id": user_id, "enrolled": enrolled, "now": now}
     await conn.execute(_SQL["set_second_factor"], values)
+
+
+def _check_not_erased(user: User) -> User:
+    if user.erased_at:
+        raise errors.UserErased(str(user.user_id))
+    return user
 
 
 async def _select_one(conn: AsyncConnection, query: str, user_id: UUID) -> User:

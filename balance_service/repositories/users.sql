@@ -19,7 +19,8 @@ SELECT
     created_at,
     updated_at,
     second_factor,
-    disabled_at
+    disabled_at,
+    erased_at
     -- end columns --
 FROM users
 WHERE email = %(email)s;
@@ -76,6 +77,8 @@ SET
     role = %(role)s,
     version = %(version)s,
     disabled_at = %(disabled_at)s,
+    second_factor = %(second_factor)s,
+    erased_at = %(erased_at)s,
     updated_at = %(updated_at)s
 WHERE user_id = %(user_id)s;
 

@@ -36,6 +36,7 @@ class NewVerification(NamedTuple):
 class Guess(NamedTuple):
     """A guess that was counted: what it has to match, whose it is, and the how many-eth."""
 
+    verification_hash: bytes
     email: str
     code_hash: bytes
     asker: bytes
@@ -62,10 +63,16 @@ async def insert(conn: AsyncConnection, verification: NewVerification) -> None:
 
 
 async def count_guess(
-    conn: AsyncConnection, verification_hash: bytes, guesses_max: int
+    conn: AsyncConnection, verification_hashes: Sequence[bytes], guesses_max: int
 ) -> Guess | None:
-    """Uses up one guess; None where there is no such verification, or no guess left."""
-    values = {"verification_hash": verification_hash, "guesses_max": guesses_max}
+    """Uses up one guess; None where there is no such verification, or no guess left.
+
+    Args:
+        conn: A transaction.
+        verification_hashes: Of the id, by each of the service's secrets.
+        guesses_max: How many there are of each code.
+    """
+    values = {"verification_hashes": list(verification_hashes), "guesses_max": guesses_max}
     row = await (await conn.execute(_SQL["count_guess"], values)).fetchone()
     return Guess(*row) if row else None
 
@@ -81,22 +88,31 @@ async def spend(conn: AsyncConnection, verification_hash: bytes) -> bool:
     return cursor.rowcount == 1
 
 
-async def find_by_code(conn: AsyncConnection, email: str, code_hash: bytes) -> bytes | None:
-    """The verification of an address that has a code, if any."""
-    values = {"email": email, "code_hash": code_hash}
+async def find_by_code(
+    conn: AsyncConnection, email: str, code_hashes: Sequence[bytes]
+) -> bytes | None:
+    """The verification of an address that has a code with one of some hashes, if any."""
+    values = {"email": email, "code_hashes": list(code_hashes)}
     row = await (await conn.execute(_SQL["find_by_code"], values)).fetchone()
     return bytes(row[0]) if row else None
 
 
-async def is_known(conn: AsyncConnection, asker: bytes, known_for: timedelta) -> bool:
-    """Whether a mailbox was signed in to from a network within some time."""
-    values = {"asker": asker, "known_for": known_for}
+async def is_known(conn: AsyncConnection, askers: Sequence[bytes], known_for: timedelta) -> bool:
+    """Whether a mailbox was signed in to from a network, by any hash, within some time."""
+    values = {"askers": list(askers), "known_for": known_for}
     return await (await conn.execute(_SQL["is_known"], values)).fetchone() is not None
 
 
-async def remember(conn: AsyncConnection, asker: bytes) -> None:
+async def remember(conn: AsyncConnection, asker: bytes, mailbox: bytes) -> None:
     """Notes that a mailbox was signed in to from a network."""
-    await conn.execute(_SQL["remember"], {"asker": asker})
+    await conn.execute(_SQL["remember"], {"asker": asker, "mailbox": mailbox})
+
+
+async def forget(conn: AsyncConnection, email: str, mailboxes: Sequence[bytes]) -> None:
+    """Forgets codes that were sent to an address, and the networks of its mailbox."""
+    await conn.execute(_SQL["forget_codes"], {"email": email})
+    await conn.execute(_SQL["forget_code_of_earlier_versions"], {"email": email})
+    await conn.execute(_SQL["forget_networks"], {"mailboxes": list(mailboxes)})
 
 
 async def lock_quotas(conn: AsyncConnection, limits: Sequence[Limit]) -> list[State]:

@@ -18,10 +18,10 @@ VALUES
 UPDATE verifications
 SET guesses = guesses + 1
 WHERE
-    verification_hash = %(verification_hash)s
+    verification_hash = ANY(%(verification_hashes)s::bytea[])
     AND guesses < %(guesses_max)s
     AND expires_at > clock_timestamp()
-RETURNING email, code_hash, asker, asker_known, guesses;
+RETURNING verification_hash, email, code_hash, asker, asker_known, guesses;
 
 -- uncount_guess --
 -- Gives a guess back that was right.
@@ -40,7 +40,7 @@ SELECT verification_hash
 FROM verifications
 WHERE
     email = %(email)s
-    AND code_hash = %(code_hash)s
+    AND code_hash = ANY(%(code_hashes)s::bytea[])
     AND expires_at > clock_timestamp()
 LIMIT 1;
 
@@ -48,13 +48,28 @@ LIMIT 1;
 -- Whether somebody signed in to a mailbox from a network lately.
 SELECT TRUE
 FROM known_askers
-WHERE asker = %(asker)s AND seen_at > clock_timestamp() - %(known_for)s::interval;
+WHERE asker = ANY(%(askers)s::bytea[]) AND seen_at > clock_timestamp() - %(known_for)s::interval;
 
 -- remember --
 -- That somebody signed in to a mailbox from a network.
-INSERT INTO known_askers (asker, seen_at)
-VALUES (%(asker)s, clock_timestamp())
-ON CONFLICT (asker) DO UPDATE SET seen_at = excluded.seen_at;
+INSERT INTO known_askers (asker, mailbox, seen_at)
+VALUES (%(asker)s, %(mailbox)s, clock_timestamp())
+ON CONFLICT (asker) DO UPDATE SET mailbox = excluded.mailbox, seen_at = excluded.seen_at;
+
+-- forget_codes --
+-- Codes that were sent to an address.
+DELETE FROM verifications
+WHERE email = %(email)s;
+
+-- forget_code_of_earlier_versions --
+-- The code that an earlier version sent to an address.
+DELETE FROM confirmation_codes
+WHERE email = %(email)s;
+
+-- forget_networks --
+-- From where a mailbox was signed in to.
+DELETE FROM known_askers
+WHERE mailbox = ANY(%(mailboxes)s::bytea[]);
 
 -- lock_quotas --
 -- When quotas will be full, with their rows locked, which are made if need be, in one order. Each

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple, TypeAlias
@@ -12,15 +12,19 @@ from grpc_health.v1 import health as grpc_health
 
 from balance_service.auth.askers import Askers, CodeRates
 from balance_service.auth.codes import ConfirmationCodes
+from balance_service.auth.erasure import Erasure
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.second_factors import SecondFactors
 from balance_service.auth.sessions import Sessions
+from balance_service.auth.settings import read_secrets
 from balance_service.auth.sign_in import SignIn
 from balance_service.auth.tokens import TokenRules, Tokens
 from balance_service.calls import access
+from balance_service.calls.access import Rule
 from balance_service.calls.dispatch import Calls
 from balance_service.calls.quotas import Quota, Quotas
+from balance_service.calls.strangers import Strangers
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool, roles
@@ -57,6 +61,7 @@ from balance_service.servicers.reversal import ReversalServicer
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
+from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_sign_in import UserSignIn
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
@@ -145,13 +150,12 @@ def build(
         RuntimeError: A port cannot be listened on.
         AccessTableError: A method has no row in the table of access, or a row no method.
     """
-    secrets = Secrets(settings.secret.get_secret_value(), development=settings.development)
+    secrets = read_secrets(settings)
     connections, commit_connections = _pools(settings)
     auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
-    watch_list = AccountWatch(connections)
-    page_tokens = PageTokens(secrets.key("page tokens"))
+    watch_list, page_tokens = AccountWatch(connections), PageTokens(*secrets.keys("page tokens"))
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
     limits = settings.limits
@@ -159,10 +163,11 @@ def build(
     changes = AccountChanges(connections, page_tokens, limits)
     asked = all_kinds.build(found, rates, rules)
 
-    calls = Calls(auth.tokens, _quotas(settings), rules, settings.calls_max)
+    calls = _calls(settings, auth.tokens, rules)
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
-    calls.add(UserServicer(connections, page_tokens, auth.of_users))
+    data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
+    calls.add(UserServicer(connections, page_tokens, auth.of_users, data))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
     _add_settlements(calls, connections, submission, listing, asked)
@@ -191,6 +196,7 @@ def build(
         maintenance=Maintenance(
             pool=connections,
             health=health,
+            keys=auth.keys,
             sessions=auth.sessions,
             rates=rates,
             watch=watch_list,
@@ -225,6 +231,11 @@ def _health(calls: Calls, pools: Sequence[Pool]) -> Health:
     return Health(calls, functools.partial(pool.answers, pools, DATABASE_TIMEOUT_SECONDS))
 
 
+def _calls(settings: Settings, tokens: Tokens, rules: Mapping[str, Rule]) -> Calls:
+    certified = bool(settings.tls_client_ca)
+    return Calls(tokens, _quotas(settings), rules, settings.calls_max, certified=certified)
+
+
 def _quotas(settings: Settings) -> Quotas:
     return Quotas(
         users=Quota(
@@ -234,6 +245,9 @@ def _quotas(settings: Settings) -> Quotas:
             settings.service_calls_per_second,
             settings.service_calls_max,
             settings.service_streams_max,
+        ),
+        strangers=Strangers(
+            settings.network_calls_per_second, parse_networks(settings.trusted_proxies)
         ),
     )
 
@@ -247,6 +261,7 @@ class _Auth(NamedTuple):
     codes: ConfirmationCodes
     sign_in: SignIn
     of_users: UserSignIn
+    erasure: Erasure
 
 
 def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
@@ -258,7 +273,8 @@ def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Maile
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
     of_users = UserSignIn(second_factors, sign_in, sessions)
-    return _Auth(keys, sessions, tokens, codes, sign_in, of_users)
+    erasure = Erasure(connections, codes, second_factors, askers, sessions)
+    return _Auth(keys, sessions, tokens, codes, sign_in, of_users, erasure)
 
 
 def _token_rules(settings: Settings) -> TokenRules:

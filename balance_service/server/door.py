@@ -38,11 +38,14 @@ class GrpcioDoor:
 
     Raises:
         RuntimeError: A port cannot be listened on.
+        ValueError: Settings ask for TLS.
     """
 
     def __init__(
         self, settings: Settings, calls: Calls, health_servicer: health.aio.HealthServicer
     ) -> None:
+        if settings.tls_certificate or settings.tls_client_ca:
+            raise ValueError("BALANCE_DOOR=grpcio speaks plain text alone: TLS needs Envoy")
         self._drain_seconds = settings.drain_seconds
         self._server = grpc_server.build(calls, health_servicer)
         self.port = self._server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")

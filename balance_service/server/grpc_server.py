@@ -1,8 +1,8 @@
 """The gRPC server: grpc.aio in front of `calls`, with health and reflection."""
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn, TypeAlias
-from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import Message
@@ -14,6 +14,7 @@ from balance_service.calls.dispatch import Calls, Refused, Request
 from balance_service.calls.methods import Method
 from balance_service.calls.refusals import DETAILS_KEY
 from balance_service.server.reflection import Reflection
+from balance_service.server.strangers import count, read_peer
 
 # As much as an HTTP body may have: a thousand transfers with room for their descriptions.
 MESSAGE_BYTES_MAX = 1 << 20
@@ -77,7 +78,8 @@ def add_library_services(
     """
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [service.full_name for service in calls.services]
-    Reflection((*names, health.SERVICE_NAME)).serve_on(server)
+    admit = functools.partial(count, calls)
+    Reflection((*names, health.SERVICE_NAME), admit).serve_on(server)
 
 
 def _handler(calls: Calls, method: Method) -> Handler:
@@ -89,7 +91,9 @@ def _handler(calls: Calls, method: Method) -> Handler:
     async def unary(request: bytes, context: Context) -> Message:
         metadata, seconds = _metadata(context), context.time_remaining()
         try:
-            answer = await calls.unary(method, request, metadata, seconds, _peer(context))
+            answer = await calls.unary(
+                method, request, metadata, seconds, read_peer(context.peer())
+            )
         except Refused as refused:
             # `_abort` says why nothing may hold it.
             del request
@@ -126,12 +130,6 @@ def _serialize(message: Message) -> bytes:
 def _metadata(context: Context) -> Metadata:
     pairs = context.invocation_metadata() or ()
     return [(key, value) for key, value in pairs if isinstance(value, str)]
-
-
-def _peer(context: Context) -> str:
-    """The caller's address, of what gRPC writes as ipv4:127.0.0.1:80 or ipv6:%5B::1%5D:80."""
-    _, _, address = unquote(context.peer()).partition(":")
-    return address.rpartition(":")[0].strip("[]")
 
 
 async def _abort(context: Context, refused: Refused) -> NoReturn:

@@ -43,15 +43,26 @@ async def serves(target: str, settings: "Settings | None" = None) -> bool:
 
 
 class _Servicer(health.aio.HealthServicer):
-    """The library's, but for how many may watch: anybody may, and each takes memory for hours."""
+    """The library's, but for how often one network may ask, and how many may watch.
 
-    def __init__(self) -> None:
+    Anybody may watch, and each takes memory for hours.
+    """
+
+    def __init__(self, calls: "Calls") -> None:
         super().__init__()
+        self._calls = calls
         self._watchers = 0
+
+    async def Check(
+        self, request: health_pb2.HealthCheckRequest, context: "ServicerContext"
+    ) -> health_pb2.HealthCheckResponse:
+        await self._count(context)
+        return await super().Check(request, context)
 
     async def Watch(
         self, request: health_pb2.HealthCheckRequest, context: "ServicerContext"
     ) -> None:
+        await self._count(context)
         if self._watchers >= WATCHERS_MAX:
             await context.abort(RESOURCE_EXHAUSTED, "Too many watch; ask with Check.")
         self._watchers += 1
@@ -59,6 +70,12 @@ class _Servicer(health.aio.HealthServicer):
             await super().Watch(request, context)
         finally:
             self._watchers -= 1
+
+    async def _count(self, context: "ServicerContext") -> None:
+        from balance_service.calls.strangers import HEALTH  # noqa: PLC0415 - as below
+        from balance_service.server import strangers  # noqa: PLC0415 - slow to load
+
+        await strangers.count(self._calls, context, HEALTH)
 
 
 class Health:
@@ -70,7 +87,7 @@ class Health:
     """
 
     def __init__(self, calls: "Calls", database_answers: Callable[[], Awaitable[bool]]) -> None:
-        self.servicer = _Servicer()
+        self.servicer = _Servicer(calls)
         self._calls = calls
         self._database_answers = database_answers
         # None before `start` and after `stop`, when the database has no say.

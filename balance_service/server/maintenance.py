@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from balance_service.auth.askers import KNOWN_FOR
+from balance_service.auth.keys import KeySet
 from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
@@ -46,6 +47,7 @@ class Maintenance:
     Args:
         pool: Connections for what is rolled up and deleted here.
         health: Checked for whether Postgres answers.
+        keys: Read again, for operators rotate and revoke them.
         sessions: Learn which of them ended elsewhere.
         rates: Fetches exchange rates when they are due.
         calls: Ends streams whose token is not good any more.
@@ -60,6 +62,7 @@ class Maintenance:
         *,
         pool: Pool,
         health: Health,
+        keys: KeySet,
         sessions: Sessions,
         rates: ExchangeRates,
         watch: AccountWatch,
@@ -69,6 +72,7 @@ class Maintenance:
     ) -> None:
         self._pool = pool
         self._health = health
+        self._keys = keys
         self._sessions = sessions
         self._rates = rates
         self._watch = watch
@@ -84,6 +88,7 @@ class Maintenance:
         for seconds, work in (
             (HEALTH_INTERVAL_SECONDS, self._health.check_database),
             (ENDED_INTERVAL_SECONDS, self._sessions.load_ended),
+            (ENDED_INTERVAL_SECONDS, self._keys.load),
             (STREAMS_INTERVAL_SECONDS, self._calls.end_streams),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),
@@ -91,6 +96,7 @@ class Maintenance:
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
+            (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
 

@@ -5,7 +5,7 @@ The library `grpcio-reflection` answers v1alpha only, and does not find methods 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
@@ -53,9 +53,13 @@ class Reflection:
 
     Args:
         services: Full names of the services to list; those of reflection itself are added.
+        admit: Counts a caller, and ends the call if their network has had too many.
     """
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(
+        self, services: Iterable[str], admit: Callable[[Context], Awaitable[None]]
+    ) -> None:
+        self._admit = admit
         self._names = sorted(
             {*services, *(f"{version}.ServerReflection" for version in (ALPHA, STABLE))}
         )
@@ -77,6 +81,7 @@ class Reflection:
             server.add_generic_rpc_handlers((service,))
 
     async def _stream(self, _: object, context: Context) -> None:
+        await self._admit(context)
         sent: set[str] = set()
         while True:
             try:

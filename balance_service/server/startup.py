@@ -3,10 +3,23 @@
 import contextlib
 from collections.abc import Iterator
 
-from balance_service.auth.sealing import Secrets
+from balance_service.auth import sealing
 from balance_service.config import Settings, variable
 from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer
+
+
+def find_plain_text(settings: Settings, *, tls: bool) -> dict[str, str]:
+    """Whether ports beyond this machine would speak plain text, which has to be meant.
+
+    Args:
+        settings: As `config.read` returns them.
+        tls: Whether the ports speak TLS.
+    """
+    if tls or settings.stays_on_this_machine or settings.allow_plain_text:
+        return {}
+    rule = "is needed to speak plain text beyond this machine, for where TLS ends in front"
+    return {variable("allow_plain_text"): rule}
 
 
 def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
@@ -27,15 +40,21 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
             pool.check_url(owner_url)
     if secret := settings.secret.get_secret_value():
         with _note_fault(faults, "secret"):
-            Secrets(secret, development=settings.development)
+            sealing.check(secret, variable("secret"), development=settings.development)
     elif production:
         faults[variable("secret")] = "is not set"
+    if previous := settings.previous_secret.get_secret_value():
+        with _note_fault(faults, "previous_secret"):
+            name = variable("previous_secret")
+            sealing.check(previous, name, development=settings.development)
     if smtp_url := settings.smtp_url.get_secret_value():
         # In our words: the original error may quote a part of the password.
         with _note_fault(faults, "smtp_url", "must look like smtp://user:password@host:port"):
             SmtpMailer(smtp_url, settings.mail_from)
     elif production and not settings.development:
         faults[variable("smtp_url")] = "is not set: nobody could sign in"
+    if production:
+        faults |= find_plain_text(settings, tls=bool(settings.tls_certificate))
     return faults
 
 

@@ -74,7 +74,8 @@ class AccountServicer:
             return _read_opening(sent, call)
 
         async def act(conn: Connection, opening: _Opening) -> account_pb2.Account:
-            await users.get(conn, opening.user)
+            # Held, so that nobody is erased while an account of theirs is opened.
+            await users.hold(conn, opening.user)
             account_id, opened = await accounts.open_account(conn, *opening)
             if not opened:
                 call.mark_existing()

@@ -69,7 +69,7 @@ class AuthServicer:
             choice = "is required with confirmation_code, or else client_id with client_secret"
             raise errors.invalid("verification_id", choice)
         if by_secret:
-            return await self._sign_in_service(request)
+            return await self._sign_in_service(request, call)
         return await self._sign_in_user(request, call)
 
     async def _sign_in_user(
@@ -95,7 +95,12 @@ class AuthServicer:
 
         return people.token(issued)
 
-    async def _sign_in_service(self, request: auth_pb2.CreateTokenRequest) -> auth_pb2.Token:
+    async def _sign_in_service(
+        self, request: auth_pb2.CreateTokenRequest, call: Call
+    ) -> auth_pb2.Token:
+        if call.certificate and not request.client_secret:
+            client_id = fields.text(request, "client_id")
+            return people.token(await self._tokens.sign_in_certified(client_id, call.certificate))
         checks = fields.Checks()
         client_id = checks(fields.text, request, "client_id")
         secret = checks(fields.text, request, "client_secret")

@@ -18,6 +18,7 @@ from balance_service.messages import field_limits, fields, masks, page_bytes, pe
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
+from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_sign_in import UserSignIn
 
 # What everybody may change of themselves. Admins may change other people's role, too.
@@ -58,14 +59,18 @@ class UserServicer:
         pool: Where they are kept.
         page_tokens: Read and write the lists' tokens.
         sign_in: Answers the methods that are about signing in.
+        data: Answers those that are about all that is kept on a user.
     """
 
     service = user_pb2.DESCRIPTOR.services_by_name["UserService"]
 
-    def __init__(self, pool: Pool, page_tokens: PageTokens, sign_in: UserSignIn) -> None:
+    def __init__(
+        self, pool: Pool, page_tokens: PageTokens, sign_in: UserSignIn, data: UserData
+    ) -> None:
         self._pool = pool
         self._page_tokens = page_tokens
         self._sign_in = sign_in
+        self._data = data
 
     async def GetMe(self, request: user_pb2.GetMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
@@ -186,6 +191,14 @@ class UserServicer:
 
     async def ChangeEmail(self, request: user_pb2.ChangeEmailRequest, call: Call) -> user_pb2.User:
         return await self._sign_in.change_email(request, call)
+
+    async def ExportUser(
+        self, request: user_pb2.ExportUserRequest, call: Call
+    ) -> user_pb2.ExportUserResponse:
+        return await self._data.export(request, call)
+
+    async def EraseUser(self, request: user_pb2.EraseUserRequest, call: Call) -> user_pb2.User:
+        return await self._data.erase(request, call)
 
 
 def _read_update(

@@ -83,6 +83,10 @@ const (
 	// ALREADY_EXISTS. Another user has this address.
 	ReasonEmailTaken Reason = "EMAIL_TAKEN"
 
+	// FAILED_PRECONDITION. The user was erased: nothing personal is kept of them,
+	// and nothing of them can be changed.
+	ReasonUserErased Reason = "USER_ERASED"
+
 	// ABORTED. The resource was changed since the given etag was read. Read it
 	// again.
 	ReasonEtagMismatch Reason = "ETAG_MISMATCH"

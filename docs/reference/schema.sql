@@ -65,6 +65,27 @@ CREATE TABLE public.caller_references (
     CONSTRAINT caller_source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
 );
 
+CREATE TABLE public.client_certificates (
+    client_id text NOT NULL,
+    certificate_id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    used_on date,
+    CONSTRAINT name_well_formed CHECK (((name ~ '^(sha256|uri|dns):'::text) AND (length(name) <= 300)))
+);
+
+CREATE TABLE public.client_secrets (
+    client_id text NOT NULL,
+    secret_id uuid NOT NULL,
+    secret_hash bytea NOT NULL,
+    mark bytea,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    used_on date
+);
+
 CREATE TABLE public.confirmation_codes (
     email text NOT NULL,
     code_hash bytea NOT NULL,
@@ -147,7 +168,8 @@ CREATE TABLE public.idempotency_keys (
 
 CREATE TABLE public.known_askers (
     asker bytea NOT NULL,
-    seen_at timestamp with time zone NOT NULL
+    seen_at timestamp with time zone NOT NULL,
+    mailbox bytea
 );
 
 CREATE TABLE public.movements (
@@ -239,7 +261,8 @@ CREATE TABLE public.rate_sheets (
 
 CREATE TABLE public.recovery_codes (
     user_id uuid NOT NULL,
-    code_hash bytea NOT NULL
+    code_hash bytea NOT NULL,
+    mark bytea
 );
 
 CREATE TABLE public.refresh_tokens (
@@ -310,7 +333,9 @@ CREATE TABLE public.signing_keys (
     sealed_private_key bytea NOT NULL,
     public_key bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    retired_at timestamp with time zone
+    retired_at timestamp with time zone,
+    signs_at timestamp with time zone DEFAULT now() NOT NULL,
+    stops_at timestamp with time zone
 );
 
 CREATE TABLE public.system_accounts (
@@ -349,6 +374,7 @@ CREATE TABLE public.users (
     updated_at timestamp with time zone NOT NULL,
     second_factor boolean DEFAULT false NOT NULL,
     disabled_at timestamp with time zone,
+    erased_at timestamp with time zone,
     CONSTRAINT bio_not_too_long CHECK ((length(bio) <= 200)),
     CONSTRAINT email_in_lower_case CHECK (((email = lower(email)) AND (length(email) <= 254))),
     CONSTRAINT names_not_too_long CHECK (((length(first_name) <= 150) AND (length(last_name) <= 150))),
@@ -382,6 +408,12 @@ ALTER TABLE ONLY public.accounts
 
 ALTER TABLE ONLY public.caller_references
     ADD CONSTRAINT caller_references_pkey PRIMARY KEY (reference, source, principal);
+
+ALTER TABLE ONLY public.client_certificates
+    ADD CONSTRAINT client_certificates_pkey PRIMARY KEY (client_id, certificate_id);
+
+ALTER TABLE ONLY public.client_secrets
+    ADD CONSTRAINT client_secrets_pkey PRIMARY KEY (client_id, secret_id);
 
 ALTER TABLE ONLY public.confirmation_codes
     ADD CONSTRAINT confirmation_codes_pkey PRIMARY KEY (email);
@@ -514,11 +546,17 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (verification_hash);
 
+CREATE INDEX client_certificates_by_revocation ON public.client_certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+
+CREATE INDEX client_secrets_by_revocation ON public.client_secrets USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+
 CREATE INDEX holds_by_account ON public.holds USING btree (account_id, created_at, hold_id);
 
 CREATE INDEX holds_by_expiry ON public.holds USING btree (expires_at) WHERE (status = 1);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX known_askers_by_mailbox ON public.known_askers USING btree (mailbox) WHERE (mailbox IS NOT NULL);
 
 CREATE INDEX known_askers_by_time ON public.known_askers USING btree (seen_at);
 
@@ -565,6 +603,10 @@ GRANT UPDATE(debit_limit_minor) ON TABLE public.accounts TO balance_service;
 GRANT UPDATE(daily_limit_minor) ON TABLE public.accounts TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.client_certificates TO balance_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.client_secrets TO balance_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_service;
 

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from balance_client import AsyncUserCredentials, BalanceError, v1
-from balance_service.auth import tokens
-from balance_service.operations import administration
+from balance_service.auth import token_claims
+from balance_service.operations import signing_keys
 from tests.service import Service, StartService, refused
 from tests.tokens import signed
 
@@ -84,12 +84,37 @@ async def test_other_processes_learn_of_a_revocation(start_service: StartService
 @pytest.mark.usefixtures("within")
 async def test_rotated_key_signs_and_older_tokens_stay_good(service: Service) -> None:
     before = await service.person()
-    key_id = await administration.rotate_keys(service.settings)
+    key_id = await signing_keys.rotate(service.settings)
     await service.app.keys.load()
     after = await service.person()
     assert jwt.get_unverified_header(after.token.token)["kid"] == key_id
     for person in (before, after):
         await person.client.users.GetMe(v1.GetMeRequest())
+
+
+@pytest.mark.usefixtures("within")
+async def test_tokens_of_a_revoked_key_are_refused_wherever_they_were_used(
+    service: Service,
+) -> None:
+    person = await service.person()
+    await person.client.users.GetMe(v1.GetMeRequest())
+    key_id = jwt.get_unverified_header(person.token.token)["kid"]
+    await signing_keys.revoke(service.settings, key_id)
+    metadata = (("authorization", f"Bearer {person.token.token}"),)
+    # Without a restart: workers read the keys every two seconds.
+    for _ in range(60):
+        try:
+            await service.client().users.GetMe(v1.GetMeRequest(), metadata=metadata)
+        except BalanceError as error:
+            assert error.reason == "TOKEN_INVALID"
+            break
+        await asyncio.sleep(0.1)
+    else:
+        pytest.fail("the token is still accepted")
+    # The refresh token is no token of the key's: it gives one of the new key.
+    await person.client.users.GetMe(v1.GetMeRequest())
+    listed = await service.client().auth.GetJwks(v1.GetJwksRequest())
+    assert key_id not in [key.kid for key in listed.keys]
 
 
 def forged(token: str, **changes: object) -> str:
@@ -108,7 +133,7 @@ def forged(token: str, **changes: object) -> str:
 async def test_every_bad_token_is_refused(service: Service) -> None:
     person = await service.person()
     good = person.token.token
-    past = int((datetime.now(UTC) - tokens.LEEWAY).timestamp()) - 5
+    past = int((datetime.now(UTC) - token_claims.LEEWAY).timestamp()) - 5
     head, body, signature = good.split(".")
     cases = {
         "": "TOKEN_MISSING",

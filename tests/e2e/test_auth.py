@@ -15,7 +15,7 @@ from aiosmtpd.handlers import Message as MessageHandler
 from balance_client import AsyncUserCredentials, BalanceError, v1
 from balance_service.domain import errors
 from balance_service.domain.principals import Scope
-from balance_service.operations import administration
+from balance_service.operations import administration, service_principals
 from balance_service.providers.mail import SmtpMailer
 from tests.authenticators import enrol
 from tests.service import Service, StartService, free_port, refused
@@ -198,7 +198,7 @@ async def test_revoked_sibling_service_cannot_sign_in(service: Service) -> None:
     )
     request = v1.CreateTokenRequest(client_id="billing", client_secret=secret)
     assert (await service.client().auth.CreateToken(request)).refresh_token == ""
-    assert await administration.revoke_service_principal(service.settings, "billing")
+    await service_principals.revoke(service.settings, "billing")
     error = await refused(service.client().auth.CreateToken(request))
     assert error.reason == "CLIENT_CREDENTIALS_INVALID"
 

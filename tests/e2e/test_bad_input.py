@@ -283,6 +283,7 @@ WITHOUT_REQUEST_ID = {
     "EndSessions",
     "EndUserSessions",
     "ChangeEmail",
+    "EraseUser",
 }
 
 

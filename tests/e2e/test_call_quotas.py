@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
@@ -9,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from balance_client import BalanceError, v1
 from balance_service.server import health
+from tests.http import Answer
 from tests.service import Person, Service, StartService, refused, rich
 
 ME = v1.GetMeRequest()
@@ -26,6 +28,41 @@ async def test_user_who_calls_too_fast_is_told_when_to_come_again(
     assert over.detail("ErrorInfo")["metadata"]["quota"] == "calls_per_second"
     assert over.headers["retry-after"] == "1"
     assert (await boris.client.users.GetMe(ME)).id == boris.user_id
+
+
+async def test_strangers_have_a_share_by_network_and_users_another(
+    start_service: StartService,
+) -> None:
+    service = await start_service(network_calls_per_second=2.0)
+    anna = await service.person()
+
+    async def refused_at_last(path: str) -> Answer:
+        for _ in range(100):
+            answer = await service.http("GET", path)
+            if answer.status == 429:
+                return answer
+        pytest.fail(f"{path} is not limited")
+
+    for path in ("/.well-known/jwks.json", "/api/v1/services/", "/openapi.json", "/swagger/"):
+        answer = await refused_at_last(path)
+        assert answer.headers["retry-after"] == "1", path
+        assert answer.detail("ErrorInfo")["metadata"]["quota"] == "network_calls_per_second"
+    # Health has a share of its own, which is bounded, too.
+    assert (await service.http("GET", "/healthz")).status == 200
+    await refused_at_last("/healthz")
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        reflect: Any = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        )
+        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+        asked: list[Any] = [lambda: reflect(iter([b""])).read(), lambda: check(b"")]
+        for ask in asked:
+            with pytest.raises(grpc.aio.AioRpcError) as too_often:
+                for _ in range(100):
+                    await ask()
+            assert too_often.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    for _ in range(20):
+        assert (await anna.client.users.GetMe(ME)).id == anna.user_id
 
 
 async def test_user_has_a_bounded_number_of_streams(start_service: StartService) -> None:

@@ -37,6 +37,12 @@ def test_wrong_setting_is_named(cli: Cli, env: dict[str, str], told: str) -> Non
     assert "secret" not in said
 
 
+@pytest.mark.parametrize("command", ["serve", "gateway"])
+def test_plain_text_beyond_this_machine_has_to_be_meant(cli: Cli, command: str) -> None:
+    told = cli(command, status=2, BALANCE_HOST="0.0.0.0")
+    assert "BALANCE_ALLOW_PLAIN_TEXT: is needed to speak plain text beyond this machine" in told
+
+
 def test_serve_says_what_is_missing(cli: Cli) -> None:
     assert "BALANCE_SECRET" in cli("serve", status=2, BALANCE_SECRET="")
     told = cli("serve", status=2, BALANCE_SECRET="short", BALANCE_GRPC_PORT="0")

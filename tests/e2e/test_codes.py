@@ -320,7 +320,15 @@ def test_sender_that_is_no_address_is_refused_at_the_start(sender: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "mail", "http://mail", "smtp://", "smtp://me:hunter2/x@mail:25", "smtp://hunter2＠[x"],
+    [
+        "",
+        "mail",
+        "http://mail",
+        "smtp://",
+        "starttls://mail",
+        "smtp://me:hunter2/x@mail:25",
+        "smtp://hunter2＠[x",
+    ],
 )
 def test_malformed_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match="BALANCE_SMTP_URL must look like") as error:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from balance_service.config import Settings
-from balance_service.operations import administration
+from balance_service.operations import signing_keys
 from balance_service.server import supervisor
 from rehearsals import stage
 from tests.cli import Cli
@@ -49,7 +49,7 @@ def count(starts: Path) -> int:
 async def test_wrong_secret_is_said_to_be_wrong(
     service_settings: Settings, database_url: str, command: str
 ) -> None:
-    await administration.rotate_keys(service_settings)
+    await signing_keys.rotate(service_settings)
     wrong = SecretStr(random_source.token_urlsafe(48))
     settings = service_settings.model_copy(update={"secret": wrong, "workers": 2})
     cli = Cli(settings.environment())
@@ -84,7 +84,7 @@ async def test_weak_secret_writes_nothing(
 async def test_serve_starts_beside_a_key_that_cannot_be_read(
     service_settings: Settings, database_url: str, tmp_path: Path
 ) -> None:
-    await administration.rotate_keys(service_settings)
+    await signing_keys.rotate(service_settings)
     with psycopg.connect(database_url) as conn:
         conn.execute("INSERT INTO signing_keys VALUES ('stray', '\\x00', '\\x00', now(), NULL)")
     port, log = free_port(), tmp_path / "log"

@@ -3,7 +3,7 @@
 import asyncio
 import secrets as random_source
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -13,13 +13,14 @@ from pydantic import SecretStr
 from balance_service.auth import keys
 from balance_service.auth.keys import KeySet, WrongSecret
 from balance_service.auth.sealing import Secrets
+from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
 from balance_service.domain.principals import Scope
-from balance_service.operations import administration
-from balance_service.repositories import credentials
+from balance_service.operations import administration, signing_keys
+from balance_service.repositories import signing_keys as stored_keys
 
 RIGHT = Secrets("only-for-tests-and-long-enough-0123456789")
 WRONG = Secrets("another-one-of-tests-and-long-enough-98765")
@@ -49,30 +50,33 @@ def stored(database_url: str) -> Callable[[], list[tuple[object, ...]]]:
 
 async def store(pool: Pool, secrets: Secrets, age: timedelta = timedelta(0)) -> str:
     """Stores a key as earlier versions did: whatever the others were sealed with."""
-    key = credentials.SigningKey(
+    key = stored_keys.NewKey(
         ids.new_id().hex,
         secrets.seal(Ed25519PrivateKey.generate().private_bytes_raw(), "signing keys"),
         bytes(32),
-        datetime.now(UTC) - age,
+        -age,
     )
     async with pools.transaction(pool) as conn:
-        await credentials.insert_signing_key(conn, key)
+        await stored_keys.insert(conn, key)
+        await conn.execute(
+            "UPDATE signing_keys SET created_at = signs_at WHERE key_id = %s", (key.key_id,)
+        )
     return key.key_id
 
 
 async def test_wrong_secret_stores_nothing(
     service_settings: Settings, wrong: Settings, stored: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    await administration.rotate_keys(service_settings)
+    await signing_keys.rotate(service_settings)
     before = stored()
     with pytest.raises(WrongSecret, match="BALANCE_SECRET"):
-        await administration.rotate_keys(wrong)
+        await signing_keys.rotate(wrong)
     with pytest.raises(WrongSecret):
         await administration.create_service_principal(wrong, "billing", "", [Scope.DEPOSITS_WRITE])
     with pytest.raises(WrongSecret):
         await administration.prove_secret(wrong)
     assert stored() == before
-    await administration.rotate_keys(service_settings)
+    await signing_keys.rotate(service_settings)
     await administration.create_service_principal(service_settings, "billing", "", [])
     assert len(stored()) == len(before) + 2
 
@@ -82,7 +86,7 @@ async def test_first_service_principal_binds_the_database_to_its_secret(
 ) -> None:
     await administration.create_service_principal(service_settings, "billing", "", [])
     with pytest.raises(WrongSecret):
-        await administration.rotate_keys(wrong)
+        await signing_keys.rotate(wrong)
 
 
 async def test_refused_service_principal_stores_nothing(
@@ -139,32 +143,37 @@ async def test_key_that_cannot_be_read_stops_nobody(pool: Pool, age: timedelta) 
 
 
 async def test_stray_key_gives_its_secret_no_right_to_store(
-    pool: Pool, stored: Callable[[], list[tuple[object, ...]]]
+    pool: Pool,
+    service_settings: Settings,
+    wrong: Settings,
+    stored: Callable[[], list[tuple[object, ...]]],
 ) -> None:
     await KeySet(pool, RIGHT).load()
-    await store(pool, WRONG)
+    await store(pool, read_secrets(wrong))
     before = stored()
     with pytest.raises(WrongSecret):
-        await KeySet(pool, WRONG).rotate()
+        await signing_keys.rotate(wrong)
     assert stored() == before
-    rotated = KeySet(pool, RIGHT)
-    assert await rotated.rotate() == rotated.signing()[0]
+    rotated = await signing_keys.rotate(service_settings)
+    found = KeySet(pool, RIGHT)
+    await found.load()
+    assert found.signing()[0] == rotated
 
 
 async def test_unknown_key_is_looked_up_now_and_then(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = 0
-    read = credentials.signing_keys
+    read = stored_keys.in_use
 
-    async def counted(conn: pools.Connection) -> list[credentials.SigningKey]:
+    async def counted(conn: pools.Connection) -> list[stored_keys.SigningKey]:
         nonlocal reads
         reads += 1
         return await read(conn)
 
     found = KeySet(pool, RIGHT)
     await found.load()
-    monkeypatch.setattr(credentials, "signing_keys", counted)
+    monkeypatch.setattr(stored_keys, "in_use", counted)
     monkeypatch.setattr(keys, "RELOAD_INTERVAL_SECONDS", 3600.0)
     for index in range(100):
         assert await found.verifying(f"random-{index}") is None
@@ -183,7 +192,7 @@ async def test_failed_reload_means_that_there_is_no_such_key(
 ) -> None:
     tries = 0
 
-    async def away(conn: pools.Connection) -> list[credentials.SigningKey]:
+    async def away(conn: pools.Connection) -> list[stored_keys.SigningKey]:
         nonlocal tries
         tries += 1
         raise psycopg.OperationalError("away")
@@ -191,7 +200,7 @@ async def test_failed_reload_means_that_there_is_no_such_key(
     found = KeySet(pool, RIGHT)
     await found.load()
     key_id, _ = found.signing()
-    monkeypatch.setattr(credentials, "signing_keys", away)
+    monkeypatch.setattr(stored_keys, "in_use", away)
     found._loaded_at -= 7200
     for index in range(10):
         assert await found.verifying(f"random-{index}") is None

@@ -8,11 +8,13 @@ from pydantic import SecretStr, ValidationError
 
 from balance_service import config, secret_files
 from balance_service.config import Settings
+from balance_service.server import startup
 
 SECRETS = {
     "database_url": "postgresql://u:hunter2@db/balance",
     "owner_database_url": "postgresql://owner:hunter2@db/balance",
     "secret": "hunter2-hunter2-hunter2-hunter2-hunter2",
+    "previous_secret": "hunter2-before-hunter2-before-hunter2-0",
     "smtp_url": "smtp://u:hunter2@mail",
 }
 
@@ -169,6 +171,28 @@ def test_secret_is_read_from_its_file(
     environment = settings.environment()
     assert environment[config.variable(name)] == getattr(settings, name).get_secret_value()
     assert config.file_variable(name) not in environment
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "told"),
+    [
+        ("127.0.0.1", False, False),
+        ("127.8.9.10", False, False),
+        ("localhost", False, False),
+        ("[::1]", False, False),
+        ("0.0.0.0", False, True),
+        ("::", False, True),
+        ("", False, True),
+        ("10.0.0.1", False, True),
+        ("balance.example.com", False, True),
+        ("0.0.0.0", True, False),
+    ],
+)
+def test_plain_text_beyond_this_machine_is_told(host: str, *, allowed: bool, told: bool) -> None:
+    settings = config.Settings(host=host, allow_plain_text=allowed)
+    faults = startup.find_plain_text(settings, tls=False)
+    assert set(faults) == ({"BALANCE_ALLOW_PLAIN_TEXT"} if told else set())
+    assert startup.find_plain_text(settings, tls=True) == {}
 
 
 def test_secrets_are_all_settings_that_are_not_shown() -> None:

@@ -52,11 +52,21 @@ COMMANDS = {
     "demo": set(),
     "gateway": set(),
     "health": set(),
-    "keys": {"rotate"},
+    "keys": {"list", "retire", "revoke", "rotate"},
     "migrate": {"plan", "status", "up"},
     "run": set(),
     "serve": set(),
-    "service-principal": {"create", "revoke"},
+    "secret": {"reseal"},
+    "service-principal": {
+        "bind",
+        "create",
+        "list",
+        "revoke",
+        "revoke-secret",
+        "rotate",
+        "show",
+        "unbind",
+    },
     "token": set(),
     "verify": set(),
 }
@@ -110,7 +120,8 @@ def test_every_list_can_be_read_by_each() -> None:
         for file in load_contract()
         for service in file.services_by_name.values()
         for method in service.methods
-        if "next_page_token" in method.output_type.fields_by_name
+        # An export is no list: it is read from its start to its end.
+        if "next_page_token" in method.output_type.fields_by_name and method.name != "ExportUser"
     ]
     assert lists
     for fields in lists:

@@ -3,6 +3,7 @@
 import secrets as random_source
 
 import pytest
+from cryptography.fernet import InvalidToken
 
 from balance_service.auth.sealing import Secrets
 
@@ -46,3 +47,33 @@ def test_secret_of_an_example_is_for_development_alone(secret: str) -> None:
     with pytest.raises(ValueError, match="everybody can read"):
         Secrets(secret)
     assert Secrets(secret, development=True).key("any")
+
+
+ONE, OTHER = "only-for-tests-and-long-enough-0123456789", "another-one-of-tests-and-long-98765"
+
+
+def test_previous_secret_opens_and_does_not_close() -> None:
+    old, new, both = Secrets(OTHER), Secrets(ONE), Secrets(ONE, OTHER)
+    assert both.unseal(old.seal(b"x", "any"), "any") == b"x"
+    assert new.unseal(both.seal(b"x", "any"), "any") == b"x"
+    assert both.keyed_hash("any", "x") == new.keyed_hash("any", "x")
+    assert both.is_hash(old.keyed_hash("any", "x"), "any", "x")
+    assert both.is_hash(new.keyed_hash("any", "x"), "any", "x")
+    assert not both.is_hash(old.keyed_hash("other", "x"), "any", "x")
+    assert not new.is_hash(old.keyed_hash("any", "x"), "any", "x")
+    assert both.mark == new.mark != old.mark
+
+
+def test_seal_is_replaced_once() -> None:
+    old, new, both = Secrets(OTHER), Secrets(ONE), Secrets(ONE, OTHER)
+    again = both.reseal(old.seal(b"x", "any"), "any")
+    assert again
+    assert new.unseal(again, "any") == b"x"
+    assert both.reseal(again, "any") is None
+    with pytest.raises(InvalidToken):
+        new.reseal(old.seal(b"x", "any"), "any")
+
+
+def test_weak_previous_secret_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="BALANCE_PREVIOUS_SECRET repeats itself"):
+        Secrets(ONE, "password" * 5)

@@ -146,7 +146,7 @@ def _address(host: str, port: int, protocol: str = "TCP") -> Config:
 
 
 def _tls(settings: Settings, folder: Path, protocols: list[str]) -> Config:
-    """TLS with what the files say now; a client must show a certificate if there is an authority.
+    """TLS with what the files say now; a client shows a certificate if there is an authority.
 
     Envoy reads them again when something is moved into their folder, as Kubernetes and certbot do.
     """
@@ -159,7 +159,8 @@ def _tls(settings: Settings, folder: Path, protocols: list[str]) -> Config:
         common["validation_context_sds_secret_config"] = _secret("client_ca", folder / CLIENT_CA)
     return {
         "common_tls_context": common,
-        "require_client_certificate": bool(settings.tls_client_ca),
+        "require_client_certificate": bool(settings.tls_client_ca)
+        and settings.tls_client_certificate == "required",
     }
 
 
@@ -207,6 +208,9 @@ def _http(settings: Settings, codec: str = "AUTO") -> Config:
         server_header_transformation="PASS_THROUGH",
         use_remote_address=True,
         skip_xff_append=True,
+        # Whatever callers say of their certificate is taken away.
+        forward_client_cert_details="SANITIZE_SET" if settings.tls_client_ca else "SANITIZE",
+        set_current_client_cert_details={"uri": True, "dns": True},
         generate_request_id=False,
         preserve_external_request_id=True,
         max_request_headers_kb=HEAD_KIB_MAX,

@@ -4,6 +4,7 @@ import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
+from urllib.parse import quote
 
 import grpc
 from google.protobuf import json_format
@@ -230,5 +231,15 @@ class _LibraryContext:
     def set_details(self, details: str) -> None:
         """Does nothing, as `set_code`."""
 
-    async def abort(self, code: grpc.StatusCode, details: str = "", *_: object) -> NoReturn:
-        raise Failure(code, details)
+    def peer(self) -> str:
+        """The caller's address, as gRPC writes it."""
+        return f"ip:{quote(f'[{self._context.peer}]')}:0"
+
+    async def abort(
+        self,
+        code: grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: Sequence[tuple[str, bytes]] = (),
+    ) -> NoReturn:
+        status = dict(trailing_metadata).get(refusals.DETAILS_KEY, b"")
+        raise Failure(code, details, status)

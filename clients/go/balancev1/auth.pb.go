@@ -382,7 +382,9 @@ type CreateTokenRequest struct {
 	ConfirmationCode string `protobuf:"bytes,2,opt,name=confirmation_code,json=confirmationCode,proto3" json:"confirmation_code,omitempty"`
 	// Optional. The service principal's client id, 1 to 40 characters.
 	ClientId string `protobuf:"bytes,3,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	// Optional. The service principal's secret, 1 to 200 characters.
+	// Optional. The service principal's secret, 1 to 200 characters. Left out by a
+	// service that shows a certificate which it is bound to (RFC 8705); its token
+	// is good with that certificate alone.
 	ClientSecret string `protobuf:"bytes,4,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
 	// Optional. verification_id of the answer to SendConfirmationCode, 1 to 100
 	// characters.

@@ -86,6 +86,9 @@ const (
 	ErrorReason_ERROR_REASON_SESSION_NOT_FOUND ErrorReason = 26
 	// ALREADY_EXISTS. Another user has this address.
 	ErrorReason_ERROR_REASON_EMAIL_TAKEN ErrorReason = 27
+	// FAILED_PRECONDITION. The user was erased: nothing personal is kept of them,
+	// and nothing of them can be changed.
+	ErrorReason_ERROR_REASON_USER_ERASED ErrorReason = 28
 	// ABORTED. The resource was changed since the given etag was read. Read it
 	// again.
 	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 22
@@ -245,6 +248,7 @@ var (
 		25:  "ERROR_REASON_USER_DISABLED",
 		26:  "ERROR_REASON_SESSION_NOT_FOUND",
 		27:  "ERROR_REASON_EMAIL_TAKEN",
+		28:  "ERROR_REASON_USER_ERASED",
 		22:  "ERROR_REASON_ETAG_MISMATCH",
 		30:  "ERROR_REASON_ACCOUNT_NOT_FOUND",
 		31:  "ERROR_REASON_ACCOUNT_FROZEN",
@@ -315,6 +319,7 @@ var (
 		"ERROR_REASON_USER_DISABLED":              25,
 		"ERROR_REASON_SESSION_NOT_FOUND":          26,
 		"ERROR_REASON_EMAIL_TAKEN":                27,
+		"ERROR_REASON_USER_ERASED":                28,
 		"ERROR_REASON_ETAG_MISMATCH":              22,
 		"ERROR_REASON_ACCOUNT_NOT_FOUND":          30,
 		"ERROR_REASON_ACCOUNT_FROZEN":             31,
@@ -397,7 +402,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xd5\x12\n" +
+	"balance.v1*\xf3\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -420,7 +425,8 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x1bERROR_REASON_USERNAME_TAKEN\x10\x15\x12\x1e\n" +
 	"\x1aERROR_REASON_USER_DISABLED\x10\x19\x12\"\n" +
 	"\x1eERROR_REASON_SESSION_NOT_FOUND\x10\x1a\x12\x1c\n" +
-	"\x18ERROR_REASON_EMAIL_TAKEN\x10\x1b\x12\x1e\n" +
+	"\x18ERROR_REASON_EMAIL_TAKEN\x10\x1b\x12\x1c\n" +
+	"\x18ERROR_REASON_USER_ERASED\x10\x1c\x12\x1e\n" +
 	"\x1aERROR_REASON_ETAG_MISMATCH\x10\x16\x12\"\n" +
 	"\x1eERROR_REASON_ACCOUNT_NOT_FOUND\x10\x1e\x12\x1f\n" +
 	"\x1bERROR_REASON_ACCOUNT_FROZEN\x10\x1f\x12\x1f\n" +

@@ -111,7 +111,10 @@ type User struct {
 	// Output only. Whether the user signs in with a second factor.
 	SecondFactor bool `protobuf:"varint,11,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
 	// Output only. Since when the user may not sign in; unset if they may.
-	DisableTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
+	DisableTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
+	// Output only. Since when nothing personal is kept of the user; unset for
+	// others.
+	EraseTime     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=erase_time,json=eraseTime,proto3" json:"erase_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +229,13 @@ func (x *User) GetSecondFactor() bool {
 func (x *User) GetDisableTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DisableTime
+	}
+	return nil
+}
+
+func (x *User) GetEraseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EraseTime
 	}
 	return nil
 }
@@ -1426,12 +1436,244 @@ func (x *ChangeEmailRequest) GetSecondFactorCode() string {
 	return ""
 }
 
+// Request for ExportUser.
+type ExportUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id: the caller's own, or anybody's for admins.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. How many entries to return: 10 by default, at most 1000; fewer of
+	// those with long texts.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. next_page_token of the last answer.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportUserRequest) Reset() {
+	*x = ExportUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportUserRequest) ProtoMessage() {}
+
+func (x *ExportUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportUserRequest.ProtoReflect.Descriptor instead.
+func (*ExportUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ExportUserRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ExportUserRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportUserRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ExportUser.
+type ExportUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The profile. On the first page alone, as sessions and accounts.
+	Profile *User `protobuf:"bytes,1,opt,name=profile,proto3" json:"profile,omitempty"`
+	// Output only. The sign-ins that go on, newest first, at most 100.
+	Sessions []*Session `protobuf:"bytes,2,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	// Output only. All accounts, oldest first.
+	Accounts []*Account `protobuf:"bytes,3,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Output only. What was booked on the accounts, oldest first.
+	Entries []*Entry `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Output only. The next page's token; empty on the last page.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportUserResponse) Reset() {
+	*x = ExportUserResponse{}
+	mi := &file_balance_v1_user_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportUserResponse) ProtoMessage() {}
+
+func (x *ExportUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportUserResponse.ProtoReflect.Descriptor instead.
+func (*ExportUserResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ExportUserResponse) GetProfile() *User {
+	if x != nil {
+		return x.Profile
+	}
+	return nil
+}
+
+func (x *ExportUserResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+func (x *ExportUserResponse) GetAccounts() []*Account {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *ExportUserResponse) GetEntries() []*Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ExportUserResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request for EraseUser.
+type EraseUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id: the caller's own, or anybody's for admins.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. Required of admins who erase somebody else: why; at most 200
+	// characters. It is kept with the accounts that this closes.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Optional. Required of whoever erases themselves: from
+	// SendConfirmationCode, of their address; at most 100 characters.
+	VerificationId string `protobuf:"bytes,3,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// Optional. The code that was sent with it: 8 digits.
+	ConfirmationCode string `protobuf:"bytes,4,opt,name=confirmation_code,json=confirmationCode,proto3" json:"confirmation_code,omitempty"`
+	// Optional. Required of a user who has a second factor and erases themselves:
+	// what their authenticator shows, or a recovery code; at most 20 characters.
+	SecondFactorCode string `protobuf:"bytes,5,opt,name=second_factor_code,json=secondFactorCode,proto3" json:"second_factor_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *EraseUserRequest) Reset() {
+	*x = EraseUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseUserRequest) ProtoMessage() {}
+
+func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseUserRequest.ProtoReflect.Descriptor instead.
+func (*EraseUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EraseUserRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *EraseUserRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EraseUserRequest) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *EraseUserRequest) GetConfirmationCode() string {
+	if x != nil {
+		return x.ConfirmationCode
+	}
+	return ""
+}
+
+func (x *EraseUserRequest) GetSecondFactorCode() string {
+	if x != nil {
+		return x.SecondFactorCode
+	}
+	return ""
+}
+
 var File_balance_v1_user_proto protoreflect.FileDescriptor
 
 const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"\x15balance/v1/user.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x04\n" +
+	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x04\n" +
 	"\x04User\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1a\n" +
 	"\x05email\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x05email\x12A\n" +
@@ -1448,7 +1690,9 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\x04etag\x18\n" +
 	" \x01(\tB\x04\xe2A\x01\x01R\x04etag\x12)\n" +
 	"\rsecond_factor\x18\v \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\x12C\n" +
-	"\fdisable_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vdisableTime\"\xb5\x02\n" +
+	"\fdisable_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vdisableTime\x12?\n" +
+	"\n" +
+	"erase_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\teraseTime\"\xb5\x02\n" +
 	"\aSession\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12A\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
@@ -1542,13 +1786,36 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\x13new_verification_id\x18\x03 \x01(\tB\f\xe2A\x01\x02\xa2\xb8\x18\x04\x18\x01 dR\x11newVerificationId\x12J\n" +
 	"\x15new_confirmation_code\x18\x04 \x01(\tB\x16\xe2A\x01\x02\xa2\xb8\x18\x0e\x12\b[0-9]{8}\x18\b \bR\x13newConfirmationCode\x128\n" +
 	"\x12second_factor_code\x18\x05 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x14R\x10secondFactorCode\"\x87\x01\n" +
+	"\x11ExportUserRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\tR\bpageSize\x12)\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\"\x95\x02\n" +
+	"\x12ExportUserResponse\x120\n" +
+	"\aprofile\x18\x01 \x01(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x03R\aprofile\x125\n" +
+	"\bsessions\x18\x02 \x03(\v2\x13.balance.v1.SessionB\x04\xe2A\x01\x03R\bsessions\x125\n" +
+	"\baccounts\x18\x03 \x03(\v2\x13.balance.v1.AccountB\x04\xe2A\x01\x03R\baccounts\x121\n" +
+	"\aentries\x18\x04 \x03(\v2\x11.balance.v1.EntryB\x04\xe2A\x01\x03R\aentries\x12,\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\"\x89\x02\n" +
+	"\x10EraseUserRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12#\n" +
+	"\x06reason\x18\x02 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \xc8\x01R\x06reason\x123\n" +
+	"\x0fverification_id\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\x0everificationId\x12A\n" +
+	"\x11confirmation_code\x18\x04 \x01(\tB\x14\xe2A\x01\x01\xa2\xb8\x18\f\x12\b[0-9]{8} \bR\x10confirmationCode\x128\n" +
+	"\x12second_factor_code\x18\x05 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x14R\x10secondFactorCode*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_MODERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x9b\x0e\n" +
+	"ROLE_ADMIN\x10\x032\xf4\x0f\n" +
 	"\vUserService\x12P\n" +
 	"\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x90\x02\x01\x12Y\n" +
 	"\bUpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/api/v1/users/me\x12b\n" +
@@ -1568,7 +1835,10 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\vDisableUser\x12\x1e.balance.v1.DisableUserRequest\x1a\x10.balance.v1.User\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/users/{user}:disable\x12e\n" +
 	"\n" +
 	"EnableUser\x12\x1d.balance.v1.EnableUserRequest\x1a\x10.balance.v1.User\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/users/{user}:enable\x12h\n" +
-	"\vChangeEmail\x12\x1e.balance.v1.ChangeEmailRequest\x1a\x10.balance.v1.User\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/users/me:changeEmailBC\n" +
+	"\vChangeEmail\x12\x1e.balance.v1.ChangeEmailRequest\x1a\x10.balance.v1.User\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/users/me:changeEmail\x12s\n" +
+	"\n" +
+	"ExportUser\x12\x1d.balance.v1.ExportUserRequest\x1a\x1e.balance.v1.ExportUserResponse\"&\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/users/{user}/export\x90\x02\x01\x12b\n" +
+	"\tEraseUser\x12\x1c.balance.v1.EraseUserRequest\x1a\x10.balance.v1.User\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/users/{user}:eraseBC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"
@@ -1586,7 +1856,7 @@ func file_balance_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_balance_v1_user_proto_goTypes = []any{
 	(Role)(0),                           // 0: balance.v1.Role
 	(*User)(nil),                        // 1: balance.v1.User
@@ -1611,61 +1881,75 @@ var file_balance_v1_user_proto_goTypes = []any{
 	(*DisableUserRequest)(nil),          // 20: balance.v1.DisableUserRequest
 	(*EnableUserRequest)(nil),           // 21: balance.v1.EnableUserRequest
 	(*ChangeEmailRequest)(nil),          // 22: balance.v1.ChangeEmailRequest
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 24: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),               // 25: google.protobuf.Empty
+	(*ExportUserRequest)(nil),           // 23: balance.v1.ExportUserRequest
+	(*ExportUserResponse)(nil),          // 24: balance.v1.ExportUserResponse
+	(*EraseUserRequest)(nil),            // 25: balance.v1.EraseUserRequest
+	(*timestamppb.Timestamp)(nil),       // 26: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 27: google.protobuf.FieldMask
+	(*Account)(nil),                     // 28: balance.v1.Account
+	(*Entry)(nil),                       // 29: balance.v1.Entry
+	(*emptypb.Empty)(nil),               // 30: google.protobuf.Empty
 }
 var file_balance_v1_user_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.User.role:type_name -> balance.v1.Role
-	23, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	23, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	23, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
-	23, // 4: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	23, // 5: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
-	23, // 6: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
-	24, // 8: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 9: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
-	1,  // 10: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
-	24, // 11: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 12: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
-	3,  // 13: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
-	4,  // 14: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
-	5,  // 15: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
-	7,  // 16: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
-	8,  // 17: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
-	9,  // 18: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
-	11, // 19: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
-	13, // 20: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
-	14, // 21: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
-	15, // 22: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
-	17, // 23: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
-	18, // 24: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
-	19, // 25: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
-	20, // 26: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
-	21, // 27: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
-	22, // 28: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
-	1,  // 29: balance.v1.UserService.GetMe:output_type -> balance.v1.User
-	1,  // 30: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
-	6,  // 31: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
-	1,  // 32: balance.v1.UserService.GetUser:output_type -> balance.v1.User
-	1,  // 33: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
-	10, // 34: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
-	12, // 35: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
-	1,  // 36: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
-	1,  // 37: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
-	16, // 38: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
-	25, // 39: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
-	25, // 40: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
-	25, // 41: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
-	1,  // 42: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
-	1,  // 43: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
-	1,  // 44: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
-	29, // [29:45] is the sub-list for method output_type
-	13, // [13:29] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	26, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	26, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	26, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
+	26, // 4: balance.v1.User.erase_time:type_name -> google.protobuf.Timestamp
+	26, // 5: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	26, // 6: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
+	26, // 7: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
+	27, // 9: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 10: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
+	1,  // 11: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
+	27, // 12: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 13: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
+	1,  // 14: balance.v1.ExportUserResponse.profile:type_name -> balance.v1.User
+	2,  // 15: balance.v1.ExportUserResponse.sessions:type_name -> balance.v1.Session
+	28, // 16: balance.v1.ExportUserResponse.accounts:type_name -> balance.v1.Account
+	29, // 17: balance.v1.ExportUserResponse.entries:type_name -> balance.v1.Entry
+	3,  // 18: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
+	4,  // 19: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
+	5,  // 20: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
+	7,  // 21: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
+	8,  // 22: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
+	9,  // 23: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
+	11, // 24: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
+	13, // 25: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
+	14, // 26: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
+	15, // 27: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
+	17, // 28: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
+	18, // 29: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
+	19, // 30: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
+	20, // 31: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
+	21, // 32: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
+	22, // 33: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
+	23, // 34: balance.v1.UserService.ExportUser:input_type -> balance.v1.ExportUserRequest
+	25, // 35: balance.v1.UserService.EraseUser:input_type -> balance.v1.EraseUserRequest
+	1,  // 36: balance.v1.UserService.GetMe:output_type -> balance.v1.User
+	1,  // 37: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
+	6,  // 38: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
+	1,  // 39: balance.v1.UserService.GetUser:output_type -> balance.v1.User
+	1,  // 40: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
+	10, // 41: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
+	12, // 42: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
+	1,  // 43: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
+	1,  // 44: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
+	16, // 45: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
+	30, // 46: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
+	30, // 47: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
+	30, // 48: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
+	1,  // 49: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
+	1,  // 50: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
+	1,  // 51: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
+	24, // 52: balance.v1.UserService.ExportUser:output_type -> balance.v1.ExportUserResponse
+	1,  // 53: balance.v1.UserService.EraseUser:output_type -> balance.v1.User
+	36, // [36:54] is the sub-list for method output_type
+	18, // [18:36] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_user_proto_init() }
@@ -1673,6 +1957,7 @@ func file_balance_v1_user_proto_init() {
 	if File_balance_v1_user_proto != nil {
 		return
 	}
+	file_balance_v1_account_proto_init()
 	file_balance_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1680,7 +1965,7 @@ func file_balance_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_user_proto_rawDesc), len(file_balance_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,6 +36,8 @@ const (
 	UserService_DisableUser_FullMethodName         = "/balance.v1.UserService/DisableUser"
 	UserService_EnableUser_FullMethodName          = "/balance.v1.UserService/EnableUser"
 	UserService_ChangeEmail_FullMethodName         = "/balance.v1.UserService/ChangeEmail"
+	UserService_ExportUser_FullMethodName          = "/balance.v1.UserService/ExportUser"
+	UserService_EraseUser_FullMethodName           = "/balance.v1.UserService/EraseUser"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -90,6 +92,17 @@ type UserServiceClient interface {
 	// Changes the caller's e-mail address. Both addresses are confirmed: ask
 	// SendConfirmationCode for a code to each. The caller's other sign-ins end.
 	ChangeEmail(ctx context.Context, in *ChangeEmailRequest, opts ...grpc.CallOption) (*User, error)
+	// Returns all that is kept on a user: for users on themselves, and for admins.
+	// Movements come page by page, oldest first; the first page has the rest.
+	ExportUser(ctx context.Context, in *ExportUserRequest, opts ...grpc.CallOption) (*ExportUserResponse, error)
+	// Erases a user, for good: their address, names, username, bio, second factor,
+	// sign-ins and known networks. Their id, accounts and movements stay, because
+	// books must be kept; their accounts are closed. Users erase themselves by a
+	// code that SendConfirmationCode sends to their address; admins erase others,
+	// with a reason. It is refused while an account has money or holds on it, or
+	// is frozen. Erasing again changes nothing. Whoever signs in with the address
+	// later is a new user.
+	EraseUser(ctx context.Context, in *EraseUserRequest, opts ...grpc.CallOption) (*User, error)
 }
 
 type userServiceClient struct {
@@ -260,6 +273,26 @@ func (c *userServiceClient) ChangeEmail(ctx context.Context, in *ChangeEmailRequ
 	return out, nil
 }
 
+func (c *userServiceClient) ExportUser(ctx context.Context, in *ExportUserRequest, opts ...grpc.CallOption) (*ExportUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportUserResponse)
+	err := c.cc.Invoke(ctx, UserService_ExportUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) EraseUser(ctx context.Context, in *EraseUserRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, UserService_EraseUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UserServiceServer is the server API for UserService service.
 // All implementations must embed UnimplementedUserServiceServer
 // for forward compatibility.
@@ -312,6 +345,17 @@ type UserServiceServer interface {
 	// Changes the caller's e-mail address. Both addresses are confirmed: ask
 	// SendConfirmationCode for a code to each. The caller's other sign-ins end.
 	ChangeEmail(context.Context, *ChangeEmailRequest) (*User, error)
+	// Returns all that is kept on a user: for users on themselves, and for admins.
+	// Movements come page by page, oldest first; the first page has the rest.
+	ExportUser(context.Context, *ExportUserRequest) (*ExportUserResponse, error)
+	// Erases a user, for good: their address, names, username, bio, second factor,
+	// sign-ins and known networks. Their id, accounts and movements stay, because
+	// books must be kept; their accounts are closed. Users erase themselves by a
+	// code that SendConfirmationCode sends to their address; admins erase others,
+	// with a reason. It is refused while an account has money or holds on it, or
+	// is frozen. Erasing again changes nothing. Whoever signs in with the address
+	// later is a new user.
+	EraseUser(context.Context, *EraseUserRequest) (*User, error)
 	mustEmbedUnimplementedUserServiceServer()
 }
 
@@ -369,6 +413,12 @@ func (UnimplementedUserServiceServer) EnableUser(context.Context, *EnableUserReq
 }
 func (UnimplementedUserServiceServer) ChangeEmail(context.Context, *ChangeEmailRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangeEmail not implemented")
+}
+func (UnimplementedUserServiceServer) ExportUser(context.Context, *ExportUserRequest) (*ExportUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportUser not implemented")
+}
+func (UnimplementedUserServiceServer) EraseUser(context.Context, *EraseUserRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseUser not implemented")
 }
 func (UnimplementedUserServiceServer) mustEmbedUnimplementedUserServiceServer() {}
 func (UnimplementedUserServiceServer) testEmbeddedByValue()                     {}
@@ -679,6 +729,42 @@ func _UserService_ChangeEmail_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_ExportUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ExportUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ExportUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ExportUser(ctx, req.(*ExportUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_EraseUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).EraseUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_EraseUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).EraseUser(ctx, req.(*EraseUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UserService_ServiceDesc is the grpc.ServiceDesc for UserService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -749,6 +835,14 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ChangeEmail",
 			Handler:    _UserService_ChangeEmail_Handler,
+		},
+		{
+			MethodName: "ExportUser",
+			Handler:    _UserService_ExportUser_Handler,
+		},
+		{
+			MethodName: "EraseUser",
+			Handler:    _UserService_EraseUser_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from balance_service._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_service._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
@@ -30,7 +31,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x03\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08username\x18\x03 \x01(\tB%\xe2\x41\x01\x01\xa2\xb8\x18\x1d\x12\x17[A-Za-z][A-Za-z0-9._-]*\x18\x03 \x1e\x12\x1f\n\nfirst_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x1e\n\tlast_name\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x18\n\x03\x62io\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rsecond_factor\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64isable_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xf5\x01\n\x07Session\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0crefresh_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63urrent\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rsecond_factor\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x0e\n\x0cGetMeRequest\"\xab\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa2\x01\n\x10ListUsersRequest\x12\x1a\n\x06search\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x1e\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x0eGetUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xc5\x01\n\x11UpdateUserRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x1a\n\x18\x45nrolSecondFactorRequest\"D\n\x19\x45nrolSecondFactorResponse\x12\x14\n\x06secret\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"B\n\x1a\x43onfirmSecondFactorRequest\x12$\n\x04\x63ode\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{6}\x18\x06 \x06\";\n\x1b\x43onfirmSecondFactorResponse\x12\x1c\n\x0erecovery_codes\x18\x01 \x03(\tB\x04\xe2\x41\x01\x03\"7\n\x19RemoveSecondFactorRequest\x12\x1a\n\x04\x63ode\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x06 \x14\"4\n\x18ResetSecondFactorRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\x15\n\x13ListSessionsRequest\"C\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.balance.v1.SessionB\x04\xe2\x41\x01\x03\"0\n\x11\x45ndSessionRequest\x12\x1b\n\x07session\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"3\n\x12\x45ndSessionsRequest\x12\x1d\n\x0finclude_current\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x01\"2\n\x16\x45ndUserSessionsRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"k\n\x12\x44isableUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"j\n\x11\x45nableUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf8\x01\n\x12\x43hangeEmailRequest\x12%\n\x0fverification_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 d\x12\x31\n\x11\x63onfirmation_code\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{8}\x18\x08 \x08\x12)\n\x13new_verification_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 d\x12\x35\n\x15new_confirmation_code\x18\x04 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{8}\x18\x08 \x08\x12&\n\x12second_factor_code\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x14*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\x9b\x0e\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04user\x12\x8b\x01\n\x11\x45nrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/users/me/second-factor:\x01*\x12\x99\x01\n\x13\x43onfirmSecondFactor\x12&.balance.v1.ConfirmSecondFactorRequest\x1a\'.balance.v1.ConfirmSecondFactorResponse\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/users/me/second-factor:confirm:\x01*\x12\x7f\n\x12RemoveSecondFactor\x12%.balance.v1.RemoveSecondFactorRequest\x1a\x10.balance.v1.User\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/users/me/second-factor:remove:\x01*\x12\x80\x01\n\x11ResetSecondFactor\x12$.balance.v1.ResetSecondFactorRequest\x1a\x10.balance.v1.User\"3\x82\xd3\xe4\x93\x02-\"(/api/v1/users/{user}/second-factor:reset:\x01*\x12w\n\x0cListSessions\x12\x1f.balance.v1.ListSessionsRequest\x1a .balance.v1.ListSessionsResponse\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/users/me/sessions\x12p\n\nEndSession\x12\x1d.balance.v1.EndSessionRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/api/v1/users/me/sessions/{session}\x12o\n\x0b\x45ndSessions\x12\x1e.balance.v1.EndSessionsRequest\x1a\x16.google.protobuf.Empty\"(\x82\xd3\xe4\x93\x02\"\"\x1d/api/v1/users/me/sessions:end:\x01*\x12{\n\x0f\x45ndUserSessions\x12\".balance.v1.EndUserSessionsRequest\x1a\x16.google.protobuf.Empty\",\x82\xd3\xe4\x93\x02&\"!/api/v1/users/{user}/sessions:end:\x01*\x12h\n\x0b\x44isableUser\x12\x1e.balance.v1.DisableUserRequest\x1a\x10.balance.v1.User\"\'\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/{user}:disable:\x01*\x12\x65\n\nEnableUser\x12\x1d.balance.v1.EnableUserRequest\x1a\x10.balance.v1.User\"&\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/users/{user}:enable:\x01*\x12h\n\x0b\x43hangeEmail\x12\x1e.balance.v1.ChangeEmailRequest\x1a\x10.balance.v1.User\"\'\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/me:changeEmail:\x01*BC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61lance/v1/user.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x03\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x08username\x18\x03 \x01(\tB%\xe2\x41\x01\x01\xa2\xb8\x18\x1d\x12\x17[A-Za-z][A-Za-z0-9._-]*\x18\x03 \x1e\x12\x1f\n\nfirst_name\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x1e\n\tlast_name\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \x96\x01\x12\x18\n\x03\x62io\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12$\n\x04role\x18\x07 \x01(\x0e\x32\x10.balance.v1.RoleB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rsecond_factor\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64isable_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nerase_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xf5\x01\n\x07Session\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0crefresh_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63urrent\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rsecond_factor\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x0e\n\x0cGetMeRequest\"\xab\x01\n\x0fUpdateMeRequest\x12$\n\x04user\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa2\x01\n\x10ListUsersRequest\x12\x1a\n\x06search\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x1e\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x18\n\x04skip\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"s\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"*\n\x0eGetUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xc5\x01\n\x11UpdateUserRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\x12\x1e\n\nrequest_id\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x1a\n\x18\x45nrolSecondFactorRequest\"D\n\x19\x45nrolSecondFactorResponse\x12\x14\n\x06secret\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"B\n\x1a\x43onfirmSecondFactorRequest\x12$\n\x04\x63ode\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{6}\x18\x06 \x06\";\n\x1b\x43onfirmSecondFactorResponse\x12\x1c\n\x0erecovery_codes\x18\x01 \x03(\tB\x04\xe2\x41\x01\x03\"7\n\x19RemoveSecondFactorRequest\x12\x1a\n\x04\x63ode\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x06 \x14\"4\n\x18ResetSecondFactorRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\x15\n\x13ListSessionsRequest\"C\n\x14ListSessionsResponse\x12+\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.balance.v1.SessionB\x04\xe2\x41\x01\x03\"0\n\x11\x45ndSessionRequest\x12\x1b\n\x07session\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"3\n\x12\x45ndSessionsRequest\x12\x1d\n\x0finclude_current\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x01\"2\n\x16\x45ndUserSessionsRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"k\n\x12\x44isableUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"j\n\x11\x45nableUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf8\x01\n\x12\x43hangeEmailRequest\x12%\n\x0fverification_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 d\x12\x31\n\x11\x63onfirmation_code\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{8}\x18\x08 \x08\x12)\n\x13new_verification_id\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x02\xa2\xb8\x18\x04\x18\x01 d\x12\x35\n\x15new_confirmation_code\x18\x04 \x01(\tB\x16\xe2\x41\x01\x02\xa2\xb8\x18\x0e\x12\x08[0-9]{8}\x18\x08 \x08\x12&\n\x12second_factor_code\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x14\"l\n\x11\x45xportUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\"\xe0\x01\n\x12\x45xportUserResponse\x12\'\n\x07profile\x18\x01 \x01(\x0b\x32\x10.balance.v1.UserB\x04\xe2\x41\x01\x03\x12+\n\x08sessions\x18\x02 \x03(\x0b\x32\x13.balance.v1.SessionB\x04\xe2\x41\x01\x03\x12+\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32\x13.balance.v1.AccountB\x04\xe2\x41\x01\x03\x12(\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x11.balance.v1.EntryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\"\xc7\x01\n\x10\x45raseUserRequest\x12\x18\n\x04user\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1b\n\x06reason\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12#\n\x0fverification_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12/\n\x11\x63onfirmation_code\x18\x04 \x01(\tB\x14\xe2\x41\x01\x01\xa2\xb8\x18\x0c\x12\x08[0-9]{8} \x08\x12&\n\x12second_factor_code\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 \x14*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32\xf4\x0f\n\x0bUserService\x12P\n\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12Y\n\x08UpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18\x32\x10/api/v1/users/me:\x04user\x12\x62\n\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12X\n\x07GetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x12_\n\nUpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a\x32\x12/api/v1/users/{id}:\x04user\x12\x8b\x01\n\x11\x45nrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/users/me/second-factor:\x01*\x12\x99\x01\n\x13\x43onfirmSecondFactor\x12&.balance.v1.ConfirmSecondFactorRequest\x1a\'.balance.v1.ConfirmSecondFactorResponse\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/users/me/second-factor:confirm:\x01*\x12\x7f\n\x12RemoveSecondFactor\x12%.balance.v1.RemoveSecondFactorRequest\x1a\x10.balance.v1.User\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/users/me/second-factor:remove:\x01*\x12\x80\x01\n\x11ResetSecondFactor\x12$.balance.v1.ResetSecondFactorRequest\x1a\x10.balance.v1.User\"3\x82\xd3\xe4\x93\x02-\"(/api/v1/users/{user}/second-factor:reset:\x01*\x12w\n\x0cListSessions\x12\x1f.balance.v1.ListSessionsRequest\x1a .balance.v1.ListSessionsResponse\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/users/me/sessions\x12p\n\nEndSession\x12\x1d.balance.v1.EndSessionRequest\x1a\x16.google.protobuf.Empty\"+\x82\xd3\xe4\x93\x02%*#/api/v1/users/me/sessions/{session}\x12o\n\x0b\x45ndSessions\x12\x1e.balance.v1.EndSessionsRequest\x1a\x16.google.protobuf.Empty\"(\x82\xd3\xe4\x93\x02\"\"\x1d/api/v1/users/me/sessions:end:\x01*\x12{\n\x0f\x45ndUserSessions\x12\".balance.v1.EndUserSessionsRequest\x1a\x16.google.protobuf.Empty\",\x82\xd3\xe4\x93\x02&\"!/api/v1/users/{user}/sessions:end:\x01*\x12h\n\x0b\x44isableUser\x12\x1e.balance.v1.DisableUserRequest\x1a\x10.balance.v1.User\"\'\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/{user}:disable:\x01*\x12\x65\n\nEnableUser\x12\x1d.balance.v1.EnableUserRequest\x1a\x10.balance.v1.User\"&\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/users/{user}:enable:\x01*\x12h\n\x0b\x43hangeEmail\x12\x1e.balance.v1.ChangeEmailRequest\x1a\x10.balance.v1.User\"\'\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/me:changeEmail:\x01*\x12s\n\nExportUser\x12\x1d.balance.v1.ExportUserRequest\x1a\x1e.balance.v1.ExportUserResponse\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/users/{user}/export\x12\x62\n\tEraseUser\x12\x1c.balance.v1.EraseUserRequest\x1a\x10.balance.v1.User\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/users/{user}:erase:\x01*BC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +63,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER'].fields_by_name['second_factor']._serialized_options = b'\342A\001\003'
   _globals['_USER'].fields_by_name['disable_time']._loaded_options = None
   _globals['_USER'].fields_by_name['disable_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['erase_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['erase_time']._serialized_options = b'\342A\001\003'
   _globals['_SESSION'].fields_by_name['id']._loaded_options = None
   _globals['_SESSION'].fields_by_name['id']._serialized_options = b'\342A\001\003'
   _globals['_SESSION'].fields_by_name['create_time']._loaded_options = None
@@ -152,6 +155,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGEEMAILREQUEST'].fields_by_name['new_confirmation_code']._serialized_options = b'\342A\001\002\242\270\030\016\022\010[0-9]{8}\030\010 \010'
   _globals['_CHANGEEMAILREQUEST'].fields_by_name['second_factor_code']._loaded_options = None
   _globals['_CHANGEEMAILREQUEST'].fields_by_name['second_factor_code']._serialized_options = b'\342A\001\001\242\270\030\002 \024'
+  _globals['_EXPORTUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_EXPORTUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
+  _globals['_EXPORTUSERREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_EXPORTUSERREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\242\270\030\002\010\t'
+  _globals['_EXPORTUSERREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_EXPORTUSERREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\242\270\030\002\010\010'
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['profile']._loaded_options = None
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['profile']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['sessions']._loaded_options = None
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['sessions']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['accounts']._loaded_options = None
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['accounts']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['entries']._loaded_options = None
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['entries']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_EXPORTUSERRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001\242\270\030\003 \310\001'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['verification_id']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['verification_id']._serialized_options = b'\342A\001\001\242\270\030\002 d'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['confirmation_code']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['confirmation_code']._serialized_options = b'\342A\001\001\242\270\030\014\022\010[0-9]{8} \010'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['second_factor_code']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['second_factor_code']._serialized_options = b'\342A\001\001\242\270\030\002 \024'
   _globals['_USERSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/api/v1/users/me'
   _globals['_USERSERVICE'].methods_by_name['UpdateMe']._loaded_options = None
@@ -184,52 +213,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['EnableUser']._serialized_options = b'\202\323\344\223\002 \"\033/api/v1/users/{user}:enable:\001*'
   _globals['_USERSERVICE'].methods_by_name['ChangeEmail']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['ChangeEmail']._serialized_options = b'\202\323\344\223\002!\"\034/api/v1/users/me:changeEmail:\001*'
-  _globals['_ROLE']._serialized_start=2688
-  _globals['_ROLE']._serialized_end=2767
-  _globals['_USER']._serialized_start=223
-  _globals['_USER']._serialized_end=669
-  _globals['_SESSION']._serialized_start=672
-  _globals['_SESSION']._serialized_end=917
-  _globals['_GETMEREQUEST']._serialized_start=919
-  _globals['_GETMEREQUEST']._serialized_end=933
-  _globals['_UPDATEMEREQUEST']._serialized_start=936
-  _globals['_UPDATEMEREQUEST']._serialized_end=1107
-  _globals['_LISTUSERSREQUEST']._serialized_start=1110
-  _globals['_LISTUSERSREQUEST']._serialized_end=1272
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1274
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1389
-  _globals['_GETUSERREQUEST']._serialized_start=1391
-  _globals['_GETUSERREQUEST']._serialized_end=1433
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1436
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1633
-  _globals['_ENROLSECONDFACTORREQUEST']._serialized_start=1635
-  _globals['_ENROLSECONDFACTORREQUEST']._serialized_end=1661
-  _globals['_ENROLSECONDFACTORRESPONSE']._serialized_start=1663
-  _globals['_ENROLSECONDFACTORRESPONSE']._serialized_end=1731
-  _globals['_CONFIRMSECONDFACTORREQUEST']._serialized_start=1733
-  _globals['_CONFIRMSECONDFACTORREQUEST']._serialized_end=1799
-  _globals['_CONFIRMSECONDFACTORRESPONSE']._serialized_start=1801
-  _globals['_CONFIRMSECONDFACTORRESPONSE']._serialized_end=1860
-  _globals['_REMOVESECONDFACTORREQUEST']._serialized_start=1862
-  _globals['_REMOVESECONDFACTORREQUEST']._serialized_end=1917
-  _globals['_RESETSECONDFACTORREQUEST']._serialized_start=1919
-  _globals['_RESETSECONDFACTORREQUEST']._serialized_end=1971
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=1973
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=1994
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1996
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2063
-  _globals['_ENDSESSIONREQUEST']._serialized_start=2065
-  _globals['_ENDSESSIONREQUEST']._serialized_end=2113
-  _globals['_ENDSESSIONSREQUEST']._serialized_start=2115
-  _globals['_ENDSESSIONSREQUEST']._serialized_end=2166
-  _globals['_ENDUSERSESSIONSREQUEST']._serialized_start=2168
-  _globals['_ENDUSERSESSIONSREQUEST']._serialized_end=2218
-  _globals['_DISABLEUSERREQUEST']._serialized_start=2220
-  _globals['_DISABLEUSERREQUEST']._serialized_end=2327
-  _globals['_ENABLEUSERREQUEST']._serialized_start=2329
-  _globals['_ENABLEUSERREQUEST']._serialized_end=2435
-  _globals['_CHANGEEMAILREQUEST']._serialized_start=2438
-  _globals['_CHANGEEMAILREQUEST']._serialized_end=2686
-  _globals['_USERSERVICE']._serialized_start=2770
-  _globals['_USERSERVICE']._serialized_end=4589
+  _globals['_USERSERVICE'].methods_by_name['ExportUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ExportUser']._serialized_options = b'\220\002\001\202\323\344\223\002\035\022\033/api/v1/users/{user}/export'
+  _globals['_USERSERVICE'].methods_by_name['EraseUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['EraseUser']._serialized_options = b'\202\323\344\223\002\037\"\032/api/v1/users/{user}:erase:\001*'
+  _globals['_ROLE']._serialized_start=3307
+  _globals['_ROLE']._serialized_end=3386
+  _globals['_USER']._serialized_start=249
+  _globals['_USER']._serialized_end=749
+  _globals['_SESSION']._serialized_start=752
+  _globals['_SESSION']._serialized_end=997
+  _globals['_GETMEREQUEST']._serialized_start=999
+  _globals['_GETMEREQUEST']._serialized_end=1013
+  _globals['_UPDATEMEREQUEST']._serialized_start=1016
+  _globals['_UPDATEMEREQUEST']._serialized_end=1187
+  _globals['_LISTUSERSREQUEST']._serialized_start=1190
+  _globals['_LISTUSERSREQUEST']._serialized_end=1352
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1354
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1469
+  _globals['_GETUSERREQUEST']._serialized_start=1471
+  _globals['_GETUSERREQUEST']._serialized_end=1513
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1516
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1713
+  _globals['_ENROLSECONDFACTORREQUEST']._serialized_start=1715
+  _globals['_ENROLSECONDFACTORREQUEST']._serialized_end=1741
+  _globals['_ENROLSECONDFACTORRESPONSE']._serialized_start=1743
+  _globals['_ENROLSECONDFACTORRESPONSE']._serialized_end=1811
+  _globals['_CONFIRMSECONDFACTORREQUEST']._serialized_start=1813
+  _globals['_CONFIRMSECONDFACTORREQUEST']._serialized_end=1879
+  _globals['_CONFIRMSECONDFACTORRESPONSE']._serialized_start=1881
+  _globals['_CONFIRMSECONDFACTORRESPONSE']._serialized_end=1940
+  _globals['_REMOVESECONDFACTORREQUEST']._serialized_start=1942
+  _globals['_REMOVESECONDFACTORREQUEST']._serialized_end=1997
+  _globals['_RESETSECONDFACTORREQUEST']._serialized_start=1999
+  _globals['_RESETSECONDFACTORREQUEST']._serialized_end=2051
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=2053
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=2074
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2076
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2143
+  _globals['_ENDSESSIONREQUEST']._serialized_start=2145
+  _globals['_ENDSESSIONREQUEST']._serialized_end=2193
+  _globals['_ENDSESSIONSREQUEST']._serialized_start=2195
+  _globals['_ENDSESSIONSREQUEST']._serialized_end=2246
+  _globals['_ENDUSERSESSIONSREQUEST']._serialized_start=2248
+  _globals['_ENDUSERSESSIONSREQUEST']._serialized_end=2298
+  _globals['_DISABLEUSERREQUEST']._serialized_start=2300
+  _globals['_DISABLEUSERREQUEST']._serialized_end=2407
+  _globals['_ENABLEUSERREQUEST']._serialized_start=2409
+  _globals['_ENABLEUSERREQUEST']._serialized_end=2515
+  _globals['_CHANGEEMAILREQUEST']._serialized_start=2518
+  _globals['_CHANGEEMAILREQUEST']._serialized_end=2766
+  _globals['_EXPORTUSERREQUEST']._serialized_start=2768
+  _globals['_EXPORTUSERREQUEST']._serialized_end=2876
+  _globals['_EXPORTUSERRESPONSE']._serialized_start=2879
+  _globals['_EXPORTUSERRESPONSE']._serialized_end=3103
+  _globals['_ERASEUSERREQUEST']._serialized_start=3106
+  _globals['_ERASEUSERREQUEST']._serialized_end=3305
+  _globals['_USERSERVICE']._serialized_start=3389
+  _globals['_USERSERVICE']._serialized_end=5425
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from balance_service._generated.balance.v1 import account_pb2 as _account_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -67,6 +68,7 @@ class User(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     DISABLE_TIME_FIELD_NUMBER: _builtins.int
+    ERASE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The user's id, a UUID."""
     email: _builtins.str
@@ -102,6 +104,12 @@ class User(_message.Message):
     def disable_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. Since when the user may not sign in; unset if they may."""
 
+    @_builtins.property
+    def erase_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Since when nothing personal is kept of the user; unset for
+        others.
+        """
+
     def __init__(
         self,
         *,
@@ -117,10 +125,11 @@ class User(_message.Message):
         etag: _builtins.str = ...,
         second_factor: _builtins.bool = ...,
         disable_time: _timestamp_pb2.Timestamp | None = ...,
+        erase_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disable_time", b"disable_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disable_time", b"disable_time", "erase_time", b"erase_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bio", b"bio", "create_time", b"create_time", "disable_time", b"disable_time", "email", b"email", "etag", b"etag", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "role", b"role", "second_factor", b"second_factor", "update_time", b"update_time", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bio", b"bio", "create_time", b"create_time", "disable_time", b"disable_time", "email", b"email", "erase_time", b"erase_time", "etag", b"etag", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "role", b"role", "second_factor", b"second_factor", "update_time", b"update_time", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -724,3 +733,125 @@ class ChangeEmailRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeEmailRequest: _TypeAlias = ChangeEmailRequest  # noqa: Y015
+
+@_typing.final
+class ExportUserRequest(_message.Message):
+    """Request for ExportUser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """Required. The user's id: the caller's own, or anybody's for admins."""
+    page_size: _builtins.int
+    """Optional. How many entries to return: 10 by default, at most 1000; fewer of
+    those with long texts.
+    """
+    page_token: _builtins.str
+    """Optional. next_page_token of the last answer."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportUserRequest: _TypeAlias = ExportUserRequest  # noqa: Y015
+
+@_typing.final
+class ExportUserResponse(_message.Message):
+    """Response of ExportUser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILE_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. The next page's token; empty on the last page."""
+    @_builtins.property
+    def profile(self) -> Global___User:
+        """Output only. The profile. On the first page alone, as sessions and accounts."""
+
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """Output only. The sign-ins that go on, newest first, at most 100."""
+
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_account_pb2.Account]:
+        """Output only. All accounts, oldest first."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_account_pb2.Entry]:
+        """Output only. What was booked on the accounts, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        profile: Global___User | None = ...,
+        sessions: _abc.Iterable[Global___Session] | None = ...,
+        accounts: _abc.Iterable[_account_pb2.Account] | None = ...,
+        entries: _abc.Iterable[_account_pb2.Entry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "entries", b"entries", "next_page_token", b"next_page_token", "profile", b"profile", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportUserResponse: _TypeAlias = ExportUserResponse  # noqa: Y015
+
+@_typing.final
+class EraseUserRequest(_message.Message):
+    """Request for EraseUser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VERIFICATION_ID_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_CODE_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_CODE_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """Required. The user's id: the caller's own, or anybody's for admins."""
+    reason: _builtins.str
+    """Optional. Required of admins who erase somebody else: why; at most 200
+    characters. It is kept with the accounts that this closes.
+    """
+    verification_id: _builtins.str
+    """Optional. Required of whoever erases themselves: from
+    SendConfirmationCode, of their address; at most 100 characters.
+    """
+    confirmation_code: _builtins.str
+    """Optional. The code that was sent with it: 8 digits."""
+    second_factor_code: _builtins.str
+    """Optional. Required of a user who has a second factor and erases themselves:
+    what their authenticator shows, or a recovery code; at most 20 characters.
+    """
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        verification_id: _builtins.str = ...,
+        confirmation_code: _builtins.str = ...,
+        second_factor_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_code", b"confirmation_code", "reason", b"reason", "second_factor_code", b"second_factor_code", "user", b"user", "verification_id", b"verification_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseUserRequest: _TypeAlias = EraseUserRequest  # noqa: Y015

@@ -117,6 +117,16 @@ class UserServiceStub:
                 request_serializer=balance_dot_v1_dot_user__pb2.ChangeEmailRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.ExportUser = channel.unary_unary(
+                '/balance.v1.UserService/ExportUser',
+                request_serializer=balance_dot_v1_dot_user__pb2.ExportUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.ExportUserResponse.FromString,
+                _registered_method=True)
+        self.EraseUser = channel.unary_unary(
+                '/balance.v1.UserService/EraseUser',
+                request_serializer=balance_dot_v1_dot_user__pb2.EraseUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -249,6 +259,27 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportUser(self, request, context):
+        """Returns all that is kept on a user: for users on themselves, and for admins.
+        Movements come page by page, oldest first; the first page has the rest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseUser(self, request, context):
+        """Erases a user, for good: their address, names, username, bio, second factor,
+        sign-ins and known networks. Their id, accounts and movements stay, because
+        books must be kept; their accounts are closed. Users erase themselves by a
+        code that SendConfirmationCode sends to their address; admins erase others,
+        with a reason. It is refused while an account has money or holds on it, or
+        is frozen. Erasing again changes nothing. Whoever signs in with the address
+        later is a new user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -330,6 +361,16 @@ def add_UserServiceServicer_to_server(servicer, server):
             'ChangeEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeEmail,
                     request_deserializer=balance_dot_v1_dot_user__pb2.ChangeEmailRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ExportUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportUser,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.ExportUserRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.ExportUserResponse.SerializeToString,
+            ),
+            'EraseUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseUser,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EraseUserRequest.FromString,
                     response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
     }
@@ -766,6 +807,60 @@ class UserService:
             target,
             '/balance.v1.UserService/ChangeEmail',
             balance_dot_v1_dot_user__pb2.ChangeEmailRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/ExportUser',
+            balance_dot_v1_dot_user__pb2.ExportUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.ExportUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EraseUser',
+            balance_dot_v1_dot_user__pb2.EraseUserRequest.SerializeToString,
             balance_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

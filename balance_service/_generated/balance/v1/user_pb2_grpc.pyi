@@ -90,6 +90,19 @@ class UserServiceStub:
     """Changes the caller's e-mail address. Both addresses are confirmed: ask
     SendConfirmationCode for a code to each. The caller's other sign-ins end.
     """
+    ExportUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.ExportUserRequest, _user_pb2.ExportUserResponse]
+    """Returns all that is kept on a user: for users on themselves, and for admins.
+    Movements come page by page, oldest first; the first page has the rest.
+    """
+    EraseUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.EraseUserRequest, _user_pb2.User]
+    """Erases a user, for good: their address, names, username, bio, second factor,
+    sign-ins and known networks. Their id, accounts and movements stay, because
+    books must be kept; their accounts are closed. Users erase themselves by a
+    code that SendConfirmationCode sends to their address; admins erase others,
+    with a reason. It is refused while an account has money or holds on it, or
+    is frozen. Erasing again changes nothing. Whoever signs in with the address
+    later is a new user.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -151,6 +164,19 @@ class UserServiceAsyncStub(UserServiceStub):
     ChangeEmail: _aio.UnaryUnaryMultiCallable[_user_pb2.ChangeEmailRequest, _user_pb2.User]  # type: ignore[assignment]
     """Changes the caller's e-mail address. Both addresses are confirmed: ask
     SendConfirmationCode for a code to each. The caller's other sign-ins end.
+    """
+    ExportUser: _aio.UnaryUnaryMultiCallable[_user_pb2.ExportUserRequest, _user_pb2.ExportUserResponse]  # type: ignore[assignment]
+    """Returns all that is kept on a user: for users on themselves, and for admins.
+    Movements come page by page, oldest first; the first page has the rest.
+    """
+    EraseUser: _aio.UnaryUnaryMultiCallable[_user_pb2.EraseUserRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Erases a user, for good: their address, names, username, bio, second factor,
+    sign-ins and known networks. Their id, accounts and movements stay, because
+    books must be kept; their accounts are closed. Users erase themselves by a
+    code that SendConfirmationCode sends to their address; admins erase others,
+    with a reason. It is refused while an account has money or holds on it, or
+    is frozen. Erasing again changes nothing. Whoever signs in with the address
+    later is a new user.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -306,6 +332,31 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
         """Changes the caller's e-mail address. Both addresses are confirmed: ask
         SendConfirmationCode for a code to each. The caller's other sign-ins end.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportUser(
+        self,
+        request: _user_pb2.ExportUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ExportUserResponse, _abc.Awaitable[_user_pb2.ExportUserResponse]]:
+        """Returns all that is kept on a user: for users on themselves, and for admins.
+        Movements come page by page, oldest first; the first page has the rest.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseUser(
+        self,
+        request: _user_pb2.EraseUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Erases a user, for good: their address, names, username, bio, second factor,
+        sign-ins and known networks. Their id, accounts and movements stay, because
+        books must be kept; their accounts are closed. Users erase themselves by a
+        code that SendConfirmationCode sends to their address; admins erase others,
+        with a reason. It is refused while an account has money or holds on it, or
+        is frozen. Erasing again changes nothing. Whoever signs in with the address
+        later is a new user.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

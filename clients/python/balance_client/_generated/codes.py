@@ -25,6 +25,7 @@ CODES = {
     Reason.USER_DISABLED: grpc.StatusCode.PERMISSION_DENIED,
     Reason.SESSION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.EMAIL_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.USER_ERASED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.ETAG_MISMATCH: grpc.StatusCode.ABORTED,
     Reason.ACCOUNT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.ACCOUNT_FROZEN: grpc.StatusCode.FAILED_PRECONDITION,

@@ -75,6 +75,10 @@ class Reason(StrEnum):
     """NOT_FOUND. The caller has no such sign-in."""
     EMAIL_TAKEN = "EMAIL_TAKEN"
     """ALREADY_EXISTS. Another user has this address."""
+    USER_ERASED = "USER_ERASED"
+    """FAILED_PRECONDITION. The user was erased: nothing personal is kept of them,
+    and nothing of them can be changed.
+    """
     ETAG_MISMATCH = "ETAG_MISMATCH"
     """ABORTED. The resource was changed since the given etag was read. Read it
     again.

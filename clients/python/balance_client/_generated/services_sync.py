@@ -633,3 +633,20 @@ class UserService:
         """Changes the caller's e-mail address. Both addresses are confirmed: ask
         SendConfirmationCode for a code to each. The caller's other sign-ins end.
         """
+        self.ExportUser: Unary[v1.ExportUserRequest, v1.ExportUserResponse] = caller.unary(
+            "/balance.v1.UserService/ExportUser", v1.ExportUserRequest, v1.ExportUserResponse
+        )
+        """Returns all that is kept on a user: for users on themselves, and for admins.
+        Movements come page by page, oldest first; the first page has the rest.
+        """
+        self.EraseUser: Unary[v1.EraseUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/EraseUser", v1.EraseUserRequest, v1.User
+        )
+        """Erases a user, for good: their address, names, username, bio, second factor,
+        sign-ins and known networks. Their id, accounts and movements stay, because
+        books must be kept; their accounts are closed. Users erase themselves by a
+        code that SendConfirmationCode sends to their address; admins erase others,
+        with a reason. It is refused while an account has money or holds on it, or
+        is frozen. Erasing again changes nothing. Whoever signs in with the address
+        later is a new user.
+        """

@@ -99,6 +99,11 @@ export const Reason = {
    */
   EMAIL_TAKEN: "EMAIL_TAKEN",
   /**
+   * FAILED_PRECONDITION. The user was erased: nothing personal is kept of them,
+   * and nothing of them can be changed.
+   */
+  USER_ERASED: "USER_ERASED",
+  /**
    * ABORTED. The resource was changed since the given etag was read. Read it
    * again.
    */

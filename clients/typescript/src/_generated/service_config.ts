@@ -247,6 +247,10 @@ export const serviceConfig = {
         {
           "service": "balance.v1.UserService",
           "method": "EnableUser"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "ExportUser"
         }
       ],
       "waitForReady": true,

@@ -222,7 +222,10 @@ class CreateTokenRequest(_message.Message):
     client_id: _builtins.str
     """Optional. The service principal's client id, 1 to 40 characters."""
     client_secret: _builtins.str
-    """Optional. The service principal's secret, 1 to 200 characters."""
+    """Optional. The service principal's secret, 1 to 200 characters. Left out by a
+    service that shows a certificate which it is bound to (RFC 8705); its token
+    is good with that certificate alone.
+    """
     verification_id: _builtins.str
     """Optional. verification_id of the answer to SendConfirmationCode, 1 to 100
     characters.

@@ -93,6 +93,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. The caller has no such sign-in."""
     ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 27
     """ALREADY_EXISTS. Another user has this address."""
+    ERROR_REASON_USER_ERASED: _ErrorReason.ValueType  # 28
+    """FAILED_PRECONDITION. The user was erased: nothing personal is kept of them,
+    and nothing of them can be changed.
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 22
     """ABORTED. The resource was changed since the given etag was read. Read it
     again.
@@ -337,6 +341,10 @@ ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 26
 """NOT_FOUND. The caller has no such sign-in."""
 ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 27
 """ALREADY_EXISTS. Another user has this address."""
+ERROR_REASON_USER_ERASED: ErrorReason.ValueType  # 28
+"""FAILED_PRECONDITION. The user was erased: nothing personal is kept of them,
+and nothing of them can be changed.
+"""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 22
 """ABORTED. The resource was changed since the given etag was read. Read it
 again.

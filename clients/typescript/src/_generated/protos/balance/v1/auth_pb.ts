@@ -245,7 +245,9 @@ export type CreateTokenRequest = Message<"balance.v1.CreateTokenRequest"> & {
   clientId: string;
 
   /**
-   * Optional. The service principal's secret, 1 to 200 characters.
+   * Optional. The service principal's secret, 1 to 200 characters. Left out by a
+   * service that shows a certificate which it is bound to (RFC 8705); its token
+   * is good with that certificate alone.
    *
    * @generated from field: string client_secret = 4;
    */

@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Account, Entry } from "./account_pb.js";
+import { file_balance_v1_account } from "./account_pb.js";
 import { file_balance_v1_options } from "./options_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/user.proto.
  */
 export const file_balance_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEivgMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyL1AQoHU2Vzc2lvbhIQCgJpZBgBIAEoCUIE4kEBAxI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNgoMcmVmcmVzaF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoHY3VycmVudBgFIAEoCEIE4kEBAxIbCg1zZWNvbmRfZmFjdG9yGAYgASgIQgTiQQEDIg4KDEdldE1lUmVxdWVzdCKrAQoPVXBkYXRlTWVSZXF1ZXN0EiQKBHVzZXIYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKiAQoQTGlzdFVzZXJzUmVxdWVzdBIaCgZzZWFyY2gYASABKAlCCuJBAQGiuBgCIB4SHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASJzChFMaXN0VXNlcnNSZXNwb25zZRIlCgV1c2VycxgBIAMoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyIqCg5HZXRVc2VyUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDQoJUk9MRV9VU0VSEAESEgoOUk9MRV9NT0RFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMymw4KC1VzZXJTZXJ2aWNlElAKBUdldE1lEhguYmFsYW5jZS52MS5HZXRNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiG5ACAYLT5JMCEhIQL2FwaS92MS91c2Vycy9tZRJZCghVcGRhdGVNZRIbLmJhbGFuY2UudjEuVXBkYXRlTWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh6C0+STAhgyEC9hcGkvdjEvdXNlcnMvbWU6BHVzZXISYgoJTGlzdFVzZXJzEhwuYmFsYW5jZS52MS5MaXN0VXNlcnNSZXF1ZXN0Gh0uYmFsYW5jZS52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBgtPkkwIPEg0vYXBpL3YxL3VzZXJzElgKB0dldFVzZXISGi5iYWxhbmNlLnYxLkdldFVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh+QAgGC0+STAhYSFC9hcGkvdjEvdXNlcnMve3VzZXJ9El8KClVwZGF0ZVVzZXISHS5iYWxhbmNlLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiCC0+STAhoyEi9hcGkvdjEvdXNlcnMve2lkfToEdXNlchKLAQoRRW5yb2xTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLkVucm9sU2Vjb25kRmFjdG9yUmVxdWVzdBolLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXNwb25zZSIpgtPkkwIjIh4vYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6ASoSmQEKE0NvbmZpcm1TZWNvbmRGYWN0b3ISJi5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXF1ZXN0GicuYmFsYW5jZS52MS5Db25maXJtU2Vjb25kRmFjdG9yUmVzcG9uc2UiMYLT5JMCKyImL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOmNvbmZpcm06ASoSfwoSUmVtb3ZlU2Vjb25kRmFjdG9yEiUuYmFsYW5jZS52MS5SZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIjCC0+STAioiJS9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjpyZW1vdmU6ASoSgAEKEVJlc2V0U2Vjb25kRmFjdG9yEiQuYmFsYW5jZS52MS5SZXNldFNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiM4LT5JMCLSIoL2FwaS92MS91c2Vycy97dXNlcn0vc2Vjb25kLWZhY3RvcjpyZXNldDoBKhJ3CgxMaXN0U2Vzc2lvbnMSHy5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIC5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIiSQAgGC0+STAhsSGS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnMScAoKRW5kU2Vzc2lvbhIdLmJhbGFuY2UudjEuRW5kU2Vzc2lvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiK4LT5JMCJSojL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucy97c2Vzc2lvbn0SbwoLRW5kU2Vzc2lvbnMSHi5iYWxhbmNlLnYxLkVuZFNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIogtPkkwIiIh0vYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zOmVuZDoBKhJ7Cg9FbmRVc2VyU2Vzc2lvbnMSIi5iYWxhbmNlLnYxLkVuZFVzZXJTZXNzaW9uc1JlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiLILT5JMCJiIhL2FwaS92MS91c2Vycy97dXNlcn0vc2Vzc2lvbnM6ZW5kOgEqEmgKC0Rpc2FibGVVc2VyEh4uYmFsYW5jZS52MS5EaXNhYmxlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiJ4LT5JMCISIcL2FwaS92MS91c2Vycy97dXNlcn06ZGlzYWJsZToBKhJlCgpFbmFibGVVc2VyEh0uYmFsYW5jZS52MS5FbmFibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciImgtPkkwIgIhsvYXBpL3YxL3VzZXJzL3t1c2VyfTplbmFibGU6ASoSaAoLQ2hhbmdlRW1haWwSHi5iYWxhbmNlLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL21lOmNoYW5nZUVtYWlsOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEi9AMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI0CgplcmFzZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyL1AQoHU2Vzc2lvbhIQCgJpZBgBIAEoCUIE4kEBAxI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNgoMcmVmcmVzaF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoHY3VycmVudBgFIAEoCEIE4kEBAxIbCg1zZWNvbmRfZmFjdG9yGAYgASgIQgTiQQEDIg4KDEdldE1lUmVxdWVzdCKrAQoPVXBkYXRlTWVSZXF1ZXN0EiQKBHVzZXIYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKiAQoQTGlzdFVzZXJzUmVxdWVzdBIaCgZzZWFyY2gYASABKAlCCuJBAQGiuBgCIB4SHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASJzChFMaXN0VXNlcnNSZXNwb25zZRIlCgV1c2VycxgBIAMoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyIqCg5HZXRVc2VyUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQibAoRRXhwb3J0VXNlclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIARIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICCLgAQoSRXhwb3J0VXNlclJlc3BvbnNlEicKB3Byb2ZpbGUYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQMSKwoIc2Vzc2lvbnMYAiADKAsyEy5iYWxhbmNlLnYxLlNlc3Npb25CBOJBAQMSKwoIYWNjb3VudHMYAyADKAsyEy5iYWxhbmNlLnYxLkFjY291bnRCBOJBAQMSKAoHZW50cmllcxgEIAMoCzIRLmJhbGFuY2UudjEuRW50cnlCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAUgASgJQgTiQQEDIscBChBFcmFzZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESGwoGcmVhc29uGAIgASgJQgviQQEBorgYAyDIARIjCg92ZXJpZmljYXRpb25faWQYAyABKAlCCuJBAQGiuBgCIGQSLwoRY29uZmlybWF0aW9uX2NvZGUYBCABKAlCFOJBAQGiuBgMEghbMC05XXs4fSAIEiYKEnNlY29uZF9mYWN0b3JfY29kZRgFIAEoCUIK4kEBAaK4GAIgFCpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABINCglST0xFX1VTRVIQARISCg5ST0xFX01PREVSQVRPUhACEg4KClJPTEVfQURNSU4QAzL0DwoLVXNlclNlcnZpY2USUAoFR2V0TWUSGC5iYWxhbmNlLnYxLkdldE1lUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIbkAIBgtPkkwISEhAvYXBpL3YxL3VzZXJzL21lElkKCFVwZGF0ZU1lEhsuYmFsYW5jZS52MS5VcGRhdGVNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiHoLT5JMCGDIQL2FwaS92MS91c2Vycy9tZToEdXNlchJiCglMaXN0VXNlcnMSHC5iYWxhbmNlLnYxLkxpc3RVc2Vyc1JlcXVlc3QaHS5iYWxhbmNlLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIhiQAgGC0+STAg8SDS9hcGkvdjEvdXNlcnMSWAoHR2V0VXNlchIaLmJhbGFuY2UudjEuR2V0VXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiH5ACAYLT5JMCFhIUL2FwaS92MS91c2Vycy97dXNlcn0SXwoKVXBkYXRlVXNlchIdLmJhbGFuY2UudjEuVXBkYXRlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiIILT5JMCGjISL2FwaS92MS91c2Vycy97aWR9OgR1c2VyEosBChFFbnJvbFNlY29uZEZhY3RvchIkLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0GiUuYmFsYW5jZS52MS5FbnJvbFNlY29uZEZhY3RvclJlc3BvbnNlIimC0+STAiMiHi9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjoBKhKZAQoTQ29uZmlybVNlY29uZEZhY3RvchImLmJhbGFuY2UudjEuQ29uZmlybVNlY29uZEZhY3RvclJlcXVlc3QaJy5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZSIxgtPkkwIrIiYvYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6Y29uZmlybToBKhJ/ChJSZW1vdmVTZWNvbmRGYWN0b3ISJS5iYWxhbmNlLnYxLlJlbW92ZVNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiMILT5JMCKiIlL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOnJlbW92ZToBKhKAAQoRUmVzZXRTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLlJlc2V0U2Vjb25kRmFjdG9yUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIzgtPkkwItIigvYXBpL3YxL3VzZXJzL3t1c2VyfS9zZWNvbmQtZmFjdG9yOnJlc2V0OgEqEncKDExpc3RTZXNzaW9ucxIfLmJhbGFuY2UudjEuTGlzdFNlc3Npb25zUmVxdWVzdBogLmJhbGFuY2UudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiJJACAYLT5JMCGxIZL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucxJwCgpFbmRTZXNzaW9uEh0uYmFsYW5jZS52MS5FbmRTZXNzaW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIrgtPkkwIlKiMvYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zL3tzZXNzaW9ufRJvCgtFbmRTZXNzaW9ucxIeLmJhbGFuY2UudjEuRW5kU2Vzc2lvbnNSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiiC0+STAiIiHS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnM6ZW5kOgEqEnsKD0VuZFVzZXJTZXNzaW9ucxIiLmJhbGFuY2UudjEuRW5kVXNlclNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIsgtPkkwImIiEvYXBpL3YxL3VzZXJzL3t1c2VyfS9zZXNzaW9uczplbmQ6ASoSaAoLRGlzYWJsZVVzZXISHi5iYWxhbmNlLnYxLkRpc2FibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL3t1c2VyfTpkaXNhYmxlOgEqEmUKCkVuYWJsZVVzZXISHS5iYWxhbmNlLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiaC0+STAiAiGy9hcGkvdjEvdXNlcnMve3VzZXJ9OmVuYWJsZToBKhJoCgtDaGFuZ2VFbWFpbBIeLmJhbGFuY2UudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIieC0+STAiEiHC9hcGkvdjEvdXNlcnMvbWU6Y2hhbmdlRW1haWw6ASoScwoKRXhwb3J0VXNlchIdLmJhbGFuY2UudjEuRXhwb3J0VXNlclJlcXVlc3QaHi5iYWxhbmNlLnYxLkV4cG9ydFVzZXJSZXNwb25zZSImkAIBgtPkkwIdEhsvYXBpL3YxL3VzZXJzL3t1c2VyfS9leHBvcnQSYgoJRXJhc2VVc2VyEhwuYmFsYW5jZS52MS5FcmFzZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiWC0+STAh8iGi9hcGkvdjEvdXNlcnMve3VzZXJ9OmVyYXNlOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person who owns accounts.
@@ -109,6 +111,14 @@ export type User = Message<"balance.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp disable_time = 12;
    */
   disableTime?: Timestamp | undefined;
+
+  /**
+   * Output only. Since when nothing personal is kept of the user; unset for
+   * others.
+   *
+   * @generated from field: google.protobuf.Timestamp erase_time = 13;
+   */
+  eraseTime?: Timestamp | undefined;
 };
 
 /**
@@ -745,6 +755,143 @@ export const ChangeEmailRequestSchema: GenMessage<ChangeEmailRequest> = /*@__PUR
   messageDesc(file_balance_v1_user, 21);
 
 /**
+ * Request for ExportUser.
+ *
+ * @generated from message balance.v1.ExportUserRequest
+ */
+export type ExportUserRequest = Message<"balance.v1.ExportUserRequest"> & {
+  /**
+   * Required. The user's id: the caller's own, or anybody's for admins.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Optional. How many entries to return: 10 by default, at most 1000; fewer of
+   * those with long texts.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Optional. next_page_token of the last answer.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message balance.v1.ExportUserRequest.
+ * Use `create(ExportUserRequestSchema)` to create a new message.
+ */
+export const ExportUserRequestSchema: GenMessage<ExportUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 22);
+
+/**
+ * Response of ExportUser.
+ *
+ * @generated from message balance.v1.ExportUserResponse
+ */
+export type ExportUserResponse = Message<"balance.v1.ExportUserResponse"> & {
+  /**
+   * Output only. The profile. On the first page alone, as sessions and accounts.
+   *
+   * @generated from field: balance.v1.User profile = 1;
+   */
+  profile?: User | undefined;
+
+  /**
+   * Output only. The sign-ins that go on, newest first, at most 100.
+   *
+   * @generated from field: repeated balance.v1.Session sessions = 2;
+   */
+  sessions: Session[];
+
+  /**
+   * Output only. All accounts, oldest first.
+   *
+   * @generated from field: repeated balance.v1.Account accounts = 3;
+   */
+  accounts: Account[];
+
+  /**
+   * Output only. What was booked on the accounts, oldest first.
+   *
+   * @generated from field: repeated balance.v1.Entry entries = 4;
+   */
+  entries: Entry[];
+
+  /**
+   * Output only. The next page's token; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message balance.v1.ExportUserResponse.
+ * Use `create(ExportUserResponseSchema)` to create a new message.
+ */
+export const ExportUserResponseSchema: GenMessage<ExportUserResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 23);
+
+/**
+ * Request for EraseUser.
+ *
+ * @generated from message balance.v1.EraseUserRequest
+ */
+export type EraseUserRequest = Message<"balance.v1.EraseUserRequest"> & {
+  /**
+   * Required. The user's id: the caller's own, or anybody's for admins.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Optional. Required of admins who erase somebody else: why; at most 200
+   * characters. It is kept with the accounts that this closes.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Optional. Required of whoever erases themselves: from
+   * SendConfirmationCode, of their address; at most 100 characters.
+   *
+   * @generated from field: string verification_id = 3;
+   */
+  verificationId: string;
+
+  /**
+   * Optional. The code that was sent with it: 8 digits.
+   *
+   * @generated from field: string confirmation_code = 4;
+   */
+  confirmationCode: string;
+
+  /**
+   * Optional. Required of a user who has a second factor and erases themselves:
+   * what their authenticator shows, or a recovery code; at most 20 characters.
+   *
+   * @generated from field: string second_factor_code = 5;
+   */
+  secondFactorCode: string;
+};
+
+/**
+ * Describes the message balance.v1.EraseUserRequest.
+ * Use `create(EraseUserRequestSchema)` to create a new message.
+ */
+export const EraseUserRequestSchema: GenMessage<EraseUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 24);
+
+/**
  * What a user may do beyond using their own accounts.
  *
  * @generated from enum balance.v1.Role
@@ -963,6 +1110,33 @@ export const UserService: GenService<{
   changeEmail: {
     methodKind: "unary";
     input: typeof ChangeEmailRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Returns all that is kept on a user: for users on themselves, and for admins.
+   * Movements come page by page, oldest first; the first page has the rest.
+   *
+   * @generated from rpc balance.v1.UserService.ExportUser
+   */
+  exportUser: {
+    methodKind: "unary";
+    input: typeof ExportUserRequestSchema;
+    output: typeof ExportUserResponseSchema;
+  },
+  /**
+   * Erases a user, for good: their address, names, username, bio, second factor,
+   * sign-ins and known networks. Their id, accounts and movements stay, because
+   * books must be kept; their accounts are closed. Users erase themselves by a
+   * code that SendConfirmationCode sends to their address; admins erase others,
+   * with a reason. It is refused while an account has money or holds on it, or
+   * is frozen. Erasing again changes nothing. Whoever signs in with the address
+   * later is a new user.
+   *
+   * @generated from rpc balance.v1.UserService.EraseUser
+   */
+  eraseUser: {
+    methodKind: "unary";
+    input: typeof EraseUserRequestSchema;
     output: typeof UserSchema;
   },
 }> = /*@__PURE__*/

@@ -1,0 +1,45 @@
+"""Has what is stored depend on the service's new secret, and says what still needs the other."""
+
+from typing import NamedTuple
+
+from balance_service.auth import keys
+from balance_service.auth import second_factors as factors
+from balance_service.auth.settings import read_secrets
+from balance_service.config import Settings
+from balance_service.database.pool import transaction
+from balance_service.operations.administration import connect
+from balance_service.repositories import principals, second_factors
+
+
+class Resealed(NamedTuple):
+    """What came of it.
+
+    Args:
+        keys: Signing keys that were sealed again.
+        second_factors: Users' second factors that were.
+        client_secrets: Live secrets of services that the other secret hashed: each turns when it
+            signs in next.
+        recovery_codes: Users' recovery codes that the other secret hashed: they do not turn.
+    """
+
+    keys: int
+    second_factors: int
+    client_secrets: int
+    recovery_codes: int
+
+
+async def reseal(settings: Settings) -> Resealed:
+    """Seals again, with the secret, what the previous one sealed; as often as one likes.
+
+    Raises:
+        WrongSecret: Neither secret is the service's.
+        cryptography.fernet.InvalidToken: A second factor was sealed with neither.
+    """
+    secrets = read_secrets(settings)
+    async with connect(settings) as connections, transaction(connections) as conn:
+        return Resealed(
+            keys=await keys.reseal(conn, secrets),
+            second_factors=await factors.reseal(conn, secrets),
+            client_secrets=await principals.count_hashes_of_others(conn, secrets.mark),
+            recovery_codes=await second_factors.count_codes_of_others(conn, secrets.mark),
+        )

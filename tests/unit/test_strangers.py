@@ -1,0 +1,102 @@
+"""What callers who are not signed in may have of a worker, by network."""
+
+import pytest
+
+from balance_service.calls import strangers
+from balance_service.calls.strangers import BURST_SECONDS, HEALTH, Strangers
+from balance_service.domain import errors
+from balance_service.domain.networks import parse_networks
+
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    now = 0
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(strangers, "time", made)
+    return made
+
+
+def count(counted: Strangers, peer: str, forwarded_for: str = "", purpose: str = "") -> bool:
+    try:
+        counted.count(peer, forwarded_for, purpose)
+    except errors.QuotaExceeded:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("per_second", [1, 3, 7, 100, 0.5, 0.01])
+def test_a_burst_is_exactly_as_large_as_it_is_said_to_be(clock: Clock, per_second: float) -> None:
+    counted, burst = Strangers(per_second), max(int(per_second * BURST_SECONDS), 1)
+    assert [count(counted, HERE) for _ in range(burst + 2)] == [True] * burst + [False] * 2
+    assert count(counted, THERE)
+    with pytest.raises(errors.QuotaExceeded) as refused:
+        counted.count(HERE, "")
+    assert (refused.value.quota, refused.value.limit) == (
+        "network_calls_per_second",
+        f"{per_second:g}",
+    )
+    clock.now += int(refused.value.retry_after_seconds * 1e9) + 1
+    assert count(counted, HERE)
+    assert not count(counted, HERE)
+    clock.now += 3600 * 10**9
+    assert [count(counted, HERE) for _ in range(burst + 1)] == [True] * burst + [False]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_network_is_that_which_trusted_proxies_name() -> None:
+    counted = Strangers(1, parse_networks("10.0.0.0/8"))
+    for _ in range(BURST_SECONDS):
+        assert count(counted, "10.0.0.1", HERE)
+    assert not count(counted, "10.0.0.2", f"198.51.100.7, {HERE}")
+    assert not count(counted, HERE)
+    assert count(counted, "10.0.0.1", THERE)
+    # Of who is no proxy, the word counts nothing.
+    for host in range(BURST_SECONDS):
+        assert count(counted, "203.0.113.1", f"198.51.100.{host}")
+    assert not count(counted, "203.0.113.1", "198.51.100.9")
+    # A household of IPv6 is one network, whatever address of it calls.
+    for host in range(BURST_SECONDS):
+        assert count(counted, f"2001:db8::{host + 1:x}")
+    assert not count(counted, "2001:db8::ffff")
+
+
+@pytest.mark.usefixtures("clock")
+def test_health_checks_have_a_share_of_their_own() -> None:
+    counted = Strangers(1)
+    for _ in range(BURST_SECONDS):
+        assert count(counted, HERE)
+    assert not count(counted, HERE)
+    for _ in range(BURST_SECONDS):
+        assert count(counted, HERE, purpose=HEALTH)
+    assert not count(counted, HERE, purpose=HEALTH)
+
+
+@pytest.mark.usefixtures("clock")
+def test_many_networks_take_a_bounded_memory_and_the_last_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strangers, "REMEMBERED_MAX", 10)
+    counted = Strangers(1)
+    for _ in range(BURST_SECONDS):
+        count(counted, HERE)
+    for index in range(1000):
+        assert count(counted, f"2001:db8:0:{index:x}::1")
+        assert not count(counted, HERE) or index >= 9
+    assert len(counted._full_at) == 10
+
+
+@pytest.mark.usefixtures("clock")
+def test_without_a_limit_nothing_is_kept() -> None:
+    counted = Strangers(0)
+    assert all(count(counted, HERE) for _ in range(1000))
+    assert not counted._full_at
