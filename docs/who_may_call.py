@@ -7,6 +7,10 @@ _USERS = "users, for themselves"
 _READERS = "the account's owner; moderators, admins and services with `accounts:read`, any account"
 _PARTIES = "the owner of either account; moderators, admins and services with `accounts:read`"
 _TRANSFERRING = "users, from their own accounts; services with `transfers:write`, from any"
+_DEPOSITING = (
+    "services with `deposits:write`; users, on their own account, where the setting"
+    " `BALANCE_USER_DEPOSITS` allows it"
+)
 
 # By method; a new one needs a row, or the page is not made.
 WHO_MAY = {
@@ -18,7 +22,10 @@ WHO_MAY = {
     "GetMe": _USERS,
     "UpdateMe": _USERS,
     "ListUsers": _ADMINS,
-    "GetUser": _ADMINS,
+    "GetUser": "admins; services with `users:read`",
+    "LookupUser": "admins; services with `users:read`",
+    "EnsureUser": "services with `users:write`",
+    "SetUserExternalId": "admins, of any source; services with `users:write`, of their own",
     "UpdateUser": _ADMINS,
     "EnrolSecondFactor": _USERS,
     "ConfirmSecondFactor": _USERS,
@@ -33,8 +40,10 @@ WHO_MAY = {
     "ChangeEmail": _USERS,
     "CreateAccount": "users, for themselves; admins and services with `accounts:write`, for anyone",
     "GetAccount": _READERS,
+    "LookupAccount": _READERS,
     "WatchAccount": _READERS,
     "ListAccounts": _READERS,
+    "SearchAccounts": "moderators, admins and services with `accounts:read`",
     "ListEntries": _READERS,
     "FreezeAccount": _OPERATORS,
     "UnfreezeAccount": _OPERATORS,
@@ -42,9 +51,11 @@ WHO_MAY = {
     "ReopenAccount": _OPERATORS,
     "SetAccountLimit": _OPERATORS,
     "SetAccountLimits": _OPERATORS,
+    "SetAccountExternalId": "admins, of any source; services with `accounts:write`, of their own",
     "ListAccountChanges": _READERS,
-    "CreateDeposit": "services with `deposits:write`; users, on their own account, where the"
-    " setting `BALANCE_USER_DEPOSITS` allows it",
+    "CreateDeposit": _DEPOSITING,
+    "BatchCreateDeposits": _DEPOSITING,
+    "StreamDeposits": _DEPOSITING,
     "GetDeposit": _READERS,
     "ListDeposits": _READERS,
     "CreateWithdrawal": "services with `withdrawals:write`; users, from their own account, where"
@@ -81,6 +92,7 @@ WHO_MAY = {
     "GetTransfer": _PARTIES,
     "ListTransfers": _READERS,
     "ListReceivedTransfers": _READERS,
+    "ListMovements": "moderators, admins and services with `accounts:read`",
     "ReverseDeposit": "admins; services with `deposits:reverse`",
     "ReverseWithdrawal": "admins; services with `withdrawals:reverse`",
     "RefundPurchase": "admins; services with `purchases:refund`",

@@ -8,8 +8,9 @@ Refusal
   the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
                             ServiceNotFound, QuoteNotFound, SessionNotFound
-  it was taken or changed   UsernameTaken, EmailTaken, SecondFactorEnrolled, EtagMismatch,
-                            IdempotencyKeyReused, ReferenceReused, PriceChanged, QuoteUsed
+  it was taken or changed   UsernameTaken, EmailTaken, ExternalIdConflict, SecondFactorEnrolled,
+                            EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
+                            QuoteUsed
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
                             CurrencyMismatch, BalanceOverflow, LimitBelowBalance,
                             ReceiverUnavailable, DebitLimitExceeded, DailyLimitExceeded,
@@ -189,6 +190,14 @@ class UsernameTaken(Refusal):
 @dataclass
 class EmailTaken(Refusal):
     """Another user has this address."""
+
+
+@dataclass
+class ExternalIdConflict(Refusal):
+    """The external id is another's, or stands where there is another one of its source."""
+
+    source: str
+    external_id: str
 
 
 @dataclass

@@ -14,6 +14,8 @@ class Scope(enum.StrEnum):
 
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
     DEPOSITS_WRITE = "deposits:write"
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"
@@ -79,6 +81,12 @@ class Principal:
         """Raises PermissionMissing unless the caller is an admin or a service with the scope."""
         if self.role != Role.ADMIN and scope not in self.scopes:
             raise errors.PermissionMissing(required=f"role admin or scope {scope}")
+
+    def require_reads_all(self) -> None:
+        """Raises PermissionMissing unless the caller may read every account."""
+        if not self.reads_all:
+            required = f"role moderator or scope {Scope.ACCOUNTS_READ}"
+            raise errors.PermissionMissing(required=required)
 
     def require_scope(self, *scopes: Scope) -> None:
         """Raises PermissionMissing unless the caller is a service with one of the scopes."""

@@ -18,7 +18,7 @@ from balance_service.messages.instructions.items import Item, read_items, tell
 from balance_service.messages.origin import read_sent_id
 from balance_service.messages.submission import Submission
 
-_MOVING = [scope for scope in Scope if not scope.startswith("accounts:")]
+_MOVING = [scope for scope in Scope if not scope.startswith(("accounts:", "users:"))]
 _KINDS = batch_pb2.CreateMovementRequest.DESCRIPTOR.oneofs_by_name["movement"].fields
 # The outcome's field for an answer, by the answer's type.
 _OUTCOMES = {

@@ -35,6 +35,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.UserDisabled: ("PERMISSION_DENIED", 403),
     errors.SessionNotFound: ("NOT_FOUND", 404),
     errors.EmailTaken: ("ALREADY_EXISTS", 409),
+    errors.ExternalIdConflict: ("ALREADY_EXISTS", 409),
     errors.PermissionMissing: ("PERMISSION_DENIED", 403),
     errors.UserNotFound: ("NOT_FOUND", 404),
     errors.UsernameTaken: ("ALREADY_EXISTS", 409),

@@ -44,7 +44,7 @@ class SettlementInstructions(Generic[Settlement]):
         self._message: type[Settlement] = message
         self._users_may = users_may
 
-    def authorise(self, request: CreateRequest, call: Call) -> None:
+    def authorise(self, request: object, call: Call) -> None:
         principal = call.principal
         if principal.user_id is None or not self._users_may:
             principal.require_scope(_SCOPES[self._kind])

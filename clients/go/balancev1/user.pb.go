@@ -87,7 +87,8 @@ type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. The user's id, a UUID.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Output only. The e-mail address, in lower case.
+	// Output only. The e-mail address, in lower case; empty for a user whom a
+	// service made without one, and who cannot sign in yet.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// Optional. Unique regardless of case; 3 to 30 letters, digits, dots, hyphens
 	// and underscores, the first a letter. "user-" and twelve hex digits until
@@ -111,7 +112,11 @@ type User struct {
 	// Output only. Whether the user signs in with a second factor.
 	SecondFactor bool `protobuf:"varint,11,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
 	// Output only. Since when the user may not sign in; unset if they may.
-	DisableTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
+	DisableTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
+	// Output only. What other systems call the user, by source: a service is
+	// "service:<client id>". Told by GetUser, LookupUser, EnsureUser and
+	// SetUserExternalId.
+	ExternalIds   map[string]string `protobuf:"bytes,30,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +231,13 @@ func (x *User) GetSecondFactor() bool {
 func (x *User) GetDisableTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DisableTime
+	}
+	return nil
+}
+
+func (x *User) GetExternalIds() map[string]string {
+	if x != nil {
+		return x.ExternalIds
 	}
 	return nil
 }
@@ -447,7 +459,21 @@ type ListUsersRequest struct {
 	// number. What lies before them costs time, which page tokens do not.
 	Skip int32 `protobuf:"varint,4,opt,name=skip,proto3" json:"skip,omitempty"`
 	// Optional. Whether to count all that the list keeps, which costs time, too.
-	CountTotal    bool `protobuf:"varint,5,opt,name=count_total,json=countTotal,proto3" json:"count_total,omitempty"`
+	CountTotal bool `protobuf:"varint,5,opt,name=count_total,json=countTotal,proto3" json:"count_total,omitempty"`
+	// Optional. Keeps users whose address contains this text, regardless of case;
+	// at most 254 characters.
+	Email string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
+	// Optional. Keeps users whose first name, a space and last name contain this
+	// text, regardless of case; at most 301 characters.
+	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	// Optional. Keeps the user whom `source` calls so; at most 100 characters.
+	ExternalId string `protobuf:"bytes,8,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Required with external_id: whose it is, "service:<client id>".
+	Source string `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
+	// Optional. Keeps users with this role.
+	Role Role `protobuf:"varint,10,opt,name=role,proto3,enum=balance.v1.Role" json:"role,omitempty"`
+	// Optional. Keeps users who are disabled, or with false those who are not.
+	Disabled      *bool `protobuf:"varint,11,opt,name=disabled,proto3,oneof" json:"disabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -513,6 +539,48 @@ func (x *ListUsersRequest) GetSkip() int32 {
 func (x *ListUsersRequest) GetCountTotal() bool {
 	if x != nil {
 		return x.CountTotal
+	}
+	return false
+}
+
+func (x *ListUsersRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *ListUsersRequest) GetDisabled() bool {
+	if x != nil && x.Disabled != nil {
+		return *x.Disabled
 	}
 	return false
 }
@@ -627,6 +695,294 @@ func (x *GetUserRequest) GetUser() string {
 	return ""
 }
 
+// Request for LookupUser: exactly one of email, username and external_id.
+type LookupUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. The e-mail address, in any case.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Optional. The username, in any case; at most 30 characters.
+	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	// Optional. What `source` calls the user; at most 100 characters.
+	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. Whose external id it is, "service:<client id>": the calling service
+	// by default, required of admins. Only with external_id.
+	Source        string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupUserRequest) Reset() {
+	*x = LookupUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupUserRequest) ProtoMessage() {}
+
+func (x *LookupUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupUserRequest.ProtoReflect.Descriptor instead.
+func (*LookupUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LookupUserRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *LookupUserRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *LookupUserRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *LookupUserRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// Request for EnsureUser: an e-mail address, an external id or both. Names are
+// those of a user who is made; one who is there keeps their own.
+type EnsureUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. The e-mail address.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Optional. What the calling service calls the user; at most 100 characters.
+	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. At most 150 characters.
+	FirstName string `protobuf:"bytes,3,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	// Optional. At most 150 characters.
+	LastName      string `protobuf:"bytes,4,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnsureUserRequest) Reset() {
+	*x = EnsureUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnsureUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnsureUserRequest) ProtoMessage() {}
+
+func (x *EnsureUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnsureUserRequest.ProtoReflect.Descriptor instead.
+func (*EnsureUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EnsureUserRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *EnsureUserRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *EnsureUserRequest) GetFirstName() string {
+	if x != nil {
+		return x.FirstName
+	}
+	return ""
+}
+
+func (x *EnsureUserRequest) GetLastName() string {
+	if x != nil {
+		return x.LastName
+	}
+	return ""
+}
+
+// Response of EnsureUser.
+type EnsureUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The user.
+	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Output only. Whether this call made them.
+	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnsureUserResponse) Reset() {
+	*x = EnsureUserResponse{}
+	mi := &file_balance_v1_user_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnsureUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnsureUserResponse) ProtoMessage() {}
+
+func (x *EnsureUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnsureUserResponse.ProtoReflect.Descriptor instead.
+func (*EnsureUserResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EnsureUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *EnsureUserResponse) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+// Request for SetUserExternalId.
+type SetUserExternalIdRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. The external id, at most 100 characters; empty takes it away.
+	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. Whose external id it is, "service:<client id>". A service can only
+	// name itself, and does by default; required of admins.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+	// is.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetUserExternalIdRequest) Reset() {
+	*x = SetUserExternalIdRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetUserExternalIdRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetUserExternalIdRequest) ProtoMessage() {}
+
+func (x *SetUserExternalIdRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetUserExternalIdRequest.ProtoReflect.Descriptor instead.
+func (*SetUserExternalIdRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetUserExternalIdRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request for UpdateUser.
 type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -648,7 +1004,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[7]
+	mi := &file_balance_v1_user_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +1016,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[7]
+	mi := &file_balance_v1_user_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +1029,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateUserRequest) GetId() string {
@@ -720,7 +1076,7 @@ type EnrolSecondFactorRequest struct {
 
 func (x *EnrolSecondFactorRequest) Reset() {
 	*x = EnrolSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[8]
+	mi := &file_balance_v1_user_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +1088,7 @@ func (x *EnrolSecondFactorRequest) String() string {
 func (*EnrolSecondFactorRequest) ProtoMessage() {}
 
 func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[8]
+	mi := &file_balance_v1_user_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +1101,7 @@ func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*EnrolSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
 }
 
 // Response of EnrolSecondFactor.
@@ -761,7 +1117,7 @@ type EnrolSecondFactorResponse struct {
 
 func (x *EnrolSecondFactorResponse) Reset() {
 	*x = EnrolSecondFactorResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[9]
+	mi := &file_balance_v1_user_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +1129,7 @@ func (x *EnrolSecondFactorResponse) String() string {
 func (*EnrolSecondFactorResponse) ProtoMessage() {}
 
 func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[9]
+	mi := &file_balance_v1_user_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +1142,7 @@ func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolSecondFactorResponse.ProtoReflect.Descriptor instead.
 func (*EnrolSecondFactorResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EnrolSecondFactorResponse) GetSecret() string {
@@ -814,7 +1170,7 @@ type ConfirmSecondFactorRequest struct {
 
 func (x *ConfirmSecondFactorRequest) Reset() {
 	*x = ConfirmSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[10]
+	mi := &file_balance_v1_user_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1182,7 @@ func (x *ConfirmSecondFactorRequest) String() string {
 func (*ConfirmSecondFactorRequest) ProtoMessage() {}
 
 func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[10]
+	mi := &file_balance_v1_user_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1195,7 @@ func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConfirmSecondFactorRequest) GetCode() string {
@@ -860,7 +1216,7 @@ type ConfirmSecondFactorResponse struct {
 
 func (x *ConfirmSecondFactorResponse) Reset() {
 	*x = ConfirmSecondFactorResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[11]
+	mi := &file_balance_v1_user_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +1228,7 @@ func (x *ConfirmSecondFactorResponse) String() string {
 func (*ConfirmSecondFactorResponse) ProtoMessage() {}
 
 func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[11]
+	mi := &file_balance_v1_user_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +1241,7 @@ func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSecondFactorResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmSecondFactorResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConfirmSecondFactorResponse) GetRecoveryCodes() []string {
@@ -907,7 +1263,7 @@ type RemoveSecondFactorRequest struct {
 
 func (x *RemoveSecondFactorRequest) Reset() {
 	*x = RemoveSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[12]
+	mi := &file_balance_v1_user_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1275,7 @@ func (x *RemoveSecondFactorRequest) String() string {
 func (*RemoveSecondFactorRequest) ProtoMessage() {}
 
 func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[12]
+	mi := &file_balance_v1_user_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1288,7 @@ func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*RemoveSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RemoveSecondFactorRequest) GetCode() string {
@@ -953,7 +1309,7 @@ type ResetSecondFactorRequest struct {
 
 func (x *ResetSecondFactorRequest) Reset() {
 	*x = ResetSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[13]
+	mi := &file_balance_v1_user_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1321,7 @@ func (x *ResetSecondFactorRequest) String() string {
 func (*ResetSecondFactorRequest) ProtoMessage() {}
 
 func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[13]
+	mi := &file_balance_v1_user_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1334,7 @@ func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*ResetSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{13}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResetSecondFactorRequest) GetUser() string {
@@ -997,7 +1353,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[14]
+	mi := &file_balance_v1_user_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1365,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[14]
+	mi := &file_balance_v1_user_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1378,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{14}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{18}
 }
 
 // Response of ListSessions.
@@ -1036,7 +1392,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[15]
+	mi := &file_balance_v1_user_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1404,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[15]
+	mi := &file_balance_v1_user_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1417,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{15}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1082,7 +1438,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[16]
+	mi := &file_balance_v1_user_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1450,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[16]
+	mi := &file_balance_v1_user_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1463,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{16}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EndSessionRequest) GetSession() string {
@@ -1128,7 +1484,7 @@ type EndSessionsRequest struct {
 
 func (x *EndSessionsRequest) Reset() {
 	*x = EndSessionsRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[17]
+	mi := &file_balance_v1_user_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1496,7 @@ func (x *EndSessionsRequest) String() string {
 func (*EndSessionsRequest) ProtoMessage() {}
 
 func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[17]
+	mi := &file_balance_v1_user_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1509,7 @@ func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{17}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EndSessionsRequest) GetIncludeCurrent() bool {
@@ -1174,7 +1530,7 @@ type EndUserSessionsRequest struct {
 
 func (x *EndUserSessionsRequest) Reset() {
 	*x = EndUserSessionsRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[18]
+	mi := &file_balance_v1_user_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1542,7 @@ func (x *EndUserSessionsRequest) String() string {
 func (*EndUserSessionsRequest) ProtoMessage() {}
 
 func (x *EndUserSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[18]
+	mi := &file_balance_v1_user_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1555,7 @@ func (x *EndUserSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndUserSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndUserSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{18}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EndUserSessionsRequest) GetUser() string {
@@ -1226,7 +1582,7 @@ type DisableUserRequest struct {
 
 func (x *DisableUserRequest) Reset() {
 	*x = DisableUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[19]
+	mi := &file_balance_v1_user_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1594,7 @@ func (x *DisableUserRequest) String() string {
 func (*DisableUserRequest) ProtoMessage() {}
 
 func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[19]
+	mi := &file_balance_v1_user_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1607,7 @@ func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableUserRequest.ProtoReflect.Descriptor instead.
 func (*DisableUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{19}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DisableUserRequest) GetUser() string {
@@ -1292,7 +1648,7 @@ type EnableUserRequest struct {
 
 func (x *EnableUserRequest) Reset() {
 	*x = EnableUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[20]
+	mi := &file_balance_v1_user_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1660,7 @@ func (x *EnableUserRequest) String() string {
 func (*EnableUserRequest) ProtoMessage() {}
 
 func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[20]
+	mi := &file_balance_v1_user_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1673,7 @@ func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableUserRequest.ProtoReflect.Descriptor instead.
 func (*EnableUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{20}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EnableUserRequest) GetUser() string {
@@ -1363,7 +1719,7 @@ type ChangeEmailRequest struct {
 
 func (x *ChangeEmailRequest) Reset() {
 	*x = ChangeEmailRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[21]
+	mi := &file_balance_v1_user_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1731,7 @@ func (x *ChangeEmailRequest) String() string {
 func (*ChangeEmailRequest) ProtoMessage() {}
 
 func (x *ChangeEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[21]
+	mi := &file_balance_v1_user_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1744,7 @@ func (x *ChangeEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeEmailRequest.ProtoReflect.Descriptor instead.
 func (*ChangeEmailRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{21}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ChangeEmailRequest) GetVerificationId() string {
@@ -1431,7 +1787,7 @@ var File_balance_v1_user_proto protoreflect.FileDescriptor
 const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"\x15balance/v1/user.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x04\n" +
+	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x05\n" +
 	"\x04User\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1a\n" +
 	"\x05email\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x05email\x12A\n" +
@@ -1448,7 +1804,11 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\x04etag\x18\n" +
 	" \x01(\tB\x04\xe2A\x01\x01R\x04etag\x12)\n" +
 	"\rsecond_factor\x18\v \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\x12C\n" +
-	"\fdisable_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vdisableTime\"\xb5\x02\n" +
+	"\fdisable_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vdisableTime\x12J\n" +
+	"\fexternal_ids\x18\x1e \x03(\v2!.balance.v1.User.ExternalIdsEntryB\x04\xe2A\x01\x03R\vexternalIds\x1a>\n" +
+	"\x10ExternalIdsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb5\x02\n" +
 	"\aSession\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12A\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
@@ -1466,7 +1826,7 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
-	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xd1\x01\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xc6\x03\n" +
 	"\x10ListUsersRequest\x12\"\n" +
 	"\x06search\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x1eR\x06search\x12'\n" +
@@ -1479,7 +1839,18 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\x94\x01\n" +
+	"countTotal\x12!\n" +
+	"\x05email\x18\x06 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \xfe\x01R\x05email\x12\x1f\n" +
+	"\x04name\x18\a \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \xad\x02R\x04name\x12+\n" +
+	"\vexternal_id\x18\b \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\t \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\x12*\n" +
+	"\x04role\x18\n" +
+	" \x01(\x0e2\x10.balance.v1.RoleB\x04\xe2A\x01\x01R\x04role\x12%\n" +
+	"\bdisabled\x18\v \x01(\bB\x04\xe2A\x01\x01H\x00R\bdisabled\x88\x01\x01B\v\n" +
+	"\t_disabled\"\x94\x01\n" +
 	"\x11ListUsersResponse\x12,\n" +
 	"\x05users\x18\x01 \x03(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x03R\x05users\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
@@ -1487,7 +1858,41 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"0\n" +
 	"\x0eGetUserRequest\x12\x1e\n" +
 	"\x04user\x18\x01 \x01(\tB\n" +
-	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\"\xf4\x01\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\"\xae\x01\n" +
+	"\x11LookupUserRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x05R\x05email\x12&\n" +
+	"\busername\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x1eR\busername\x12+\n" +
+	"\vexternal_id\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\"\xb8\x01\n" +
+	"\x11EnsureUserRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x05R\x05email\x12+\n" +
+	"\vexternal_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12*\n" +
+	"\n" +
+	"first_name\x18\x03 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \x96\x01R\tfirstName\x12(\n" +
+	"\tlast_name\x18\x04 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \x96\x01R\blastName\"`\n" +
+	"\x12EnsureUserResponse\x12*\n" +
+	"\x04user\x18\x01 \x01(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x03R\x04user\x12\x1e\n" +
+	"\acreated\x18\x02 \x01(\bB\x04\xe2A\x01\x03R\acreated\"\xe1\x01\n" +
+	"\x18SetUserExternalIdRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12+\n" +
+	"\vexternal_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xf4\x01\n" +
 	"\x11UpdateUserRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x02id\x12*\n" +
@@ -1548,12 +1953,17 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_MODERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x9b\x0e\n" +
+	"ROLE_ADMIN\x10\x032\xe8\x10\n" +
 	"\vUserService\x12P\n" +
 	"\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x90\x02\x01\x12Y\n" +
 	"\bUpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/api/v1/users/me\x12b\n" +
 	"\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x90\x02\x01\x12X\n" +
-	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12_\n" +
+	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12^\n" +
+	"\n" +
+	"LookupUser\x12\x1d.balance.v1.LookupUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users:lookup\x90\x02\x01\x12o\n" +
+	"\n" +
+	"EnsureUser\x12\x1d.balance.v1.EnsureUserRequest\x1a\x1e.balance.v1.EnsureUserResponse\"\"\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/users:ensure\x90\x02\x02\x12z\n" +
+	"\x11SetUserExternalId\x12$.balance.v1.SetUserExternalIdRequest\x1a\x10.balance.v1.User\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/users/{user}:setExternalId\x12_\n" +
 	"\n" +
 	"UpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a:\x04user2\x12/api/v1/users/{id}\x12\x8b\x01\n" +
 	"\x11EnrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/users/me/second-factor\x12\x99\x01\n" +
@@ -1586,7 +1996,7 @@ func file_balance_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_balance_v1_user_proto_goTypes = []any{
 	(Role)(0),                           // 0: balance.v1.Role
 	(*User)(nil),                        // 1: balance.v1.User
@@ -1596,76 +2006,90 @@ var file_balance_v1_user_proto_goTypes = []any{
 	(*ListUsersRequest)(nil),            // 5: balance.v1.ListUsersRequest
 	(*ListUsersResponse)(nil),           // 6: balance.v1.ListUsersResponse
 	(*GetUserRequest)(nil),              // 7: balance.v1.GetUserRequest
-	(*UpdateUserRequest)(nil),           // 8: balance.v1.UpdateUserRequest
-	(*EnrolSecondFactorRequest)(nil),    // 9: balance.v1.EnrolSecondFactorRequest
-	(*EnrolSecondFactorResponse)(nil),   // 10: balance.v1.EnrolSecondFactorResponse
-	(*ConfirmSecondFactorRequest)(nil),  // 11: balance.v1.ConfirmSecondFactorRequest
-	(*ConfirmSecondFactorResponse)(nil), // 12: balance.v1.ConfirmSecondFactorResponse
-	(*RemoveSecondFactorRequest)(nil),   // 13: balance.v1.RemoveSecondFactorRequest
-	(*ResetSecondFactorRequest)(nil),    // 14: balance.v1.ResetSecondFactorRequest
-	(*ListSessionsRequest)(nil),         // 15: balance.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),        // 16: balance.v1.ListSessionsResponse
-	(*EndSessionRequest)(nil),           // 17: balance.v1.EndSessionRequest
-	(*EndSessionsRequest)(nil),          // 18: balance.v1.EndSessionsRequest
-	(*EndUserSessionsRequest)(nil),      // 19: balance.v1.EndUserSessionsRequest
-	(*DisableUserRequest)(nil),          // 20: balance.v1.DisableUserRequest
-	(*EnableUserRequest)(nil),           // 21: balance.v1.EnableUserRequest
-	(*ChangeEmailRequest)(nil),          // 22: balance.v1.ChangeEmailRequest
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 24: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),               // 25: google.protobuf.Empty
+	(*LookupUserRequest)(nil),           // 8: balance.v1.LookupUserRequest
+	(*EnsureUserRequest)(nil),           // 9: balance.v1.EnsureUserRequest
+	(*EnsureUserResponse)(nil),          // 10: balance.v1.EnsureUserResponse
+	(*SetUserExternalIdRequest)(nil),    // 11: balance.v1.SetUserExternalIdRequest
+	(*UpdateUserRequest)(nil),           // 12: balance.v1.UpdateUserRequest
+	(*EnrolSecondFactorRequest)(nil),    // 13: balance.v1.EnrolSecondFactorRequest
+	(*EnrolSecondFactorResponse)(nil),   // 14: balance.v1.EnrolSecondFactorResponse
+	(*ConfirmSecondFactorRequest)(nil),  // 15: balance.v1.ConfirmSecondFactorRequest
+	(*ConfirmSecondFactorResponse)(nil), // 16: balance.v1.ConfirmSecondFactorResponse
+	(*RemoveSecondFactorRequest)(nil),   // 17: balance.v1.RemoveSecondFactorRequest
+	(*ResetSecondFactorRequest)(nil),    // 18: balance.v1.ResetSecondFactorRequest
+	(*ListSessionsRequest)(nil),         // 19: balance.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),        // 20: balance.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),           // 21: balance.v1.EndSessionRequest
+	(*EndSessionsRequest)(nil),          // 22: balance.v1.EndSessionsRequest
+	(*EndUserSessionsRequest)(nil),      // 23: balance.v1.EndUserSessionsRequest
+	(*DisableUserRequest)(nil),          // 24: balance.v1.DisableUserRequest
+	(*EnableUserRequest)(nil),           // 25: balance.v1.EnableUserRequest
+	(*ChangeEmailRequest)(nil),          // 26: balance.v1.ChangeEmailRequest
+	nil,                                 // 27: balance.v1.User.ExternalIdsEntry
+	(*timestamppb.Timestamp)(nil),       // 28: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 29: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),               // 30: google.protobuf.Empty
 }
 var file_balance_v1_user_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.User.role:type_name -> balance.v1.Role
-	23, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	23, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	23, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
-	23, // 4: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	23, // 5: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
-	23, // 6: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
-	24, // 8: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 9: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
-	1,  // 10: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
-	24, // 11: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 12: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
-	3,  // 13: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
-	4,  // 14: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
-	5,  // 15: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
-	7,  // 16: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
-	8,  // 17: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
-	9,  // 18: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
-	11, // 19: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
-	13, // 20: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
-	14, // 21: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
-	15, // 22: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
-	17, // 23: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
-	18, // 24: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
-	19, // 25: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
-	20, // 26: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
-	21, // 27: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
-	22, // 28: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
-	1,  // 29: balance.v1.UserService.GetMe:output_type -> balance.v1.User
-	1,  // 30: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
-	6,  // 31: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
-	1,  // 32: balance.v1.UserService.GetUser:output_type -> balance.v1.User
-	1,  // 33: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
-	10, // 34: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
-	12, // 35: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
-	1,  // 36: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
-	1,  // 37: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
-	16, // 38: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
-	25, // 39: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
-	25, // 40: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
-	25, // 41: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
-	1,  // 42: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
-	1,  // 43: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
-	1,  // 44: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
-	29, // [29:45] is the sub-list for method output_type
-	13, // [13:29] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	28, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	28, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	28, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
+	27, // 4: balance.v1.User.external_ids:type_name -> balance.v1.User.ExternalIdsEntry
+	28, // 5: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	28, // 6: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
+	28, // 7: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
+	29, // 9: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 10: balance.v1.ListUsersRequest.role:type_name -> balance.v1.Role
+	1,  // 11: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
+	1,  // 12: balance.v1.EnsureUserResponse.user:type_name -> balance.v1.User
+	1,  // 13: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
+	29, // 14: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 15: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
+	3,  // 16: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
+	4,  // 17: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
+	5,  // 18: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
+	7,  // 19: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
+	8,  // 20: balance.v1.UserService.LookupUser:input_type -> balance.v1.LookupUserRequest
+	9,  // 21: balance.v1.UserService.EnsureUser:input_type -> balance.v1.EnsureUserRequest
+	11, // 22: balance.v1.UserService.SetUserExternalId:input_type -> balance.v1.SetUserExternalIdRequest
+	12, // 23: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
+	13, // 24: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
+	15, // 25: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
+	17, // 26: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
+	18, // 27: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
+	19, // 28: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
+	21, // 29: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
+	22, // 30: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
+	23, // 31: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
+	24, // 32: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
+	25, // 33: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
+	26, // 34: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
+	1,  // 35: balance.v1.UserService.GetMe:output_type -> balance.v1.User
+	1,  // 36: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
+	6,  // 37: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
+	1,  // 38: balance.v1.UserService.GetUser:output_type -> balance.v1.User
+	1,  // 39: balance.v1.UserService.LookupUser:output_type -> balance.v1.User
+	10, // 40: balance.v1.UserService.EnsureUser:output_type -> balance.v1.EnsureUserResponse
+	1,  // 41: balance.v1.UserService.SetUserExternalId:output_type -> balance.v1.User
+	1,  // 42: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
+	14, // 43: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
+	16, // 44: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
+	1,  // 45: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
+	1,  // 46: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
+	20, // 47: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
+	30, // 48: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
+	30, // 49: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
+	30, // 50: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
+	1,  // 51: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
+	1,  // 52: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
+	1,  // 53: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
+	35, // [35:54] is the sub-list for method output_type
+	16, // [16:35] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_user_proto_init() }
@@ -1674,13 +2098,14 @@ func file_balance_v1_user_proto_init() {
 		return
 	}
 	file_balance_v1_options_proto_init()
+	file_balance_v1_user_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_user_proto_rawDesc), len(file_balance_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/user.proto.
  */
 export const file_balance_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEivgMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyL1AQoHU2Vzc2lvbhIQCgJpZBgBIAEoCUIE4kEBAxI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNgoMcmVmcmVzaF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoHY3VycmVudBgFIAEoCEIE4kEBAxIbCg1zZWNvbmRfZmFjdG9yGAYgASgIQgTiQQEDIg4KDEdldE1lUmVxdWVzdCKrAQoPVXBkYXRlTWVSZXF1ZXN0EiQKBHVzZXIYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKiAQoQTGlzdFVzZXJzUmVxdWVzdBIaCgZzZWFyY2gYASABKAlCCuJBAQGiuBgCIB4SHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASJzChFMaXN0VXNlcnNSZXNwb25zZRIlCgV1c2VycxgBIAMoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyIqCg5HZXRVc2VyUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDQoJUk9MRV9VU0VSEAESEgoOUk9MRV9NT0RFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMymw4KC1VzZXJTZXJ2aWNlElAKBUdldE1lEhguYmFsYW5jZS52MS5HZXRNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiG5ACAYLT5JMCEhIQL2FwaS92MS91c2Vycy9tZRJZCghVcGRhdGVNZRIbLmJhbGFuY2UudjEuVXBkYXRlTWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh6C0+STAhgyEC9hcGkvdjEvdXNlcnMvbWU6BHVzZXISYgoJTGlzdFVzZXJzEhwuYmFsYW5jZS52MS5MaXN0VXNlcnNSZXF1ZXN0Gh0uYmFsYW5jZS52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBgtPkkwIPEg0vYXBpL3YxL3VzZXJzElgKB0dldFVzZXISGi5iYWxhbmNlLnYxLkdldFVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh+QAgGC0+STAhYSFC9hcGkvdjEvdXNlcnMve3VzZXJ9El8KClVwZGF0ZVVzZXISHS5iYWxhbmNlLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiCC0+STAhoyEi9hcGkvdjEvdXNlcnMve2lkfToEdXNlchKLAQoRRW5yb2xTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLkVucm9sU2Vjb25kRmFjdG9yUmVxdWVzdBolLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXNwb25zZSIpgtPkkwIjIh4vYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6ASoSmQEKE0NvbmZpcm1TZWNvbmRGYWN0b3ISJi5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXF1ZXN0GicuYmFsYW5jZS52MS5Db25maXJtU2Vjb25kRmFjdG9yUmVzcG9uc2UiMYLT5JMCKyImL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOmNvbmZpcm06ASoSfwoSUmVtb3ZlU2Vjb25kRmFjdG9yEiUuYmFsYW5jZS52MS5SZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIjCC0+STAioiJS9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjpyZW1vdmU6ASoSgAEKEVJlc2V0U2Vjb25kRmFjdG9yEiQuYmFsYW5jZS52MS5SZXNldFNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiM4LT5JMCLSIoL2FwaS92MS91c2Vycy97dXNlcn0vc2Vjb25kLWZhY3RvcjpyZXNldDoBKhJ3CgxMaXN0U2Vzc2lvbnMSHy5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIC5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIiSQAgGC0+STAhsSGS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnMScAoKRW5kU2Vzc2lvbhIdLmJhbGFuY2UudjEuRW5kU2Vzc2lvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiK4LT5JMCJSojL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucy97c2Vzc2lvbn0SbwoLRW5kU2Vzc2lvbnMSHi5iYWxhbmNlLnYxLkVuZFNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIogtPkkwIiIh0vYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zOmVuZDoBKhJ7Cg9FbmRVc2VyU2Vzc2lvbnMSIi5iYWxhbmNlLnYxLkVuZFVzZXJTZXNzaW9uc1JlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiLILT5JMCJiIhL2FwaS92MS91c2Vycy97dXNlcn0vc2Vzc2lvbnM6ZW5kOgEqEmgKC0Rpc2FibGVVc2VyEh4uYmFsYW5jZS52MS5EaXNhYmxlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiJ4LT5JMCISIcL2FwaS92MS91c2Vycy97dXNlcn06ZGlzYWJsZToBKhJlCgpFbmFibGVVc2VyEh0uYmFsYW5jZS52MS5FbmFibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciImgtPkkwIgIhsvYXBpL3YxL3VzZXJzL3t1c2VyfTplbmFibGU6ASoSaAoLQ2hhbmdlRW1haWwSHi5iYWxhbmNlLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL21lOmNoYW5nZUVtYWlsOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEisQQKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI9CgxleHRlcm5hbF9pZHMYHiADKAsyIS5iYWxhbmNlLnYxLlVzZXIuRXh0ZXJuYWxJZHNFbnRyeUIE4kEBAxoyChBFeHRlcm5hbElkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9QEKB1Nlc3Npb24SEAoCaWQYASABKAlCBOJBAQMSNQoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjYKDHJlZnJlc2hfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhUKB2N1cnJlbnQYBSABKAhCBOJBAQMSGwoNc2Vjb25kX2ZhY3RvchgGIAEoCEIE4kEBAyIOCgxHZXRNZVJlcXVlc3QiqwEKD1VwZGF0ZU1lUmVxdWVzdBIkCgR1c2VyGAEgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAMgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEi5gIKEExpc3RVc2Vyc1JlcXVlc3QSGgoGc2VhcmNoGAEgASgJQgriQQEBorgYAiAeEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAMgASgJQgriQQEBorgYAggIEhgKBHNraXAYBCABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYBSABKAhCBOJBAQESGgoFZW1haWwYBiABKAlCC+JBAQGiuBgDIP4BEhkKBG5hbWUYByABKAlCC+JBAQGiuBgDIK0CEh8KC2V4dGVybmFsX2lkGAggASgJQgriQQEBorgYAiBkEhoKBnNvdXJjZRgJIAEoCUIK4kEBAaK4GAIIDBIkCgRyb2xlGAogASgOMhAuYmFsYW5jZS52MS5Sb2xlQgTiQQEBEhsKCGRpc2FibGVkGAsgASgIQgTiQQEBSACIAQFCCwoJX2Rpc2FibGVkInMKEUxpc3RVc2Vyc1Jlc3BvbnNlEiUKBXVzZXJzGAEgAygLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIioKDkdldFVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiiQEKEUxvb2t1cFVzZXJSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgriQQEBorgYAggFEhwKCHVzZXJuYW1lGAIgASgJQgriQQEBorgYAiAeEh8KC2V4dGVybmFsX2lkGAMgASgJQgriQQEBorgYAiBkEhoKBnNvdXJjZRgEIAEoCUIK4kEBAaK4GAIIDCKQAQoRRW5zdXJlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCuJBAQGiuBgCCAUSHwoLZXh0ZXJuYWxfaWQYAiABKAlCCuJBAQGiuBgCIGQSHwoKZmlyc3RfbmFtZRgDIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAQgASgJQgviQQEBorgYAyCWASJRChJFbnN1cmVVc2VyUmVzcG9uc2USJAoEdXNlchgBIAEoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIVCgdjcmVhdGVkGAIgASgIQgTiQQEDIq4BChhTZXRVc2VyRXh0ZXJuYWxJZFJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIARIfCgtleHRlcm5hbF9pZBgCIAEoCUIK4kEBAaK4GAIgZBIaCgZzb3VyY2UYAyABKAlCCuJBAQGiuBgCCAwSHgoKcmVxdWVzdF9pZBgEIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDQoJUk9MRV9VU0VSEAESEgoOUk9MRV9NT0RFUkFUT1IQAhIOCgpST0xFX0FETUlOEAMy6BAKC1VzZXJTZXJ2aWNlElAKBUdldE1lEhguYmFsYW5jZS52MS5HZXRNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiG5ACAYLT5JMCEhIQL2FwaS92MS91c2Vycy9tZRJZCghVcGRhdGVNZRIbLmJhbGFuY2UudjEuVXBkYXRlTWVSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh6C0+STAhgyEC9hcGkvdjEvdXNlcnMvbWU6BHVzZXISYgoJTGlzdFVzZXJzEhwuYmFsYW5jZS52MS5MaXN0VXNlcnNSZXF1ZXN0Gh0uYmFsYW5jZS52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBgtPkkwIPEg0vYXBpL3YxL3VzZXJzElgKB0dldFVzZXISGi5iYWxhbmNlLnYxLkdldFVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh+QAgGC0+STAhYSFC9hcGkvdjEvdXNlcnMve3VzZXJ9El4KCkxvb2t1cFVzZXISHS5iYWxhbmNlLnYxLkxvb2t1cFVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIh+QAgGC0+STAhYSFC9hcGkvdjEvdXNlcnM6bG9va3VwEm8KCkVuc3VyZVVzZXISHS5iYWxhbmNlLnYxLkVuc3VyZVVzZXJSZXF1ZXN0Gh4uYmFsYW5jZS52MS5FbnN1cmVVc2VyUmVzcG9uc2UiIpACAoLT5JMCGSIUL2FwaS92MS91c2VyczplbnN1cmU6ASoSegoRU2V0VXNlckV4dGVybmFsSWQSJC5iYWxhbmNlLnYxLlNldFVzZXJFeHRlcm5hbElkUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciItgtPkkwInIiIvYXBpL3YxL3VzZXJzL3t1c2VyfTpzZXRFeHRlcm5hbElkOgEqEl8KClVwZGF0ZVVzZXISHS5iYWxhbmNlLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiCC0+STAhoyEi9hcGkvdjEvdXNlcnMve2lkfToEdXNlchKLAQoRRW5yb2xTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLkVucm9sU2Vjb25kRmFjdG9yUmVxdWVzdBolLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXNwb25zZSIpgtPkkwIjIh4vYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6ASoSmQEKE0NvbmZpcm1TZWNvbmRGYWN0b3ISJi5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXF1ZXN0GicuYmFsYW5jZS52MS5Db25maXJtU2Vjb25kRmFjdG9yUmVzcG9uc2UiMYLT5JMCKyImL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOmNvbmZpcm06ASoSfwoSUmVtb3ZlU2Vjb25kRmFjdG9yEiUuYmFsYW5jZS52MS5SZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIjCC0+STAioiJS9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjpyZW1vdmU6ASoSgAEKEVJlc2V0U2Vjb25kRmFjdG9yEiQuYmFsYW5jZS52MS5SZXNldFNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiM4LT5JMCLSIoL2FwaS92MS91c2Vycy97dXNlcn0vc2Vjb25kLWZhY3RvcjpyZXNldDoBKhJ3CgxMaXN0U2Vzc2lvbnMSHy5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIC5iYWxhbmNlLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIiSQAgGC0+STAhsSGS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnMScAoKRW5kU2Vzc2lvbhIdLmJhbGFuY2UudjEuRW5kU2Vzc2lvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiK4LT5JMCJSojL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucy97c2Vzc2lvbn0SbwoLRW5kU2Vzc2lvbnMSHi5iYWxhbmNlLnYxLkVuZFNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIogtPkkwIiIh0vYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zOmVuZDoBKhJ7Cg9FbmRVc2VyU2Vzc2lvbnMSIi5iYWxhbmNlLnYxLkVuZFVzZXJTZXNzaW9uc1JlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiLILT5JMCJiIhL2FwaS92MS91c2Vycy97dXNlcn0vc2Vzc2lvbnM6ZW5kOgEqEmgKC0Rpc2FibGVVc2VyEh4uYmFsYW5jZS52MS5EaXNhYmxlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiJ4LT5JMCISIcL2FwaS92MS91c2Vycy97dXNlcn06ZGlzYWJsZToBKhJlCgpFbmFibGVVc2VyEh0uYmFsYW5jZS52MS5FbmFibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciImgtPkkwIgIhsvYXBpL3YxL3VzZXJzL3t1c2VyfTplbmFibGU6ASoSaAoLQ2hhbmdlRW1haWwSHi5iYWxhbmNlLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL21lOmNoYW5nZUVtYWlsOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person who owns accounts.
@@ -31,7 +31,8 @@ export type User = Message<"balance.v1.User"> & {
   id: string;
 
   /**
-   * Output only. The e-mail address, in lower case.
+   * Output only. The e-mail address, in lower case; empty for a user whom a
+   * service made without one, and who cannot sign in yet.
    *
    * @generated from field: string email = 2;
    */
@@ -109,6 +110,15 @@ export type User = Message<"balance.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp disable_time = 12;
    */
   disableTime?: Timestamp | undefined;
+
+  /**
+   * Output only. What other systems call the user, by source: a service is
+   * "service:<client id>". Told by GetUser, LookupUser, EnsureUser and
+   * SetUserExternalId.
+   *
+   * @generated from field: map<string, string> external_ids = 30;
+   */
+  externalIds: { [key: string]: string };
 };
 
 /**
@@ -275,6 +285,50 @@ export type ListUsersRequest = Message<"balance.v1.ListUsersRequest"> & {
    * @generated from field: bool count_total = 5;
    */
   countTotal: boolean;
+
+  /**
+   * Optional. Keeps users whose address contains this text, regardless of case;
+   * at most 254 characters.
+   *
+   * @generated from field: string email = 6;
+   */
+  email: string;
+
+  /**
+   * Optional. Keeps users whose first name, a space and last name contain this
+   * text, regardless of case; at most 301 characters.
+   *
+   * @generated from field: string name = 7;
+   */
+  name: string;
+
+  /**
+   * Optional. Keeps the user whom `source` calls so; at most 100 characters.
+   *
+   * @generated from field: string external_id = 8;
+   */
+  externalId: string;
+
+  /**
+   * Required with external_id: whose it is, "service:<client id>".
+   *
+   * @generated from field: string source = 9;
+   */
+  source: string;
+
+  /**
+   * Optional. Keeps users with this role.
+   *
+   * @generated from field: balance.v1.Role role = 10;
+   */
+  role: Role;
+
+  /**
+   * Optional. Keeps users who are disabled, or with false those who are not.
+   *
+   * @generated from field: optional bool disabled = 11;
+   */
+  disabled?: boolean | undefined;
 };
 
 /**
@@ -341,6 +395,172 @@ export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
   messageDesc(file_balance_v1_user, 6);
 
 /**
+ * Request for LookupUser: exactly one of email, username and external_id.
+ *
+ * @generated from message balance.v1.LookupUserRequest
+ */
+export type LookupUserRequest = Message<"balance.v1.LookupUserRequest"> & {
+  /**
+   * Optional. The e-mail address, in any case.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * Optional. The username, in any case; at most 30 characters.
+   *
+   * @generated from field: string username = 2;
+   */
+  username: string;
+
+  /**
+   * Optional. What `source` calls the user; at most 100 characters.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId: string;
+
+  /**
+   * Optional. Whose external id it is, "service:<client id>": the calling service
+   * by default, required of admins. Only with external_id.
+   *
+   * @generated from field: string source = 4;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message balance.v1.LookupUserRequest.
+ * Use `create(LookupUserRequestSchema)` to create a new message.
+ */
+export const LookupUserRequestSchema: GenMessage<LookupUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 7);
+
+/**
+ * Request for EnsureUser: an e-mail address, an external id or both. Names are
+ * those of a user who is made; one who is there keeps their own.
+ *
+ * @generated from message balance.v1.EnsureUserRequest
+ */
+export type EnsureUserRequest = Message<"balance.v1.EnsureUserRequest"> & {
+  /**
+   * Optional. The e-mail address.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * Optional. What the calling service calls the user; at most 100 characters.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * Optional. At most 150 characters.
+   *
+   * @generated from field: string first_name = 3;
+   */
+  firstName: string;
+
+  /**
+   * Optional. At most 150 characters.
+   *
+   * @generated from field: string last_name = 4;
+   */
+  lastName: string;
+};
+
+/**
+ * Describes the message balance.v1.EnsureUserRequest.
+ * Use `create(EnsureUserRequestSchema)` to create a new message.
+ */
+export const EnsureUserRequestSchema: GenMessage<EnsureUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 8);
+
+/**
+ * Response of EnsureUser.
+ *
+ * @generated from message balance.v1.EnsureUserResponse
+ */
+export type EnsureUserResponse = Message<"balance.v1.EnsureUserResponse"> & {
+  /**
+   * Output only. The user.
+   *
+   * @generated from field: balance.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * Output only. Whether this call made them.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message balance.v1.EnsureUserResponse.
+ * Use `create(EnsureUserResponseSchema)` to create a new message.
+ */
+export const EnsureUserResponseSchema: GenMessage<EnsureUserResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 9);
+
+/**
+ * Request for SetUserExternalId.
+ *
+ * @generated from message balance.v1.SetUserExternalIdRequest
+ */
+export type SetUserExternalIdRequest = Message<"balance.v1.SetUserExternalIdRequest"> & {
+  /**
+   * Required. The user's id.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Optional. The external id, at most 100 characters; empty takes it away.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * Optional. Whose external id it is, "service:<client id>". A service can only
+   * name itself, and does by default; required of admins.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.SetUserExternalIdRequest.
+ * Use `create(SetUserExternalIdRequestSchema)` to create a new message.
+ */
+export const SetUserExternalIdRequestSchema: GenMessage<SetUserExternalIdRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 10);
+
+/**
  * Request for UpdateUser.
  *
  * @generated from message balance.v1.UpdateUserRequest
@@ -389,7 +609,7 @@ export type UpdateUserRequest = Message<"balance.v1.UpdateUserRequest"> & {
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 7);
+  messageDesc(file_balance_v1_user, 11);
 
 /**
  * Request for EnrolSecondFactor.
@@ -404,7 +624,7 @@ export type EnrolSecondFactorRequest = Message<"balance.v1.EnrolSecondFactorRequ
  * Use `create(EnrolSecondFactorRequestSchema)` to create a new message.
  */
 export const EnrolSecondFactorRequestSchema: GenMessage<EnrolSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 8);
+  messageDesc(file_balance_v1_user, 12);
 
 /**
  * Response of EnrolSecondFactor.
@@ -432,7 +652,7 @@ export type EnrolSecondFactorResponse = Message<"balance.v1.EnrolSecondFactorRes
  * Use `create(EnrolSecondFactorResponseSchema)` to create a new message.
  */
 export const EnrolSecondFactorResponseSchema: GenMessage<EnrolSecondFactorResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 9);
+  messageDesc(file_balance_v1_user, 13);
 
 /**
  * Request for ConfirmSecondFactor.
@@ -453,7 +673,7 @@ export type ConfirmSecondFactorRequest = Message<"balance.v1.ConfirmSecondFactor
  * Use `create(ConfirmSecondFactorRequestSchema)` to create a new message.
  */
 export const ConfirmSecondFactorRequestSchema: GenMessage<ConfirmSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 10);
+  messageDesc(file_balance_v1_user, 14);
 
 /**
  * Response of ConfirmSecondFactor.
@@ -474,7 +694,7 @@ export type ConfirmSecondFactorResponse = Message<"balance.v1.ConfirmSecondFacto
  * Use `create(ConfirmSecondFactorResponseSchema)` to create a new message.
  */
 export const ConfirmSecondFactorResponseSchema: GenMessage<ConfirmSecondFactorResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 11);
+  messageDesc(file_balance_v1_user, 15);
 
 /**
  * Request for RemoveSecondFactor.
@@ -496,7 +716,7 @@ export type RemoveSecondFactorRequest = Message<"balance.v1.RemoveSecondFactorRe
  * Use `create(RemoveSecondFactorRequestSchema)` to create a new message.
  */
 export const RemoveSecondFactorRequestSchema: GenMessage<RemoveSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 12);
+  messageDesc(file_balance_v1_user, 16);
 
 /**
  * Request for ResetSecondFactor.
@@ -517,7 +737,7 @@ export type ResetSecondFactorRequest = Message<"balance.v1.ResetSecondFactorRequ
  * Use `create(ResetSecondFactorRequestSchema)` to create a new message.
  */
 export const ResetSecondFactorRequestSchema: GenMessage<ResetSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 13);
+  messageDesc(file_balance_v1_user, 17);
 
 /**
  * Request for ListSessions.
@@ -532,7 +752,7 @@ export type ListSessionsRequest = Message<"balance.v1.ListSessionsRequest"> & {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 14);
+  messageDesc(file_balance_v1_user, 18);
 
 /**
  * Response of ListSessions.
@@ -553,7 +773,7 @@ export type ListSessionsResponse = Message<"balance.v1.ListSessionsResponse"> & 
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 15);
+  messageDesc(file_balance_v1_user, 19);
 
 /**
  * Request for EndSession.
@@ -574,7 +794,7 @@ export type EndSessionRequest = Message<"balance.v1.EndSessionRequest"> & {
  * Use `create(EndSessionRequestSchema)` to create a new message.
  */
 export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 16);
+  messageDesc(file_balance_v1_user, 20);
 
 /**
  * Request for EndSessions.
@@ -595,7 +815,7 @@ export type EndSessionsRequest = Message<"balance.v1.EndSessionsRequest"> & {
  * Use `create(EndSessionsRequestSchema)` to create a new message.
  */
 export const EndSessionsRequestSchema: GenMessage<EndSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 17);
+  messageDesc(file_balance_v1_user, 21);
 
 /**
  * Request for EndUserSessions.
@@ -616,7 +836,7 @@ export type EndUserSessionsRequest = Message<"balance.v1.EndUserSessionsRequest"
  * Use `create(EndUserSessionsRequestSchema)` to create a new message.
  */
 export const EndUserSessionsRequestSchema: GenMessage<EndUserSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 18);
+  messageDesc(file_balance_v1_user, 22);
 
 /**
  * Request for DisableUser.
@@ -653,7 +873,7 @@ export type DisableUserRequest = Message<"balance.v1.DisableUserRequest"> & {
  * Use `create(DisableUserRequestSchema)` to create a new message.
  */
 export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 19);
+  messageDesc(file_balance_v1_user, 23);
 
 /**
  * Request for EnableUser.
@@ -690,7 +910,7 @@ export type EnableUserRequest = Message<"balance.v1.EnableUserRequest"> & {
  * Use `create(EnableUserRequestSchema)` to create a new message.
  */
 export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 20);
+  messageDesc(file_balance_v1_user, 24);
 
 /**
  * Request for ChangeEmail.
@@ -742,7 +962,7 @@ export type ChangeEmailRequest = Message<"balance.v1.ChangeEmailRequest"> & {
  * Use `create(ChangeEmailRequestSchema)` to create a new message.
  */
 export const ChangeEmailRequestSchema: GenMessage<ChangeEmailRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 21);
+  messageDesc(file_balance_v1_user, 25);
 
 /**
  * What a user may do beyond using their own accounts.
@@ -787,7 +1007,7 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
 
 /**
  * Keeps the profiles of users. A user is created by the first confirmation code
- * that is confirmed for an address.
+ * that is confirmed for an address, or before that by a service.
  *
  * @generated from service balance.v1.UserService
  */
@@ -814,7 +1034,10 @@ export const UserService: GenService<{
     output: typeof UserSchema;
   },
   /**
-   * Lists users by username, for admins.
+   * Lists users by username, for admins, and keeps those that pass all filters. A
+   * page looks at 10000 users at most, so it may hold fewer than asked for, or
+   * none, and be followed by others; not with skip or count_total, which look at
+   * all.
    *
    * @generated from rpc balance.v1.UserService.ListUsers
    */
@@ -824,13 +1047,55 @@ export const UserService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Returns a user, for admins.
+   * Returns a user, for admins and services with the scope users:read.
    *
    * @generated from rpc balance.v1.UserService.GetUser
    */
   getUser: {
     methodKind: "unary";
     input: typeof GetUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Returns the user that has an e-mail address, a username or an external id, for
+   * admins and services with the scope users:read. Exactly one of the three is
+   * given.
+   *
+   * @generated from rpc balance.v1.UserService.LookupUser
+   */
+  lookupUser: {
+    methodKind: "unary";
+    input: typeof LookupUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Returns the user of an e-mail address or of the calling service's external
+   * id, and makes one if there is none: however often and by however many at once
+   * it is called, there is one user. For services with the scope users:write.
+   * Whoever gets a confirmation code for the address later signs in as this user.
+   *
+   * Where both are given, whoever has the external id is meant, and gets the
+   * address if they have none yet. Where nobody has it, the user of the address
+   * gets it. If that user has another external id of the service, it is
+   * EXTERNAL_ID_CONFLICT.
+   *
+   * @generated from rpc balance.v1.UserService.EnsureUser
+   */
+  ensureUser: {
+    methodKind: "unary";
+    input: typeof EnsureUserRequestSchema;
+    output: typeof EnsureUserResponseSchema;
+  },
+  /**
+   * Gives a user an external id in place of the one they had of the same source,
+   * or takes it away. For services with the scope users:write, and admins. What
+   * another user has is EXTERNAL_ID_CONFLICT.
+   *
+   * @generated from rpc balance.v1.UserService.SetUserExternalId
+   */
+  setUserExternalId: {
+    methodKind: "unary";
+    input: typeof SetUserExternalIdRequestSchema;
     output: typeof UserSchema;
   },
   /**
