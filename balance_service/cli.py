@@ -261,6 +261,16 @@ def _print_report(report: "Report") -> None:
     out.print("The ledger is clean." if report.clean else "The ledger is NOT clean.")
 
 
+@app.command("index-metadata")
+def index_metadata() -> None:
+    """Have older movements found by the keys of BALANCE_SEARCHABLE_METADATA, too."""
+    from balance_service.operations import administration
+
+    with _open_database() as settings:
+        asyncio.run(administration.index_metadata(settings))
+    typer.echo("All movements are found by their searchable metadata.")
+
+
 @app.command("demo")
 def tell_demo(target: Target = "") -> None:
     """Tell the demo story through a service started with `run`."""

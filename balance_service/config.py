@@ -14,7 +14,7 @@ from balance_service import secret_files, variables
 from balance_service.domain import money
 from balance_service.domain.days import Calendar
 from balance_service.domain.limits import Limits
-from balance_service.setting_types import AmountsByCurrency, HttpUrl, Networks, TimeZone
+from balance_service.setting_types import AmountsByCurrency, HttpUrl, LabelKeys, Networks, TimeZone
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -257,6 +257,12 @@ class Settings(BaseSettings):
         "UTC",
         description="The time zone whose calendar days those are, such as `Europe/Moscow` (IANA). "
         "The same for all processes; after a change the rest of the day counts anew or too much.",
+    )
+    searchable_metadata: LabelKeys = Field(
+        "",
+        description="Keys of metadata by whose values movements can be found across accounts, "
+        "separated by commas, at most 16. The same for all processes. After a key was added, "
+        "`index-metadata` adds what was written before; each costs only movements that have it.",
     )
     answers_kept_days: int = Field(
         7,

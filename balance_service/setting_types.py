@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 
-from balance_service.domain import errors, money
+from balance_service.domain import errors, money, searches
 from balance_service.domain.networks import parse_networks
 
 
@@ -46,6 +46,15 @@ def _check_zone(name: str) -> str:
     return name
 
 
+def _check_keys(text: str) -> str:
+    try:
+        searches.parse_keys(text)
+    except errors.InvalidFields as refusal:
+        raise ValueError(refusal.violations[0].description) from None
+    return text
+
+
+LabelKeys = Annotated[str, AfterValidator(_check_keys)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
 AmountsByCurrency = Annotated[str, AfterValidator(_check_amounts)]
 Networks = Annotated[str, AfterValidator(_check_networks)]

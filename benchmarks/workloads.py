@@ -13,6 +13,7 @@ from balance_client.policy import new_request_id
 
 TRANSFER = "/balance.v1.TransferService/CreateTransfer"
 BATCH = "/balance.v1.TransferService/BatchCreateTransfers"
+DEPOSITS = "/balance.v1.DepositService/BatchCreateDeposits"
 DEPOSIT = "/balance.v1.DepositService/CreateDeposit"
 PURCHASE = "/balance.v1.PurchaseService/CreatePurchase"
 ACCOUNT = "/balance.v1.AccountService/GetAccount"
@@ -142,6 +143,30 @@ def deposits(accounts: list[str], _: str, rng: random.Random) -> Call:
     return call
 
 
+def deposits_batch(size: int) -> Calls:
+    """Many deposits a call, each to any account."""
+
+    def calls(accounts: list[str], _: str, rng: random.Random) -> Call:
+        prepared = [
+            v1.BatchCreateDepositsRequest(
+                requests=[
+                    v1.CreateDepositRequest(account=_one(accounts, rng), amount="0.01")
+                    for _ in range(size)
+                ]
+            )
+            for _ in range(40)
+        ]
+
+        def call() -> tuple[str, bytes]:
+            message = prepared[int(rng.random() * len(prepared))]
+            message.request_id = str(new_request_id())
+            return _sent(DEPOSITS, message)
+
+        return call
+
+    return calls
+
+
 def purchases(accounts: list[str], service: str, rng: random.Random) -> Call:
     """Of one service, all into one revenue account; most accounts soon have it already."""
 
@@ -204,6 +229,7 @@ WORKLOADS = {
         Workload("batch-1000", batch(1000, hot=False), 1000, "plain", 3.5),
         Workload("batch-1000-hot", batch(1000, hot=True), 1000, "plain-hot", 18),
         Workload("deposits", deposits, baseline="plain", bar=1.5),
+        Workload("deposits-100", deposits_batch(100), 100, "plain"),
         Workload("purchases", purchases, baseline="plain", bar=1.5),
         Workload("mixed", mixed, baseline=GRPC_AIO),
         Workload("balance", balances, baseline=GRPC_AIO),

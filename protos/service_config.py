@@ -20,8 +20,9 @@ RETRY_POLICY = {
 def made_of(files: Files) -> str:
     """The service config, as JSON.
 
-    A call may be sent again if it changes nothing, or if its request carries a request id. The
-    latter are not marked IDEMPOTENT: without the id, which is optional, they are not.
+    A call may be sent again if it changes nothing or is idempotent by nature, or if its request
+    carries a request id. The latter are not marked IDEMPOTENT: without the id, which is optional,
+    they are not.
 
     Args:
         files: The contract, and all that it imports.
@@ -35,7 +36,7 @@ def made_of(files: Files) -> str:
         for method in service.method
         if not method.server_streaming
         and (
-            method.options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+            method.options.idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
             or method.input_type in with_request_id
         )
     ]

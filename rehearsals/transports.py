@@ -99,29 +99,40 @@ class OverGrpc:
 
 
 class OverStream(OverGrpc):
-    """Sends transfers on one stream, made anew when it breaks; everything else as a call."""
+    """Sends transfers on one stream and deposits on another, each made anew when it breaks.
 
-    _stream: Any = None
+    Everything else goes as a call.
+    """
+
+    def __init__(self, target: str, token: str) -> None:
+        super().__init__(target, token)
+        self._begin: dict[type[Message], tuple[str, Any]] = {
+            v1.CreateTransferRequest: ("transfer", self._client.transfers.StreamTransfers),
+            v1.CreateDepositRequest: ("deposit", self._client.deposits.StreamDeposits),
+        }
+        self._streams: dict[type[Message], tuple[_Requests, Any]] = {}
 
     async def send(self, method: str, request: Message) -> Reply:
-        if not isinstance(request, v1.CreateTransferRequest):
+        kind = type(request)
+        if kind not in self._begin:
             return await super().send(method, request)
+        field, begin = self._begin[kind]
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                if self._stream is None:
-                    self._sending = _Requests()
-                    begin = self._stubs["TransferService"].StreamTransfers
-                    self._stream = aiter(begin(self._sending, metadata=self._metadata))
-                self._sending.put_nowait(request)
-                outcome = await anext(self._stream)
+                if kind not in self._streams:
+                    opened = _Requests()
+                    self._streams[kind] = opened, aiter(begin(opened, metadata=self._metadata))
+                sending, stream = self._streams[kind]
+                sending.put_nowait(request)
+                outcome = await anext(stream)
         except BalanceError as error:
-            self._stream = None
+            self._streams.pop(kind, None)
             return _refused(error)
         except (StopAsyncIteration, TimeoutError):
-            self._stream = None
+            self._streams.pop(kind, None)
             return Reply(grpc.StatusCode.UNAVAILABLE)
-        if outcome.HasField("transfer"):
-            return Reply(grpc.StatusCode.OK, outcome.transfer)
+        if outcome.HasField(field):
+            return Reply(grpc.StatusCode.OK, getattr(outcome, field))
         return reply_of(outcome.error)
 
 

@@ -59,14 +59,34 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield from rates()
     yield from reads()
     yield from lists(account)
+    yield from look_ups()
     for code in CURRENCIES:
         yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
         get = v1.GetAccountRequest(account=account, currency=code)
         yield "AccountService/GetAccount", get, "currency"
     never = v1.GetAccountRequest(account=account, as_of=Timestamp(seconds=10**15))
     yield "AccountService/GetAccount", never, "as_of"
+    yield "DepositService/BatchCreateDeposits", v1.BatchCreateDepositsRequest(), "requests"
     yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
     yield from sign_ins()
+
+
+def look_ups() -> Iterator[Case]:
+    method, wanted = "AccountService/LookupAccount", v1.LookupAccountRequest
+    yield method, wanted(), "number"
+    for number in ("1", "1234567890", "0000000000", "x" * 10, "٥" * 10):
+        yield method, wanted(number=number), "number"
+    for code in CURRENCIES:
+        yield method, wanted(currency=code), "currency"
+    for text in NOT_UUIDS:
+        yield method, wanted(currency="RUB", user=text), "user"
+    yield method, wanted(number="2935048617", user=str(uuid4())), "user"
+    for external_id in ("x" * 101, "a\x00b", "a\u202eb"):
+        external = wanted(external_id=external_id, source="service:crm")
+        yield method, external, "external_id"
+    for source in ("", "crm", "service:", "service:C", "user:x", "service:" + "x" * 41):
+        yield method, wanted(external_id="42", source=source), "source"
+    yield method, wanted(currency="RUB", source="service:crm"), "source"
 
 
 def sign_ins() -> Iterator[Case]:

@@ -1,6 +1,6 @@
 """For every method that makes several transfers: a request, equal ones, and different ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -12,21 +12,23 @@ from tests.equal_world import Row
 def batches(one: Row) -> dict[str, Row]:
     """Batches of the one transfer that a row is about."""
 
-    def plain(transfer: Any) -> Message:
-        return v1.BatchCreateTransfersRequest(requests=[transfer])
-
-    def mixed(transfer: Any) -> Message:
-        item = v1.CreateMovementRequest(create_transfer=transfer)
-        return v1.BatchCreateMovementsRequest(requests=[item])
+    def mixed(requests: Sequence[Any]) -> Message:
+        items = [v1.CreateMovementRequest(create_transfer=transfer) for transfer in requests]
+        return v1.BatchCreateMovementsRequest(requests=items)
 
     return {
-        f"BatchCreate{items}": Row(
-            batch(one.first),
-            [batch(same) for same in one.equal],
-            {name: batch(other) for name, other in one.different.items()},
-        )
-        for items, batch in (("Transfers", plain), ("Movements", mixed))
+        "BatchCreateTransfers": batch_of(v1.BatchCreateTransfersRequest, one),
+        "BatchCreateMovements": batch_of(mixed, one),
     }
+
+
+def batch_of(batch: Callable[..., Message], one: Row) -> Row:
+    """A batch of the one request that a row is about."""
+    return Row(
+        batch(requests=[one.first]),
+        [batch(requests=[same]) for same in one.equal],
+        {name: batch(requests=[other]) for name, other in one.different.items()},
+    )
 
 
 def splits(account: str, *receivers: v1.Account) -> dict[str, Row]:

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import v1
 from tests import contract
-from tests.equal_batches import batches, splits
+from tests.equal_batches import batch_of, batches, splits
 from tests.equal_world import Row, World
 
 METHODS = {
@@ -58,6 +58,7 @@ def accounts(there: World) -> dict[str, Row]:
         "UnfreezeAccount": operator(v1.UnfreezeAccountRequest, other),
         "CloseAccount": operator(v1.CloseAccountRequest, empty),
         "ReopenAccount": operator(partial(v1.ReopenAccountRequest, reason="Why"), empty),
+        "SetAccountExternalId": external(v1.SetAccountExternalIdRequest, "account", other, empty),
         "SetAccountLimits": Row(
             limits(account=other, overdraft="100", debit_limit="5", unset_daily_limit=True),
             [limits(account=other, overdraft="100.0", debit_limit="5.00", unset_daily_limit=True)],
@@ -77,6 +78,19 @@ def accounts(there: World) -> dict[str, Row]:
             },
         ),
     }
+
+
+def external(kind: Callable[..., Message], field: str, subject: str, other: str) -> Row:
+    whose = {"source": "service:crm"}
+    return Row(
+        kind(external_id="42", **whose, **{field: subject}),
+        [kind(external_id="42", **whose, **{field: subject.upper()})],
+        {
+            field: kind(external_id="42", **whose, **{field: other}),
+            "external_id": kind(external_id="43", **whose, **{field: subject}),
+            "source": kind(external_id="42", source="service:erp", **{field: subject}),
+        },
+    )
 
 
 def movements(there: World) -> dict[str, Row]:
@@ -102,6 +116,10 @@ def movements(there: World) -> dict[str, Row]:
     buy = v1.CreatePurchaseRequest
     return {
         "CreateDeposit": settled(there, v1.CreateDepositRequest, "in"),
+        "StreamDeposits": settled(there, v1.CreateDepositRequest, "in a stream"),
+        "BatchCreateDeposits": batch_of(
+            v1.BatchCreateDepositsRequest, settled(there, v1.CreateDepositRequest, "in a batch")
+        ),
         "CreateWithdrawal": settled(there, v1.CreateWithdrawalRequest, "out"),
         "CreateTransfer": row_of_transfer,
         "StreamTransfers": row_of_transfer,
@@ -300,7 +318,7 @@ def users(there: World) -> dict[str, Row]:
         return v1.UpdateUserRequest(id=user_id, user=new, update_mask=FieldMask(paths=names))
 
     off, on = v1.DisableUserRequest, v1.EnableUserRequest
-    boris, nobody = there.boris, there.account
+    boris, nobody, me = there.boris, there.account, there.admin.user_id
     everything = v1.User(first_name="A", username="boris", role=v1.Role.ROLE_MODERATOR)
     elsewhere = theirs(["username", "first_name"], everything, there.admin.user_id)
     all_names = ["username", "first_name", "last_name", "bio", "role"]
@@ -308,6 +326,7 @@ def users(there: World) -> dict[str, Row]:
     return {
         "DisableUser": Row(off(user=boris), [off(user=boris.upper())], {"user": off(user=nobody)}),
         "EnableUser": Row(on(user=boris), [on(user=boris.upper())], {"user": on(user=nobody)}),
+        "SetUserExternalId": external(v1.SetUserExternalIdRequest, "user", boris, me),
         "UpdateMe": Row(
             mine(mask),
             [mine(mask[::-1]), mine(mask, more)],

@@ -200,6 +200,15 @@ async def username_of_another(world: World) -> Ask:
     return Ask("UserService/UpdateMe", request, world.anna)
 
 
+@provokes(errors.ExternalIdConflict)
+async def external_id_of_another(world: World) -> Ask:
+    request = v1.SetUserExternalIdRequest(external_id="42", source="service:crm")
+    request.user = world.boris.user_id
+    await world.admin.client.users.SetUserExternalId(request)
+    request.user = world.anna.user_id
+    return Ask("UserService/SetUserExternalId", request, world.admin)
+
+
 @provokes(errors.EtagMismatch)
 async def etag_of_no_version(world: World) -> Ask:
     sold = await world.sell("5")

@@ -141,9 +141,15 @@ _ANYBODY = Rule(public=True)
 _OF_OWNER, _OF_PARTY = _readers(Condition.OWNER), _readers(Condition.PARTY)
 _OPERATORS = _admins(Scope.ACCOUNTS_WRITE)
 _THEMSELVES = _users(Condition.SELF)
+_READING_ALL = Rule(
+    moderator=Condition.ALWAYS, admin=Condition.ALWAYS, scopes=(Scope.ACCOUNTS_READ,)
+)
+_NAMING_ACCOUNTS = _admins(Scope.ACCOUNTS_WRITE, note="services in their own name alone")
+_NAMING_USERS = _admins(Scope.USERS_WRITE, note="services in their own name alone")
 _TRANSFERRING = _users(Condition.OWNER, Scope.TRANSFERS_WRITE)
+_DEPOSITING = _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposits")
 _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
-_MOVING = tuple(scope for scope in Scope if not scope.startswith("accounts:"))
+_MOVING = tuple(scope for scope in Scope if not scope.startswith(("accounts:", "users:")))
 _FORCING = "`force`: admins alone"
 _WHILE_IT_HOLDS = f"what was received by quote only while that holds; {_FORCING}"
 
@@ -153,6 +159,9 @@ TABLE: Mapping[str, Rule] = {
     "GetAccount": _OF_OWNER,
     "WatchAccount": _OF_OWNER,
     "ListAccounts": _OF_OWNER,
+    "LookupAccount": _OF_OWNER,
+    "SearchAccounts": _READING_ALL,
+    "SetAccountExternalId": _NAMING_ACCOUNTS,
     "ListEntries": _OF_OWNER,
     "FreezeAccount": _OPERATORS,
     "UnfreezeAccount": _OPERATORS,
@@ -167,7 +176,9 @@ TABLE: Mapping[str, Rule] = {
     "RevokeToken": _ANYBODY,
     "GetJwks": _ANYBODY,
     "BatchCreateMovements": _users(Condition.ITEMS, *_MOVING, scoped=Condition.ITEMS),
-    "CreateDeposit": _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposits"),
+    "CreateDeposit": _DEPOSITING,
+    "BatchCreateDeposits": _DEPOSITING,
+    "StreamDeposits": _DEPOSITING,
     "GetDeposit": _OF_PARTY,
     "ListDeposits": _OF_OWNER,
     "ReverseDeposit": _admins(Scope.DEPOSITS_REVERSE, note=_FORCING),
@@ -203,6 +214,7 @@ TABLE: Mapping[str, Rule] = {
     "GetPurchase": _OF_PARTY,
     "ListPurchases": _OF_OWNER,
     "RefundPurchase": _admins(Scope.PURCHASES_REFUND, note=_FORCING),
+    "ListMovements": _READING_ALL,
     "ListCurrencies": _ANYBODY,
     "GetRate": _ANYBODY,
     "ListRates": _ANYBODY,
@@ -223,7 +235,10 @@ TABLE: Mapping[str, Rule] = {
     "GetMe": _THEMSELVES,
     "UpdateMe": _THEMSELVES,
     "ListUsers": _admins(),
-    "GetUser": _admins(),
+    "GetUser": _admins(Scope.USERS_READ),
+    "LookupUser": _admins(Scope.USERS_READ),
+    "EnsureUser": Rule(scopes=(Scope.USERS_WRITE,)),
+    "SetUserExternalId": _NAMING_USERS,
     "UpdateUser": _admins(note="nobody changes their own role"),
     "EnrolSecondFactor": _THEMSELVES,
     "ConfirmSecondFactor": _THEMSELVES,

@@ -122,6 +122,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "USER_ERASED",
         "Данные пользователя стёрты; изменить ничего нельзя.",
     ),
+    errors.ExternalIdConflict: Row(
+        code_pb2.ALREADY_EXISTS,
+        "EXTERNAL_ID_CONFLICT",
+        "Внешний идентификатор занят, или на его месте уже есть другой того же источника.",
+    ),
     errors.SessionNotFound: Row(
         code_pb2.NOT_FOUND,
         "SESSION_NOT_FOUND",

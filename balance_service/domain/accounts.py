@@ -176,6 +176,18 @@ def _bounded(spent_minor: int) -> int:
     return 0 if spent_minor < 0 else money.MINOR_MAX
 
 
+class AccountFilter(NamedTuple):
+    """Which accounts a list keeps.
+
+    Args:
+        currency: Kept in it, ISO 4217; empty for any.
+        status: Of it; None for any.
+    """
+
+    currency: str
+    status: Status | None
+
+
 class AccountProfile(NamedTuple):
     """An account with what people see of it besides its money.
 

@@ -8,7 +8,8 @@ Refusal
   the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
                             ServiceNotFound, QuoteNotFound, SessionNotFound
-  it was taken or changed   UsernameTaken, EmailTaken, UserErased, SecondFactorEnrolled,
+  it was taken or changed   UsernameTaken, EmailTaken, UserErased, ExternalIdConflict,
+                            SecondFactorEnrolled,
                             EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
                             QuoteUsed
   the account forbids it    AccountFrozen, AccountClosed, AccountNotEmpty, InsufficientFunds,
@@ -197,6 +198,14 @@ class UserErased(Refusal):
     """The user was erased; nothing of them can be changed."""
 
     user: str
+
+
+@dataclass
+class ExternalIdConflict(Refusal):
+    """The external id is another's, or stands where there is another one of its source."""
+
+    source: str
+    external_id: str
 
 
 @dataclass

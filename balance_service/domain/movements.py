@@ -38,6 +38,7 @@ REVERSALS = {
     Kind.TRANSFER: Kind.TRANSFER_REVERSAL,
     Kind.EXCHANGE: Kind.EXCHANGE_REVERSAL,
 }
+MOVING_NOTHING = {Kind.HOLD, Kind.RELEASE, Kind.EXPIRY}
 # Their money comes from a system account, and goes to a user's.
 PAYING_IN = {Kind.DEPOSIT, Kind.WITHDRAWAL_REVERSAL, Kind.REFUND}
 # They are between two users' accounts. With a rate, these are in two currencies.

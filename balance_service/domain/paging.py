@@ -10,6 +10,8 @@ from uuid import UUID
 from balance_service.domain.movements import Kind
 
 PAGE_SIZE_DEFAULT = 10
+# How many rows a page looks at for those that pass filters: milliseconds, however rare they are.
+REACH_MAX = 10_000
 PAGE_SIZE_MAX = 1000
 
 

@@ -14,6 +14,8 @@ class Scope(enum.StrEnum):
 
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
     DEPOSITS_WRITE = "deposits:write"
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"

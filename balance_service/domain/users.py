@@ -3,7 +3,10 @@
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
+
+from balance_service.domain.external_ids import ExternalId
 
 
 class Role(enum.IntEnum):
@@ -14,12 +17,32 @@ class Role(enum.IntEnum):
     ADMIN = 3
 
 
+class UserFilter(NamedTuple):
+    """Which users a list keeps; what is empty or None does not limit.
+
+    Args:
+        search: The username contains it, regardless of case, as are the others.
+        email: The address contains it.
+        name: The first name, a space and the last name contain it.
+        external_id: What a source calls them.
+        role: Their role.
+        disabled: Whether they may not sign in.
+    """
+
+    search: str = ""
+    email: str = ""
+    name: str = ""
+    external_id: ExternalId | None = None
+    role: Role | None = None
+    disabled: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A person who owns accounts.
 
     Args:
-        email: In lower case.
+        email: In lower case; empty for a user whom a service made without one.
         username: Unique regardless of case.
         version: Counts changes.
         second_factor: Whether they sign in with a second factor.

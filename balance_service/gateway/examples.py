@@ -24,6 +24,8 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "EndSessionsRequest": {"include_current": True},
     "EndUserSessionsRequest": {},
     "DisableUserRequest": {},
+    "EnsureUserRequest": {"email": "anna@example.com", "external_id": "crm-1017"},
+    "SetUserExternalIdRequest": {"external_id": "crm-1017"},
     "EnableUserRequest": {},
     "ChangeEmailRequest": {
         "verification_id": "the one of the address until now",
@@ -37,6 +39,9 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     },
     "CreateAccountRequest": {"currency": "RUB"},
     "CreateDepositRequest": {"amount": "100.50", "currency": "RUB", "description": "Salary"},
+    "BatchCreateDepositsRequest": {
+        "requests": [{"amount": "100.50", "source": "psp", "reference": "ch_123"}],
+    },
     "CreateWithdrawalRequest": {"amount": "20", "currency": "RUB", "description": "Payout"},
     "CreatePurchaseRequest": {},
     "CreateTransferRequest": {
@@ -77,6 +82,7 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "FreezeAccountRequest": {},
     "UnfreezeAccountRequest": {},
     "CloseAccountRequest": {},
+    "SetAccountExternalIdRequest": {"external_id": "wallet-1017"},
     "ReopenAccountRequest": {"reason": "Closed by mistake."},
     "SetAccountLimitRequest": {"limit": "1000"},
     "SetAccountLimitsRequest": {

@@ -49,12 +49,14 @@ class PostgresStore:
 
     Args:
         pool: Each transaction takes one connection of it.
+        searchable: The keys of metadata that movements may be found by.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, searchable: frozenset[str] = frozenset()) -> None:
         self._pool = pool
+        self._searchable = searchable
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with pools.pipelined_transaction(self._pool) as conn:
-            yield Journal(conn)
+            yield Journal(conn, self._searchable)

@@ -42,7 +42,9 @@ def check_opened_for(call: Call, user_id: UUID | None) -> None:
         raise errors.PermissionMissing(required=f"role admin or scope {Scope.ACCOUNTS_WRITE}")
 
 
-def check_readable(profile: AccountProfile | None, call: Call, account_id: UUID) -> AccountProfile:
+def check_readable(
+    profile: AccountProfile | None, call: Call, account: UUID | str
+) -> AccountProfile:
     """An account that was looked up, if the caller may read it.
 
     Raises:
@@ -51,7 +53,7 @@ def check_readable(profile: AccountProfile | None, call: Call, account_id: UUID)
     call.prove(Condition.OWNER)
     if profile and (call.unconditional or profile.account.owner_id == call.principal.user_id):
         return profile
-    raise errors.AccountNotFound(str(account_id))
+    raise errors.AccountNotFound(str(account))
 
 
 def check_owner(call: Call, user_id: UUID | None) -> UUID:

@@ -13,6 +13,7 @@ from balance_service._generated.balance.v1 import (
     deposit_pb2,
     exchange_pb2,
     hold_pb2,
+    movement_pb2,
     purchase_pb2,
     rate_pb2,
     reversal_pb2,
@@ -215,6 +216,29 @@ def rate(used: Rate, *, stale: bool = False) -> rate_pb2.Rate:
         source=used.source,
         time=timestamp(used.as_of),
         stale=stale,
+    )
+
+
+def movement(made: Movement) -> movement_pb2.Movement:
+    """A movement of any kind, but for holds."""
+    received_amount, received_currency = _received(made)
+    return movement_pb2.Movement(
+        id=str(made.movement_id),
+        kind=account_pb2.MovementKind.ValueType(made.kind),
+        from_account=str(made.from_account_id),
+        to_account=str(made.to_account_id),
+        amount=format_minor(made.amount_minor, made.currency),
+        currency=made.currency,
+        received_amount=received_amount,
+        received_currency=received_currency,
+        description=made.description,
+        metadata=made.metadata,
+        source=made.source or "",
+        reference=made.reference or "",
+        principal=made.principal,
+        date=timestamp(made.created_at),
+        effective_time=_effective_time(made),
+        original=str(made.original_id) if made.original_id else "",
     )
 
 

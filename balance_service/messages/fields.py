@@ -95,6 +95,11 @@ class Checks:
         self._violations.append(errors.Violation(field, description))
 
     @property
+    def refused(self) -> set[str]:
+        """The fields that something was wrong with so far."""
+        return {violation.field for violation in self._violations}
+
+    @property
     def failed(self) -> bool:
         """Whether anything was wrong so far."""
         return bool(self._violations)

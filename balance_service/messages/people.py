@@ -1,6 +1,6 @@
 """Users, their sign-ins and their tokens as messages of the contract."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import auth_pb2, user_pb2
@@ -27,7 +27,13 @@ def jwks(keys: Iterable[Jwk]) -> auth_pb2.Jwks:
     return auth_pb2.Jwks(keys=[auth_pb2.Jwk(**key._asdict()) for key in keys])
 
 
-def user(profile: User) -> user_pb2.User:
+def user(profile: User, external_ids: Mapping[str, str] | None = None) -> user_pb2.User:
+    """A user.
+
+    Args:
+        profile: The user.
+        external_ids: What other systems call them, by source; None where that is not told.
+    """
     return user_pb2.User(
         id=str(profile.user_id),
         email="" if profile.erased_at else profile.email,
@@ -42,6 +48,7 @@ def user(profile: User) -> user_pb2.User:
         second_factor=profile.second_factor,
         disable_time=timestamp(profile.disabled_at) if profile.disabled_at else None,
         erase_time=timestamp(profile.erased_at) if profile.erased_at else None,
+        external_ids=external_ids,
     )
 
 

@@ -5,6 +5,7 @@ import secrets as random_source
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from balance_service.auth.keys import KeySet, prove
 from balance_service.auth.settings import read_secrets
@@ -15,14 +16,23 @@ from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors, ids
 from balance_service.domain.addresses import parse_email
 from balance_service.domain.principals import Scope, parse_client_id
+from balance_service.domain.searches import parse_keys
 from balance_service.domain.users import Role
 from balance_service.messages import fields
-from balance_service.repositories import credentials, principals, users, verification
+from balance_service.repositories import (
+    credentials,
+    movement_searches,
+    principals,
+    users,
+    verification,
+)
 
 # An act makes its few queries one after the other.
 CONNECTIONS_MAX = 2
 # Of a service principal, which the contract does not show.
 DESCRIPTION_LENGTH_MAX = 200
+# Read and labelled in one statement, in well under a second.
+PART_MOVEMENTS = 5000
 
 
 def connect(settings: Settings) -> AbstractAsyncContextManager[Pool]:
@@ -58,6 +68,19 @@ async def create_admin(settings: Settings, email: str) -> str:
             # Their tokens carry the old role: they sign in again.
             await credentials.revoke_sessions_of_user(conn, user.user_id, now)
     return address
+
+
+async def index_metadata(settings: Settings) -> int:
+    """Has movements from before a key was searchable found by it, too; safe to repeat.
+
+    Returns:
+        How many parts of the journal were read.
+    """
+    keys, parts, after = parse_keys(settings.searchable_metadata), 0, UUID(int=0)
+    async with connect(settings) as connections, connections.connection() as conn:
+        while last := await movement_searches.label_part(conn, keys, after, PART_MOVEMENTS):
+            parts, after = parts + 1, last
+    return parts
 
 
 async def create_service_principal(

@@ -1,6 +1,6 @@
 """Accounts outside the hot path: opening, reading, and operators' changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,8 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 
 from balance_service.domain import ids
-from balance_service.domain.accounts import Account, AccountProfile, Status
+from balance_service.domain.accounts import Account, AccountFilter, AccountProfile, Status
+from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
@@ -91,10 +92,74 @@ async def count(conn: AsyncConnection, owner_id: UUID) -> int:
     return int(row[0])
 
 
+async def search(
+    conn: AsyncConnection,
+    wanted: AccountFilter,
+    after: UUID,
+    limit: int,
+    skip: int,
+    reach: int | None,
+) -> list[AccountProfile]:
+    """Everybody's accounts, oldest first.
+
+    Args:
+        conn: Any connection.
+        wanted: Which to keep.
+        after: The account after which the page starts.
+        limit: How many at most.
+        skip: How many to leave out before them.
+        reach: How many accounts it looks at; None for all.
+    """
+    values = {"after": after, "limit": limit, "skip": skip, "reach": reach}
+    cursor = await conn.execute(_SQL["search"], wanted._asdict() | values)
+    return [_profile(row) for row in await cursor.fetchall()]
+
+
+async def end_of_reach(conn: AsyncConnection, after: UUID, reach: int) -> UUID | None:
+    """The last account that a page looked at; None if it looked at all there are.
+
+    Args:
+        conn: Any connection.
+        after: The account after which the page starts.
+        reach: How many accounts it looks at.
+    """
+    cursor = await conn.execute(_SQL["end_of_reach"], {"after": after, "reach": reach})
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def count_search(conn: AsyncConnection, wanted: AccountFilter) -> int:
+    """How many accounts of everybody a list keeps."""
+    cursor = await conn.execute(_SQL["count_search"], wanted._asdict())
+    row = await cursor.fetchone()
+    assert row is not None, "a count always has a row"
+    return int(row[0])
+
+
 async def ids_of_numbers(conn: AsyncConnection, numbers: Sequence[int]) -> dict[int, UUID]:
     """The accounts with public numbers, by number; those there are."""
     values = {"numbers": arrays.bigints(numbers)}
     return dict(await (await conn.execute(_SQL["ids_of_numbers"], values)).fetchall())
+
+
+async def find_by_number(conn: AsyncConnection, number: int) -> AccountProfile | None:
+    """The account with a public number, if any."""
+    return await _find(conn, "find_by_number", {"number": number})
+
+
+async def find_by_owner(
+    conn: AsyncConnection, owner_id: UUID, currency: str
+) -> AccountProfile | None:
+    """The account of a user in a currency, if any."""
+    return await _find(conn, "find_by_owner", {"owner_id": owner_id, "currency": currency})
+
+
+async def find_by_external_id(
+    conn: AsyncConnection, external_id: ExternalId
+) -> AccountProfile | None:
+    """The account that a source calls so, if any."""
+    values = {"source": external_id.source, "external_id": external_id.text}
+    return await _find(conn, "find_by_external_id", {**values, "kind": Subject.ACCOUNT})
 
 
 async def get(conn: AsyncConnection, account_ids: Sequence[UUID]) -> list[AccountProfile]:
@@ -105,9 +170,7 @@ async def get(conn: AsyncConnection, account_ids: Sequence[UUID]) -> list[Accoun
 
 async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None:
     """An account, locked until the transaction ends."""
-    cursor = await conn.execute(_SQL["lock"], {"account_id": account_id})
-    row = await cursor.fetchone()
-    return _profile(row) if row else None
+    return await _find(conn, "lock", {"account_id": account_id})
 
 
 async def find_unlocked(
@@ -173,6 +236,14 @@ def account_of(row: Sequence[Any]) -> Account:
         debit_limit,
         daily_limit,
     )
+
+
+async def _find(
+    conn: AsyncConnection, query: str, values: Mapping[str, object]
+) -> AccountProfile | None:
+    cursor = await conn.execute(_SQL[query], values)
+    row = await cursor.fetchone()
+    return _profile(row) if row else None
 
 
 def _profile(row: Sequence[Any]) -> AccountProfile:

@@ -67,6 +67,39 @@ SELECT
 FROM account_numbers
 WHERE number = ANY(%(numbers)s::bigint[]);
 
+-- find_by_number --
+-- The account with a public number. One query, so that it takes as long whether there is one.
+SELECT
+    -- include profile --
+FROM accounts
+WHERE account_id = (
+    SELECT n.account_id
+    FROM account_numbers AS n
+    WHERE n.number = %(number)s
+);
+
+-- find_by_owner --
+-- The account of a user in a currency.
+SELECT
+    -- include profile --
+FROM accounts
+WHERE account_id = (
+    SELECT o.account_id
+    FROM account_owners AS o
+    WHERE o.owner_id = %(owner_id)s AND o.currency = %(currency)s
+);
+
+-- find_by_external_id --
+-- The account that a source calls so.
+SELECT
+    -- include profile --
+FROM accounts
+WHERE account_id = (
+    SELECT e.subject_id
+    FROM external_ids AS e
+    WHERE e.external_id = %(external_id)s AND e.source = %(source)s AND e.kind = %(kind)s
+);
+
 -- get --
 -- Accounts by id, oldest first.
 SELECT
@@ -91,6 +124,45 @@ SELECT
 FROM accounts
 WHERE account_id = ANY(%(account_ids)s)
 ORDER BY account_id;
+
+-- search --
+-- A part of everybody's accounts, oldest first.
+SELECT
+    -- include profile --
+FROM (
+    SELECT *
+    FROM accounts
+    WHERE account_id > %(after)s
+    ORDER BY account_id
+    LIMIT %(reach)s
+) AS accounts
+WHERE
+    account_id > %(after)s
+    -- begin filter --
+    AND (%(currency)s = '' OR currency = %(currency)s)
+    AND (%(status)s::smallint IS NULL OR status = %(status)s)
+    -- end filter --
+ORDER BY account_id
+LIMIT %(limit)s OFFSET %(skip)s;
+
+-- end_of_reach --
+-- The last account that a page looked at, if others may follow.
+SELECT account_id
+FROM accounts
+WHERE account_id > %(after)s
+ORDER BY account_id
+LIMIT 1 OFFSET %(reach)s - 1;
+
+-- count_search --
+-- How many accounts of everybody a list has, on all its pages.
+SELECT count(*)
+FROM (
+    SELECT account_id
+    FROM accounts
+    WHERE
+        account_id > '00000000-0000-0000-0000-000000000000'
+        -- include filter --
+) AS kept;
 
 -- lock --
 -- One account, for an operator's change.

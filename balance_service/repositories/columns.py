@@ -9,6 +9,7 @@ from balance_service.domain import ids
 from balance_service.domain.accounts import Account
 from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement, SystemEntry
+from balance_service.domain.searches import Label
 from balance_service.repositories import arrays
 
 Columns: TypeAlias = dict[str, object]
@@ -70,6 +71,16 @@ def purchases(bought: Collection[Movement]) -> Columns:
         "account_id": arrays.uuids(m.from_account_id for m in bought),
         "service_id": arrays.uuids(m.service_id for m in bought),
         "movement_id": arrays.uuids(m.movement_id for m in bought),
+    }
+
+
+def labels(found_by: Sequence[Label]) -> Columns:
+    """What movements can be found by."""
+    return {
+        "value": arrays.texts(label.value for label in found_by),
+        "key": arrays.texts(label.key for label in found_by),
+        "created_at": arrays.times(label.movement.created_at for label in found_by),
+        "movement_id": arrays.uuids(label.movement.movement_id for label in found_by),
     }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import namedtuple_row, tuple_row
 
+from balance_service.domain import searches
 from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.movements import BETWEEN_USERS, Followed, Kind, Movement
@@ -27,10 +28,12 @@ class Journal:
 
     Args:
         conn: A connection in pipeline mode, within a transaction.
+        searchable: The keys of metadata that movements may be found by.
     """
 
-    def __init__(self, conn: AsyncConnection) -> None:
+    def __init__(self, conn: AsyncConnection, searchable: frozenset[str] = frozenset()) -> None:
         self._conn = conn
+        self._searchable = searchable
 
     async def load(
         self, commands: Sequence[Command], tried: Collection[UUID]
@@ -161,6 +164,8 @@ class Journal:
         entries = [e for e in plan.entries if e.effective_at is None]
         values = columns.movements(plain) | columns.entries(entries)
         await self._send("write", values | columns.accounts(plan.accounts.values()))
+        if self._searchable and (labels := searches.labels(ordered, self._searchable)):
+            await self._send("insert_labels", columns.labels(labels))
         if plan.system_entries:
             await self._send("write_system_entries", columns.system_entries(plan.system_entries))
 

@@ -362,6 +362,17 @@ INSERT INTO quote_uses (account_id, quote_id, movement_id)
 SELECT *
 FROM unnest(%(account_id)s::uuid[], %(quote_id)s::uuid[], %(movement_id)s::uuid[]);
 
+-- insert_labels --
+-- Pairs of metadata that movements may be found by.
+INSERT INTO movement_labels (value, key, created_at, movement_id)
+SELECT *
+FROM unnest(
+    %(value)s::text[],
+    %(key)s::text[],
+    %(created_at)s::timestamptz[],
+    %(movement_id)s::uuid[]
+);
+
 -- insert_references --
 -- External references that callers take now. They also go to external_references, where versions
 -- before 0004, which may run beside this one, look for them. A reference that another caller has

@@ -3,33 +3,60 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from balance_service.domain import errors, ids
-from balance_service.domain.users import Role, User
+from balance_service.domain.external_ids import ExternalId, Subject
+from balance_service.domain.users import Role, User, UserFilter
 from balance_service.repositories import failures, queries
 
 _SQL = queries.load(__file__)
 
 
+class NewUser(NamedTuple):
+    """A user to be.
+
+    Args:
+        email: In lower case; empty for none.
+    """
+
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+
+
 async def ensure(conn: AsyncConnection, email: str, now: datetime) -> None:
     """Creates the user of an address, unless there is one."""
+    await create_if_new(conn, NewUser(email), now)
+
+
+async def create_if_new(conn: AsyncConnection, new: NewUser, now: datetime) -> UUID | None:
+    """Creates a user, unless somebody has their address; the new user's id."""
     user_id = ids.new_id()
     # The last twelve hex digits of a UUIDv7 are random.
     username = f"user-{user_id.hex[-12:]}"
-    await conn.execute(
-        _SQL["create_if_new"],
-        {"user_id": user_id, "email": email, "username": username, "now": now},
-    )
+    values = {**new._asdict(), "user_id": user_id, "username": username, "now": now}
+    created = await conn.execute(_SQL["create_if_new"], values)
+    return user_id if created.rowcount else None
 
 
 async def find_by_email(conn: AsyncConnection, email: str) -> User | None:
     """The user with an address, in lower case, if any."""
-    users = await _select(conn, "find_by_email", {"email": email})
-    return users[0] if users else None
+    return await _find(conn, "find_by_email", {"email": email})
+
+
+async def find_by_username(conn: AsyncConnection, username: str) -> User | None:
+    """The user with a username, regardless of case, if any."""
+    return await _find(conn, "find_by_username", {"username": username})
+
+
+async def find_by_external_id(conn: AsyncConnection, external_id: ExternalId) -> User | None:
+    """The user whom a source calls so, if any."""
+    return await _find(conn, "find_by_external_id", _external_id_values(external_id))
 
 
 async def get(conn: AsyncConnection, user_id: UUID) -> User:
@@ -71,24 +98,51 @@ async def hold(conn: AsyncConnection, user_id: UUID) -> User:
 
 
 async def page(
-    conn: AsyncConnection, search: str, after: str, limit: int, skip: int = 0
+    conn: AsyncConnection,
+    wanted: UserFilter,
+    after: str,
+    limit: int,
+    skip: int = 0,
+    reach: int | None = None,
 ) -> list[User]:
     """Users by username, regardless of case.
 
     Args:
         conn: Any connection.
-        search: What the username must contain; empty for any.
+        wanted: Which to keep.
         after: The username, in lower case, after which the page starts.
         limit: How many at most.
         skip: How many to leave out before them.
+        reach: How many users it looks at; None for all.
     """
-    values = {"search": search, "after": after, "limit": limit, "skip": skip}
-    return await _select(conn, "page", values)
+    values = {"after": after, "limit": limit, "skip": skip, "reach": reach}
+    return await _select(conn, "page", _filter_values(wanted) | values)
 
 
-async def count(conn: AsyncConnection, search: str) -> int:
-    """How many users there are whose username contains a text."""
-    cursor = await conn.execute(_SQL["count"], {"search": search})
+async def end_of_reach(conn: AsyncConnection, after: str, reach: int) -> str | None:
+    """The last username that a page looked at; None if it looked at all there are.
+
+    Args:
+        conn: Any connection.
+        after: The username after which the page starts.
+        reach: How many users it looks at.
+    """
+    cursor = await conn.execute(_SQL["end_of_reach"], {"after": after, "reach": reach})
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def with_external_id(
+    conn: AsyncConnection, wanted: UserFilter, external_id: ExternalId
+) -> list[User]:
+    """The user whom a source calls so, if there is one and they pass a filter."""
+    values = _external_id_values(external_id)
+    return await _select(conn, "with_external_id", _filter_values(wanted) | values)
+
+
+async def count(conn: AsyncConnection, wanted: UserFilter) -> int:
+    """How many users a list keeps."""
+    cursor = await conn.execute(_SQL["count"], _filter_values(wanted))
     row = await cursor.fetchone()
     assert row is not None, "a count always has a row"
     return int(row[0])
@@ -123,6 +177,20 @@ def _check_not_erased(user: User) -> User:
     if user.erased_at:
         raise errors.UserErased(str(user.user_id))
     return user
+
+
+async def _find(conn: AsyncConnection, query: str, values: Mapping[str, object]) -> User | None:
+    users = await _select(conn, query, values)
+    return users[0] if users else None
+
+
+def _external_id_values(external_id: ExternalId) -> dict[str, object]:
+    return {"source": external_id.source, "external_id": external_id.text, "kind": Subject.USER}
+
+
+def _filter_values(wanted: UserFilter) -> dict[str, object]:
+    names = ("search", "email", "name", "role", "disabled")
+    return {name: getattr(wanted, name) for name in names}
 
 
 async def _select_one(conn: AsyncConnection, query: str, user_id: UUID) -> User:

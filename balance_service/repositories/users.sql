@@ -1,7 +1,15 @@
 -- create_if_new --
--- The first sign of an address creates its user.
-INSERT INTO users (user_id, email, username, created_at, updated_at)
-VALUES (%(user_id)s, %(email)s, %(username)s, %(now)s, %(now)s)
+-- The first sign of an address creates its user; without one, every call does.
+INSERT INTO users (user_id, email, username, first_name, last_name, created_at, updated_at)
+VALUES (
+    %(user_id)s,
+    nullif(%(email)s, ''),
+    %(username)s,
+    %(first_name)s,
+    %(last_name)s,
+    %(now)s,
+    %(now)s
+)
 ON CONFLICT (email) DO NOTHING;
 
 -- find_by_email --
@@ -9,7 +17,6 @@ ON CONFLICT (email) DO NOTHING;
 SELECT
     -- begin columns --
     user_id,
-    email,
     username,
     first_name,
     last_name,
@@ -20,10 +27,29 @@ SELECT
     updated_at,
     second_factor,
     disabled_at,
-    erased_at
+    erased_at,
+    coalesce(email, '') AS email
     -- end columns --
 FROM users
 WHERE email = %(email)s;
+
+-- find_by_username --
+-- The user with a username, regardless of case.
+SELECT
+    -- include columns --
+FROM users
+WHERE lower(username) = lower(%(username)s);
+
+-- find_by_external_id --
+-- The user whom a source calls so.
+SELECT
+    -- include columns --
+FROM users
+WHERE user_id = (
+    SELECT e.subject_id
+    FROM external_ids AS e
+    WHERE e.external_id = %(external_id)s AND e.source = %(source)s AND e.kind = %(kind)s
+);
 
 -- get --
 -- One user.
@@ -52,24 +78,63 @@ FOR SHARE;
 -- Users by username, regardless of case.
 SELECT
     -- include columns --
-FROM users
+FROM (
+    SELECT *
+    FROM users
+    WHERE lower(username) > %(after)s
+    ORDER BY lower(username)
+    LIMIT %(reach)s
+) AS users
 WHERE
     lower(username) > %(after)s
+    -- begin filter --
     AND (%(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0)
+    AND (%(email)s = '' OR strpos(email, lower(%(email)s)) > 0)
+    AND (%(name)s = '' OR strpos(lower(first_name || ' ' || last_name), lower(%(name)s)) > 0)
+    AND (%(role)s::smallint IS NULL OR role = %(role)s)
+    AND (%(disabled)s::boolean IS NULL OR (disabled_at IS NOT NULL) = %(disabled)s)
+    -- end filter --
 ORDER BY lower(username)
 LIMIT %(limit)s OFFSET %(skip)s;
+
+-- end_of_reach --
+-- The last username that a page looked at, if others may follow.
+SELECT lower(username)
+FROM users
+WHERE lower(username) > %(after)s
+ORDER BY lower(username)
+LIMIT 1 OFFSET %(reach)s - 1;
+
+-- with_external_id --
+-- The user whom a source calls so, if they pass the filter.
+SELECT
+    -- include columns --
+FROM users
+WHERE
+    user_id = (
+        SELECT e.subject_id
+        FROM external_ids AS e
+        WHERE e.external_id = %(external_id)s AND e.source = %(source)s AND e.kind = %(kind)s
+    )
+    -- include filter --
+LIMIT 1;
 
 -- count --
 -- How many users a list has, on all its pages.
 SELECT count(*)
-FROM users
-WHERE %(search)s = '' OR strpos(lower(username), lower(%(search)s)) > 0;
+FROM (
+    SELECT user_id
+    FROM users
+    WHERE
+        lower(username) > ''
+        -- include filter --
+) AS kept;
 
 -- update --
 -- All that can change of a user.
 UPDATE users
 SET
-    email = %(email)s,
+    email = nullif(%(email)s, ''),
     username = %(username)s,
     first_name = %(first_name)s,
     last_name = %(last_name)s,

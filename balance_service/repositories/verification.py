@@ -11,9 +11,9 @@ from balance_service.domain.holds import HoldStatus
 from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
 from balance_service.domain.quotes import Rounding
-from balance_service.repositories import follow_up_checks, queries
+from balance_service.repositories import follow_up_checks, lookup_checks, queries
 
-_SQL = {**queries.load(__file__), **follow_up_checks.SQL}
+_SQL = {**queries.load(__file__), **follow_up_checks.SQL, **lookup_checks.SQL}
 
 CHECKS = {
     "balance_is_sum_of_entries": "every balance is the sum of its entries",
@@ -41,6 +41,7 @@ CHECKS = {
     "exchange_stays_with_its_owner": "every exchange is between accounts of one owner",
     "purchase_has_movement": "purchases and their movements agree",
     "reference_has_movement": "references and their movements agree",
+    **lookup_checks.CHECKS,
 }
 FAULTS_SHOWN_MAX = 10
 

@@ -31,6 +31,7 @@ from balance_service.database import migrate, pool, roles
 from balance_service.database.pool import Pool
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
+from balance_service.domain.searches import parse_keys
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
@@ -50,11 +51,13 @@ from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
+from balance_service.servicers.account_directory import AccountDirectory
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.batch import BatchServicer
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
+from balance_service.servicers.movement import MovementServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
@@ -62,6 +65,7 @@ from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
 from balance_service.servicers.user_data import UserData
+from balance_service.servicers.user_directory import UserDirectory
 from balance_service.servicers.user_sign_in import UserSignIn
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
@@ -167,16 +171,18 @@ def build(
     proxies = parse_networks(settings.trusted_proxies)
     calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
     data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
-    calls.add(UserServicer(connections, page_tokens, auth.of_users, data))
+    directory = UserDirectory(connections, page_tokens)
+    calls.add(UserServicer(connections, auth.of_users, directory, data))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
-    calls.add(AccountServicer(*accounts))
-    _add_settlements(calls, connections, submission, listing, asked)
+    calls.add(AccountServicer(*accounts, AccountDirectory(connections, page_tokens, limits)))
+    _add_settlements(calls, connections, submission, listing, asked, streams)
     purchases = connections, found.services, submission, listing, asked, page_tokens
     calls.add(PurchaseServicer(*purchases))
     calls.add(TransferServicer(connections, submission, listing, asked, found, streams))
     calls.add(HoldServicer(connections, found.accounts, submission, page_tokens, asked))
     calls.add(BatchServicer(submission, asked, rules))
     calls.add(ReversalServicer(connections))
+    calls.add(MovementServicer(connections, page_tokens, parse_keys(settings.searchable_metadata)))
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
@@ -214,10 +220,11 @@ def _add_settlements(
     submission: Submission,
     listing: Listing,
     asked: AllInstructions,
+    streams: Streams,
 ) -> None:
     deposits = Settlements(connections, listing, Kind.DEPOSIT)
     withdrawals = Settlements(connections, listing, Kind.WITHDRAWAL)
-    calls.add(DepositServicer(submission, deposits, asked))
+    calls.add(DepositServicer(submission, deposits, asked, streams))
     calls.add(WithdrawalServicer(submission, withdrawals, asked))
 
 
@@ -306,8 +313,9 @@ def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
 
 
 def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
+    store = PostgresStore(connections, parse_keys(settings.searchable_metadata))
     return CommitQueue(
-        Committer(PostgresStore(connections), settings.limits).commit,
+        Committer(store, settings.limits).commit,
         commits_in_flight_max=settings.commits_in_flight,
         commit_commands_max=settings.commit_commands_max,
         queue_commands_max=settings.queue_commands_max,

@@ -24,6 +24,7 @@ from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import accounts, entries, users
 from balance_service.servicers.account_changes import AccountChanges
+from balance_service.servicers.account_directory import AccountDirectory
 
 
 class _Opening(NamedTuple):
@@ -43,6 +44,7 @@ class AccountServicer:
         watch: Follows accounts as they change.
         changes: Makes operators' changes.
         limits: What accounts are shown with.
+        directory: Finds accounts by something else than their ids.
     """
 
     service = account_pb2.DESCRIPTOR.services_by_name["AccountService"]
@@ -57,6 +59,7 @@ class AccountServicer:
         watch: AccountWatch,
         changes: AccountChanges,
         limits: Limits,
+        directory: AccountDirectory,
     ) -> None:
         self._pool = pool
         self._listing = listing
@@ -66,6 +69,7 @@ class AccountServicer:
         self._watch = watch
         self._changes = changes
         self._limits = limits
+        self._directory = directory
 
     async def CreateAccount(
         self, request: account_pb2.CreateAccountRequest, call: Call
@@ -104,6 +108,16 @@ class AccountServicer:
 
         rate = _rate(rates, profile, currency, as_of)
         return past_account_message(profile, (as_of, balance_minor), currency, rate)
+
+    async def LookupAccount(
+        self, request: account_pb2.LookupAccountRequest, call: Call
+    ) -> account_pb2.Account:
+        return await self._directory.lookup(request, call)
+
+    async def SearchAccounts(
+        self, request: account_pb2.SearchAccountsRequest, call: Call
+    ) -> account_pb2.SearchAccountsResponse:
+        return await self._directory.search(request, call)
 
     async def WatchAccount(
         self, request: account_pb2.WatchAccountRequest, call: Call
@@ -194,6 +208,11 @@ class AccountServicer:
         self, request: account_pb2.SetAccountLimitsRequest, call: Call
     ) -> account_pb2.Account:
         return await self._changes.set_limits(request, call)
+
+    async def SetAccountExternalId(
+        self, request: account_pb2.SetAccountExternalIdRequest, call: Call
+    ) -> account_pb2.Account:
+        return await self._directory.set_external_id(request, call)
 
     async def ListAccountChanges(
         self, request: account_pb2.ListAccountChangesRequest, call: Call

@@ -3,11 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from google.rpc import status_pb2
-
 from balance_service._generated.balance.v1 import reversal_pb2, transfer_pb2
 from balance_service.calls.call import Call
-from balance_service.calls.refusals import status
 from balance_service.calls.streams import Streams
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
@@ -15,17 +12,14 @@ from balance_service.domain.movements import Followed, Kind
 from balance_service.domain.paging import Direction
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Done, How, Outcome
-from balance_service.ledger.turns import Answer
 from balance_service.messages import account_access, convert, fields
 from balance_service.messages.instructions.all_kinds import AllInstructions
-from balance_service.messages.instructions.items import Item, read_items, tell
-from balance_service.messages.instructions.kind import finish
 from balance_service.messages.instructions.split import Split, read_split
 from balance_service.messages.listing import Listing, read_query
-from balance_service.messages.origin import read_sent_id
 from balance_service.messages.submission import Submission
 from balance_service.reading.lookups import Lookups
 from balance_service.repositories import journal
+from balance_service.servicers.series import Series
 
 
 class TransferServicer:
@@ -56,7 +50,14 @@ class TransferServicer:
         self._listing = listing
         self._instructions = instructions
         self._lookups = lookups
-        self._streams = streams
+        self._series = Series(
+            submission,
+            streams,
+            instructions.create_transfer,
+            transfer_pb2.TransferOutcome,
+            "transfer",
+            _tell,
+        )
 
     async def CreateTransfer(
         self, request: transfer_pb2.CreateTransferRequest, call: Call
@@ -66,20 +67,8 @@ class TransferServicer:
     async def BatchCreateTransfers(
         self, request: transfer_pb2.BatchCreateTransfersRequest, call: Call
     ) -> transfer_pb2.BatchCreateTransfersResponse:
-        checks = fields.Checks()
-        checks(fields.check_count, request, "requests")
-        batch_id = checks(read_sent_id, request)
-        checks.finish()
-        self._submission.check_room(len(request.requests), call)
-        items = (Item(self._instructions.create_transfer, item) for item in request.requests)
-        read = await read_items(items, call, batch_id)
-
-        together = Request(tuple(read), request.all_or_nothing, validate_only=request.validate_only)
-        outcomes = await self._submission.submit(together, call)
-
-        return transfer_pb2.BatchCreateTransfersResponse(
-            outcomes=map(_convert_outcome, tell(outcomes, call.language))
-        )
+        outcomes = await self._series.batch(request, request.requests, call)
+        return transfer_pb2.BatchCreateTransfersResponse(outcomes=outcomes)
 
     async def CreateSplit(
         self, request: transfer_pb2.CreateSplitRequest, call: Call
@@ -101,21 +90,9 @@ class TransferServicer:
     async def StreamTransfers(
         self, requests: AsyncIterator[transfer_pb2.CreateTransferRequest], call: Call
     ) -> AsyncIterator[transfer_pb2.TransferOutcome]:
-        async def begin(request: transfer_pb2.CreateTransferRequest) -> Answer:
-            checks = fields.Checks()
-            if not request.request_id:
-                checks.refuse("request_id", "is required in a stream, which may break")
-            if request.validate_only:
-                checks.refuse("validate_only", "is not for streams")
-            command = await finish(self._instructions.create_transfer.read(request, call, checks))
-            return self._submission.begin(command, call)
-
-        async with contextlib.aclosing(self._streams.answers(requests, begin)) as outcomes:
+        async with contextlib.aclosing(self._series.stream(requests, call)) as outcomes:
             async for outcome in outcomes:
-                if isinstance(outcome, errors.Refusal):
-                    yield _convert_outcome(status(outcome, call.language))
-                else:
-                    yield _convert_outcome(outcome)
+                yield outcome
 
     async def GetTransfer(
         self, request: transfer_pb2.GetTransferRequest, call: Call
@@ -184,10 +161,5 @@ def _check_done(
     return done
 
 
-def _convert_outcome(told: Done | status_pb2.Status) -> transfer_pb2.TransferOutcome:
-    if isinstance(told, status_pb2.Status):
-        return transfer_pb2.TransferOutcome(error=told)
-    return transfer_pb2.TransferOutcome(
-        transfer=convert.transfer(Followed(told.movement), for_sender=True),
-        replayed=told.how == How.REPLAYED,
-    )
+def _tell(done: Done) -> transfer_pb2.Transfer:
+    return convert.transfer(Followed(done.movement), for_sender=True)

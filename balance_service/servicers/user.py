@@ -14,11 +14,11 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.users import Role
-from balance_service.messages import field_limits, fields, masks, page_bytes, people
+from balance_service.messages import field_limits, fields, masks, people
 from balance_service.messages.once import once
-from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import credentials, users
 from balance_service.servicers.user_data import UserData
+from balance_service.servicers.user_directory import UserDirectory
 from balance_service.servicers.user_sign_in import UserSignIn
 
 # What everybody may change of themselves. Admins may change other people's role, too.
@@ -57,20 +57,20 @@ class UserServicer:
 
     Args:
         pool: Where they are kept.
-        page_tokens: Read and write the lists' tokens.
         sign_in: Answers the methods that are about signing in.
         data: Answers those that are about all that is kept on a user.
+        directory: Answers those that find users, list or make them.
     """
 
     service = user_pb2.DESCRIPTOR.services_by_name["UserService"]
 
     def __init__(
-        self, pool: Pool, page_tokens: PageTokens, sign_in: UserSignIn, data: UserData
+        self, pool: Pool, sign_in: UserSignIn, directory: UserDirectory, data: UserData
     ) -> None:
         self._pool = pool
-        self._page_tokens = page_tokens
         self._sign_in = sign_in
         self._data = data
+        self._directory = directory
 
     async def GetMe(self, request: user_pb2.GetMeRequest, call: Call) -> user_pb2.User:
         user_id = call.principal.require_user()
@@ -93,34 +93,23 @@ class UserServicer:
     async def ListUsers(
         self, request: user_pb2.ListUsersRequest, call: Call
     ) -> user_pb2.ListUsersResponse:
-        checks = fields.Checks()
-        size = checks(fields.page_size, request.page_size)
-        search = checks(fields.text, request, "search")
-        skip = checks(fields.skip, request.skip)
-        checks.finish()
-
-        query = (search,)
-        after = (self._page_tokens.read(query, call, request.page_token) or b"").decode()
-        async with self._pool.connection() as conn:
-            listed = await users.page(conn, search, after, size + 1, skip)
-            total = await users.count(conn, search) if request.count_total else 0
-
-        shown = page_bytes.fit(
-            listed[:size], lambda user: (user.first_name, user.last_name, user.bio)
-        )
-        answer = user_pb2.ListUsersResponse(users=map(people.user, shown), total_size=total)
-        if len(listed) > len(shown):
-            last = shown[-1].username.lower().encode()
-            answer.next_page_token = self._page_tokens.write(query, call, last)
-        return answer
+        return await self._directory.list(request, call)
 
     async def GetUser(self, request: user_pb2.GetUserRequest, call: Call) -> user_pb2.User:
-        user_id = fields.identifier(request.user, "user")
+        return await self._directory.get(request, call)
 
-        async with self._pool.connection() as conn:
-            user = await users.get(conn, user_id)
+    async def LookupUser(self, request: user_pb2.LookupUserRequest, call: Call) -> user_pb2.User:
+        return await self._directory.lookup(request, call)
 
-        return people.user(user)
+    async def EnsureUser(
+        self, request: user_pb2.EnsureUserRequest, call: Call
+    ) -> user_pb2.EnsureUserResponse:
+        return await self._directory.ensure(request, call)
+
+    async def SetUserExternalId(
+        self, request: user_pb2.SetUserExternalIdRequest, call: Call
+    ) -> user_pb2.User:
+        return await self._directory.set_external_id(request, call)
 
     async def UpdateUser(self, request: user_pb2.UpdateUserRequest, call: Call) -> user_pb2.User:
         principal = call.principal

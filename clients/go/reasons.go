@@ -266,4 +266,8 @@ const (
 	// makes calls as fast, as one caller may; metadata names the quota and its
 	// limit, and RetryInfo says how long to wait. The call was not tried.
 	ReasonQuotaExceeded Reason = "QUOTA_EXCEEDED"
+
+	// ALREADY_EXISTS. Another user or account has this external id of the source;
+	// or, in EnsureUser, the user of the address has another external id of it.
+	ReasonExternalIdConflict Reason = "EXTERNAL_ID_CONFLICT"
 )

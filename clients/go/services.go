@@ -34,6 +34,10 @@ type Services struct {
 	// captured, voided, or its time is over: exactly one of these.
 	Holds balancev1.HoldServiceClient
 
+	// Finds movements of any kind and on any account, for those who may read every
+	// account.
+	Movements balancev1.MovementServiceClient
+
 	// Keeps the catalogue of services and sells them.
 	Purchases balancev1.PurchaseServiceClient
 
@@ -50,7 +54,7 @@ type Services struct {
 	Transfers balancev1.TransferServiceClient
 
 	// Keeps the profiles of users. A user is created by the first confirmation code
-	// that is confirmed for an address.
+	// that is confirmed for an address, or before that by a service.
 	Users balancev1.UserServiceClient
 
 	// Sends money outside, such as a payout that a billing service makes.
@@ -65,6 +69,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewDepositServiceClient(conn),
 		balancev1.NewExchangeServiceClient(conn),
 		balancev1.NewHoldServiceClient(conn),
+		balancev1.NewMovementServiceClient(conn),
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),
 		balancev1.NewReversalServiceClient(conn),

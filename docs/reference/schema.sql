@@ -123,6 +123,16 @@ CREATE TABLE public.exchange_rates (
     CONSTRAINT rate_figures_positive CHECK (((units > (0)::numeric) AND (value > (0)::numeric)))
 );
 
+CREATE TABLE public.external_ids (
+    external_id text NOT NULL,
+    source text NOT NULL,
+    kind smallint NOT NULL,
+    subject_id uuid NOT NULL,
+    CONSTRAINT external_id_not_too_long CHECK (((length(external_id) >= 1) AND (length(external_id) <= 100))),
+    CONSTRAINT external_kind_known CHECK (((kind >= 1) AND (kind <= 2))),
+    CONSTRAINT external_source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
+);
+
 CREATE TABLE public.external_references (
     reference text NOT NULL,
     source text NOT NULL,
@@ -170,6 +180,13 @@ CREATE TABLE public.known_askers (
     asker bytea NOT NULL,
     seen_at timestamp with time zone NOT NULL,
     mailbox bytea
+);
+
+CREATE TABLE public.movement_labels (
+    value text NOT NULL,
+    key text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    movement_id uuid NOT NULL
 );
 
 CREATE TABLE public.movements (
@@ -338,6 +355,12 @@ CREATE TABLE public.signing_keys (
     stops_at timestamp with time zone
 );
 
+CREATE TABLE public.subject_external_ids (
+    subject_id uuid NOT NULL,
+    source text NOT NULL,
+    external_id text NOT NULL
+);
+
 CREATE TABLE public.system_accounts (
     account_id uuid NOT NULL,
     name text NOT NULL,
@@ -363,7 +386,7 @@ CREATE TABLE public.system_entries (
 
 CREATE TABLE public.users (
     user_id uuid NOT NULL,
-    email text NOT NULL,
+    email text,
     username text NOT NULL,
     first_name text DEFAULT ''::text NOT NULL,
     last_name text DEFAULT ''::text NOT NULL,
@@ -430,6 +453,9 @@ ALTER TABLE public.entries
 ALTER TABLE ONLY public.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
 
+ALTER TABLE ONLY public.external_ids
+    ADD CONSTRAINT external_ids_pkey PRIMARY KEY (external_id, source, kind);
+
 ALTER TABLE ONLY public.external_references
     ADD CONSTRAINT external_references_pkey PRIMARY KEY (reference, source);
 
@@ -450,6 +476,9 @@ ALTER TABLE public.movements
 
 ALTER TABLE ONLY public.known_askers
     ADD CONSTRAINT known_askers_pkey PRIMARY KEY (asker);
+
+ALTER TABLE ONLY public.movement_labels
+    ADD CONSTRAINT movement_labels_pkey PRIMARY KEY (value, key, created_at, movement_id);
 
 ALTER TABLE ONLY public.movements
     ADD CONSTRAINT movements_pkey PRIMARY KEY (movement_id);
@@ -530,6 +559,9 @@ ALTER TABLE public.accounts
 
 ALTER TABLE public.accounts
     ADD CONSTRAINT status_known CHECK (((status >= 1) AND (status <= 4))) NOT VALID;
+
+ALTER TABLE ONLY public.subject_external_ids
+    ADD CONSTRAINT subject_external_ids_pkey PRIMARY KEY (subject_id, source);
 
 ALTER TABLE ONLY public.system_accounts
     ADD CONSTRAINT system_accounts_pkey PRIMARY KEY (account_id);
@@ -614,6 +646,8 @@ GRANT SELECT,INSERT ON TABLE public.entries TO balance_service;
 
 GRANT SELECT ON TABLE public.exchange_rates TO balance_service;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.external_ids TO balance_service;
+
 GRANT SELECT,INSERT ON TABLE public.external_references TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.follows TO balance_service;
@@ -633,6 +667,8 @@ GRANT UPDATE(answer) ON TABLE public.idempotency_keys TO balance_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.known_askers TO balance_service;
 
 GRANT UPDATE(seen_at) ON TABLE public.known_askers TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.movement_labels TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 
@@ -717,6 +753,8 @@ GRANT UPDATE(key) ON TABLE public.sign_in_quotas TO balance_service;
 GRANT UPDATE(full_at) ON TABLE public.sign_in_quotas TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.signing_keys TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.subject_external_ids TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.system_accounts TO balance_service;
 

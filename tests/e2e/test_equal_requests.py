@@ -62,7 +62,7 @@ async def over_grpc(service: Service, person: Person, name: str, request: Messag
 def outcome(told: Any) -> Told:
     if told.HasField("error"):
         return of_status(told.error)
-    return Told(told.transfer.id, told.replayed)
+    return Told(getattr(told, told.WhichOneof("outcome")).id, told.replayed)
 
 
 async def over_http(person: Person, name: str, request: Message) -> Told:
@@ -70,8 +70,9 @@ async def over_http(person: Person, name: str, request: Message) -> Told:
     data = answer.json
     if name in BATCHES:
         (one,) = data["outcomes"]
-        if "transfer" in one:
-            return Told(one["transfer"]["id"], one["replayed"])
+        if "error" not in one:
+            (made,) = (one[field] for field in ("transfer", "deposit") if field in one)
+            return Told(made["id"], one["replayed"])
         data = one["error"]
     if "details" in data:
         facts = data["details"][0]

@@ -22,7 +22,7 @@ from tests.parity_world import OPEN, World, world
 from tests.service import Person, Service
 
 # Their items' outcomes say what others say in trailers.
-BATCHES = {"BatchCreateTransfers", "BatchCreateMovements"}
+BATCHES = {"BatchCreateDeposits", "BatchCreateTransfers", "BatchCreateMovements"}
 # Made anew by every call, so that two calls differ in them alone.
 FRESH = {
     "token",
@@ -65,8 +65,13 @@ def requests(there: World) -> dict[str, Message]:
     return {
         "CreateAccount": v1.CreateAccountRequest(currency="EUR", user=ids["boris"]),
         "GetAccount": v1.GetAccountRequest(account=account, currency="USD"),
+        "LookupAccount": v1.LookupAccountRequest(currency="RUB", user=ids["boris"]),
+        "SetAccountExternalId": v1.SetAccountExternalIdRequest(
+            account=other, external_id="w 1/2", source="service:crm"
+        ),
         "WatchAccount": v1.WatchAccountRequest(account=account),
         "ListAccounts": v1.ListAccountsRequest(count_total=True),
+        "SearchAccounts": v1.SearchAccountsRequest(currency="EUR", count_total=True),
         "ListEntries": v1.ListEntriesRequest(
             account=account,
             page_size=2,
@@ -85,6 +90,12 @@ def requests(there: World) -> dict[str, Message]:
         "RevokeToken": v1.RevokeTokenRequest(refresh_token="unknown"),
         "GetJwks": v1.GetJwksRequest(),
         "CreateDeposit": v1.CreateDepositRequest(amount="3", source="bank", reference="r 1/2"),
+        "BatchCreateDeposits": v1.BatchCreateDepositsRequest(
+            requests=[
+                v1.CreateDepositRequest(amount="0.50", metadata={"a": "b"}),
+                v1.CreateDepositRequest(amount="x"),
+            ]
+        ),
         "GetDeposit": v1.GetDepositRequest(deposit=ids["deposit"]),
         "ListDeposits": v1.ListDepositsRequest(account=account),
         "CreateWithdrawal": v1.CreateWithdrawalRequest(amount="3", description="A & Б = ?"),
@@ -122,8 +133,12 @@ def users(there: World) -> dict[str, Message]:
         "UpdateMe": v1.UpdateMeRequest(
             user=v1.User(first_name="Анна"), update_mask=FieldMask(paths=["first_name"])
         ),
-        "ListUsers": v1.ListUsersRequest(search="user-", page_size=1),
+        "ListUsers": v1.ListUsersRequest(search="user-", page_size=1, disabled=False),
         "GetUser": v1.GetUserRequest(user=ids["boris"]),
+        "LookupUser": v1.LookupUserRequest(email=there.admin.email),
+        "SetUserExternalId": v1.SetUserExternalIdRequest(
+            user=ids["boris"], external_id="Борис & 1/2", source="service:crm"
+        ),
         "UpdateUser": v1.UpdateUserRequest(
             id=ids["boris"],
             user=v1.User(role=v1.Role.ROLE_MODERATOR),
@@ -209,6 +224,7 @@ def follow_ups(there: World) -> dict[str, Message]:
         "ReverseExchange": v1.ReverseExchangeRequest(
             exchange=ids["exchange"], amount="1", reason="Why"
         ),
+        "ListMovements": v1.ListMovementsRequest(reference="r 1/2", count_total=True),
         "GetReversal": v1.GetReversalRequest(reversal=ids["reversal"]),
     }
 
@@ -218,8 +234,10 @@ async def test_every_method_answers_the_same_both_ways(service: Service) -> None
     admin, token = there.admin, there.admin.token.token
     table = requests(there)
     # Those that need a secret which works once are compared below, in test_second_factors.py and in
-    # test_sessions.py; and one that nothing of its user is left after, in test_erasure.py.
+    # test_sessions.py; one that nothing of its user is left after, in test_erasure.py; and what
+    # admins may not do, in test_external_ids.py.
     tried = {
+        "EnsureUser",
         "CreateToken",
         "RefreshToken",
         "ConfirmSecondFactor",

@@ -143,7 +143,7 @@ def test_comments_of_formats_say_their_limits(name: str) -> None:
     assert said == numbers_of(field_limits.read_format(Format.Value(name)))
 
 
-CREATE_DEPOSIT, CREATE_TRANSFER, FREEZE_ACCOUNT, SERVICE, USER = (
+CREATE_DEPOSIT, CREATE_TRANSFER, FREEZE_ACCOUNT, SERVICE, USER, SET_EXTERNAL_ID = (
     message.DESCRIPTOR
     for message in (
         deposit_pb2.CreateDepositRequest,
@@ -151,6 +151,7 @@ CREATE_DEPOSIT, CREATE_TRANSFER, FREEZE_ACCOUNT, SERVICE, USER = (
         account_pb2.FreezeAccountRequest,
         purchase_pb2.Service,
         user_pb2.User,
+        user_pb2.SetUserExternalIdRequest,
     )
 )
 CONSTRAINTS = {
@@ -165,6 +166,8 @@ CONSTRAINTS = {
     "reason_not_too_long": field_limits.find(FREEZE_ACCOUNT, "reason"),
     "source_not_too_long": field_limits.find(CREATE_DEPOSIT, "source"),
     "caller_source_not_too_long": field_limits.find(CREATE_DEPOSIT, "source"),
+    "external_id_not_too_long": field_limits.find(SET_EXTERNAL_ID, "external_id"),
+    "external_source_not_too_long": field_limits.find(SET_EXTERNAL_ID, "source"),
 }
 
 

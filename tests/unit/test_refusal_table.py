@@ -36,6 +36,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.SessionNotFound: ("NOT_FOUND", 404),
     errors.EmailTaken: ("ALREADY_EXISTS", 409),
     errors.UserErased: ("FAILED_PRECONDITION", 400),
+    errors.ExternalIdConflict: ("ALREADY_EXISTS", 409),
     errors.PermissionMissing: ("PERMISSION_DENIED", 403),
     errors.UserNotFound: ("NOT_FOUND", 404),
     errors.UsernameTaken: ("ALREADY_EXISTS", 409),

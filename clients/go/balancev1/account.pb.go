@@ -400,7 +400,10 @@ type Account struct {
 	LeftToday string `protobuf:"bytes,19,opt,name=left_today,json=leftToday,proto3" json:"left_today,omitempty"`
 	// Output only. When today ends, in the time zone of the service's days, and
 	// spent_today starts again from zero; unset with `as_of`.
-	DayEnd        *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=day_end,json=dayEnd,proto3" json:"day_end,omitempty"`
+	DayEnd *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=day_end,json=dayEnd,proto3" json:"day_end,omitempty"`
+	// Output only. What other systems call the account, by source: a service is
+	// "service:<client id>". Told by LookupAccount and SetAccountExternalId.
+	ExternalIds   map[string]string `protobuf:"bytes,31,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -578,6 +581,13 @@ func (x *Account) GetLeftToday() string {
 func (x *Account) GetDayEnd() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DayEnd
+	}
+	return nil
+}
+
+func (x *Account) GetExternalIds() map[string]string {
+	if x != nil {
+		return x.ExternalIds
 	}
 	return nil
 }
@@ -1268,6 +1278,90 @@ func (x *GetAccountRequest) GetAsOf() *timestamppb.Timestamp {
 	return nil
 }
 
+// Request for LookupAccount: number, currency, or external_id.
+type LookupAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. The account's number, ten digits.
+	Number string `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Optional. The owner's user id: the caller by default, required of services.
+	// Only with currency.
+	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. The account's currency, ISO 4217.
+	Currency string `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Optional. What `source` calls the account; at most 100 characters.
+	ExternalId string `protobuf:"bytes,4,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. Whose external id it is, "service:<client id>": the calling service
+	// by default, required of users. Only with external_id.
+	Source        string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupAccountRequest) Reset() {
+	*x = LookupAccountRequest{}
+	mi := &file_balance_v1_account_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupAccountRequest) ProtoMessage() {}
+
+func (x *LookupAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_account_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupAccountRequest.ProtoReflect.Descriptor instead.
+func (*LookupAccountRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LookupAccountRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *LookupAccountRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *LookupAccountRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *LookupAccountRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *LookupAccountRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 // Request for WatchAccount.
 type WatchAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1281,7 +1375,7 @@ type WatchAccountRequest struct {
 
 func (x *WatchAccountRequest) Reset() {
 	*x = WatchAccountRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[8]
+	mi := &file_balance_v1_account_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1387,7 @@ func (x *WatchAccountRequest) String() string {
 func (*WatchAccountRequest) ProtoMessage() {}
 
 func (x *WatchAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[8]
+	mi := &file_balance_v1_account_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1400,7 @@ func (x *WatchAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAccountRequest.ProtoReflect.Descriptor instead.
 func (*WatchAccountRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{8}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WatchAccountRequest) GetAccount() string {
@@ -1345,7 +1439,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[9]
+	mi := &file_balance_v1_account_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1451,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[9]
+	mi := &file_balance_v1_account_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1464,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{9}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAccountsRequest) GetCurrency() string {
@@ -1430,7 +1524,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_balance_v1_account_proto_msgTypes[10]
+	mi := &file_balance_v1_account_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1536,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[10]
+	mi := &file_balance_v1_account_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1549,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{10}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1473,6 +1567,162 @@ func (x *ListAccountsResponse) GetNextPageToken() string {
 }
 
 func (x *ListAccountsResponse) GetTotalSize() int32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+// Request for SearchAccounts.
+type SearchAccountsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. Keeps accounts in this currency, ISO 4217.
+	Currency string `protobuf:"bytes,1,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Optional. Keeps accounts of this status.
+	Status AccountStatus `protobuf:"varint,2,opt,name=status,proto3,enum=balance.v1.AccountStatus" json:"status,omitempty"`
+	// Optional. How many to return: 10 by default, at most 1000.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. next_page_token of the last answer.
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Optional. How many to leave out before the page, at most 100000: for pages by
+	// number. What lies before them costs time, which page tokens do not.
+	Skip int32 `protobuf:"varint,5,opt,name=skip,proto3" json:"skip,omitempty"`
+	// Optional. Whether to count all that the list keeps, which costs time, too.
+	CountTotal    bool `protobuf:"varint,6,opt,name=count_total,json=countTotal,proto3" json:"count_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchAccountsRequest) Reset() {
+	*x = SearchAccountsRequest{}
+	mi := &file_balance_v1_account_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchAccountsRequest) ProtoMessage() {}
+
+func (x *SearchAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_account_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchAccountsRequest.ProtoReflect.Descriptor instead.
+func (*SearchAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SearchAccountsRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *SearchAccountsRequest) GetStatus() AccountStatus {
+	if x != nil {
+		return x.Status
+	}
+	return AccountStatus_ACCOUNT_STATUS_UNSPECIFIED
+}
+
+func (x *SearchAccountsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchAccountsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *SearchAccountsRequest) GetSkip() int32 {
+	if x != nil {
+		return x.Skip
+	}
+	return 0
+}
+
+func (x *SearchAccountsRequest) GetCountTotal() bool {
+	if x != nil {
+		return x.CountTotal
+	}
+	return false
+}
+
+// Response of SearchAccounts.
+type SearchAccountsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The accounts, oldest first.
+	Accounts []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Output only. The next page's token; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Output only. With count_total, how many resources all pages have together.
+	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchAccountsResponse) Reset() {
+	*x = SearchAccountsResponse{}
+	mi := &file_balance_v1_account_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchAccountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchAccountsResponse) ProtoMessage() {}
+
+func (x *SearchAccountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_account_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchAccountsResponse.ProtoReflect.Descriptor instead.
+func (*SearchAccountsResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SearchAccountsResponse) GetAccounts() []*Account {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *SearchAccountsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *SearchAccountsResponse) GetTotalSize() int32 {
 	if x != nil {
 		return x.TotalSize
 	}
@@ -1506,7 +1756,7 @@ type ListEntriesRequest struct {
 
 func (x *ListEntriesRequest) Reset() {
 	*x = ListEntriesRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[11]
+	mi := &file_balance_v1_account_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1768,7 @@ func (x *ListEntriesRequest) String() string {
 func (*ListEntriesRequest) ProtoMessage() {}
 
 func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[11]
+	mi := &file_balance_v1_account_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1781,7 @@ func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{11}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListEntriesRequest) GetAccount() string {
@@ -1605,7 +1855,7 @@ type ListEntriesResponse struct {
 
 func (x *ListEntriesResponse) Reset() {
 	*x = ListEntriesResponse{}
-	mi := &file_balance_v1_account_proto_msgTypes[12]
+	mi := &file_balance_v1_account_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1867,7 @@ func (x *ListEntriesResponse) String() string {
 func (*ListEntriesResponse) ProtoMessage() {}
 
 func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[12]
+	mi := &file_balance_v1_account_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1880,7 @@ func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{12}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListEntriesResponse) GetEntries() []*Entry {
@@ -1675,7 +1925,7 @@ type FreezeAccountRequest struct {
 
 func (x *FreezeAccountRequest) Reset() {
 	*x = FreezeAccountRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[13]
+	mi := &file_balance_v1_account_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1937,7 @@ func (x *FreezeAccountRequest) String() string {
 func (*FreezeAccountRequest) ProtoMessage() {}
 
 func (x *FreezeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[13]
+	mi := &file_balance_v1_account_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1950,7 @@ func (x *FreezeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeAccountRequest.ProtoReflect.Descriptor instead.
 func (*FreezeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{13}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FreezeAccountRequest) GetAccount() string {
@@ -1757,7 +2007,7 @@ type UnfreezeAccountRequest struct {
 
 func (x *UnfreezeAccountRequest) Reset() {
 	*x = UnfreezeAccountRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[14]
+	mi := &file_balance_v1_account_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2019,7 @@ func (x *UnfreezeAccountRequest) String() string {
 func (*UnfreezeAccountRequest) ProtoMessage() {}
 
 func (x *UnfreezeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[14]
+	mi := &file_balance_v1_account_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2032,7 @@ func (x *UnfreezeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeAccountRequest.ProtoReflect.Descriptor instead.
 func (*UnfreezeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{14}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UnfreezeAccountRequest) GetAccount() string {
@@ -1832,7 +2082,7 @@ type CloseAccountRequest struct {
 
 func (x *CloseAccountRequest) Reset() {
 	*x = CloseAccountRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[15]
+	mi := &file_balance_v1_account_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2094,7 @@ func (x *CloseAccountRequest) String() string {
 func (*CloseAccountRequest) ProtoMessage() {}
 
 func (x *CloseAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[15]
+	mi := &file_balance_v1_account_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +2107,7 @@ func (x *CloseAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseAccountRequest.ProtoReflect.Descriptor instead.
 func (*CloseAccountRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{15}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CloseAccountRequest) GetAccount() string {
@@ -1907,7 +2157,7 @@ type ReopenAccountRequest struct {
 
 func (x *ReopenAccountRequest) Reset() {
 	*x = ReopenAccountRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[16]
+	mi := &file_balance_v1_account_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +2169,7 @@ func (x *ReopenAccountRequest) String() string {
 func (*ReopenAccountRequest) ProtoMessage() {}
 
 func (x *ReopenAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[16]
+	mi := &file_balance_v1_account_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2182,7 @@ func (x *ReopenAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenAccountRequest.ProtoReflect.Descriptor instead.
 func (*ReopenAccountRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{16}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReopenAccountRequest) GetAccount() string {
@@ -1985,7 +2235,7 @@ type SetAccountLimitRequest struct {
 
 func (x *SetAccountLimitRequest) Reset() {
 	*x = SetAccountLimitRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[17]
+	mi := &file_balance_v1_account_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2247,7 @@ func (x *SetAccountLimitRequest) String() string {
 func (*SetAccountLimitRequest) ProtoMessage() {}
 
 func (x *SetAccountLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[17]
+	mi := &file_balance_v1_account_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2260,7 @@ func (x *SetAccountLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAccountLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetAccountLimitRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{17}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetAccountLimitRequest) GetAccount() string {
@@ -2085,7 +2335,7 @@ type SetAccountLimitsRequest struct {
 
 func (x *SetAccountLimitsRequest) Reset() {
 	*x = SetAccountLimitsRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[18]
+	mi := &file_balance_v1_account_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2347,7 @@ func (x *SetAccountLimitsRequest) String() string {
 func (*SetAccountLimitsRequest) ProtoMessage() {}
 
 func (x *SetAccountLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[18]
+	mi := &file_balance_v1_account_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2360,7 @@ func (x *SetAccountLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAccountLimitsRequest.ProtoReflect.Descriptor instead.
 func (*SetAccountLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{18}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetAccountLimitsRequest) GetAccount() string {
@@ -2176,6 +2426,91 @@ func (x *SetAccountLimitsRequest) GetValidateOnly() bool {
 	return false
 }
 
+// Request for SetAccountExternalId.
+type SetAccountExternalIdRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The account's id.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Optional. The external id, at most 100 characters; empty takes it away.
+	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. Whose external id it is, "service:<client id>". A service can only
+	// name itself, and does by default; required of admins.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+	// is.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAccountExternalIdRequest) Reset() {
+	*x = SetAccountExternalIdRequest{}
+	mi := &file_balance_v1_account_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAccountExternalIdRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAccountExternalIdRequest) ProtoMessage() {}
+
+func (x *SetAccountExternalIdRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_account_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAccountExternalIdRequest.ProtoReflect.Descriptor instead.
+func (*SetAccountExternalIdRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SetAccountExternalIdRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *SetAccountExternalIdRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *SetAccountExternalIdRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SetAccountExternalIdRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetAccountExternalIdRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request for ListAccountChanges.
 type ListAccountChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2196,7 +2531,7 @@ type ListAccountChangesRequest struct {
 
 func (x *ListAccountChangesRequest) Reset() {
 	*x = ListAccountChangesRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[19]
+	mi := &file_balance_v1_account_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2543,7 @@ func (x *ListAccountChangesRequest) String() string {
 func (*ListAccountChangesRequest) ProtoMessage() {}
 
 func (x *ListAccountChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[19]
+	mi := &file_balance_v1_account_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2556,7 @@ func (x *ListAccountChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountChangesRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{19}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListAccountChangesRequest) GetAccount() string {
@@ -2274,7 +2609,7 @@ type ListAccountChangesResponse struct {
 
 func (x *ListAccountChangesResponse) Reset() {
 	*x = ListAccountChangesResponse{}
-	mi := &file_balance_v1_account_proto_msgTypes[20]
+	mi := &file_balance_v1_account_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2621,7 @@ func (x *ListAccountChangesResponse) String() string {
 func (*ListAccountChangesResponse) ProtoMessage() {}
 
 func (x *ListAccountChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[20]
+	mi := &file_balance_v1_account_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2634,7 @@ func (x *ListAccountChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountChangesResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{20}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListAccountChangesResponse) GetChanges() []*AccountChange {
@@ -2328,7 +2663,7 @@ var File_balance_v1_account_proto protoreflect.FileDescriptor
 const file_balance_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"\x18balance/v1/account.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\a\n" +
+	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\b\n" +
 	"\aAccount\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1c\n" +
 	"\x06number\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06number\x12\x18\n" +
@@ -2357,7 +2692,11 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"spentToday\x12#\n" +
 	"\n" +
 	"left_today\x18\x13 \x01(\tB\x04\xe2A\x01\x03R\tleftToday\x129\n" +
-	"\aday_end\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x06dayEndB\x16\n" +
+	"\aday_end\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x06dayEnd\x12M\n" +
+	"\fexternal_ids\x18\x1f \x03(\v2$.balance.v1.Account.ExternalIdsEntryB\x04\xe2A\x01\x03R\vexternalIds\x1a>\n" +
+	"\x10ExternalIdsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x16\n" +
 	"\x14_conversion_obstacle\"\xb9\x01\n" +
 	"\fAccountRules\x127\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.balance.v1.AccountStatusB\x04\xe2A\x01\x03R\x06status\x12\"\n" +
@@ -2429,7 +2768,18 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\aaccount\x12&\n" +
 	"\bcurrency\x18\x02 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x04R\bcurrency\x125\n" +
-	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x04asOf\"c\n" +
+	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x04asOf\"\xe0\x01\n" +
+	"\x14LookupAccountRequest\x12/\n" +
+	"\x06number\x18\x01 \x01(\tB\x17\xe2A\x01\x01\xa2\xb8\x18\x0f\x12\r[1-9][0-9]{9}R\x06number\x12\x1e\n" +
+	"\x04user\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x01R\x04user\x12&\n" +
+	"\bcurrency\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x04R\bcurrency\x12+\n" +
+	"\vexternal_id\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\x05 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\"c\n" +
 	"\x13WatchAccountRequest\x12$\n" +
 	"\aaccount\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\aaccount\x12&\n" +
@@ -2451,6 +2801,25 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\vcount_total\x18\x06 \x01(\bB\x04\xe2A\x01\x01R\n" +
 	"countTotal\"\xa0\x01\n" +
 	"\x14ListAccountsResponse\x125\n" +
+	"\baccounts\x18\x01 \x03(\v2\x13.balance.v1.AccountB\x04\xe2A\x01\x03R\baccounts\x12,\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\x93\x02\n" +
+	"\x15SearchAccountsRequest\x12&\n" +
+	"\bcurrency\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x04R\bcurrency\x127\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x19.balance.v1.AccountStatusB\x04\xe2A\x01\x01R\x06status\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\tR\bpageSize\x12)\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\x12\x1e\n" +
+	"\x04skip\x18\x05 \x01(\x05B\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
+	"R\x04skip\x12%\n" +
+	"\vcount_total\x18\x06 \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"countTotal\"\xa2\x01\n" +
+	"\x16SearchAccountsResponse\x125\n" +
 	"\baccounts\x18\x01 \x03(\v2\x13.balance.v1.AccountB\x04\xe2A\x01\x03R\baccounts\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
@@ -2537,6 +2906,18 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\b \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xea\x01\n" +
+	"\x1bSetAccountExternalIdRequest\x12$\n" +
+	"\aaccount\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\aaccount\x12+\n" +
+	"\vexternal_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
 	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xdc\x01\n" +
 	"\x19ListAccountChangesRequest\x12$\n" +
 	"\aaccount\x18\x01 \x01(\tB\n" +
@@ -2588,20 +2969,23 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\x12ConversionObstacle\x12#\n" +
 	"\x1fCONVERSION_OBSTACLE_UNSPECIFIED\x10\x00\x12(\n" +
 	"$CONVERSION_OBSTACLE_RATE_UNAVAILABLE\x10\x01\x12(\n" +
-	"$CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE\x10\x022\xad\v\n" +
+	"$CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE\x10\x022\xa2\x0e\n" +
 	"\x0eAccountService\x12c\n" +
 	"\rCreateAccount\x12 .balance.v1.CreateAccountRequest\x1a\x13.balance.v1.Account\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/accounts\x12g\n" +
 	"\n" +
-	"GetAccount\x12\x1d.balance.v1.GetAccountRequest\x1a\x13.balance.v1.Account\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/accounts/{account}\x90\x02\x01\x12s\n" +
+	"GetAccount\x12\x1d.balance.v1.GetAccountRequest\x1a\x13.balance.v1.Account\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/accounts/{account}\x90\x02\x01\x12j\n" +
+	"\rLookupAccount\x12 .balance.v1.LookupAccountRequest\x1a\x13.balance.v1.Account\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/accounts:lookup\x90\x02\x01\x12s\n" +
 	"\fWatchAccount\x12\x1f.balance.v1.WatchAccountRequest\x1a\x13.balance.v1.Account\"+\x82\xd3\xe4\x93\x02\"\x12 /api/v1/accounts/{account}:watch\x90\x02\x010\x01\x12n\n" +
-	"\fListAccounts\x12\x1f.balance.v1.ListAccountsRequest\x1a .balance.v1.ListAccountsResponse\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x90\x02\x01\x12}\n" +
+	"\fListAccounts\x12\x1f.balance.v1.ListAccountsRequest\x1a .balance.v1.ListAccountsResponse\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/accounts\x90\x02\x01\x12{\n" +
+	"\x0eSearchAccounts\x12!.balance.v1.SearchAccountsRequest\x1a\".balance.v1.SearchAccountsResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/accounts:search\x90\x02\x01\x12}\n" +
 	"\vListEntries\x12\x1e.balance.v1.ListEntriesRequest\x1a\x1f.balance.v1.ListEntriesResponse\"-\x82\xd3\xe4\x93\x02$\x12\"/api/v1/accounts/{account}/entries\x90\x02\x01\x12t\n" +
 	"\rFreezeAccount\x12 .balance.v1.FreezeAccountRequest\x1a\x13.balance.v1.Account\",\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/accounts/{account}:freeze\x12z\n" +
 	"\x0fUnfreezeAccount\x12\".balance.v1.UnfreezeAccountRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(:\x01*\"#/api/v1/accounts/{account}:unfreeze\x12q\n" +
 	"\fCloseAccount\x12\x1f.balance.v1.CloseAccountRequest\x1a\x13.balance.v1.Account\"+\x82\xd3\xe4\x93\x02%:\x01*\" /api/v1/accounts/{account}:close\x12t\n" +
 	"\rReopenAccount\x12 .balance.v1.ReopenAccountRequest\x1a\x13.balance.v1.Account\",\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/accounts/{account}:reopen\x12z\n" +
 	"\x0fSetAccountLimit\x12\".balance.v1.SetAccountLimitRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(:\x01*\"#/api/v1/accounts/{account}:setLimit\x12}\n" +
-	"\x10SetAccountLimits\x12#.balance.v1.SetAccountLimitsRequest\x1a\x13.balance.v1.Account\"/\x82\xd3\xe4\x93\x02):\x01*\"$/api/v1/accounts/{account}:setLimits\x12\x92\x01\n" +
+	"\x10SetAccountLimits\x12#.balance.v1.SetAccountLimitsRequest\x1a\x13.balance.v1.Account\"/\x82\xd3\xe4\x93\x02):\x01*\"$/api/v1/accounts/{account}:setLimits\x12\x89\x01\n" +
+	"\x14SetAccountExternalId\x12'.balance.v1.SetAccountExternalIdRequest\x1a\x13.balance.v1.Account\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/accounts/{account}:setExternalId\x12\x92\x01\n" +
 	"\x12ListAccountChanges\x12%.balance.v1.ListAccountChangesRequest\x1a&.balance.v1.ListAccountChangesResponse\"-\x82\xd3\xe4\x93\x02$\x12\"/api/v1/accounts/{account}/changes\x90\x02\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
@@ -2620,94 +3004,108 @@ func file_balance_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_balance_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_balance_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_balance_v1_account_proto_goTypes = []any{
-	(AccountStatus)(0),                 // 0: balance.v1.AccountStatus
-	(FreezeScope)(0),                   // 1: balance.v1.FreezeScope
-	(AccountChangeKind)(0),             // 2: balance.v1.AccountChangeKind
-	(MovementKind)(0),                  // 3: balance.v1.MovementKind
-	(ConversionObstacle)(0),            // 4: balance.v1.ConversionObstacle
-	(*Account)(nil),                    // 5: balance.v1.Account
-	(*AccountRules)(nil),               // 6: balance.v1.AccountRules
-	(*AccountChange)(nil),              // 7: balance.v1.AccountChange
-	(*Conversion)(nil),                 // 8: balance.v1.Conversion
-	(*Entry)(nil),                      // 9: balance.v1.Entry
-	(*MovementFilter)(nil),             // 10: balance.v1.MovementFilter
-	(*CreateAccountRequest)(nil),       // 11: balance.v1.CreateAccountRequest
-	(*GetAccountRequest)(nil),          // 12: balance.v1.GetAccountRequest
-	(*WatchAccountRequest)(nil),        // 13: balance.v1.WatchAccountRequest
-	(*ListAccountsRequest)(nil),        // 14: balance.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),       // 15: balance.v1.ListAccountsResponse
-	(*ListEntriesRequest)(nil),         // 16: balance.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),        // 17: balance.v1.ListEntriesResponse
-	(*FreezeAccountRequest)(nil),       // 18: balance.v1.FreezeAccountRequest
-	(*UnfreezeAccountRequest)(nil),     // 19: balance.v1.UnfreezeAccountRequest
-	(*CloseAccountRequest)(nil),        // 20: balance.v1.CloseAccountRequest
-	(*ReopenAccountRequest)(nil),       // 21: balance.v1.ReopenAccountRequest
-	(*SetAccountLimitRequest)(nil),     // 22: balance.v1.SetAccountLimitRequest
-	(*SetAccountLimitsRequest)(nil),    // 23: balance.v1.SetAccountLimitsRequest
-	(*ListAccountChangesRequest)(nil),  // 24: balance.v1.ListAccountChangesRequest
-	(*ListAccountChangesResponse)(nil), // 25: balance.v1.ListAccountChangesResponse
-	nil,                                // 26: balance.v1.Entry.MetadataEntry
-	(*timestamppb.Timestamp)(nil),      // 27: google.protobuf.Timestamp
+	(AccountStatus)(0),                  // 0: balance.v1.AccountStatus
+	(FreezeScope)(0),                    // 1: balance.v1.FreezeScope
+	(AccountChangeKind)(0),              // 2: balance.v1.AccountChangeKind
+	(MovementKind)(0),                   // 3: balance.v1.MovementKind
+	(ConversionObstacle)(0),             // 4: balance.v1.ConversionObstacle
+	(*Account)(nil),                     // 5: balance.v1.Account
+	(*AccountRules)(nil),                // 6: balance.v1.AccountRules
+	(*AccountChange)(nil),               // 7: balance.v1.AccountChange
+	(*Conversion)(nil),                  // 8: balance.v1.Conversion
+	(*Entry)(nil),                       // 9: balance.v1.Entry
+	(*MovementFilter)(nil),              // 10: balance.v1.MovementFilter
+	(*CreateAccountRequest)(nil),        // 11: balance.v1.CreateAccountRequest
+	(*GetAccountRequest)(nil),           // 12: balance.v1.GetAccountRequest
+	(*LookupAccountRequest)(nil),        // 13: balance.v1.LookupAccountRequest
+	(*WatchAccountRequest)(nil),         // 14: balance.v1.WatchAccountRequest
+	(*ListAccountsRequest)(nil),         // 15: balance.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),        // 16: balance.v1.ListAccountsResponse
+	(*SearchAccountsRequest)(nil),       // 17: balance.v1.SearchAccountsRequest
+	(*SearchAccountsResponse)(nil),      // 18: balance.v1.SearchAccountsResponse
+	(*ListEntriesRequest)(nil),          // 19: balance.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),         // 20: balance.v1.ListEntriesResponse
+	(*FreezeAccountRequest)(nil),        // 21: balance.v1.FreezeAccountRequest
+	(*UnfreezeAccountRequest)(nil),      // 22: balance.v1.UnfreezeAccountRequest
+	(*CloseAccountRequest)(nil),         // 23: balance.v1.CloseAccountRequest
+	(*ReopenAccountRequest)(nil),        // 24: balance.v1.ReopenAccountRequest
+	(*SetAccountLimitRequest)(nil),      // 25: balance.v1.SetAccountLimitRequest
+	(*SetAccountLimitsRequest)(nil),     // 26: balance.v1.SetAccountLimitsRequest
+	(*SetAccountExternalIdRequest)(nil), // 27: balance.v1.SetAccountExternalIdRequest
+	(*ListAccountChangesRequest)(nil),   // 28: balance.v1.ListAccountChangesRequest
+	(*ListAccountChangesResponse)(nil),  // 29: balance.v1.ListAccountChangesResponse
+	nil,                                 // 30: balance.v1.Account.ExternalIdsEntry
+	nil,                                 // 31: balance.v1.Entry.MetadataEntry
+	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
 }
 var file_balance_v1_account_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.Account.status:type_name -> balance.v1.AccountStatus
-	27, // 1: balance.v1.Account.date:type_name -> google.protobuf.Timestamp
+	32, // 1: balance.v1.Account.date:type_name -> google.protobuf.Timestamp
 	8,  // 2: balance.v1.Account.conversion:type_name -> balance.v1.Conversion
-	27, // 3: balance.v1.Account.as_of:type_name -> google.protobuf.Timestamp
+	32, // 3: balance.v1.Account.as_of:type_name -> google.protobuf.Timestamp
 	4,  // 4: balance.v1.Account.conversion_obstacle:type_name -> balance.v1.ConversionObstacle
-	27, // 5: balance.v1.Account.day_end:type_name -> google.protobuf.Timestamp
-	0,  // 6: balance.v1.AccountRules.status:type_name -> balance.v1.AccountStatus
-	2,  // 7: balance.v1.AccountChange.kind:type_name -> balance.v1.AccountChangeKind
-	6,  // 8: balance.v1.AccountChange.before:type_name -> balance.v1.AccountRules
-	6,  // 9: balance.v1.AccountChange.after:type_name -> balance.v1.AccountRules
-	27, // 10: balance.v1.AccountChange.date:type_name -> google.protobuf.Timestamp
-	27, // 11: balance.v1.Conversion.time:type_name -> google.protobuf.Timestamp
-	3,  // 12: balance.v1.Entry.kind:type_name -> balance.v1.MovementKind
-	26, // 13: balance.v1.Entry.metadata:type_name -> balance.v1.Entry.MetadataEntry
-	27, // 14: balance.v1.Entry.date:type_name -> google.protobuf.Timestamp
-	27, // 15: balance.v1.Entry.effective_time:type_name -> google.protobuf.Timestamp
-	27, // 16: balance.v1.MovementFilter.start_time:type_name -> google.protobuf.Timestamp
-	27, // 17: balance.v1.MovementFilter.end_time:type_name -> google.protobuf.Timestamp
-	27, // 18: balance.v1.MovementFilter.start_effective_time:type_name -> google.protobuf.Timestamp
-	27, // 19: balance.v1.MovementFilter.end_effective_time:type_name -> google.protobuf.Timestamp
-	27, // 20: balance.v1.GetAccountRequest.as_of:type_name -> google.protobuf.Timestamp
-	5,  // 21: balance.v1.ListAccountsResponse.accounts:type_name -> balance.v1.Account
-	10, // 22: balance.v1.ListEntriesRequest.filter:type_name -> balance.v1.MovementFilter
-	3,  // 23: balance.v1.ListEntriesRequest.kind:type_name -> balance.v1.MovementKind
-	9,  // 24: balance.v1.ListEntriesResponse.entries:type_name -> balance.v1.Entry
-	1,  // 25: balance.v1.FreezeAccountRequest.scope:type_name -> balance.v1.FreezeScope
-	7,  // 26: balance.v1.ListAccountChangesResponse.changes:type_name -> balance.v1.AccountChange
-	11, // 27: balance.v1.AccountService.CreateAccount:input_type -> balance.v1.CreateAccountRequest
-	12, // 28: balance.v1.AccountService.GetAccount:input_type -> balance.v1.GetAccountRequest
-	13, // 29: balance.v1.AccountService.WatchAccount:input_type -> balance.v1.WatchAccountRequest
-	14, // 30: balance.v1.AccountService.ListAccounts:input_type -> balance.v1.ListAccountsRequest
-	16, // 31: balance.v1.AccountService.ListEntries:input_type -> balance.v1.ListEntriesRequest
-	18, // 32: balance.v1.AccountService.FreezeAccount:input_type -> balance.v1.FreezeAccountRequest
-	19, // 33: balance.v1.AccountService.UnfreezeAccount:input_type -> balance.v1.UnfreezeAccountRequest
-	20, // 34: balance.v1.AccountService.CloseAccount:input_type -> balance.v1.CloseAccountRequest
-	21, // 35: balance.v1.AccountService.ReopenAccount:input_type -> balance.v1.ReopenAccountRequest
-	22, // 36: balance.v1.AccountService.SetAccountLimit:input_type -> balance.v1.SetAccountLimitRequest
-	23, // 37: balance.v1.AccountService.SetAccountLimits:input_type -> balance.v1.SetAccountLimitsRequest
-	24, // 38: balance.v1.AccountService.ListAccountChanges:input_type -> balance.v1.ListAccountChangesRequest
-	5,  // 39: balance.v1.AccountService.CreateAccount:output_type -> balance.v1.Account
-	5,  // 40: balance.v1.AccountService.GetAccount:output_type -> balance.v1.Account
-	5,  // 41: balance.v1.AccountService.WatchAccount:output_type -> balance.v1.Account
-	15, // 42: balance.v1.AccountService.ListAccounts:output_type -> balance.v1.ListAccountsResponse
-	17, // 43: balance.v1.AccountService.ListEntries:output_type -> balance.v1.ListEntriesResponse
-	5,  // 44: balance.v1.AccountService.FreezeAccount:output_type -> balance.v1.Account
-	5,  // 45: balance.v1.AccountService.UnfreezeAccount:output_type -> balance.v1.Account
-	5,  // 46: balance.v1.AccountService.CloseAccount:output_type -> balance.v1.Account
-	5,  // 47: balance.v1.AccountService.ReopenAccount:output_type -> balance.v1.Account
-	5,  // 48: balance.v1.AccountService.SetAccountLimit:output_type -> balance.v1.Account
-	5,  // 49: balance.v1.AccountService.SetAccountLimits:output_type -> balance.v1.Account
-	25, // 50: balance.v1.AccountService.ListAccountChanges:output_type -> balance.v1.ListAccountChangesResponse
-	39, // [39:51] is the sub-list for method output_type
-	27, // [27:39] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	32, // 5: balance.v1.Account.day_end:type_name -> google.protobuf.Timestamp
+	30, // 6: balance.v1.Account.external_ids:type_name -> balance.v1.Account.ExternalIdsEntry
+	0,  // 7: balance.v1.AccountRules.status:type_name -> balance.v1.AccountStatus
+	2,  // 8: balance.v1.AccountChange.kind:type_name -> balance.v1.AccountChangeKind
+	6,  // 9: balance.v1.AccountChange.before:type_name -> balance.v1.AccountRules
+	6,  // 10: balance.v1.AccountChange.after:type_name -> balance.v1.AccountRules
+	32, // 11: balance.v1.AccountChange.date:type_name -> google.protobuf.Timestamp
+	32, // 12: balance.v1.Conversion.time:type_name -> google.protobuf.Timestamp
+	3,  // 13: balance.v1.Entry.kind:type_name -> balance.v1.MovementKind
+	31, // 14: balance.v1.Entry.metadata:type_name -> balance.v1.Entry.MetadataEntry
+	32, // 15: balance.v1.Entry.date:type_name -> google.protobuf.Timestamp
+	32, // 16: balance.v1.Entry.effective_time:type_name -> google.protobuf.Timestamp
+	32, // 17: balance.v1.MovementFilter.start_time:type_name -> google.protobuf.Timestamp
+	32, // 18: balance.v1.MovementFilter.end_time:type_name -> google.protobuf.Timestamp
+	32, // 19: balance.v1.MovementFilter.start_effective_time:type_name -> google.protobuf.Timestamp
+	32, // 20: balance.v1.MovementFilter.end_effective_time:type_name -> google.protobuf.Timestamp
+	32, // 21: balance.v1.GetAccountRequest.as_of:type_name -> google.protobuf.Timestamp
+	5,  // 22: balance.v1.ListAccountsResponse.accounts:type_name -> balance.v1.Account
+	0,  // 23: balance.v1.SearchAccountsRequest.status:type_name -> balance.v1.AccountStatus
+	5,  // 24: balance.v1.SearchAccountsResponse.accounts:type_name -> balance.v1.Account
+	10, // 25: balance.v1.ListEntriesRequest.filter:type_name -> balance.v1.MovementFilter
+	3,  // 26: balance.v1.ListEntriesRequest.kind:type_name -> balance.v1.MovementKind
+	9,  // 27: balance.v1.ListEntriesResponse.entries:type_name -> balance.v1.Entry
+	1,  // 28: balance.v1.FreezeAccountRequest.scope:type_name -> balance.v1.FreezeScope
+	7,  // 29: balance.v1.ListAccountChangesResponse.changes:type_name -> balance.v1.AccountChange
+	11, // 30: balance.v1.AccountService.CreateAccount:input_type -> balance.v1.CreateAccountRequest
+	12, // 31: balance.v1.AccountService.GetAccount:input_type -> balance.v1.GetAccountRequest
+	13, // 32: balance.v1.AccountService.LookupAccount:input_type -> balance.v1.LookupAccountRequest
+	14, // 33: balance.v1.AccountService.WatchAccount:input_type -> balance.v1.WatchAccountRequest
+	15, // 34: balance.v1.AccountService.ListAccounts:input_type -> balance.v1.ListAccountsRequest
+	17, // 35: balance.v1.AccountService.SearchAccounts:input_type -> balance.v1.SearchAccountsRequest
+	19, // 36: balance.v1.AccountService.ListEntries:input_type -> balance.v1.ListEntriesRequest
+	21, // 37: balance.v1.AccountService.FreezeAccount:input_type -> balance.v1.FreezeAccountRequest
+	22, // 38: balance.v1.AccountService.UnfreezeAccount:input_type -> balance.v1.UnfreezeAccountRequest
+	23, // 39: balance.v1.AccountService.CloseAccount:input_type -> balance.v1.CloseAccountRequest
+	24, // 40: balance.v1.AccountService.ReopenAccount:input_type -> balance.v1.ReopenAccountRequest
+	25, // 41: balance.v1.AccountService.SetAccountLimit:input_type -> balance.v1.SetAccountLimitRequest
+	26, // 42: balance.v1.AccountService.SetAccountLimits:input_type -> balance.v1.SetAccountLimitsRequest
+	27, // 43: balance.v1.AccountService.SetAccountExternalId:input_type -> balance.v1.SetAccountExternalIdRequest
+	28, // 44: balance.v1.AccountService.ListAccountChanges:input_type -> balance.v1.ListAccountChangesRequest
+	5,  // 45: balance.v1.AccountService.CreateAccount:output_type -> balance.v1.Account
+	5,  // 46: balance.v1.AccountService.GetAccount:output_type -> balance.v1.Account
+	5,  // 47: balance.v1.AccountService.LookupAccount:output_type -> balance.v1.Account
+	5,  // 48: balance.v1.AccountService.WatchAccount:output_type -> balance.v1.Account
+	16, // 49: balance.v1.AccountService.ListAccounts:output_type -> balance.v1.ListAccountsResponse
+	18, // 50: balance.v1.AccountService.SearchAccounts:output_type -> balance.v1.SearchAccountsResponse
+	20, // 51: balance.v1.AccountService.ListEntries:output_type -> balance.v1.ListEntriesResponse
+	5,  // 52: balance.v1.AccountService.FreezeAccount:output_type -> balance.v1.Account
+	5,  // 53: balance.v1.AccountService.UnfreezeAccount:output_type -> balance.v1.Account
+	5,  // 54: balance.v1.AccountService.CloseAccount:output_type -> balance.v1.Account
+	5,  // 55: balance.v1.AccountService.ReopenAccount:output_type -> balance.v1.Account
+	5,  // 56: balance.v1.AccountService.SetAccountLimit:output_type -> balance.v1.Account
+	5,  // 57: balance.v1.AccountService.SetAccountLimits:output_type -> balance.v1.Account
+	5,  // 58: balance.v1.AccountService.SetAccountExternalId:output_type -> balance.v1.Account
+	29, // 59: balance.v1.AccountService.ListAccountChanges:output_type -> balance.v1.ListAccountChangesResponse
+	45, // [45:60] is the sub-list for method output_type
+	30, // [30:45] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_account_proto_init() }
@@ -2723,7 +3121,7 @@ func file_balance_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_account_proto_rawDesc), len(file_balance_v1_account_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   22,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

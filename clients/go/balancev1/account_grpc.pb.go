@@ -19,18 +19,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccountService_CreateAccount_FullMethodName      = "/balance.v1.AccountService/CreateAccount"
-	AccountService_GetAccount_FullMethodName         = "/balance.v1.AccountService/GetAccount"
-	AccountService_WatchAccount_FullMethodName       = "/balance.v1.AccountService/WatchAccount"
-	AccountService_ListAccounts_FullMethodName       = "/balance.v1.AccountService/ListAccounts"
-	AccountService_ListEntries_FullMethodName        = "/balance.v1.AccountService/ListEntries"
-	AccountService_FreezeAccount_FullMethodName      = "/balance.v1.AccountService/FreezeAccount"
-	AccountService_UnfreezeAccount_FullMethodName    = "/balance.v1.AccountService/UnfreezeAccount"
-	AccountService_CloseAccount_FullMethodName       = "/balance.v1.AccountService/CloseAccount"
-	AccountService_ReopenAccount_FullMethodName      = "/balance.v1.AccountService/ReopenAccount"
-	AccountService_SetAccountLimit_FullMethodName    = "/balance.v1.AccountService/SetAccountLimit"
-	AccountService_SetAccountLimits_FullMethodName   = "/balance.v1.AccountService/SetAccountLimits"
-	AccountService_ListAccountChanges_FullMethodName = "/balance.v1.AccountService/ListAccountChanges"
+	AccountService_CreateAccount_FullMethodName        = "/balance.v1.AccountService/CreateAccount"
+	AccountService_GetAccount_FullMethodName           = "/balance.v1.AccountService/GetAccount"
+	AccountService_LookupAccount_FullMethodName        = "/balance.v1.AccountService/LookupAccount"
+	AccountService_WatchAccount_FullMethodName         = "/balance.v1.AccountService/WatchAccount"
+	AccountService_ListAccounts_FullMethodName         = "/balance.v1.AccountService/ListAccounts"
+	AccountService_SearchAccounts_FullMethodName       = "/balance.v1.AccountService/SearchAccounts"
+	AccountService_ListEntries_FullMethodName          = "/balance.v1.AccountService/ListEntries"
+	AccountService_FreezeAccount_FullMethodName        = "/balance.v1.AccountService/FreezeAccount"
+	AccountService_UnfreezeAccount_FullMethodName      = "/balance.v1.AccountService/UnfreezeAccount"
+	AccountService_CloseAccount_FullMethodName         = "/balance.v1.AccountService/CloseAccount"
+	AccountService_ReopenAccount_FullMethodName        = "/balance.v1.AccountService/ReopenAccount"
+	AccountService_SetAccountLimit_FullMethodName      = "/balance.v1.AccountService/SetAccountLimit"
+	AccountService_SetAccountLimits_FullMethodName     = "/balance.v1.AccountService/SetAccountLimits"
+	AccountService_SetAccountExternalId_FullMethodName = "/balance.v1.AccountService/SetAccountExternalId"
+	AccountService_ListAccountChanges_FullMethodName   = "/balance.v1.AccountService/ListAccountChanges"
 )
 
 // AccountServiceClient is the client API for AccountService service.
@@ -49,6 +52,10 @@ type AccountServiceClient interface {
 	// call's deadline, until no movement of that time is under way any more; if
 	// that takes long, it is UNAVAILABLE.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*Account, error)
+	// Returns the account that has a number, a user's account in a currency, or the
+	// account with an external id, to whoever may read it. Exactly one of the three
+	// is given.
+	LookupAccount(ctx context.Context, in *LookupAccountRequest, opts ...grpc.CallOption) (*Account, error)
 	// Sends an account as GetAccount returns it: at once, and again after every
 	// change, wherever it came from. Changes that follow each other within a
 	// quarter of a second are sent as one. The stream ends when the access token
@@ -58,6 +65,11 @@ type AccountServiceClient interface {
 	// account, those of the given user. Each that cannot be converted to the
 	// currency asked for is shown in its own, with conversion_obstacle.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
+	// Lists everybody's accounts, oldest first, that pass all filters, for callers
+	// who may read every account. A page looks at 10000 accounts at most, so it may
+	// hold fewer than asked for, or none, and be followed by others; not with skip or
+	// count_total, which look at all.
+	SearchAccounts(ctx context.Context, in *SearchAccountsRequest, opts ...grpc.CallOption) (*SearchAccountsResponse, error)
 	// Lists an account's statement: every movement, with who, why and when. Pages
 	// are stable while movements are added.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
@@ -84,6 +96,10 @@ type AccountServiceClient interface {
 	// leaves out stays as it is. An overdraft above the service's ceiling for the
 	// currency is OVERDRAFT_ABOVE_MAX.
 	SetAccountLimits(ctx context.Context, in *SetAccountLimitsRequest, opts ...grpc.CallOption) (*Account, error)
+	// Gives an account an external id in place of the one it had of the same source,
+	// or takes it away, for operators. What another account has is
+	// EXTERNAL_ID_CONFLICT.
+	SetAccountExternalId(ctx context.Context, in *SetAccountExternalIdRequest, opts ...grpc.CallOption) (*Account, error)
 	// Lists what operators have changed on an account, newest first: freezes,
 	// closings and limits. Its owner is not told who asked for a change, nor the
 	// reason, which are the company's own matter.
@@ -118,6 +134,16 @@ func (c *accountServiceClient) GetAccount(ctx context.Context, in *GetAccountReq
 	return out, nil
 }
 
+func (c *accountServiceClient) LookupAccount(ctx context.Context, in *LookupAccountRequest, opts ...grpc.CallOption) (*Account, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Account)
+	err := c.cc.Invoke(ctx, AccountService_LookupAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) WatchAccount(ctx context.Context, in *WatchAccountRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Account], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AccountService_ServiceDesc.Streams[0], AccountService_WatchAccount_FullMethodName, cOpts...)
@@ -141,6 +167,16 @@ func (c *accountServiceClient) ListAccounts(ctx context.Context, in *ListAccount
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAccountsResponse)
 	err := c.cc.Invoke(ctx, AccountService_ListAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountServiceClient) SearchAccounts(ctx context.Context, in *SearchAccountsRequest, opts ...grpc.CallOption) (*SearchAccountsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchAccountsResponse)
+	err := c.cc.Invoke(ctx, AccountService_SearchAccounts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +253,16 @@ func (c *accountServiceClient) SetAccountLimits(ctx context.Context, in *SetAcco
 	return out, nil
 }
 
+func (c *accountServiceClient) SetAccountExternalId(ctx context.Context, in *SetAccountExternalIdRequest, opts ...grpc.CallOption) (*Account, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Account)
+	err := c.cc.Invoke(ctx, AccountService_SetAccountExternalId_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) ListAccountChanges(ctx context.Context, in *ListAccountChangesRequest, opts ...grpc.CallOption) (*ListAccountChangesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAccountChangesResponse)
@@ -243,6 +289,10 @@ type AccountServiceServer interface {
 	// call's deadline, until no movement of that time is under way any more; if
 	// that takes long, it is UNAVAILABLE.
 	GetAccount(context.Context, *GetAccountRequest) (*Account, error)
+	// Returns the account that has a number, a user's account in a currency, or the
+	// account with an external id, to whoever may read it. Exactly one of the three
+	// is given.
+	LookupAccount(context.Context, *LookupAccountRequest) (*Account, error)
 	// Sends an account as GetAccount returns it: at once, and again after every
 	// change, wherever it came from. Changes that follow each other within a
 	// quarter of a second are sent as one. The stream ends when the access token
@@ -252,6 +302,11 @@ type AccountServiceServer interface {
 	// account, those of the given user. Each that cannot be converted to the
 	// currency asked for is shown in its own, with conversion_obstacle.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
+	// Lists everybody's accounts, oldest first, that pass all filters, for callers
+	// who may read every account. A page looks at 10000 accounts at most, so it may
+	// hold fewer than asked for, or none, and be followed by others; not with skip or
+	// count_total, which look at all.
+	SearchAccounts(context.Context, *SearchAccountsRequest) (*SearchAccountsResponse, error)
 	// Lists an account's statement: every movement, with who, why and when. Pages
 	// are stable while movements are added.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
@@ -278,6 +333,10 @@ type AccountServiceServer interface {
 	// leaves out stays as it is. An overdraft above the service's ceiling for the
 	// currency is OVERDRAFT_ABOVE_MAX.
 	SetAccountLimits(context.Context, *SetAccountLimitsRequest) (*Account, error)
+	// Gives an account an external id in place of the one it had of the same source,
+	// or takes it away, for operators. What another account has is
+	// EXTERNAL_ID_CONFLICT.
+	SetAccountExternalId(context.Context, *SetAccountExternalIdRequest) (*Account, error)
 	// Lists what operators have changed on an account, newest first: freezes,
 	// closings and limits. Its owner is not told who asked for a change, nor the
 	// reason, which are the company's own matter.
@@ -298,11 +357,17 @@ func (UnimplementedAccountServiceServer) CreateAccount(context.Context, *CreateA
 func (UnimplementedAccountServiceServer) GetAccount(context.Context, *GetAccountRequest) (*Account, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAccount not implemented")
 }
+func (UnimplementedAccountServiceServer) LookupAccount(context.Context, *LookupAccountRequest) (*Account, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookupAccount not implemented")
+}
 func (UnimplementedAccountServiceServer) WatchAccount(*WatchAccountRequest, grpc.ServerStreamingServer[Account]) error {
 	return status.Error(codes.Unimplemented, "method WatchAccount not implemented")
 }
 func (UnimplementedAccountServiceServer) ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccounts not implemented")
+}
+func (UnimplementedAccountServiceServer) SearchAccounts(context.Context, *SearchAccountsRequest) (*SearchAccountsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SearchAccounts not implemented")
 }
 func (UnimplementedAccountServiceServer) ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEntries not implemented")
@@ -324,6 +389,9 @@ func (UnimplementedAccountServiceServer) SetAccountLimit(context.Context, *SetAc
 }
 func (UnimplementedAccountServiceServer) SetAccountLimits(context.Context, *SetAccountLimitsRequest) (*Account, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetAccountLimits not implemented")
+}
+func (UnimplementedAccountServiceServer) SetAccountExternalId(context.Context, *SetAccountExternalIdRequest) (*Account, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAccountExternalId not implemented")
 }
 func (UnimplementedAccountServiceServer) ListAccountChanges(context.Context, *ListAccountChangesRequest) (*ListAccountChangesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccountChanges not implemented")
@@ -385,6 +453,24 @@ func _AccountService_GetAccount_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_LookupAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookupAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).LookupAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_LookupAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).LookupAccount(ctx, req.(*LookupAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_WatchAccount_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchAccountRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -410,6 +496,24 @@ func _AccountService_ListAccounts_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccountServiceServer).ListAccounts(ctx, req.(*ListAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountService_SearchAccounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchAccountsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).SearchAccounts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_SearchAccounts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).SearchAccounts(ctx, req.(*SearchAccountsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -540,6 +644,24 @@ func _AccountService_SetAccountLimits_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_SetAccountExternalId_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAccountExternalIdRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).SetAccountExternalId(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_SetAccountExternalId_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).SetAccountExternalId(ctx, req.(*SetAccountExternalIdRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_ListAccountChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAccountChangesRequest)
 	if err := dec(in); err != nil {
@@ -574,8 +696,16 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccountService_GetAccount_Handler,
 		},
 		{
+			MethodName: "LookupAccount",
+			Handler:    _AccountService_LookupAccount_Handler,
+		},
+		{
 			MethodName: "ListAccounts",
 			Handler:    _AccountService_ListAccounts_Handler,
+		},
+		{
+			MethodName: "SearchAccounts",
+			Handler:    _AccountService_SearchAccounts_Handler,
 		},
 		{
 			MethodName: "ListEntries",
@@ -604,6 +734,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetAccountLimits",
 			Handler:    _AccountService_SetAccountLimits_Handler,
+		},
+		{
+			MethodName: "SetAccountExternalId",
+			Handler:    _AccountService_SetAccountExternalId_Handler,
 		},
 		{
 			MethodName: "ListAccountChanges",

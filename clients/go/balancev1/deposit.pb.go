@@ -8,6 +8,7 @@ package balancev1
 
 import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -187,6 +188,102 @@ func (x *Deposit) GetReversals() []string {
 	return nil
 }
 
+// The outcome of one item of a batch or a stream.
+type DepositOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deposit, or why there is none.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*DepositOutcome_Deposit
+	//	*DepositOutcome_Error
+	Outcome isDepositOutcome_Outcome `protobuf_oneof:"outcome"`
+	// Output only. Whether this is the first answer to the same request again.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DepositOutcome) Reset() {
+	*x = DepositOutcome{}
+	mi := &file_balance_v1_deposit_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DepositOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DepositOutcome) ProtoMessage() {}
+
+func (x *DepositOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_deposit_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DepositOutcome.ProtoReflect.Descriptor instead.
+func (*DepositOutcome) Descriptor() ([]byte, []int) {
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DepositOutcome) GetOutcome() isDepositOutcome_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *DepositOutcome) GetDeposit() *Deposit {
+	if x != nil {
+		if x, ok := x.Outcome.(*DepositOutcome_Deposit); ok {
+			return x.Deposit
+		}
+	}
+	return nil
+}
+
+func (x *DepositOutcome) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Outcome.(*DepositOutcome_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *DepositOutcome) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type isDepositOutcome_Outcome interface {
+	isDepositOutcome_Outcome()
+}
+
+type DepositOutcome_Deposit struct {
+	// Output only. The deposit that was made.
+	Deposit *Deposit `protobuf:"bytes,1,opt,name=deposit,proto3,oneof"`
+}
+
+type DepositOutcome_Error struct {
+	// Output only. The refusal, as CreateDeposit would have answered it.
+	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*DepositOutcome_Deposit) isDepositOutcome_Outcome() {}
+
+func (*DepositOutcome_Error) isDepositOutcome_Outcome() {}
+
 // Request for CreateDeposit.
 type CreateDepositRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -230,7 +327,7 @@ type CreateDepositRequest struct {
 
 func (x *CreateDepositRequest) Reset() {
 	*x = CreateDepositRequest{}
-	mi := &file_balance_v1_deposit_proto_msgTypes[1]
+	mi := &file_balance_v1_deposit_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +339,7 @@ func (x *CreateDepositRequest) String() string {
 func (*CreateDepositRequest) ProtoMessage() {}
 
 func (x *CreateDepositRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_deposit_proto_msgTypes[1]
+	mi := &file_balance_v1_deposit_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +352,7 @@ func (x *CreateDepositRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDepositRequest.ProtoReflect.Descriptor instead.
 func (*CreateDepositRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{1}
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateDepositRequest) GetAccount() string {
@@ -335,6 +432,129 @@ func (x *CreateDepositRequest) GetValidateOnly() bool {
 	return false
 }
 
+// Request for BatchCreateDeposits.
+type BatchCreateDepositsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. 1 to 1000 deposits. An item without a request_id gets one made of
+	// the batch's request_id and its place.
+	Requests []*CreateDepositRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Optional. Whether one refused item refuses all; false by default.
+	AllOrNothing bool `protobuf:"varint,2,opt,name=all_or_nothing,json=allOrNothing,proto3" json:"all_or_nothing,omitempty"`
+	// Optional. Makes a retry of the batch safe (AIP-155): 1 to 255 printable
+	// ASCII characters, as in a single deposit.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	// The answer's id and date are of this answer alone.
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCreateDepositsRequest) Reset() {
+	*x = BatchCreateDepositsRequest{}
+	mi := &file_balance_v1_deposit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCreateDepositsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCreateDepositsRequest) ProtoMessage() {}
+
+func (x *BatchCreateDepositsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_deposit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCreateDepositsRequest.ProtoReflect.Descriptor instead.
+func (*BatchCreateDepositsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BatchCreateDepositsRequest) GetRequests() []*CreateDepositRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *BatchCreateDepositsRequest) GetAllOrNothing() bool {
+	if x != nil {
+		return x.AllOrNothing
+	}
+	return false
+}
+
+func (x *BatchCreateDepositsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *BatchCreateDepositsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Response of BatchCreateDeposits.
+type BatchCreateDepositsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. One outcome for each item, in the order of the requests. Once the
+	// answer has 2 MiB, further deposits are told without their metadata.
+	Outcomes      []*DepositOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCreateDepositsResponse) Reset() {
+	*x = BatchCreateDepositsResponse{}
+	mi := &file_balance_v1_deposit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCreateDepositsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCreateDepositsResponse) ProtoMessage() {}
+
+func (x *BatchCreateDepositsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_deposit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCreateDepositsResponse.ProtoReflect.Descriptor instead.
+func (*BatchCreateDepositsResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BatchCreateDepositsResponse) GetOutcomes() []*DepositOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
 // Request for GetDeposit.
 type GetDepositRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -346,7 +566,7 @@ type GetDepositRequest struct {
 
 func (x *GetDepositRequest) Reset() {
 	*x = GetDepositRequest{}
-	mi := &file_balance_v1_deposit_proto_msgTypes[2]
+	mi := &file_balance_v1_deposit_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +578,7 @@ func (x *GetDepositRequest) String() string {
 func (*GetDepositRequest) ProtoMessage() {}
 
 func (x *GetDepositRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_deposit_proto_msgTypes[2]
+	mi := &file_balance_v1_deposit_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +591,7 @@ func (x *GetDepositRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDepositRequest.ProtoReflect.Descriptor instead.
 func (*GetDepositRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{2}
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetDepositRequest) GetDeposit() string {
@@ -407,7 +627,7 @@ type ListDepositsRequest struct {
 
 func (x *ListDepositsRequest) Reset() {
 	*x = ListDepositsRequest{}
-	mi := &file_balance_v1_deposit_proto_msgTypes[3]
+	mi := &file_balance_v1_deposit_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +639,7 @@ func (x *ListDepositsRequest) String() string {
 func (*ListDepositsRequest) ProtoMessage() {}
 
 func (x *ListDepositsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_deposit_proto_msgTypes[3]
+	mi := &file_balance_v1_deposit_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +652,7 @@ func (x *ListDepositsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDepositsRequest.ProtoReflect.Descriptor instead.
 func (*ListDepositsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{3}
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDepositsRequest) GetAccount() string {
@@ -500,7 +720,7 @@ type ListDepositsResponse struct {
 
 func (x *ListDepositsResponse) Reset() {
 	*x = ListDepositsResponse{}
-	mi := &file_balance_v1_deposit_proto_msgTypes[4]
+	mi := &file_balance_v1_deposit_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +732,7 @@ func (x *ListDepositsResponse) String() string {
 func (*ListDepositsResponse) ProtoMessage() {}
 
 func (x *ListDepositsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_deposit_proto_msgTypes[4]
+	mi := &file_balance_v1_deposit_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +745,7 @@ func (x *ListDepositsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDepositsResponse.ProtoReflect.Descriptor instead.
 func (*ListDepositsResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{4}
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDepositsResponse) GetDeposits() []*Deposit {
@@ -585,7 +805,7 @@ type ReverseDepositRequest struct {
 
 func (x *ReverseDepositRequest) Reset() {
 	*x = ReverseDepositRequest{}
-	mi := &file_balance_v1_deposit_proto_msgTypes[5]
+	mi := &file_balance_v1_deposit_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +817,7 @@ func (x *ReverseDepositRequest) String() string {
 func (*ReverseDepositRequest) ProtoMessage() {}
 
 func (x *ReverseDepositRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_deposit_proto_msgTypes[5]
+	mi := &file_balance_v1_deposit_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +830,7 @@ func (x *ReverseDepositRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseDepositRequest.ProtoReflect.Descriptor instead.
 func (*ReverseDepositRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{5}
+	return file_balance_v1_deposit_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReverseDepositRequest) GetDeposit() string {
@@ -681,7 +901,7 @@ var File_balance_v1_deposit_proto protoreflect.FileDescriptor
 const file_balance_v1_deposit_proto_rawDesc = "" +
 	"\n" +
 	"\x18balance/v1/deposit.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x18balance/v1/options.proto\x1a\x19balance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x05\n" +
+	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x18balance/v1/options.proto\x1a\x19balance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x81\x05\n" +
 	"\aDeposit\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1e\n" +
 	"\aaccount\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\aaccount\x12\x1c\n" +
@@ -700,7 +920,12 @@ const file_balance_v1_deposit_proto_rawDesc = "" +
 	"\treversals\x18\x16 \x03(\tB\x04\xe2A\x01\x03R\treversals\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe8\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x01\n" +
+	"\x0eDepositOutcome\x125\n" +
+	"\adeposit\x18\x01 \x01(\v2\x13.balance.v1.DepositB\x04\xe2A\x01\x03H\x00R\adeposit\x120\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusB\x04\xe2A\x01\x03H\x00R\x05error\x12 \n" +
+	"\breplayed\x18\x03 \x01(\bB\x04\xe2A\x01\x03R\breplayedB\t\n" +
+	"\aoutcome\"\xe8\x04\n" +
 	"\x14CreateDepositRequest\x12$\n" +
 	"\aaccount\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x01R\aaccount\x12\"\n" +
@@ -724,7 +949,16 @@ const file_balance_v1_deposit_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xeb\x01\n" +
+	"\x1aBatchCreateDepositsRequest\x12K\n" +
+	"\brequests\x18\x01 \x03(\v2 .balance.v1.CreateDepositRequestB\r\xe2A\x01\x02\xa2\xb8\x18\x05(\x010\xe8\aR\brequests\x12*\n" +
+	"\x0eall_or_nothing\x18\x02 \x01(\bB\x04\xe2A\x01\x01R\fallOrNothing\x12)\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"[\n" +
+	"\x1bBatchCreateDepositsResponse\x12<\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x1a.balance.v1.DepositOutcomeB\x04\xe2A\x01\x03R\boutcomes\"9\n" +
 	"\x11GetDepositRequest\x12$\n" +
 	"\adeposit\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\adeposit\"\xb7\x02\n" +
@@ -767,9 +1001,11 @@ const file_balance_v1_deposit_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xc4\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xab\x05\n" +
 	"\x0eDepositService\x12b\n" +
-	"\rCreateDeposit\x12 .balance.v1.CreateDepositRequest\x1a\x13.balance.v1.Deposit\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/api/v1/actions\x12f\n" +
+	"\rCreateDeposit\x12 .balance.v1.CreateDepositRequest\x1a\x13.balance.v1.Deposit\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/api/v1/actions\x12\x8e\x01\n" +
+	"\x13BatchCreateDeposits\x12&.balance.v1.BatchCreateDepositsRequest\x1a'.balance.v1.BatchCreateDepositsResponse\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/actions:batchCreate\x12T\n" +
+	"\x0eStreamDeposits\x12 .balance.v1.CreateDepositRequest\x1a\x1a.balance.v1.DepositOutcome\"\x00(\x010\x01\x12f\n" +
 	"\n" +
 	"GetDeposit\x12\x1d.balance.v1.GetDepositRequest\x1a\x13.balance.v1.Deposit\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/actions/{deposit}\x90\x02\x01\x12m\n" +
 	"\fListDeposits\x12\x1f.balance.v1.ListDepositsRequest\x1a .balance.v1.ListDepositsResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/actions\x90\x02\x01\x12w\n" +
@@ -790,44 +1026,56 @@ func file_balance_v1_deposit_proto_rawDescGZIP() []byte {
 	return file_balance_v1_deposit_proto_rawDescData
 }
 
-var file_balance_v1_deposit_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_balance_v1_deposit_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_balance_v1_deposit_proto_goTypes = []any{
-	(*Deposit)(nil),               // 0: balance.v1.Deposit
-	(*CreateDepositRequest)(nil),  // 1: balance.v1.CreateDepositRequest
-	(*GetDepositRequest)(nil),     // 2: balance.v1.GetDepositRequest
-	(*ListDepositsRequest)(nil),   // 3: balance.v1.ListDepositsRequest
-	(*ListDepositsResponse)(nil),  // 4: balance.v1.ListDepositsResponse
-	(*ReverseDepositRequest)(nil), // 5: balance.v1.ReverseDepositRequest
-	nil,                           // 6: balance.v1.Deposit.MetadataEntry
-	nil,                           // 7: balance.v1.CreateDepositRequest.MetadataEntry
-	nil,                           // 8: balance.v1.ReverseDepositRequest.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*MovementFilter)(nil),        // 10: balance.v1.MovementFilter
-	(*Reversal)(nil),              // 11: balance.v1.Reversal
+	(*Deposit)(nil),                     // 0: balance.v1.Deposit
+	(*DepositOutcome)(nil),              // 1: balance.v1.DepositOutcome
+	(*CreateDepositRequest)(nil),        // 2: balance.v1.CreateDepositRequest
+	(*BatchCreateDepositsRequest)(nil),  // 3: balance.v1.BatchCreateDepositsRequest
+	(*BatchCreateDepositsResponse)(nil), // 4: balance.v1.BatchCreateDepositsResponse
+	(*GetDepositRequest)(nil),           // 5: balance.v1.GetDepositRequest
+	(*ListDepositsRequest)(nil),         // 6: balance.v1.ListDepositsRequest
+	(*ListDepositsResponse)(nil),        // 7: balance.v1.ListDepositsResponse
+	(*ReverseDepositRequest)(nil),       // 8: balance.v1.ReverseDepositRequest
+	nil,                                 // 9: balance.v1.Deposit.MetadataEntry
+	nil,                                 // 10: balance.v1.CreateDepositRequest.MetadataEntry
+	nil,                                 // 11: balance.v1.ReverseDepositRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
+	(*status.Status)(nil),               // 13: google.rpc.Status
+	(*MovementFilter)(nil),              // 14: balance.v1.MovementFilter
+	(*Reversal)(nil),                    // 15: balance.v1.Reversal
 }
 var file_balance_v1_deposit_proto_depIdxs = []int32{
-	6,  // 0: balance.v1.Deposit.metadata:type_name -> balance.v1.Deposit.MetadataEntry
-	9,  // 1: balance.v1.Deposit.date:type_name -> google.protobuf.Timestamp
-	9,  // 2: balance.v1.Deposit.effective_time:type_name -> google.protobuf.Timestamp
-	7,  // 3: balance.v1.CreateDepositRequest.metadata:type_name -> balance.v1.CreateDepositRequest.MetadataEntry
-	9,  // 4: balance.v1.CreateDepositRequest.effective_time:type_name -> google.protobuf.Timestamp
-	10, // 5: balance.v1.ListDepositsRequest.filter:type_name -> balance.v1.MovementFilter
-	0,  // 6: balance.v1.ListDepositsResponse.deposits:type_name -> balance.v1.Deposit
-	8,  // 7: balance.v1.ReverseDepositRequest.metadata:type_name -> balance.v1.ReverseDepositRequest.MetadataEntry
-	9,  // 8: balance.v1.ReverseDepositRequest.effective_time:type_name -> google.protobuf.Timestamp
-	1,  // 9: balance.v1.DepositService.CreateDeposit:input_type -> balance.v1.CreateDepositRequest
-	2,  // 10: balance.v1.DepositService.GetDeposit:input_type -> balance.v1.GetDepositRequest
-	3,  // 11: balance.v1.DepositService.ListDeposits:input_type -> balance.v1.ListDepositsRequest
-	5,  // 12: balance.v1.DepositService.ReverseDeposit:input_type -> balance.v1.ReverseDepositRequest
-	0,  // 13: balance.v1.DepositService.CreateDeposit:output_type -> balance.v1.Deposit
-	0,  // 14: balance.v1.DepositService.GetDeposit:output_type -> balance.v1.Deposit
-	4,  // 15: balance.v1.DepositService.ListDeposits:output_type -> balance.v1.ListDepositsResponse
-	11, // 16: balance.v1.DepositService.ReverseDeposit:output_type -> balance.v1.Reversal
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 0: balance.v1.Deposit.metadata:type_name -> balance.v1.Deposit.MetadataEntry
+	12, // 1: balance.v1.Deposit.date:type_name -> google.protobuf.Timestamp
+	12, // 2: balance.v1.Deposit.effective_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: balance.v1.DepositOutcome.deposit:type_name -> balance.v1.Deposit
+	13, // 4: balance.v1.DepositOutcome.error:type_name -> google.rpc.Status
+	10, // 5: balance.v1.CreateDepositRequest.metadata:type_name -> balance.v1.CreateDepositRequest.MetadataEntry
+	12, // 6: balance.v1.CreateDepositRequest.effective_time:type_name -> google.protobuf.Timestamp
+	2,  // 7: balance.v1.BatchCreateDepositsRequest.requests:type_name -> balance.v1.CreateDepositRequest
+	1,  // 8: balance.v1.BatchCreateDepositsResponse.outcomes:type_name -> balance.v1.DepositOutcome
+	14, // 9: balance.v1.ListDepositsRequest.filter:type_name -> balance.v1.MovementFilter
+	0,  // 10: balance.v1.ListDepositsResponse.deposits:type_name -> balance.v1.Deposit
+	11, // 11: balance.v1.ReverseDepositRequest.metadata:type_name -> balance.v1.ReverseDepositRequest.MetadataEntry
+	12, // 12: balance.v1.ReverseDepositRequest.effective_time:type_name -> google.protobuf.Timestamp
+	2,  // 13: balance.v1.DepositService.CreateDeposit:input_type -> balance.v1.CreateDepositRequest
+	3,  // 14: balance.v1.DepositService.BatchCreateDeposits:input_type -> balance.v1.BatchCreateDepositsRequest
+	2,  // 15: balance.v1.DepositService.StreamDeposits:input_type -> balance.v1.CreateDepositRequest
+	5,  // 16: balance.v1.DepositService.GetDeposit:input_type -> balance.v1.GetDepositRequest
+	6,  // 17: balance.v1.DepositService.ListDeposits:input_type -> balance.v1.ListDepositsRequest
+	8,  // 18: balance.v1.DepositService.ReverseDeposit:input_type -> balance.v1.ReverseDepositRequest
+	0,  // 19: balance.v1.DepositService.CreateDeposit:output_type -> balance.v1.Deposit
+	4,  // 20: balance.v1.DepositService.BatchCreateDeposits:output_type -> balance.v1.BatchCreateDepositsResponse
+	1,  // 21: balance.v1.DepositService.StreamDeposits:output_type -> balance.v1.DepositOutcome
+	0,  // 22: balance.v1.DepositService.GetDeposit:output_type -> balance.v1.Deposit
+	7,  // 23: balance.v1.DepositService.ListDeposits:output_type -> balance.v1.ListDepositsResponse
+	15, // 24: balance.v1.DepositService.ReverseDeposit:output_type -> balance.v1.Reversal
+	19, // [19:25] is the sub-list for method output_type
+	13, // [13:19] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_deposit_proto_init() }
@@ -838,13 +1086,17 @@ func file_balance_v1_deposit_proto_init() {
 	file_balance_v1_account_proto_init()
 	file_balance_v1_options_proto_init()
 	file_balance_v1_reversal_proto_init()
+	file_balance_v1_deposit_proto_msgTypes[1].OneofWrappers = []any{
+		(*DepositOutcome_Deposit)(nil),
+		(*DepositOutcome_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_deposit_proto_rawDesc), len(file_balance_v1_deposit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

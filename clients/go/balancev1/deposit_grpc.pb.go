@@ -19,10 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DepositService_CreateDeposit_FullMethodName  = "/balance.v1.DepositService/CreateDeposit"
-	DepositService_GetDeposit_FullMethodName     = "/balance.v1.DepositService/GetDeposit"
-	DepositService_ListDeposits_FullMethodName   = "/balance.v1.DepositService/ListDeposits"
-	DepositService_ReverseDeposit_FullMethodName = "/balance.v1.DepositService/ReverseDeposit"
+	DepositService_CreateDeposit_FullMethodName       = "/balance.v1.DepositService/CreateDeposit"
+	DepositService_BatchCreateDeposits_FullMethodName = "/balance.v1.DepositService/BatchCreateDeposits"
+	DepositService_StreamDeposits_FullMethodName      = "/balance.v1.DepositService/StreamDeposits"
+	DepositService_GetDeposit_FullMethodName          = "/balance.v1.DepositService/GetDeposit"
+	DepositService_ListDeposits_FullMethodName        = "/balance.v1.DepositService/ListDeposits"
+	DepositService_ReverseDeposit_FullMethodName      = "/balance.v1.DepositService/ReverseDeposit"
 )
 
 // DepositServiceClient is the client API for DepositService service.
@@ -35,6 +37,18 @@ type DepositServiceClient interface {
 	// Adds money to an account. Needs the scope deposits:write; a user's own
 	// deposit is accepted only where the configuration allows it.
 	CreateDeposit(ctx context.Context, in *CreateDepositRequest, opts ...grpc.CallOption) (*Deposit, error)
+	// Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+	// order of the requests. With all_or_nothing, one refused item refuses all.
+	BatchCreateDeposits(ctx context.Context, in *BatchCreateDepositsRequest, opts ...grpc.CallOption) (*BatchCreateDepositsResponse, error)
+	// Brings money in as requests come, for callers with many deposits and no end to
+	// gather them for: a stream saves what each call costs. Each request is carried
+	// out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+	// come in the order of the requests. Where too many are under way, the service
+	// stops reading until their outcomes are read. A stream that ends with
+	// UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+	// with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+	// be answered while it is still being read.
+	StreamDeposits(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CreateDepositRequest, DepositOutcome], error)
 	// Returns a deposit to the account's owner, and to callers who may read every
 	// account.
 	GetDeposit(ctx context.Context, in *GetDepositRequest, opts ...grpc.CallOption) (*Deposit, error)
@@ -64,6 +78,29 @@ func (c *depositServiceClient) CreateDeposit(ctx context.Context, in *CreateDepo
 	}
 	return out, nil
 }
+
+func (c *depositServiceClient) BatchCreateDeposits(ctx context.Context, in *BatchCreateDepositsRequest, opts ...grpc.CallOption) (*BatchCreateDepositsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchCreateDepositsResponse)
+	err := c.cc.Invoke(ctx, DepositService_BatchCreateDeposits_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *depositServiceClient) StreamDeposits(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CreateDepositRequest, DepositOutcome], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DepositService_ServiceDesc.Streams[0], DepositService_StreamDeposits_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CreateDepositRequest, DepositOutcome]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DepositService_StreamDepositsClient = grpc.BidiStreamingClient[CreateDepositRequest, DepositOutcome]
 
 func (c *depositServiceClient) GetDeposit(ctx context.Context, in *GetDepositRequest, opts ...grpc.CallOption) (*Deposit, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -105,6 +142,18 @@ type DepositServiceServer interface {
 	// Adds money to an account. Needs the scope deposits:write; a user's own
 	// deposit is accepted only where the configuration allows it.
 	CreateDeposit(context.Context, *CreateDepositRequest) (*Deposit, error)
+	// Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+	// order of the requests. With all_or_nothing, one refused item refuses all.
+	BatchCreateDeposits(context.Context, *BatchCreateDepositsRequest) (*BatchCreateDepositsResponse, error)
+	// Brings money in as requests come, for callers with many deposits and no end to
+	// gather them for: a stream saves what each call costs. Each request is carried
+	// out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+	// come in the order of the requests. Where too many are under way, the service
+	// stops reading until their outcomes are read. A stream that ends with
+	// UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+	// with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+	// be answered while it is still being read.
+	StreamDeposits(grpc.BidiStreamingServer[CreateDepositRequest, DepositOutcome]) error
 	// Returns a deposit to the account's owner, and to callers who may read every
 	// account.
 	GetDeposit(context.Context, *GetDepositRequest) (*Deposit, error)
@@ -127,6 +176,12 @@ type UnimplementedDepositServiceServer struct{}
 
 func (UnimplementedDepositServiceServer) CreateDeposit(context.Context, *CreateDepositRequest) (*Deposit, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateDeposit not implemented")
+}
+func (UnimplementedDepositServiceServer) BatchCreateDeposits(context.Context, *BatchCreateDepositsRequest) (*BatchCreateDepositsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchCreateDeposits not implemented")
+}
+func (UnimplementedDepositServiceServer) StreamDeposits(grpc.BidiStreamingServer[CreateDepositRequest, DepositOutcome]) error {
+	return status.Error(codes.Unimplemented, "method StreamDeposits not implemented")
 }
 func (UnimplementedDepositServiceServer) GetDeposit(context.Context, *GetDepositRequest) (*Deposit, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDeposit not implemented")
@@ -175,6 +230,31 @@ func _DepositService_CreateDeposit_Handler(srv interface{}, ctx context.Context,
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _DepositService_BatchCreateDeposits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchCreateDepositsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DepositServiceServer).BatchCreateDeposits(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DepositService_BatchCreateDeposits_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DepositServiceServer).BatchCreateDeposits(ctx, req.(*BatchCreateDepositsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DepositService_StreamDeposits_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DepositServiceServer).StreamDeposits(&grpc.GenericServerStream[CreateDepositRequest, DepositOutcome]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DepositService_StreamDepositsServer = grpc.BidiStreamingServer[CreateDepositRequest, DepositOutcome]
 
 func _DepositService_GetDeposit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetDepositRequest)
@@ -242,6 +322,10 @@ var DepositService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DepositService_CreateDeposit_Handler,
 		},
 		{
+			MethodName: "BatchCreateDeposits",
+			Handler:    _DepositService_BatchCreateDeposits_Handler,
+		},
+		{
 			MethodName: "GetDeposit",
 			Handler:    _DepositService_GetDeposit_Handler,
 		},
@@ -254,6 +338,13 @@ var DepositService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DepositService_ReverseDeposit_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamDeposits",
+			Handler:       _DepositService_StreamDeposits_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "balance/v1/deposit.proto",
 }

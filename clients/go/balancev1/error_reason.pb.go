@@ -222,6 +222,9 @@ const (
 	// makes calls as fast, as one caller may; metadata names the quota and its
 	// limit, and RetryInfo says how long to wait. The call was not tried.
 	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 100
+	// ALREADY_EXISTS. Another user or account has this external id of the source;
+	// or, in EnsureUser, the user of the address has another external id of it.
+	ErrorReason_ERROR_REASON_EXTERNAL_ID_CONFLICT ErrorReason = 110
 )
 
 // Enum value maps for ErrorReason.
@@ -296,6 +299,7 @@ var (
 		93:  "ERROR_REASON_QUOTE_USED",
 		94:  "ERROR_REASON_QUOTE_EXPIRED",
 		100: "ERROR_REASON_QUOTA_EXCEEDED",
+		110: "ERROR_REASON_EXTERNAL_ID_CONFLICT",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -367,6 +371,7 @@ var (
 		"ERROR_REASON_QUOTE_USED":                 93,
 		"ERROR_REASON_QUOTE_EXPIRED":              94,
 		"ERROR_REASON_QUOTA_EXCEEDED":             100,
+		"ERROR_REASON_EXTERNAL_ID_CONFLICT":       110,
 	}
 )
 
@@ -402,7 +407,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xf3\x12\n" +
+	"balance.v1*\x9a\x13\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -473,7 +478,8 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x1bERROR_REASON_QUOTE_MISMATCH\x10\\\x12\x1b\n" +
 	"\x17ERROR_REASON_QUOTE_USED\x10]\x12\x1e\n" +
 	"\x1aERROR_REASON_QUOTE_EXPIRED\x10^\x12\x1f\n" +
-	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10dBC\n" +
+	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10d\x12%\n" +
+	"!ERROR_REASON_EXTERNAL_ID_CONFLICT\x10nBC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

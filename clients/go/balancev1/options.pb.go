@@ -53,6 +53,8 @@ const (
 	// What a caller attaches: at most 16 pairs, keys of 1 to 40 characters of a-z,
 	// 0-9, "_", "." and "-", values of up to 200 characters.
 	Format_FORMAT_METADATA Format = 11
+	// Whose external ids they are, such as "service:billing": at most 48 characters.
+	Format_FORMAT_SOURCE Format = 12
 )
 
 // Enum value maps for Format.
@@ -70,6 +72,7 @@ var (
 		9:  "FORMAT_PAGE_SIZE",
 		10: "FORMAT_SKIP",
 		11: "FORMAT_METADATA",
+		12: "FORMAT_SOURCE",
 	}
 	Format_value = map[string]int32{
 		"FORMAT_UNSPECIFIED": 0,
@@ -84,6 +87,7 @@ var (
 		"FORMAT_PAGE_SIZE":   9,
 		"FORMAT_SKIP":        10,
 		"FORMAT_METADATA":    11,
+		"FORMAT_SOURCE":      12,
 	}
 )
 
@@ -319,7 +323,7 @@ const file_balance_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\b_minimumB\n" +
 	"\n" +
-	"\b_maximum*\xc4\x04\n" +
+	"\b_maximum*\xfd\x04\n" +
 	"\x06Format\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12I\n" +
 	"\vFORMAT_UUID\x10\x01\x1a8\xaa\xb8\x184\x122[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\x12Z\n" +
@@ -335,7 +339,8 @@ const file_balance_v1_options_proto_rawDesc = "" +
 	"\vFORMAT_SKIP\x10\n" +
 	"\x1a\n" +
 	"\xaa\xb8\x18\x068\x00@\xa0\x8d\x06\x124\n" +
-	"\x0fFORMAT_METADATA\x10\v\x1a\x1f\xaa\xb8\x18\x1b0\x10J\x12\x12\f[a-z0-9_.-]+\x18\x01 (R\x03 \xc8\x01:8\n" +
+	"\x0fFORMAT_METADATA\x10\v\x1a\x1f\xaa\xb8\x18\x1b0\x10J\x12\x12\f[a-z0-9_.-]+\x18\x01 (R\x03 \xc8\x01\x127\n" +
+	"\rFORMAT_SOURCE\x10\f\x1a$\xaa\xb8\x18 \x12\x1cservice:[a-z][a-z0-9-]{1,39} 0:8\n" +
 	"\x06public\x12\x1e.google.protobuf.MethodOptions\x18\x83\x87\x03 \x01(\bR\x06public:K\n" +
 	"\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\x84\x87\x03 \x01(\v2\x12.balance.v1.LimitsR\x06limits:\\\n" +
 	"\rformat_limits\x12!.google.protobuf.EnumValueOptions\x18\x85\x87\x03 \x01(\v2\x12.balance.v1.LimitsR\fformatLimitsBC\n" +

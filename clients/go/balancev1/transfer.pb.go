@@ -551,7 +551,8 @@ func (x *BatchCreateTransfersRequest) GetValidateOnly() bool {
 // Response of BatchCreateTransfers.
 type BatchCreateTransfersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. One outcome for each item, in the order of the requests.
+	// Output only. One outcome for each item, in the order of the requests. Once the
+	// answer has 2 MiB, further transfers are told without their metadata.
 	Outcomes      []*TransferOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

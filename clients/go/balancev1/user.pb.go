@@ -87,7 +87,8 @@ type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. The user's id, a UUID.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Output only. The e-mail address, in lower case.
+	// Output only. The e-mail address, in lower case; empty for a user whom a
+	// service made without one, and who cannot sign in yet.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// Optional. Unique regardless of case; 3 to 30 letters, digits, dots, hyphens
 	// and underscores, the first a letter. "user-" and twelve hex digits until
@@ -114,7 +115,11 @@ type User struct {
 	DisableTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
 	// Output only. Since when nothing personal is kept of the user; unset for
 	// others.
-	EraseTime     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=erase_time,json=eraseTime,proto3" json:"erase_time,omitempty"`
+	EraseTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=erase_time,json=eraseTime,proto3" json:"erase_time,omitempty"`
+	// Output only. What other systems call the user, by source: a service is
+	// "service:<client id>". Told by GetUser, LookupUser, EnsureUser and
+	// SetUserExternalId.
+	ExternalIds   map[string]string `protobuf:"bytes,30,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -236,6 +241,13 @@ func (x *User) GetDisableTime() *timestamppb.Timestamp {
 func (x *User) GetEraseTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.EraseTime
+	}
+	return nil
+}
+
+func (x *User) GetExternalIds() map[string]string {
+	if x != nil {
+		return x.ExternalIds
 	}
 	return nil
 }
@@ -457,7 +469,21 @@ type ListUsersRequest struct {
 	// number. What lies before them costs time, which page tokens do not.
 	Skip int32 `protobuf:"varint,4,opt,name=skip,proto3" json:"skip,omitempty"`
 	// Optional. Whether to count all that the list keeps, which costs time, too.
-	CountTotal    bool `protobuf:"varint,5,opt,name=count_total,json=countTotal,proto3" json:"count_total,omitempty"`
+	CountTotal bool `protobuf:"varint,5,opt,name=count_total,json=countTotal,proto3" json:"count_total,omitempty"`
+	// Optional. Keeps users whose address contains this text, regardless of case;
+	// at most 254 characters.
+	Email string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
+	// Optional. Keeps users whose first name, a space and last name contain this
+	// text, regardless of case; at most 301 characters.
+	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	// Optional. Keeps the user whom `source` calls so; at most 100 characters.
+	ExternalId string `protobuf:"bytes,8,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Required with external_id: whose it is, "service:<client id>".
+	Source string `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
+	// Optional. Keeps users with this role.
+	Role Role `protobuf:"varint,10,opt,name=role,proto3,enum=balance.v1.Role" json:"role,omitempty"`
+	// Optional. Keeps users who are disabled, or with false those who are not.
+	Disabled      *bool `protobuf:"varint,11,opt,name=disabled,proto3,oneof" json:"disabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -523,6 +549,48 @@ func (x *ListUsersRequest) GetSkip() int32 {
 func (x *ListUsersRequest) GetCountTotal() bool {
 	if x != nil {
 		return x.CountTotal
+	}
+	return false
+}
+
+func (x *ListUsersRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *ListUsersRequest) GetDisabled() bool {
+	if x != nil && x.Disabled != nil {
+		return *x.Disabled
 	}
 	return false
 }
@@ -637,6 +705,294 @@ func (x *GetUserRequest) GetUser() string {
 	return ""
 }
 
+// Request for LookupUser: exactly one of email, username and external_id.
+type LookupUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. The e-mail address, in any case.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Optional. The username, in any case; at most 30 characters.
+	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	// Optional. What `source` calls the user; at most 100 characters.
+	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. Whose external id it is, "service:<client id>": the calling service
+	// by default, required of admins. Only with external_id.
+	Source        string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookupUserRequest) Reset() {
+	*x = LookupUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookupUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookupUserRequest) ProtoMessage() {}
+
+func (x *LookupUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookupUserRequest.ProtoReflect.Descriptor instead.
+func (*LookupUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LookupUserRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *LookupUserRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *LookupUserRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *LookupUserRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// Request for EnsureUser: an e-mail address, an external id or both. Names are
+// those of a user who is made; one who is there keeps their own.
+type EnsureUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. The e-mail address.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Optional. What the calling service calls the user; at most 100 characters.
+	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. At most 150 characters.
+	FirstName string `protobuf:"bytes,3,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	// Optional. At most 150 characters.
+	LastName      string `protobuf:"bytes,4,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnsureUserRequest) Reset() {
+	*x = EnsureUserRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnsureUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnsureUserRequest) ProtoMessage() {}
+
+func (x *EnsureUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnsureUserRequest.ProtoReflect.Descriptor instead.
+func (*EnsureUserRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EnsureUserRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *EnsureUserRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *EnsureUserRequest) GetFirstName() string {
+	if x != nil {
+		return x.FirstName
+	}
+	return ""
+}
+
+func (x *EnsureUserRequest) GetLastName() string {
+	if x != nil {
+		return x.LastName
+	}
+	return ""
+}
+
+// Response of EnsureUser.
+type EnsureUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The user.
+	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Output only. Whether this call made them.
+	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnsureUserResponse) Reset() {
+	*x = EnsureUserResponse{}
+	mi := &file_balance_v1_user_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnsureUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnsureUserResponse) ProtoMessage() {}
+
+func (x *EnsureUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnsureUserResponse.ProtoReflect.Descriptor instead.
+func (*EnsureUserResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EnsureUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *EnsureUserResponse) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+// Request for SetUserExternalId.
+type SetUserExternalIdRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The user's id.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Optional. The external id, at most 100 characters; empty takes it away.
+	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Optional. Whose external id it is, "service:<client id>". A service can only
+	// name itself, and does by default; required of admins.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+	// is.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetUserExternalIdRequest) Reset() {
+	*x = SetUserExternalIdRequest{}
+	mi := &file_balance_v1_user_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetUserExternalIdRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetUserExternalIdRequest) ProtoMessage() {}
+
+func (x *SetUserExternalIdRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_user_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetUserExternalIdRequest.ProtoReflect.Descriptor instead.
+func (*SetUserExternalIdRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetUserExternalIdRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetUserExternalIdRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request for UpdateUser.
 type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -658,7 +1014,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[7]
+	mi := &file_balance_v1_user_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +1026,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[7]
+	mi := &file_balance_v1_user_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +1039,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateUserRequest) GetId() string {
@@ -730,7 +1086,7 @@ type EnrolSecondFactorRequest struct {
 
 func (x *EnrolSecondFactorRequest) Reset() {
 	*x = EnrolSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[8]
+	mi := &file_balance_v1_user_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -742,7 +1098,7 @@ func (x *EnrolSecondFactorRequest) String() string {
 func (*EnrolSecondFactorRequest) ProtoMessage() {}
 
 func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[8]
+	mi := &file_balance_v1_user_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -755,7 +1111,7 @@ func (x *EnrolSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*EnrolSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{8}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
 }
 
 // Response of EnrolSecondFactor.
@@ -771,7 +1127,7 @@ type EnrolSecondFactorResponse struct {
 
 func (x *EnrolSecondFactorResponse) Reset() {
 	*x = EnrolSecondFactorResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[9]
+	mi := &file_balance_v1_user_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1139,7 @@ func (x *EnrolSecondFactorResponse) String() string {
 func (*EnrolSecondFactorResponse) ProtoMessage() {}
 
 func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[9]
+	mi := &file_balance_v1_user_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1152,7 @@ func (x *EnrolSecondFactorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolSecondFactorResponse.ProtoReflect.Descriptor instead.
 func (*EnrolSecondFactorResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{9}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EnrolSecondFactorResponse) GetSecret() string {
@@ -824,7 +1180,7 @@ type ConfirmSecondFactorRequest struct {
 
 func (x *ConfirmSecondFactorRequest) Reset() {
 	*x = ConfirmSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[10]
+	mi := &file_balance_v1_user_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -836,7 +1192,7 @@ func (x *ConfirmSecondFactorRequest) String() string {
 func (*ConfirmSecondFactorRequest) ProtoMessage() {}
 
 func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[10]
+	mi := &file_balance_v1_user_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -849,7 +1205,7 @@ func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{10}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConfirmSecondFactorRequest) GetCode() string {
@@ -870,7 +1226,7 @@ type ConfirmSecondFactorResponse struct {
 
 func (x *ConfirmSecondFactorResponse) Reset() {
 	*x = ConfirmSecondFactorResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[11]
+	mi := &file_balance_v1_user_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1238,7 @@ func (x *ConfirmSecondFactorResponse) String() string {
 func (*ConfirmSecondFactorResponse) ProtoMessage() {}
 
 func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[11]
+	mi := &file_balance_v1_user_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1251,7 @@ func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSecondFactorResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmSecondFactorResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{11}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConfirmSecondFactorResponse) GetRecoveryCodes() []string {
@@ -917,7 +1273,7 @@ type RemoveSecondFactorRequest struct {
 
 func (x *RemoveSecondFactorRequest) Reset() {
 	*x = RemoveSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[12]
+	mi := &file_balance_v1_user_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1285,7 @@ func (x *RemoveSecondFactorRequest) String() string {
 func (*RemoveSecondFactorRequest) ProtoMessage() {}
 
 func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[12]
+	mi := &file_balance_v1_user_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1298,7 @@ func (x *RemoveSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*RemoveSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{12}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RemoveSecondFactorRequest) GetCode() string {
@@ -963,7 +1319,7 @@ type ResetSecondFactorRequest struct {
 
 func (x *ResetSecondFactorRequest) Reset() {
 	*x = ResetSecondFactorRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[13]
+	mi := &file_balance_v1_user_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1331,7 @@ func (x *ResetSecondFactorRequest) String() string {
 func (*ResetSecondFactorRequest) ProtoMessage() {}
 
 func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[13]
+	mi := &file_balance_v1_user_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1344,7 @@ func (x *ResetSecondFactorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetSecondFactorRequest.ProtoReflect.Descriptor instead.
 func (*ResetSecondFactorRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{13}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResetSecondFactorRequest) GetUser() string {
@@ -1007,7 +1363,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[14]
+	mi := &file_balance_v1_user_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1375,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[14]
+	mi := &file_balance_v1_user_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1388,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{14}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{18}
 }
 
 // Response of ListSessions.
@@ -1046,7 +1402,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[15]
+	mi := &file_balance_v1_user_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1414,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[15]
+	mi := &file_balance_v1_user_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1427,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{15}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1092,7 +1448,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[16]
+	mi := &file_balance_v1_user_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1460,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[16]
+	mi := &file_balance_v1_user_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1473,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{16}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EndSessionRequest) GetSession() string {
@@ -1138,7 +1494,7 @@ type EndSessionsRequest struct {
 
 func (x *EndSessionsRequest) Reset() {
 	*x = EndSessionsRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[17]
+	mi := &file_balance_v1_user_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1506,7 @@ func (x *EndSessionsRequest) String() string {
 func (*EndSessionsRequest) ProtoMessage() {}
 
 func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[17]
+	mi := &file_balance_v1_user_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1519,7 @@ func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{17}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EndSessionsRequest) GetIncludeCurrent() bool {
@@ -1184,7 +1540,7 @@ type EndUserSessionsRequest struct {
 
 func (x *EndUserSessionsRequest) Reset() {
 	*x = EndUserSessionsRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[18]
+	mi := &file_balance_v1_user_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1552,7 @@ func (x *EndUserSessionsRequest) String() string {
 func (*EndUserSessionsRequest) ProtoMessage() {}
 
 func (x *EndUserSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[18]
+	mi := &file_balance_v1_user_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1565,7 @@ func (x *EndUserSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndUserSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndUserSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{18}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EndUserSessionsRequest) GetUser() string {
@@ -1236,7 +1592,7 @@ type DisableUserRequest struct {
 
 func (x *DisableUserRequest) Reset() {
 	*x = DisableUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[19]
+	mi := &file_balance_v1_user_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1604,7 @@ func (x *DisableUserRequest) String() string {
 func (*DisableUserRequest) ProtoMessage() {}
 
 func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[19]
+	mi := &file_balance_v1_user_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1617,7 @@ func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableUserRequest.ProtoReflect.Descriptor instead.
 func (*DisableUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{19}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DisableUserRequest) GetUser() string {
@@ -1302,7 +1658,7 @@ type EnableUserRequest struct {
 
 func (x *EnableUserRequest) Reset() {
 	*x = EnableUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[20]
+	mi := &file_balance_v1_user_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1670,7 @@ func (x *EnableUserRequest) String() string {
 func (*EnableUserRequest) ProtoMessage() {}
 
 func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[20]
+	mi := &file_balance_v1_user_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1683,7 @@ func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableUserRequest.ProtoReflect.Descriptor instead.
 func (*EnableUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{20}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EnableUserRequest) GetUser() string {
@@ -1373,7 +1729,7 @@ type ChangeEmailRequest struct {
 
 func (x *ChangeEmailRequest) Reset() {
 	*x = ChangeEmailRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[21]
+	mi := &file_balance_v1_user_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1741,7 @@ func (x *ChangeEmailRequest) String() string {
 func (*ChangeEmailRequest) ProtoMessage() {}
 
 func (x *ChangeEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[21]
+	mi := &file_balance_v1_user_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1754,7 @@ func (x *ChangeEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeEmailRequest.ProtoReflect.Descriptor instead.
 func (*ChangeEmailRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{21}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ChangeEmailRequest) GetVerificationId() string {
@@ -1452,7 +1808,7 @@ type ExportUserRequest struct {
 
 func (x *ExportUserRequest) Reset() {
 	*x = ExportUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[22]
+	mi := &file_balance_v1_user_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1820,7 @@ func (x *ExportUserRequest) String() string {
 func (*ExportUserRequest) ProtoMessage() {}
 
 func (x *ExportUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[22]
+	mi := &file_balance_v1_user_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1833,7 @@ func (x *ExportUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportUserRequest.ProtoReflect.Descriptor instead.
 func (*ExportUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{22}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExportUserRequest) GetUser() string {
@@ -1520,7 +1876,7 @@ type ExportUserResponse struct {
 
 func (x *ExportUserResponse) Reset() {
 	*x = ExportUserResponse{}
-	mi := &file_balance_v1_user_proto_msgTypes[23]
+	mi := &file_balance_v1_user_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1888,7 @@ func (x *ExportUserResponse) String() string {
 func (*ExportUserResponse) ProtoMessage() {}
 
 func (x *ExportUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[23]
+	mi := &file_balance_v1_user_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1901,7 @@ func (x *ExportUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportUserResponse.ProtoReflect.Descriptor instead.
 func (*ExportUserResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{23}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExportUserResponse) GetProfile() *User {
@@ -1605,7 +1961,7 @@ type EraseUserRequest struct {
 
 func (x *EraseUserRequest) Reset() {
 	*x = EraseUserRequest{}
-	mi := &file_balance_v1_user_proto_msgTypes[24]
+	mi := &file_balance_v1_user_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1973,7 @@ func (x *EraseUserRequest) String() string {
 func (*EraseUserRequest) ProtoMessage() {}
 
 func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_user_proto_msgTypes[24]
+	mi := &file_balance_v1_user_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1986,7 @@ func (x *EraseUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseUserRequest.ProtoReflect.Descriptor instead.
 func (*EraseUserRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_user_proto_rawDescGZIP(), []int{24}
+	return file_balance_v1_user_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EraseUserRequest) GetUser() string {
@@ -1673,7 +2029,7 @@ var File_balance_v1_user_proto protoreflect.FileDescriptor
 const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"\x15balance/v1/user.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x04\n" +
+	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x05\n" +
 	"\x04User\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1a\n" +
 	"\x05email\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x05email\x12A\n" +
@@ -1692,7 +2048,11 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\rsecond_factor\x18\v \x01(\bB\x04\xe2A\x01\x03R\fsecondFactor\x12C\n" +
 	"\fdisable_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vdisableTime\x12?\n" +
 	"\n" +
-	"erase_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\teraseTime\"\xb5\x02\n" +
+	"erase_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\teraseTime\x12J\n" +
+	"\fexternal_ids\x18\x1e \x03(\v2!.balance.v1.User.ExternalIdsEntryB\x04\xe2A\x01\x03R\vexternalIds\x1a>\n" +
+	"\x10ExternalIdsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb5\x02\n" +
 	"\aSession\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12A\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
@@ -1710,7 +2070,7 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
-	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xd1\x01\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xc6\x03\n" +
 	"\x10ListUsersRequest\x12\"\n" +
 	"\x06search\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x1eR\x06search\x12'\n" +
@@ -1723,7 +2083,18 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\x94\x01\n" +
+	"countTotal\x12!\n" +
+	"\x05email\x18\x06 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \xfe\x01R\x05email\x12\x1f\n" +
+	"\x04name\x18\a \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \xad\x02R\x04name\x12+\n" +
+	"\vexternal_id\x18\b \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\t \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\x12*\n" +
+	"\x04role\x18\n" +
+	" \x01(\x0e2\x10.balance.v1.RoleB\x04\xe2A\x01\x01R\x04role\x12%\n" +
+	"\bdisabled\x18\v \x01(\bB\x04\xe2A\x01\x01H\x00R\bdisabled\x88\x01\x01B\v\n" +
+	"\t_disabled\"\x94\x01\n" +
 	"\x11ListUsersResponse\x12,\n" +
 	"\x05users\x18\x01 \x03(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x03R\x05users\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
@@ -1731,7 +2102,41 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"0\n" +
 	"\x0eGetUserRequest\x12\x1e\n" +
 	"\x04user\x18\x01 \x01(\tB\n" +
-	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\"\xf4\x01\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\"\xae\x01\n" +
+	"\x11LookupUserRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x05R\x05email\x12&\n" +
+	"\busername\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 \x1eR\busername\x12+\n" +
+	"\vexternal_id\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\"\xb8\x01\n" +
+	"\x11EnsureUserRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x05R\x05email\x12+\n" +
+	"\vexternal_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12*\n" +
+	"\n" +
+	"first_name\x18\x03 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \x96\x01R\tfirstName\x12(\n" +
+	"\tlast_name\x18\x04 \x01(\tB\v\xe2A\x01\x01\xa2\xb8\x18\x03 \x96\x01R\blastName\"`\n" +
+	"\x12EnsureUserResponse\x12*\n" +
+	"\x04user\x18\x01 \x01(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x03R\x04user\x12\x1e\n" +
+	"\acreated\x18\x02 \x01(\bB\x04\xe2A\x01\x03R\acreated\"\xe1\x01\n" +
+	"\x18SetUserExternalIdRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12+\n" +
+	"\vexternal_id\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02 dR\n" +
+	"externalId\x12\"\n" +
+	"\x06source\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\fR\x06source\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xf4\x01\n" +
 	"\x11UpdateUserRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x02id\x12*\n" +
@@ -1815,12 +2220,17 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_MODERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xf4\x0f\n" +
+	"ROLE_ADMIN\x10\x032\xc1\x12\n" +
 	"\vUserService\x12P\n" +
 	"\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x90\x02\x01\x12Y\n" +
 	"\bUpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/api/v1/users/me\x12b\n" +
 	"\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x90\x02\x01\x12X\n" +
-	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12_\n" +
+	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12^\n" +
+	"\n" +
+	"LookupUser\x12\x1d.balance.v1.LookupUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users:lookup\x90\x02\x01\x12o\n" +
+	"\n" +
+	"EnsureUser\x12\x1d.balance.v1.EnsureUserRequest\x1a\x1e.balance.v1.EnsureUserResponse\"\"\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/users:ensure\x90\x02\x02\x12z\n" +
+	"\x11SetUserExternalId\x12$.balance.v1.SetUserExternalIdRequest\x1a\x10.balance.v1.User\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/users/{user}:setExternalId\x12_\n" +
 	"\n" +
 	"UpdateUser\x12\x1d.balance.v1.UpdateUserRequest\x1a\x10.balance.v1.User\" \x82\xd3\xe4\x93\x02\x1a:\x04user2\x12/api/v1/users/{id}\x12\x8b\x01\n" +
 	"\x11EnrolSecondFactor\x12$.balance.v1.EnrolSecondFactorRequest\x1a%.balance.v1.EnrolSecondFactorResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/users/me/second-factor\x12\x99\x01\n" +
@@ -1856,7 +2266,7 @@ func file_balance_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_balance_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_balance_v1_user_proto_goTypes = []any{
 	(Role)(0),                           // 0: balance.v1.Role
 	(*User)(nil),                        // 1: balance.v1.User
@@ -1866,90 +2276,104 @@ var file_balance_v1_user_proto_goTypes = []any{
 	(*ListUsersRequest)(nil),            // 5: balance.v1.ListUsersRequest
 	(*ListUsersResponse)(nil),           // 6: balance.v1.ListUsersResponse
 	(*GetUserRequest)(nil),              // 7: balance.v1.GetUserRequest
-	(*UpdateUserRequest)(nil),           // 8: balance.v1.UpdateUserRequest
-	(*EnrolSecondFactorRequest)(nil),    // 9: balance.v1.EnrolSecondFactorRequest
-	(*EnrolSecondFactorResponse)(nil),   // 10: balance.v1.EnrolSecondFactorResponse
-	(*ConfirmSecondFactorRequest)(nil),  // 11: balance.v1.ConfirmSecondFactorRequest
-	(*ConfirmSecondFactorResponse)(nil), // 12: balance.v1.ConfirmSecondFactorResponse
-	(*RemoveSecondFactorRequest)(nil),   // 13: balance.v1.RemoveSecondFactorRequest
-	(*ResetSecondFactorRequest)(nil),    // 14: balance.v1.ResetSecondFactorRequest
-	(*ListSessionsRequest)(nil),         // 15: balance.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),        // 16: balance.v1.ListSessionsResponse
-	(*EndSessionRequest)(nil),           // 17: balance.v1.EndSessionRequest
-	(*EndSessionsRequest)(nil),          // 18: balance.v1.EndSessionsRequest
-	(*EndUserSessionsRequest)(nil),      // 19: balance.v1.EndUserSessionsRequest
-	(*DisableUserRequest)(nil),          // 20: balance.v1.DisableUserRequest
-	(*EnableUserRequest)(nil),           // 21: balance.v1.EnableUserRequest
-	(*ChangeEmailRequest)(nil),          // 22: balance.v1.ChangeEmailRequest
-	(*ExportUserRequest)(nil),           // 23: balance.v1.ExportUserRequest
-	(*ExportUserResponse)(nil),          // 24: balance.v1.ExportUserResponse
-	(*EraseUserRequest)(nil),            // 25: balance.v1.EraseUserRequest
-	(*timestamppb.Timestamp)(nil),       // 26: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 27: google.protobuf.FieldMask
-	(*Account)(nil),                     // 28: balance.v1.Account
-	(*Entry)(nil),                       // 29: balance.v1.Entry
-	(*emptypb.Empty)(nil),               // 30: google.protobuf.Empty
+	(*LookupUserRequest)(nil),           // 8: balance.v1.LookupUserRequest
+	(*EnsureUserRequest)(nil),           // 9: balance.v1.EnsureUserRequest
+	(*EnsureUserResponse)(nil),          // 10: balance.v1.EnsureUserResponse
+	(*SetUserExternalIdRequest)(nil),    // 11: balance.v1.SetUserExternalIdRequest
+	(*UpdateUserRequest)(nil),           // 12: balance.v1.UpdateUserRequest
+	(*EnrolSecondFactorRequest)(nil),    // 13: balance.v1.EnrolSecondFactorRequest
+	(*EnrolSecondFactorResponse)(nil),   // 14: balance.v1.EnrolSecondFactorResponse
+	(*ConfirmSecondFactorRequest)(nil),  // 15: balance.v1.ConfirmSecondFactorRequest
+	(*ConfirmSecondFactorResponse)(nil), // 16: balance.v1.ConfirmSecondFactorResponse
+	(*RemoveSecondFactorRequest)(nil),   // 17: balance.v1.RemoveSecondFactorRequest
+	(*ResetSecondFactorRequest)(nil),    // 18: balance.v1.ResetSecondFactorRequest
+	(*ListSessionsRequest)(nil),         // 19: balance.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),        // 20: balance.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),           // 21: balance.v1.EndSessionRequest
+	(*EndSessionsRequest)(nil),          // 22: balance.v1.EndSessionsRequest
+	(*EndUserSessionsRequest)(nil),      // 23: balance.v1.EndUserSessionsRequest
+	(*DisableUserRequest)(nil),          // 24: balance.v1.DisableUserRequest
+	(*EnableUserRequest)(nil),           // 25: balance.v1.EnableUserRequest
+	(*ChangeEmailRequest)(nil),          // 26: balance.v1.ChangeEmailRequest
+	(*ExportUserRequest)(nil),           // 27: balance.v1.ExportUserRequest
+	(*ExportUserResponse)(nil),          // 28: balance.v1.ExportUserResponse
+	(*EraseUserRequest)(nil),            // 29: balance.v1.EraseUserRequest
+	nil,                                 // 30: balance.v1.User.ExternalIdsEntry
+	(*timestamppb.Timestamp)(nil),       // 31: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 32: google.protobuf.FieldMask
+	(*Account)(nil),                     // 33: balance.v1.Account
+	(*Entry)(nil),                       // 34: balance.v1.Entry
+	(*emptypb.Empty)(nil),               // 35: google.protobuf.Empty
 }
 var file_balance_v1_user_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.User.role:type_name -> balance.v1.Role
-	26, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	26, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	26, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
-	26, // 4: balance.v1.User.erase_time:type_name -> google.protobuf.Timestamp
-	26, // 5: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	26, // 6: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
-	26, // 7: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
-	27, // 9: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 10: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
-	1,  // 11: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
-	27, // 12: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 13: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
-	1,  // 14: balance.v1.ExportUserResponse.profile:type_name -> balance.v1.User
-	2,  // 15: balance.v1.ExportUserResponse.sessions:type_name -> balance.v1.Session
-	28, // 16: balance.v1.ExportUserResponse.accounts:type_name -> balance.v1.Account
-	29, // 17: balance.v1.ExportUserResponse.entries:type_name -> balance.v1.Entry
-	3,  // 18: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
-	4,  // 19: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
-	5,  // 20: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
-	7,  // 21: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
-	8,  // 22: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
-	9,  // 23: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
-	11, // 24: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
-	13, // 25: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
-	14, // 26: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
-	15, // 27: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
-	17, // 28: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
-	18, // 29: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
-	19, // 30: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
-	20, // 31: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
-	21, // 32: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
-	22, // 33: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
-	23, // 34: balance.v1.UserService.ExportUser:input_type -> balance.v1.ExportUserRequest
-	25, // 35: balance.v1.UserService.EraseUser:input_type -> balance.v1.EraseUserRequest
-	1,  // 36: balance.v1.UserService.GetMe:output_type -> balance.v1.User
-	1,  // 37: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
-	6,  // 38: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
-	1,  // 39: balance.v1.UserService.GetUser:output_type -> balance.v1.User
-	1,  // 40: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
-	10, // 41: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
-	12, // 42: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
-	1,  // 43: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
-	1,  // 44: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
-	16, // 45: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
-	30, // 46: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
-	30, // 47: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
-	30, // 48: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
-	1,  // 49: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
-	1,  // 50: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
-	1,  // 51: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
-	24, // 52: balance.v1.UserService.ExportUser:output_type -> balance.v1.ExportUserResponse
-	1,  // 53: balance.v1.UserService.EraseUser:output_type -> balance.v1.User
-	36, // [36:54] is the sub-list for method output_type
-	18, // [18:36] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	31, // 1: balance.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	31, // 2: balance.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	31, // 3: balance.v1.User.disable_time:type_name -> google.protobuf.Timestamp
+	31, // 4: balance.v1.User.erase_time:type_name -> google.protobuf.Timestamp
+	30, // 5: balance.v1.User.external_ids:type_name -> balance.v1.User.ExternalIdsEntry
+	31, // 6: balance.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	31, // 7: balance.v1.Session.refresh_time:type_name -> google.protobuf.Timestamp
+	31, // 8: balance.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 9: balance.v1.UpdateMeRequest.user:type_name -> balance.v1.User
+	32, // 10: balance.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 11: balance.v1.ListUsersRequest.role:type_name -> balance.v1.Role
+	1,  // 12: balance.v1.ListUsersResponse.users:type_name -> balance.v1.User
+	1,  // 13: balance.v1.EnsureUserResponse.user:type_name -> balance.v1.User
+	1,  // 14: balance.v1.UpdateUserRequest.user:type_name -> balance.v1.User
+	32, // 15: balance.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 16: balance.v1.ListSessionsResponse.sessions:type_name -> balance.v1.Session
+	1,  // 17: balance.v1.ExportUserResponse.profile:type_name -> balance.v1.User
+	2,  // 18: balance.v1.ExportUserResponse.sessions:type_name -> balance.v1.Session
+	33, // 19: balance.v1.ExportUserResponse.accounts:type_name -> balance.v1.Account
+	34, // 20: balance.v1.ExportUserResponse.entries:type_name -> balance.v1.Entry
+	3,  // 21: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
+	4,  // 22: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
+	5,  // 23: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
+	7,  // 24: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
+	8,  // 25: balance.v1.UserService.LookupUser:input_type -> balance.v1.LookupUserRequest
+	9,  // 26: balance.v1.UserService.EnsureUser:input_type -> balance.v1.EnsureUserRequest
+	11, // 27: balance.v1.UserService.SetUserExternalId:input_type -> balance.v1.SetUserExternalIdRequest
+	12, // 28: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
+	13, // 29: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
+	15, // 30: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
+	17, // 31: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
+	18, // 32: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
+	19, // 33: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
+	21, // 34: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
+	22, // 35: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
+	23, // 36: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
+	24, // 37: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
+	25, // 38: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
+	26, // 39: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
+	27, // 40: balance.v1.UserService.ExportUser:input_type -> balance.v1.ExportUserRequest
+	29, // 41: balance.v1.UserService.EraseUser:input_type -> balance.v1.EraseUserRequest
+	1,  // 42: balance.v1.UserService.GetMe:output_type -> balance.v1.User
+	1,  // 43: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
+	6,  // 44: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
+	1,  // 45: balance.v1.UserService.GetUser:output_type -> balance.v1.User
+	1,  // 46: balance.v1.UserService.LookupUser:output_type -> balance.v1.User
+	10, // 47: balance.v1.UserService.EnsureUser:output_type -> balance.v1.EnsureUserResponse
+	1,  // 48: balance.v1.UserService.SetUserExternalId:output_type -> balance.v1.User
+	1,  // 49: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
+	14, // 50: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
+	16, // 51: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
+	1,  // 52: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
+	1,  // 53: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
+	20, // 54: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
+	35, // 55: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
+	35, // 56: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
+	35, // 57: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
+	1,  // 58: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
+	1,  // 59: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
+	1,  // 60: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
+	28, // 61: balance.v1.UserService.ExportUser:output_type -> balance.v1.ExportUserResponse
+	1,  // 62: balance.v1.UserService.EraseUser:output_type -> balance.v1.User
+	42, // [42:63] is the sub-list for method output_type
+	21, // [21:42] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_user_proto_init() }
@@ -1959,13 +2383,14 @@ func file_balance_v1_user_proto_init() {
 	}
 	file_balance_v1_account_proto_init()
 	file_balance_v1_options_proto_init()
+	file_balance_v1_user_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_user_proto_rawDesc), len(file_balance_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

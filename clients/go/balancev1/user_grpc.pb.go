@@ -24,6 +24,9 @@ const (
 	UserService_UpdateMe_FullMethodName            = "/balance.v1.UserService/UpdateMe"
 	UserService_ListUsers_FullMethodName           = "/balance.v1.UserService/ListUsers"
 	UserService_GetUser_FullMethodName             = "/balance.v1.UserService/GetUser"
+	UserService_LookupUser_FullMethodName          = "/balance.v1.UserService/LookupUser"
+	UserService_EnsureUser_FullMethodName          = "/balance.v1.UserService/EnsureUser"
+	UserService_SetUserExternalId_FullMethodName   = "/balance.v1.UserService/SetUserExternalId"
 	UserService_UpdateUser_FullMethodName          = "/balance.v1.UserService/UpdateUser"
 	UserService_EnrolSecondFactor_FullMethodName   = "/balance.v1.UserService/EnrolSecondFactor"
 	UserService_ConfirmSecondFactor_FullMethodName = "/balance.v1.UserService/ConfirmSecondFactor"
@@ -45,17 +48,38 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Keeps the profiles of users. A user is created by the first confirmation code
-// that is confirmed for an address.
+// that is confirmed for an address, or before that by a service.
 type UserServiceClient interface {
 	// Returns the caller's own profile.
 	GetMe(ctx context.Context, in *GetMeRequest, opts ...grpc.CallOption) (*User, error)
 	// Changes the fields of the caller's own profile that update_mask names:
 	// username, first_name, last_name and bio. Nobody changes their own role.
 	UpdateMe(ctx context.Context, in *UpdateMeRequest, opts ...grpc.CallOption) (*User, error)
-	// Lists users by username, for admins.
+	// Lists users by username, for admins, and keeps those that pass all filters. A
+	// page looks at 10000 users at most, so it may hold fewer than asked for, or
+	// none, and be followed by others; not with skip or count_total, which look at
+	// all.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
-	// Returns a user, for admins.
+	// Returns a user, for admins and services with the scope users:read.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*User, error)
+	// Returns the user that has an e-mail address, a username or an external id, for
+	// admins and services with the scope users:read. Exactly one of the three is
+	// given.
+	LookupUser(ctx context.Context, in *LookupUserRequest, opts ...grpc.CallOption) (*User, error)
+	// Returns the user of an e-mail address or of the calling service's external
+	// id, and makes one if there is none: however often and by however many at once
+	// it is called, there is one user. For services with the scope users:write.
+	// Whoever gets a confirmation code for the address later signs in as this user.
+	//
+	// Where both are given, whoever has the external id is meant, and gets the
+	// address if they have none yet. Where nobody has it, the user of the address
+	// gets it. If that user has another external id of the service, it is
+	// EXTERNAL_ID_CONFLICT.
+	EnsureUser(ctx context.Context, in *EnsureUserRequest, opts ...grpc.CallOption) (*EnsureUserResponse, error)
+	// Gives a user an external id in place of the one they had of the same source,
+	// or takes it away. For services with the scope users:write, and admins. What
+	// another user has is EXTERNAL_ID_CONFLICT.
+	SetUserExternalId(ctx context.Context, in *SetUserExternalIdRequest, opts ...grpc.CallOption) (*User, error)
 	// Changes a user's profile and role, for admins. A change of role revokes the
 	// user's sign-ins, so that no token carries the old one. Admins cannot change
 	// their own role.
@@ -147,6 +171,36 @@ func (c *userServiceClient) GetUser(ctx context.Context, in *GetUserRequest, opt
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(User)
 	err := c.cc.Invoke(ctx, UserService_GetUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) LookupUser(ctx context.Context, in *LookupUserRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, UserService_LookupUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) EnsureUser(ctx context.Context, in *EnsureUserRequest, opts ...grpc.CallOption) (*EnsureUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnsureUserResponse)
+	err := c.cc.Invoke(ctx, UserService_EnsureUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) SetUserExternalId(ctx context.Context, in *SetUserExternalIdRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, UserService_SetUserExternalId_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -298,17 +352,38 @@ func (c *userServiceClient) EraseUser(ctx context.Context, in *EraseUserRequest,
 // for forward compatibility.
 //
 // Keeps the profiles of users. A user is created by the first confirmation code
-// that is confirmed for an address.
+// that is confirmed for an address, or before that by a service.
 type UserServiceServer interface {
 	// Returns the caller's own profile.
 	GetMe(context.Context, *GetMeRequest) (*User, error)
 	// Changes the fields of the caller's own profile that update_mask names:
 	// username, first_name, last_name and bio. Nobody changes their own role.
 	UpdateMe(context.Context, *UpdateMeRequest) (*User, error)
-	// Lists users by username, for admins.
+	// Lists users by username, for admins, and keeps those that pass all filters. A
+	// page looks at 10000 users at most, so it may hold fewer than asked for, or
+	// none, and be followed by others; not with skip or count_total, which look at
+	// all.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
-	// Returns a user, for admins.
+	// Returns a user, for admins and services with the scope users:read.
 	GetUser(context.Context, *GetUserRequest) (*User, error)
+	// Returns the user that has an e-mail address, a username or an external id, for
+	// admins and services with the scope users:read. Exactly one of the three is
+	// given.
+	LookupUser(context.Context, *LookupUserRequest) (*User, error)
+	// Returns the user of an e-mail address or of the calling service's external
+	// id, and makes one if there is none: however often and by however many at once
+	// it is called, there is one user. For services with the scope users:write.
+	// Whoever gets a confirmation code for the address later signs in as this user.
+	//
+	// Where both are given, whoever has the external id is meant, and gets the
+	// address if they have none yet. Where nobody has it, the user of the address
+	// gets it. If that user has another external id of the service, it is
+	// EXTERNAL_ID_CONFLICT.
+	EnsureUser(context.Context, *EnsureUserRequest) (*EnsureUserResponse, error)
+	// Gives a user an external id in place of the one they had of the same source,
+	// or takes it away. For services with the scope users:write, and admins. What
+	// another user has is EXTERNAL_ID_CONFLICT.
+	SetUserExternalId(context.Context, *SetUserExternalIdRequest) (*User, error)
 	// Changes a user's profile and role, for admins. A change of role revokes the
 	// user's sign-ins, so that no token carries the old one. Admins cannot change
 	// their own role.
@@ -377,6 +452,15 @@ func (UnimplementedUserServiceServer) ListUsers(context.Context, *ListUsersReque
 }
 func (UnimplementedUserServiceServer) GetUser(context.Context, *GetUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUser not implemented")
+}
+func (UnimplementedUserServiceServer) LookupUser(context.Context, *LookupUserRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookupUser not implemented")
+}
+func (UnimplementedUserServiceServer) EnsureUser(context.Context, *EnsureUserRequest) (*EnsureUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnsureUser not implemented")
+}
+func (UnimplementedUserServiceServer) SetUserExternalId(context.Context, *SetUserExternalIdRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetUserExternalId not implemented")
 }
 func (UnimplementedUserServiceServer) UpdateUser(context.Context, *UpdateUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateUser not implemented")
@@ -509,6 +593,60 @@ func _UserService_GetUser_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UserServiceServer).GetUser(ctx, req.(*GetUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_LookupUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookupUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).LookupUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_LookupUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).LookupUser(ctx, req.(*LookupUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_EnsureUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnsureUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).EnsureUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_EnsureUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).EnsureUser(ctx, req.(*EnsureUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_SetUserExternalId_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetUserExternalIdRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).SetUserExternalId(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_SetUserExternalId_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).SetUserExternalId(ctx, req.(*SetUserExternalIdRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -787,6 +925,18 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetUser",
 			Handler:    _UserService_GetUser_Handler,
+		},
+		{
+			MethodName: "LookupUser",
+			Handler:    _UserService_LookupUser_Handler,
+		},
+		{
+			MethodName: "EnsureUser",
+			Handler:    _UserService_EnsureUser_Handler,
+		},
+		{
+			MethodName: "SetUserExternalId",
+			Handler:    _UserService_SetUserExternalId_Handler,
 		},
 		{
 			MethodName: "UpdateUser",

@@ -202,6 +202,26 @@ class Account(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ExternalIdsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
@@ -223,6 +243,7 @@ class Account(_message.Message):
     SPENT_TODAY_FIELD_NUMBER: _builtins.int
     LEFT_TODAY_FIELD_NUMBER: _builtins.int
     DAY_END_FIELD_NUMBER: _builtins.int
+    EXTERNAL_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The account's id, a UUID."""
     number: _builtins.str
@@ -297,6 +318,12 @@ class Account(_message.Message):
         spent_today starts again from zero; unset with `as_of`.
         """
 
+    @_builtins.property
+    def external_ids(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Output only. What other systems call the account, by source: a service is
+        "service:<client id>". Told by LookupAccount and SetAccountExternalId.
+        """
+
     def __init__(
         self,
         *,
@@ -321,10 +348,11 @@ class Account(_message.Message):
         spent_today: _builtins.str = ...,
         left_today: _builtins.str = ...,
         day_end: _timestamp_pb2.Timestamp | None = ...,
+        external_ids: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date", "day_end", b"day_end"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "daily_limit", b"daily_limit", "daily_limit_is_own", b"daily_limit_is_own", "date", b"date", "day_end", b"day_end", "debit_limit", b"debit_limit", "debit_limit_is_own", b"debit_limit_is_own", "etag", b"etag", "held", b"held", "id", b"id", "left_today", b"left_today", "limit", b"limit", "number", b"number", "spent_today", b"spent_today", "status", b"status", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "daily_limit", b"daily_limit", "daily_limit_is_own", b"daily_limit_is_own", "date", b"date", "day_end", b"day_end", "debit_limit", b"debit_limit", "debit_limit_is_own", b"debit_limit_is_own", "etag", b"etag", "external_ids", b"external_ids", "held", b"held", "id", b"id", "left_today", b"left_today", "limit", b"limit", "number", b"number", "spent_today", b"spent_today", "status", b"status", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversion_obstacle: _TypeAlias = _typing.Literal["conversion_obstacle"]  # noqa: Y015
     _WhichOneofArgType__conversion_obstacle: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle"]  # noqa: Y015
@@ -722,6 +750,48 @@ class GetAccountRequest(_message.Message):
 Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
 
 @_typing.final
+class LookupAccountRequest(_message.Message):
+    """Request for LookupAccount: number, currency, or external_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """Optional. The account's number, ten digits."""
+    user: _builtins.str
+    """Optional. The owner's user id: the caller by default, required of services.
+    Only with currency.
+    """
+    currency: _builtins.str
+    """Optional. The account's currency, ISO 4217."""
+    external_id: _builtins.str
+    """Optional. What `source` calls the account; at most 100 characters."""
+    source: _builtins.str
+    """Optional. Whose external id it is, "service:<client id>": the calling service
+    by default, required of users. Only with external_id.
+    """
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        user: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "external_id", b"external_id", "number", b"number", "source", b"source", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookupAccountRequest: _TypeAlias = LookupAccountRequest  # noqa: Y015
+
+@_typing.final
 class WatchAccountRequest(_message.Message):
     """Request for WatchAccount."""
 
@@ -822,6 +892,82 @@ class ListAccountsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
+
+@_typing.final
+class SearchAccountsRequest(_message.Message):
+    """Request for SearchAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """Optional. Keeps accounts in this currency, ISO 4217."""
+    status: Global___AccountStatus.ValueType
+    """Optional. Keeps accounts of this status."""
+    page_size: _builtins.int
+    """Optional. How many to return: 10 by default, at most 1000."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the last answer."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        status: Global___AccountStatus.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_total", b"count_total", "currency", b"currency", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAccountsRequest: _TypeAlias = SearchAccountsRequest  # noqa: Y015
+
+@_typing.final
+class SearchAccountsResponse(_message.Message):
+    """Response of SearchAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Account]:
+        """Output only. The accounts, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[Global___Account] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAccountsResponse: _TypeAlias = SearchAccountsResponse  # noqa: Y015
 
 @_typing.final
 class ListEntriesRequest(_message.Message):
@@ -1176,6 +1322,49 @@ class SetAccountLimitsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAccountLimitsRequest: _TypeAlias = SetAccountLimitsRequest  # noqa: Y015
+
+@_typing.final
+class SetAccountExternalIdRequest(_message.Message):
+    """Request for SetAccountExternalId."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. The account's id."""
+    external_id: _builtins.str
+    """Optional. The external id, at most 100 characters; empty takes it away."""
+    source: _builtins.str
+    """Optional. Whose external id it is, "service:<client id>". A service can only
+    name itself, and does by default; required of admins.
+    """
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "external_id", b"external_id", "request_id", b"request_id", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountExternalIdRequest: _TypeAlias = SetAccountExternalIdRequest  # noqa: Y015
 
 @_typing.final
 class ListAccountChangesRequest(_message.Message):

@@ -45,6 +45,11 @@ class AccountServiceStub:
                 request_serializer=balance_dot_v1_dot_account__pb2.GetAccountRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
                 _registered_method=True)
+        self.LookupAccount = channel.unary_unary(
+                '/balance.v1.AccountService/LookupAccount',
+                request_serializer=balance_dot_v1_dot_account__pb2.LookupAccountRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
         self.WatchAccount = channel.unary_stream(
                 '/balance.v1.AccountService/WatchAccount',
                 request_serializer=balance_dot_v1_dot_account__pb2.WatchAccountRequest.SerializeToString,
@@ -54,6 +59,11 @@ class AccountServiceStub:
                 '/balance.v1.AccountService/ListAccounts',
                 request_serializer=balance_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.ListAccountsResponse.FromString,
+                _registered_method=True)
+        self.SearchAccounts = channel.unary_unary(
+                '/balance.v1.AccountService/SearchAccounts',
+                request_serializer=balance_dot_v1_dot_account__pb2.SearchAccountsRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.SearchAccountsResponse.FromString,
                 _registered_method=True)
         self.ListEntries = channel.unary_unary(
                 '/balance.v1.AccountService/ListEntries',
@@ -90,6 +100,11 @@ class AccountServiceStub:
                 request_serializer=balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
                 _registered_method=True)
+        self.SetAccountExternalId = channel.unary_unary(
+                '/balance.v1.AccountService/SetAccountExternalId',
+                request_serializer=balance_dot_v1_dot_account__pb2.SetAccountExternalIdRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
         self.ListAccountChanges = channel.unary_unary(
                 '/balance.v1.AccountService/ListAccountChanges',
                 request_serializer=balance_dot_v1_dot_account__pb2.ListAccountChangesRequest.SerializeToString,
@@ -121,6 +136,15 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LookupAccount(self, request, context):
+        """Returns the account that has a number, a user's account in a currency, or the
+        account with an external id, to whoever may read it. Exactly one of the three
+        is given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchAccount(self, request, context):
         """Sends an account as GetAccount returns it: at once, and again after every
         change, wherever it came from. Changes that follow each other within a
@@ -135,6 +159,16 @@ class AccountServiceServicer:
         """Lists the caller's accounts, oldest first; for callers who may read every
         account, those of the given user. Each that cannot be converted to the
         currency asked for is shown in its own, with conversion_obstacle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchAccounts(self, request, context):
+        """Lists everybody's accounts, oldest first, that pass all filters, for callers
+        who may read every account. A page looks at 10000 accounts at most, so it may
+        hold fewer than asked for, or none, and be followed by others; not with skip or
+        count_total, which look at all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +235,15 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetAccountExternalId(self, request, context):
+        """Gives an account an external id in place of the one it had of the same source,
+        or takes it away, for operators. What another account has is
+        EXTERNAL_ID_CONFLICT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAccountChanges(self, request, context):
         """Lists what operators have changed on an account, newest first: freezes,
         closings and limits. Its owner is not told who asked for a change, nor the
@@ -223,6 +266,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=balance_dot_v1_dot_account__pb2.GetAccountRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
             ),
+            'LookupAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookupAccount,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.LookupAccountRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
             'WatchAccount': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchAccount,
                     request_deserializer=balance_dot_v1_dot_account__pb2.WatchAccountRequest.FromString,
@@ -232,6 +280,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.ListAccounts,
                     request_deserializer=balance_dot_v1_dot_account__pb2.ListAccountsRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'SearchAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchAccounts,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.SearchAccountsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.SearchAccountsResponse.SerializeToString,
             ),
             'ListEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEntries,
@@ -266,6 +319,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
             'SetAccountLimits': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAccountLimits,
                     request_deserializer=balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'SetAccountExternalId': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAccountExternalId,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.SetAccountExternalIdRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
             ),
             'ListAccountChanges': grpc.unary_unary_rpc_method_handler(
@@ -340,6 +398,33 @@ class AccountService:
             _registered_method=True)
 
     @staticmethod
+    def LookupAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/LookupAccount',
+            balance_dot_v1_dot_account__pb2.LookupAccountRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def WatchAccount(request,
             target,
             options=(),
@@ -383,6 +468,33 @@ class AccountService:
             '/balance.v1.AccountService/ListAccounts',
             balance_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
             balance_dot_v1_dot_account__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/SearchAccounts',
+            balance_dot_v1_dot_account__pb2.SearchAccountsRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.SearchAccountsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -571,6 +683,33 @@ class AccountService:
             target,
             '/balance.v1.AccountService/SetAccountLimits',
             balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAccountExternalId(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/SetAccountExternalId',
+            balance_dot_v1_dot_account__pb2.SetAccountExternalIdRequest.SerializeToString,
             balance_dot_v1_dot_account__pb2.Account.FromString,
             options,
             channel_credentials,

@@ -45,6 +45,11 @@ class AccountServiceStub:
     call's deadline, until no movement of that time is under way any more; if
     that takes long, it is UNAVAILABLE.
     """
+    LookupAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.LookupAccountRequest, _account_pb2.Account]
+    """Returns the account that has a number, a user's account in a currency, or the
+    account with an external id, to whoever may read it. Exactly one of the three
+    is given.
+    """
     WatchAccount: _grpc.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]
     """Sends an account as GetAccount returns it: at once, and again after every
     change, wherever it came from. Changes that follow each other within a
@@ -55,6 +60,12 @@ class AccountServiceStub:
     """Lists the caller's accounts, oldest first; for callers who may read every
     account, those of the given user. Each that cannot be converted to the
     currency asked for is shown in its own, with conversion_obstacle.
+    """
+    SearchAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.SearchAccountsRequest, _account_pb2.SearchAccountsResponse]
+    """Lists everybody's accounts, oldest first, that pass all filters, for callers
+    who may read every account. A page looks at 10000 accounts at most, so it may
+    hold fewer than asked for, or none, and be followed by others; not with skip or
+    count_total, which look at all.
     """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]
     """Lists an account's statement: every movement, with who, why and when. Pages
@@ -88,6 +99,11 @@ class AccountServiceStub:
     leaves out stays as it is. An overdraft above the service's ceiling for the
     currency is OVERDRAFT_ABOVE_MAX.
     """
+    SetAccountExternalId: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountExternalIdRequest, _account_pb2.Account]
+    """Gives an account an external id in place of the one it had of the same source,
+    or takes it away, for operators. What another account has is
+    EXTERNAL_ID_CONFLICT.
+    """
     ListAccountChanges: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountChangesRequest, _account_pb2.ListAccountChangesResponse]
     """Lists what operators have changed on an account, newest first: freezes,
     closings and limits. Its owner is not told who asked for a change, nor the
@@ -111,6 +127,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     call's deadline, until no movement of that time is under way any more; if
     that takes long, it is UNAVAILABLE.
     """
+    LookupAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.LookupAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Returns the account that has a number, a user's account in a currency, or the
+    account with an external id, to whoever may read it. Exactly one of the three
+    is given.
+    """
     WatchAccount: _aio.UnaryStreamMultiCallable[_account_pb2.WatchAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Sends an account as GetAccount returns it: at once, and again after every
     change, wherever it came from. Changes that follow each other within a
@@ -121,6 +142,12 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Lists the caller's accounts, oldest first; for callers who may read every
     account, those of the given user. Each that cannot be converted to the
     currency asked for is shown in its own, with conversion_obstacle.
+    """
+    SearchAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.SearchAccountsRequest, _account_pb2.SearchAccountsResponse]  # type: ignore[assignment]
+    """Lists everybody's accounts, oldest first, that pass all filters, for callers
+    who may read every account. A page looks at 10000 accounts at most, so it may
+    hold fewer than asked for, or none, and be followed by others; not with skip or
+    count_total, which look at all.
     """
     ListEntries: _aio.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists an account's statement: every movement, with who, why and when. Pages
@@ -153,6 +180,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     and how much may be debited from it at once and in a day. What the request
     leaves out stays as it is. An overdraft above the service's ceiling for the
     currency is OVERDRAFT_ABOVE_MAX.
+    """
+    SetAccountExternalId: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountExternalIdRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Gives an account an external id in place of the one it had of the same source,
+    or takes it away, for operators. What another account has is
+    EXTERNAL_ID_CONFLICT.
     """
     ListAccountChanges: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountChangesRequest, _account_pb2.ListAccountChangesResponse]  # type: ignore[assignment]
     """Lists what operators have changed on an account, newest first: freezes,
@@ -188,6 +220,17 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def LookupAccount(
+        self,
+        request: _account_pb2.LookupAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
+        """Returns the account that has a number, a user's account in a currency, or the
+        account with an external id, to whoever may read it. Exactly one of the three
+        is given.
+        """
+
+    @_abc_1.abstractmethod
     def WatchAccount(
         self,
         request: _account_pb2.WatchAccountRequest,
@@ -208,6 +251,18 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the caller's accounts, oldest first; for callers who may read every
         account, those of the given user. Each that cannot be converted to the
         currency asked for is shown in its own, with conversion_obstacle.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchAccounts(
+        self,
+        request: _account_pb2.SearchAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.SearchAccountsResponse, _abc.Awaitable[_account_pb2.SearchAccountsResponse]]:
+        """Lists everybody's accounts, oldest first, that pass all filters, for callers
+        who may read every account. A page looks at 10000 accounts at most, so it may
+        hold fewer than asked for, or none, and be followed by others; not with skip or
+        count_total, which look at all.
         """
 
     @_abc_1.abstractmethod
@@ -282,6 +337,17 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         and how much may be debited from it at once and in a day. What the request
         leaves out stays as it is. An overdraft above the service's ceiling for the
         currency is OVERDRAFT_ABOVE_MAX.
+        """
+
+    @_abc_1.abstractmethod
+    def SetAccountExternalId(
+        self,
+        request: _account_pb2.SetAccountExternalIdRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
+        """Gives an account an external id in place of the one it had of the same source,
+        or takes it away, for operators. What another account has is
+        EXTERNAL_ID_CONFLICT.
         """
 
     @_abc_1.abstractmethod

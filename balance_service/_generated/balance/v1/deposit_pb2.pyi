@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -125,6 +126,42 @@ class Deposit(_message.Message):
 Global___Deposit: _TypeAlias = Deposit  # noqa: Y015
 
 @_typing.final
+class DepositOutcome(_message.Message):
+    """The outcome of one item of a batch or a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPOSIT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Output only. Whether this is the first answer to the same request again."""
+    @_builtins.property
+    def deposit(self) -> Global___Deposit:
+        """Output only. The deposit that was made."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Output only. The refusal, as CreateDeposit would have answered it."""
+
+    def __init__(
+        self,
+        *,
+        deposit: Global___Deposit | None = ...,
+        error: _status_pb2.Status | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deposit", b"deposit", "error", b"error", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deposit", b"deposit", "error", b"error", "outcome", b"outcome", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["deposit", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___DepositOutcome: _TypeAlias = DepositOutcome  # noqa: Y015
+
+@_typing.final
 class CreateDepositRequest(_message.Message):
     """Request for CreateDeposit."""
 
@@ -230,6 +267,74 @@ class CreateDepositRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateDepositRequest: _TypeAlias = CreateDepositRequest  # noqa: Y015
+
+@_typing.final
+class BatchCreateDepositsRequest(_message.Message):
+    """Request for BatchCreateDeposits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ALL_OR_NOTHING_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    all_or_nothing: _builtins.bool
+    """Optional. Whether one refused item refuses all; false by default."""
+    request_id: _builtins.str
+    """Optional. Makes a retry of the batch safe (AIP-155): 1 to 255 printable
+    ASCII characters, as in a single deposit.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+    The answer's id and date are of this answer alone.
+    """
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateDepositRequest]:
+        """Required. 1 to 1000 deposits. An item without a request_id gets one made of
+        the batch's request_id and its place.
+        """
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___CreateDepositRequest] | None = ...,
+        all_or_nothing: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_or_nothing", b"all_or_nothing", "request_id", b"request_id", "requests", b"requests", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateDepositsRequest: _TypeAlias = BatchCreateDepositsRequest  # noqa: Y015
+
+@_typing.final
+class BatchCreateDepositsResponse(_message.Message):
+    """Response of BatchCreateDeposits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepositOutcome]:
+        """Output only. One outcome for each item, in the order of the requests. Once the
+        answer has 2 MiB, further deposits are told without their metadata.
+        """
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___DepositOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateDepositsResponse: _TypeAlias = BatchCreateDepositsResponse  # noqa: Y015
 
 @_typing.final
 class GetDepositRequest(_message.Message):

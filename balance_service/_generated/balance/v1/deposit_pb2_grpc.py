@@ -42,6 +42,16 @@ class DepositServiceStub:
                 request_serializer=balance_dot_v1_dot_deposit__pb2.CreateDepositRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_deposit__pb2.Deposit.FromString,
                 _registered_method=True)
+        self.BatchCreateDeposits = channel.unary_unary(
+                '/balance.v1.DepositService/BatchCreateDeposits',
+                request_serializer=balance_dot_v1_dot_deposit__pb2.BatchCreateDepositsRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_deposit__pb2.BatchCreateDepositsResponse.FromString,
+                _registered_method=True)
+        self.StreamDeposits = channel.stream_stream(
+                '/balance.v1.DepositService/StreamDeposits',
+                request_serializer=balance_dot_v1_dot_deposit__pb2.CreateDepositRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_deposit__pb2.DepositOutcome.FromString,
+                _registered_method=True)
         self.GetDeposit = channel.unary_unary(
                 '/balance.v1.DepositService/GetDeposit',
                 request_serializer=balance_dot_v1_dot_deposit__pb2.GetDepositRequest.SerializeToString,
@@ -67,6 +77,28 @@ class DepositServiceServicer:
     def CreateDeposit(self, request, context):
         """Adds money to an account. Needs the scope deposits:write; a user's own
         deposit is accepted only where the configuration allows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCreateDeposits(self, request, context):
+        """Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+        order of the requests. With all_or_nothing, one refused item refuses all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamDeposits(self, request_iterator, context):
+        """Brings money in as requests come, for callers with many deposits and no end to
+        gather them for: a stream saves what each call costs. Each request is carried
+        out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+        come in the order of the requests. Where too many are under way, the service
+        stops reading until their outcomes are read. A stream that ends with
+        UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+        with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+        be answered while it is still being read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,6 +136,16 @@ def add_DepositServiceServicer_to_server(servicer, server):
                     servicer.CreateDeposit,
                     request_deserializer=balance_dot_v1_dot_deposit__pb2.CreateDepositRequest.FromString,
                     response_serializer=balance_dot_v1_dot_deposit__pb2.Deposit.SerializeToString,
+            ),
+            'BatchCreateDeposits': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateDeposits,
+                    request_deserializer=balance_dot_v1_dot_deposit__pb2.BatchCreateDepositsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_deposit__pb2.BatchCreateDepositsResponse.SerializeToString,
+            ),
+            'StreamDeposits': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamDeposits,
+                    request_deserializer=balance_dot_v1_dot_deposit__pb2.CreateDepositRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_deposit__pb2.DepositOutcome.SerializeToString,
             ),
             'GetDeposit': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDeposit,
@@ -150,6 +192,60 @@ class DepositService:
             '/balance.v1.DepositService/CreateDeposit',
             balance_dot_v1_dot_deposit__pb2.CreateDepositRequest.SerializeToString,
             balance_dot_v1_dot_deposit__pb2.Deposit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCreateDeposits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.DepositService/BatchCreateDeposits',
+            balance_dot_v1_dot_deposit__pb2.BatchCreateDepositsRequest.SerializeToString,
+            balance_dot_v1_dot_deposit__pb2.BatchCreateDepositsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamDeposits(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/balance.v1.DepositService/StreamDeposits',
+            balance_dot_v1_dot_deposit__pb2.CreateDepositRequest.SerializeToString,
+            balance_dot_v1_dot_deposit__pb2.DepositOutcome.FromString,
             options,
             channel_credentials,
             insecure,

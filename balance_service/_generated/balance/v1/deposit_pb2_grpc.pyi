@@ -40,6 +40,20 @@ class DepositServiceStub:
     """Adds money to an account. Needs the scope deposits:write; a user's own
     deposit is accepted only where the configuration allows it.
     """
+    BatchCreateDeposits: _grpc.UnaryUnaryMultiCallable[_deposit_pb2.BatchCreateDepositsRequest, _deposit_pb2.BatchCreateDepositsResponse]
+    """Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+    order of the requests. With all_or_nothing, one refused item refuses all.
+    """
+    StreamDeposits: _grpc.StreamStreamMultiCallable[_deposit_pb2.CreateDepositRequest, _deposit_pb2.DepositOutcome]
+    """Brings money in as requests come, for callers with many deposits and no end to
+    gather them for: a stream saves what each call costs. Each request is carried
+    out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+    come in the order of the requests. Where too many are under way, the service
+    stops reading until their outcomes are read. A stream that ends with
+    UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+    with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+    be answered while it is still being read.
+    """
     GetDeposit: _grpc.UnaryUnaryMultiCallable[_deposit_pb2.GetDepositRequest, _deposit_pb2.Deposit]
     """Returns a deposit to the account's owner, and to callers who may read every
     account.
@@ -64,6 +78,20 @@ class DepositServiceAsyncStub(DepositServiceStub):
     CreateDeposit: _aio.UnaryUnaryMultiCallable[_deposit_pb2.CreateDepositRequest, _deposit_pb2.Deposit]  # type: ignore[assignment]
     """Adds money to an account. Needs the scope deposits:write; a user's own
     deposit is accepted only where the configuration allows it.
+    """
+    BatchCreateDeposits: _aio.UnaryUnaryMultiCallable[_deposit_pb2.BatchCreateDepositsRequest, _deposit_pb2.BatchCreateDepositsResponse]  # type: ignore[assignment]
+    """Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+    order of the requests. With all_or_nothing, one refused item refuses all.
+    """
+    StreamDeposits: _aio.StreamStreamMultiCallable[_deposit_pb2.CreateDepositRequest, _deposit_pb2.DepositOutcome]  # type: ignore[assignment]
+    """Brings money in as requests come, for callers with many deposits and no end to
+    gather them for: a stream saves what each call costs. Each request is carried
+    out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+    come in the order of the requests. Where too many are under way, the service
+    stops reading until their outcomes are read. A stream that ends with
+    UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+    with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+    be answered while it is still being read.
     """
     GetDeposit: _aio.UnaryUnaryMultiCallable[_deposit_pb2.GetDepositRequest, _deposit_pb2.Deposit]  # type: ignore[assignment]
     """Returns a deposit to the account's owner, and to callers who may read every
@@ -92,6 +120,32 @@ class DepositServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_deposit_pb2.Deposit, _abc.Awaitable[_deposit_pb2.Deposit]]:
         """Adds money to an account. Needs the scope deposits:write; a user's own
         deposit is accepted only where the configuration allows it.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchCreateDeposits(
+        self,
+        request: _deposit_pb2.BatchCreateDepositsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deposit_pb2.BatchCreateDepositsResponse, _abc.Awaitable[_deposit_pb2.BatchCreateDepositsResponse]]:
+        """Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+        order of the requests. With all_or_nothing, one refused item refuses all.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamDeposits(
+        self,
+        request_iterator: _MaybeAsyncIterator[_deposit_pb2.CreateDepositRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_deposit_pb2.DepositOutcome], _abc.AsyncIterator[_deposit_pb2.DepositOutcome]]:
+        """Brings money in as requests come, for callers with many deposits and no end to
+        gather them for: a stream saves what each call costs. Each request is carried
+        out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+        come in the order of the requests. Where too many are under way, the service
+        stops reading until their outcomes are read. A stream that ends with
+        UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+        with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+        be answered while it is still being read.
         """
 
     @_abc_1.abstractmethod

@@ -262,6 +262,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     makes calls as fast, as one caller may; metadata names the quota and its
     limit, and RetryInfo says how long to wait. The call was not tried.
     """
+    ERROR_REASON_EXTERNAL_ID_CONFLICT: _ErrorReason.ValueType  # 110
+    """ALREADY_EXISTS. Another user or account has this external id of the source;
+    or, in EnsureUser, the user of the address has another external id of it.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -509,5 +513,9 @@ ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 100
 """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or
 makes calls as fast, as one caller may; metadata names the quota and its
 limit, and RetryInfo says how long to wait. The call was not tried.
+"""
+ERROR_REASON_EXTERNAL_ID_CONFLICT: ErrorReason.ValueType  # 110
+"""ALREADY_EXISTS. Another user or account has this external id of the source;
+or, in EnsureUser, the user of the address has another external id of it.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

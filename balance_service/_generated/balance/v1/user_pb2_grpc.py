@@ -28,7 +28,7 @@ if _version_not_supported:
 
 class UserServiceStub:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     def __init__(self, channel):
@@ -55,6 +55,21 @@ class UserServiceStub:
         self.GetUser = channel.unary_unary(
                 '/balance.v1.UserService/GetUser',
                 request_serializer=balance_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.LookupUser = channel.unary_unary(
+                '/balance.v1.UserService/LookupUser',
+                request_serializer=balance_dot_v1_dot_user__pb2.LookupUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.EnsureUser = channel.unary_unary(
+                '/balance.v1.UserService/EnsureUser',
+                request_serializer=balance_dot_v1_dot_user__pb2.EnsureUserRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_user__pb2.EnsureUserResponse.FromString,
+                _registered_method=True)
+        self.SetUserExternalId = channel.unary_unary(
+                '/balance.v1.UserService/SetUserExternalId',
+                request_serializer=balance_dot_v1_dot_user__pb2.SetUserExternalIdRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
         self.UpdateUser = channel.unary_unary(
@@ -131,7 +146,7 @@ class UserServiceStub:
 
 class UserServiceServicer:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     def GetMe(self, request, context):
@@ -150,14 +165,50 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """Lists users by username, for admins.
+        """Lists users by username, for admins, and keeps those that pass all filters. A
+        page looks at 10000 users at most, so it may hold fewer than asked for, or
+        none, and be followed by others; not with skip or count_total, which look at
+        all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """Returns a user, for admins.
+        """Returns a user, for admins and services with the scope users:read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LookupUser(self, request, context):
+        """Returns the user that has an e-mail address, a username or an external id, for
+        admins and services with the scope users:read. Exactly one of the three is
+        given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnsureUser(self, request, context):
+        """Returns the user of an e-mail address or of the calling service's external
+        id, and makes one if there is none: however often and by however many at once
+        it is called, there is one user. For services with the scope users:write.
+        Whoever gets a confirmation code for the address later signs in as this user.
+
+        Where both are given, whoever has the external id is meant, and gets the
+        address if they have none yet. Where nobody has it, the user of the address
+        gets it. If that user has another external id of the service, it is
+        EXTERNAL_ID_CONFLICT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserExternalId(self, request, context):
+        """Gives a user an external id in place of the one they had of the same source,
+        or takes it away. For services with the scope users:write, and admins. What
+        another user has is EXTERNAL_ID_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -303,6 +354,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     request_deserializer=balance_dot_v1_dot_user__pb2.GetUserRequest.FromString,
                     response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
+            'LookupUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookupUser,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.LookupUserRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'EnsureUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnsureUser,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.EnsureUserRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.EnsureUserResponse.SerializeToString,
+            ),
+            'SetUserExternalId': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserExternalId,
+                    request_deserializer=balance_dot_v1_dot_user__pb2.SetUserExternalIdRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
             'UpdateUser': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateUser,
                     request_deserializer=balance_dot_v1_dot_user__pb2.UpdateUserRequest.FromString,
@@ -383,7 +449,7 @@ def add_UserServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class UserService:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     @staticmethod
@@ -483,6 +549,87 @@ class UserService:
             target,
             '/balance.v1.UserService/GetUser',
             balance_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookupUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/LookupUser',
+            balance_dot_v1_dot_user__pb2.LookupUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnsureUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/EnsureUser',
+            balance_dot_v1_dot_user__pb2.EnsureUserRequest.SerializeToString,
+            balance_dot_v1_dot_user__pb2.EnsureUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserExternalId(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.UserService/SetUserExternalId',
+            balance_dot_v1_dot_user__pb2.SetUserExternalIdRequest.SerializeToString,
             balance_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 
 class UserServiceStub:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     @_typing.overload
@@ -43,9 +43,34 @@ class UserServiceStub:
     username, first_name, last_name and bio. Nobody changes their own role.
     """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_user_pb2.ListUsersRequest, _user_pb2.ListUsersResponse]
-    """Lists users by username, for admins."""
+    """Lists users by username, for admins, and keeps those that pass all filters. A
+    page looks at 10000 users at most, so it may hold fewer than asked for, or
+    none, and be followed by others; not with skip or count_total, which look at
+    all.
+    """
     GetUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.GetUserRequest, _user_pb2.User]
-    """Returns a user, for admins."""
+    """Returns a user, for admins and services with the scope users:read."""
+    LookupUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.LookupUserRequest, _user_pb2.User]
+    """Returns the user that has an e-mail address, a username or an external id, for
+    admins and services with the scope users:read. Exactly one of the three is
+    given.
+    """
+    EnsureUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.EnsureUserRequest, _user_pb2.EnsureUserResponse]
+    """Returns the user of an e-mail address or of the calling service's external
+    id, and makes one if there is none: however often and by however many at once
+    it is called, there is one user. For services with the scope users:write.
+    Whoever gets a confirmation code for the address later signs in as this user.
+
+    Where both are given, whoever has the external id is meant, and gets the
+    address if they have none yet. Where nobody has it, the user of the address
+    gets it. If that user has another external id of the service, it is
+    EXTERNAL_ID_CONFLICT.
+    """
+    SetUserExternalId: _grpc.UnaryUnaryMultiCallable[_user_pb2.SetUserExternalIdRequest, _user_pb2.User]
+    """Gives a user an external id in place of the one they had of the same source,
+    or takes it away. For services with the scope users:write, and admins. What
+    another user has is EXTERNAL_ID_CONFLICT.
+    """
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.User]
     """Changes a user's profile and role, for admins. A change of role revokes the
     user's sign-ins, so that no token carries the old one. Admins cannot change
@@ -107,7 +132,7 @@ class UserServiceStub:
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -118,9 +143,34 @@ class UserServiceAsyncStub(UserServiceStub):
     username, first_name, last_name and bio. Nobody changes their own role.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_pb2.ListUsersRequest, _user_pb2.ListUsersResponse]  # type: ignore[assignment]
-    """Lists users by username, for admins."""
+    """Lists users by username, for admins, and keeps those that pass all filters. A
+    page looks at 10000 users at most, so it may hold fewer than asked for, or
+    none, and be followed by others; not with skip or count_total, which look at
+    all.
+    """
     GetUser: _aio.UnaryUnaryMultiCallable[_user_pb2.GetUserRequest, _user_pb2.User]  # type: ignore[assignment]
-    """Returns a user, for admins."""
+    """Returns a user, for admins and services with the scope users:read."""
+    LookupUser: _aio.UnaryUnaryMultiCallable[_user_pb2.LookupUserRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Returns the user that has an e-mail address, a username or an external id, for
+    admins and services with the scope users:read. Exactly one of the three is
+    given.
+    """
+    EnsureUser: _aio.UnaryUnaryMultiCallable[_user_pb2.EnsureUserRequest, _user_pb2.EnsureUserResponse]  # type: ignore[assignment]
+    """Returns the user of an e-mail address or of the calling service's external
+    id, and makes one if there is none: however often and by however many at once
+    it is called, there is one user. For services with the scope users:write.
+    Whoever gets a confirmation code for the address later signs in as this user.
+
+    Where both are given, whoever has the external id is meant, and gets the
+    address if they have none yet. Where nobody has it, the user of the address
+    gets it. If that user has another external id of the service, it is
+    EXTERNAL_ID_CONFLICT.
+    """
+    SetUserExternalId: _aio.UnaryUnaryMultiCallable[_user_pb2.SetUserExternalIdRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Gives a user an external id in place of the one they had of the same source,
+    or takes it away. For services with the scope users:write, and admins. What
+    another user has is EXTERNAL_ID_CONFLICT.
+    """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.User]  # type: ignore[assignment]
     """Changes a user's profile and role, for admins. A change of role revokes the
     user's sign-ins, so that no token carries the old one. Admins cannot change
@@ -181,7 +231,7 @@ class UserServiceAsyncStub(UserServiceStub):
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     @_abc_1.abstractmethod
@@ -208,7 +258,11 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.ListUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.ListUsersResponse, _abc.Awaitable[_user_pb2.ListUsersResponse]]:
-        """Lists users by username, for admins."""
+        """Lists users by username, for admins, and keeps those that pass all filters. A
+        page looks at 10000 users at most, so it may hold fewer than asked for, or
+        none, and be followed by others; not with skip or count_total, which look at
+        all.
+        """
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -216,7 +270,46 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.GetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
-        """Returns a user, for admins."""
+        """Returns a user, for admins and services with the scope users:read."""
+
+    @_abc_1.abstractmethod
+    def LookupUser(
+        self,
+        request: _user_pb2.LookupUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Returns the user that has an e-mail address, a username or an external id, for
+        admins and services with the scope users:read. Exactly one of the three is
+        given.
+        """
+
+    @_abc_1.abstractmethod
+    def EnsureUser(
+        self,
+        request: _user_pb2.EnsureUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.EnsureUserResponse, _abc.Awaitable[_user_pb2.EnsureUserResponse]]:
+        """Returns the user of an e-mail address or of the calling service's external
+        id, and makes one if there is none: however often and by however many at once
+        it is called, there is one user. For services with the scope users:write.
+        Whoever gets a confirmation code for the address later signs in as this user.
+
+        Where both are given, whoever has the external id is meant, and gets the
+        address if they have none yet. Where nobody has it, the user of the address
+        gets it. If that user has another external id of the service, it is
+        EXTERNAL_ID_CONFLICT.
+        """
+
+    @_abc_1.abstractmethod
+    def SetUserExternalId(
+        self,
+        request: _user_pb2.SetUserExternalIdRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Gives a user an external id in place of the one they had of the same source,
+        or takes it away. For services with the scope users:write, and admins. What
+        another user has is EXTERNAL_ID_CONFLICT.
+        """
 
     @_abc_1.abstractmethod
     def UpdateUser(

@@ -73,4 +73,5 @@ CODES = {
     Reason.QUOTE_USED: grpc.StatusCode.ALREADY_EXISTS,
     Reason.QUOTE_EXPIRED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.QUOTA_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.EXTERNAL_ID_CONFLICT: grpc.StatusCode.ALREADY_EXISTS,
 }

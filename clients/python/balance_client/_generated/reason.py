@@ -244,3 +244,7 @@ class Reason(StrEnum):
     makes calls as fast, as one caller may; metadata names the quota and its
     limit, and RetryInfo says how long to wait. The call was not tried.
     """
+    EXTERNAL_ID_CONFLICT = "EXTERNAL_ID_CONFLICT"
+    """ALREADY_EXISTS. Another user or account has this external id of the source;
+    or, in EnsureUser, the user of the address has another external id of it.
+    """

@@ -26,6 +26,13 @@ class AccountService:
         call's deadline, until no movement of that time is under way any more; if
         that takes long, it is UNAVAILABLE.
         """
+        self.LookupAccount: Unary[v1.LookupAccountRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/LookupAccount", v1.LookupAccountRequest, v1.Account
+        )
+        """Returns the account that has a number, a user's account in a currency, or the
+        account with an external id, to whoever may read it. Exactly one of the three
+        is given.
+        """
         self.WatchAccount: ServerStream[v1.WatchAccountRequest, v1.Account] = caller.server_stream(
             "/balance.v1.AccountService/WatchAccount", v1.WatchAccountRequest, v1.Account
         )
@@ -42,6 +49,18 @@ class AccountService:
         """Lists the caller's accounts, oldest first; for callers who may read every
         account, those of the given user. Each that cannot be converted to the
         currency asked for is shown in its own, with conversion_obstacle.
+        """
+        self.SearchAccounts: Unary[v1.SearchAccountsRequest, v1.SearchAccountsResponse] = (
+            caller.unary(
+                "/balance.v1.AccountService/SearchAccounts",
+                v1.SearchAccountsRequest,
+                v1.SearchAccountsResponse,
+            )
+        )
+        """Lists everybody's accounts, oldest first, that pass all filters, for callers
+        who may read every account. A page looks at 10000 accounts at most, so it may
+        hold fewer than asked for, or none, and be followed by others; not with skip or
+        count_total, which look at all.
         """
         self.ListEntries: Unary[v1.ListEntriesRequest, v1.ListEntriesResponse] = caller.unary(
             "/balance.v1.AccountService/ListEntries", v1.ListEntriesRequest, v1.ListEntriesResponse
@@ -88,6 +107,15 @@ class AccountService:
         and how much may be debited from it at once and in a day. What the request
         leaves out stays as it is. An overdraft above the service's ceiling for the
         currency is OVERDRAFT_ABOVE_MAX.
+        """
+        self.SetAccountExternalId: Unary[v1.SetAccountExternalIdRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/SetAccountExternalId",
+            v1.SetAccountExternalIdRequest,
+            v1.Account,
+        )
+        """Gives an account an external id in place of the one it had of the same source,
+        or takes it away, for operators. What another account has is
+        EXTERNAL_ID_CONFLICT.
         """
         self.ListAccountChanges: Unary[
             v1.ListAccountChangesRequest, v1.ListAccountChangesResponse
@@ -210,6 +238,32 @@ class DepositService:
         )
         """Adds money to an account. Needs the scope deposits:write; a user's own
         deposit is accepted only where the configuration allows it.
+        """
+        self.BatchCreateDeposits: Unary[
+            v1.BatchCreateDepositsRequest, v1.BatchCreateDepositsResponse
+        ] = caller.unary(
+            "/balance.v1.DepositService/BatchCreateDeposits",
+            v1.BatchCreateDepositsRequest,
+            v1.BatchCreateDepositsResponse,
+        )
+        """Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+        order of the requests. With all_or_nothing, one refused item refuses all.
+        """
+        self.StreamDeposits: DuplexStream[v1.CreateDepositRequest, v1.DepositOutcome] = (
+            caller.duplex_stream(
+                "/balance.v1.DepositService/StreamDeposits",
+                v1.CreateDepositRequest,
+                v1.DepositOutcome,
+            )
+        )
+        """Brings money in as requests come, for callers with many deposits and no end to
+        gather them for: a stream saves what each call costs. Each request is carried
+        out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+        come in the order of the requests. Where too many are under way, the service
+        stops reading until their outcomes are read. A stream that ends with
+        UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+        with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+        be answered while it is still being read.
         """
         self.GetDeposit: Unary[v1.GetDepositRequest, v1.Deposit] = caller.unary(
             "/balance.v1.DepositService/GetDeposit", v1.GetDepositRequest, v1.Deposit
@@ -533,9 +587,29 @@ class BatchService:
         """
 
 
+class MovementService:
+    """Finds movements of any kind and on any account, for those who may read every
+    account.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.ListMovements: Unary[v1.ListMovementsRequest, v1.ListMovementsResponse] = caller.unary(
+            "/balance.v1.MovementService/ListMovements",
+            v1.ListMovementsRequest,
+            v1.ListMovementsResponse,
+        )
+        """Lists movements by the reference that an outside system gave them, or by a
+        pair of their metadata, newest first. Holds are none.
+
+        Metadata is found by the keys that the setting BALANCE_SEARCHABLE_METADATA
+        names. Movements from before a key was named are found once the command
+        `balance-service index-metadata` has been run.
+        """
+
+
 class UserService:
     """Keeps the profiles of users. A user is created by the first confirmation code
-    that is confirmed for an address.
+    that is confirmed for an address, or before that by a service.
     """
 
     def __init__(self, caller: Caller) -> None:
@@ -552,11 +626,42 @@ class UserService:
         self.ListUsers: Unary[v1.ListUsersRequest, v1.ListUsersResponse] = caller.unary(
             "/balance.v1.UserService/ListUsers", v1.ListUsersRequest, v1.ListUsersResponse
         )
-        """Lists users by username, for admins."""
+        """Lists users by username, for admins, and keeps those that pass all filters. A
+        page looks at 10000 users at most, so it may hold fewer than asked for, or
+        none, and be followed by others; not with skip or count_total, which look at
+        all.
+        """
         self.GetUser: Unary[v1.GetUserRequest, v1.User] = caller.unary(
             "/balance.v1.UserService/GetUser", v1.GetUserRequest, v1.User
         )
-        """Returns a user, for admins."""
+        """Returns a user, for admins and services with the scope users:read."""
+        self.LookupUser: Unary[v1.LookupUserRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/LookupUser", v1.LookupUserRequest, v1.User
+        )
+        """Returns the user that has an e-mail address, a username or an external id, for
+        admins and services with the scope users:read. Exactly one of the three is
+        given.
+        """
+        self.EnsureUser: Unary[v1.EnsureUserRequest, v1.EnsureUserResponse] = caller.unary(
+            "/balance.v1.UserService/EnsureUser", v1.EnsureUserRequest, v1.EnsureUserResponse
+        )
+        """Returns the user of an e-mail address or of the calling service's external
+        id, and makes one if there is none: however often and by however many at once
+        it is called, there is one user. For services with the scope users:write.
+        Whoever gets a confirmation code for the address later signs in as this user.
+
+        Where both are given, whoever has the external id is meant, and gets the
+        address if they have none yet. Where nobody has it, the user of the address
+        gets it. If that user has another external id of the service, it is
+        EXTERNAL_ID_CONFLICT.
+        """
+        self.SetUserExternalId: Unary[v1.SetUserExternalIdRequest, v1.User] = caller.unary(
+            "/balance.v1.UserService/SetUserExternalId", v1.SetUserExternalIdRequest, v1.User
+        )
+        """Gives a user an external id in place of the one they had of the same source,
+        or takes it away. For services with the scope users:write, and admins. What
+        another user has is EXTERNAL_ID_CONFLICT.
+        """
         self.UpdateUser: Unary[v1.UpdateUserRequest, v1.User] = caller.unary(
             "/balance.v1.UserService/UpdateUser", v1.UpdateUserRequest, v1.User
         )

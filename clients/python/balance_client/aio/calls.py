@@ -1,7 +1,7 @@
 """Calls: request ids, tokens, retries and typed errors."""
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 from balance_client import errors, log
 from balance_client._generated.reason import Reason
 from balance_client.aio.credentials import AsyncCredentials
+from balance_client.aio.requests import AsyncRequests
 from balance_client.aio.seam import (
     AsyncAnswer,
-    Mutex,
     Trailers,
     answer,
     begin,
@@ -273,72 +273,90 @@ class AsyncDuplexStream(Generic[Request, Response]):
             timeout: Seconds that it may last; None for no limit.
             metadata: Sent besides the client's own.
         """
+        asked = AsyncRequests(iterate(requests))
+        return self._begin(asked, timeout, metadata, asked.settle)
+
+    def resumed(
+        self,
+        requests: AsyncIterable[Request] | Iterable[Request],
+        *,
+        metadata: Metadata | None = None,
+    ) -> "AsyncResumedStream[Request, Response]":
+        """Begins a stream that goes on after a break, until all requests have their outcomes.
+
+        Args:
+            requests: What is asked, as it comes; each gets a fresh `request_id` if it has none.
+            metadata: Sent besides the client's own.
+        """
+        asked = AsyncRequests(iterate(requests), with_request_id)
+
+        def begin_stream() -> AsyncStream[Response]:
+            return self._begin(asked, None, metadata)
+
+        return AsyncResumedStream(begin_stream, asked, self._caller.policy)
+
+    def _begin(
+        self,
+        asked: AsyncRequests[Request],
+        timeout: float | None,
+        metadata: Metadata | None,
+        answered: Callable[[], None] = lambda: None,
+    ) -> AsyncStream[Response]:
         attempts = Attempts(self._caller.policy, timeout, repeatable=False)
         entry = _Entry(self._caller, metadata)
-        asked = _Requests(iterate(requests))
 
         def begin_call(**options: Any) -> Any:  # noqa: ANN401 - of gRPC's
             return self._stub(asked.from_the_first(), **options)
 
-        return AsyncStream(entry, attempts, timeout, begin_call, asked.settle)
+        return AsyncStream(entry, attempts, timeout, begin_call, answered)
 
 
-class _Requests(Generic[Request]):
-    """A stream's requests, which can be sent from the first again until it is answered.
+class AsyncResumedStream(Generic[Request, Response]):
+    """Requests with their outcomes, in order, over as many streams as it takes.
 
-    A call that has ended may still be waiting for the next request; what it gets is for its
-    successor.
+    When a stream breaks, what has no outcome is sent again on another, with its ids; so each is
+    carried out once. It ends with an error that does not pass, or after as many breaks without an
+    outcome between them as the policy has attempts.
     """
 
-    def __init__(self, source: AsyncIterator[Request]) -> None:
-        self._source = source
-        self._sent: list[Request] = []
-        self._settled = False
-        self._calls = 0
-        self._mutex = Mutex()
-
-    def from_the_first(self) -> "_FromTheFirst[Request]":
-        """All requests, for a new call."""
-        self._calls += 1
-        return _FromTheFirst(self, self._calls)
-
-    def settle(self) -> None:
-        """There will be no other call, so that requests need not be kept."""
-        self._settled = True
-
-    async def at(self, position: int, call: int) -> Request:
-        """The request at a place, counted from the first that is kept, for a call.
-
-        Raises:
-            StopAsyncIteration: There are no more, or another call has begun.
-        """
-        async with self._mutex:
-            if call != self._calls:
-                raise StopAsyncIteration
-            if position < len(self._sent):
-                return self._sent[position]
-            request = await anext(self._source)
-            if not self._settled or call != self._calls:
-                self._sent.append(request)
-            return request
-
-
-class _FromTheFirst(Generic[Request]):
-    """The requests of one call.
-
-    No generator: gRPC drops what it iterates over while it waits for the next, and a generator that
-    is dropped while it runs is reported as an error.
-    """
-
-    def __init__(self, requests: _Requests[Request], call: int) -> None:
-        self._requests = requests
-        self._call = call
-        self._position = 0
+    def __init__(
+        self,
+        begin_stream: Callable[[], AsyncStream[Response]],
+        asked: AsyncRequests[Request],
+        policy: RetryPolicy,
+    ) -> None:
+        self._begin_stream = begin_stream
+        self._asked = asked
+        self._policy = policy
+        self._stream = begin_stream()
+        # Since the last outcome; None before the first break after it.
+        self._attempts: Attempts | None = None
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Request:
-        request = await self._requests.at(self._position, self._call)
-        self._position += 1
-        return request
+    async def __anext__(self) -> tuple[Request, Response]:
+        while True:
+            try:
+                outcome = await anext(self._stream)
+            except errors.BalanceError as error:
+                pause = self._pause_seconds(error)
+                if pause is None:
+                    raise
+            else:
+                self._attempts = None
+                return self._asked.answered(), outcome
+            await sleep(pause)
+            self._stream = self._begin_stream()
+
+    def cancel(self) -> None:
+        """Ends the stream from this side."""
+        self._stream.cancel()
+
+    def _pause_seconds(self, error: errors.BalanceError) -> float | None:
+        # A token ends during a stream; the next one begins with another.
+        if self._attempts is None and error.reason in _REFUSED_TOKEN:
+            self._attempts = Attempts(self._policy, None, repeatable=True)
+            return 0.0
+        self._attempts = self._attempts or Attempts(self._policy, None, repeatable=True)
+        return self._attempts.pause_seconds(error)

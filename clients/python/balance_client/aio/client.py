@@ -12,6 +12,7 @@ from balance_client._generated.services_aio import (
     AsyncDepositService,
     AsyncExchangeService,
     AsyncHoldService,
+    AsyncMovementService,
     AsyncPurchaseService,
     AsyncRateService,
     AsyncReversalService,
@@ -71,6 +72,7 @@ class AsyncClient(AsyncShortcuts):
         self.transfers = AsyncTransferService(somebody)
         self.batches = AsyncBatchService(somebody)
         self.holds = AsyncHoldService(somebody)
+        self.movements = AsyncMovementService(somebody)
         self.reversals = AsyncReversalService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)

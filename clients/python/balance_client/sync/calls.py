@@ -1,7 +1,7 @@
 """Calls: request ids, tokens, retries and typed errors."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -13,8 +13,8 @@ from balance_client import errors, log
 from balance_client._generated.reason import Reason
 from balance_client.policy import Attempts, Metadata, RetryPolicy, repeatable, with_request_id
 from balance_client.sync.credentials import Credentials
+from balance_client.sync.requests import Requests
 from balance_client.sync.seam import (
-    Mutex,
     Trailers,
     answer,
     begin,
@@ -268,72 +268,90 @@ class DuplexStream(Generic[Request, Response]):
             timeout: Seconds that it may last; None for no limit.
             metadata: Sent besides the client's own.
         """
+        asked = Requests(iterate(requests))
+        return self._begin(asked, timeout, metadata, asked.settle)
+
+    def resumed(
+        self,
+        requests: Iterable[Request],
+        *,
+        metadata: Metadata | None = None,
+    ) -> "ResumedStream[Request, Response]":
+        """Begins a stream that goes on after a break, until all requests have their outcomes.
+
+        Args:
+            requests: What is asked, as it comes; each gets a fresh `request_id` if it has none.
+            metadata: Sent besides the client's own.
+        """
+        asked = Requests(iterate(requests), with_request_id)
+
+        def begin_stream() -> Stream[Response]:
+            return self._begin(asked, None, metadata)
+
+        return ResumedStream(begin_stream, asked, self._caller.policy)
+
+    def _begin(
+        self,
+        asked: Requests[Request],
+        timeout: float | None,
+        metadata: Metadata | None,
+        answered: Callable[[], None] = lambda: None,
+    ) -> Stream[Response]:
         attempts = Attempts(self._caller.policy, timeout, repeatable=False)
         entry = _Entry(self._caller, metadata)
-        asked = _Requests(iterate(requests))
 
         def begin_call(**options: Any) -> Any:  # noqa: ANN401 - of gRPC's
             return self._stub(asked.from_the_first(), **options)
 
-        return Stream(entry, attempts, timeout, begin_call, asked.settle)
+        return Stream(entry, attempts, timeout, begin_call, answered)
 
 
-class _Requests(Generic[Request]):
-    """A stream's requests, which can be sent from the first again until it is answered.
+class ResumedStream(Generic[Request, Response]):
+    """Requests with their outcomes, in order, over as many streams as it takes.
 
-    A call that has ended may still be waiting for the next request; what it gets is for its
-    successor.
+    When a stream breaks, what has no outcome is sent again on another, with its ids; so each is
+    carried out once. It ends with an error that does not pass, or after as many breaks without an
+    outcome between them as the policy has attempts.
     """
 
-    def __init__(self, source: Iterator[Request]) -> None:
-        self._source = source
-        self._sent: list[Request] = []
-        self._settled = False
-        self._calls = 0
-        self._mutex = Mutex()
-
-    def from_the_first(self) -> "_FromTheFirst[Request]":
-        """All requests, for a new call."""
-        self._calls += 1
-        return _FromTheFirst(self, self._calls)
-
-    def settle(self) -> None:
-        """There will be no other call, so that requests need not be kept."""
-        self._settled = True
-
-    def at(self, position: int, call: int) -> Request:
-        """The request at a place, counted from the first that is kept, for a call.
-
-        Raises:
-            StopIteration: There are no more, or another call has begun.
-        """
-        with self._mutex:
-            if call != self._calls:
-                raise StopIteration
-            if position < len(self._sent):
-                return self._sent[position]
-            request = next(self._source)
-            if not self._settled or call != self._calls:
-                self._sent.append(request)
-            return request
-
-
-class _FromTheFirst(Generic[Request]):
-    """The requests of one call.
-
-    No generator: gRPC drops what it iterates over while it waits for the next, and a generator that
-    is dropped while it runs is reported as an error.
-    """
-
-    def __init__(self, requests: _Requests[Request], call: int) -> None:
-        self._requests = requests
-        self._call = call
-        self._position = 0
+    def __init__(
+        self,
+        begin_stream: Callable[[], Stream[Response]],
+        asked: Requests[Request],
+        policy: RetryPolicy,
+    ) -> None:
+        self._begin_stream = begin_stream
+        self._asked = asked
+        self._policy = policy
+        self._stream = begin_stream()
+        # Since the last outcome; None before the first break after it.
+        self._attempts: Attempts | None = None
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Request:
-        request = self._requests.at(self._position, self._call)
-        self._position += 1
-        return request
+    def __next__(self) -> tuple[Request, Response]:
+        while True:
+            try:
+                outcome = next(self._stream)
+            except errors.BalanceError as error:
+                pause = self._pause_seconds(error)
+                if pause is None:
+                    raise
+            else:
+                self._attempts = None
+                return self._asked.answered(), outcome
+            sleep(pause)
+            self._stream = self._begin_stream()
+
+    def cancel(self) -> None:
+        """Ends the stream from this side."""
+        self._stream.cancel()
+
+    def _pause_seconds(self, error: errors.BalanceError) -> float | None:
+        # A token ends during a stream; the next one begins with another.
+        if self._attempts is None and error.reason in _REFUSED_TOKEN:
+            self._attempts = Attempts(self._policy, None, repeatable=True)
+            return 0.0
+        self._attempts = self._attempts or Attempts(self._policy, None, repeatable=True)
+        return self._attempts.pause_seconds(error)

@@ -12,6 +12,7 @@ from balance_client._generated.services_sync import (
     DepositService,
     ExchangeService,
     HoldService,
+    MovementService,
     PurchaseService,
     RateService,
     ReversalService,
@@ -71,6 +72,7 @@ class Client(Shortcuts):
         self.transfers = TransferService(somebody)
         self.batches = BatchService(somebody)
         self.holds = HoldService(somebody)
+        self.movements = MovementService(somebody)
         self.reversals = ReversalService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)

@@ -330,6 +330,11 @@ export const Reason = {
    * limit, and RetryInfo says how long to wait. The call was not tried.
    */
   QUOTA_EXCEEDED: "QUOTA_EXCEEDED",
+  /**
+   * ALREADY_EXISTS. Another user or account has this external id of the source;
+   * or, in EnsureUser, the user of the address has another external id of it.
+   */
+  EXTERNAL_ID_CONFLICT: "EXTERNAL_ID_CONFLICT",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

@@ -18,7 +18,15 @@ export const serviceConfig = {
         },
         {
           "service": "balance.v1.AccountService",
+          "method": "LookupAccount"
+        },
+        {
+          "service": "balance.v1.AccountService",
           "method": "ListAccounts"
+        },
+        {
+          "service": "balance.v1.AccountService",
+          "method": "SearchAccounts"
         },
         {
           "service": "balance.v1.AccountService",
@@ -50,6 +58,10 @@ export const serviceConfig = {
         },
         {
           "service": "balance.v1.AccountService",
+          "method": "SetAccountExternalId"
+        },
+        {
+          "service": "balance.v1.AccountService",
           "method": "ListAccountChanges"
         },
         {
@@ -75,6 +87,10 @@ export const serviceConfig = {
         {
           "service": "balance.v1.DepositService",
           "method": "CreateDeposit"
+        },
+        {
+          "service": "balance.v1.DepositService",
+          "method": "BatchCreateDeposits"
         },
         {
           "service": "balance.v1.DepositService",
@@ -217,6 +233,10 @@ export const serviceConfig = {
           "method": "BatchCreateMovements"
         },
         {
+          "service": "balance.v1.MovementService",
+          "method": "ListMovements"
+        },
+        {
           "service": "balance.v1.UserService",
           "method": "GetMe"
         },
@@ -231,6 +251,18 @@ export const serviceConfig = {
         {
           "service": "balance.v1.UserService",
           "method": "GetUser"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "LookupUser"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "EnsureUser"
+        },
+        {
+          "service": "balance.v1.UserService",
+          "method": "SetUserExternalId"
         },
         {
           "service": "balance.v1.UserService",

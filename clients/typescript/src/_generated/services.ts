@@ -12,6 +12,7 @@ import { PurchaseService } from "./protos/balance/v1/purchase_pb.js";
 import { TransferService } from "./protos/balance/v1/transfer_pb.js";
 import { WithdrawalService } from "./protos/balance/v1/withdrawal_pb.js";
 import { BatchService } from "./protos/balance/v1/batch_pb.js";
+import { MovementService } from "./protos/balance/v1/movement_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { createServiceClient } from "../service_client.js";
 
@@ -48,6 +49,11 @@ export interface Services {
    */
   readonly holds: Client<typeof HoldService>;
   /**
+   * Finds movements of any kind and on any account, for those who may read every
+   * account.
+   */
+  readonly movements: Client<typeof MovementService>;
+  /**
    * Keeps the catalogue of services and sells them.
    */
   readonly purchases: Client<typeof PurchaseService>;
@@ -68,7 +74,7 @@ export interface Services {
   readonly transfers: Client<typeof TransferService>;
   /**
    * Keeps the profiles of users. A user is created by the first confirmation code
-   * that is confirmed for an address.
+   * that is confirmed for an address, or before that by a service.
    */
   readonly users: Client<typeof UserService>;
   /**
@@ -85,6 +91,7 @@ export function createServices(transport: Transport): Services {
     deposits: createServiceClient(DepositService, transport),
     exchanges: createServiceClient(ExchangeService, transport),
     holds: createServiceClient(HoldService, transport),
+    movements: createServiceClient(MovementService, transport),
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),
     reversals: createServiceClient(ReversalService, transport),

@@ -12,4 +12,5 @@ export * from "./protos/balance/v1/transfer_pb.js";
 export * from "./protos/balance/v1/withdrawal_pb.js";
 export * from "./protos/balance/v1/batch_pb.js";
 export * from "./protos/balance/v1/error_reason_pb.js";
+export * from "./protos/balance/v1/movement_pb.js";
 export * from "./protos/balance/v1/user_pb.js";

@@ -28,9 +28,10 @@ from balance_client._generated.balance.v1 import reversal_pb2 as balance_dot_v1_
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/deposit.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x19\x62\x61lance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x03\n\x07\x44\x65posit\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x08metadata\x18\x07 \x03(\x0b\x32!.balance.v1.Deposit.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freversed_amount\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treversals\x18\x16 \x03(\tB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe2\x03\n\x14\x43reateDepositRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12L\n\x08metadata\x18\x05 \x03(\x0b\x32..balance.v1.CreateDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"0\n\x11GetDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf6\x01\n\x13ListDepositsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListDepositsResponse\x12+\n\x08\x64\x65posits\x18\x01 \x03(\x0b\x32\x13.balance.v1.DepositB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x9d\x03\n\x15ReverseDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\x06reason\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12M\n\x08metadata\x18\x04 \x03(\x0b\x32/.balance.v1.ReverseDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x13\n\x05\x66orce\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xc4\x03\n\x0e\x44\x65positService\x12\x62\n\rCreateDeposit\x12 .balance.v1.CreateDepositRequest\x1a\x13.balance.v1.Deposit\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/actions:\x01*\x12\x66\n\nGetDeposit\x12\x1d.balance.v1.GetDepositRequest\x1a\x13.balance.v1.Deposit\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/actions/{deposit}\x12m\n\x0cListDeposits\x12\x1f.balance.v1.ListDepositsRequest\x1a .balance.v1.ListDepositsResponse\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/actions\x12w\n\x0eReverseDeposit\x12!.balance.v1.ReverseDepositRequest\x1a\x14.balance.v1.Reversal\",\x82\xd3\xe4\x93\x02&\"!/api/v1/actions/{deposit}:reverse:\x01*BC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61lance/v1/deposit.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x19\x62\x61lance/v1/reversal.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xe8\x03\n\x07\x44\x65posit\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61mount\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x08metadata\x18\x07 \x03(\x0b\x32!.balance.v1.Deposit.MetadataEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tprincipal\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04\x64\x61te\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x0freversed_amount\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treversals\x18\x16 \x03(\tB\x04\xe2\x41\x01\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x0e\x44\x65positOutcome\x12,\n\x07\x64\x65posit\x18\x01 \x01(\x0b\x32\x13.balance.v1.DepositB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x12\x16\n\x08replayed\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03\x42\t\n\x07outcome\"\xe2\x03\n\x14\x43reateDepositRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x03\x12\x1c\n\x08\x63urrency\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xa2\xb8\x18\x03 \xc8\x01\x12L\n\x08metadata\x18\x05 \x03(\x0b\x32..balance.v1.CreateDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1a\n\x06source\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 (\x12\x1d\n\treference\x18\x07 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x1e\n\nrequest_id\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xba\x01\n\x1a\x42\x61tchCreateDepositsRequest\x12\x41\n\x08requests\x18\x01 \x03(\x0b\x32 .balance.v1.CreateDepositRequestB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05(\x01\x30\xe8\x07\x12\x1c\n\x0e\x61ll_or_nothing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1e\n\nrequest_id\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\"Q\n\x1b\x42\x61tchCreateDepositsResponse\x12\x32\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.balance.v1.DepositOutcomeB\x04\xe2\x41\x01\x03\"0\n\x11GetDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\"\xf6\x01\n\x13ListDepositsRequest\x12\x1b\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12\x1c\n\x08order_by\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x07\x12\x30\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.balance.v1.MovementFilterB\x04\xe2\x41\x01\x01\x12\x18\n\x04skip\x18\x06 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\n\x12\x19\n\x0b\x63ount_total\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\"|\n\x14ListDepositsResponse\x12+\n\x08\x64\x65posits\x18\x01 \x03(\x0b\x32\x13.balance.v1.DepositB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ntotal_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x9d\x03\n\x15ReverseDepositRequest\x12\x1b\n\x07\x64\x65posit\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xa2\xb8\x18\x02\x08\x01\x12\x1a\n\x06\x61mount\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\x06reason\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01\x12M\n\x08metadata\x18\x04 \x03(\x0b\x32/.balance.v1.ReverseDepositRequest.MetadataEntryB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x0b\x12\x1e\n\nrequest_id\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x06\x12\x13\n\x05\x66orce\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0c\x61\x63\x63ount_etag\x18\x14 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02 d\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x16 \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xab\x05\n\x0e\x44\x65positService\x12\x62\n\rCreateDeposit\x12 .balance.v1.CreateDepositRequest\x1a\x13.balance.v1.Deposit\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/actions:\x01*\x12\x8e\x01\n\x13\x42\x61tchCreateDeposits\x12&.balance.v1.BatchCreateDepositsRequest\x1a\'.balance.v1.BatchCreateDepositsResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/actions:batchCreate:\x01*\x12T\n\x0eStreamDeposits\x12 .balance.v1.CreateDepositRequest\x1a\x1a.balance.v1.DepositOutcome\"\x00(\x01\x30\x01\x12\x66\n\nGetDeposit\x12\x1d.balance.v1.GetDepositRequest\x1a\x13.balance.v1.Deposit\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/actions/{deposit}\x12m\n\x0cListDeposits\x12\x1f.balance.v1.ListDepositsRequest\x1a .balance.v1.ListDepositsResponse\"\x1a\x90\x02\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/actions\x12w\n\x0eReverseDeposit\x12!.balance.v1.ReverseDepositRequest\x1a\x14.balance.v1.Reversal\",\x82\xd3\xe4\x93\x02&\"!/api/v1/actions/{deposit}:reverse:\x01*BC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,6 +69,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPOSIT'].fields_by_name['reversed_amount']._serialized_options = b'\342A\001\003'
   _globals['_DEPOSIT'].fields_by_name['reversals']._loaded_options = None
   _globals['_DEPOSIT'].fields_by_name['reversals']._serialized_options = b'\342A\001\003'
+  _globals['_DEPOSITOUTCOME'].fields_by_name['deposit']._loaded_options = None
+  _globals['_DEPOSITOUTCOME'].fields_by_name['deposit']._serialized_options = b'\342A\001\003'
+  _globals['_DEPOSITOUTCOME'].fields_by_name['error']._loaded_options = None
+  _globals['_DEPOSITOUTCOME'].fields_by_name['error']._serialized_options = b'\342A\001\003'
+  _globals['_DEPOSITOUTCOME'].fields_by_name['replayed']._loaded_options = None
+  _globals['_DEPOSITOUTCOME'].fields_by_name['replayed']._serialized_options = b'\342A\001\003'
   _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['account']._loaded_options = None
@@ -92,6 +99,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_CREATEDEPOSITREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['requests']._loaded_options = None
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['requests']._serialized_options = b'\342A\001\002\242\270\030\005(\0010\350\007'
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['all_or_nothing']._loaded_options = None
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['all_or_nothing']._serialized_options = b'\342A\001\001'
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\242\270\030\002\010\006'
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_BATCHCREATEDEPOSITSREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_BATCHCREATEDEPOSITSRESPONSE'].fields_by_name['outcomes']._loaded_options = None
+  _globals['_BATCHCREATEDEPOSITSRESPONSE'].fields_by_name['outcomes']._serialized_options = b'\342A\001\003'
   _globals['_GETDEPOSITREQUEST'].fields_by_name['deposit']._loaded_options = None
   _globals['_GETDEPOSITREQUEST'].fields_by_name['deposit']._serialized_options = b'\342A\001\002\242\270\030\002\010\001'
   _globals['_LISTDEPOSITSREQUEST'].fields_by_name['account']._loaded_options = None
@@ -136,30 +153,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSEDEPOSITREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_DEPOSITSERVICE'].methods_by_name['CreateDeposit']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['CreateDeposit']._serialized_options = b'\202\323\344\223\002\024\"\017/api/v1/actions:\001*'
+  _globals['_DEPOSITSERVICE'].methods_by_name['BatchCreateDeposits']._loaded_options = None
+  _globals['_DEPOSITSERVICE'].methods_by_name['BatchCreateDeposits']._serialized_options = b'\202\323\344\223\002 \"\033/api/v1/actions:batchCreate:\001*'
   _globals['_DEPOSITSERVICE'].methods_by_name['GetDeposit']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['GetDeposit']._serialized_options = b'\220\002\001\202\323\344\223\002\033\022\031/api/v1/actions/{deposit}'
   _globals['_DEPOSITSERVICE'].methods_by_name['ListDeposits']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['ListDeposits']._serialized_options = b'\220\002\001\202\323\344\223\002\021\022\017/api/v1/actions'
   _globals['_DEPOSITSERVICE'].methods_by_name['ReverseDeposit']._loaded_options = None
   _globals['_DEPOSITSERVICE'].methods_by_name['ReverseDeposit']._serialized_options = b'\202\323\344\223\002&\"!/api/v1/actions/{deposit}:reverse:\001*'
-  _globals['_DEPOSIT']._serialized_start=216
-  _globals['_DEPOSIT']._serialized_end=704
-  _globals['_DEPOSIT_METADATAENTRY']._serialized_start=657
-  _globals['_DEPOSIT_METADATAENTRY']._serialized_end=704
-  _globals['_CREATEDEPOSITREQUEST']._serialized_start=707
-  _globals['_CREATEDEPOSITREQUEST']._serialized_end=1189
-  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_start=657
-  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_end=704
-  _globals['_GETDEPOSITREQUEST']._serialized_start=1191
-  _globals['_GETDEPOSITREQUEST']._serialized_end=1239
-  _globals['_LISTDEPOSITSREQUEST']._serialized_start=1242
-  _globals['_LISTDEPOSITSREQUEST']._serialized_end=1488
-  _globals['_LISTDEPOSITSRESPONSE']._serialized_start=1490
-  _globals['_LISTDEPOSITSRESPONSE']._serialized_end=1614
-  _globals['_REVERSEDEPOSITREQUEST']._serialized_start=1617
-  _globals['_REVERSEDEPOSITREQUEST']._serialized_end=2030
-  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_start=657
-  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_end=704
-  _globals['_DEPOSITSERVICE']._serialized_start=2033
-  _globals['_DEPOSITSERVICE']._serialized_end=2485
+  _globals['_DEPOSIT']._serialized_start=241
+  _globals['_DEPOSIT']._serialized_end=729
+  _globals['_DEPOSIT_METADATAENTRY']._serialized_start=682
+  _globals['_DEPOSIT_METADATAENTRY']._serialized_end=729
+  _globals['_DEPOSITOUTCOME']._serialized_start=732
+  _globals['_DEPOSITOUTCOME']._serialized_end=872
+  _globals['_CREATEDEPOSITREQUEST']._serialized_start=875
+  _globals['_CREATEDEPOSITREQUEST']._serialized_end=1357
+  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_start=682
+  _globals['_CREATEDEPOSITREQUEST_METADATAENTRY']._serialized_end=729
+  _globals['_BATCHCREATEDEPOSITSREQUEST']._serialized_start=1360
+  _globals['_BATCHCREATEDEPOSITSREQUEST']._serialized_end=1546
+  _globals['_BATCHCREATEDEPOSITSRESPONSE']._serialized_start=1548
+  _globals['_BATCHCREATEDEPOSITSRESPONSE']._serialized_end=1629
+  _globals['_GETDEPOSITREQUEST']._serialized_start=1631
+  _globals['_GETDEPOSITREQUEST']._serialized_end=1679
+  _globals['_LISTDEPOSITSREQUEST']._serialized_start=1682
+  _globals['_LISTDEPOSITSREQUEST']._serialized_end=1928
+  _globals['_LISTDEPOSITSRESPONSE']._serialized_start=1930
+  _globals['_LISTDEPOSITSRESPONSE']._serialized_end=2054
+  _globals['_REVERSEDEPOSITREQUEST']._serialized_start=2057
+  _globals['_REVERSEDEPOSITREQUEST']._serialized_end=2470
+  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_start=682
+  _globals['_REVERSEDEPOSITREQUEST_METADATAENTRY']._serialized_end=729
+  _globals['_DEPOSITSERVICE']._serialized_start=2473
+  _globals['_DEPOSITSERVICE']._serialized_end=3156
 # @@protoc_insertion_point(module_scope)

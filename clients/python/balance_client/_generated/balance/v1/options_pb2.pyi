@@ -55,6 +55,8 @@ class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueTy
     """What a caller attaches: at most 16 pairs, keys of 1 to 40 characters of a-z,
     0-9, "_", "." and "-", values of up to 200 characters.
     """
+    FORMAT_SOURCE: _Format.ValueType  # 12
+    """Whose external ids they are, such as "service:billing": at most 48 characters."""
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
     """The formats that several fields share."""
@@ -89,6 +91,8 @@ FORMAT_METADATA: Format.ValueType  # 11
 """What a caller attaches: at most 16 pairs, keys of 1 to 40 characters of a-z,
 0-9, "_", "." and "-", values of up to 200 characters.
 """
+FORMAT_SOURCE: Format.ValueType  # 12
+"""Whose external ids they are, such as "service:billing": at most 48 characters."""
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
 @_typing.final

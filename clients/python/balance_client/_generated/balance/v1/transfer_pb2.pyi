@@ -345,7 +345,9 @@ class BatchCreateTransfersResponse(_message.Message):
     OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferOutcome]:
-        """Output only. One outcome for each item, in the order of the requests."""
+        """Output only. One outcome for each item, in the order of the requests. Once the
+        answer has 2 MiB, further transfers are told without their metadata.
+        """
 
     def __init__(
         self,

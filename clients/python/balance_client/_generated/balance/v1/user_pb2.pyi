@@ -56,6 +56,26 @@ class User(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ExternalIdsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
@@ -69,10 +89,13 @@ class User(_message.Message):
     SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     DISABLE_TIME_FIELD_NUMBER: _builtins.int
     ERASE_TIME_FIELD_NUMBER: _builtins.int
+    EXTERNAL_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The user's id, a UUID."""
     email: _builtins.str
-    """Output only. The e-mail address, in lower case."""
+    """Output only. The e-mail address, in lower case; empty for a user whom a
+    service made without one, and who cannot sign in yet.
+    """
     username: _builtins.str
     """Optional. Unique regardless of case; 3 to 30 letters, digits, dots, hyphens
     and underscores, the first a letter. "user-" and twelve hex digits until
@@ -110,6 +133,13 @@ class User(_message.Message):
         others.
         """
 
+    @_builtins.property
+    def external_ids(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Output only. What other systems call the user, by source: a service is
+        "service:<client id>". Told by GetUser, LookupUser, EnsureUser and
+        SetUserExternalId.
+        """
+
     def __init__(
         self,
         *,
@@ -126,10 +156,11 @@ class User(_message.Message):
         second_factor: _builtins.bool = ...,
         disable_time: _timestamp_pb2.Timestamp | None = ...,
         erase_time: _timestamp_pb2.Timestamp | None = ...,
+        external_ids: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disable_time", b"disable_time", "erase_time", b"erase_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bio", b"bio", "create_time", b"create_time", "disable_time", b"disable_time", "email", b"email", "erase_time", b"erase_time", "etag", b"etag", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "role", b"role", "second_factor", b"second_factor", "update_time", b"update_time", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bio", b"bio", "create_time", b"create_time", "disable_time", b"disable_time", "email", b"email", "erase_time", b"erase_time", "etag", b"etag", "external_ids", b"external_ids", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "role", b"role", "second_factor", b"second_factor", "update_time", b"update_time", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,6 +283,12 @@ class ListUsersRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SKIP_FIELD_NUMBER: _builtins.int
     COUNT_TOTAL_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """Optional. Keeps users whose username contains this text, regardless of
     case; at most 30 characters.
@@ -266,6 +303,22 @@ class ListUsersRequest(_message.Message):
     """
     count_total: _builtins.bool
     """Optional. Whether to count all that the list keeps, which costs time, too."""
+    email: _builtins.str
+    """Optional. Keeps users whose address contains this text, regardless of case;
+    at most 254 characters.
+    """
+    name: _builtins.str
+    """Optional. Keeps users whose first name, a space and last name contain this
+    text, regardless of case; at most 301 characters.
+    """
+    external_id: _builtins.str
+    """Optional. Keeps the user whom `source` calls so; at most 100 characters."""
+    source: _builtins.str
+    """Required with external_id: whose it is, "service:<client id>"."""
+    role: Global___Role.ValueType
+    """Optional. Keeps users with this role."""
+    disabled: _builtins.bool
+    """Optional. Keeps users who are disabled, or with false those who are not."""
     def __init__(
         self,
         *,
@@ -274,12 +327,20 @@ class ListUsersRequest(_message.Message):
         page_token: _builtins.str = ...,
         skip: _builtins.int = ...,
         count_total: _builtins.bool = ...,
+        email: _builtins.str = ...,
+        name: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        role: Global___Role.ValueType = ...,
+        disabled: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_disabled", b"_disabled", "disabled", b"disabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_total", b"count_total", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "skip", b"skip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_disabled", b"_disabled", "count_total", b"count_total", "disabled", b"disabled", "email", b"email", "external_id", b"external_id", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "search", b"search", "skip", b"skip", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__disabled: _TypeAlias = _typing.Literal["disabled"]  # noqa: Y015
+    _WhichOneofArgType__disabled: _TypeAlias = _typing.Literal["_disabled", b"_disabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__disabled) -> _WhichOneofReturnType__disabled | None: ...
 
 Global___ListUsersRequest: _TypeAlias = ListUsersRequest  # noqa: Y015
 
@@ -336,6 +397,149 @@ class GetUserRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUserRequest: _TypeAlias = GetUserRequest  # noqa: Y015
+
+@_typing.final
+class LookupUserRequest(_message.Message):
+    """Request for LookupUser: exactly one of email, username and external_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    email: _builtins.str
+    """Optional. The e-mail address, in any case."""
+    username: _builtins.str
+    """Optional. The username, in any case; at most 30 characters."""
+    external_id: _builtins.str
+    """Optional. What `source` calls the user; at most 100 characters."""
+    source: _builtins.str
+    """Optional. Whose external id it is, "service:<client id>": the calling service
+    by default, required of admins. Only with external_id.
+    """
+    def __init__(
+        self,
+        *,
+        email: _builtins.str = ...,
+        username: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "external_id", b"external_id", "source", b"source", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookupUserRequest: _TypeAlias = LookupUserRequest  # noqa: Y015
+
+@_typing.final
+class EnsureUserRequest(_message.Message):
+    """Request for EnsureUser: an e-mail address, an external id or both. Names are
+    those of a user who is made; one who is there keeps their own.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    LAST_NAME_FIELD_NUMBER: _builtins.int
+    email: _builtins.str
+    """Optional. The e-mail address."""
+    external_id: _builtins.str
+    """Optional. What the calling service calls the user; at most 100 characters."""
+    first_name: _builtins.str
+    """Optional. At most 150 characters."""
+    last_name: _builtins.str
+    """Optional. At most 150 characters."""
+    def __init__(
+        self,
+        *,
+        email: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        first_name: _builtins.str = ...,
+        last_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnsureUserRequest: _TypeAlias = EnsureUserRequest  # noqa: Y015
+
+@_typing.final
+class EnsureUserResponse(_message.Message):
+    """Response of EnsureUser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Output only. Whether this call made them."""
+    @_builtins.property
+    def user(self) -> Global___User:
+        """Output only. The user."""
+
+    def __init__(
+        self,
+        *,
+        user: Global___User | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnsureUserResponse: _TypeAlias = EnsureUserResponse  # noqa: Y015
+
+@_typing.final
+class SetUserExternalIdRequest(_message.Message):
+    """Request for SetUserExternalId."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """Required. The user's id."""
+    external_id: _builtins.str
+    """Optional. The external id, at most 100 characters; empty takes it away."""
+    source: _builtins.str
+    """Optional. Whose external id it is, "service:<client id>". A service can only
+    name itself, and does by default; required of admins.
+    """
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "request_id", b"request_id", "source", b"source", "user", b"user", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUserExternalIdRequest: _TypeAlias = SetUserExternalIdRequest  # noqa: Y015
 
 @_typing.final
 class UpdateUserRequest(_message.Message):

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/account.proto.
  */
 export const file_balance_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("ChhiYWxhbmNlL3YxL2FjY291bnQucHJvdG8SCmJhbGFuY2UudjEi0AUKB0FjY291bnQSEAoCaWQYASABKAlCBOJBAQMSFAoGbnVtYmVyGAIgASgJQgTiQQEDEhIKBHVzZXIYAyABKAlCBOJBAQMSFgoIY3VycmVuY3kYBCABKAlCBOJBAQMSFQoHYmFsYW5jZRgFIAEoCUIE4kEBAxISCgRoZWxkGAYgASgJQgTiQQEDEhcKCWF2YWlsYWJsZRgHIAEoCUIE4kEBAxITCgVsaW1pdBgIIAEoCUIE4kEBAxIvCgZzdGF0dXMYCSABKA4yGS5iYWxhbmNlLnYxLkFjY291bnRTdGF0dXNCBOJBAQMSLgoEZGF0ZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSMAoKY29udmVyc2lvbhgLIAEoCzIWLmJhbGFuY2UudjEuQ29udmVyc2lvbkIE4kEBAxIvCgVhc19vZhgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSRgoTY29udmVyc2lvbl9vYnN0YWNsZRgNIAEoDjIeLmJhbGFuY2UudjEuQ29udmVyc2lvbk9ic3RhY2xlQgTiQQEDSACIAQESEgoEZXRhZxgeIAEoCUIE4kEBAxIZCgtkZWJpdF9saW1pdBgOIAEoCUIE4kEBAxIgChJkZWJpdF9saW1pdF9pc19vd24YDyABKAhCBOJBAQMSGQoLZGFpbHlfbGltaXQYECABKAlCBOJBAQMSIAoSZGFpbHlfbGltaXRfaXNfb3duGBEgASgIQgTiQQEDEhkKC3NwZW50X3RvZGF5GBIgASgJQgTiQQEDEhgKCmxlZnRfdG9kYXkYEyABKAlCBOJBAQMSMQoHZGF5X2VuZBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQNCFgoUX2NvbnZlcnNpb25fb2JzdGFjbGUijgEKDEFjY291bnRSdWxlcxIvCgZzdGF0dXMYASABKA4yGS5iYWxhbmNlLnYxLkFjY291bnRTdGF0dXNCBOJBAQMSFwoJb3ZlcmRyYWZ0GAIgASgJQgTiQQEDEhkKC2RlYml0X2xpbWl0GAMgASgJQgTiQQEDEhkKC2RhaWx5X2xpbWl0GAQgASgJQgTiQQEDIqkCCg1BY2NvdW50Q2hhbmdlEhAKAmlkGAEgASgJQgTiQQEDEhUKB2FjY291bnQYAiABKAlCBOJBAQMSMQoEa2luZBgDIAEoDjIdLmJhbGFuY2UudjEuQWNjb3VudENoYW5nZUtpbmRCBOJBAQMSLgoGYmVmb3JlGAQgASgLMhguYmFsYW5jZS52MS5BY2NvdW50UnVsZXNCBOJBAQMSLQoFYWZ0ZXIYBSABKAsyGC5iYWxhbmNlLnYxLkFjY291bnRSdWxlc0IE4kEBAxIUCgZyZWFzb24YBiABKAlCBOJBAQMSFwoJcHJpbmNpcGFsGAcgASgJQgTiQQEDEi4KBGRhdGUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDIqkBCgpDb252ZXJzaW9uEhQKBmFtb3VudBgBIAEoCUIE4kEBAxIWCghjdXJyZW5jeRgCIAEoCUIE4kEBAxISCgRyYXRlGAMgASgJQgTiQQEDEhQKBnNvdXJjZRgEIAEoCUIE4kEBAxIuCgR0aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxITCgVzdGFsZRgGIAEoCEIE4kEBAyLsAwoFRW50cnkSFgoIc2VxdWVuY2UYASABKANCBOJBAQMSFgoIbW92ZW1lbnQYAiABKAlCBOJBAQMSLAoEa2luZBgDIAEoDjIYLmJhbGFuY2UudjEuTW92ZW1lbnRLaW5kQgTiQQEDEhQKBmFtb3VudBgEIAEoCUIE4kEBAxIWCghjdXJyZW5jeRgFIAEoCUIE4kEBAxIbCg1iYWxhbmNlX2FmdGVyGAYgASgJQgTiQQEDEhoKDGNvdW50ZXJwYXJ0eRgHIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgIIAEoCUIE4kEBAxI3CghtZXRhZGF0YRgJIAMoCzIfLmJhbGFuY2UudjEuRW50cnkuTWV0YWRhdGFFbnRyeUIE4kEBAxIXCglwcmluY2lwYWwYCiABKAlCBOJBAQMSLgoEZGF0ZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSOAoOZWZmZWN0aXZlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCG9yaWdpbmFsGBUgASgJQgTiQQEDGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAgoOTW92ZW1lbnRGaWx0ZXISNAoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESMgoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEh4KCm1pbl9hbW91bnQYAyABKAlCCuJBAQGiuBgCCAMSHgoKbWF4X2Ftb3VudBgEIAEoCUIK4kEBAaK4GAIIAxIgCgxjb3VudGVycGFydHkYBSABKAlCCuJBAQGiuBgCCAESPgoUc3RhcnRfZWZmZWN0aXZlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEjwKEmVuZF9lZmZlY3RpdmVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQEiiwEKFENyZWF0ZUFjY291bnRSZXF1ZXN0EhwKCGN1cnJlbmN5GAEgASgJQgriQQEBorgYAggEEhgKBHVzZXIYAiABKAlCCuJBAQGiuBgCCAESHgoKcmVxdWVzdF9pZBgDIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIn8KEUdldEFjY291bnRSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQKiuBgCCAESHAoIY3VycmVuY3kYAiABKAlCCuJBAQGiuBgCCAQSLwoFYXNfb2YYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBIlAKE1dhdGNoQWNjb3VudFJlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAqK4GAIIARIcCghjdXJyZW5jeRgCIAEoCUIK4kEBAaK4GAIIBCLBAQoTTGlzdEFjY291bnRzUmVxdWVzdBIcCghjdXJyZW5jeRgBIAEoCUIK4kEBAaK4GAIIBBIYCgR1c2VyGAIgASgJQgriQQEBorgYAggBEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAQgASgJQgriQQEBorgYAggIEhgKBHNraXAYBSABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYBiABKAhCBOJBAQEifAoUTGlzdEFjY291bnRzUmVzcG9uc2USKwoIYWNjb3VudHMYASADKAsyEy5iYWxhbmNlLnYxLkFjY291bnRCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgTiQQEDEhgKCnRvdGFsX3NpemUYAyABKAVCBOJBAQMiowIKEkxpc3RFbnRyaWVzUmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAMgASgJQgriQQEBorgYAggIEhwKCG9yZGVyX2J5GAQgASgJQgriQQEBorgYAggHEjAKBmZpbHRlchgFIAEoCzIaLmJhbGFuY2UudjEuTW92ZW1lbnRGaWx0ZXJCBOJBAQESLAoEa2luZBgGIAEoDjIYLmJhbGFuY2UudjEuTW92ZW1lbnRLaW5kQgTiQQEBEhgKBHNraXAYByABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYCCABKAhCBOJBAQEieAoTTGlzdEVudHJpZXNSZXNwb25zZRIoCgdlbnRyaWVzGAEgAygLMhEuYmFsYW5jZS52MS5FbnRyeUIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyK7AQoURnJlZXplQWNjb3VudFJlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAqK4GAIIARIeCgpyZXF1ZXN0X2lkGAIgASgJQgriQQEBorgYAggGEiwKBXNjb3BlGAMgASgOMhcuYmFsYW5jZS52MS5GcmVlemVTY29wZUIE4kEBARIbCgZyZWFzb24YBCABKAlCC+JBAQGiuBgDIMgBEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEijwEKFlVuZnJlZXplQWNjb3VudFJlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAqK4GAIIARIeCgpyZXF1ZXN0X2lkGAIgASgJQgriQQEBorgYAggGEhsKBnJlYXNvbhgDIAEoCUIL4kEBAaK4GAMgyAESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKMAQoTQ2xvc2VBY2NvdW50UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh4KCnJlcXVlc3RfaWQYAiABKAlCCuJBAQGiuBgCCAYSGwoGcmVhc29uGAMgASgJQgviQQEBorgYAyDIARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIo8BChRSZW9wZW5BY2NvdW50UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh0KBnJlYXNvbhgCIAEoCUIN4kEBAqK4GAUYASDIARIeCgpyZXF1ZXN0X2lkGAMgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiqgEKFlNldEFjY291bnRMaW1pdFJlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAqK4GAIIARIZCgVsaW1pdBgCIAEoCUIK4kEBAqK4GAIIAxIeCgpyZXF1ZXN0X2lkGAMgASgJQgriQQEBorgYAggGEhsKBnJlYXNvbhgEIAEoCUIL4kEBAaK4GAMgyAESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASK1AgoXU2V0QWNjb3VudExpbWl0c1JlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAqK4GAIIARIdCglvdmVyZHJhZnQYAiABKAlCCuJBAQGiuBgCCAMSHwoLZGViaXRfbGltaXQYAyABKAlCCuJBAQGiuBgCCAMSHwoLZGFpbHlfbGltaXQYBCABKAlCCuJBAQGiuBgCCAMSHwoRdW5zZXRfZGViaXRfbGltaXQYBSABKAhCBOJBAQESHwoRdW5zZXRfZGFpbHlfbGltaXQYBiABKAhCBOJBAQESHQoGcmVhc29uGAcgASgJQg3iQQECorgYBRgBIMgBEh4KCnJlcXVlc3RfaWQYCCABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKsAQoZTGlzdEFjY291bnRDaGFuZ2VzUmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAMgASgJQgriQQEBorgYAggIEhgKBHNraXAYBCABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYBSABKAhCBOJBAQEihwEKGkxpc3RBY2NvdW50Q2hhbmdlc1Jlc3BvbnNlEjAKB2NoYW5nZXMYASADKAsyGS5iYWxhbmNlLnYxLkFjY291bnRDaGFuZ2VCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgTiQQEDEhgKCnRvdGFsX3NpemUYAyABKAVCBOJBAQMqogEKDUFjY291bnRTdGF0dXMSHgoaQUNDT1VOVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVBQ0NPVU5UX1NUQVRVU19BQ1RJVkUQARIZChVBQ0NPVU5UX1NUQVRVU19GUk9aRU4QAhIZChVBQ0NPVU5UX1NUQVRVU19DTE9TRUQQAxIgChxBQ0NPVU5UX1NUQVRVU19ERUJJVFNfRlJPWkVOEAQqWgoLRnJlZXplU2NvcGUSHAoYRlJFRVpFX1NDT1BFX1VOU1BFQ0lGSUVEEAASFAoQRlJFRVpFX1NDT1BFX0FMTBABEhcKE0ZSRUVaRV9TQ09QRV9ERUJJVFMQAirdAQoRQWNjb3VudENoYW5nZUtpbmQSIwofQUNDT1VOVF9DSEFOR0VfS0lORF9VTlNQRUNJRklFRBAAEh4KGkFDQ09VTlRfQ0hBTkdFX0tJTkRfRlJFRVpFEAESIAocQUNDT1VOVF9DSEFOR0VfS0lORF9VTkZSRUVaRRACEh0KGUFDQ09VTlRfQ0hBTkdFX0tJTkRfQ0xPU0UQAxIeChpBQ0NPVU5UX0NIQU5HRV9LSU5EX1JFT1BFThAEEiIKHkFDQ09VTlRfQ0hBTkdFX0tJTkRfU0VUX0xJTUlUUxAFKukCCgxNb3ZlbWVudEtpbmQSHQoZTU9WRU1FTlRfS0lORF9VTlNQRUNJRklFRBAAEhkKFU1PVkVNRU5UX0tJTkRfREVQT1NJVBABEhwKGE1PVkVNRU5UX0tJTkRfV0lUSERSQVdBTBACEhoKFk1PVkVNRU5UX0tJTkRfUFVSQ0hBU0UQAxIaChZNT1ZFTUVOVF9LSU5EX1RSQU5TRkVSEAQSIgoeTU9WRU1FTlRfS0lORF9ERVBPU0lUX1JFVkVSU0FMEAUSJQohTU9WRU1FTlRfS0lORF9XSVRIRFJBV0FMX1JFVkVSU0FMEAYSGAoUTU9WRU1FTlRfS0lORF9SRUZVTkQQBxIjCh9NT1ZFTUVOVF9LSU5EX1RSQU5TRkVSX1JFVkVSU0FMEAgSGgoWTU9WRU1FTlRfS0lORF9FWENIQU5HRRAJEiMKH01PVkVNRU5UX0tJTkRfRVhDSEFOR0VfUkVWRVJTQUwQDSqNAQoSQ29udmVyc2lvbk9ic3RhY2xlEiMKH0NPTlZFUlNJT05fT0JTVEFDTEVfVU5TUEVDSUZJRUQQABIoCiRDT05WRVJTSU9OX09CU1RBQ0xFX1JBVEVfVU5BVkFJTEFCTEUQARIoCiRDT05WRVJTSU9OX09CU1RBQ0xFX0FNT1VOVF9UT09fTEFSR0UQAjKtCwoOQWNjb3VudFNlcnZpY2USYwoNQ3JlYXRlQWNjb3VudBIgLmJhbGFuY2UudjEuQ3JlYXRlQWNjb3VudFJlcXVlc3QaEy5iYWxhbmNlLnYxLkFjY291bnQiG4LT5JMCFSIQL2FwaS92MS9hY2NvdW50czoBKhJnCgpHZXRBY2NvdW50Eh0uYmFsYW5jZS52MS5HZXRBY2NvdW50UmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIlkAIBgtPkkwIcEhovYXBpL3YxL2FjY291bnRzL3thY2NvdW50fRJzCgxXYXRjaEFjY291bnQSHy5iYWxhbmNlLnYxLldhdGNoQWNjb3VudFJlcXVlc3QaEy5iYWxhbmNlLnYxLkFjY291bnQiK5ACAYLT5JMCIhIgL2FwaS92MS9hY2NvdW50cy97YWNjb3VudH06d2F0Y2gwARJuCgxMaXN0QWNjb3VudHMSHy5iYWxhbmNlLnYxLkxpc3RBY2NvdW50c1JlcXVlc3QaIC5iYWxhbmNlLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlIhuQAgGC0+STAhISEC9hcGkvdjEvYWNjb3VudHMSfQoLTGlzdEVudHJpZXMSHi5iYWxhbmNlLnYxLkxpc3RFbnRyaWVzUmVxdWVzdBofLmJhbGFuY2UudjEuTGlzdEVudHJpZXNSZXNwb25zZSItkAIBgtPkkwIkEiIvYXBpL3YxL2FjY291bnRzL3thY2NvdW50fS9lbnRyaWVzEnQKDUZyZWV6ZUFjY291bnQSIC5iYWxhbmNlLnYxLkZyZWV6ZUFjY291bnRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50IiyC0+STAiYiIS9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9OmZyZWV6ZToBKhJ6Cg9VbmZyZWV6ZUFjY291bnQSIi5iYWxhbmNlLnYxLlVuZnJlZXplQWNjb3VudFJlcXVlc3QaEy5iYWxhbmNlLnYxLkFjY291bnQiLoLT5JMCKCIjL2FwaS92MS9hY2NvdW50cy97YWNjb3VudH06dW5mcmVlemU6ASoScQoMQ2xvc2VBY2NvdW50Eh8uYmFsYW5jZS52MS5DbG9zZUFjY291bnRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50IiuC0+STAiUiIC9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9OmNsb3NlOgEqEnQKDVJlb3BlbkFjY291bnQSIC5iYWxhbmNlLnYxLlJlb3BlbkFjY291bnRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50IiyC0+STAiYiIS9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9OnJlb3BlbjoBKhJ6Cg9TZXRBY2NvdW50TGltaXQSIi5iYWxhbmNlLnYxLlNldEFjY291bnRMaW1pdFJlcXVlc3QaEy5iYWxhbmNlLnYxLkFjY291bnQiLoLT5JMCKCIjL2FwaS92MS9hY2NvdW50cy97YWNjb3VudH06c2V0TGltaXQ6ASoSfQoQU2V0QWNjb3VudExpbWl0cxIjLmJhbGFuY2UudjEuU2V0QWNjb3VudExpbWl0c1JlcXVlc3QaEy5iYWxhbmNlLnYxLkFjY291bnQiL4LT5JMCKSIkL2FwaS92MS9hY2NvdW50cy97YWNjb3VudH06c2V0TGltaXRzOgEqEpIBChJMaXN0QWNjb3VudENoYW5nZXMSJS5iYWxhbmNlLnYxLkxpc3RBY2NvdW50Q2hhbmdlc1JlcXVlc3QaJi5iYWxhbmNlLnYxLkxpc3RBY2NvdW50Q2hhbmdlc1Jlc3BvbnNlIi2QAgGC0+STAiQSIi9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9L2NoYW5nZXNCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChhiYWxhbmNlL3YxL2FjY291bnQucHJvdG8SCmJhbGFuY2UudjEixgYKB0FjY291bnQSEAoCaWQYASABKAlCBOJBAQMSFAoGbnVtYmVyGAIgASgJQgTiQQEDEhIKBHVzZXIYAyABKAlCBOJBAQMSFgoIY3VycmVuY3kYBCABKAlCBOJBAQMSFQoHYmFsYW5jZRgFIAEoCUIE4kEBAxISCgRoZWxkGAYgASgJQgTiQQEDEhcKCWF2YWlsYWJsZRgHIAEoCUIE4kEBAxITCgVsaW1pdBgIIAEoCUIE4kEBAxIvCgZzdGF0dXMYCSABKA4yGS5iYWxhbmNlLnYxLkFjY291bnRTdGF0dXNCBOJBAQMSLgoEZGF0ZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSMAoKY29udmVyc2lvbhgLIAEoCzIWLmJhbGFuY2UudjEuQ29udmVyc2lvbkIE4kEBAxIvCgVhc19vZhgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSRgoTY29udmVyc2lvbl9vYnN0YWNsZRgNIAEoDjIeLmJhbGFuY2UudjEuQ29udmVyc2lvbk9ic3RhY2xlQgTiQQEDSACIAQESEgoEZXRhZxgeIAEoCUIE4kEBAxIZCgtkZWJpdF9saW1pdBgOIAEoCUIE4kEBAxIgChJkZWJpdF9saW1pdF9pc19vd24YDyABKAhCBOJBAQMSGQoLZGFpbHlfbGltaXQYECABKAlCBOJBAQMSIAoSZGFpbHlfbGltaXRfaXNfb3duGBEgASgIQgTiQQEDEhkKC3NwZW50X3RvZGF5GBIgASgJQgTiQQEDEhgKCmxlZnRfdG9kYXkYEyABKAlCBOJBAQMSMQoHZGF5X2VuZBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSQAoMZXh0ZXJuYWxfaWRzGB8gAygLMiQuYmFsYW5jZS52MS5BY2NvdW50LkV4dGVybmFsSWRzRW50cnlCBOJBAQMaMgoQRXh0ZXJuYWxJZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhYKFF9jb252ZXJzaW9uX29ic3RhY2xlIo4BCgxBY2NvdW50UnVsZXMSLwoGc3RhdHVzGAEgASgOMhkuYmFsYW5jZS52MS5BY2NvdW50U3RhdHVzQgTiQQEDEhcKCW92ZXJkcmFmdBgCIAEoCUIE4kEBAxIZCgtkZWJpdF9saW1pdBgDIAEoCUIE4kEBAxIZCgtkYWlseV9saW1pdBgEIAEoCUIE4kEBAyKpAgoNQWNjb3VudENoYW5nZRIQCgJpZBgBIAEoCUIE4kEBAxIVCgdhY2NvdW50GAIgASgJQgTiQQEDEjEKBGtpbmQYAyABKA4yHS5iYWxhbmNlLnYxLkFjY291bnRDaGFuZ2VLaW5kQgTiQQEDEi4KBmJlZm9yZRgEIAEoCzIYLmJhbGFuY2UudjEuQWNjb3VudFJ1bGVzQgTiQQEDEi0KBWFmdGVyGAUgASgLMhguYmFsYW5jZS52MS5BY2NvdW50UnVsZXNCBOJBAQMSFAoGcmVhc29uGAYgASgJQgTiQQEDEhcKCXByaW5jaXBhbBgHIAEoCUIE4kEBAxIuCgRkYXRlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyKpAQoKQ29udmVyc2lvbhIUCgZhbW91bnQYASABKAlCBOJBAQMSFgoIY3VycmVuY3kYAiABKAlCBOJBAQMSEgoEcmF0ZRgDIAEoCUIE4kEBAxIUCgZzb3VyY2UYBCABKAlCBOJBAQMSLgoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFc3RhbGUYBiABKAhCBOJBAQMi7AMKBUVudHJ5EhYKCHNlcXVlbmNlGAEgASgDQgTiQQEDEhYKCG1vdmVtZW50GAIgASgJQgTiQQEDEiwKBGtpbmQYAyABKA4yGC5iYWxhbmNlLnYxLk1vdmVtZW50S2luZEIE4kEBAxIUCgZhbW91bnQYBCABKAlCBOJBAQMSFgoIY3VycmVuY3kYBSABKAlCBOJBAQMSGwoNYmFsYW5jZV9hZnRlchgGIAEoCUIE4kEBAxIaCgxjb3VudGVycGFydHkYByABKAlCBOJBAQMSGQoLZGVzY3JpcHRpb24YCCABKAlCBOJBAQMSNwoIbWV0YWRhdGEYCSADKAsyHy5iYWxhbmNlLnYxLkVudHJ5Lk1ldGFkYXRhRW50cnlCBOJBAQMSFwoJcHJpbmNpcGFsGAogASgJQgTiQQEDEi4KBGRhdGUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjgKDmVmZmVjdGl2ZV90aW1lGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIWCghvcmlnaW5hbBgVIAEoCUIE4kEBAxovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gIKDk1vdmVtZW50RmlsdGVyEjQKCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEjIKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIeCgptaW5fYW1vdW50GAMgASgJQgriQQEBorgYAggDEh4KCm1heF9hbW91bnQYBCABKAlCCuJBAQGiuBgCCAMSIAoMY291bnRlcnBhcnR5GAUgASgJQgriQQEBorgYAggBEj4KFHN0YXJ0X2VmZmVjdGl2ZV90aW1lGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARI8ChJlbmRfZWZmZWN0aXZlX3RpbWUYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBIosBChRDcmVhdGVBY2NvdW50UmVxdWVzdBIcCghjdXJyZW5jeRgBIAEoCUIK4kEBAaK4GAIIBBIYCgR1c2VyGAIgASgJQgriQQEBorgYAggBEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASJ/ChFHZXRBY2NvdW50UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEhwKCGN1cnJlbmN5GAIgASgJQgriQQEBorgYAggEEi8KBWFzX29mGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBASK0AQoUTG9va3VwQWNjb3VudFJlcXVlc3QSJwoGbnVtYmVyGAEgASgJQhfiQQEBorgYDxINWzEtOV1bMC05XXs5fRIYCgR1c2VyGAIgASgJQgriQQEBorgYAggBEhwKCGN1cnJlbmN5GAMgASgJQgriQQEBorgYAggEEh8KC2V4dGVybmFsX2lkGAQgASgJQgriQQEBorgYAiBkEhoKBnNvdXJjZRgFIAEoCUIK4kEBAaK4GAIIDCJQChNXYXRjaEFjY291bnRSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQKiuBgCCAESHAoIY3VycmVuY3kYAiABKAlCCuJBAQGiuBgCCAQiwQEKE0xpc3RBY2NvdW50c1JlcXVlc3QSHAoIY3VycmVuY3kYASABKAlCCuJBAQGiuBgCCAQSGAoEdXNlchgCIAEoCUIK4kEBAaK4GAIIARIdCglwYWdlX3NpemUYAyABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgEIAEoCUIK4kEBAaK4GAIICBIYCgRza2lwGAUgASgFQgriQQEBorgYAggKEhkKC2NvdW50X3RvdGFsGAYgASgIQgTiQQEBInwKFExpc3RBY2NvdW50c1Jlc3BvbnNlEisKCGFjY291bnRzGAEgAygLMhMuYmFsYW5jZS52MS5BY2NvdW50QgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDItoBChVTZWFyY2hBY2NvdW50c1JlcXVlc3QSHAoIY3VycmVuY3kYASABKAlCCuJBAQGiuBgCCAQSLwoGc3RhdHVzGAIgASgOMhkuYmFsYW5jZS52MS5BY2NvdW50U3RhdHVzQgTiQQEBEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAQgASgJQgriQQEBorgYAggIEhgKBHNraXAYBSABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYBiABKAhCBOJBAQEifgoWU2VhcmNoQWNjb3VudHNSZXNwb25zZRIrCghhY2NvdW50cxgBIAMoCzITLmJhbGFuY2UudjEuQWNjb3VudEIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyKjAgoSTGlzdEVudHJpZXNSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQKiuBgCCAESHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSHAoIb3JkZXJfYnkYBCABKAlCCuJBAQGiuBgCCAcSMAoGZmlsdGVyGAUgASgLMhouYmFsYW5jZS52MS5Nb3ZlbWVudEZpbHRlckIE4kEBARIsCgRraW5kGAYgASgOMhguYmFsYW5jZS52MS5Nb3ZlbWVudEtpbmRCBOJBAQESGAoEc2tpcBgHIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgIIAEoCEIE4kEBASJ4ChNMaXN0RW50cmllc1Jlc3BvbnNlEigKB2VudHJpZXMYASADKAsyES5iYWxhbmNlLnYxLkVudHJ5QgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIrsBChRGcmVlemVBY2NvdW50UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh4KCnJlcXVlc3RfaWQYAiABKAlCCuJBAQGiuBgCCAYSLAoFc2NvcGUYAyABKA4yFy5iYWxhbmNlLnYxLkZyZWV6ZVNjb3BlQgTiQQEBEhsKBnJlYXNvbhgEIAEoCUIL4kEBAaK4GAMgyAESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKPAQoWVW5mcmVlemVBY2NvdW50UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh4KCnJlcXVlc3RfaWQYAiABKAlCCuJBAQGiuBgCCAYSGwoGcmVhc29uGAMgASgJQgviQQEBorgYAyDIARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIowBChNDbG9zZUFjY291bnRSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCgZyZWFzb24YAyABKAlCC+JBAQGiuBgDIMgBEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEijwEKFFJlb3BlbkFjY291bnRSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQKiuBgCCAESHQoGcmVhc29uGAIgASgJQg3iQQECorgYBRgBIMgBEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKqAQoWU2V0QWNjb3VudExpbWl0UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEhkKBWxpbWl0GAIgASgJQgriQQECorgYAggDEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoGcmVhc29uGAQgASgJQgviQQEBorgYAyDIARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIrUCChdTZXRBY2NvdW50TGltaXRzUmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQECorgYAggBEh0KCW92ZXJkcmFmdBgCIAEoCUIK4kEBAaK4GAIIAxIfCgtkZWJpdF9saW1pdBgDIAEoCUIK4kEBAaK4GAIIAxIfCgtkYWlseV9saW1pdBgEIAEoCUIK4kEBAaK4GAIIAxIfChF1bnNldF9kZWJpdF9saW1pdBgFIAEoCEIE4kEBARIfChF1bnNldF9kYWlseV9saW1pdBgGIAEoCEIE4kEBARIdCgZyZWFzb24YByABKAlCDeJBAQKiuBgFGAEgyAESHgoKcmVxdWVzdF9pZBgIIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIrQBChtTZXRBY2NvdW50RXh0ZXJuYWxJZFJlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAqK4GAIIARIfCgtleHRlcm5hbF9pZBgCIAEoCUIK4kEBAaK4GAIgZBIaCgZzb3VyY2UYAyABKAlCCuJBAQGiuBgCCAwSHgoKcmVxdWVzdF9pZBgEIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIqwBChlMaXN0QWNjb3VudENoYW5nZXNSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQKiuBgCCAESHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASKHAQoaTGlzdEFjY291bnRDaGFuZ2VzUmVzcG9uc2USMAoHY2hhbmdlcxgBIAMoCzIZLmJhbGFuY2UudjEuQWNjb3VudENoYW5nZUIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyqiAQoNQWNjb3VudFN0YXR1cxIeChpBQ0NPVU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFUFDQ09VTlRfU1RBVFVTX0FDVElWRRABEhkKFUFDQ09VTlRfU1RBVFVTX0ZST1pFThACEhkKFUFDQ09VTlRfU1RBVFVTX0NMT1NFRBADEiAKHEFDQ09VTlRfU1RBVFVTX0RFQklUU19GUk9aRU4QBCpaCgtGcmVlemVTY29wZRIcChhGUkVFWkVfU0NPUEVfVU5TUEVDSUZJRUQQABIUChBGUkVFWkVfU0NPUEVfQUxMEAESFwoTRlJFRVpFX1NDT1BFX0RFQklUUxACKt0BChFBY2NvdW50Q2hhbmdlS2luZBIjCh9BQ0NPVU5UX0NIQU5HRV9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaQUNDT1VOVF9DSEFOR0VfS0lORF9GUkVFWkUQARIgChxBQ0NPVU5UX0NIQU5HRV9LSU5EX1VORlJFRVpFEAISHQoZQUNDT1VOVF9DSEFOR0VfS0lORF9DTE9TRRADEh4KGkFDQ09VTlRfQ0hBTkdFX0tJTkRfUkVPUEVOEAQSIgoeQUNDT1VOVF9DSEFOR0VfS0lORF9TRVRfTElNSVRTEAUq6QIKDE1vdmVtZW50S2luZBIdChlNT1ZFTUVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVTU9WRU1FTlRfS0lORF9ERVBPU0lUEAESHAoYTU9WRU1FTlRfS0lORF9XSVRIRFJBV0FMEAISGgoWTU9WRU1FTlRfS0lORF9QVVJDSEFTRRADEhoKFk1PVkVNRU5UX0tJTkRfVFJBTlNGRVIQBBIiCh5NT1ZFTUVOVF9LSU5EX0RFUE9TSVRfUkVWRVJTQUwQBRIlCiFNT1ZFTUVOVF9LSU5EX1dJVEhEUkFXQUxfUkVWRVJTQUwQBhIYChRNT1ZFTUVOVF9LSU5EX1JFRlVORBAHEiMKH01PVkVNRU5UX0tJTkRfVFJBTlNGRVJfUkVWRVJTQUwQCBIaChZNT1ZFTUVOVF9LSU5EX0VYQ0hBTkdFEAkSIwofTU9WRU1FTlRfS0lORF9FWENIQU5HRV9SRVZFUlNBTBANKo0BChJDb252ZXJzaW9uT2JzdGFjbGUSIwofQ09OVkVSU0lPTl9PQlNUQUNMRV9VTlNQRUNJRklFRBAAEigKJENPTlZFUlNJT05fT0JTVEFDTEVfUkFURV9VTkFWQUlMQUJMRRABEigKJENPTlZFUlNJT05fT0JTVEFDTEVfQU1PVU5UX1RPT19MQVJHRRACMqIOCg5BY2NvdW50U2VydmljZRJjCg1DcmVhdGVBY2NvdW50EiAuYmFsYW5jZS52MS5DcmVhdGVBY2NvdW50UmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIbgtPkkwIVIhAvYXBpL3YxL2FjY291bnRzOgEqEmcKCkdldEFjY291bnQSHS5iYWxhbmNlLnYxLkdldEFjY291bnRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50IiWQAgGC0+STAhwSGi9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9EmoKDUxvb2t1cEFjY291bnQSIC5iYWxhbmNlLnYxLkxvb2t1cEFjY291bnRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50IiKQAgGC0+STAhkSFy9hcGkvdjEvYWNjb3VudHM6bG9va3VwEnMKDFdhdGNoQWNjb3VudBIfLmJhbGFuY2UudjEuV2F0Y2hBY2NvdW50UmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIrkAIBgtPkkwIiEiAvYXBpL3YxL2FjY291bnRzL3thY2NvdW50fTp3YXRjaDABEm4KDExpc3RBY2NvdW50cxIfLmJhbGFuY2UudjEuTGlzdEFjY291bnRzUmVxdWVzdBogLmJhbGFuY2UudjEuTGlzdEFjY291bnRzUmVzcG9uc2UiG5ACAYLT5JMCEhIQL2FwaS92MS9hY2NvdW50cxJ7Cg5TZWFyY2hBY2NvdW50cxIhLmJhbGFuY2UudjEuU2VhcmNoQWNjb3VudHNSZXF1ZXN0GiIuYmFsYW5jZS52MS5TZWFyY2hBY2NvdW50c1Jlc3BvbnNlIiKQAgGC0+STAhkSFy9hcGkvdjEvYWNjb3VudHM6c2VhcmNoEn0KC0xpc3RFbnRyaWVzEh4uYmFsYW5jZS52MS5MaXN0RW50cmllc1JlcXVlc3QaHy5iYWxhbmNlLnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiLZACAYLT5JMCJBIiL2FwaS92MS9hY2NvdW50cy97YWNjb3VudH0vZW50cmllcxJ0Cg1GcmVlemVBY2NvdW50EiAuYmFsYW5jZS52MS5GcmVlemVBY2NvdW50UmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIsgtPkkwImIiEvYXBpL3YxL2FjY291bnRzL3thY2NvdW50fTpmcmVlemU6ASoSegoPVW5mcmVlemVBY2NvdW50EiIuYmFsYW5jZS52MS5VbmZyZWV6ZUFjY291bnRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50Ii6C0+STAigiIy9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9OnVuZnJlZXplOgEqEnEKDENsb3NlQWNjb3VudBIfLmJhbGFuY2UudjEuQ2xvc2VBY2NvdW50UmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIrgtPkkwIlIiAvYXBpL3YxL2FjY291bnRzL3thY2NvdW50fTpjbG9zZToBKhJ0Cg1SZW9wZW5BY2NvdW50EiAuYmFsYW5jZS52MS5SZW9wZW5BY2NvdW50UmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIsgtPkkwImIiEvYXBpL3YxL2FjY291bnRzL3thY2NvdW50fTpyZW9wZW46ASoSegoPU2V0QWNjb3VudExpbWl0EiIuYmFsYW5jZS52MS5TZXRBY2NvdW50TGltaXRSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50Ii6C0+STAigiIy9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9OnNldExpbWl0OgEqEn0KEFNldEFjY291bnRMaW1pdHMSIy5iYWxhbmNlLnYxLlNldEFjY291bnRMaW1pdHNSZXF1ZXN0GhMuYmFsYW5jZS52MS5BY2NvdW50Ii+C0+STAikiJC9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9OnNldExpbWl0czoBKhKJAQoUU2V0QWNjb3VudEV4dGVybmFsSWQSJy5iYWxhbmNlLnYxLlNldEFjY291bnRFeHRlcm5hbElkUmVxdWVzdBoTLmJhbGFuY2UudjEuQWNjb3VudCIzgtPkkwItIigvYXBpL3YxL2FjY291bnRzL3thY2NvdW50fTpzZXRFeHRlcm5hbElkOgEqEpIBChJMaXN0QWNjb3VudENoYW5nZXMSJS5iYWxhbmNlLnYxLkxpc3RBY2NvdW50Q2hhbmdlc1JlcXVlc3QaJi5iYWxhbmNlLnYxLkxpc3RBY2NvdW50Q2hhbmdlc1Jlc3BvbnNlIi2QAgGC0+STAiQSIi9hcGkvdjEvYWNjb3VudHMve2FjY291bnR9L2NoYW5nZXNCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * A user's money in one currency. All amounts of this message are decimal
@@ -184,6 +184,14 @@ export type Account = Message<"balance.v1.Account"> & {
    * @generated from field: google.protobuf.Timestamp day_end = 20;
    */
   dayEnd?: Timestamp | undefined;
+
+  /**
+   * Output only. What other systems call the account, by source: a service is
+   * "service:<client id>". Told by LookupAccount and SetAccountExternalId.
+   *
+   * @generated from field: map<string, string> external_ids = 31;
+   */
+  externalIds: { [key: string]: string };
 };
 
 /**
@@ -629,6 +637,57 @@ export const GetAccountRequestSchema: GenMessage<GetAccountRequest> = /*@__PURE_
   messageDesc(file_balance_v1_account, 7);
 
 /**
+ * Request for LookupAccount: number, currency, or external_id.
+ *
+ * @generated from message balance.v1.LookupAccountRequest
+ */
+export type LookupAccountRequest = Message<"balance.v1.LookupAccountRequest"> & {
+  /**
+   * Optional. The account's number, ten digits.
+   *
+   * @generated from field: string number = 1;
+   */
+  number: string;
+
+  /**
+   * Optional. The owner's user id: the caller by default, required of services.
+   * Only with currency.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * Optional. The account's currency, ISO 4217.
+   *
+   * @generated from field: string currency = 3;
+   */
+  currency: string;
+
+  /**
+   * Optional. What `source` calls the account; at most 100 characters.
+   *
+   * @generated from field: string external_id = 4;
+   */
+  externalId: string;
+
+  /**
+   * Optional. Whose external id it is, "service:<client id>": the calling service
+   * by default, required of users. Only with external_id.
+   *
+   * @generated from field: string source = 5;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message balance.v1.LookupAccountRequest.
+ * Use `create(LookupAccountRequestSchema)` to create a new message.
+ */
+export const LookupAccountRequestSchema: GenMessage<LookupAccountRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_account, 8);
+
+/**
  * Request for WatchAccount.
  *
  * @generated from message balance.v1.WatchAccountRequest
@@ -654,7 +713,7 @@ export type WatchAccountRequest = Message<"balance.v1.WatchAccountRequest"> & {
  * Use `create(WatchAccountRequestSchema)` to create a new message.
  */
 export const WatchAccountRequestSchema: GenMessage<WatchAccountRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 8);
+  messageDesc(file_balance_v1_account, 9);
 
 /**
  * Request for ListAccounts.
@@ -711,7 +770,7 @@ export type ListAccountsRequest = Message<"balance.v1.ListAccountsRequest"> & {
  * Use `create(ListAccountsRequestSchema)` to create a new message.
  */
 export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 9);
+  messageDesc(file_balance_v1_account, 10);
 
 /**
  * Response of ListAccounts.
@@ -746,7 +805,99 @@ export type ListAccountsResponse = Message<"balance.v1.ListAccountsResponse"> & 
  * Use `create(ListAccountsResponseSchema)` to create a new message.
  */
 export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 10);
+  messageDesc(file_balance_v1_account, 11);
+
+/**
+ * Request for SearchAccounts.
+ *
+ * @generated from message balance.v1.SearchAccountsRequest
+ */
+export type SearchAccountsRequest = Message<"balance.v1.SearchAccountsRequest"> & {
+  /**
+   * Optional. Keeps accounts in this currency, ISO 4217.
+   *
+   * @generated from field: string currency = 1;
+   */
+  currency: string;
+
+  /**
+   * Optional. Keeps accounts of this status.
+   *
+   * @generated from field: balance.v1.AccountStatus status = 2;
+   */
+  status: AccountStatus;
+
+  /**
+   * Optional. How many to return: 10 by default, at most 1000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * Optional. next_page_token of the last answer.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+
+  /**
+   * Optional. How many to leave out before the page, at most 100000: for pages by
+   * number. What lies before them costs time, which page tokens do not.
+   *
+   * @generated from field: int32 skip = 5;
+   */
+  skip: number;
+
+  /**
+   * Optional. Whether to count all that the list keeps, which costs time, too.
+   *
+   * @generated from field: bool count_total = 6;
+   */
+  countTotal: boolean;
+};
+
+/**
+ * Describes the message balance.v1.SearchAccountsRequest.
+ * Use `create(SearchAccountsRequestSchema)` to create a new message.
+ */
+export const SearchAccountsRequestSchema: GenMessage<SearchAccountsRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_account, 12);
+
+/**
+ * Response of SearchAccounts.
+ *
+ * @generated from message balance.v1.SearchAccountsResponse
+ */
+export type SearchAccountsResponse = Message<"balance.v1.SearchAccountsResponse"> & {
+  /**
+   * Output only. The accounts, oldest first.
+   *
+   * @generated from field: repeated balance.v1.Account accounts = 1;
+   */
+  accounts: Account[];
+
+  /**
+   * Output only. The next page's token; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * Output only. With count_total, how many resources all pages have together.
+   *
+   * @generated from field: int32 total_size = 3;
+   */
+  totalSize: number;
+};
+
+/**
+ * Describes the message balance.v1.SearchAccountsResponse.
+ * Use `create(SearchAccountsResponseSchema)` to create a new message.
+ */
+export const SearchAccountsResponseSchema: GenMessage<SearchAccountsResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_account, 13);
 
 /**
  * Request for ListEntries.
@@ -818,7 +969,7 @@ export type ListEntriesRequest = Message<"balance.v1.ListEntriesRequest"> & {
  * Use `create(ListEntriesRequestSchema)` to create a new message.
  */
 export const ListEntriesRequestSchema: GenMessage<ListEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 11);
+  messageDesc(file_balance_v1_account, 14);
 
 /**
  * Response of ListEntries.
@@ -853,7 +1004,7 @@ export type ListEntriesResponse = Message<"balance.v1.ListEntriesResponse"> & {
  * Use `create(ListEntriesResponseSchema)` to create a new message.
  */
 export const ListEntriesResponseSchema: GenMessage<ListEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 12);
+  messageDesc(file_balance_v1_account, 15);
 
 /**
  * Request for FreezeAccount.
@@ -904,7 +1055,7 @@ export type FreezeAccountRequest = Message<"balance.v1.FreezeAccountRequest"> & 
  * Use `create(FreezeAccountRequestSchema)` to create a new message.
  */
 export const FreezeAccountRequestSchema: GenMessage<FreezeAccountRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 13);
+  messageDesc(file_balance_v1_account, 16);
 
 /**
  * Request for UnfreezeAccount.
@@ -948,7 +1099,7 @@ export type UnfreezeAccountRequest = Message<"balance.v1.UnfreezeAccountRequest"
  * Use `create(UnfreezeAccountRequestSchema)` to create a new message.
  */
 export const UnfreezeAccountRequestSchema: GenMessage<UnfreezeAccountRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 14);
+  messageDesc(file_balance_v1_account, 17);
 
 /**
  * Request for CloseAccount.
@@ -992,7 +1143,7 @@ export type CloseAccountRequest = Message<"balance.v1.CloseAccountRequest"> & {
  * Use `create(CloseAccountRequestSchema)` to create a new message.
  */
 export const CloseAccountRequestSchema: GenMessage<CloseAccountRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 15);
+  messageDesc(file_balance_v1_account, 18);
 
 /**
  * Request for ReopenAccount.
@@ -1036,7 +1187,7 @@ export type ReopenAccountRequest = Message<"balance.v1.ReopenAccountRequest"> & 
  * Use `create(ReopenAccountRequestSchema)` to create a new message.
  */
 export const ReopenAccountRequestSchema: GenMessage<ReopenAccountRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 16);
+  messageDesc(file_balance_v1_account, 19);
 
 /**
  * Request for SetAccountLimit.
@@ -1088,7 +1239,7 @@ export type SetAccountLimitRequest = Message<"balance.v1.SetAccountLimitRequest"
  * Use `create(SetAccountLimitRequestSchema)` to create a new message.
  */
 export const SetAccountLimitRequestSchema: GenMessage<SetAccountLimitRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 17);
+  messageDesc(file_balance_v1_account, 20);
 
 /**
  * Request for SetAccountLimits: at least one limit is given. All amounts are in
@@ -1175,7 +1326,59 @@ export type SetAccountLimitsRequest = Message<"balance.v1.SetAccountLimitsReques
  * Use `create(SetAccountLimitsRequestSchema)` to create a new message.
  */
 export const SetAccountLimitsRequestSchema: GenMessage<SetAccountLimitsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 18);
+  messageDesc(file_balance_v1_account, 21);
+
+/**
+ * Request for SetAccountExternalId.
+ *
+ * @generated from message balance.v1.SetAccountExternalIdRequest
+ */
+export type SetAccountExternalIdRequest = Message<"balance.v1.SetAccountExternalIdRequest"> & {
+  /**
+   * Required. The account's id.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * Optional. The external id, at most 100 characters; empty takes it away.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * Optional. Whose external id it is, "service:<client id>". A service can only
+   * name itself, and does by default; required of admins.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.SetAccountExternalIdRequest.
+ * Use `create(SetAccountExternalIdRequestSchema)` to create a new message.
+ */
+export const SetAccountExternalIdRequestSchema: GenMessage<SetAccountExternalIdRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_account, 22);
 
 /**
  * Request for ListAccountChanges.
@@ -1225,7 +1428,7 @@ export type ListAccountChangesRequest = Message<"balance.v1.ListAccountChangesRe
  * Use `create(ListAccountChangesRequestSchema)` to create a new message.
  */
 export const ListAccountChangesRequestSchema: GenMessage<ListAccountChangesRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 19);
+  messageDesc(file_balance_v1_account, 23);
 
 /**
  * Response of ListAccountChanges.
@@ -1260,7 +1463,7 @@ export type ListAccountChangesResponse = Message<"balance.v1.ListAccountChangesR
  * Use `create(ListAccountChangesResponseSchema)` to create a new message.
  */
 export const ListAccountChangesResponseSchema: GenMessage<ListAccountChangesResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_account, 20);
+  messageDesc(file_balance_v1_account, 24);
 
 /**
  * Whether money may move on an account.
@@ -1557,6 +1760,18 @@ export const AccountService: GenService<{
     output: typeof AccountSchema;
   },
   /**
+   * Returns the account that has a number, a user's account in a currency, or the
+   * account with an external id, to whoever may read it. Exactly one of the three
+   * is given.
+   *
+   * @generated from rpc balance.v1.AccountService.LookupAccount
+   */
+  lookupAccount: {
+    methodKind: "unary";
+    input: typeof LookupAccountRequestSchema;
+    output: typeof AccountSchema;
+  },
+  /**
    * Sends an account as GetAccount returns it: at once, and again after every
    * change, wherever it came from. Changes that follow each other within a
    * quarter of a second are sent as one. The stream ends when the access token
@@ -1580,6 +1795,19 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof ListAccountsRequestSchema;
     output: typeof ListAccountsResponseSchema;
+  },
+  /**
+   * Lists everybody's accounts, oldest first, that pass all filters, for callers
+   * who may read every account. A page looks at 10000 accounts at most, so it may
+   * hold fewer than asked for, or none, and be followed by others; not with skip or
+   * count_total, which look at all.
+   *
+   * @generated from rpc balance.v1.AccountService.SearchAccounts
+   */
+  searchAccounts: {
+    methodKind: "unary";
+    input: typeof SearchAccountsRequestSchema;
+    output: typeof SearchAccountsResponseSchema;
   },
   /**
    * Lists an account's statement: every movement, with who, why and when. Pages
@@ -1661,6 +1889,18 @@ export const AccountService: GenService<{
   setAccountLimits: {
     methodKind: "unary";
     input: typeof SetAccountLimitsRequestSchema;
+    output: typeof AccountSchema;
+  },
+  /**
+   * Gives an account an external id in place of the one it had of the same source,
+   * or takes it away, for operators. What another account has is
+   * EXTERNAL_ID_CONFLICT.
+   *
+   * @generated from rpc balance.v1.AccountService.SetAccountExternalId
+   */
+  setAccountExternalId: {
+    methodKind: "unary";
+    input: typeof SetAccountExternalIdRequestSchema;
     output: typeof AccountSchema;
   },
   /**

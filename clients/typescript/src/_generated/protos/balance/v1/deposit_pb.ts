@@ -13,13 +13,15 @@ import { file_google_api_annotations } from "../../google/api/annotations_pb.js"
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file balance/v1/deposit.proto.
  */
 export const file_balance_v1_deposit: GenFile = /*@__PURE__*/
-  fileDesc("ChhiYWxhbmNlL3YxL2RlcG9zaXQucHJvdG8SCmJhbGFuY2UudjEi6AMKB0RlcG9zaXQSEAoCaWQYASABKAlCBOJBAQMSFQoHYWNjb3VudBgCIAEoCUIE4kEBAxIUCgZhbW91bnQYAyABKAlCBOJBAQMSFgoIY3VycmVuY3kYBCABKAlCBOJBAQMSFQoHYmFsYW5jZRgFIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgGIAEoCUIE4kEBAxI5CghtZXRhZGF0YRgHIAMoCzIhLmJhbGFuY2UudjEuRGVwb3NpdC5NZXRhZGF0YUVudHJ5QgTiQQEDEhQKBnNvdXJjZRgIIAEoCUIE4kEBAxIXCglyZWZlcmVuY2UYCSABKAlCBOJBAQMSFwoJcHJpbmNpcGFsGAogASgJQgTiQQEDEi4KBGRhdGUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjgKDmVmZmVjdGl2ZV90aW1lGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIdCg9yZXZlcnNlZF9hbW91bnQYFSABKAlCBOJBAQMSFwoJcmV2ZXJzYWxzGBYgAygJQgTiQQEDGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLiAwoUQ3JlYXRlRGVwb3NpdFJlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAaK4GAIIARIaCgZhbW91bnQYAiABKAlCCuJBAQKiuBgCCAMSHAoIY3VycmVuY3kYAyABKAlCCuJBAQGiuBgCCAQSIAoLZGVzY3JpcHRpb24YBCABKAlCC+JBAQGiuBgDIMgBEkwKCG1ldGFkYXRhGAUgAygLMi4uYmFsYW5jZS52MS5DcmVhdGVEZXBvc2l0UmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEhoKBnNvdXJjZRgGIAEoCUIK4kEBAaK4GAIgKBIdCglyZWZlcmVuY2UYByABKAlCCuJBAQGiuBgCIGQSHgoKcmVxdWVzdF9pZBgIIAEoCUIK4kEBAaK4GAIIBhIgCgxhY2NvdW50X2V0YWcYFCABKAlCCuJBAQGiuBgCIGQSOAoOZWZmZWN0aXZlX3RpbWUYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjAKEUdldERlcG9zaXRSZXF1ZXN0EhsKB2RlcG9zaXQYASABKAlCCuJBAQKiuBgCCAEi9gEKE0xpc3REZXBvc2l0c1JlcXVlc3QSGwoHYWNjb3VudBgBIAEoCUIK4kEBAaK4GAIIARIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICBIcCghvcmRlcl9ieRgEIAEoCUIK4kEBAaK4GAIIBxIwCgZmaWx0ZXIYBSABKAsyGi5iYWxhbmNlLnYxLk1vdmVtZW50RmlsdGVyQgTiQQEBEhgKBHNraXAYBiABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYByABKAhCBOJBAQEifAoUTGlzdERlcG9zaXRzUmVzcG9uc2USKwoIZGVwb3NpdHMYASADKAsyEy5iYWxhbmNlLnYxLkRlcG9zaXRCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgTiQQEDEhgKCnRvdGFsX3NpemUYAyABKAVCBOJBAQMinQMKFVJldmVyc2VEZXBvc2l0UmVxdWVzdBIbCgdkZXBvc2l0GAEgASgJQgriQQECorgYAggBEhoKBmFtb3VudBgCIAEoCUIK4kEBAaK4GAIIAxIdCgZyZWFzb24YAyABKAlCDeJBAQKiuBgFGAEgyAESTQoIbWV0YWRhdGEYBCADKAsyLy5iYWxhbmNlLnYxLlJldmVyc2VEZXBvc2l0UmVxdWVzdC5NZXRhZGF0YUVudHJ5QgriQQEBorgYAggLEh4KCnJlcXVlc3RfaWQYBSABKAlCCuJBAQGiuBgCCAYSEwoFZm9yY2UYBiABKAhCBOJBAQESIAoMYWNjb3VudF9ldGFnGBQgASgJQgriQQEBorgYAiBkEjgKDmVmZmVjdGl2ZV90aW1lGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATLEAwoORGVwb3NpdFNlcnZpY2USYgoNQ3JlYXRlRGVwb3NpdBIgLmJhbGFuY2UudjEuQ3JlYXRlRGVwb3NpdFJlcXVlc3QaEy5iYWxhbmNlLnYxLkRlcG9zaXQiGoLT5JMCFCIPL2FwaS92MS9hY3Rpb25zOgEqEmYKCkdldERlcG9zaXQSHS5iYWxhbmNlLnYxLkdldERlcG9zaXRSZXF1ZXN0GhMuYmFsYW5jZS52MS5EZXBvc2l0IiSQAgGC0+STAhsSGS9hcGkvdjEvYWN0aW9ucy97ZGVwb3NpdH0SbQoMTGlzdERlcG9zaXRzEh8uYmFsYW5jZS52MS5MaXN0RGVwb3NpdHNSZXF1ZXN0GiAuYmFsYW5jZS52MS5MaXN0RGVwb3NpdHNSZXNwb25zZSIakAIBgtPkkwIREg8vYXBpL3YxL2FjdGlvbnMSdwoOUmV2ZXJzZURlcG9zaXQSIS5iYWxhbmNlLnYxLlJldmVyc2VEZXBvc2l0UmVxdWVzdBoULmJhbGFuY2UudjEuUmV2ZXJzYWwiLILT5JMCJiIhL2FwaS92MS9hY3Rpb25zL3tkZXBvc2l0fTpyZXZlcnNlOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_reversal, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChhiYWxhbmNlL3YxL2RlcG9zaXQucHJvdG8SCmJhbGFuY2UudjEi6AMKB0RlcG9zaXQSEAoCaWQYASABKAlCBOJBAQMSFQoHYWNjb3VudBgCIAEoCUIE4kEBAxIUCgZhbW91bnQYAyABKAlCBOJBAQMSFgoIY3VycmVuY3kYBCABKAlCBOJBAQMSFQoHYmFsYW5jZRgFIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgGIAEoCUIE4kEBAxI5CghtZXRhZGF0YRgHIAMoCzIhLmJhbGFuY2UudjEuRGVwb3NpdC5NZXRhZGF0YUVudHJ5QgTiQQEDEhQKBnNvdXJjZRgIIAEoCUIE4kEBAxIXCglyZWZlcmVuY2UYCSABKAlCBOJBAQMSFwoJcHJpbmNpcGFsGAogASgJQgTiQQEDEi4KBGRhdGUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjgKDmVmZmVjdGl2ZV90aW1lGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIdCg9yZXZlcnNlZF9hbW91bnQYFSABKAlCBOJBAQMSFwoJcmV2ZXJzYWxzGBYgAygJQgTiQQEDGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKMAQoORGVwb3NpdE91dGNvbWUSLAoHZGVwb3NpdBgBIAEoCzITLmJhbGFuY2UudjEuRGVwb3NpdEIE4kEBA0gAEikKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNCBOJBAQNIABIWCghyZXBsYXllZBgDIAEoCEIE4kEBA0IJCgdvdXRjb21lIuIDChRDcmVhdGVEZXBvc2l0UmVxdWVzdBIbCgdhY2NvdW50GAEgASgJQgriQQEBorgYAggBEhoKBmFtb3VudBgCIAEoCUIK4kEBAqK4GAIIAxIcCghjdXJyZW5jeRgDIAEoCUIK4kEBAaK4GAIIBBIgCgtkZXNjcmlwdGlvbhgEIAEoCUIL4kEBAaK4GAMgyAESTAoIbWV0YWRhdGEYBSADKAsyLi5iYWxhbmNlLnYxLkNyZWF0ZURlcG9zaXRSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCCuJBAQGiuBgCCAsSGgoGc291cmNlGAYgASgJQgriQQEBorgYAiAoEh0KCXJlZmVyZW5jZRgHIAEoCUIK4kEBAaK4GAIgZBIeCgpyZXF1ZXN0X2lkGAggASgJQgriQQEBorgYAggGEiAKDGFjY291bnRfZXRhZxgUIAEoCUIK4kEBAaK4GAIgZBI4Cg5lZmZlY3RpdmVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugEKGkJhdGNoQ3JlYXRlRGVwb3NpdHNSZXF1ZXN0EkEKCHJlcXVlc3RzGAEgAygLMiAuYmFsYW5jZS52MS5DcmVhdGVEZXBvc2l0UmVxdWVzdEIN4kEBAqK4GAUoATDoBxIcCg5hbGxfb3Jfbm90aGluZxgCIAEoCEIE4kEBARIeCgpyZXF1ZXN0X2lkGAMgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiUQobQmF0Y2hDcmVhdGVEZXBvc2l0c1Jlc3BvbnNlEjIKCG91dGNvbWVzGAEgAygLMhouYmFsYW5jZS52MS5EZXBvc2l0T3V0Y29tZUIE4kEBAyIwChFHZXREZXBvc2l0UmVxdWVzdBIbCgdkZXBvc2l0GAEgASgJQgriQQECorgYAggBIvYBChNMaXN0RGVwb3NpdHNSZXF1ZXN0EhsKB2FjY291bnQYASABKAlCCuJBAQGiuBgCCAESHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSHAoIb3JkZXJfYnkYBCABKAlCCuJBAQGiuBgCCAcSMAoGZmlsdGVyGAUgASgLMhouYmFsYW5jZS52MS5Nb3ZlbWVudEZpbHRlckIE4kEBARIYCgRza2lwGAYgASgFQgriQQEBorgYAggKEhkKC2NvdW50X3RvdGFsGAcgASgIQgTiQQEBInwKFExpc3REZXBvc2l0c1Jlc3BvbnNlEisKCGRlcG9zaXRzGAEgAygLMhMuYmFsYW5jZS52MS5EZXBvc2l0QgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIp0DChVSZXZlcnNlRGVwb3NpdFJlcXVlc3QSGwoHZGVwb3NpdBgBIAEoCUIK4kEBAqK4GAIIARIaCgZhbW91bnQYAiABKAlCCuJBAQGiuBgCCAMSHQoGcmVhc29uGAMgASgJQg3iQQECorgYBRgBIMgBEk0KCG1ldGFkYXRhGAQgAygLMi8uYmFsYW5jZS52MS5SZXZlcnNlRGVwb3NpdFJlcXVlc3QuTWV0YWRhdGFFbnRyeUIK4kEBAaK4GAIICxIeCgpyZXF1ZXN0X2lkGAUgASgJQgriQQEBorgYAggGEhMKBWZvcmNlGAYgASgIQgTiQQEBEiAKDGFjY291bnRfZXRhZxgUIAEoCUIK4kEBAaK4GAIgZBI4Cg5lZmZlY3RpdmVfdGltZRgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEyqwUKDkRlcG9zaXRTZXJ2aWNlEmIKDUNyZWF0ZURlcG9zaXQSIC5iYWxhbmNlLnYxLkNyZWF0ZURlcG9zaXRSZXF1ZXN0GhMuYmFsYW5jZS52MS5EZXBvc2l0IhqC0+STAhQiDy9hcGkvdjEvYWN0aW9uczoBKhKOAQoTQmF0Y2hDcmVhdGVEZXBvc2l0cxImLmJhbGFuY2UudjEuQmF0Y2hDcmVhdGVEZXBvc2l0c1JlcXVlc3QaJy5iYWxhbmNlLnYxLkJhdGNoQ3JlYXRlRGVwb3NpdHNSZXNwb25zZSImgtPkkwIgIhsvYXBpL3YxL2FjdGlvbnM6YmF0Y2hDcmVhdGU6ASoSVAoOU3RyZWFtRGVwb3NpdHMSIC5iYWxhbmNlLnYxLkNyZWF0ZURlcG9zaXRSZXF1ZXN0GhouYmFsYW5jZS52MS5EZXBvc2l0T3V0Y29tZSIAKAEwARJmCgpHZXREZXBvc2l0Eh0uYmFsYW5jZS52MS5HZXREZXBvc2l0UmVxdWVzdBoTLmJhbGFuY2UudjEuRGVwb3NpdCIkkAIBgtPkkwIbEhkvYXBpL3YxL2FjdGlvbnMve2RlcG9zaXR9Em0KDExpc3REZXBvc2l0cxIfLmJhbGFuY2UudjEuTGlzdERlcG9zaXRzUmVxdWVzdBogLmJhbGFuY2UudjEuTGlzdERlcG9zaXRzUmVzcG9uc2UiGpACAYLT5JMCERIPL2FwaS92MS9hY3Rpb25zEncKDlJldmVyc2VEZXBvc2l0EiEuYmFsYW5jZS52MS5SZXZlcnNlRGVwb3NpdFJlcXVlc3QaFC5iYWxhbmNlLnYxLlJldmVyc2FsIiyC0+STAiYiIS9hcGkvdjEvYWN0aW9ucy97ZGVwb3NpdH06cmV2ZXJzZToBKkJDCgpiYWxhbmNlLnYxUAFaJmJhbGFuY2UuZXhhbXBsZS9nby9iYWxhbmNldjE7YmFsYW5jZXYxqgIKQmFsYW5jZS5WMWIGcHJvdG8z", [file_balance_v1_account, file_balance_v1_options, file_balance_v1_reversal, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Money that came in from outside. It never changes.
@@ -135,6 +137,50 @@ export const DepositSchema: GenMessage<Deposit> = /*@__PURE__*/
   messageDesc(file_balance_v1_deposit, 0);
 
 /**
+ * The outcome of one item of a batch or a stream.
+ *
+ * @generated from message balance.v1.DepositOutcome
+ */
+export type DepositOutcome = Message<"balance.v1.DepositOutcome"> & {
+  /**
+   * The deposit, or why there is none.
+   *
+   * @generated from oneof balance.v1.DepositOutcome.outcome
+   */
+  outcome: {
+    /**
+     * Output only. The deposit that was made.
+     *
+     * @generated from field: balance.v1.Deposit deposit = 1;
+     */
+    value: Deposit;
+    case: "deposit";
+  } | {
+    /**
+     * Output only. The refusal, as CreateDeposit would have answered it.
+     *
+     * @generated from field: google.rpc.Status error = 2;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Output only. Whether this is the first answer to the same request again.
+   *
+   * @generated from field: bool replayed = 3;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message balance.v1.DepositOutcome.
+ * Use `create(DepositOutcomeSchema)` to create a new message.
+ */
+export const DepositOutcomeSchema: GenMessage<DepositOutcome> = /*@__PURE__*/
+  messageDesc(file_balance_v1_deposit, 1);
+
+/**
  * Request for CreateDeposit.
  *
  * @generated from message balance.v1.CreateDepositRequest
@@ -235,7 +281,74 @@ export type CreateDepositRequest = Message<"balance.v1.CreateDepositRequest"> & 
  * Use `create(CreateDepositRequestSchema)` to create a new message.
  */
 export const CreateDepositRequestSchema: GenMessage<CreateDepositRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_deposit, 1);
+  messageDesc(file_balance_v1_deposit, 2);
+
+/**
+ * Request for BatchCreateDeposits.
+ *
+ * @generated from message balance.v1.BatchCreateDepositsRequest
+ */
+export type BatchCreateDepositsRequest = Message<"balance.v1.BatchCreateDepositsRequest"> & {
+  /**
+   * Required. 1 to 1000 deposits. An item without a request_id gets one made of
+   * the batch's request_id and its place.
+   *
+   * @generated from field: repeated balance.v1.CreateDepositRequest requests = 1;
+   */
+  requests: CreateDepositRequest[];
+
+  /**
+   * Optional. Whether one refused item refuses all; false by default.
+   *
+   * @generated from field: bool all_or_nothing = 2;
+   */
+  allOrNothing: boolean;
+
+  /**
+   * Optional. Makes a retry of the batch safe (AIP-155): 1 to 255 printable
+   * ASCII characters, as in a single deposit.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   * The answer's id and date are of this answer alone.
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.BatchCreateDepositsRequest.
+ * Use `create(BatchCreateDepositsRequestSchema)` to create a new message.
+ */
+export const BatchCreateDepositsRequestSchema: GenMessage<BatchCreateDepositsRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_deposit, 3);
+
+/**
+ * Response of BatchCreateDeposits.
+ *
+ * @generated from message balance.v1.BatchCreateDepositsResponse
+ */
+export type BatchCreateDepositsResponse = Message<"balance.v1.BatchCreateDepositsResponse"> & {
+  /**
+   * Output only. One outcome for each item, in the order of the requests. Once the
+   * answer has 2 MiB, further deposits are told without their metadata.
+   *
+   * @generated from field: repeated balance.v1.DepositOutcome outcomes = 1;
+   */
+  outcomes: DepositOutcome[];
+};
+
+/**
+ * Describes the message balance.v1.BatchCreateDepositsResponse.
+ * Use `create(BatchCreateDepositsResponseSchema)` to create a new message.
+ */
+export const BatchCreateDepositsResponseSchema: GenMessage<BatchCreateDepositsResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_deposit, 4);
 
 /**
  * Request for GetDeposit.
@@ -256,7 +369,7 @@ export type GetDepositRequest = Message<"balance.v1.GetDepositRequest"> & {
  * Use `create(GetDepositRequestSchema)` to create a new message.
  */
 export const GetDepositRequestSchema: GenMessage<GetDepositRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_deposit, 2);
+  messageDesc(file_balance_v1_deposit, 5);
 
 /**
  * Request for ListDeposits.
@@ -322,7 +435,7 @@ export type ListDepositsRequest = Message<"balance.v1.ListDepositsRequest"> & {
  * Use `create(ListDepositsRequestSchema)` to create a new message.
  */
 export const ListDepositsRequestSchema: GenMessage<ListDepositsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_deposit, 3);
+  messageDesc(file_balance_v1_deposit, 6);
 
 /**
  * Response of ListDeposits.
@@ -358,7 +471,7 @@ export type ListDepositsResponse = Message<"balance.v1.ListDepositsResponse"> & 
  * Use `create(ListDepositsResponseSchema)` to create a new message.
  */
 export const ListDepositsResponseSchema: GenMessage<ListDepositsResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_deposit, 4);
+  messageDesc(file_balance_v1_deposit, 7);
 
 /**
  * Request for ReverseDeposit.
@@ -444,7 +557,7 @@ export type ReverseDepositRequest = Message<"balance.v1.ReverseDepositRequest"> 
  * Use `create(ReverseDepositRequestSchema)` to create a new message.
  */
 export const ReverseDepositRequestSchema: GenMessage<ReverseDepositRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_deposit, 5);
+  messageDesc(file_balance_v1_deposit, 8);
 
 /**
  * Brings money in from outside, such as a card payment that a billing service
@@ -463,6 +576,34 @@ export const DepositService: GenService<{
     methodKind: "unary";
     input: typeof CreateDepositRequestSchema;
     output: typeof DepositSchema;
+  },
+  /**
+   * Makes up to 1000 deposits in one call. Each item has its own outcome, in the
+   * order of the requests. With all_or_nothing, one refused item refuses all.
+   *
+   * @generated from rpc balance.v1.DepositService.BatchCreateDeposits
+   */
+  batchCreateDeposits: {
+    methodKind: "unary";
+    input: typeof BatchCreateDepositsRequestSchema;
+    output: typeof BatchCreateDepositsResponseSchema;
+  },
+  /**
+   * Brings money in as requests come, for callers with many deposits and no end to
+   * gather them for: a stream saves what each call costs. Each request is carried
+   * out by itself, as CreateDeposit would, and needs a request_id; the outcomes
+   * come in the order of the requests. Where too many are under way, the service
+   * stops reading until their outcomes are read. A stream that ends with
+   * UNAVAILABLE leaves the requests without an outcome unknown: send them again,
+   * with their ids, on a new one. It has no HTTP path, because a JSON body cannot
+   * be answered while it is still being read.
+   *
+   * @generated from rpc balance.v1.DepositService.StreamDeposits
+   */
+  streamDeposits: {
+    methodKind: "bidi_streaming";
+    input: typeof CreateDepositRequestSchema;
+    output: typeof DepositOutcomeSchema;
   },
   /**
    * Returns a deposit to the account's owner, and to callers who may read every

@@ -369,7 +369,8 @@ export const BatchCreateTransfersRequestSchema: GenMessage<BatchCreateTransfersR
  */
 export type BatchCreateTransfersResponse = Message<"balance.v1.BatchCreateTransfersResponse"> & {
   /**
-   * Output only. One outcome for each item, in the order of the requests.
+   * Output only. One outcome for each item, in the order of the requests. Once the
+   * answer has 2 MiB, further transfers are told without their metadata.
    *
    * @generated from field: repeated balance.v1.TransferOutcome outcomes = 1;
    */

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/user.proto.
  */
 export const file_balance_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEi9AMKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI0CgplcmFzZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyL1AQoHU2Vzc2lvbhIQCgJpZBgBIAEoCUIE4kEBAxI1CgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNgoMcmVmcmVzaF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI1CgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoHY3VycmVudBgFIAEoCEIE4kEBAxIbCg1zZWNvbmRfZmFjdG9yGAYgASgIQgTiQQEDIg4KDEdldE1lUmVxdWVzdCKrAQoPVXBkYXRlTWVSZXF1ZXN0EiQKBHVzZXIYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQISNQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQgTiQQECEh4KCnJlcXVlc3RfaWQYAyABKAlCCuJBAQGiuBgCCAYSGwoNdmFsaWRhdGVfb25seRgWIAEoCEIE4kEBASKiAQoQTGlzdFVzZXJzUmVxdWVzdBIaCgZzZWFyY2gYASABKAlCCuJBAQGiuBgCIB4SHQoJcGFnZV9zaXplGAIgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAyABKAlCCuJBAQGiuBgCCAgSGAoEc2tpcBgEIAEoBUIK4kEBAaK4GAIIChIZCgtjb3VudF90b3RhbBgFIAEoCEIE4kEBASJzChFMaXN0VXNlcnNSZXNwb25zZRIlCgV1c2VycxgBIAMoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKdG90YWxfc2l6ZRgDIAEoBUIE4kEBAyIqCg5HZXRVc2VyUmVxdWVzdBIYCgR1c2VyGAEgASgJQgriQQECorgYAggBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQibAoRRXhwb3J0VXNlclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIARIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICCLgAQoSRXhwb3J0VXNlclJlc3BvbnNlEicKB3Byb2ZpbGUYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQMSKwoIc2Vzc2lvbnMYAiADKAsyEy5iYWxhbmNlLnYxLlNlc3Npb25CBOJBAQMSKwoIYWNjb3VudHMYAyADKAsyEy5iYWxhbmNlLnYxLkFjY291bnRCBOJBAQMSKAoHZW50cmllcxgEIAMoCzIRLmJhbGFuY2UudjEuRW50cnlCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAUgASgJQgTiQQEDIscBChBFcmFzZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESGwoGcmVhc29uGAIgASgJQgviQQEBorgYAyDIARIjCg92ZXJpZmljYXRpb25faWQYAyABKAlCCuJBAQGiuBgCIGQSLwoRY29uZmlybWF0aW9uX2NvZGUYBCABKAlCFOJBAQGiuBgMEghbMC05XXs4fSAIEiYKEnNlY29uZF9mYWN0b3JfY29kZRgFIAEoCUIK4kEBAaK4GAIgFCpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABINCglST0xFX1VTRVIQARISCg5ST0xFX01PREVSQVRPUhACEg4KClJPTEVfQURNSU4QAzL0DwoLVXNlclNlcnZpY2USUAoFR2V0TWUSGC5iYWxhbmNlLnYxLkdldE1lUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIbkAIBgtPkkwISEhAvYXBpL3YxL3VzZXJzL21lElkKCFVwZGF0ZU1lEhsuYmFsYW5jZS52MS5VcGRhdGVNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiHoLT5JMCGDIQL2FwaS92MS91c2Vycy9tZToEdXNlchJiCglMaXN0VXNlcnMSHC5iYWxhbmNlLnYxLkxpc3RVc2Vyc1JlcXVlc3QaHS5iYWxhbmNlLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIhiQAgGC0+STAg8SDS9hcGkvdjEvdXNlcnMSWAoHR2V0VXNlchIaLmJhbGFuY2UudjEuR2V0VXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiH5ACAYLT5JMCFhIUL2FwaS92MS91c2Vycy97dXNlcn0SXwoKVXBkYXRlVXNlchIdLmJhbGFuY2UudjEuVXBkYXRlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiIILT5JMCGjISL2FwaS92MS91c2Vycy97aWR9OgR1c2VyEosBChFFbnJvbFNlY29uZEZhY3RvchIkLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0GiUuYmFsYW5jZS52MS5FbnJvbFNlY29uZEZhY3RvclJlc3BvbnNlIimC0+STAiMiHi9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjoBKhKZAQoTQ29uZmlybVNlY29uZEZhY3RvchImLmJhbGFuY2UudjEuQ29uZmlybVNlY29uZEZhY3RvclJlcXVlc3QaJy5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZSIxgtPkkwIrIiYvYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6Y29uZmlybToBKhJ/ChJSZW1vdmVTZWNvbmRGYWN0b3ISJS5iYWxhbmNlLnYxLlJlbW92ZVNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiMILT5JMCKiIlL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOnJlbW92ZToBKhKAAQoRUmVzZXRTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLlJlc2V0U2Vjb25kRmFjdG9yUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIzgtPkkwItIigvYXBpL3YxL3VzZXJzL3t1c2VyfS9zZWNvbmQtZmFjdG9yOnJlc2V0OgEqEncKDExpc3RTZXNzaW9ucxIfLmJhbGFuY2UudjEuTGlzdFNlc3Npb25zUmVxdWVzdBogLmJhbGFuY2UudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiJJACAYLT5JMCGxIZL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucxJwCgpFbmRTZXNzaW9uEh0uYmFsYW5jZS52MS5FbmRTZXNzaW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIrgtPkkwIlKiMvYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zL3tzZXNzaW9ufRJvCgtFbmRTZXNzaW9ucxIeLmJhbGFuY2UudjEuRW5kU2Vzc2lvbnNSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiiC0+STAiIiHS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnM6ZW5kOgEqEnsKD0VuZFVzZXJTZXNzaW9ucxIiLmJhbGFuY2UudjEuRW5kVXNlclNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIsgtPkkwImIiEvYXBpL3YxL3VzZXJzL3t1c2VyfS9zZXNzaW9uczplbmQ6ASoSaAoLRGlzYWJsZVVzZXISHi5iYWxhbmNlLnYxLkRpc2FibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL3t1c2VyfTpkaXNhYmxlOgEqEmUKCkVuYWJsZVVzZXISHS5iYWxhbmNlLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiaC0+STAiAiGy9hcGkvdjEvdXNlcnMve3VzZXJ9OmVuYWJsZToBKhJoCgtDaGFuZ2VFbWFpbBIeLmJhbGFuY2UudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIieC0+STAiEiHC9hcGkvdjEvdXNlcnMvbWU6Y2hhbmdlRW1haWw6ASoScwoKRXhwb3J0VXNlchIdLmJhbGFuY2UudjEuRXhwb3J0VXNlclJlcXVlc3QaHi5iYWxhbmNlLnYxLkV4cG9ydFVzZXJSZXNwb25zZSImkAIBgtPkkwIdEhsvYXBpL3YxL3VzZXJzL3t1c2VyfS9leHBvcnQSYgoJRXJhc2VVc2VyEhwuYmFsYW5jZS52MS5FcmFzZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiWC0+STAh8iGi9hcGkvdjEvdXNlcnMve3VzZXJ9OmVyYXNlOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChViYWxhbmNlL3YxL3VzZXIucHJvdG8SCmJhbGFuY2UudjEi5wQKBFVzZXISEAoCaWQYASABKAlCBOJBAQMSEwoFZW1haWwYAiABKAlCBOJBAQMSNwoIdXNlcm5hbWUYAyABKAlCJeJBAQGiuBgdEhdbQS1aYS16XVtBLVphLXowLTkuXy1dKhgDIB4SHwoKZmlyc3RfbmFtZRgEIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAUgASgJQgviQQEBorgYAyCWARIYCgNiaW8YBiABKAlCC+JBAQGiuBgDIMgBEiQKBHJvbGUYByABKA4yEC5iYWxhbmNlLnYxLlJvbGVCBOJBAQESNQoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxISCgRldGFnGAogASgJQgTiQQEBEhsKDXNlY29uZF9mYWN0b3IYCyABKAhCBOJBAQMSNgoMZGlzYWJsZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI0CgplcmFzZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI9CgxleHRlcm5hbF9pZHMYHiADKAsyIS5iYWxhbmNlLnYxLlVzZXIuRXh0ZXJuYWxJZHNFbnRyeUIE4kEBAxoyChBFeHRlcm5hbElkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9QEKB1Nlc3Npb24SEAoCaWQYASABKAlCBOJBAQMSNQoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjYKDHJlZnJlc2hfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhUKB2N1cnJlbnQYBSABKAhCBOJBAQMSGwoNc2Vjb25kX2ZhY3RvchgGIAEoCEIE4kEBAyIOCgxHZXRNZVJlcXVlc3QiqwEKD1VwZGF0ZU1lUmVxdWVzdBIkCgR1c2VyGAEgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAMgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEi5gIKEExpc3RVc2Vyc1JlcXVlc3QSGgoGc2VhcmNoGAEgASgJQgriQQEBorgYAiAeEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAMgASgJQgriQQEBorgYAggIEhgKBHNraXAYBCABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYBSABKAhCBOJBAQESGgoFZW1haWwYBiABKAlCC+JBAQGiuBgDIP4BEhkKBG5hbWUYByABKAlCC+JBAQGiuBgDIK0CEh8KC2V4dGVybmFsX2lkGAggASgJQgriQQEBorgYAiBkEhoKBnNvdXJjZRgJIAEoCUIK4kEBAaK4GAIIDBIkCgRyb2xlGAogASgOMhAuYmFsYW5jZS52MS5Sb2xlQgTiQQEBEhsKCGRpc2FibGVkGAsgASgIQgTiQQEBSACIAQFCCwoJX2Rpc2FibGVkInMKEUxpc3RVc2Vyc1Jlc3BvbnNlEiUKBXVzZXJzGAEgAygLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIioKDkdldFVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiiQEKEUxvb2t1cFVzZXJSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgriQQEBorgYAggFEhwKCHVzZXJuYW1lGAIgASgJQgriQQEBorgYAiAeEh8KC2V4dGVybmFsX2lkGAMgASgJQgriQQEBorgYAiBkEhoKBnNvdXJjZRgEIAEoCUIK4kEBAaK4GAIIDCKQAQoRRW5zdXJlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCuJBAQGiuBgCCAUSHwoLZXh0ZXJuYWxfaWQYAiABKAlCCuJBAQGiuBgCIGQSHwoKZmlyc3RfbmFtZRgDIAEoCUIL4kEBAaK4GAMglgESHgoJbGFzdF9uYW1lGAQgASgJQgviQQEBorgYAyCWASJRChJFbnN1cmVVc2VyUmVzcG9uc2USJAoEdXNlchgBIAEoCzIQLmJhbGFuY2UudjEuVXNlckIE4kEBAxIVCgdjcmVhdGVkGAIgASgIQgTiQQEDIq4BChhTZXRVc2VyRXh0ZXJuYWxJZFJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIARIfCgtleHRlcm5hbF9pZBgCIAEoCUIK4kEBAaK4GAIgZBIaCgZzb3VyY2UYAyABKAlCCuJBAQGiuBgCCAwSHgoKcmVxdWVzdF9pZBgEIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIsUBChFVcGRhdGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIK4kEBAqK4GAIIARIkCgR1c2VyGAIgASgLMhAuYmFsYW5jZS52MS5Vc2VyQgTiQQECEjUKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IE4kEBAhIeCgpyZXF1ZXN0X2lkGAQgASgJQgriQQEBorgYAggGEhsKDXZhbGlkYXRlX29ubHkYFiABKAhCBOJBAQEiGgoYRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0IkQKGUVucm9sU2Vjb25kRmFjdG9yUmVzcG9uc2USFAoGc2VjcmV0GAEgASgJQgTiQQEDEhEKA3VyaRgCIAEoCUIE4kEBAyJCChpDb25maXJtU2Vjb25kRmFjdG9yUmVxdWVzdBIkCgRjb2RlGAEgASgJQhbiQQECorgYDhIIWzAtOV17Nn0YBiAGIjsKG0NvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZRIcCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIE4kEBAyI3ChlSZW1vdmVTZWNvbmRGYWN0b3JSZXF1ZXN0EhoKBGNvZGUYASABKAlCDOJBAQKiuBgEGAYgFCI0ChhSZXNldFNlY29uZEZhY3RvclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIASIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhMuYmFsYW5jZS52MS5TZXNzaW9uQgTiQQEDIjAKEUVuZFNlc3Npb25SZXF1ZXN0EhsKB3Nlc3Npb24YASABKAlCCuJBAQKiuBgCCAEiMwoSRW5kU2Vzc2lvbnNSZXF1ZXN0Eh0KD2luY2x1ZGVfY3VycmVudBgBIAEoCEIE4kEBASIyChZFbmRVc2VyU2Vzc2lvbnNSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAEiawoSRGlzYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBImoKEUVuYWJsZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESHgoKcmVxdWVzdF9pZBgCIAEoCUIK4kEBAaK4GAIIBhIbCg12YWxpZGF0ZV9vbmx5GBYgASgIQgTiQQEBIvgBChJDaGFuZ2VFbWFpbFJlcXVlc3QSJQoPdmVyaWZpY2F0aW9uX2lkGAEgASgJQgziQQECorgYBBgBIGQSMQoRY29uZmlybWF0aW9uX2NvZGUYAiABKAlCFuJBAQKiuBgOEghbMC05XXs4fRgIIAgSKQoTbmV3X3ZlcmlmaWNhdGlvbl9pZBgDIAEoCUIM4kEBAqK4GAQYASBkEjUKFW5ld19jb25maXJtYXRpb25fY29kZRgEIAEoCUIW4kEBAqK4GA4SCFswLTldezh9GAggCBImChJzZWNvbmRfZmFjdG9yX2NvZGUYBSABKAlCCuJBAQGiuBgCIBQibAoRRXhwb3J0VXNlclJlcXVlc3QSGAoEdXNlchgBIAEoCUIK4kEBAqK4GAIIARIdCglwYWdlX3NpemUYAiABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgDIAEoCUIK4kEBAaK4GAIICCLgAQoSRXhwb3J0VXNlclJlc3BvbnNlEicKB3Byb2ZpbGUYASABKAsyEC5iYWxhbmNlLnYxLlVzZXJCBOJBAQMSKwoIc2Vzc2lvbnMYAiADKAsyEy5iYWxhbmNlLnYxLlNlc3Npb25CBOJBAQMSKwoIYWNjb3VudHMYAyADKAsyEy5iYWxhbmNlLnYxLkFjY291bnRCBOJBAQMSKAoHZW50cmllcxgEIAMoCzIRLmJhbGFuY2UudjEuRW50cnlCBOJBAQMSHQoPbmV4dF9wYWdlX3Rva2VuGAUgASgJQgTiQQEDIscBChBFcmFzZVVzZXJSZXF1ZXN0EhgKBHVzZXIYASABKAlCCuJBAQKiuBgCCAESGwoGcmVhc29uGAIgASgJQgviQQEBorgYAyDIARIjCg92ZXJpZmljYXRpb25faWQYAyABKAlCCuJBAQGiuBgCIGQSLwoRY29uZmlybWF0aW9uX2NvZGUYBCABKAlCFOJBAQGiuBgMEghbMC05XXs4fSAIEiYKEnNlY29uZF9mYWN0b3JfY29kZRgFIAEoCUIK4kEBAaK4GAIgFCpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABINCglST0xFX1VTRVIQARISCg5ST0xFX01PREVSQVRPUhACEg4KClJPTEVfQURNSU4QAzLBEgoLVXNlclNlcnZpY2USUAoFR2V0TWUSGC5iYWxhbmNlLnYxLkdldE1lUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIbkAIBgtPkkwISEhAvYXBpL3YxL3VzZXJzL21lElkKCFVwZGF0ZU1lEhsuYmFsYW5jZS52MS5VcGRhdGVNZVJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiHoLT5JMCGDIQL2FwaS92MS91c2Vycy9tZToEdXNlchJiCglMaXN0VXNlcnMSHC5iYWxhbmNlLnYxLkxpc3RVc2Vyc1JlcXVlc3QaHS5iYWxhbmNlLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIhiQAgGC0+STAg8SDS9hcGkvdjEvdXNlcnMSWAoHR2V0VXNlchIaLmJhbGFuY2UudjEuR2V0VXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiH5ACAYLT5JMCFhIUL2FwaS92MS91c2Vycy97dXNlcn0SXgoKTG9va3VwVXNlchIdLmJhbGFuY2UudjEuTG9va3VwVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiH5ACAYLT5JMCFhIUL2FwaS92MS91c2Vyczpsb29rdXASbwoKRW5zdXJlVXNlchIdLmJhbGFuY2UudjEuRW5zdXJlVXNlclJlcXVlc3QaHi5iYWxhbmNlLnYxLkVuc3VyZVVzZXJSZXNwb25zZSIikAICgtPkkwIZIhQvYXBpL3YxL3VzZXJzOmVuc3VyZToBKhJ6ChFTZXRVc2VyRXh0ZXJuYWxJZBIkLmJhbGFuY2UudjEuU2V0VXNlckV4dGVybmFsSWRSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIi2C0+STAiciIi9hcGkvdjEvdXNlcnMve3VzZXJ9OnNldEV4dGVybmFsSWQ6ASoSXwoKVXBkYXRlVXNlchIdLmJhbGFuY2UudjEuVXBkYXRlVXNlclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiIILT5JMCGjISL2FwaS92MS91c2Vycy97aWR9OgR1c2VyEosBChFFbnJvbFNlY29uZEZhY3RvchIkLmJhbGFuY2UudjEuRW5yb2xTZWNvbmRGYWN0b3JSZXF1ZXN0GiUuYmFsYW5jZS52MS5FbnJvbFNlY29uZEZhY3RvclJlc3BvbnNlIimC0+STAiMiHi9hcGkvdjEvdXNlcnMvbWUvc2Vjb25kLWZhY3RvcjoBKhKZAQoTQ29uZmlybVNlY29uZEZhY3RvchImLmJhbGFuY2UudjEuQ29uZmlybVNlY29uZEZhY3RvclJlcXVlc3QaJy5iYWxhbmNlLnYxLkNvbmZpcm1TZWNvbmRGYWN0b3JSZXNwb25zZSIxgtPkkwIrIiYvYXBpL3YxL3VzZXJzL21lL3NlY29uZC1mYWN0b3I6Y29uZmlybToBKhJ/ChJSZW1vdmVTZWNvbmRGYWN0b3ISJS5iYWxhbmNlLnYxLlJlbW92ZVNlY29uZEZhY3RvclJlcXVlc3QaEC5iYWxhbmNlLnYxLlVzZXIiMILT5JMCKiIlL2FwaS92MS91c2Vycy9tZS9zZWNvbmQtZmFjdG9yOnJlbW92ZToBKhKAAQoRUmVzZXRTZWNvbmRGYWN0b3ISJC5iYWxhbmNlLnYxLlJlc2V0U2Vjb25kRmFjdG9yUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIzgtPkkwItIigvYXBpL3YxL3VzZXJzL3t1c2VyfS9zZWNvbmQtZmFjdG9yOnJlc2V0OgEqEncKDExpc3RTZXNzaW9ucxIfLmJhbGFuY2UudjEuTGlzdFNlc3Npb25zUmVxdWVzdBogLmJhbGFuY2UudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiJJACAYLT5JMCGxIZL2FwaS92MS91c2Vycy9tZS9zZXNzaW9ucxJwCgpFbmRTZXNzaW9uEh0uYmFsYW5jZS52MS5FbmRTZXNzaW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIrgtPkkwIlKiMvYXBpL3YxL3VzZXJzL21lL3Nlc3Npb25zL3tzZXNzaW9ufRJvCgtFbmRTZXNzaW9ucxIeLmJhbGFuY2UudjEuRW5kU2Vzc2lvbnNSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiiC0+STAiIiHS9hcGkvdjEvdXNlcnMvbWUvc2Vzc2lvbnM6ZW5kOgEqEnsKD0VuZFVzZXJTZXNzaW9ucxIiLmJhbGFuY2UudjEuRW5kVXNlclNlc3Npb25zUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIsgtPkkwImIiEvYXBpL3YxL3VzZXJzL3t1c2VyfS9zZXNzaW9uczplbmQ6ASoSaAoLRGlzYWJsZVVzZXISHi5iYWxhbmNlLnYxLkRpc2FibGVVc2VyUmVxdWVzdBoQLmJhbGFuY2UudjEuVXNlciIngtPkkwIhIhwvYXBpL3YxL3VzZXJzL3t1c2VyfTpkaXNhYmxlOgEqEmUKCkVuYWJsZVVzZXISHS5iYWxhbmNlLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiaC0+STAiAiGy9hcGkvdjEvdXNlcnMve3VzZXJ9OmVuYWJsZToBKhJoCgtDaGFuZ2VFbWFpbBIeLmJhbGFuY2UudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIieC0+STAiEiHC9hcGkvdjEvdXNlcnMvbWU6Y2hhbmdlRW1haWw6ASoScwoKRXhwb3J0VXNlchIdLmJhbGFuY2UudjEuRXhwb3J0VXNlclJlcXVlc3QaHi5iYWxhbmNlLnYxLkV4cG9ydFVzZXJSZXNwb25zZSImkAIBgtPkkwIdEhsvYXBpL3YxL3VzZXJzL3t1c2VyfS9leHBvcnQSYgoJRXJhc2VVc2VyEhwuYmFsYW5jZS52MS5FcmFzZVVzZXJSZXF1ZXN0GhAuYmFsYW5jZS52MS5Vc2VyIiWC0+STAh8iGi9hcGkvdjEvdXNlcnMve3VzZXJ9OmVyYXNlOgEqQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person who owns accounts.
@@ -33,7 +33,8 @@ export type User = Message<"balance.v1.User"> & {
   id: string;
 
   /**
-   * Output only. The e-mail address, in lower case.
+   * Output only. The e-mail address, in lower case; empty for a user whom a
+   * service made without one, and who cannot sign in yet.
    *
    * @generated from field: string email = 2;
    */
@@ -119,6 +120,15 @@ export type User = Message<"balance.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp erase_time = 13;
    */
   eraseTime?: Timestamp | undefined;
+
+  /**
+   * Output only. What other systems call the user, by source: a service is
+   * "service:<client id>". Told by GetUser, LookupUser, EnsureUser and
+   * SetUserExternalId.
+   *
+   * @generated from field: map<string, string> external_ids = 30;
+   */
+  externalIds: { [key: string]: string };
 };
 
 /**
@@ -285,6 +295,50 @@ export type ListUsersRequest = Message<"balance.v1.ListUsersRequest"> & {
    * @generated from field: bool count_total = 5;
    */
   countTotal: boolean;
+
+  /**
+   * Optional. Keeps users whose address contains this text, regardless of case;
+   * at most 254 characters.
+   *
+   * @generated from field: string email = 6;
+   */
+  email: string;
+
+  /**
+   * Optional. Keeps users whose first name, a space and last name contain this
+   * text, regardless of case; at most 301 characters.
+   *
+   * @generated from field: string name = 7;
+   */
+  name: string;
+
+  /**
+   * Optional. Keeps the user whom `source` calls so; at most 100 characters.
+   *
+   * @generated from field: string external_id = 8;
+   */
+  externalId: string;
+
+  /**
+   * Required with external_id: whose it is, "service:<client id>".
+   *
+   * @generated from field: string source = 9;
+   */
+  source: string;
+
+  /**
+   * Optional. Keeps users with this role.
+   *
+   * @generated from field: balance.v1.Role role = 10;
+   */
+  role: Role;
+
+  /**
+   * Optional. Keeps users who are disabled, or with false those who are not.
+   *
+   * @generated from field: optional bool disabled = 11;
+   */
+  disabled?: boolean | undefined;
 };
 
 /**
@@ -351,6 +405,172 @@ export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
   messageDesc(file_balance_v1_user, 6);
 
 /**
+ * Request for LookupUser: exactly one of email, username and external_id.
+ *
+ * @generated from message balance.v1.LookupUserRequest
+ */
+export type LookupUserRequest = Message<"balance.v1.LookupUserRequest"> & {
+  /**
+   * Optional. The e-mail address, in any case.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * Optional. The username, in any case; at most 30 characters.
+   *
+   * @generated from field: string username = 2;
+   */
+  username: string;
+
+  /**
+   * Optional. What `source` calls the user; at most 100 characters.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId: string;
+
+  /**
+   * Optional. Whose external id it is, "service:<client id>": the calling service
+   * by default, required of admins. Only with external_id.
+   *
+   * @generated from field: string source = 4;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message balance.v1.LookupUserRequest.
+ * Use `create(LookupUserRequestSchema)` to create a new message.
+ */
+export const LookupUserRequestSchema: GenMessage<LookupUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 7);
+
+/**
+ * Request for EnsureUser: an e-mail address, an external id or both. Names are
+ * those of a user who is made; one who is there keeps their own.
+ *
+ * @generated from message balance.v1.EnsureUserRequest
+ */
+export type EnsureUserRequest = Message<"balance.v1.EnsureUserRequest"> & {
+  /**
+   * Optional. The e-mail address.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * Optional. What the calling service calls the user; at most 100 characters.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * Optional. At most 150 characters.
+   *
+   * @generated from field: string first_name = 3;
+   */
+  firstName: string;
+
+  /**
+   * Optional. At most 150 characters.
+   *
+   * @generated from field: string last_name = 4;
+   */
+  lastName: string;
+};
+
+/**
+ * Describes the message balance.v1.EnsureUserRequest.
+ * Use `create(EnsureUserRequestSchema)` to create a new message.
+ */
+export const EnsureUserRequestSchema: GenMessage<EnsureUserRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 8);
+
+/**
+ * Response of EnsureUser.
+ *
+ * @generated from message balance.v1.EnsureUserResponse
+ */
+export type EnsureUserResponse = Message<"balance.v1.EnsureUserResponse"> & {
+  /**
+   * Output only. The user.
+   *
+   * @generated from field: balance.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * Output only. Whether this call made them.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message balance.v1.EnsureUserResponse.
+ * Use `create(EnsureUserResponseSchema)` to create a new message.
+ */
+export const EnsureUserResponseSchema: GenMessage<EnsureUserResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 9);
+
+/**
+ * Request for SetUserExternalId.
+ *
+ * @generated from message balance.v1.SetUserExternalIdRequest
+ */
+export type SetUserExternalIdRequest = Message<"balance.v1.SetUserExternalIdRequest"> & {
+  /**
+   * Required. The user's id.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Optional. The external id, at most 100 characters; empty takes it away.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * Optional. Whose external id it is, "service:<client id>". A service can only
+   * name itself, and does by default; required of admins.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+
+  /**
+   * Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+   * best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+   * is.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+   *
+   * @generated from field: bool validate_only = 22;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message balance.v1.SetUserExternalIdRequest.
+ * Use `create(SetUserExternalIdRequestSchema)` to create a new message.
+ */
+export const SetUserExternalIdRequestSchema: GenMessage<SetUserExternalIdRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_user, 10);
+
+/**
  * Request for UpdateUser.
  *
  * @generated from message balance.v1.UpdateUserRequest
@@ -399,7 +619,7 @@ export type UpdateUserRequest = Message<"balance.v1.UpdateUserRequest"> & {
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 7);
+  messageDesc(file_balance_v1_user, 11);
 
 /**
  * Request for EnrolSecondFactor.
@@ -414,7 +634,7 @@ export type EnrolSecondFactorRequest = Message<"balance.v1.EnrolSecondFactorRequ
  * Use `create(EnrolSecondFactorRequestSchema)` to create a new message.
  */
 export const EnrolSecondFactorRequestSchema: GenMessage<EnrolSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 8);
+  messageDesc(file_balance_v1_user, 12);
 
 /**
  * Response of EnrolSecondFactor.
@@ -442,7 +662,7 @@ export type EnrolSecondFactorResponse = Message<"balance.v1.EnrolSecondFactorRes
  * Use `create(EnrolSecondFactorResponseSchema)` to create a new message.
  */
 export const EnrolSecondFactorResponseSchema: GenMessage<EnrolSecondFactorResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 9);
+  messageDesc(file_balance_v1_user, 13);
 
 /**
  * Request for ConfirmSecondFactor.
@@ -463,7 +683,7 @@ export type ConfirmSecondFactorRequest = Message<"balance.v1.ConfirmSecondFactor
  * Use `create(ConfirmSecondFactorRequestSchema)` to create a new message.
  */
 export const ConfirmSecondFactorRequestSchema: GenMessage<ConfirmSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 10);
+  messageDesc(file_balance_v1_user, 14);
 
 /**
  * Response of ConfirmSecondFactor.
@@ -484,7 +704,7 @@ export type ConfirmSecondFactorResponse = Message<"balance.v1.ConfirmSecondFacto
  * Use `create(ConfirmSecondFactorResponseSchema)` to create a new message.
  */
 export const ConfirmSecondFactorResponseSchema: GenMessage<ConfirmSecondFactorResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 11);
+  messageDesc(file_balance_v1_user, 15);
 
 /**
  * Request for RemoveSecondFactor.
@@ -506,7 +726,7 @@ export type RemoveSecondFactorRequest = Message<"balance.v1.RemoveSecondFactorRe
  * Use `create(RemoveSecondFactorRequestSchema)` to create a new message.
  */
 export const RemoveSecondFactorRequestSchema: GenMessage<RemoveSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 12);
+  messageDesc(file_balance_v1_user, 16);
 
 /**
  * Request for ResetSecondFactor.
@@ -527,7 +747,7 @@ export type ResetSecondFactorRequest = Message<"balance.v1.ResetSecondFactorRequ
  * Use `create(ResetSecondFactorRequestSchema)` to create a new message.
  */
 export const ResetSecondFactorRequestSchema: GenMessage<ResetSecondFactorRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 13);
+  messageDesc(file_balance_v1_user, 17);
 
 /**
  * Request for ListSessions.
@@ -542,7 +762,7 @@ export type ListSessionsRequest = Message<"balance.v1.ListSessionsRequest"> & {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 14);
+  messageDesc(file_balance_v1_user, 18);
 
 /**
  * Response of ListSessions.
@@ -563,7 +783,7 @@ export type ListSessionsResponse = Message<"balance.v1.ListSessionsResponse"> & 
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 15);
+  messageDesc(file_balance_v1_user, 19);
 
 /**
  * Request for EndSession.
@@ -584,7 +804,7 @@ export type EndSessionRequest = Message<"balance.v1.EndSessionRequest"> & {
  * Use `create(EndSessionRequestSchema)` to create a new message.
  */
 export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 16);
+  messageDesc(file_balance_v1_user, 20);
 
 /**
  * Request for EndSessions.
@@ -605,7 +825,7 @@ export type EndSessionsRequest = Message<"balance.v1.EndSessionsRequest"> & {
  * Use `create(EndSessionsRequestSchema)` to create a new message.
  */
 export const EndSessionsRequestSchema: GenMessage<EndSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 17);
+  messageDesc(file_balance_v1_user, 21);
 
 /**
  * Request for EndUserSessions.
@@ -626,7 +846,7 @@ export type EndUserSessionsRequest = Message<"balance.v1.EndUserSessionsRequest"
  * Use `create(EndUserSessionsRequestSchema)` to create a new message.
  */
 export const EndUserSessionsRequestSchema: GenMessage<EndUserSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 18);
+  messageDesc(file_balance_v1_user, 22);
 
 /**
  * Request for DisableUser.
@@ -663,7 +883,7 @@ export type DisableUserRequest = Message<"balance.v1.DisableUserRequest"> & {
  * Use `create(DisableUserRequestSchema)` to create a new message.
  */
 export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 19);
+  messageDesc(file_balance_v1_user, 23);
 
 /**
  * Request for EnableUser.
@@ -700,7 +920,7 @@ export type EnableUserRequest = Message<"balance.v1.EnableUserRequest"> & {
  * Use `create(EnableUserRequestSchema)` to create a new message.
  */
 export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 20);
+  messageDesc(file_balance_v1_user, 24);
 
 /**
  * Request for ChangeEmail.
@@ -752,7 +972,7 @@ export type ChangeEmailRequest = Message<"balance.v1.ChangeEmailRequest"> & {
  * Use `create(ChangeEmailRequestSchema)` to create a new message.
  */
 export const ChangeEmailRequestSchema: GenMessage<ChangeEmailRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 21);
+  messageDesc(file_balance_v1_user, 25);
 
 /**
  * Request for ExportUser.
@@ -788,7 +1008,7 @@ export type ExportUserRequest = Message<"balance.v1.ExportUserRequest"> & {
  * Use `create(ExportUserRequestSchema)` to create a new message.
  */
 export const ExportUserRequestSchema: GenMessage<ExportUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 22);
+  messageDesc(file_balance_v1_user, 26);
 
 /**
  * Response of ExportUser.
@@ -837,7 +1057,7 @@ export type ExportUserResponse = Message<"balance.v1.ExportUserResponse"> & {
  * Use `create(ExportUserResponseSchema)` to create a new message.
  */
 export const ExportUserResponseSchema: GenMessage<ExportUserResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 23);
+  messageDesc(file_balance_v1_user, 27);
 
 /**
  * Request for EraseUser.
@@ -889,7 +1109,7 @@ export type EraseUserRequest = Message<"balance.v1.EraseUserRequest"> & {
  * Use `create(EraseUserRequestSchema)` to create a new message.
  */
 export const EraseUserRequestSchema: GenMessage<EraseUserRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_user, 24);
+  messageDesc(file_balance_v1_user, 28);
 
 /**
  * What a user may do beyond using their own accounts.
@@ -934,7 +1154,7 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
 
 /**
  * Keeps the profiles of users. A user is created by the first confirmation code
- * that is confirmed for an address.
+ * that is confirmed for an address, or before that by a service.
  *
  * @generated from service balance.v1.UserService
  */
@@ -961,7 +1181,10 @@ export const UserService: GenService<{
     output: typeof UserSchema;
   },
   /**
-   * Lists users by username, for admins.
+   * Lists users by username, for admins, and keeps those that pass all filters. A
+   * page looks at 10000 users at most, so it may hold fewer than asked for, or
+   * none, and be followed by others; not with skip or count_total, which look at
+   * all.
    *
    * @generated from rpc balance.v1.UserService.ListUsers
    */
@@ -971,13 +1194,55 @@ export const UserService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Returns a user, for admins.
+   * Returns a user, for admins and services with the scope users:read.
    *
    * @generated from rpc balance.v1.UserService.GetUser
    */
   getUser: {
     methodKind: "unary";
     input: typeof GetUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Returns the user that has an e-mail address, a username or an external id, for
+   * admins and services with the scope users:read. Exactly one of the three is
+   * given.
+   *
+   * @generated from rpc balance.v1.UserService.LookupUser
+   */
+  lookupUser: {
+    methodKind: "unary";
+    input: typeof LookupUserRequestSchema;
+    output: typeof UserSchema;
+  },
+  /**
+   * Returns the user of an e-mail address or of the calling service's external
+   * id, and makes one if there is none: however often and by however many at once
+   * it is called, there is one user. For services with the scope users:write.
+   * Whoever gets a confirmation code for the address later signs in as this user.
+   *
+   * Where both are given, whoever has the external id is meant, and gets the
+   * address if they have none yet. Where nobody has it, the user of the address
+   * gets it. If that user has another external id of the service, it is
+   * EXTERNAL_ID_CONFLICT.
+   *
+   * @generated from rpc balance.v1.UserService.EnsureUser
+   */
+  ensureUser: {
+    methodKind: "unary";
+    input: typeof EnsureUserRequestSchema;
+    output: typeof EnsureUserResponseSchema;
+  },
+  /**
+   * Gives a user an external id in place of the one they had of the same source,
+   * or takes it away. For services with the scope users:write, and admins. What
+   * another user has is EXTERNAL_ID_CONFLICT.
+   *
+   * @generated from rpc balance.v1.UserService.SetUserExternalId
+   */
+  setUserExternalId: {
+    methodKind: "unary";
+    input: typeof SetUserExternalIdRequestSchema;
     output: typeof UserSchema;
   },
   /**
