@@ -52,8 +52,9 @@ ALTER TABLE known_askers ADD COLUMN mailbox bytea;
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX known_askers_by_mailbox ON known_askers (mailbox) WHERE mailbox IS NOT NULL;
 
--- By client_id. What a sibling service may sign in by instead of a secret: a certificate that it shows
--- (RFC 8705). name: "sha256:" and its digest, or "uri:" or "dns:" and a name that it is made out to.
+-- By client_id. What a sibling service may sign in by instead of a secret: a certificate that it
+-- shows (RFC 8705). name: "sha256:" and its digest, or "uri:" or "dns:" and a name that it is made
+-- out to.
 CREATE TABLE client_certificates (
     client_id text NOT NULL,
     certificate_id uuid NOT NULL,

@@ -73,6 +73,8 @@ def choose_settings(folder: Path, database: str, workers: int) -> Settings:
         development=True,
         # A token outlives every run, so that no call is lost to its renewal.
         access_token_seconds=86_400,
+        # All load comes from one address.
+        network_calls_per_second=0,
     )
 
 

@@ -20,7 +20,7 @@ ORDER BY created_at DESC, certificate_id DESC;
 SELECT
     c.certificate_id,
     p.scopes,
-    COALESCE(c.used_on >= (clock_timestamp() AT TIME ZONE 'UTC')::date, FALSE) AS used_today
+    coalesce(c.used_on >= (clock_timestamp() AT TIME ZONE 'UTC')::date, FALSE) AS used_today
 FROM client_certificates AS c
 INNER JOIN service_principals AS p ON c.client_id = p.client_id
 WHERE

@@ -86,12 +86,12 @@ RETURNING session_id;
 -- expire_sessions_of_user --
 -- Sign-ins of which nothing is left but that they ended lately.
 UPDATE sessions
-SET expires_at = LEAST(expires_at, clock_timestamp())
+SET expires_at = least(expires_at, clock_timestamp())
 WHERE user_id = %(user_id)s;
 
 -- revoked_sessions --
--- Sign-ins, secrets and certificates of services whose access tokens may still be in use though they
--- were revoked.
+-- Sign-ins, secrets and certificates of services whose access tokens may still be in use, though
+-- they were revoked.
 SELECT session_id
 FROM sessions
 WHERE revoked_at > %(since)s

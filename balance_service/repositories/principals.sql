@@ -17,7 +17,11 @@ FROM service_principals AS p
 WHERE
     p.client_id = %(client_id)s
     AND p.secret_hash <> ''
-    AND NOT EXISTS (SELECT FROM client_secrets AS s WHERE s.client_id = p.client_id)
+    AND NOT EXISTS (
+        SELECT
+        FROM client_secrets AS s
+        WHERE s.client_id = p.client_id
+    )
 ON CONFLICT DO NOTHING;
 
 -- lock --
@@ -66,7 +70,7 @@ VALUES (
 -- expire_secret --
 -- When a secret ends at the latest.
 UPDATE client_secrets
-SET expires_at = LEAST(expires_at, clock_timestamp() + %(life)s)
+SET expires_at = least(expires_at, clock_timestamp() + %(life)s)
 WHERE client_id = %(client_id)s AND secret_id = %(secret_id)s;
 
 -- revoke_secret --
@@ -78,7 +82,7 @@ WHERE client_id = %(client_id)s AND secret_id = %(secret_id)s AND revoked_at IS 
 -- copy_newest --
 -- Has earlier versions accept the newest secret that is live, or none.
 UPDATE service_principals AS p
-SET secret_hash = COALESCE(
+SET secret_hash = coalesce(
     (
         SELECT s.secret_hash
         FROM client_secrets AS s
@@ -100,7 +104,7 @@ SELECT
     s.secret_hash,
     s.expires_at,
     p.scopes,
-    COALESCE(s.used_on >= (clock_timestamp() AT TIME ZONE 'UTC')::date, FALSE) AS used_today
+    coalesce(s.used_on >= (clock_timestamp() AT TIME ZONE 'UTC')::date, FALSE) AS used_today
 FROM service_principals AS p
 INNER JOIN client_secrets AS s ON p.client_id = s.client_id
 WHERE
@@ -120,7 +124,11 @@ WHERE
     p.client_id = %(client_id)s
     AND p.revoked_at IS NULL
     AND p.secret_hash <> ''
-    AND NOT EXISTS (SELECT FROM client_secrets AS s WHERE s.client_id = p.client_id);
+    AND NOT EXISTS (
+        SELECT
+        FROM client_secrets AS s
+        WHERE s.client_id = p.client_id
+    );
 
 -- use_secret --
 -- On which day a secret was used last.
