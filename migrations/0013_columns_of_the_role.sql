@@ -4,14 +4,16 @@
 
 -- What a REVOKE takes from a table it takes from each of its columns, too.
 REVOKE UPDATE ON
-users, sessions, service_principals, refresh_tokens, idempotency_keys, accounts, system_accounts, services,
-rate_sheets, rate_fetches, verifications, sign_in_quotas, known_askers, second_factors, recovery_codes
+users, sessions, service_principals, refresh_tokens, idempotency_keys, accounts, system_accounts,
+services, rate_sheets, rate_fetches, verifications, sign_in_quotas, known_askers, second_factors,
+recovery_codes
 FROM balance_service;
 -- No released version writes it any more.
 REVOKE INSERT, UPDATE, DELETE ON exchange_rates FROM balance_service;
 
 GRANT UPDATE (
-    email, username, first_name, last_name, bio, role, second_factor, version, disabled_at, updated_at
+    email, username, first_name, last_name, bio, role, second_factor, version, disabled_at,
+    updated_at
 ) ON users TO balance_service;
 GRANT UPDATE (second_factor, refreshed_at, revoked_at) ON sessions TO balance_service;
 GRANT UPDATE (revoked_at) ON service_principals TO balance_service;
@@ -30,6 +32,8 @@ GRANT UPDATE (due_at) ON rate_fetches TO balance_service;
 GRANT UPDATE (guesses) ON verifications TO balance_service;
 GRANT UPDATE (key, full_at) ON sign_in_quotas TO balance_service;
 GRANT UPDATE (seen_at) ON known_askers TO balance_service;
-GRANT UPDATE (sealed_secret, created_at, confirmed_at, last_step) ON second_factors TO balance_service;
--- Left whole: signing_keys, because LOCK TABLE asks for a right to the table, and confirmation_codes,
--- which version 0.1.0 writes while it runs beside this one.
+GRANT UPDATE (
+    sealed_secret, created_at, confirmed_at, last_step
+) ON second_factors TO balance_service;
+-- Left whole: signing_keys, because LOCK TABLE asks for a right to the table, and
+-- confirmation_codes, which version 0.1.0 writes while it runs beside this one.
