@@ -37,6 +37,14 @@ def test_migrate_shows_plans_and_applies(cli: Cli, server_url: str) -> None:
             conn.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+def test_serve_refuses_who_owns_the_tables_and_says_what_to_do(cli: Cli, database_url: str) -> None:
+    told = cli("serve", status=1, BALANCE_DATABASE_URL=database_url)
+    assert "a superuser, whom no grant holds back. Set BALANCE_OWNER_DATABASE_URL to" in told
+    assert len(told.splitlines()) == 1
+    # With both set, as that says, the schema and the role are made ready.
+    assert "up to date" in cli("migrate", "up", BALANCE_OWNER_DATABASE_URL=database_url)
+
+
 def test_verify_is_clean_and_then_finds_each_forgery(cli: Cli, database_url: str) -> None:
     assert "The ledger is clean." in cli("verify")
     with psycopg.connect(database_url, autocommit=True) as conn:
