@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from balance_service.calls import languages
 from balance_service.domain import errors, ids
+from balance_service.domain.audit import Actor
+from balance_service.domain.networks import Network, caller_network
 from balance_service.domain.principals import Principal
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
@@ -35,6 +37,7 @@ class Call:
         sent_before: Whether a gRPC client sends it again by itself, following a service config.
         peer: The address of the connection that it came by; empty where it has none.
         forwarded_for: What x-forwarded-for says, which may be the caller's own word.
+        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
     """
 
     method: str
@@ -48,6 +51,20 @@ class Call:
     sent_before: bool = False
     peer: str = ""
     forwarded_for: str = ""
+    proxies: Sequence[Network] = field(default=(), repr=False)
+
+    @property
+    def network(self) -> str:
+        """Where it comes from."""
+        return caller_network(self.peer, self.forwarded_for, self.proxies)
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls and from where, for the audit log."""
+        name, session = "", None
+        if self.caller:
+            name, session = self.caller.name, self.caller.session_id
+        return Actor(name, session, self.network, self.correlation_id)
 
     @property
     def principal(self) -> Principal:
@@ -70,7 +87,11 @@ class Call:
 
 
 def from_metadata(
-    method: str, metadata: Metadata, timeout_seconds: float | None, peer: str = ""
+    method: str,
+    metadata: Metadata,
+    timeout_seconds: float | None,
+    peer: str = "",
+    proxies: Sequence[Network] = (),
 ) -> Call:
     """Reads a call from its metadata; what is malformed there is left out, but for tokens.
 
@@ -79,8 +100,9 @@ def from_metadata(
         metadata: Names are in lower case, as in gRPC.
         timeout_seconds: How long its caller waits; None for ever.
         peer: The address of the connection that it came by.
+        proxies: Networks of the proxies in front.
     """
-    call = Call(method, "", timeout_seconds=timeout_seconds, peer=peer)
+    call = Call(method, "", timeout_seconds=timeout_seconds, peer=peer, proxies=proxies)
     sent_id = ""
     for key, value in metadata:
         if key == "authorization":

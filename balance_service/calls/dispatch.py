@@ -7,7 +7,7 @@ need its own.
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -24,6 +24,7 @@ from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
 from balance_service.domain import errors, retry_after
+from balance_service.domain.networks import Network
 from balance_service.repositories import failures
 
 _log = structlog.get_logger()
@@ -78,13 +79,17 @@ class Calls:
         tokens: Verifies callers.
         quotas: What each may have of the worker.
         calls_max: How many unary calls may be under way before more are refused.
+        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
     """
 
-    def __init__(self, tokens: Tokens, quotas: Quotas, calls_max: int) -> None:
+    def __init__(
+        self, tokens: Tokens, quotas: Quotas, calls_max: int, proxies: Sequence[Network] = ()
+    ) -> None:
         self.serving = False
         self._tokens = tokens
         self._quotas = quotas
         self._calls_max = calls_max
+        self._proxies = proxies
         self._under_way = 0
         self._streams = OpenStreams()
         self._services: list[ServiceDescriptor] = []
@@ -144,7 +149,7 @@ class Calls:
             Refused: It was refused, or failed.
         """
         started = time.perf_counter()
-        call = from_metadata(method.full_name, metadata, timeout_seconds, peer)
+        call = from_metadata(method.full_name, metadata, timeout_seconds, peer, self._proxies)
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:

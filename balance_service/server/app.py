@@ -152,9 +152,9 @@ def build(
     changes = AccountChanges(connections, page_tokens, limits)
     asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
 
-    calls = Calls(auth.tokens, _quotas(settings), settings.calls_max)
     proxies = parse_networks(settings.trusted_proxies)
-    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
+    calls = Calls(auth.tokens, _quotas(settings), settings.calls_max, proxies)
+    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys))
     calls.add(UserServicer(connections, page_tokens, auth.of_users))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))

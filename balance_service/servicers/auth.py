@@ -1,7 +1,5 @@
 """AuthService: signs callers in. Its methods need no token, so that step 1 has nothing to do."""
 
-from collections.abc import Sequence
-
 from google.protobuf.empty_pb2 import Empty
 
 from balance_service._generated.balance.v1 import auth_pb2
@@ -13,7 +11,6 @@ from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
-from balance_service.domain.networks import Network, caller_network
 from balance_service.messages import convert, fields, people
 
 
@@ -25,7 +22,6 @@ class AuthServicer:
         sign_in: Signs in whose code is right.
         tokens: Issues tokens.
         keys: What tokens are signed with.
-        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
     """
 
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
@@ -36,13 +32,11 @@ class AuthServicer:
         sign_in: SignIn,
         tokens: Tokens,
         keys: KeySet,
-        proxies: Sequence[Network],
     ) -> None:
         self._codes = codes
         self._sign_in = sign_in
         self._tokens = tokens
         self._keys = keys
-        self._proxies = proxies
 
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
@@ -50,7 +44,7 @@ class AuthServicer:
         email = parse_email(request.email)
 
         try:
-            sent = await self._codes.send(email, self._network(call))
+            sent = await self._codes.send(email, call.network)
         except errors.ConfirmationCodeLimit as refusal:
             _report_limit(call, 0, refusal.retry_after_seconds)
             raise
@@ -88,7 +82,7 @@ class AuthServicer:
         checks.finish()
 
         if plainly:
-            right = await self._codes.guess_plainly(email, code, self._network(call))
+            right = await self._codes.guess_plainly(email, code, call.network)
         else:
             right = await self._codes.guess(verification_id, code)
         issued = await self._sign_in.finish(right, second_factor_code)
@@ -123,9 +117,6 @@ class AuthServicer:
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, call: Call) -> auth_pb2.Jwks:
         return people.jwks(self._keys.public())
-
-    def _network(self, call: Call) -> str:
-        return caller_network(call.peer, call.forwarded_for, self._proxies)
 
 
 def _report_limit(call: Call, remaining: int, full_in_seconds: int) -> None:
