@@ -35,11 +35,13 @@ app = typer.Typer(
 migrate_app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up to date.")
 admin_app = typer.Typer(no_args_is_help=True, help="Admins.")
 principal_app = typer.Typer(no_args_is_help=True, help="Sibling services that may call.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 keys_app = typer.Typer(no_args_is_help=True, help="Keys that access tokens are signed with.")
 app.add_typer(migrate_app, name="migrate")
 app.add_typer(admin_app, name="admin")
 app.add_typer(principal_app, name="service-principal")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")
@@ -295,6 +297,19 @@ def keys_rotate() -> None:
     with _open_database(secret=True) as settings:
         key_id = asyncio.run(administration.rotate_keys(settings))
     typer.echo(f"New tokens are signed with {key_id} once workers restart.")
+
+
+@audit_app.command("export")
+def audit_export(
+    after: Annotated[int, typer.Option(min=0, help="Begin after the event of this number.")] = 0,
+) -> None:
+    """Print the sealed events of the audit log in their order, as lines of JSON."""
+    from balance_service.operations import audit_export
+
+    if sys.stdout is None:
+        raise ValueError("standard output is closed: nobody could read the log")
+    with _open_database() as settings:
+        asyncio.run(audit_export.export(settings, after, sys.stdout.write))
 
 
 @app.command()

@@ -229,6 +229,17 @@ class Settings(BaseSettings):
         description="The time zone whose calendar days those are, such as `Europe/Moscow` (IANA). "
         "The same for all processes; after a change the rest of the day counts anew or too much.",
     )
+    approval_overdraft_above: AmountsByCurrency = Field(
+        "",
+        description="The largest overdraft that an operator allows alone, likewise: beyond it, "
+        "another admin has to approve. No ceiling for a currency that is not named.",
+    )
+    approval_debit_limit_above: AmountsByCurrency = Field(
+        "", description="Likewise, an account's own limit for one debit."
+    )
+    approval_daily_limit_above: AmountsByCurrency = Field(
+        "", description="Likewise, an account's own limit for the debits of a day."
+    )
     answers_kept_days: int = Field(
         7,
         ge=1,

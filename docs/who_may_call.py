@@ -89,6 +89,10 @@ WHO_MAY = {
     "ReverseExchange": "users, their own while the quote holds; admins; services with"
     " `exchanges:reverse`",
     "GetReversal": _PARTIES,
+    "ListAuditEvents": _ADMINS,
+    "ListApprovals": _ADMINS,
+    "ApproveChange": "admins, but whoever asked for the change",
+    "RejectChange": "admins, but whoever asked for the change",
     "CreateHold": "users, on their own account, for purchases and transfers; services with"
     " `holds:write`, on any",
     "CaptureHold": "users, those they made; services with `holds:write`, any",

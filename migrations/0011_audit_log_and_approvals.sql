@@ -41,3 +41,32 @@ CREATE INDEX audit_seals_by_event ON audit_seals (event_id);
 
 GRANT SELECT, INSERT ON audit_events, audit_seals TO balance_service;
 GRANT SELECT, INSERT, DELETE ON audit_unsealed TO balance_service;
+
+-- By approval_id, which follows from the requester and their request id. What one operator asked
+-- for and another decides.
+CREATE TABLE approvals (
+    approval_id uuid PRIMARY KEY,
+    method text NOT NULL,
+    -- The call's message, without its request id.
+    request bytea NOT NULL,
+    request_id uuid,
+    requester text NOT NULL,
+    target text NOT NULL,
+    value_before jsonb NOT NULL,
+    value_after jsonb NOT NULL,
+    reason text NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    -- 1 pending, 2 approved, 3 rejected.
+    status smallint NOT NULL DEFAULT 1,
+    decider text NOT NULL DEFAULT '',
+    decided_at timestamptz,
+    decision_reason text NOT NULL DEFAULT '',
+    CONSTRAINT approval_status_known CHECK (status BETWEEN 1 AND 3),
+    CONSTRAINT approval_decided_by_another CHECK (decider <> requester)
+);
+
+CREATE INDEX approvals_by_time ON approvals (created_at, approval_id);
+
+GRANT SELECT, INSERT ON approvals TO balance_service;
+GRANT UPDATE (status, decider, decided_at, decision_reason) ON approvals TO balance_service;

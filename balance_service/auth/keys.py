@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import ids
-from balance_service.repositories import credentials
+from balance_service.domain.audit import Action, Actor, AuditEvent
+from balance_service.repositories import audit, credentials
 from balance_service.repositories.credentials import SigningKey
 
 RELOAD_INTERVAL_SECONDS = 5.0
@@ -113,8 +114,11 @@ class KeySet:
         self._newest_id = next(iter(keys))
         self._loaded_at = time.monotonic()
 
-    async def rotate(self) -> str:
+    async def rotate(self, actor: Actor) -> str:
         """Makes a new key, which signs from now on; tokens of the older ones stay good.
+
+        Args:
+            actor: Who asks for it.
 
         Returns:
             The new key's id.
@@ -126,6 +130,7 @@ class KeySet:
         async with transaction(self._pool) as conn:
             await prove(conn, self._secrets)
             await credentials.insert_signing_key(conn, key)
+            await audit.record(conn, AuditEvent(Action.KEY_ROTATED, actor, f"key:{key.key_id}"))
         await self.load()
         return key.key_id
 

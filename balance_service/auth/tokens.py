@@ -25,10 +25,11 @@ from balance_service.auth.sealing import Secrets
 from balance_service.auth.sessions import Sessions
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
+from balance_service.domain.audit import Action, Actor, AuditEvent, yes_or_no
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
-from balance_service.repositories import credentials, users
-from balance_service.repositories.credentials import NewSession
+from balance_service.repositories import audit, credentials, users
+from balance_service.repositories.credentials import NewSession, RefreshToken
 
 _ALGORITHM = "EdDSA"
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub", "jti"]
@@ -114,11 +115,14 @@ class Tokens:
         # Verifying a signature costs more than a small call: each token is verified once.
         self._known_tokens: dict[str, _VerifiedToken] = {}
 
-    async def sign_in(self, user_id: UUID, *, second_factor: bool = False) -> IssuedToken:
+    async def sign_in(
+        self, user_id: UUID, actor: Actor, *, second_factor: bool = False
+    ) -> IssuedToken:
         """Starts a session of a user who proved their address.
 
         Args:
             user_id: The user's id.
+            actor: By which call.
             second_factor: Whether they proved their second factor besides.
 
         Raises:
@@ -139,10 +143,16 @@ class Tokens:
             await credentials.create_session(conn, session)
             refresh_token = random_source.token_urlsafe(32)
             await self._keep_refresh_token(conn, refresh_token, session_id, expires_at)
+            name = f"user:{user_id}"
+            signed_in = actor._replace(principal=name, session_id=session_id)
+            proof = {"second_factor": yes_or_no(value=second_factor)}
+            await audit.record(conn, AuditEvent(Action.SIGNED_IN, signed_in, name, after=proof))
         issued = IssuedRefreshToken(refresh_token, expires_at)
         return self._issue(user, session_id, now, issued, second_factor=second_factor)
 
-    async def sign_in_service(self, client_id: str, client_secret: str) -> IssuedToken:
+    async def sign_in_service(
+        self, client_id: str, client_secret: str, actor: Actor
+    ) -> IssuedToken:
         """Gives a sibling service an access token.
 
         Raises:
@@ -156,12 +166,16 @@ class Tokens:
             secret_hash, client_secret_hash(self._secrets, client_id, client_secret)
         ):
             raise errors.ClientCredentialsInvalid
+        name = f"service:{client_id}"
+        async with self._pool.connection() as conn:
+            signed_in = actor._replace(principal=name)
+            await audit.record(conn, AuditEvent(Action.SIGNED_IN, signed_in, name))
         now = datetime.now(UTC)
         expires_at = now + self._rules.access_life
-        claims = {"sub": f"service:{client_id}", "scope": " ".join(sorted(scopes))}
+        claims = {"sub": name, "scope": " ".join(sorted(scopes))}
         return IssuedToken(self._sign(claims, now, expires_at), expires_at, self._rules.access_life)
 
-    async def refresh(self, refresh_token: str) -> IssuedToken:
+    async def refresh(self, refresh_token: str, actor: Actor) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
 
         Raises:
@@ -186,6 +200,7 @@ class Tokens:
                 reused = not await self._is_repeated(conn, stored.used_for, successor)
             if reused:
                 await credentials.revoke_session(conn, stored.session_id, now)
+                await audit.record(conn, _reuse(stored, actor))
             user = await users.hold(conn, stored.user_id)
         if reused:  # Raised here, so that the revocation is committed.
             self._sessions.remember_ended(stored.session_id)
@@ -199,12 +214,14 @@ class Tokens:
             return False
         return await credentials.is_unused(conn, self._refresh_hash(successor))
 
-    async def revoke(self, refresh_token: str) -> None:
+    async def revoke(self, refresh_token: str, actor: Actor) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
         async with transaction(self._pool) as conn:
             stored = await credentials.find_refresh_token(conn, self._refresh_hash(refresh_token))
             if stored:
-                await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
+                now = datetime.now(UTC)
+                if await credentials.revoke_session(conn, stored.session_id, now):
+                    await audit.record(conn, _sign_out(stored, actor))
                 self._sessions.remember_ended(stored.session_id)
 
     async def verify(self, access_token: str) -> Principal:
@@ -303,6 +320,23 @@ class Tokens:
 def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> bytes:
     """What is kept of a service's secret. It is random, so it needs no slow hash."""
     return secrets.keyed_hash("client secrets", f"{client_id} {client_secret}")
+
+
+def _reuse(stored: RefreshToken, actor: Actor) -> AuditEvent:
+    """That a refresh token was used again: by whom is not known, for one of two stole it."""
+    return AuditEvent(
+        Action.REFRESH_TOKEN_REUSED,
+        actor,
+        f"user:{stored.user_id}",
+        after={"session": str(stored.session_id)},
+        refusal="REFRESH_TOKEN_INVALID",
+    )
+
+
+def _sign_out(stored: RefreshToken, actor: Actor) -> AuditEvent:
+    name, session = f"user:{stored.user_id}", stored.session_id
+    signed_in = actor._replace(principal=name, session_id=session)
+    return AuditEvent(Action.SESSION_ENDED, signed_in, name, after={"session": str(session)})
 
 
 def _read_claims(claims: dict[str, Any], life: timedelta) -> _VerifiedToken:

@@ -77,7 +77,7 @@ class AuditEvent:
         action: What was done, or tried.
         actor: By whom.
         target: To what: a kind and an id, such as `user:<id>` or `account:<id>`; may be empty.
-        before: What was changed, as it was: texts, whole numbers and lists of them.
+        before: What was changed, as it was: texts by name.
         after: As it is since.
         reason: The actor's words; may be empty.
         refusal: Why it was refused, a reason of the contract; empty if it was done.
@@ -86,8 +86,8 @@ class AuditEvent:
     action: Action
     actor: Actor
     target: str
-    before: Mapping[str, object] = field(default_factory=dict)
-    after: Mapping[str, object] = field(default_factory=dict)
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     refusal: str = ""
 
@@ -109,8 +109,8 @@ class RecordedEvent(NamedTuple):
     refusal: str
     actor: Actor
     target: str
-    before: Mapping[str, object]
-    after: Mapping[str, object]
+    before: Mapping[str, str]
+    after: Mapping[str, str]
     reason: str
     sequence: int | None = None
     hash: bytes | None = None
@@ -141,6 +141,11 @@ def chain_hash(previous: bytes, event: RecordedEvent) -> bytes:
     """
     text = json.dumps(event.facts(), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(previous + text.encode()).digest()
+
+
+def yes_or_no(*, value: bool) -> str:
+    """A truth value as the log has it."""
+    return "yes" if value else "no"
 
 
 def shorten_email(email: str) -> str:

@@ -25,6 +25,8 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "EndUserSessionsRequest": {},
     "DisableUserRequest": {},
     "EnableUserRequest": {},
+    "ApproveChangeRequest": {"reason": "As agreed with the branch"},
+    "RejectChangeRequest": {"reason": "Too much for a new customer"},
     "ChangeEmailRequest": {
         "verification_id": "the one of the address until now",
         "confirmation_code": "12345678",

@@ -88,6 +88,13 @@ async def find_by_code(conn: AsyncConnection, email: str, code_hash: bytes) -> b
     return bytes(row[0]) if row else None
 
 
+async def find_email(conn: AsyncConnection, verification_hash: bytes) -> str | None:
+    """The address of a verification, if there is one."""
+    values = {"verification_hash": verification_hash}
+    row = await (await conn.execute(_SQL["find_email"], values)).fetchone()
+    return str(row[0]) if row else None
+
+
 async def is_known(conn: AsyncConnection, asker: bytes, known_for: timedelta) -> bool:
     """Whether a mailbox was signed in to from a network within some time."""
     values = {"asker": asker, "known_for": known_for}

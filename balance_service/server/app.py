@@ -24,15 +24,19 @@ from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool
 from balance_service.database.pool import Pool
+from balance_service.domain import money
+from balance_service.domain.approvals import Ceilings
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
+from balance_service.messages.approvals import Approvals
 from balance_service.messages.instructions import all_kinds
 from balance_service.messages.listing import Listing
 from balance_service.messages.page_tokens import PageTokens
+from balance_service.messages.refused_sign_ins import RefusedSignIns
 from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
@@ -44,6 +48,8 @@ from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
+from balance_service.servicers.approval import ApprovalServicer
+from balance_service.servicers.audit import AuditServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.batch import BatchServicer
 from balance_service.servicers.deposit import DepositServicer
@@ -144,17 +150,16 @@ def build(
     auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
-    watch_list = AccountWatch(connections)
-    page_tokens = PageTokens(secrets.key("page tokens"))
+    watch_list, page_tokens = AccountWatch(connections), PageTokens(secrets.key("page tokens"))
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
-    limits = settings.limits
-    changes = AccountChanges(connections, page_tokens, limits)
+    limits, ceilings, approvals = settings.limits, _ceilings(settings), Approvals(connections)
+    changes = AccountChanges(connections, page_tokens, limits, ceilings, approvals)
     asked = all_kinds.build(found, rates, users_may_settle=settings.user_deposits)
 
     proxies = parse_networks(settings.trusted_proxies)
     calls = Calls(auth.tokens, _quotas(settings), settings.calls_max, proxies)
-    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys))
+    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, auth.refused))
     calls.add(UserServicer(connections, page_tokens, auth.of_users))
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts))
@@ -171,7 +176,8 @@ def build(
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
-
+    calls.add(AuditServicer(connections, page_tokens))
+    calls.add(ApprovalServicer(connections, approvals, page_tokens))
     health = _health(calls, (connections, commit_connections))
     return App(
         settings=settings,
@@ -229,6 +235,7 @@ class _Auth(NamedTuple):
     codes: ConfirmationCodes
     sign_in: SignIn
     of_users: UserSignIn
+    refused: RefusedSignIns
 
 
 def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
@@ -239,8 +246,9 @@ def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Maile
     codes = ConfirmationCodes(connections, mailer, secrets, askers)
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
-    of_users = UserSignIn(second_factors, sign_in, sessions)
-    return _Auth(keys, sessions, tokens, codes, sign_in, of_users)
+    refused = RefusedSignIns(connections, codes)
+    of_users = UserSignIn(second_factors, sign_in, sessions, refused)
+    return _Auth(keys, sessions, tokens, codes, sign_in, of_users, refused)
 
 
 def _token_rules(settings: Settings) -> TokenRules:
@@ -260,6 +268,14 @@ def _mailer(settings: Settings) -> Mailer:
     if not settings.development:
         raise ValueError("BALANCE_SMTP_URL is not set: nobody could sign in")
     return TerminalMailer(settings.mailbox)
+
+
+def _ceilings(settings: Settings) -> Ceilings:
+    return Ceilings(
+        overdraft_minor=money.parse_table(settings.approval_overdraft_above, "overdraft"),
+        debit_minor=money.parse_table(settings.approval_debit_limit_above, "debit_limit"),
+        daily_minor=money.parse_table(settings.approval_daily_limit_above, "daily_limit"),
+    )
 
 
 def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:

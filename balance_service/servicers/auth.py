@@ -12,6 +12,7 @@ from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
 from balance_service.messages import convert, fields, people
+from balance_service.messages.refused_sign_ins import RefusedSignIns, Tried
 
 
 class AuthServicer:
@@ -22,6 +23,7 @@ class AuthServicer:
         sign_in: Signs in whose code is right.
         tokens: Issues tokens.
         keys: What tokens are signed with.
+        refused: Records what is refused here.
     """
 
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
@@ -32,11 +34,13 @@ class AuthServicer:
         sign_in: SignIn,
         tokens: Tokens,
         keys: KeySet,
+        refused: RefusedSignIns,
     ) -> None:
         self._codes = codes
         self._sign_in = sign_in
         self._tokens = tokens
         self._keys = keys
+        self._refused = refused
 
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
@@ -44,7 +48,8 @@ class AuthServicer:
         email = parse_email(request.email)
 
         try:
-            sent = await self._codes.send(email, call.network)
+            async with self._refused.recorded(call, Tried(email=email)):
+                sent = await self._codes.send(email, call.network)
         except errors.ConfirmationCodeLimit as refusal:
             _report_limit(call, 0, refusal.retry_after_seconds)
             raise
@@ -63,7 +68,7 @@ class AuthServicer:
             choice = "is required with confirmation_code, or else client_id with client_secret"
             raise errors.invalid("verification_id", choice)
         if by_secret:
-            return await self._sign_in_service(request)
+            return await self._sign_in_service(request, call)
         return await self._sign_in_user(request, call)
 
     async def _sign_in_user(
@@ -81,21 +86,26 @@ class AuthServicer:
         second_factor_code = checks(fields.text, request, "second_factor_code")
         checks.finish()
 
-        if plainly:
-            right = await self._codes.guess_plainly(email, code, call.network)
-        else:
-            right = await self._codes.guess(verification_id, code)
-        issued = await self._sign_in.finish(right, second_factor_code)
+        tried = Tried(email=email) if plainly else Tried(verification_id=verification_id)
+        async with self._refused.recorded(call, tried):
+            if plainly:
+                right = await self._codes.guess_plainly(email, code, call.network)
+            else:
+                right = await self._codes.guess(verification_id, code)
+            issued = await self._sign_in.finish(right, second_factor_code, call.actor)
 
         return people.token(issued)
 
-    async def _sign_in_service(self, request: auth_pb2.CreateTokenRequest) -> auth_pb2.Token:
+    async def _sign_in_service(
+        self, request: auth_pb2.CreateTokenRequest, call: Call
+    ) -> auth_pb2.Token:
         checks = fields.Checks()
         client_id = checks(fields.text, request, "client_id")
         secret = checks(fields.text, request, "client_secret")
         checks.finish()
 
-        issued = await self._tokens.sign_in_service(client_id, secret)
+        async with self._refused.recorded(call, Tried(client_id=client_id)):
+            issued = await self._tokens.sign_in_service(client_id, secret, call.actor)
 
         return people.token(issued)
 
@@ -104,14 +114,14 @@ class AuthServicer:
     ) -> auth_pb2.Token:
         refresh_token = fields.text(request, "refresh_token")
 
-        issued = await self._tokens.refresh(refresh_token)
+        issued = await self._tokens.refresh(refresh_token, call.actor)
 
         return people.token(issued)
 
     async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, call: Call) -> Empty:
         refresh_token = fields.text(request, "refresh_token")
 
-        await self._tokens.revoke(refresh_token)
+        await self._tokens.revoke(refresh_token, call.actor)
 
         return Empty()
 

@@ -262,4 +262,21 @@ const (
 	// makes calls as fast, as one caller may; metadata names the quota and its
 	// limit, and RetryInfo says how long to wait. The call was not tried.
 	ReasonQuotaExceeded Reason = "QUOTA_EXCEEDED"
+
+	// FAILED_PRECONDITION. The change is more than an operator may make alone.
+	// Nothing was changed; it waits for another admin, who approves or rejects it
+	// (ApproveChange). metadata names the approval, its status and until when it may
+	// be approved. A repeat with the same request id is answered the same until it
+	// is approved, and then as if it had been done at once.
+	ReasonApprovalRequired Reason = "APPROVAL_REQUIRED"
+
+	// NOT_FOUND. There is no such approval.
+	ReasonApprovalNotFound Reason = "APPROVAL_NOT_FOUND"
+
+	// PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it.
+	ReasonApprovalByRequester Reason = "APPROVAL_BY_REQUESTER"
+
+	// FAILED_PRECONDITION. The change was approved or rejected before, or has
+	// expired; metadata says which.
+	ReasonApprovalNotPending Reason = "APPROVAL_NOT_PENDING"
 )

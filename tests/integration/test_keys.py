@@ -17,6 +17,7 @@ from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, ids
+from balance_service.domain.audit import Actor
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.repositories import credentials
@@ -145,10 +146,10 @@ async def test_stray_key_gives_its_secret_no_right_to_store(
     await store(pool, WRONG)
     before = stored()
     with pytest.raises(WrongSecret):
-        await KeySet(pool, WRONG).rotate()
+        await KeySet(pool, WRONG).rotate(Actor())
     assert stored() == before
     rotated = KeySet(pool, RIGHT)
-    assert await rotated.rotate() == rotated.signing()[0]
+    assert await rotated.rotate(Actor()) == rotated.signing()[0]
 
 
 async def test_unknown_key_is_looked_up_now_and_then(

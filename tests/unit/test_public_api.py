@@ -30,6 +30,8 @@ EXPORTS = {
 }
 SERVICES = {
     "accounts",
+    "approvals",
+    "audits",
     "auth",
     "batches",
     "deposits",
@@ -44,6 +46,7 @@ SERVICES = {
 }
 COMMANDS = {
     "admin": {"create"},
+    "audit": {"export"},
     "demo": set(),
     "gateway": set(),
     "health": set(),

@@ -90,7 +90,9 @@ class VoidInstructions:
         origin = checks(read_origin, request, call, reason, default_id)
         checks.finish()
         operating = principal.role == Role.ADMIN
-        asked = dataclasses.replace(origin, owner_id=None) if operating else origin
+        asked = origin
+        if operating:
+            asked = dataclasses.replace(origin, owner_id=None, operator=call.actor)
 
         async def look_up() -> Release:
             return Release(

@@ -86,7 +86,8 @@ class ReversalInstructions:
         origin = checks(read_origin, request, call, reason, default_id, effective_at=effective_at)
         checks.finish()
         if operating:
-            origin = dataclasses.replace(origin, owner_id=None, reads_all=True)
+            operator = call.actor if principal.role == Role.ADMIN else None
+            origin = dataclasses.replace(origin, owner_id=None, reads_all=True, operator=operator)
 
         async def look_up() -> Reverse:
             original, until = await self._find(movement_id, principal, operating=operating)

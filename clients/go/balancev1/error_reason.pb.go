@@ -219,6 +219,19 @@ const (
 	// makes calls as fast, as one caller may; metadata names the quota and its
 	// limit, and RetryInfo says how long to wait. The call was not tried.
 	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 100
+	// FAILED_PRECONDITION. The change is more than an operator may make alone.
+	// Nothing was changed; it waits for another admin, who approves or rejects it
+	// (ApproveChange). metadata names the approval, its status and until when it may
+	// be approved. A repeat with the same request id is answered the same until it
+	// is approved, and then as if it had been done at once.
+	ErrorReason_ERROR_REASON_APPROVAL_REQUIRED ErrorReason = 110
+	// NOT_FOUND. There is no such approval.
+	ErrorReason_ERROR_REASON_APPROVAL_NOT_FOUND ErrorReason = 111
+	// PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it.
+	ErrorReason_ERROR_REASON_APPROVAL_BY_REQUESTER ErrorReason = 112
+	// FAILED_PRECONDITION. The change was approved or rejected before, or has
+	// expired; metadata says which.
+	ErrorReason_ERROR_REASON_APPROVAL_NOT_PENDING ErrorReason = 113
 )
 
 // Enum value maps for ErrorReason.
@@ -292,6 +305,10 @@ var (
 		93:  "ERROR_REASON_QUOTE_USED",
 		94:  "ERROR_REASON_QUOTE_EXPIRED",
 		100: "ERROR_REASON_QUOTA_EXCEEDED",
+		110: "ERROR_REASON_APPROVAL_REQUIRED",
+		111: "ERROR_REASON_APPROVAL_NOT_FOUND",
+		112: "ERROR_REASON_APPROVAL_BY_REQUESTER",
+		113: "ERROR_REASON_APPROVAL_NOT_PENDING",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -362,6 +379,10 @@ var (
 		"ERROR_REASON_QUOTE_USED":                 93,
 		"ERROR_REASON_QUOTE_EXPIRED":              94,
 		"ERROR_REASON_QUOTA_EXCEEDED":             100,
+		"ERROR_REASON_APPROVAL_REQUIRED":          110,
+		"ERROR_REASON_APPROVAL_NOT_FOUND":         111,
+		"ERROR_REASON_APPROVAL_BY_REQUESTER":      112,
+		"ERROR_REASON_APPROVAL_NOT_PENDING":       113,
 	}
 )
 
@@ -397,7 +418,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xd5\x12\n" +
+	"balance.v1*\xed\x13\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -467,7 +488,11 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x1bERROR_REASON_QUOTE_MISMATCH\x10\\\x12\x1b\n" +
 	"\x17ERROR_REASON_QUOTE_USED\x10]\x12\x1e\n" +
 	"\x1aERROR_REASON_QUOTE_EXPIRED\x10^\x12\x1f\n" +
-	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10dBC\n" +
+	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10d\x12\"\n" +
+	"\x1eERROR_REASON_APPROVAL_REQUIRED\x10n\x12#\n" +
+	"\x1fERROR_REASON_APPROVAL_NOT_FOUND\x10o\x12&\n" +
+	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10p\x12%\n" +
+	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10qBC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -8,6 +8,8 @@ from google.protobuf.message import Message
 
 from balance_client._generated.services_aio import (
     AsyncAccountService,
+    AsyncApprovalService,
+    AsyncAuditService,
     AsyncAuthService,
     AsyncBatchService,
     AsyncDepositService,
@@ -72,6 +74,8 @@ class AsyncClient:
         self.reversals = AsyncReversalService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
+        self.approvals = AsyncApprovalService(somebody)
+        self.audits = AsyncAuditService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

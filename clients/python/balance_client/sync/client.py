@@ -8,6 +8,8 @@ from google.protobuf.message import Message
 
 from balance_client._generated.services_sync import (
     AccountService,
+    ApprovalService,
+    AuditService,
     AuthService,
     BatchService,
     DepositService,
@@ -72,6 +74,8 @@ class Client:
         self.reversals = ReversalService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
+        self.approvals = ApprovalService(somebody)
+        self.audits = AuditService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

@@ -258,6 +258,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     makes calls as fast, as one caller may; metadata names the quota and its
     limit, and RetryInfo says how long to wait. The call was not tried.
     """
+    ERROR_REASON_APPROVAL_REQUIRED: _ErrorReason.ValueType  # 110
+    """FAILED_PRECONDITION. The change is more than an operator may make alone.
+    Nothing was changed; it waits for another admin, who approves or rejects it
+    (ApproveChange). metadata names the approval, its status and until when it may
+    be approved. A repeat with the same request id is answered the same until it
+    is approved, and then as if it had been done at once.
+    """
+    ERROR_REASON_APPROVAL_NOT_FOUND: _ErrorReason.ValueType  # 111
+    """NOT_FOUND. There is no such approval."""
+    ERROR_REASON_APPROVAL_BY_REQUESTER: _ErrorReason.ValueType  # 112
+    """PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it."""
+    ERROR_REASON_APPROVAL_NOT_PENDING: _ErrorReason.ValueType  # 113
+    """FAILED_PRECONDITION. The change was approved or rejected before, or has
+    expired; metadata says which.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -501,5 +516,20 @@ ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 100
 """RESOURCE_EXHAUSTED. The caller has as many calls or streams under way, or
 makes calls as fast, as one caller may; metadata names the quota and its
 limit, and RetryInfo says how long to wait. The call was not tried.
+"""
+ERROR_REASON_APPROVAL_REQUIRED: ErrorReason.ValueType  # 110
+"""FAILED_PRECONDITION. The change is more than an operator may make alone.
+Nothing was changed; it waits for another admin, who approves or rejects it
+(ApproveChange). metadata names the approval, its status and until when it may
+be approved. A repeat with the same request id is answered the same until it
+is approved, and then as if it had been done at once.
+"""
+ERROR_REASON_APPROVAL_NOT_FOUND: ErrorReason.ValueType  # 111
+"""NOT_FOUND. There is no such approval."""
+ERROR_REASON_APPROVAL_BY_REQUESTER: ErrorReason.ValueType  # 112
+"""PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it."""
+ERROR_REASON_APPROVAL_NOT_PENDING: ErrorReason.ValueType  # 113
+"""FAILED_PRECONDITION. The change was approved or rejected before, or has
+expired; metadata says which.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
