@@ -136,8 +136,7 @@ class RecordedEvent(NamedTuple):
 def chain_hash(previous: bytes, event: RecordedEvent) -> bytes:
     """An event's link of the chain: SHA-256 of the link before it and the event's facts as JSON.
 
-    The JSON is UTF-8 with sorted keys, without spaces and with nothing escaped that need not be:
-    what `jq --compact-output --sort-keys` prints of the exported `event`.
+    The JSON is UTF-8 with sorted keys, without spaces, and with nothing escaped that need not be.
     """
     text = json.dumps(event.facts(), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(previous + text.encode()).digest()

@@ -112,10 +112,13 @@ class Maintenance:
 
     async def seal_audit_log(self) -> None:
         """Seals events of the audit log, and logs the chain's head: a copy of it out of reach."""
-        async with transaction(self._pool) as conn:
-            head = await audit_seals.seal(conn)
-        if head:
-            _log.info("audit_log_sealed", sequence=head.sequence, hash=head.hash.hex())
+        sealing = True
+        while sealing:
+            async with transaction(self._pool) as conn:
+                head = await audit_seals.seal(conn)
+            if head:
+                _log.info("audit_log_sealed", sequence=head.sequence, hash=head.hash.hex())
+            sealing = head is not None
 
     async def delete_expired(self) -> None:
         """Deletes kept answers, codes and sessions that nobody can use any more."""
