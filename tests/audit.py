@@ -11,14 +11,15 @@ from tests.service import Person
 
 async def seal_all(pool: Pool) -> None:
     """Seals every event: transactions of all databases hold others up."""
-    while True:
-        async with transaction(pool) as conn:
-            await audit_seals.seal(conn)
-        async with pool.connection() as conn:
-            waiting = await (await conn.execute("SELECT FROM audit_unsealed")).fetchall()
-        if not waiting:
-            return
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while True:
+            async with transaction(pool) as conn:
+                await audit_seals.seal(conn)
+            async with pool.connection() as conn:
+                waiting = await (await conn.execute("SELECT FROM audit_unsealed")).fetchall()
+            if not waiting:
+                return
+            await asyncio.sleep(0.01)
 
 
 async def events(admin: Person, **kept: Any) -> list[v1.AuditEvent]:
