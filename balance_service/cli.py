@@ -36,6 +36,8 @@ app.add_typer(admin_app, name="admin")
 app.add_typer(principals.app, name="service-principal")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secret.app, name="secret")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
+app.add_typer(audit_app, name="audit")
 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")
@@ -225,6 +227,19 @@ def admin_create(email: Email) -> None:
     with _open_database() as settings:
         address = asyncio.run(administration.create_admin(settings, email))
     typer.echo(f"{address} is an admin. They sign in with a code sent to that address.")
+
+
+@audit_app.command("export")
+def audit_export(
+    after: Annotated[int, typer.Option(min=0, help="Begin after the event of this number.")] = 0,
+) -> None:
+    """Print the sealed events of the audit log in their order, as lines of JSON."""
+    from balance_service.operations import audit_export
+
+    if sys.stdout is None:
+        raise ValueError("standard output is closed: nobody could read the log")
+    with _open_database() as settings:
+        asyncio.run(audit_export.export(settings, after, sys.stdout.write))
 
 
 @app.command()

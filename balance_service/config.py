@@ -264,6 +264,17 @@ class Settings(BaseSettings):
         "separated by commas, at most 16. The same for all processes. After a key was added, "
         "`index-metadata` adds what was written before; each costs only movements that have it.",
     )
+    approval_overdraft_above: AmountsByCurrency = Field(
+        "",
+        description="The largest overdraft that an operator allows alone, likewise: beyond it, "
+        "another admin has to approve. No ceiling for a currency that is not named.",
+    )
+    approval_debit_limit_above: AmountsByCurrency = Field(
+        "", description="Likewise, an account's own limit for one debit."
+    )
+    approval_daily_limit_above: AmountsByCurrency = Field(
+        "", description="Likewise, an account's own limit for the debits of a day."
+    )
     answers_kept_days: int = Field(
         7,
         ge=1,

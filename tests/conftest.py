@@ -18,6 +18,7 @@ from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.repositories import verification
 from tests import postgres
+from tests.approvals import CEILING, CURRENCY
 from tests.service import (
     LEDGER_TABLES,
     Contents,
@@ -111,6 +112,7 @@ def service_settings(database_url: str, tmp_path: Path) -> Settings:
         # Tests call faster than people do.
         user_calls_per_second=0,
         network_calls_per_second=0,
+        approval_overdraft_above=f"{CURRENCY}={CEILING}",
         door=DOOR,
     )
 

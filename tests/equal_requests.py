@@ -24,7 +24,8 @@ METHODS = {
 def rows(there: World) -> dict[str, Row]:
     """A row for every method, by its name; in an order in which they all succeed."""
     following = reversals(there) | holds(there) | exchanges(there)
-    return accounts(there) | movements(there) | following | catalogue(there) | users(there)
+    others = catalogue(there) | users(there) | approvals(there)
+    return accounts(there) | movements(there) | following | others
 
 
 def accounts(there: World) -> dict[str, Row]:
@@ -91,6 +92,25 @@ def external(kind: Callable[..., Message], field: str, subject: str, other: str)
             "source": kind(external_id="42", source="service:erp", **{field: subject}),
         },
     )
+
+
+def approvals(there: World) -> dict[str, Row]:
+    first, second, third, fourth = there.approvals
+
+    def row(kind: Callable[..., Message], approval: str, other: str) -> Row:
+        return Row(
+            kind(approval=approval, reason="Why"),
+            [kind(approval=approval.upper(), reason="Why")],
+            {
+                "approval": kind(approval=other, reason="Why"),
+                "reason": kind(approval=approval),
+            },
+        )
+
+    return {
+        "ApproveChange": row(v1.ApproveChangeRequest, first, second),
+        "RejectChange": row(v1.RejectChangeRequest, third, fourth),
+    }
 
 
 def movements(there: World) -> dict[str, Row]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from google.protobuf.message import Message
 
 from balance_client import v1
+from tests.approvals import two_asked
 from tests.service import Person, Service
 
 
@@ -34,6 +35,7 @@ class World:
     boris: str
     ids: Mapping[str, str]
     quotes: Sequence[str]
+    approvals: Sequence[str]
     third: v1.Account
     fourth: v1.Account
 
@@ -65,6 +67,7 @@ async def world(service: Service) -> World:
         boris.user_id,
         await made(admin, other.id),
         [quote.id for quote in quotes],
+        [*await two_asked(service), *await two_asked(service)],
         *[await (await service.person()).open() for _ in range(2)],
     )
 

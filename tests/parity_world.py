@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from balance_client import v1
+from tests.approvals import two_asked
 from tests.authenticators import ask_again
 from tests.service import Person, Service
 
@@ -58,7 +59,10 @@ async def world(service: Service) -> World:
     sessions = (await client.users.ListSessions(v1.ListSessionsRequest())).sessions
     closed = await boris.open("JPY")
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    to_approve, to_reject = await two_asked(service)
     ids = {
+        "to approve": to_approve,
+        "to reject": to_reject,
         "reversal": reversal.id,
         "held": holds[0].id,
         "captured": holds[1].id,

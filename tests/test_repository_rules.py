@@ -54,6 +54,8 @@ BANNED_WORDS = {
 OFFSETS = {
     "account_changes.sql": (1, "pages by number, as of every list; SKIP_MAX bounds them"),
     "accounts.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
+    "approvals.sql": (1, "pages by number, as of every list; SKIP_MAX bounds them"),
+    "audit.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "catalogue.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "entries.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),

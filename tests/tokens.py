@@ -13,6 +13,7 @@ from balance_client import (
 )
 from balance_service.auth.tokens import IssuedToken, Tokens
 from balance_service.domain import errors
+from balance_service.domain.audit import Actor
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from tests.service import Person, Service
@@ -36,24 +37,28 @@ class TokenProbe:
         sign_in, refresh, sign_in_user = Tokens.sign_in_service, Tokens.refresh, Tokens.sign_in
         self.tokens: Tokens | None = None
 
-        async def remember(tokens: Tokens, user_id: UUID, **proved: bool) -> IssuedToken:
+        async def remember(
+            tokens: Tokens, user_id: UUID, actor: Actor, **proved: bool
+        ) -> IssuedToken:
             self.tokens = tokens
-            return await sign_in_user(tokens, user_id, **proved)
+            return await sign_in_user(tokens, user_id, actor, **proved)
 
-        async def count_sign_in(tokens: Tokens, client_id: str, secret: str) -> IssuedToken:
+        async def count_sign_in(
+            tokens: Tokens, client_id: str, secret: str, actor: Actor
+        ) -> IssuedToken:
             self.sign_ins += 1
             await self.open.wait()
             self._fail()
-            return self._spoil(tokens, await sign_in(tokens, client_id, secret))
+            return self._spoil(tokens, await sign_in(tokens, client_id, secret, actor))
 
-        async def count_refresh(tokens: Tokens, token: str) -> IssuedToken:
+        async def count_refresh(tokens: Tokens, token: str, actor: Actor) -> IssuedToken:
             self.refreshes.append(token)
             self.refreshing += 1
             self.refreshing_max = max(self.refreshing_max, self.refreshing)
             try:
                 await self.open.wait()
                 self._fail()
-                issued = await refresh(tokens, token)
+                issued = await refresh(tokens, token, actor)
             finally:
                 self.refreshing -= 1
             if self.lost:

@@ -215,6 +215,11 @@ class ConfirmationCodes:
             raise errors.ConfirmationCodeInvalid
         return RightGuess(email, asker, found, limits)
 
+    async def find_email(self, conn: Connection, verification_id: str) -> str | None:
+        """The address that a code was sent to, if there is such a verification still."""
+        hashes = self._secrets.keyed_hashes(_IDS, verification_id)
+        return await verifications.find_email(conn, hashes)
+
     async def give_back(self, right: RightGuess) -> RightGuess:
         """Takes back that a right guess was counted, where it is not confirmed yet."""
         async with transaction(self._pool) as conn:

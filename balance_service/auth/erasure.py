@@ -14,6 +14,8 @@ from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import account_changes, errors, ids
 from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
 from balance_service.domain.accounts import Status
+from balance_service.domain.audit import Action, Actor, AuditEvent
+from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
 from balance_service.repositories import (
@@ -21,7 +23,9 @@ from balance_service.repositories import (
 )
 from balance_service.repositories import (
     accounts,
+    audit,
     credentials,
+    external_ids,
     idempotency,
     second_factors,
     users,
@@ -57,7 +61,7 @@ class Erasure:
         self._sessions = sessions
 
     async def erase_own(
-        self, principal: Principal, sent: CodeOfAddress, second_factor_code: str
+        self, principal: Principal, sent: CodeOfAddress, second_factor_code: str, actor: Actor
     ) -> User:
         """Erases the user who asks for it.
 
@@ -65,6 +69,7 @@ class Erasure:
             principal: The user.
             sent: A code of their address.
             second_factor_code: Empty if none was sent.
+            actor: The user, for the audit log.
 
         Returns:
             What is left of them.
@@ -88,16 +93,18 @@ class Erasure:
                 raise errors.ConfirmationCodeInvalid
             await self._codes.spend(conn, right)
             erased, ended = await self._erase(conn, user, principal, OWN_REASON)
+            await audit.record(conn, AuditEvent(Action.USER_ERASED, actor, f"user:{user_id}"))
         self._sessions.remember_ended(*ended)
         return erased
 
-    async def erase(self, principal: Principal, user_id: UUID, reason: str) -> User:
+    async def erase(self, principal: Principal, user_id: UUID, reason: str, actor: Actor) -> User:
         """Erases another user; one who was erased before stays as they are.
 
         Args:
             principal: Who asks for it.
             user_id: The user.
             reason: Why, kept with the accounts that are closed.
+            actor: Who asks for it, for the audit log.
 
         Returns:
             What is left of them.
@@ -112,6 +119,8 @@ class Erasure:
             if user.erased_at:
                 return user
             erased, ended = await self._erase(conn, user, principal, reason)
+            event = AuditEvent(Action.USER_ERASED, actor, f"user:{user_id}", reason=reason)
+            await audit.record(conn, event)
         self._sessions.remember_ended(*ended)
         return erased
 
@@ -141,7 +150,10 @@ class Erasure:
         ended = await credentials.revoke_sessions_of_user(conn, user.user_id, now)
         await credentials.expire_sessions_of_user(conn, user.user_id)
         await second_factors.delete(conn, user.user_id)
-        await verifications.forget(conn, user.email, self._askers.hash_mailbox(user.email))
+        for source in await external_ids.of_subject(conn, user.user_id):
+            await external_ids.replace(conn, Subject.USER, user.user_id, ExternalId(source, ""))
+        if user.email:
+            await verifications.forget(conn, user.email, self._askers.hash_mailbox(user.email))
         await idempotency.forget(conn, f"user:{user.user_id}")
         return erased, ended
 

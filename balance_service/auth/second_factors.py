@@ -20,8 +20,9 @@ from balance_service.auth.askers import Asker, Askers
 from balance_service.auth.sealing import Secrets
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors
+from balance_service.domain.audit import Action, Actor, AuditEvent
 from balance_service.domain.users import User
-from balance_service.repositories import credentials, second_factors, users
+from balance_service.repositories import audit, credentials, second_factors, users
 from balance_service.repositories.verifications import Limit
 
 RECOVERY_CODES = 10
@@ -82,7 +83,7 @@ class SecondFactors:
         totp = pyotp.TOTP(secret, name=user.email, issuer=self._issuer)
         return Enrolment(secret, totp.provisioning_uri())
 
-    async def confirm(self, user_id: UUID, session_id: UUID | None, code: str) -> list[str]:
+    async def confirm(self, user_id: UUID, code: str, actor: Actor) -> list[str]:
         """Confirms a secret by a code of it; the user needs it to sign in from then on.
 
         The session in which that is done goes on, and the user's others end.
@@ -113,9 +114,11 @@ class SecondFactors:
             hashes = [self._hashes(user_id, _plain(made))[0] for made in codes]
             await second_factors.insert_recovery_codes(conn, user_id, hashes, self._secrets.mark)
             await users.set_second_factor(conn, user_id, enrolled=True, now=now)
-            if session_id:
-                await credentials.prove_session(conn, session_id)
-            await credentials.revoke_sessions_of_user(conn, user_id, now, session_id)
+            if actor.session_id:
+                await credentials.prove_session(conn, actor.session_id)
+            await credentials.revoke_sessions_of_user(conn, user_id, now, actor.session_id)
+            event = AuditEvent(Action.SECOND_FACTOR_ENROLLED, actor, f"user:{user_id}")
+            await audit.record(conn, event)
             await askers.give_back(conn, limits)
         return codes
 
@@ -136,13 +139,15 @@ class SecondFactors:
             raise errors.SecondFactorRequired
         await self._prove(user.user_id, self._askers.proving(asker, user.user_id), code)
 
-    async def remove(self, user_id: UUID, code: str) -> User:
+    async def remove(self, user_id: UUID, code: str, actor: Actor) -> User:
         """Removes a user's own second factor, which they prove; raises as `prove` does."""
         await self._prove(user_id, self._askers.proving_within(user_id), code)
         async with transaction(self._pool) as conn:
+            event = AuditEvent(Action.SECOND_FACTOR_REMOVED, actor, f"user:{user_id}")
+            await audit.record(conn, event)
             return await _remove(conn, user_id)
 
-    async def reset(self, user_id: UUID) -> User:
+    async def reset(self, user_id: UUID, actor: Actor) -> User:
         """Removes the second factor of a user who lost it, and ends their sessions.
 
         Raises:
@@ -151,6 +156,8 @@ class SecondFactors:
         async with transaction(self._pool) as conn:
             user = await _remove(conn, user_id)
             await credentials.revoke_sessions_of_user(conn, user_id, datetime.now(UTC))
+            event = AuditEvent(Action.SECOND_FACTOR_RESET, actor, f"user:{user_id}")
+            await audit.record(conn, event)
         return user
 
     async def _prove(self, user_id: UUID, limits: Sequence[Limit], code: str) -> None:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
-from balance_service.repositories import credentials, users
+from balance_service.domain.audit import Action, Actor, AuditEvent
+from balance_service.repositories import audit, credentials, users
 from balance_service.repositories.credentials import Session
 
 LISTED_MAX = 100
@@ -43,7 +44,7 @@ class Sessions:
         async with self._pool.connection() as conn:
             return await credentials.list_sessions(conn, user_id, datetime.now(UTC), LISTED_MAX)
 
-    async def end(self, user_id: UUID, session_id: UUID) -> None:
+    async def end(self, user_id: UUID, session_id: UUID, actor: Actor) -> None:
         """Ends a sign-in of a user; one that is over already is no error.
 
         Raises:
@@ -52,10 +53,13 @@ class Sessions:
         async with transaction(self._pool) as conn:
             if not await credentials.is_session_of(conn, session_id, user_id):
                 raise errors.SessionNotFound(str(session_id))
-            await credentials.revoke_session(conn, session_id, datetime.now(UTC))
+            if await credentials.revoke_session(conn, session_id, datetime.now(UTC)):
+                ended = {"session": str(session_id)}
+                event = AuditEvent(Action.SESSION_ENDED, actor, f"user:{user_id}", after=ended)
+                await audit.record(conn, event)
         self.remember_ended(session_id)
 
-    async def end_all(self, user_id: UUID, kept: UUID | None = None) -> None:
+    async def end_all(self, user_id: UUID, actor: Actor, kept: UUID | None = None) -> None:
         """Ends all sign-ins of a user, but for one that is kept.
 
         Raises:
@@ -66,4 +70,9 @@ class Sessions:
             await users.lock(conn, user_id)
             now = datetime.now(UTC)
             ended = await credentials.revoke_sessions_of_user(conn, user_id, now, kept)
+            if ended:
+                target, after = f"user:{user_id}", {"sessions_ended": str(len(ended))}
+                await audit.record(
+                    conn, AuditEvent(Action.SESSIONS_ENDED, actor, target, after=after)
+                )
         self.remember_ended(*ended)

@@ -9,9 +9,10 @@ from balance_service.auth.second_factors import SecondFactors
 from balance_service.auth.tokens import IssuedToken, Tokens
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
+from balance_service.domain.audit import Action, Actor, AuditEvent, shorten_email
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import User
-from balance_service.repositories import credentials, users
+from balance_service.repositories import audit, credentials, users
 
 
 class CodeOfAddress(NamedTuple):
@@ -39,7 +40,7 @@ class SignIn:
         self._second_factors = second_factors
         self._tokens = tokens
 
-    async def finish(self, right: RightGuess, second_factor_code: str) -> IssuedToken:
+    async def finish(self, right: RightGuess, second_factor_code: str, actor: Actor) -> IssuedToken:
         """Spends the code, and signs its user in.
 
         Raises:
@@ -58,10 +59,15 @@ class SignIn:
             if user.disabled_at:
                 raise errors.UserDisabled
         user_id = await self._codes.confirm(right)
-        return await self._tokens.sign_in(user_id, second_factor=proves)
+        return await self._tokens.sign_in(user_id, actor, second_factor=proves)
 
     async def change_email(
-        self, principal: Principal, old: CodeOfAddress, new: CodeOfAddress, second_factor_code: str
+        self,
+        principal: Principal,
+        old: CodeOfAddress,
+        new: CodeOfAddress,
+        second_factor_code: str,
+        actor: Actor,
     ) -> User:
         """Gives a user another address, once both are confirmed, and ends their other sign-ins.
 
@@ -70,6 +76,7 @@ class SignIn:
             old: Sent to the address until now.
             new: Sent to the new address.
             second_factor_code: Empty if none was sent.
+            actor: The same user, by this call.
 
         Raises:
             ConfirmationCodeInvalid: A code is not good, or the old one is for another address.
@@ -96,4 +103,12 @@ class SignIn:
             )
             await users.update(conn, changed)
             await credentials.revoke_sessions_of_user(conn, user_id, now, principal.session_id)
+            event = AuditEvent(
+                Action.EMAIL_CHANGED,
+                actor,
+                f"user:{user_id}",
+                before={"email": shorten_email(user.email)},
+                after={"email": shorten_email(changed.email)},
+            )
+            await audit.record(conn, event)
         return changed

@@ -28,11 +28,12 @@ from balance_service.auth.sessions import Sessions
 from balance_service.auth.token_claims import LEEWAY, VerifiedToken
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids
+from balance_service.domain.audit import Action, Actor, AuditEvent, yes_or_no
 from balance_service.domain.client_certificates import ClientCertificate
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
+from balance_service.repositories import audit, credentials, principals, users
 from balance_service.repositories import client_certificates as certificates
-from balance_service.repositories import credentials, principals, users
 from balance_service.repositories.credentials import NewSession, RefreshToken
 from balance_service.repositories.principals import KeptHash
 
@@ -107,11 +108,14 @@ class Tokens:
         # Verifying a signature costs more than a small call: each token is verified once.
         self._known_tokens: dict[str, VerifiedToken] = {}
 
-    async def sign_in(self, user_id: UUID, *, second_factor: bool = False) -> IssuedToken:
+    async def sign_in(
+        self, user_id: UUID, actor: Actor, *, second_factor: bool = False
+    ) -> IssuedToken:
         """Starts a session of a user who proved their address.
 
         Args:
             user_id: The user's id.
+            actor: By which call.
             second_factor: Whether they proved their second factor besides.
 
         Raises:
@@ -132,10 +136,16 @@ class Tokens:
             await credentials.create_session(conn, session)
             refresh_token = random_source.token_urlsafe(32)
             await self._keep_refresh_token(conn, refresh_token, session_id, expires_at)
+            name = f"user:{user_id}"
+            signed_in = actor._replace(principal=name, session_id=session_id)
+            proof = {"second_factor": yes_or_no(value=second_factor)}
+            await audit.record(conn, AuditEvent(Action.SIGNED_IN, signed_in, name, after=proof))
         issued = IssuedRefreshToken(refresh_token, expires_at)
         return self._issue(user, session_id, now, issued, second_factor=second_factor)
 
-    async def sign_in_service(self, client_id: str, client_secret: str) -> IssuedToken:
+    async def sign_in_service(
+        self, client_id: str, client_secret: str, actor: Actor
+    ) -> IssuedToken:
         """Gives a sibling service an access token, which ends with its secret at the latest.
 
         Raises:
@@ -159,12 +169,15 @@ class Tokens:
                 await principals.replace_hash(conn, client_id, secret.secret_id, kept)
             if not secret.used_today:
                 await principals.use_secret(conn, client_id, secret.secret_id)
+            await audit.record(conn, _service_sign_in(client_id, actor))
         life = self._rules.access_life
         if secret.expires_at:
             life = min(life, max(secret.expires_at - datetime.now(UTC), timedelta(seconds=1)))
         return self._issue_to_service(client_id, secret.scopes, secret.secret_id, life)
 
-    async def sign_in_certified(self, client_id: str, shown: ClientCertificate) -> IssuedToken:
+    async def sign_in_certified(
+        self, client_id: str, shown: ClientCertificate, actor: Actor
+    ) -> IssuedToken:
         """Gives a sibling service a token that is good with the certificate that it showed alone.
 
         Raises:
@@ -176,11 +189,12 @@ class Tokens:
                 raise errors.ClientCredentialsInvalid
             if not bound.used_today:
                 await certificates.use(conn, client_id, bound.certificate_id)
+            await audit.record(conn, _service_sign_in(client_id, actor))
         return self._issue_to_service(
             client_id, bound.scopes, bound.certificate_id, self._rules.access_life, shown
         )
 
-    async def refresh(self, refresh_token: str) -> IssuedToken:
+    async def refresh(self, refresh_token: str, actor: Actor) -> IssuedToken:
         """Exchanges a refresh token for new tokens.
 
         Raises:
@@ -204,6 +218,7 @@ class Tokens:
                 successor = await self._find_successor(conn, refresh_token, stored.used_for)
             if successor is None:
                 await credentials.revoke_session(conn, stored.session_id, now)
+                await audit.record(conn, _reuse(stored, actor))
             user = await users.hold(conn, stored.user_id)
         if successor is None:  # Raised here, so that the revocation is committed.
             self._sessions.remember_ended(stored.session_id)
@@ -221,12 +236,14 @@ class Tokens:
                     return successor
         return None
 
-    async def revoke(self, refresh_token: str) -> None:
+    async def revoke(self, refresh_token: str, actor: Actor) -> None:
         """Revokes the sign-in that a refresh token belongs to; an unknown token is no error."""
         async with transaction(self._pool) as conn:
             stored = await self._find(conn, refresh_token)
             if stored:
-                await credentials.revoke_session(conn, stored.session_id, datetime.now(UTC))
+                now = datetime.now(UTC)
+                if await credentials.revoke_session(conn, stored.session_id, now):
+                    await audit.record(conn, _sign_out(stored, actor))
                 self._sessions.remember_ended(stored.session_id)
 
     async def verify(self, access_token: str, shown: ClientCertificate | None = None) -> Principal:
@@ -363,3 +380,25 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
     """What is kept of a service's secret. It is random, so it needs no slow hash."""
     hashed = secrets.keyed_hash(_CLIENT_SECRETS, f"{client_id} {client_secret}")
     return KeptHash(hashed, secrets.mark)
+
+
+def _reuse(stored: RefreshToken, actor: Actor) -> AuditEvent:
+    """That a refresh token was used again: by whom is not known, for one of two stole it."""
+    return AuditEvent(
+        Action.REFRESH_TOKEN_REUSED,
+        actor,
+        f"user:{stored.user_id}",
+        after={"session": str(stored.session_id)},
+        refusal="REFRESH_TOKEN_INVALID",
+    )
+
+
+def _sign_out(stored: RefreshToken, actor: Actor) -> AuditEvent:
+    name, session = f"user:{stored.user_id}", stored.session_id
+    signed_in = actor._replace(principal=name, session_id=session)
+    return AuditEvent(Action.SESSION_ENDED, signed_in, name, after={"session": str(session)})
+
+
+def _service_sign_in(client_id: str, actor: Actor) -> AuditEvent:
+    name = f"service:{client_id}"
+    return AuditEvent(Action.SIGNED_IN, actor._replace(principal=name), name)

@@ -8,7 +8,9 @@ from typing import TypeAlias
 from balance_service.calls import languages
 from balance_service.calls.access import Condition, is_decided
 from balance_service.domain import errors, ids
+from balance_service.domain.audit import Actor
 from balance_service.domain.client_certificates import ClientCertificate
+from balance_service.domain.networks import Network, caller_network
 from balance_service.domain.principals import Principal
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
@@ -44,6 +46,7 @@ class Call:
         condition: On what the caller is let in, by the table of access.
         proven: Whether that was checked.
         certificate: The certificate that the caller showed, if any.
+        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
     """
 
     method: str
@@ -60,6 +63,20 @@ class Call:
     condition: Condition = Condition.NEVER
     proven: bool = False
     certificate: ClientCertificate | None = None
+    proxies: Sequence[Network] = field(default=(), repr=False)
+
+    @property
+    def network(self) -> str:
+        """Where it comes from."""
+        return caller_network(self.peer, self.forwarded_for, self.proxies)
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls and from where, for the audit log."""
+        name, session = "", None
+        if self.caller:
+            name, session = self.caller.name, self.caller.session_id
+        return Actor(name, session, self.network, self.correlation_id)
 
     @property
     def principal(self) -> Principal:
@@ -105,7 +122,11 @@ class Call:
 
 
 def from_metadata(
-    method: str, metadata: Metadata, timeout_seconds: float | None, peer: str = ""
+    method: str,
+    metadata: Metadata,
+    timeout_seconds: float | None,
+    peer: str = "",
+    proxies: Sequence[Network] = (),
 ) -> Call:
     """Reads a call from its metadata; what is malformed there is left out, but for tokens.
 
@@ -114,8 +135,9 @@ def from_metadata(
         metadata: Names are in lower case, as in gRPC.
         timeout_seconds: How long its caller waits; None for ever.
         peer: The address of the connection that it came by.
+        proxies: Networks of the proxies in front.
     """
-    call = Call(method, "", timeout_seconds=timeout_seconds, peer=peer)
+    call = Call(method, "", timeout_seconds=timeout_seconds, peer=peer, proxies=proxies)
     sent_id = ""
     for key, value in metadata:
         if key == "authorization":

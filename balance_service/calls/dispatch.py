@@ -7,7 +7,7 @@ need its own.
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -26,6 +26,7 @@ from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
 from balance_service.domain import errors, retry_after
 from balance_service.domain.client_certificates import read_header
+from balance_service.domain.networks import Network
 from balance_service.repositories import failures
 
 _log = structlog.get_logger()
@@ -83,6 +84,7 @@ class Calls:
         quotas: What each may have of the worker.
         rules: Who may call what, by the names of RPCs.
         calls_max: How many unary calls may be under way before more are refused.
+        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
         certified: Whether the door says which certificate a caller showed: elsewhere, what says so
             is the caller's own word.
     """
@@ -93,6 +95,7 @@ class Calls:
         quotas: Quotas,
         rules: Mapping[str, Rule],
         calls_max: int,
+        proxies: Sequence[Network] = (),
         *,
         certified: bool = False,
     ) -> None:
@@ -102,6 +105,7 @@ class Calls:
         self._quotas = quotas
         self._rules = rules
         self._calls_max = calls_max
+        self._proxies = proxies
         self._under_way = 0
         self._streams = OpenStreams()
         self._services: list[ServiceDescriptor] = []

@@ -187,6 +187,24 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.AccountNotClosed: Row(
         code_pb2.FAILED_PRECONDITION, "ACCOUNT_NOT_CLOSED", "Счёт не закрыт."
     ),
+    errors.ApprovalRequired: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "APPROVAL_REQUIRED",
+        "Изменение ждёт одобрения другого администратора.",
+    ),
+    errors.ApprovalNotFound: Row(
+        code_pb2.NOT_FOUND, "APPROVAL_NOT_FOUND", "Такого запроса нет.", resource="approval"
+    ),
+    errors.ApprovalByRequester: Row(
+        code_pb2.PERMISSION_DENIED,
+        "APPROVAL_BY_REQUESTER",
+        "Кто запросил изменение, не может решать о нём.",
+    ),
+    errors.ApprovalNotPending: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "APPROVAL_NOT_PENDING",
+        "О запросе уже решено, или его срок истёк.",
+    ),
     errors.MovementNotFound: Row(
         code_pb2.NOT_FOUND, "MOVEMENT_NOT_FOUND", "Такого движения денег нет.", resource="movement"
     ),

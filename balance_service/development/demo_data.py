@@ -7,7 +7,7 @@ from balance_service.database.pool import transaction
 from balance_service.domain import ids
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
-from balance_service.operations import administration
+from balance_service.operations import acts, administration
 from balance_service.repositories import catalogue, users
 
 ADMIN = "admin@example.com"
@@ -25,7 +25,7 @@ async def load(settings: Settings) -> None:
     """Creates an admin, a user and a small catalogue; leaves what is there already."""
     await administration.create_admin(settings, ADMIN)
     now = datetime.now(UTC)
-    async with administration.connect(settings) as pool, transaction(pool) as conn:
+    async with acts.connect(settings) as pool, transaction(pool) as conn:
         await users.ensure(conn, USER, now)
         if not await catalogue.page(conn, "", None, 1):
             for name, description, price in _CATALOGUE:

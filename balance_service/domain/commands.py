@@ -9,6 +9,7 @@ from uuid import UUID
 
 from balance_service.domain import errors, ids
 from balance_service.domain.accounts import SystemAccount, SystemRole
+from balance_service.domain.audit import Actor
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.pricing import Rates
@@ -31,6 +32,7 @@ class Origin:
         metadata: A small map of the caller's own.
         etag: What the account that the answer is about must still be like; empty for anything.
         effective_at: The value date; None for that of booking.
+        operator: Who asks with an admin's rights, for the audit log; None for others.
         movement_id: Follows from principal and request id.
     """
 
@@ -43,6 +45,7 @@ class Origin:
     metadata: Mapping[str, str] = field(default_factory=dict)
     etag: str = ""
     effective_at: datetime | None = None
+    operator: Actor | None = None
     movement_id: UUID = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ Refusal
                             SecondFactorRequired, SecondFactorInvalid
   the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
-                            ServiceNotFound, QuoteNotFound, SessionNotFound
+                            ServiceNotFound, QuoteNotFound, SessionNotFound, ApprovalNotFound
   it was taken or changed   UsernameTaken, EmailTaken, UserErased, ExternalIdConflict,
                             SecondFactorEnrolled,
                             EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
@@ -21,6 +21,7 @@ Refusal
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
   another item was refused  BatchRefused
+  two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
                             Unavailable, DeadlinePassed
   only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
@@ -360,6 +361,38 @@ class AccountNotClosed(Refusal):
     """The account is not closed."""
 
     account: str
+
+
+@dataclass
+class ApprovalRequired(Refusal):
+    """Another admin must approve this change, which waits for it."""
+
+    # Empty with validate_only, where nothing is kept.
+    approval: str
+    status: str
+    expire_time: datetime
+
+
+@dataclass
+class ApprovalNotFound(Refusal):
+    """There is no such approval."""
+
+    approval: str
+
+
+@dataclass
+class ApprovalByRequester(Refusal):
+    """Whoever asked for a change cannot decide about it."""
+
+    approval: str
+
+
+@dataclass
+class ApprovalNotPending(Refusal):
+    """The change was decided before, or has expired."""
+
+    approval: str
+    status: str
 
 
 @dataclass

@@ -27,6 +27,8 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "EnsureUserRequest": {"email": "anna@example.com", "external_id": "crm-1017"},
     "SetUserExternalIdRequest": {"external_id": "crm-1017"},
     "EnableUserRequest": {},
+    "ApproveChangeRequest": {"reason": "As agreed with the branch"},
+    "RejectChangeRequest": {"reason": "Too much for a new customer"},
     "ChangeEmailRequest": {
         "verification_id": "the one of the address until now",
         "confirmation_code": "12345678",

@@ -67,7 +67,7 @@ async def once(
             return await act(conn, values)
         principal = call.principal.name
         earlier = await idempotency.claim(
-            conn, principal, request_id, call.method, _without_id(request), datetime.now(UTC)
+            conn, principal, request_id, call.method, without_id(request), datetime.now(UTC)
         )
         if earlier is None:
             answer = await act(conn, values)
@@ -77,20 +77,21 @@ async def once(
     if earlier.method != call.method:
         raise errors.IdempotencyKeyReused(sent_id, ("method",))
     earlier_request = type(request).FromString(earlier.request)
-    if names := _differing_fields(request, values, earlier_request, read):
+    if names := differing_fields(request, values, earlier_request, read):
         raise errors.IdempotencyKeyReused(sent_id, tuple(names))
     call.mark_replayed()
     return answer_type.FromString(earlier.answer)
 
 
-def _without_id(request: Message) -> bytes:
+def without_id(request: Message) -> bytes:
+    """A request as it is kept: what it asks for, whatever its id."""
     bare = type(request)()
     bare.CopyFrom(request)
     bare.ClearField("request_id")
     return bare.SerializeToString(deterministic=True)
 
 
-def _differing_fields(
+def differing_fields(
     request: Request,
     values: ReadValues,
     earlier: Request,

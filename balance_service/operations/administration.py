@@ -3,7 +3,6 @@
 import dataclasses
 import secrets as random_source
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,15 +10,16 @@ from balance_service.auth.keys import KeySet, prove
 from balance_service.auth.settings import read_secrets
 from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
-from balance_service.database import pool
-from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors, ids
 from balance_service.domain.addresses import parse_email
+from balance_service.domain.audit import Action
 from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.searches import parse_keys
 from balance_service.domain.users import Role
 from balance_service.messages import fields
+from balance_service.operations.acts import act, connect, event
 from balance_service.repositories import (
+    audit,
     credentials,
     movement_searches,
     principals,
@@ -27,21 +27,10 @@ from balance_service.repositories import (
     verification,
 )
 
-# An act makes its few queries one after the other.
-CONNECTIONS_MAX = 2
 # Of a service principal, which the contract does not show.
 DESCRIPTION_LENGTH_MAX = 200
 # Read and labelled in one statement, in well under a second.
 PART_MOVEMENTS = 5000
-
-
-def connect(settings: Settings) -> AbstractAsyncContextManager[Pool]:
-    """Connections to the database that settings name, for one act.
-
-    Raises:
-        DatabaseUnavailable: Postgres is away.
-    """
-    return pool.opened(pool.create(settings.database_url.get_secret_value(), CONNECTIONS_MAX))
 
 
 async def create_admin(settings: Settings, email: str) -> str:
@@ -55,7 +44,7 @@ async def create_admin(settings: Settings, email: str) -> str:
     """
     address = parse_email(email)
     now = datetime.now(UTC)
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await users.ensure(conn, address, now)
         user = await users.find_by_email(conn, address)
         assert user is not None, "just ensured"
@@ -67,6 +56,9 @@ async def create_admin(settings: Settings, email: str) -> str:
             await users.update(conn, admin)
             # Their tokens carry the old role: they sign in again.
             await credentials.revoke_sessions_of_user(conn, user.user_id, now)
+            target, before = f"user:{user.user_id}", {"role": user.role.name.lower()}
+            after = {"role": admin.role.name.lower()}
+            await audit.record(conn, event(Action.ROLE_CHANGED, target, before, after))
     return address
 
 
@@ -114,12 +106,16 @@ async def create_service_principal(
     checks.finish()
     secret = random_source.token_urlsafe(32)
     secrets = read_secrets(settings)
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await prove(conn, secrets)
         if not await principals.insert(conn, client_id, description, scopes, datetime.now(UTC)):
             raise ValueError(f"{client_id} exists already")
         secret_hash = client_secret_hash(secrets, client_id, secret)
         await principals.insert_secret(conn, client_id, ids.new_id(), secret_hash, life)
+        after = {"scopes": " ".join(sorted(scopes))}
+        await audit.record(
+            conn, event(Action.PRINCIPAL_CREATED, f"service:{client_id}", after=after)
+        )
     return secret
 
 

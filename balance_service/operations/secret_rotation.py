@@ -6,9 +6,9 @@ from balance_service.auth import keys
 from balance_service.auth import second_factors as factors
 from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
-from balance_service.database.pool import transaction
-from balance_service.operations.administration import connect
-from balance_service.repositories import principals, second_factors
+from balance_service.domain.audit import Action
+from balance_service.operations.acts import act, event
+from balance_service.repositories import audit, principals, second_factors
 
 
 class Resealed(NamedTuple):
@@ -36,10 +36,13 @@ async def reseal(settings: Settings) -> Resealed:
         cryptography.fernet.InvalidToken: A second factor was sealed with neither.
     """
     secrets = read_secrets(settings)
-    async with connect(settings) as connections, transaction(connections) as conn:
-        return Resealed(
+    async with act(settings) as conn:
+        resealed = Resealed(
             keys=await keys.reseal(conn, secrets),
             second_factors=await factors.reseal(conn, secrets),
             client_secrets=await principals.count_hashes_of_others(conn, secrets.mark),
             recovery_codes=await second_factors.count_codes_of_others(conn, secrets.mark),
         )
+        after = {"keys": str(resealed.keys), "second_factors": str(resealed.second_factors)}
+        await audit.record(conn, event(Action.SECRET_RESEALED, "", after=after))
+    return resealed

@@ -1,7 +1,7 @@
 """What operators do with sibling services and their secrets; workers follow within seconds."""
 
 import secrets as random_source
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -12,8 +12,9 @@ from balance_service.auth.tokens import client_secret_hash
 from balance_service.config import Settings
 from balance_service.database.pool import Connection, transaction
 from balance_service.domain import ids
-from balance_service.operations.administration import connect
-from balance_service.repositories import client_certificates, principals
+from balance_service.domain.audit import Action
+from balance_service.operations.acts import act, connect, event
+from balance_service.repositories import audit, client_certificates, principals
 from balance_service.repositories.client_certificates import ListedCertificate
 from balance_service.repositories.principals import ListedSecret, StoredPrincipal
 
@@ -80,7 +81,7 @@ async def rotate(
         WrongSecret: The settings' secret is not the service's.
     """
     secrets = read_secrets(settings)
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await prove(conn, secrets)
         await _lock(conn, client_id)
         live = [secret for secret in await principals.secrets(conn, client_id) if secret.live]
@@ -92,6 +93,8 @@ async def rotate(
         new = NewSecret(ids.new_id(), random_source.token_urlsafe(32))
         secret_hash = client_secret_hash(secrets, client_id, new.secret)
         await principals.insert_secret(conn, client_id, new.secret_id, secret_hash, life)
+        after = {"secret": str(new.secret_id)}
+        await _record(conn, Action.PRINCIPAL_SECRET_ADDED, client_id, after=after)
     return new
 
 
@@ -101,10 +104,12 @@ async def revoke_secret(settings: Settings, client_id: str, secret_id: UUID) -> 
     Raises:
         ValueError: There is no such secret that goes on.
     """
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await _lock(conn, client_id)
         if not await principals.revoke_secret(conn, client_id, secret_id):
             raise ValueError(f"{client_id} has no secret {secret_id} that goes on")
+        before = {"secret": str(secret_id)}
+        await _record(conn, Action.PRINCIPAL_SECRET_REVOKED, client_id, before)
 
 
 async def bind(settings: Settings, client_id: str, name: str) -> UUID:
@@ -122,12 +127,14 @@ async def bind(settings: Settings, client_id: str, name: str) -> UUID:
         ValueError: There is no such service that may sign in, or it is bound to that already.
     """
     certificate_id = ids.new_id()
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await _lock(conn, client_id)
         bound = await client_certificates.list_all(conn, client_id)
         if any(each.name == name and not each.revoked_at for each in bound):
             raise ValueError(f"{client_id} is bound to {name} already")
         await client_certificates.insert(conn, client_id, certificate_id, name)
+        after = {"certificate": str(certificate_id), "name": name}
+        await _record(conn, Action.PRINCIPAL_CERTIFICATE_BOUND, client_id, after=after)
     return certificate_id
 
 
@@ -137,10 +144,12 @@ async def unbind(settings: Settings, client_id: str, certificate_id: UUID) -> No
     Raises:
         ValueError: There is no such binding that goes on.
     """
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await _lock(conn, client_id)
         if not await client_certificates.revoke(conn, client_id, certificate_id):
             raise ValueError(f"{client_id} has no certificate {certificate_id} that goes on")
+        before = {"certificate": str(certificate_id)}
+        await _record(conn, Action.PRINCIPAL_CERTIFICATE_UNBOUND, client_id, before)
 
 
 async def revoke(settings: Settings, client_id: str) -> None:
@@ -149,12 +158,23 @@ async def revoke(settings: Settings, client_id: str) -> None:
     Raises:
         ValueError: There is none that may.
     """
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await _lock(conn, client_id)
         await principals.revoke(conn, client_id)
         await client_certificates.revoke_all(conn, client_id)
+        await _record(conn, Action.PRINCIPAL_REVOKED, client_id)
 
 
 async def _lock(conn: Connection, client_id: str) -> None:
     if not await principals.lock(conn, client_id):
         raise ValueError(f"there is no service {client_id} that may sign in")
+
+
+async def _record(
+    conn: Connection,
+    action: Action,
+    client_id: str,
+    before: Mapping[str, str] | None = None,
+    after: Mapping[str, str] | None = None,
+) -> None:
+    await audit.record(conn, event(action, f"service:{client_id}", before, after))

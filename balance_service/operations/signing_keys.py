@@ -11,8 +11,9 @@ from balance_service.auth.sealing import Secrets
 from balance_service.auth.settings import read_secrets
 from balance_service.config import Settings
 from balance_service.database.pool import Connection, transaction
-from balance_service.operations.administration import connect
-from balance_service.repositories import signing_keys
+from balance_service.domain.audit import Action
+from balance_service.operations.acts import act, connect, event
+from balance_service.repositories import audit, signing_keys
 
 
 class ListedKey(NamedTuple):
@@ -54,10 +55,11 @@ async def rotate(settings: Settings, after: timedelta = timedelta(0)) -> str:
         WrongSecret: The keys in use were sealed with another secret; nothing is stored.
     """
     secrets = read_secrets(settings)
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         await keys.prove(conn, secrets)
         key = keys.new_key(secrets, after)
         await signing_keys.insert(conn, key)
+        await audit.record(conn, event(Action.KEY_ROTATED, f"key:{key.key_id}"))
     return key.key_id
 
 
@@ -71,7 +73,7 @@ async def retire(settings: Settings, key_id: str) -> None:
         WrongSecret: The keys in use were sealed with another secret.
     """
     secrets = read_secrets(settings)
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         in_use = await _lock(conn, secrets)
         key = _find(in_use, key_id)
         if key.life.state not in (State.PUBLISHED, State.SIGNING):
@@ -82,6 +84,7 @@ async def retire(settings: Settings, key_id: str) -> None:
                 raise ValueError("no other key could sign: rotate first")
             await signing_keys.begin(conn, successor.stored.key_id)
         await signing_keys.stop(conn, key_id)
+        await audit.record(conn, event(Action.KEY_RETIRED, f"key:{key_id}"))
 
 
 async def revoke(settings: Settings, key_id: str) -> str:
@@ -96,7 +99,7 @@ async def revoke(settings: Settings, key_id: str) -> str:
         WrongSecret: The keys in use were sealed with another secret.
     """
     secrets = read_secrets(settings)
-    async with connect(settings) as connections, transaction(connections) as conn:
+    async with act(settings) as conn:
         in_use = await _lock(conn, secrets)
         signing_id = next(k.stored.key_id for k in in_use if k.life.state is State.SIGNING)
         if signing_id == key_id:
@@ -104,6 +107,8 @@ async def revoke(settings: Settings, key_id: str) -> str:
         if not await signing_keys.remove(conn, [key_id]):
             raise ValueError(f"there is no key {key_id} in use")
         await _remove_older_strays(conn, secrets)
+        after = {"signing": signing_id}
+        await audit.record(conn, event(Action.KEY_REVOKED, f"key:{key_id}", after=after))
     return signing_id
 
 

@@ -110,9 +110,10 @@ async def is_session_of(conn: AsyncConnection, session_id: UUID, user_id: UUID) 
     return await (await conn.execute(_SQL["is_session_of"], values)).fetchone() is not None
 
 
-async def revoke_session(conn: AsyncConnection, session_id: UUID, now: datetime) -> None:
-    """Revokes a sign-in with all its tokens."""
-    await conn.execute(_SQL["revoke_session"], {"session_id": session_id, "now": now})
+async def revoke_session(conn: AsyncConnection, session_id: UUID, now: datetime) -> bool:
+    """Revokes a sign-in with all its tokens; False if it was over."""
+    values = {"session_id": session_id, "now": now}
+    return (await conn.execute(_SQL["revoke_session"], values)).rowcount == 1
 
 
 async def revoke_sessions_of_user(

@@ -41,7 +41,7 @@ async def add(
 
 async def replace(
     conn: AsyncConnection, kind: Subject, subject_id: UUID, external_id: ExternalId
-) -> None:
+) -> str:
     """Gives a locked user or account an external id in place of the source's last one.
 
     Args:
@@ -50,19 +50,23 @@ async def replace(
         subject_id: The user or the account.
         external_id: The new one; an empty text for none.
 
+    Returns:
+        The last one; empty if there was none.
+
     Raises:
         ExternalIdConflict: Another user or account has it.
     """
     source, text = external_id
     before = (await of_subject(conn, subject_id)).get(source, "")
     if before == text:
-        return
+        return before
     if before:
         values = _values(kind, ExternalId(source, before)) | {"subject_id": subject_id}
         await conn.execute(_SQL["release"], values)
         await conn.execute(_SQL["delete"], values)
     if text and not await add(conn, kind, subject_id, external_id):
         raise errors.ExternalIdConflict(source, text)
+    return before
 
 
 def _values(kind: Subject, external_id: ExternalId) -> dict[str, object]:

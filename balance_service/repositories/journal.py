@@ -9,14 +9,14 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import namedtuple_row, tuple_row
 
-from balance_service.domain import searches
+from balance_service.domain import operated, searches
 from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.movements import BETWEEN_USERS, Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
 from balance_service.domain.requests import Command
 from balance_service.domain.state import Follow, Plan, State
-from balance_service.repositories import arrays, columns, queries
+from balance_service.repositories import arrays, audit, columns, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
 from balance_service.repositories.holds import hold_of
 
@@ -34,6 +34,7 @@ class Journal:
     def __init__(self, conn: AsyncConnection, searchable: frozenset[str] = frozenset()) -> None:
         self._conn = conn
         self._searchable = searchable
+        self._operated: list[Command] = []
 
     async def load(
         self, commands: Sequence[Command], tried: Collection[UUID]
@@ -51,6 +52,7 @@ class Journal:
         Returns:
             The state, and Postgres's time once the accounts are locked.
         """
+        self._operated = operated.select(commands)
         # All are sent before the first answer is waited for. The clock is read after the locks are
         # granted; to send it with find_movements, as one statement, gains nothing measurable.
         account_ids = {account_id for command in commands for account_id in command.account_ids}
@@ -168,6 +170,8 @@ class Journal:
             await self._send("insert_labels", columns.labels(labels))
         if plan.system_entries:
             await self._send("write_system_entries", columns.system_entries(plan.system_entries))
+        if self._operated:
+            await audit.record(self._conn, *operated.events(self._operated, plan.movements))
 
     async def _write_details(self, plan: Plan, detailed: Sequence[Movement]) -> None:
         """Writes what only movements with details bring along."""

@@ -11,7 +11,12 @@ from balance_service.domain.holds import HoldStatus
 from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
 from balance_service.domain.quotes import Rounding
-from balance_service.repositories import follow_up_checks, lookup_checks, queries
+from balance_service.repositories import (
+    audit_seals,
+    follow_up_checks,
+    lookup_checks,
+    queries,
+)
 
 _SQL = {**queries.load(__file__), **follow_up_checks.SQL, **lookup_checks.SQL}
 
@@ -42,6 +47,7 @@ CHECKS = {
     "purchase_has_movement": "purchases and their movements agree",
     "reference_has_movement": "references and their movements agree",
     **lookup_checks.CHECKS,
+    **audit_seals.CHECKS,
 }
 FAULTS_SHOWN_MAX = 10
 
@@ -100,9 +106,11 @@ async def verify(conn: AsyncConnection, calendar: Calendar | None = None) -> Rep
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
         faults = {}
-        for check in CHECKS:
+        for check in CHECKS.keys() - audit_seals.CHECKS.keys():
             cursor = await conn.execute(_SQL[check], parameters)
             faults[check] = [Fault(*row) for row in await cursor.fetchall()]
+        for check, found in (await audit_seals.find_faults(conn, FAULTS_SHOWN_MAX)).items():
+            faults[check] = [Fault(*fault) for fault in found]
         cursor = await conn.execute(_SQL["balances"], parameters)
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]
     return Report(totals, faults, balances)

@@ -97,6 +97,13 @@ async def find_by_code(
     return bytes(row[0]) if row else None
 
 
+async def find_email(conn: AsyncConnection, hashes: Sequence[bytes]) -> str | None:
+    """The address of a verification, by any hash of its id, if there is one."""
+    values = {"verification_hashes": list(hashes)}
+    row = await (await conn.execute(_SQL["find_email"], values)).fetchone()
+    return str(row[0]) if row else None
+
+
 async def is_known(conn: AsyncConnection, askers: Sequence[bytes], known_for: timedelta) -> bool:
     """Whether a mailbox was signed in to from a network, by any hash, within some time."""
     values = {"askers": list(askers), "known_for": known_for}

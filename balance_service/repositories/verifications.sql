@@ -44,6 +44,12 @@ WHERE
     AND expires_at > clock_timestamp()
 LIMIT 1;
 
+-- find_email --
+-- The address of a verification.
+SELECT email
+FROM verifications
+WHERE verification_hash = ANY(%(verification_hashes)s::bytea[]);
+
 -- is_known --
 -- Whether somebody signed in to a mailbox from a network lately.
 SELECT TRUE

@@ -29,6 +29,8 @@ from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool, roles
 from balance_service.database.pool import Pool
+from balance_service.domain import money
+from balance_service.domain.approvals import Ceilings
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
 from balance_service.domain.searches import parse_keys
@@ -36,10 +38,12 @@ from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
+from balance_service.messages.approvals import Approvals
 from balance_service.messages.instructions import all_kinds
 from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.listing import Listing
 from balance_service.messages.page_tokens import PageTokens
+from balance_service.messages.refused_sign_ins import RefusedSignIns
 from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
@@ -52,6 +56,8 @@ from balance_service.server.maintenance import Maintenance
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.account_directory import AccountDirectory
+from balance_service.servicers.approval import ApprovalServicer
+from balance_service.servicers.audit import AuditServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.batch import BatchServicer
 from balance_service.servicers.deposit import DepositServicer
@@ -162,14 +168,13 @@ def build(
     watch_list, page_tokens = AccountWatch(connections), PageTokens(*secrets.keys("page tokens"))
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
-    limits = settings.limits
+    limits, ceilings, approvals = settings.limits, _ceilings(settings), Approvals(connections)
     rules = access.in_force({"user_deposits"} if settings.user_deposits else ())
-    changes = AccountChanges(connections, page_tokens, limits)
+    changes = AccountChanges(connections, page_tokens, limits, ceilings, approvals)
     asked = all_kinds.build(found, rates, rules)
 
     calls = _calls(settings, auth.tokens, rules)
-    proxies = parse_networks(settings.trusted_proxies)
-    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, proxies))
+    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, auth.refused))
     data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
     directory = UserDirectory(connections, page_tokens)
     calls.add(UserServicer(connections, auth.of_users, directory, data))
@@ -186,6 +191,8 @@ def build(
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
+    calls.add(AuditServicer(connections, page_tokens))
+    calls.add(ApprovalServicer(connections, approvals, page_tokens))
     calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
@@ -240,7 +247,8 @@ def _health(calls: Calls, pools: Sequence[Pool]) -> Health:
 
 def _calls(settings: Settings, tokens: Tokens, rules: Mapping[str, Rule]) -> Calls:
     certified = bool(settings.tls_client_ca)
-    return Calls(tokens, _quotas(settings), rules, settings.calls_max, certified=certified)
+    proxies = parse_networks(settings.trusted_proxies)
+    return Calls(tokens, _quotas(settings), rules, settings.calls_max, proxies, certified=certified)
 
 
 def _quotas(settings: Settings) -> Quotas:
@@ -269,6 +277,7 @@ class _Auth(NamedTuple):
     sign_in: SignIn
     of_users: UserSignIn
     erasure: Erasure
+    refused: RefusedSignIns
 
 
 def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
@@ -279,9 +288,10 @@ def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Maile
     codes = ConfirmationCodes(connections, mailer, secrets, askers)
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
-    of_users = UserSignIn(second_factors, sign_in, sessions)
     erasure = Erasure(connections, codes, second_factors, askers, sessions)
-    return _Auth(keys, sessions, tokens, codes, sign_in, of_users, erasure)
+    refused = RefusedSignIns(connections, codes)
+    of_users = UserSignIn(second_factors, sign_in, sessions, refused)
+    return _Auth(keys, sessions, tokens, codes, sign_in, of_users, erasure, refused)
 
 
 def _token_rules(settings: Settings) -> TokenRules:
@@ -301,6 +311,14 @@ def _mailer(settings: Settings) -> Mailer:
     if not settings.development:
         raise ValueError("BALANCE_SMTP_URL is not set: nobody could sign in")
     return TerminalMailer(settings.mailbox)
+
+
+def _ceilings(settings: Settings) -> Ceilings:
+    return Ceilings(
+        overdraft_minor=money.parse_table(settings.approval_overdraft_above, "overdraft"),
+        debit_minor=money.parse_table(settings.approval_debit_limit_above, "debit_limit"),
+        daily_minor=money.parse_table(settings.approval_daily_limit_above, "daily_limit"),
+    )
 
 
 def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:

@@ -1,5 +1,5 @@
 """What a worker does in the background: health, rates, revocations, watches, roll-up, expiry,
-clearing.
+sealing, clearing.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import (
+    audit_seals,
     credentials,
     idempotency,
     quotes,
@@ -33,6 +34,7 @@ ROLL_UP_INTERVAL_SECONDS = 5
 # Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
 ROLL_UP_DELTAS_MAX = 10_000
 EXPIRY_INTERVAL_SECONDS = 1
+SEAL_INTERVAL_SECONDS = 5
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 # Quotes that one transaction clears, for the same reason.
@@ -94,6 +96,7 @@ class Maintenance:
             (WATCH_INTERVAL_SECONDS, self._watch.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
+            (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
             (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
@@ -112,6 +115,16 @@ class Maintenance:
         while moved == ROLL_UP_DELTAS_MAX:
             async with transaction(self._pool) as conn:
                 moved = await system_accounts.roll_up(conn, ROLL_UP_DELTAS_MAX)
+
+    async def seal_audit_log(self) -> None:
+        """Seals events of the audit log, and logs the chain's head: a copy of it out of reach."""
+        sealing = True
+        while sealing:
+            async with transaction(self._pool) as conn:
+                head = await audit_seals.seal(conn)
+            if head:
+                _log.info("audit_log_sealed", sequence=head.sequence, hash=head.hash.hex())
+            sealing = head is not None
 
     async def delete_expired(self) -> None:
         """Deletes kept answers, codes and sessions that nobody can use any more."""

@@ -11,6 +11,7 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, money
 from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.audit import Action, AuditEvent
 from balance_service.domain.limits import Allowance, Limits
 from balance_service.domain.pricing import Rates, Shown
 from balance_service.messages import account_access, convert, fields
@@ -22,7 +23,7 @@ from balance_service.reading.balances import AccountReads
 from balance_service.reading.past import settled
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.repositories import accounts, entries, users
+from balance_service.repositories import accounts, audit, entries, users
 from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.account_directory import AccountDirectory
 
@@ -83,6 +84,11 @@ class AccountServicer:
             account_id, opened = await accounts.open_account(conn, *opening)
             if not opened:
                 call.mark_existing()
+            elif opening.user != call.principal.user_id:
+                after = {"user": str(opening.user), "currency": opening.currency}
+                target = f"account:{account_id}"
+                event = AuditEvent(Action.ACCOUNT_OPENED, call.actor, target, after=after)
+                await audit.record(conn, event)
             (profile,) = await accounts.get(conn, [account_id])
             return account_message(profile, self._allowance(profile))
 

@@ -1,8 +1,6 @@
 """What operators change on accounts, for AccountService: each change with its reason, for ever."""
 
-from collections.abc import Callable
-from decimal import Decimal
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -10,65 +8,48 @@ from google.protobuf.message import Message
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
-from balance_service.domain import account_changes, errors, ids, money
-from balance_service.domain.account_changes import AccountChange, ChangeKind, NewLimits, Rules
-from balance_service.domain.accounts import Account, AccountProfile, FreezeScope
+from balance_service.domain import audited_accounts, errors, ids
+from balance_service.domain.account_changes import AccountChange, Rules
+from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.approvals import Ceilings, NewApproval
+from balance_service.domain.audit import Actor
 from balance_service.domain.limits import Limits
 from balance_service.messages import account_access, fields, page_bytes
+from balance_service.messages.account_change_requests import (
+    CLOSE,
+    FREEZE,
+    REOPEN,
+    SET_LIMIT,
+    SET_LIMITS,
+    UNFREEZE,
+    Asked,
+    Kind,
+    Meant,
+)
 from balance_service.messages.account_messages import account_message, change_message
+from balance_service.messages.approvals import Approvals, CarryOut, NeedsApproval
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import account_changes as repository
-from balance_service.repositories import accounts
+from balance_service.repositories import accounts, audit
 
-TargetRequest: TypeAlias = (
-    account_pb2.UnfreezeAccountRequest
-    | account_pb2.CloseAccountRequest
-    | account_pb2.ReopenAccountRequest
-)
+_SERVICE = "/balance.v1.AccountService/"
 
 
-class _Target(NamedTuple):
-    account: UUID
-    reason: str
+class _By(NamedTuple):
+    """Who makes a change.
 
+    Args:
+        principal: Who asked for it.
+        request_id: What makes a retry of that safe, if one was sent.
+        actor: Who acts now: whoever asked, or whoever approved it.
+        approval: What it was approved by; None if it is made alone.
+    """
 
-class _Freeze(NamedTuple):
-    account: UUID
-    scope: FreezeScope
-    reason: str
-
-
-class _Limit(NamedTuple):
-    account: UUID
-    limit: Decimal
-    reason: str
-
-
-class _Limits(NamedTuple):
-    """Amounts as numbers, so that what is spelled differently is the same; None where left out."""
-
-    account: UUID
-    overdraft: Decimal | None
-    debit_limit: Decimal | None
-    daily_limit: Decimal | None
-    unset_debit_limit: bool
-    unset_daily_limit: bool
-    reason: str
-
-
-class _Values(Protocol):
-    """What every request for a change means, among others."""
-
-    @property
-    def account(self) -> UUID: ...
-    @property
-    def reason(self) -> str: ...
-    def _asdict(self) -> dict[str, object]: ...
-
-
-ChangeRequest = TypeVar("ChangeRequest", bound=Message)
-Change = TypeVar("Change", bound=_Values)
+    principal: str
+    request_id: UUID | None
+    actor: Actor
+    approval: UUID | None = None
 
 
 class AccountChanges:
@@ -78,66 +59,55 @@ class AccountChanges:
         pool: Where accounts and their changes are.
         page_tokens: Signs where a list of changes goes on.
         limits: What accounts' own limits go before, and are held to.
+        ceilings: The largest limits that an operator sets alone.
+        approvals: Keep what is above them until another admin approves it.
     """
 
-    def __init__(self, pool: Pool, page_tokens: PageTokens, limits: Limits) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        page_tokens: PageTokens,
+        limits: Limits,
+        ceilings: Ceilings,
+        approvals: Approvals,
+    ) -> None:
         self._pool = pool
         self._page_tokens = page_tokens
         self._limits = limits
+        self._ceilings = ceilings
+        self._approvals = approvals
+        approvals.register(f"{_SERVICE}SetAccountLimit", self._approved(SET_LIMIT))
+        approvals.register(f"{_SERVICE}SetAccountLimits", self._approved(SET_LIMITS))
 
     async def freeze(
         self, request: account_pb2.FreezeAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def change(account: Account, values: _Freeze) -> Account:
-            return account_changes.freeze(account, values.scope)
-
-        return await self._change(ChangeKind.FREEZE, request, call, _read_freeze, change)
+        return await self._change(FREEZE, request, call)
 
     async def unfreeze(
         self, request: account_pb2.UnfreezeAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def change(account: Account, _: _Target) -> Account:
-            return account_changes.unfreeze(account)
-
-        return await self._change(ChangeKind.UNFREEZE, request, call, _read_target, change)
+        return await self._change(UNFREEZE, request, call)
 
     async def close(
         self, request: account_pb2.CloseAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def change(account: Account, _: _Target) -> Account:
-            return account_changes.close(account)
-
-        return await self._change(ChangeKind.CLOSE, request, call, _read_target, change)
+        return await self._change(CLOSE, request, call)
 
     async def reopen(
         self, request: account_pb2.ReopenAccountRequest, call: Call
     ) -> account_pb2.Account:
-        def change(account: Account, _: _Target) -> Account:
-            return account_changes.reopen(account)
-
-        return await self._change(ChangeKind.REOPEN, request, call, _read_target, change)
+        return await self._change(REOPEN, request, call)
 
     async def set_limit(
         self, request: account_pb2.SetAccountLimitRequest, call: Call
     ) -> account_pb2.Account:
-        def change(account: Account, _: _Limit) -> Account:
-            new = NewLimits(overdraft=request.limit, overdraft_field="limit")
-            return account_changes.set_limits(account, new, self._limits)
-
-        return await self._change(ChangeKind.SET_LIMITS, request, call, _read_limit, change)
+        return await self._change(SET_LIMIT, request, call)
 
     async def set_limits(
         self, request: account_pb2.SetAccountLimitsRequest, call: Call
     ) -> account_pb2.Account:
-        def change(account: Account, values: _Limits) -> Account:
-            new = NewLimits(
-                overdraft=request.overdraft or None,
-                debit="" if values.unset_debit_limit else request.debit_limit or None,
-                daily="" if values.unset_daily_limit else request.daily_limit or None,
-            )
-            return account_changes.set_limits(account, new, self._limits)
-
-        return await self._change(ChangeKind.SET_LIMITS, request, call, _read_limits, change)
+        return await self._change(SET_LIMITS, request, call)
 
     async def list(
         self, request: account_pb2.ListAccountChangesRequest, call: Call
@@ -172,99 +142,66 @@ class AccountChanges:
         return answer
 
     async def _change(
-        self,
-        kind: ChangeKind,
-        request: ChangeRequest,
-        call: Call,
-        read: Callable[[ChangeRequest], Change],
-        change: Callable[[Account, Change], Account],
+        self, kind: Kind[Asked, Meant], request: Asked, call: Call
     ) -> account_pb2.Account:
         """Takes the four steps for an operator, whose change is made to the locked account."""
 
-        async def act(conn: Connection, values: Change) -> account_pb2.Account:
-            profile = await accounts.lock(conn, values.account)
-            if profile is None:
-                raise errors.AccountNotFound(str(values.account))
-            now = await repository.read_clock(conn)
-            before, after = profile.account, change(profile.account, values)
-            await accounts.set_rules(conn, after)
-            made = AccountChange(
-                change_id=ids.dated_id(now),
-                account_id=before.account_id,
-                kind=kind,
-                before=Rules.of(before),
-                after=Rules.of(after),
-                reason=values.reason,
-                principal=call.principal.name,
-                # Checked already; any such message has one.
-                request_id=fields.request_id(getattr(request, "request_id")),  # noqa: B009
-                created_at=now,
+        async def act(conn: Connection, values: Meant) -> account_pb2.Account:
+            # Checked already; any such message has one.
+            request_id = fields.request_id(getattr(request, "request_id"))  # noqa: B009
+            by = _By(call.principal.name, request_id, call.actor)
+            return await self._make(conn, kind, request, values, by)
+
+        async with self._approvals.kept(request, call, kind.read):
+            return await once(
+                self._pool, request, call, read=kind.read, act=act, answer_type=account_pb2.Account
             )
-            await repository.insert(conn, made)
-            allowance = self._limits.allowance(after, max(now, after.changed_at))
-            return account_message(AccountProfile(after, *profile[1:]), allowance)
 
-        return await once(
-            self._pool, request, call, read=read, act=act, answer_type=account_pb2.Account
+    def _approved(self, kind: Kind[Asked, Meant]) -> CarryOut:
+        """How a change of a kind is made once it is approved."""
+
+        async def carry_out(conn: Connection, asked: NewApproval, actor: Actor) -> Message:
+            request = kind.message.FromString(asked.request)
+            by = _By(asked.requester, asked.request_id, actor, asked.approval_id)
+            return await self._make(conn, kind, request, kind.read(request), by)
+
+        return carry_out
+
+    async def _make(
+        self, conn: Connection, kind: Kind[Asked, Meant], request: Asked, values: Meant, by: _By
+    ) -> account_pb2.Account:
+        """Makes a change to an account, with its record.
+
+        Raises:
+            NeedsApproval: It raises a limit above its ceiling, and nobody has approved that.
+        """
+        profile = await accounts.lock(conn, values.account)
+        if profile is None:
+            raise errors.AccountNotFound(str(values.account))
+        now = await repository.read_clock(conn)
+        before = profile.account
+        after = kind.change(before, request, values, self._limits)
+        if by.approval is None and self._ceilings.are_exceeded(before, after, self._limits):
+            told = [
+                audited_accounts.rules(Rules.of(account), account.currency)
+                for account in (before, after)
+            ]
+            raise NeedsApproval(f"account:{before.account_id}", told[0], told[1], values.reason)
+        await accounts.set_rules(conn, after)
+        made = AccountChange(
+            change_id=ids.dated_id(now),
+            account_id=before.account_id,
+            kind=kind.number,
+            before=Rules.of(before),
+            after=Rules.of(after),
+            reason=values.reason,
+            principal=by.principal,
+            request_id=by.request_id,
+            created_at=now,
         )
-
-
-def _read_target(request: TargetRequest) -> _Target:
-    checks = fields.Checks()
-    account_id = checks(fields.identifier, request.account, "account")
-    reason = checks(fields.text, request, "reason")
-    checks.finish()
-    return _Target(account_id, reason)
-
-
-def _read_freeze(request: account_pb2.FreezeAccountRequest) -> _Freeze:
-    checks = fields.Checks()
-    account_id = checks(fields.identifier, request.account, "account")
-    scope = checks(_read_scope, request.scope)
-    reason = checks(fields.text, request, "reason")
-    checks.finish()
-    return _Freeze(account_id, scope, reason)
-
-
-def _read_scope(value: int) -> FreezeScope:
-    try:
-        return FreezeScope(value or FreezeScope.ALL)
-    except ValueError:
-        raise errors.invalid("scope", "must be a known scope of a freeze") from None
-
-
-def _read_limit(request: account_pb2.SetAccountLimitRequest) -> _Limit:
-    """Reads a limit by itself, before it is known whether it fits the account's currency."""
-    checks = fields.Checks()
-    account_id = checks(fields.identifier, request.account, "account")
-    limit = checks(money.parse_number, request.limit, "limit", zero=True)
-    reason = checks(fields.text, request, "reason")
-    checks.finish()
-    return _Limit(account_id, limit, reason)
-
-
-def _read_limits(request: account_pb2.SetAccountLimitsRequest) -> _Limits:
-    """Reads limits by themselves, before it is known whether they fit the account's currency."""
-    checks = fields.Checks()
-    values = _Limits(
-        account=checks(fields.identifier, request.account, "account"),
-        overdraft=checks(_read_optional_number, request.overdraft, "overdraft"),
-        debit_limit=checks(_read_optional_number, request.debit_limit, "debit_limit"),
-        daily_limit=checks(_read_optional_number, request.daily_limit, "daily_limit"),
-        unset_debit_limit=request.unset_debit_limit,
-        unset_daily_limit=request.unset_daily_limit,
-        reason=checks(fields.text, request, "reason"),
-    )
-    if request.debit_limit and request.unset_debit_limit:
-        checks.refuse("unset_debit_limit", "must not be given with debit_limit")
-    if request.daily_limit and request.unset_daily_limit:
-        checks.refuse("unset_daily_limit", "must not be given with daily_limit")
-    given = (request.overdraft, request.debit_limit, request.daily_limit)
-    if not any((*given, request.unset_debit_limit, request.unset_daily_limit)):
-        checks.refuse("overdraft", "must be given where no other limit is set or unset")
-    checks.finish()
-    return values
-
-
-def _read_optional_number(text: str, field: str) -> Decimal | None:
-    return money.parse_number(text, field, zero=True) if text else None
+        await repository.insert(conn, made)
+        await audit.record(
+            conn, audited_accounts.event(made, before.currency, by.actor, by.approval)
+        )
+        allowance = self._limits.allowance(after, max(now, after.changed_at))
+        return account_message(AccountProfile(after, *profile[1:]), allowance)

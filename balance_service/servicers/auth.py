@@ -1,7 +1,5 @@
 """AuthService: signs callers in. Its methods need no token, so that step 1 has nothing to do."""
 
-from collections.abc import Sequence
-
 from google.protobuf.empty_pb2 import Empty
 
 from balance_service._generated.balance.v1 import auth_pb2
@@ -13,8 +11,8 @@ from balance_service.auth.tokens import Tokens
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
-from balance_service.domain.networks import Network, caller_network
 from balance_service.messages import convert, fields, people
+from balance_service.messages.refused_sign_ins import RefusedSignIns, Tried
 
 
 class AuthServicer:
@@ -25,7 +23,7 @@ class AuthServicer:
         sign_in: Signs in whose code is right.
         tokens: Issues tokens.
         keys: What tokens are signed with.
-        proxies: Networks of the proxies in front, whose word for a caller's address is believed.
+        refused: Records what is refused here.
     """
 
     service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
@@ -36,13 +34,13 @@ class AuthServicer:
         sign_in: SignIn,
         tokens: Tokens,
         keys: KeySet,
-        proxies: Sequence[Network],
+        refused: RefusedSignIns,
     ) -> None:
         self._codes = codes
         self._sign_in = sign_in
         self._tokens = tokens
         self._keys = keys
-        self._proxies = proxies
+        self._refused = refused
 
     async def SendConfirmationCode(
         self, request: auth_pb2.SendConfirmationCodeRequest, call: Call
@@ -50,7 +48,8 @@ class AuthServicer:
         email = parse_email(request.email)
 
         try:
-            sent = await self._codes.send(email, self._network(call))
+            async with self._refused.recorded(call, Tried(email=email)):
+                sent = await self._codes.send(email, call.network)
         except errors.ConfirmationCodeLimit as refusal:
             _report_limit(call, 0, refusal.retry_after_seconds)
             raise
@@ -87,11 +86,13 @@ class AuthServicer:
         second_factor_code = checks(fields.text, request, "second_factor_code")
         checks.finish()
 
-        if plainly:
-            right = await self._codes.guess_plainly(email, code, self._network(call))
-        else:
-            right = await self._codes.guess(verification_id, code)
-        issued = await self._sign_in.finish(right, second_factor_code)
+        tried = Tried(email=email) if plainly else Tried(verification_id=verification_id)
+        async with self._refused.recorded(call, tried):
+            if plainly:
+                right = await self._codes.guess_plainly(email, code, call.network)
+            else:
+                right = await self._codes.guess(verification_id, code)
+            issued = await self._sign_in.finish(right, second_factor_code, call.actor)
 
         return people.token(issued)
 
@@ -100,13 +101,18 @@ class AuthServicer:
     ) -> auth_pb2.Token:
         if call.certificate and not request.client_secret:
             client_id = fields.text(request, "client_id")
-            return people.token(await self._tokens.sign_in_certified(client_id, call.certificate))
+            async with self._refused.recorded(call, Tried(client_id=client_id)):
+                issued = await self._tokens.sign_in_certified(
+                    client_id, call.certificate, call.actor
+                )
+            return people.token(issued)
         checks = fields.Checks()
         client_id = checks(fields.text, request, "client_id")
         secret = checks(fields.text, request, "client_secret")
         checks.finish()
 
-        issued = await self._tokens.sign_in_service(client_id, secret)
+        async with self._refused.recorded(call, Tried(client_id=client_id)):
+            issued = await self._tokens.sign_in_service(client_id, secret, call.actor)
 
         return people.token(issued)
 
@@ -115,22 +121,19 @@ class AuthServicer:
     ) -> auth_pb2.Token:
         refresh_token = fields.text(request, "refresh_token")
 
-        issued = await self._tokens.refresh(refresh_token)
+        issued = await self._tokens.refresh(refresh_token, call.actor)
 
         return people.token(issued)
 
     async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, call: Call) -> Empty:
         refresh_token = fields.text(request, "refresh_token")
 
-        await self._tokens.revoke(refresh_token)
+        await self._tokens.revoke(refresh_token, call.actor)
 
         return Empty()
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, call: Call) -> auth_pb2.Jwks:
         return people.jwks(self._keys.public())
-
-    def _network(self, call: Call) -> str:
-        return caller_network(call.peer, call.forwarded_for, self._proxies)
 
 
 def _report_limit(call: Call, remaining: int, full_in_seconds: int) -> None:

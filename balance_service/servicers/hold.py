@@ -1,24 +1,19 @@
 """HoldService: money reserved for a movement that is to come."""
 
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
-
 from balance_service._generated.balance.v1 import hold_pb2
 from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
-from balance_service.domain.holds import Hold, HoldStatus
+from balance_service.domain.holds import HoldStatus
 from balance_service.domain.movements import Kind
-from balance_service.messages import account_access, convert, fields, page_bytes
+from balance_service.messages import account_access, convert, fields, page_bytes, time_places
 from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.listing import movement_texts
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
 from balance_service.reading.balances import AccountReads
 from balance_service.repositories import holds, journal
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HoldServicer:
@@ -89,7 +84,8 @@ class HoldServicer:
         checks.finish()
 
         query = (account_id, status)
-        after = _read_place(self._page_tokens.read(query, call, request.page_token))
+        place = self._page_tokens.read(query, call, request.page_token)
+        after = holds.Place(*time_places.read(place)) if place else None
         profiles = await account_access.get_listed_accounts(
             self._pool, self._accounts, call, account_id
         )
@@ -103,7 +99,7 @@ class HoldServicer:
             holds=[convert.hold(placed[left.hold_id], left) for left in shown], total_size=total
         )
         if len(listed) > len(shown):
-            place = _write_place(shown[-1])
+            place = time_places.write(shown[-1].created_at, shown[-1].hold_id)
             answer.next_page_token = self._page_tokens.write(query, call, place)
         return answer
 
@@ -113,15 +109,3 @@ def _read_status(value: int) -> HoldStatus | None:
         return HoldStatus(value) if value else None
     except ValueError:
         raise errors.invalid("status", "must be a known status of a hold") from None
-
-
-def _write_place(left: Hold) -> bytes:
-    microseconds = (left.created_at - _EPOCH) // timedelta(microseconds=1)
-    return microseconds.to_bytes(8, "big") + left.hold_id.bytes
-
-
-def _read_place(place: bytes | None) -> holds.Place | None:
-    if place is None:
-        return None
-    since_epoch = timedelta(microseconds=int.from_bytes(place[:8], "big"))
-    return holds.Place(_EPOCH + since_epoch, UUID(bytes=place[8:]))

@@ -12,6 +12,7 @@ from balance_service._generated.balance.v1 import purchase_pb2, reversal_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money
+from balance_service.domain.audit import Action, AuditEvent, yes_or_no
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
@@ -22,7 +23,7 @@ from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.messages.submission import Submission
 from balance_service.reading.catalogue import ServiceReads
-from balance_service.repositories import catalogue, journal
+from balance_service.repositories import audit, catalogue, journal
 
 
 class _Offer(NamedTuple):
@@ -134,6 +135,9 @@ class PurchaseServicer:
             offer = creation.service._asdict()
             service = Service(ids.new_id(), **offer, version=1, created_at=now, updated_at=now)
             await catalogue.insert(conn, service)
+            target, offered = _target(service), _offer(service)
+            event = AuditEvent(Action.SERVICE_CREATED, call.actor, target, after=offered)
+            await audit.record(conn, event)
             return convert.service(service)
 
         return await once(
@@ -153,6 +157,9 @@ class PurchaseServicer:
             masks.check_etag(update.service.etag, before.version)
             after = _change(before, update.service.changes)
             await catalogue.update(conn, after)
+            offers = _offer(before), _offer(after)
+            event = AuditEvent(Action.SERVICE_UPDATED, call.actor, _target(after), *offers)
+            await audit.record(conn, event)
             return convert.service(after)
 
         return await once(
@@ -166,6 +173,9 @@ class PurchaseServicer:
             now = datetime.now(UTC)
             after = dataclasses.replace(before, deleted_at=now, updated_at=now)
             await catalogue.update(conn, after)
+            target, offered = _target(before), _offer(before)
+            event = AuditEvent(Action.SERVICE_DELETED, call.actor, target, before=offered)
+            await audit.record(conn, event)
             return Empty()
 
         return await once(
@@ -210,6 +220,20 @@ class PurchaseServicer:
         self, request: purchase_pb2.RefundPurchaseRequest, call: Call
     ) -> reversal_pb2.Reversal:
         return await self._submission.carry_out(self._instructions.refund_purchase, request, call)
+
+
+def _target(service: Service) -> str:
+    return f"catalogue_service:{service.service_id}"
+
+
+def _offer(service: Service) -> dict[str, str]:
+    """What a service is and costs, for the audit log."""
+    return {
+        "name": service.name,
+        "price": str(service.price),
+        "currency": service.price.currency,
+        "repeatable": yes_or_no(value=service.repeatable),
+    }
 
 
 def _check_offered(service: Service | None, service_id: UUID) -> Service:

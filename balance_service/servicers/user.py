@@ -13,10 +13,11 @@ from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
-from balance_service.domain.users import Role
+from balance_service.domain.audit import Action, Actor, AuditEvent, yes_or_no
+from balance_service.domain.users import Role, User
 from balance_service.messages import field_limits, fields, masks, people
 from balance_service.messages.once import once
-from balance_service.repositories import credentials, users
+from balance_service.repositories import audit, credentials, users
 from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_directory import UserDirectory
 from balance_service.servicers.user_sign_in import UserSignIn
@@ -86,9 +87,11 @@ class UserServicer:
         def read(sent: user_pb2.UpdateMeRequest) -> _Update:
             return _read_update(str(user_id), sent, _OWN_FIELDS)
 
-        return await once(
-            self._pool, request, call, read=read, act=_update, answer_type=user_pb2.User
-        )
+        async def act(conn: Connection, update: _Update) -> user_pb2.User:
+            _, after = await _update(conn, update)
+            return people.user(after)
+
+        return await once(self._pool, request, call, read=read, act=act, answer_type=user_pb2.User)
 
     async def ListUsers(
         self, request: user_pb2.ListUsersRequest, call: Call
@@ -120,9 +123,12 @@ class UserServicer:
             allowed = _OWN_FIELDS if themselves else (*_OWN_FIELDS, "role")
             return _read_update(sent.id, sent, allowed)
 
-        return await once(
-            self._pool, request, call, read=read, act=_update, answer_type=user_pb2.User
-        )
+        async def act(conn: Connection, update: _Update) -> user_pb2.User:
+            before, after = await _update(conn, update)
+            await audit.record(conn, *_updates(before, after, update, call.actor))
+            return people.user(after)
+
+        return await once(self._pool, request, call, read=read, act=act, answer_type=user_pb2.User)
 
     async def DisableUser(self, request: user_pb2.DisableUserRequest, call: Call) -> user_pb2.User:
         def read(sent: user_pb2.DisableUserRequest) -> _Chosen:
@@ -132,17 +138,19 @@ class UserServicer:
                 raise errors.invalid("user", "must be somebody else")
             return chosen
 
-        return await once(
-            self._pool, request, call, read=read, act=_disable, answer_type=user_pb2.User
-        )
+        async def act(conn: Connection, chosen: _Chosen) -> user_pb2.User:
+            return await _set_disabled(conn, chosen.user, call.actor, disabled=True)
+
+        return await once(self._pool, request, call, read=read, act=act, answer_type=user_pb2.User)
 
     async def EnableUser(self, request: user_pb2.EnableUserRequest, call: Call) -> user_pb2.User:
         def read(sent: user_pb2.EnableUserRequest) -> _Chosen:
             return _Chosen(fields.identifier(sent.user, "user"))
 
-        return await once(
-            self._pool, request, call, read=read, act=_enable, answer_type=user_pb2.User
-        )
+        async def act(conn: Connection, chosen: _Chosen) -> user_pb2.User:
+            return await _set_disabled(conn, chosen.user, call.actor, disabled=False)
+
+        return await once(self._pool, request, call, read=read, act=act, answer_type=user_pb2.User)
 
     async def EnrolSecondFactor(
         self, request: user_pb2.EnrolSecondFactorRequest, call: Call
@@ -227,7 +235,8 @@ def _read_role(value: int) -> Role:
         raise errors.invalid("user.role", "must be a known role") from None
 
 
-async def _update(conn: Connection, update: _Update) -> user_pb2.User:
+async def _update(conn: Connection, update: _Update) -> tuple[User, User]:
+    """Changes a user: as they were, and as they are."""
     before = await users.lock(conn, update.id)
     masks.check_etag(update.user.etag, before.version)
     now, version = datetime.now(UTC), before.version + 1
@@ -236,19 +245,31 @@ async def _update(conn: Connection, update: _Update) -> user_pb2.User:
     if after.role != before.role:
         # Tokens carry the role, so sessions with the old one end.
         await credentials.revoke_sessions_of_user(conn, update.id, now)
-    return people.user(after)
+    return before, after
 
 
-async def _disable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
-    return await _set_disabled(conn, chosen.user, disabled=True)
+def _updates(before: User, after: User, update: _Update, actor: Actor) -> list[AuditEvent]:
+    """What an admin did to a user. Of a profile, only which fields were given is told."""
+    target, given = f"user:{after.user_id}", update.user.changes
+    events = []
+    if named := sorted(given.keys() - {"role"}):
+        events.append(
+            AuditEvent(Action.USER_UPDATED, actor, target, after={"fields": ",".join(named)})
+        )
+    if "role" in given:
+        roles = [{"role": user.role.name.lower()} for user in (before, after)]
+        events.append(AuditEvent(Action.ROLE_CHANGED, actor, target, roles[0], roles[1]))
+    return events
 
 
-async def _enable(conn: Connection, chosen: _Chosen) -> user_pb2.User:
-    return await _set_disabled(conn, chosen.user, disabled=False)
-
-
-async def _set_disabled(conn: Connection, user_id: UUID, *, disabled: bool) -> user_pb2.User:
+async def _set_disabled(
+    conn: Connection, user_id: UUID, actor: Actor, *, disabled: bool
+) -> user_pb2.User:
     before = await users.lock(conn, user_id)
+    action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
+    was = {"disabled": yes_or_no(value=before.disabled_at is not None)}
+    is_now = {"disabled": yes_or_no(value=disabled)}
+    await audit.record(conn, AuditEvent(action, actor, f"user:{user_id}", was, is_now))
     if bool(before.disabled_at) == disabled:
         return people.user(before)
     now = datetime.now(UTC)

@@ -10,9 +10,10 @@ from balance_service.auth.sessions import Sessions
 from balance_service.auth.sign_in import CodeOfAddress
 from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
-from balance_service.database.pool import Pool
+from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.audit import Action, AuditEvent
 from balance_service.domain.limits import Limits
 from balance_service.domain.paging import Filter, Order
 from balance_service.domain.principals import Principal
@@ -20,7 +21,7 @@ from balance_service.domain.users import Role
 from balance_service.messages import convert, fields, people
 from balance_service.messages.account_messages import account_message
 from balance_service.messages.listing import Listing, Query
-from balance_service.repositories import accounts, users
+from balance_service.repositories import accounts, audit, external_ids, users
 
 
 class UserData:
@@ -93,19 +94,23 @@ class UserData:
         _check_names_oneself(call, user_id)
 
         if themselves:
-            user = await self._erasure.erase_own(principal, sent, second_factor_code)
+            user = await self._erasure.erase_own(principal, sent, second_factor_code, call.actor)
         else:
-            user = await self._erasure.erase(principal, user_id, reason)
+            user = await self._erasure.erase(principal, user_id, reason, call.actor)
 
         return people.user(user)
 
     async def _add_all_but_entries(
         self, answer: user_pb2.ExportUserResponse, user_id: UUID, call: Call
     ) -> None:
-        async with self._pool.connection() as conn:
+        async with transaction(self._pool) as conn:
             user = await users.get(conn, user_id)
+            named = await external_ids.of_subject(conn, user_id)
             owned = await accounts.get(conn, await accounts.ids_of_owner(conn, user_id))
-        answer.profile.CopyFrom(people.user(user))
+            if user_id != call.principal.user_id:
+                event = AuditEvent(Action.USER_EXPORTED, call.actor, f"user:{user_id}")
+                await audit.record(conn, event)
+        answer.profile.CopyFrom(people.user(user, named))
         current = call.principal.session_id
         answer.sessions.extend(
             people.session(session, current) for session in await self._sessions.list(user_id)

@@ -11,6 +11,7 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
+from balance_service.domain.audit import Action, AuditEvent, yes_or_no
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.paging import REACH_MAX
 from balance_service.domain.users import Role, User, UserFilter
@@ -22,7 +23,7 @@ from balance_service.messages.external_ids import (
 )
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
-from balance_service.repositories import external_ids, users
+from balance_service.repositories import audit, external_ids, users
 from balance_service.repositories.users import NewUser
 
 # Whoever loses a race finds the winner the next time; only ids taken away again go on for longer.
@@ -130,6 +131,10 @@ class UserDirectory:
             with contextlib.suppress(_TakenMeanwhile):
                 async with transaction(self._pool) as conn:
                     user, created = await _ensure(conn, wanted, datetime.now(UTC))
+                    if created:
+                        target = f"user:{user.user_id}"
+                        event = AuditEvent(Action.USER_CREATED, call.actor, target)
+                        await audit.record(conn, event)
                     message = await _message(conn, user)
                 return user_pb2.EnsureUserResponse(user=message, created=created)
         raise errors.Unavailable
@@ -146,7 +151,23 @@ class UserDirectory:
             checks.finish()
             return _Setting(user_id, external_id.text, external_id.source)
 
-        return await once(self._pool, request, call, read=read, act=_set, answer_type=user_pb2.User)
+        async def act(conn: Connection, setting: _Setting) -> user_pb2.User:
+            user = await users.lock(conn, setting.user)
+            external_id = ExternalId(setting.source, setting.external_id)
+            before = await external_ids.replace(conn, Subject.USER, user.user_id, external_id)
+            await audit.record(
+                conn,
+                AuditEvent(
+                    Action.USER_EXTERNAL_ID_SET,
+                    call.actor,
+                    f"user:{user.user_id}",
+                    {"source": setting.source, "given": yes_or_no(value=bool(before))},
+                    {"source": setting.source, "given": yes_or_no(value=bool(setting.external_id))},
+                ),
+            )
+            return await _message(conn, user)
+
+        return await once(self._pool, request, call, read=read, act=act, answer_type=user_pb2.User)
 
 
 def _read_filter(
@@ -222,13 +243,6 @@ async def _with_email(conn: Connection, user: User, email: str, now: datetime) -
     changed = dataclasses.replace(user, email=email, version=user.version + 1, updated_at=now)
     await users.update(conn, changed)
     return changed
-
-
-async def _set(conn: Connection, setting: _Setting) -> user_pb2.User:
-    user = await users.lock(conn, setting.user)
-    external_id = ExternalId(setting.source, setting.external_id)
-    await external_ids.replace(conn, Subject.USER, user.user_id, external_id)
-    return await _message(conn, user)
 
 
 async def _message(conn: Connection, user: User) -> user_pb2.User:

@@ -10,6 +10,7 @@ from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.domain import errors
 from balance_service.messages import fields, people
+from balance_service.messages.refused_sign_ins import RefusedSignIns, Tried
 
 
 class UserSignIn:
@@ -19,12 +20,20 @@ class UserSignIn:
         second_factors: Enrols and removes second factors.
         sign_in: Changes addresses.
         sessions: Lists and ends sign-ins.
+        refused: Records proofs that are refused.
     """
 
-    def __init__(self, second_factors: SecondFactors, sign_in: SignIn, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        second_factors: SecondFactors,
+        sign_in: SignIn,
+        sessions: Sessions,
+        refused: RefusedSignIns,
+    ) -> None:
         self._second_factors = second_factors
         self._sign_in = sign_in
         self._sessions = sessions
+        self._refused = refused
 
     async def enrol_second_factor(self, call: Call) -> user_pb2.EnrolSecondFactorResponse:
         user_id = call.principal.require_user()
@@ -40,7 +49,8 @@ class UserSignIn:
 
         code = fields.text(request, "code")
 
-        codes = await self._second_factors.confirm(user_id, call.principal.session_id, code)
+        async with self._refused.recorded(call, Tried(user_id=user_id)):
+            codes = await self._second_factors.confirm(user_id, code, call.actor)
 
         return user_pb2.ConfirmSecondFactorResponse(recovery_codes=codes)
 
@@ -51,7 +61,10 @@ class UserSignIn:
 
         code = fields.text(request, "code")
 
-        return people.user(await self._second_factors.remove(user_id, code))
+        async with self._refused.recorded(call, Tried(user_id=user_id)):
+            user = await self._second_factors.remove(user_id, code, call.actor)
+
+        return people.user(user)
 
     async def reset_second_factor(
         self, request: user_pb2.ResetSecondFactorRequest, call: Call
@@ -61,7 +74,7 @@ class UserSignIn:
         if user_id == call.principal.user_id:
             raise errors.invalid("user", "must be somebody else: remove your own with its code")
 
-        return people.user(await self._second_factors.reset(user_id))
+        return people.user(await self._second_factors.reset(user_id, call.actor))
 
     async def list_sessions(self, call: Call) -> user_pb2.ListSessionsResponse:
         user_id = call.principal.require_user()
@@ -77,7 +90,7 @@ class UserSignIn:
 
         session_id = fields.identifier(request.session, "session")
 
-        await self._sessions.end(user_id, session_id)
+        await self._sessions.end(user_id, session_id, call.actor)
 
         return Empty()
 
@@ -86,7 +99,7 @@ class UserSignIn:
 
         kept = None if request.include_current else call.principal.session_id
 
-        await self._sessions.end_all(user_id, kept)
+        await self._sessions.end_all(user_id, call.actor, kept)
 
         return Empty()
 
@@ -95,11 +108,12 @@ class UserSignIn:
     ) -> Empty:
         user_id = fields.identifier(request.user, "user")
 
-        await self._sessions.end_all(user_id)
+        await self._sessions.end_all(user_id, call.actor)
 
         return Empty()
 
     async def change_email(self, request: user_pb2.ChangeEmailRequest, call: Call) -> user_pb2.User:
+        user_id = call.principal.require_user()
         checks = fields.Checks()
         old = CodeOfAddress(
             checks(fields.text, request, "verification_id"),
@@ -112,6 +126,9 @@ class UserSignIn:
         second_factor_code = checks(fields.text, request, "second_factor_code")
         checks.finish()
 
-        user = await self._sign_in.change_email(call.principal, old, new, second_factor_code)
+        async with self._refused.recorded(call, Tried(user_id=user_id)):
+            user = await self._sign_in.change_email(
+                call.principal, old, new, second_factor_code, call.actor
+            )
 
         return people.user(user)

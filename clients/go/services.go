@@ -13,6 +13,15 @@ type Services struct {
 	// Keeps accounts: one per user and currency, and their statements.
 	Accounts balancev1.AccountServiceClient
 
+	// Has one admin approve what another operator asked for, where that is more than
+	// an operator may do alone. The call that asked for it was refused with
+	// APPROVAL_REQUIRED, which names the approval.
+	Approvals balancev1.ApprovalServiceClient
+
+	// Shows the audit log: who signed in, who was kept out, and what was done with
+	// more than a caller's own rights. Events are never changed or deleted.
+	Audits balancev1.AuditServiceClient
+
 	// Signs people in with a code sent by e-mail, and sibling services with a
 	// client id and secret. Both get a short-lived access token, sent with every
 	// other call as the metadata "authorization: Bearer <token>".
@@ -64,6 +73,8 @@ type Services struct {
 func newServices(conn grpc.ClientConnInterface) Services {
 	return Services{
 		balancev1.NewAccountServiceClient(conn),
+		balancev1.NewApprovalServiceClient(conn),
+		balancev1.NewAuditServiceClient(conn),
 		balancev1.NewAuthServiceClient(conn),
 		balancev1.NewBatchServiceClient(conn),
 		balancev1.NewDepositServiceClient(conn),

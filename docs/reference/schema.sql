@@ -56,6 +56,52 @@ CREATE TABLE public.accounts (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE public.approvals (
+    approval_id uuid NOT NULL,
+    method text NOT NULL,
+    request bytea NOT NULL,
+    request_id uuid,
+    requester text NOT NULL,
+    target text NOT NULL,
+    value_before jsonb NOT NULL,
+    value_after jsonb NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    status smallint DEFAULT 1 NOT NULL,
+    decider text DEFAULT ''::text NOT NULL,
+    decided_at timestamp with time zone,
+    decision_reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT approval_decided_by_another CHECK ((decider <> requester)),
+    CONSTRAINT approval_status_known CHECK (((status >= 1) AND (status <= 3)))
+);
+
+CREATE TABLE public.audit_events (
+    event_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    action text NOT NULL,
+    refusal text NOT NULL,
+    actor text NOT NULL,
+    session_id uuid,
+    network text NOT NULL,
+    request_id text NOT NULL,
+    target text NOT NULL,
+    value_before jsonb NOT NULL,
+    value_after jsonb NOT NULL,
+    reason text NOT NULL
+);
+
+CREATE TABLE public.audit_seals (
+    sequence bigint NOT NULL,
+    event_id uuid NOT NULL,
+    hash bytea NOT NULL
+);
+
+CREATE TABLE public.audit_unsealed (
+    event_id uuid NOT NULL,
+    transaction_id xid8 NOT NULL
+);
+
 CREATE TABLE public.caller_references (
     reference text NOT NULL,
     source text NOT NULL,
@@ -429,6 +475,18 @@ ALTER TABLE ONLY public.account_owners
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (approval_id);
+
+ALTER TABLE ONLY public.audit_events
+    ADD CONSTRAINT audit_events_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY public.audit_unsealed
+    ADD CONSTRAINT audit_unsealed_pkey PRIMARY KEY (event_id);
+
 ALTER TABLE ONLY public.caller_references
     ADD CONSTRAINT caller_references_pkey PRIMARY KEY (reference, source, principal);
 
@@ -578,6 +636,18 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (verification_hash);
 
+CREATE INDEX approvals_by_time ON public.approvals USING btree (created_at, approval_id);
+
+CREATE INDEX audit_events_by_action ON public.audit_events USING btree (action, created_at, event_id);
+
+CREATE INDEX audit_events_by_actor ON public.audit_events USING btree (actor, created_at, event_id);
+
+CREATE INDEX audit_events_by_target ON public.audit_events USING btree (target, created_at, event_id);
+
+CREATE INDEX audit_events_by_time ON public.audit_events USING btree (created_at, event_id);
+
+CREATE INDEX audit_seals_by_event ON public.audit_seals USING btree (event_id);
+
 CREATE INDEX client_certificates_by_revocation ON public.client_certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
 CREATE INDEX client_secrets_by_revocation ON public.client_secrets USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
@@ -633,6 +703,22 @@ GRANT UPDATE(spent_minor) ON TABLE public.accounts TO balance_service;
 GRANT UPDATE(debit_limit_minor) ON TABLE public.accounts TO balance_service;
 
 GRANT UPDATE(daily_limit_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.approvals TO balance_service;
+
+GRANT UPDATE(status) ON TABLE public.approvals TO balance_service;
+
+GRANT UPDATE(decider) ON TABLE public.approvals TO balance_service;
+
+GRANT UPDATE(decided_at) ON TABLE public.approvals TO balance_service;
+
+GRANT UPDATE(decision_reason) ON TABLE public.approvals TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.audit_events TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.audit_seals TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.audit_unsealed TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
 

@@ -11,7 +11,12 @@ from balance_service.calls.refusals import TABLE
 from balance_service.domain import errors
 from balance_service.gateway import transcoder
 from balance_service.server.http_protocol import HEAD_BYTES_MAX
-from tests import follow_up_scenes, price_scenes, sign_in_scenes  # noqa: F401 - register scenes
+from tests import (  # noqa: F401 - register scenes
+    approval_scenes,
+    follow_up_scenes,
+    price_scenes,
+    sign_in_scenes,
+)
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BY_METHOD, Answer
 from tests.refusal_scenes import (

@@ -120,6 +120,7 @@ def requests(there: World) -> dict[str, Message]:
         **exchanges(there),
         **users(there),
         **follow_ups(there),
+        **oversight(there),
         "CloseAccount": v1.CloseAccountRequest(account=there.account),
         "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
     }
@@ -199,6 +200,20 @@ def exchanges(there: World) -> dict[str, Message]:
         "ListCurrencies": v1.ListCurrenciesRequest(),
         "GetRate": v1.GetRateRequest(from_currency="USD", to_currency="RUB"),
         "ListRates": v1.ListRatesRequest(base_currency="USD"),
+    }
+
+
+def oversight(there: World) -> dict[str, Message]:
+    """Those about approvals and the audit log."""
+    return {
+        "ListAuditEvents": v1.ListAuditEventsRequest(
+            filter=v1.AuditFilter(action="approval.requested"), count_total=True
+        ),
+        "ListApprovals": v1.ListApprovalsRequest(page_size=1, count_total=True),
+        "ApproveChange": v1.ApproveChangeRequest(
+            approval=there.ids["to approve"], reason="Pourquoi pas ?"
+        ),
+        "RejectChange": v1.RejectChangeRequest(approval=there.ids["to reject"]),
     }
 
 

@@ -9,8 +9,10 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain import errors, money
+from balance_service.domain.approvals import Ceilings
 from balance_service.domain.limits import Limits
 from balance_service.domain.principals import Principal, Scope
+from balance_service.messages.approvals import Approvals
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.servicers.account_changes import AccountChanges
 from tests.long.rules import (
@@ -51,7 +53,8 @@ class Operators:
     """
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
-        self._changes = AccountChanges(pool, PageTokens(bytes(32)), limits)
+        approvals = Approvals(pool)
+        self._changes = AccountChanges(pool, PageTokens(bytes(32)), limits, Ceilings(), approvals)
         caller = Principal("service:support", None, None, frozenset({Scope.ACCOUNTS_WRITE}))
         self._call = Call("/balance.v1.AccountService/Change", "", caller=caller)
 

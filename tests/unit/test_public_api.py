@@ -35,6 +35,8 @@ EXPORTS = {
 }
 SERVICES = {
     "accounts",
+    "approvals",
+    "audits",
     "auth",
     "batches",
     "deposits",
@@ -50,6 +52,7 @@ SERVICES = {
 }
 COMMANDS = {
     "admin": {"create"},
+    "audit": {"export"},
     "demo": set(),
     "gateway": set(),
     "health": set(),

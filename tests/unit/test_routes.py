@@ -36,6 +36,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("GET", "/api/v1/accounts:lookup", "LookupAccount", {}),
         ("POST", "/api/v1/transfers:split/", "CreateSplit", {}),
         ("POST", "/api/v1/movements:batchCreate", "BatchCreateMovements", {}),
+        ("GET", "/api/v1/audit_events/", "ListAuditEvents", {}),
+        ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),
     ],

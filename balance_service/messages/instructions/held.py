@@ -12,6 +12,7 @@ from balance_service.domain.holds import HoldStatus, newly_placed
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.principals import Scope
 from balance_service.domain.state import Done
+from balance_service.domain.users import Role
 from balance_service.messages import convert, fields
 from balance_service.messages.instructions.kind import Reading
 from balance_service.messages.origin import SentId, read_effective_time, read_origin
@@ -87,7 +88,10 @@ class VoidInstructions:
         origin = checks(read_origin, request, call, reason, default_id)
         checks.finish()
         operating = self._rule.admit(call.caller) is Condition.ALWAYS
-        asked = dataclasses.replace(origin, owner_id=None) if operating else origin
+        asked = origin
+        if operating:
+            operator = call.actor if call.principal.role == Role.ADMIN else None
+            asked = dataclasses.replace(origin, owner_id=None, operator=operator)
 
         async def look_up() -> Release:
             return Release(asked, await _find(self._lookups, hold_id, call, operating=operating))

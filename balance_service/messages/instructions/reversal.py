@@ -19,6 +19,7 @@ from balance_service.domain import errors, money
 from balance_service.domain.follow_up_commands import Reverse
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.state import Done
+from balance_service.domain.users import Role
 from balance_service.messages import convert, fields
 from balance_service.messages.instructions.kind import Reading
 from balance_service.messages.origin import SentId, read_effective_time, read_origin
@@ -73,7 +74,8 @@ class ReversalInstructions:
         origin = checks(read_origin, request, call, reason, default_id, effective_at=effective_at)
         checks.finish()
         if operating:
-            origin = dataclasses.replace(origin, owner_id=None, reads_all=True)
+            operator = call.actor if call.principal.role == Role.ADMIN else None
+            origin = dataclasses.replace(origin, owner_id=None, reads_all=True, operator=operator)
 
         async def look_up() -> Reverse:
             original, until = await self._find(movement_id, call, operating=operating)

@@ -89,12 +89,14 @@ type AccountServiceClient interface {
 	// ACCOUNT_NOT_CLOSED.
 	ReopenAccount(ctx context.Context, in *ReopenAccountRequest, opts ...grpc.CallOption) (*Account, error)
 	// Sets how far below zero an account may go, for operators. SetAccountLimits
-	// does that, too.
+	// does that, too, and is refused alike.
 	SetAccountLimit(ctx context.Context, in *SetAccountLimitRequest, opts ...grpc.CallOption) (*Account, error)
 	// Sets an account's own limits, for operators: how far below zero it may go,
 	// and how much may be debited from it at once and in a day. What the request
 	// leaves out stays as it is. An overdraft above the service's ceiling for the
-	// currency is OVERDRAFT_ABOVE_MAX.
+	// currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+	// set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+	// change waits until another admin approves it (ApproveChange).
 	SetAccountLimits(ctx context.Context, in *SetAccountLimitsRequest, opts ...grpc.CallOption) (*Account, error)
 	// Gives an account an external id in place of the one it had of the same source,
 	// or takes it away, for operators. What another account has is
@@ -326,12 +328,14 @@ type AccountServiceServer interface {
 	// ACCOUNT_NOT_CLOSED.
 	ReopenAccount(context.Context, *ReopenAccountRequest) (*Account, error)
 	// Sets how far below zero an account may go, for operators. SetAccountLimits
-	// does that, too.
+	// does that, too, and is refused alike.
 	SetAccountLimit(context.Context, *SetAccountLimitRequest) (*Account, error)
 	// Sets an account's own limits, for operators: how far below zero it may go,
 	// and how much may be debited from it at once and in a day. What the request
 	// leaves out stays as it is. An overdraft above the service's ceiling for the
-	// currency is OVERDRAFT_ABOVE_MAX.
+	// currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+	// set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+	// change waits until another admin approves it (ApproveChange).
 	SetAccountLimits(context.Context, *SetAccountLimitsRequest) (*Account, error)
 	// Gives an account an external id in place of the one it had of the same source,
 	// or takes it away, for operators. What another account has is

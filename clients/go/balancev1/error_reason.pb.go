@@ -225,6 +225,19 @@ const (
 	// ALREADY_EXISTS. Another user or account has this external id of the source;
 	// or, in EnsureUser, the user of the address has another external id of it.
 	ErrorReason_ERROR_REASON_EXTERNAL_ID_CONFLICT ErrorReason = 110
+	// FAILED_PRECONDITION. The change is more than an operator may make alone.
+	// Nothing was changed; it waits for another admin, who approves or rejects it
+	// (ApproveChange). metadata names the approval, its status and until when it may
+	// be approved. A repeat with the same request id is answered the same until it
+	// is approved, and then as if it had been done at once.
+	ErrorReason_ERROR_REASON_APPROVAL_REQUIRED ErrorReason = 120
+	// NOT_FOUND. There is no such approval.
+	ErrorReason_ERROR_REASON_APPROVAL_NOT_FOUND ErrorReason = 121
+	// PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it.
+	ErrorReason_ERROR_REASON_APPROVAL_BY_REQUESTER ErrorReason = 122
+	// FAILED_PRECONDITION. The change was approved or rejected before, or has
+	// expired; metadata says which.
+	ErrorReason_ERROR_REASON_APPROVAL_NOT_PENDING ErrorReason = 123
 )
 
 // Enum value maps for ErrorReason.
@@ -300,6 +313,10 @@ var (
 		94:  "ERROR_REASON_QUOTE_EXPIRED",
 		100: "ERROR_REASON_QUOTA_EXCEEDED",
 		110: "ERROR_REASON_EXTERNAL_ID_CONFLICT",
+		120: "ERROR_REASON_APPROVAL_REQUIRED",
+		121: "ERROR_REASON_APPROVAL_NOT_FOUND",
+		122: "ERROR_REASON_APPROVAL_BY_REQUESTER",
+		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -372,6 +389,10 @@ var (
 		"ERROR_REASON_QUOTE_EXPIRED":              94,
 		"ERROR_REASON_QUOTA_EXCEEDED":             100,
 		"ERROR_REASON_EXTERNAL_ID_CONFLICT":       110,
+		"ERROR_REASON_APPROVAL_REQUIRED":          120,
+		"ERROR_REASON_APPROVAL_NOT_FOUND":         121,
+		"ERROR_REASON_APPROVAL_BY_REQUESTER":      122,
+		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
 	}
 )
 
@@ -407,7 +428,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\x9a\x13\n" +
+	"balance.v1*\xb2\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -479,7 +500,11 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x17ERROR_REASON_QUOTE_USED\x10]\x12\x1e\n" +
 	"\x1aERROR_REASON_QUOTE_EXPIRED\x10^\x12\x1f\n" +
 	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10d\x12%\n" +
-	"!ERROR_REASON_EXTERNAL_ID_CONFLICT\x10nBC\n" +
+	"!ERROR_REASON_EXTERNAL_ID_CONFLICT\x10n\x12\"\n" +
+	"\x1eERROR_REASON_APPROVAL_REQUIRED\x10x\x12#\n" +
+	"\x1fERROR_REASON_APPROVAL_NOT_FOUND\x10y\x12&\n" +
+	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
+	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

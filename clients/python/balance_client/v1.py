@@ -2,6 +2,8 @@
 
 # ruff: noqa: F403
 from balance_client._generated.balance.v1.account_pb2 import *
+from balance_client._generated.balance.v1.approval_pb2 import *
+from balance_client._generated.balance.v1.audit_pb2 import *
 from balance_client._generated.balance.v1.auth_pb2 import *
 from balance_client._generated.balance.v1.batch_pb2 import *
 from balance_client._generated.balance.v1.deposit_pb2 import *

@@ -219,7 +219,7 @@ class AccountServiceServicer:
 
     def SetAccountLimit(self, request, context):
         """Sets how far below zero an account may go, for operators. SetAccountLimits
-        does that, too.
+        does that, too, and is refused alike.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,7 +229,9 @@ class AccountServiceServicer:
         """Sets an account's own limits, for operators: how far below zero it may go,
         and how much may be debited from it at once and in a day. What the request
         leaves out stays as it is. An overdraft above the service's ceiling for the
-        currency is OVERDRAFT_ABOVE_MAX.
+        currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+        set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+        change waits until another admin approves it (ApproveChange).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

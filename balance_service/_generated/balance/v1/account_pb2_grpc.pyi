@@ -91,13 +91,15 @@ class AccountServiceStub:
     """
     SetAccountLimit: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitRequest, _account_pb2.Account]
     """Sets how far below zero an account may go, for operators. SetAccountLimits
-    does that, too.
+    does that, too, and is refused alike.
     """
     SetAccountLimits: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitsRequest, _account_pb2.Account]
     """Sets an account's own limits, for operators: how far below zero it may go,
     and how much may be debited from it at once and in a day. What the request
     leaves out stays as it is. An overdraft above the service's ceiling for the
-    currency is OVERDRAFT_ABOVE_MAX.
+    currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+    set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+    change waits until another admin approves it (ApproveChange).
     """
     SetAccountExternalId: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountExternalIdRequest, _account_pb2.Account]
     """Gives an account an external id in place of the one it had of the same source,
@@ -173,13 +175,15 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     SetAccountLimit: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Sets how far below zero an account may go, for operators. SetAccountLimits
-    does that, too.
+    does that, too, and is refused alike.
     """
     SetAccountLimits: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitsRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Sets an account's own limits, for operators: how far below zero it may go,
     and how much may be debited from it at once and in a day. What the request
     leaves out stays as it is. An overdraft above the service's ceiling for the
-    currency is OVERDRAFT_ABOVE_MAX.
+    currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+    set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+    change waits until another admin approves it (ApproveChange).
     """
     SetAccountExternalId: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountExternalIdRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Gives an account an external id in place of the one it had of the same source,
@@ -324,7 +328,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
         """Sets how far below zero an account may go, for operators. SetAccountLimits
-        does that, too.
+        does that, too, and is refused alike.
         """
 
     @_abc_1.abstractmethod
@@ -336,7 +340,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sets an account's own limits, for operators: how far below zero it may go,
         and how much may be debited from it at once and in a day. What the request
         leaves out stays as it is. An overdraft above the service's ceiling for the
-        currency is OVERDRAFT_ABOVE_MAX.
+        currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+        set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+        change waits until another admin approves it (ApproveChange).
         """
 
     @_abc_1.abstractmethod

@@ -248,3 +248,18 @@ class Reason(StrEnum):
     """ALREADY_EXISTS. Another user or account has this external id of the source;
     or, in EnsureUser, the user of the address has another external id of it.
     """
+    APPROVAL_REQUIRED = "APPROVAL_REQUIRED"
+    """FAILED_PRECONDITION. The change is more than an operator may make alone.
+    Nothing was changed; it waits for another admin, who approves or rejects it
+    (ApproveChange). metadata names the approval, its status and until when it may
+    be approved. A repeat with the same request id is answered the same until it
+    is approved, and then as if it had been done at once.
+    """
+    APPROVAL_NOT_FOUND = "APPROVAL_NOT_FOUND"
+    """NOT_FOUND. There is no such approval."""
+    APPROVAL_BY_REQUESTER = "APPROVAL_BY_REQUESTER"
+    """PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it."""
+    APPROVAL_NOT_PENDING = "APPROVAL_NOT_PENDING"
+    """FAILED_PRECONDITION. The change was approved or rejected before, or has
+    expired; metadata says which.
+    """

@@ -98,7 +98,7 @@ class AccountService:
             "/balance.v1.AccountService/SetAccountLimit", v1.SetAccountLimitRequest, v1.Account
         )
         """Sets how far below zero an account may go, for operators. SetAccountLimits
-        does that, too.
+        does that, too, and is refused alike.
         """
         self.SetAccountLimits: Unary[v1.SetAccountLimitsRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/SetAccountLimits", v1.SetAccountLimitsRequest, v1.Account
@@ -106,7 +106,9 @@ class AccountService:
         """Sets an account's own limits, for operators: how far below zero it may go,
         and how much may be debited from it at once and in a day. What the request
         leaves out stays as it is. An overdraft above the service's ceiling for the
-        currency is OVERDRAFT_ABOVE_MAX.
+        currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
+        set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
+        change waits until another admin approves it (ApproveChange).
         """
         self.SetAccountExternalId: Unary[v1.SetAccountExternalIdRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/SetAccountExternalId",
@@ -127,6 +129,55 @@ class AccountService:
         """Lists what operators have changed on an account, newest first: freezes,
         closings and limits. Its owner is not told who asked for a change, nor the
         reason, which are the company's own matter.
+        """
+
+
+class ApprovalService:
+    """Has one admin approve what another operator asked for, where that is more than
+    an operator may do alone. The call that asked for it was refused with
+    APPROVAL_REQUIRED, which names the approval.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.ListApprovals: Unary[v1.ListApprovalsRequest, v1.ListApprovalsResponse] = caller.unary(
+            "/balance.v1.ApprovalService/ListApprovals",
+            v1.ListApprovalsRequest,
+            v1.ListApprovalsResponse,
+        )
+        """Lists changes that wait for approval, or did, newest first, for admins."""
+        self.ApproveChange: Unary[v1.ApproveChangeRequest, v1.Approval] = caller.unary(
+            "/balance.v1.ApprovalService/ApproveChange", v1.ApproveChangeRequest, v1.Approval
+        )
+        """Approves a change and makes it, in one transaction, for admins but whoever
+        asked for it: that is APPROVAL_BY_REQUESTER. One that was decided or has
+        expired is APPROVAL_NOT_PENDING. If the change cannot be made any more, it is
+        refused as the call that asked for it would be, and stays pending. Whoever
+        repeats that call with its request id is then answered as if it had been done
+        at once.
+        """
+        self.RejectChange: Unary[v1.RejectChangeRequest, v1.Approval] = caller.unary(
+            "/balance.v1.ApprovalService/RejectChange", v1.RejectChangeRequest, v1.Approval
+        )
+        """Rejects a change, for admins but whoever asked for it. It is refused as
+        ApproveChange is.
+        """
+
+
+class AuditService:
+    """Shows the audit log: who signed in, who was kept out, and what was done with
+    more than a caller's own rights. Events are never changed or deleted.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.ListAuditEvents: Unary[v1.ListAuditEventsRequest, v1.ListAuditEventsResponse] = (
+            caller.unary(
+                "/balance.v1.AuditService/ListAuditEvents",
+                v1.ListAuditEventsRequest,
+                v1.ListAuditEventsResponse,
+            )
+        )
+        """Lists events, for admins. An event is listed as soon as what it tells of is
+        done; seconds later it is sealed, and has a sequence and a hash.
         """
 
 

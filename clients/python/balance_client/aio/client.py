@@ -7,6 +7,8 @@ import grpc
 
 from balance_client._generated.services_aio import (
     AsyncAccountService,
+    AsyncApprovalService,
+    AsyncAuditService,
     AsyncAuthService,
     AsyncBatchService,
     AsyncDepositService,
@@ -76,6 +78,8 @@ class AsyncClient(AsyncShortcuts):
         self.reversals = AsyncReversalService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
+        self.approvals = AsyncApprovalService(somebody)
+        self.audits = AsyncAuditService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

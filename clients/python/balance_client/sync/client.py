@@ -7,6 +7,8 @@ import grpc
 
 from balance_client._generated.services_sync import (
     AccountService,
+    ApprovalService,
+    AuditService,
     AuthService,
     BatchService,
     DepositService,
@@ -76,6 +78,8 @@ class Client(Shortcuts):
         self.reversals = ReversalService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
+        self.approvals = ApprovalService(somebody)
+        self.audits = AuditService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

@@ -335,6 +335,27 @@ export const Reason = {
    * or, in EnsureUser, the user of the address has another external id of it.
    */
   EXTERNAL_ID_CONFLICT: "EXTERNAL_ID_CONFLICT",
+  /**
+   * FAILED_PRECONDITION. The change is more than an operator may make alone.
+   * Nothing was changed; it waits for another admin, who approves or rejects it
+   * (ApproveChange). metadata names the approval, its status and until when it may
+   * be approved. A repeat with the same request id is answered the same until it
+   * is approved, and then as if it had been done at once.
+   */
+  APPROVAL_REQUIRED: "APPROVAL_REQUIRED",
+  /**
+   * NOT_FOUND. There is no such approval.
+   */
+  APPROVAL_NOT_FOUND: "APPROVAL_NOT_FOUND",
+  /**
+   * PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it.
+   */
+  APPROVAL_BY_REQUESTER: "APPROVAL_BY_REQUESTER",
+  /**
+   * FAILED_PRECONDITION. The change was approved or rejected before, or has
+   * expired; metadata says which.
+   */
+  APPROVAL_NOT_PENDING: "APPROVAL_NOT_PENDING",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

@@ -65,6 +65,22 @@ export const serviceConfig = {
           "method": "ListAccountChanges"
         },
         {
+          "service": "balance.v1.ApprovalService",
+          "method": "ListApprovals"
+        },
+        {
+          "service": "balance.v1.ApprovalService",
+          "method": "ApproveChange"
+        },
+        {
+          "service": "balance.v1.ApprovalService",
+          "method": "RejectChange"
+        },
+        {
+          "service": "balance.v1.AuditService",
+          "method": "ListAuditEvents"
+        },
+        {
           "service": "balance.v1.AuthService",
           "method": "GetJwks"
         },

@@ -2,6 +2,8 @@
 
 import type { Client, Transport } from "@connectrpc/connect";
 import { AccountService } from "./protos/balance/v1/account_pb.js";
+import { ApprovalService } from "./protos/balance/v1/approval_pb.js";
+import { AuditService } from "./protos/balance/v1/audit_pb.js";
 import { AuthService } from "./protos/balance/v1/auth_pb.js";
 import { RateService } from "./protos/balance/v1/rate_pb.js";
 import { ReversalService } from "./protos/balance/v1/reversal_pb.js";
@@ -22,6 +24,17 @@ export interface Services {
    * Keeps accounts: one per user and currency, and their statements.
    */
   readonly accounts: Client<typeof AccountService>;
+  /**
+   * Has one admin approve what another operator asked for, where that is more than
+   * an operator may do alone. The call that asked for it was refused with
+   * APPROVAL_REQUIRED, which names the approval.
+   */
+  readonly approvals: Client<typeof ApprovalService>;
+  /**
+   * Shows the audit log: who signed in, who was kept out, and what was done with
+   * more than a caller's own rights. Events are never changed or deleted.
+   */
+  readonly audits: Client<typeof AuditService>;
   /**
    * Signs people in with a code sent by e-mail, and sibling services with a
    * client id and secret. Both get a short-lived access token, sent with every
@@ -86,6 +99,8 @@ export interface Services {
 export function createServices(transport: Transport): Services {
   return {
     accounts: createServiceClient(AccountService, transport),
+    approvals: createServiceClient(ApprovalService, transport),
+    audits: createServiceClient(AuditService, transport),
     auth: createServiceClient(AuthService, transport),
     batches: createServiceClient(BatchService, transport),
     deposits: createServiceClient(DepositService, transport),

@@ -1,6 +1,8 @@
 // Made from protos/ by `make protos`.
 
 export * from "./protos/balance/v1/account_pb.js";
+export * from "./protos/balance/v1/approval_pb.js";
+export * from "./protos/balance/v1/audit_pb.js";
 export * from "./protos/balance/v1/auth_pb.js";
 export * from "./protos/balance/v1/rate_pb.js";
 export * from "./protos/balance/v1/reversal_pb.js";

@@ -266,6 +266,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS. Another user or account has this external id of the source;
     or, in EnsureUser, the user of the address has another external id of it.
     """
+    ERROR_REASON_APPROVAL_REQUIRED: _ErrorReason.ValueType  # 120
+    """FAILED_PRECONDITION. The change is more than an operator may make alone.
+    Nothing was changed; it waits for another admin, who approves or rejects it
+    (ApproveChange). metadata names the approval, its status and until when it may
+    be approved. A repeat with the same request id is answered the same until it
+    is approved, and then as if it had been done at once.
+    """
+    ERROR_REASON_APPROVAL_NOT_FOUND: _ErrorReason.ValueType  # 121
+    """NOT_FOUND. There is no such approval."""
+    ERROR_REASON_APPROVAL_BY_REQUESTER: _ErrorReason.ValueType  # 122
+    """PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it."""
+    ERROR_REASON_APPROVAL_NOT_PENDING: _ErrorReason.ValueType  # 123
+    """FAILED_PRECONDITION. The change was approved or rejected before, or has
+    expired; metadata says which.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -517,5 +532,20 @@ limit, and RetryInfo says how long to wait. The call was not tried.
 ERROR_REASON_EXTERNAL_ID_CONFLICT: ErrorReason.ValueType  # 110
 """ALREADY_EXISTS. Another user or account has this external id of the source;
 or, in EnsureUser, the user of the address has another external id of it.
+"""
+ERROR_REASON_APPROVAL_REQUIRED: ErrorReason.ValueType  # 120
+"""FAILED_PRECONDITION. The change is more than an operator may make alone.
+Nothing was changed; it waits for another admin, who approves or rejects it
+(ApproveChange). metadata names the approval, its status and until when it may
+be approved. A repeat with the same request id is answered the same until it
+is approved, and then as if it had been done at once.
+"""
+ERROR_REASON_APPROVAL_NOT_FOUND: ErrorReason.ValueType  # 121
+"""NOT_FOUND. There is no such approval."""
+ERROR_REASON_APPROVAL_BY_REQUESTER: ErrorReason.ValueType  # 122
+"""PERMISSION_DENIED. Whoever asked for a change cannot approve or reject it."""
+ERROR_REASON_APPROVAL_NOT_PENDING: ErrorReason.ValueType  # 123
+"""FAILED_PRECONDITION. The change was approved or rejected before, or has
+expired; metadata says which.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
