@@ -36,7 +36,8 @@ SELECT
     revoked_at
 FROM service_principals;
 
-GRANT SELECT, INSERT, UPDATE ON client_secrets TO balance_service;
+GRANT SELECT, INSERT ON client_secrets TO balance_service;
+GRANT UPDATE (secret_hash, mark, expires_at, revoked_at, used_on) ON client_secrets TO balance_service;
 
 -- mark: as in client_secrets.
 ALTER TABLE recovery_codes ADD COLUMN mark bytea;
@@ -69,4 +70,5 @@ CREATE TABLE client_certificates (
 CREATE INDEX client_certificates_by_revocation ON client_certificates (revoked_at)
 WHERE revoked_at IS NOT NULL;
 
-GRANT SELECT, INSERT, UPDATE ON client_certificates TO balance_service;
+GRANT SELECT, INSERT ON client_certificates TO balance_service;
+GRANT UPDATE (revoked_at, used_on) ON client_certificates TO balance_service;

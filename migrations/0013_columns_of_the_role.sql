@@ -13,10 +13,10 @@ REVOKE INSERT, UPDATE, DELETE ON exchange_rates FROM balance_service;
 
 GRANT UPDATE (
     email, username, first_name, last_name, bio, role, second_factor, version, disabled_at,
-    updated_at
+    erased_at, updated_at
 ) ON users TO balance_service;
-GRANT UPDATE (second_factor, refreshed_at, revoked_at) ON sessions TO balance_service;
-GRANT UPDATE (revoked_at) ON service_principals TO balance_service;
+GRANT UPDATE (second_factor, refreshed_at, revoked_at, expires_at) ON sessions TO balance_service;
+GRANT UPDATE (secret_hash, revoked_at) ON service_principals TO balance_service;
 GRANT UPDATE (used_at) ON refresh_tokens TO balance_service;
 GRANT UPDATE (answer) ON idempotency_keys TO balance_service;
 GRANT UPDATE (
@@ -31,7 +31,7 @@ GRANT UPDATE (base, currencies, units, worth, fetched_at) ON rate_sheets TO bala
 GRANT UPDATE (due_at) ON rate_fetches TO balance_service;
 GRANT UPDATE (guesses) ON verifications TO balance_service;
 GRANT UPDATE (key, full_at) ON sign_in_quotas TO balance_service;
-GRANT UPDATE (seen_at) ON known_askers TO balance_service;
+GRANT UPDATE (mailbox, seen_at) ON known_askers TO balance_service;
 GRANT UPDATE (
     sealed_secret, created_at, confirmed_at, last_step
 ) ON second_factors TO balance_service;

@@ -21,7 +21,7 @@ from uuid import UUID
 
 import jwt
 
-from balance_service.auth import token_claims
+from balance_service.auth import token_claims, token_events
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.sessions import Sessions
@@ -169,7 +169,7 @@ class Tokens:
                 await principals.replace_hash(conn, client_id, secret.secret_id, kept)
             if not secret.used_today:
                 await principals.use_secret(conn, client_id, secret.secret_id)
-            await audit.record(conn, _service_sign_in(client_id, actor))
+            await audit.record(conn, token_events.service_sign_in(client_id, actor))
         life = self._rules.access_life
         if secret.expires_at:
             life = min(life, max(secret.expires_at - datetime.now(UTC), timedelta(seconds=1)))
@@ -189,7 +189,7 @@ class Tokens:
                 raise errors.ClientCredentialsInvalid
             if not bound.used_today:
                 await certificates.use(conn, client_id, bound.certificate_id)
-            await audit.record(conn, _service_sign_in(client_id, actor))
+            await audit.record(conn, token_events.service_sign_in(client_id, actor))
         return self._issue_to_service(
             client_id, bound.scopes, bound.certificate_id, self._rules.access_life, shown
         )
@@ -218,7 +218,7 @@ class Tokens:
                 successor = await self._find_successor(conn, refresh_token, stored.used_for)
             if successor is None:
                 await credentials.revoke_session(conn, stored.session_id, now)
-                await audit.record(conn, _reuse(stored, actor))
+                await audit.record(conn, token_events.reuse(stored, actor))
             user = await users.hold(conn, stored.user_id)
         if successor is None:  # Raised here, so that the revocation is committed.
             self._sessions.remember_ended(stored.session_id)
@@ -243,7 +243,7 @@ class Tokens:
             if stored:
                 now = datetime.now(UTC)
                 if await credentials.revoke_session(conn, stored.session_id, now):
-                    await audit.record(conn, _sign_out(stored, actor))
+                    await audit.record(conn, token_events.sign_out(stored, actor))
                 self._sessions.remember_ended(stored.session_id)
 
     async def verify(self, access_token: str, shown: ClientCertificate | None = None) -> Principal:
@@ -380,25 +380,3 @@ def client_secret_hash(secrets: Secrets, client_id: str, client_secret: str) -> 
     """What is kept of a service's secret. It is random, so it needs no slow hash."""
     hashed = secrets.keyed_hash(_CLIENT_SECRETS, f"{client_id} {client_secret}")
     return KeptHash(hashed, secrets.mark)
-
-
-def _reuse(stored: RefreshToken, actor: Actor) -> AuditEvent:
-    """That a refresh token was used again: by whom is not known, for one of two stole it."""
-    return AuditEvent(
-        Action.REFRESH_TOKEN_REUSED,
-        actor,
-        f"user:{stored.user_id}",
-        after={"session": str(stored.session_id)},
-        refusal="REFRESH_TOKEN_INVALID",
-    )
-
-
-def _sign_out(stored: RefreshToken, actor: Actor) -> AuditEvent:
-    name, session = f"user:{stored.user_id}", stored.session_id
-    signed_in = actor._replace(principal=name, session_id=session)
-    return AuditEvent(Action.SESSION_ENDED, signed_in, name, after={"session": str(session)})
-
-
-def _service_sign_in(client_id: str, actor: Actor) -> AuditEvent:
-    name = f"service:{client_id}"
-    return AuditEvent(Action.SIGNED_IN, actor._replace(principal=name), name)

@@ -186,13 +186,10 @@ def build(
     calls.add(TransferServicer(connections, submission, listing, asked, found, streams))
     calls.add(HoldServicer(connections, found.accounts, submission, page_tokens, asked))
     calls.add(BatchServicer(submission, asked, rules))
-    calls.add(ReversalServicer(connections))
-    calls.add(MovementServicer(connections, page_tokens, parse_keys(settings.searchable_metadata)))
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
-    calls.add(AuditServicer(connections, page_tokens))
-    calls.add(ApprovalServicer(connections, approvals, page_tokens))
+    _add_records(calls, settings, connections, page_tokens, approvals)
     calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
@@ -206,19 +203,49 @@ def build(
         streams=streams,
         calls=calls,
         health=health,
-        maintenance=Maintenance(
-            pool=connections,
-            health=health,
-            keys=auth.keys,
-            sessions=auth.sessions,
-            rates=rates,
-            watch=watch_list,
-            calls=calls,
-            expiry=HoldExpiry(connections, queue),
-            answers_kept=timedelta(days=settings.answers_kept_days),
+        maintenance=_maintenance(
+            settings, connections, auth, health, rates, watch_list, calls, queue
         ),
         door=make_door(settings, calls, health.servicer),
     )
+
+
+def _maintenance(
+    settings: Settings,
+    connections: Pool,
+    auth: "_Auth",
+    health: Health,
+    rates: ExchangeRates,
+    watch_list: AccountWatch,
+    calls: Calls,
+    queue: CommitQueue,
+) -> Maintenance:
+    return Maintenance(
+        pool=connections,
+        health=health,
+        keys=auth.keys,
+        sessions=auth.sessions,
+        rates=rates,
+        watch=watch_list,
+        calls=calls,
+        expiry=HoldExpiry(connections, queue),
+        answers_kept=timedelta(days=settings.answers_kept_days),
+    )
+
+
+def _add_records(
+    calls: Calls,
+    settings: Settings,
+    connections: Pool,
+    page_tokens: PageTokens,
+    approvals: Approvals,
+) -> None:
+    """Adds what answers about movements and acts of the past, and what others approve of them."""
+    searchable = parse_keys(settings.searchable_metadata)
+    calls.add(ReversalServicer(connections))
+    calls.add(MovementServicer(connections, page_tokens, searchable))
+    calls.add(AuditServicer(connections, page_tokens))
+    calls.add(ApprovalServicer(connections, approvals, page_tokens))
 
 
 def _add_settlements(

@@ -722,9 +722,23 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.audit_unsealed TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.client_certificates TO balance_service;
+GRANT SELECT,INSERT ON TABLE public.client_certificates TO balance_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.client_secrets TO balance_service;
+GRANT UPDATE(revoked_at) ON TABLE public.client_certificates TO balance_service;
+
+GRANT UPDATE(used_on) ON TABLE public.client_certificates TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.client_secrets TO balance_service;
+
+GRANT UPDATE(secret_hash) ON TABLE public.client_secrets TO balance_service;
+
+GRANT UPDATE(mark) ON TABLE public.client_secrets TO balance_service;
+
+GRANT UPDATE(expires_at) ON TABLE public.client_secrets TO balance_service;
+
+GRANT UPDATE(revoked_at) ON TABLE public.client_secrets TO balance_service;
+
+GRANT UPDATE(used_on) ON TABLE public.client_secrets TO balance_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_service;
 
@@ -753,6 +767,8 @@ GRANT UPDATE(answer) ON TABLE public.idempotency_keys TO balance_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.known_askers TO balance_service;
 
 GRANT UPDATE(seen_at) ON TABLE public.known_askers TO balance_service;
+
+GRANT UPDATE(mailbox) ON TABLE public.known_askers TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.movement_labels TO balance_service;
 
@@ -804,6 +820,8 @@ GRANT UPDATE(last_step) ON TABLE public.second_factors TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.service_principals TO balance_service;
 
+GRANT UPDATE(secret_hash) ON TABLE public.service_principals TO balance_service;
+
 GRANT UPDATE(revoked_at) ON TABLE public.service_principals TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.services TO balance_service;
@@ -825,6 +843,8 @@ GRANT UPDATE(deleted_at) ON TABLE public.services TO balance_service;
 GRANT UPDATE(repeatable) ON TABLE public.services TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.sessions TO balance_service;
+
+GRANT UPDATE(expires_at) ON TABLE public.sessions TO balance_service;
 
 GRANT UPDATE(revoked_at) ON TABLE public.sessions TO balance_service;
 
@@ -875,6 +895,8 @@ GRANT UPDATE(updated_at) ON TABLE public.users TO balance_service;
 GRANT UPDATE(second_factor) ON TABLE public.users TO balance_service;
 
 GRANT UPDATE(disabled_at) ON TABLE public.users TO balance_service;
+
+GRANT UPDATE(erased_at) ON TABLE public.users TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.verifications TO balance_service;
 

@@ -204,6 +204,8 @@ async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None
         "movement_labels",
         "subject_external_ids",
         "approvals",
+        "client_certificates",
+        "client_secrets",
         # Proved by its chain: test_audit_chain.py.
         "audit_events",
         "audit_seals",

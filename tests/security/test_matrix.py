@@ -30,6 +30,8 @@ HIDDEN = {
     "QUOTE_NOT_FOUND",
     "USER_NOT_FOUND",
 }
+# Here a user is named and not what they have, so that nothing is to be hidden.
+NAMED_OPENLY = {"CreateAccount", "ExportUser", "EraseUser"}
 
 
 def asked(there: World) -> dict[str, Message]:
@@ -45,8 +47,17 @@ def asked(there: World) -> dict[str, Message]:
     streamed = v1.CreateTransferRequest()
     streamed.CopyFrom(send)
     table["StreamTransfers"] = streamed
+    deposit = v1.CreateDepositRequest(account=there.account, amount="0.01")
+    table["BatchCreateDeposits"] = v1.BatchCreateDepositsRequest(requests=[deposit])
+    paid_in = v1.CreateDepositRequest()
+    paid_in.CopyFrom(deposit)
+    table["StreamDeposits"] = paid_in
     table["CreateAccount"] = v1.CreateAccountRequest(user=there.admin.user_id)
     table["ListAccounts"] = v1.ListAccountsRequest(user=there.admin.user_id)
+    table["LookupAccount"] = v1.LookupAccountRequest(currency="RUB", user=there.admin.user_id)
+    table["ExportUser"] = v1.ExportUserRequest(user=there.admin.user_id)
+    # Refused of everybody: there is money on their account.
+    table["EraseUser"] = v1.EraseUserRequest(user=there.admin.user_id, reason="Asked to.")
     table["ListAccountChanges"] = v1.ListAccountChangesRequest(account=there.account)
     table["ListReceivedTransfers"] = v1.ListTransfersRequest(account=there.account)
     table["EndSession"] = v1.EndSessionRequest(session=str(uuid4()))
@@ -58,6 +69,8 @@ def asked(there: World) -> dict[str, Message]:
                 setattr(request, field, there.account)
         if name == "StreamTransfers":
             streamed.request_id = str(uuid4())
+        elif name == "StreamDeposits":
+            paid_in.request_id = str(uuid4())
         elif "validate_only" in method.input.fields_by_name:
             request.validate_only = True  # type: ignore[attr-defined]
     return table
@@ -71,7 +84,7 @@ def expected(rpc: str, condition: Condition, *, owns: bool) -> set[str]:
         return {"PERMISSION_MISSING"}  # The owner sent it.
     if condition in (Condition.ALWAYS, Condition.SELF, Condition.OTHERS) or owns:
         return set()
-    return {"PERMISSION_MISSING"} if rpc == "CreateAccount" else HIDDEN
+    return {"PERMISSION_MISSING"} if rpc in NAMED_OPENLY else HIDDEN
 
 
 def of_scope(rpc: str, rule: Rule, scope: str) -> set[str]:

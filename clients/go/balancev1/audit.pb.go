@@ -265,11 +265,13 @@ type AuditFilter struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Optional. Keeps events before this moment.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Optional. Keeps what this principal did, written as in the event.
+	// Optional. Keeps what this principal did, written as in the event; up to
+	// 200 characters.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Optional. Keeps what was done to this target, written as in the event.
+	// Optional. Keeps what was done to this target, written as in the event; up
+	// to 200 characters.
 	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
-	// Optional. Keeps this action.
+	// Optional. Keeps this action; up to 60 characters.
 	Action        string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

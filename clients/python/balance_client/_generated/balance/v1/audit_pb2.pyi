@@ -198,11 +198,15 @@ class AuditFilter(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
-    """Optional. Keeps what this principal did, written as in the event."""
+    """Optional. Keeps what this principal did, written as in the event; up to
+    200 characters.
+    """
     target: _builtins.str
-    """Optional. Keeps what was done to this target, written as in the event."""
+    """Optional. Keeps what was done to this target, written as in the event; up
+    to 200 characters.
+    """
     action: _builtins.str
-    """Optional. Keeps this action."""
+    """Optional. Keeps this action; up to 60 characters."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Keeps events at or after this moment."""

@@ -167,21 +167,23 @@ export type AuditFilter = Message<"balance.v1.AuditFilter"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * Optional. Keeps what this principal did, written as in the event.
+   * Optional. Keeps what this principal did, written as in the event; up to
+   * 200 characters.
    *
    * @generated from field: string actor = 3;
    */
   actor: string;
 
   /**
-   * Optional. Keeps what was done to this target, written as in the event.
+   * Optional. Keeps what was done to this target, written as in the event; up
+   * to 200 characters.
    *
    * @generated from field: string target = 4;
    */
   target: string;
 
   /**
-   * Optional. Keeps this action.
+   * Optional. Keeps this action; up to 60 characters.
    *
    * @generated from field: string action = 5;
    */
