@@ -95,7 +95,8 @@ class Rule:
         """What a caller who is refused would need."""
         needed = []
         if self.admin is not Condition.NEVER and self.user is Condition.NEVER:
-            needed.append("role admin")
+            least = "admin" if self.moderator is Condition.NEVER else "moderator"
+            needed.append(f"role {least}")
         if self.scopes:
             needed.append(f"scope {' or '.join(self.scopes)}")
         return " or ".join(needed) or "a user's token"

@@ -269,7 +269,7 @@ class Calls:
     def _read(
         self, method: Method, metadata: Metadata, timeout_seconds: float | None, peer: str = ""
     ) -> Call:
-        call = from_metadata(method.full_name, metadata, timeout_seconds, peer)
+        call = from_metadata(method.full_name, metadata, timeout_seconds, peer, self._proxies)
         if self._certified:
             shown = [value for name, value in metadata if name == CERTIFICATE_HEADER]
             call.certificate = read_header(shown[0]) if len(shown) == 1 else None

@@ -122,11 +122,11 @@ async def test_rejected_changes_are_not_made(service: Service) -> None:
     assert await overdraft(owner, account) == "0.00"
 
 
-async def test_expired_changes_are_not_made(service: Service) -> None:
+async def test_expired_changes_are_not_made(service: Service, database_url: str) -> None:
     first, second = await service.admin(), await service.admin()
     owner, account = await open_account(service)
     approval = await asked(first, account)
-    with psycopg.connect(service.settings.database_url.get_secret_value()) as conn:
+    with psycopg.connect(database_url) as conn:
         conn.execute("UPDATE approvals SET expires_at = now()")
     error = await refused(approve(second, approval))
     assert (error.reason, error.metadata["status"]) == ("APPROVAL_NOT_PENDING", "EXPIRED")

@@ -121,7 +121,7 @@ async def test_command_line_records_and_exports(
     cli("admin", "create", "boss@example.com")
     cli("service-principal", "create", "billing", "--scope", "deposits:write")
     cli("service-principal", "revoke", "billing")
-    key_id = cli("keys", "rotate").split(" with ")[1].split()[0]
+    key_id = cli("keys", "rotate").split()[0]
     admin = await service.admin()
     theirs = [
         event

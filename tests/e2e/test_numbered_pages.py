@@ -46,7 +46,7 @@ async def test_every_list_has_pages_by_number(service: Service) -> None:
     for name in ("Tea", "Coffee", "Milk"):
         await admin.http("POST", "/api/v1/services", {"name": name, "price": "4"})
     lists = [b for b in BINDINGS if "total_size" in b.method.output.fields_by_name]
-    assert len(lists) == 14
+    assert len(lists) == 16
     for binding in lists:
         account = (await admin.http("GET", "/api/v1/accounts")).json["accounts"][0]["id"]
         path = binding.template.replace("{account}", account)

@@ -2,12 +2,14 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import LiteralString
 
 import pytest
 from psycopg import errors as pg
 from psycopg import sql
 
+from balance_service.database import pool as pools
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain.audit import Action, Actor, AuditEvent
 from balance_service.domain.ids import new_id
@@ -29,6 +31,13 @@ def event(reason: str = "Why") -> AuditEvent:
     actor = Actor(f"user:{new_id()}", new_id(), "203.0.113.7", "call-1")
     before, after = {"role": "user"}, {"role": "admin"}
     return AuditEvent(Action.ROLE_CHANGED, actor, f"user:{new_id()}", before, after, reason)
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[Pool]:
+    """Connections of somebody whom no grant holds back."""
+    async with pools.create(database_url, 2) as connections:
+        yield connections
 
 
 async def record(pool: Pool, *reasons: str) -> None:
@@ -113,15 +122,14 @@ async def columns(conn: Connection, table: str) -> dict[str, str]:
 async def faults_after(conn: Connection, statement: sql.Composed) -> dict[str, list[str]]:
     """What is found after a statement of a superuser's, which is then undone."""
     async with conn.transaction(force_rollback=True):
-        await conn.execute("RESET ROLE")
         assert (await conn.execute(statement)).rowcount == 1
         return await faults(conn)
 
 
-async def test_any_edit_of_a_sealed_event_names_it(pool: Pool) -> None:
+async def test_any_edit_of_a_sealed_event_names_it(pool: Pool, owner: Pool) -> None:
     await record(pool, "first", "second", "third")
     await seal_all(pool)
-    async with pool.connection() as conn:
+    async with owner.connection() as conn:
         names = await columns(conn, "audit_events")
         assert len(names) == 12
         for name, kind in names.items():
@@ -137,10 +145,10 @@ async def test_any_edit_of_a_sealed_event_names_it(pool: Pool) -> None:
         assert await faults(conn) == {}
 
 
-async def test_any_edit_of_a_seal_is_found(pool: Pool) -> None:
+async def test_any_edit_of_a_seal_is_found(pool: Pool, owner: Pool) -> None:
     await record(pool, "first", "second", "third")
     await seal_all(pool)
-    async with pool.connection() as conn:
+    async with owner.connection() as conn:
         for name, kind in (await columns(conn, "audit_seals")).items():
             column = sql.Identifier(name)
             # Of the last, nothing follows that would not fit.
@@ -159,37 +167,34 @@ async def test_any_edit_of_a_seal_is_found(pool: Pool) -> None:
         assert (await faults_after(conn, twice))["audit_events_are_sealed"]
 
 
-async def test_events_that_are_never_sealed_are_found(pool: Pool) -> None:
+async def test_events_that_are_never_sealed_are_found(pool: Pool, owner: Pool) -> None:
     await record(pool, "waits")
     forget = sql.SQL("DELETE FROM {}").format(sql.Identifier("audit_unsealed"))
     erase = sql.SQL("DELETE FROM {}").format(sql.Identifier("audit_events"))
     age = sql.SQL("UPDATE {} SET created_at = created_at - interval '6 minutes'").format(
         sql.Identifier("audit_events")
     )
-    async with pool.connection() as conn:
+    async with owner.connection() as conn:
         assert await faults(conn) == {}
         for statement in (forget, erase, age):
             found = await faults_after(conn, statement)
             assert list(found) == ["audit_events_are_sealed"], statement
 
 
-async def test_events_that_cannot_be_sealed_yet_are_not_late(pool: Pool) -> None:
+async def test_events_that_cannot_be_sealed_yet_are_not_late(pool: Pool, owner: Pool) -> None:
     async with transaction(pool) as earlier:
         await audit.record(earlier, event())
         await record(pool, "waits for it")
-        async with pool.connection() as conn:
-            await conn.execute("RESET ROLE")
+        async with owner.connection() as conn:
             await conn.execute("UPDATE audit_events SET created_at = created_at - interval '1 h'")
             assert await faults(conn) == {}
 
 
-async def test_events_of_a_dump_are_sealed(pool: Pool) -> None:
+async def test_events_of_a_dump_are_sealed(pool: Pool, owner: Pool) -> None:
     """They have transactions that the database they are restored to is yet to come to."""
     await record(pool, "of another database")
-    async with pool.connection() as conn:
-        await conn.execute("RESET ROLE")
+    async with owner.connection() as conn:
         await conn.execute("UPDATE audit_unsealed SET transaction_id = '9999999999'")
-        await conn.execute("SET ROLE balance_service")
     await record(pool, "of this one")
     assert set(await sealed(pool)) == {"of this one", "of another database"}
 

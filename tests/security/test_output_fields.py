@@ -32,7 +32,9 @@ def fill_output_fields(message: Message) -> list[str]:
     """Sets every field that is output only; their names."""
     named = []
     for field in output_only(message):
-        if field.message_type is not None:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            getattr(message, field.name)["service:crm"] = "42"
+        elif field.message_type is not None:
             getattr(message, field.name).seconds = 1
         else:
             setattr(message, field.name, STRANGE[field.cpp_type])
