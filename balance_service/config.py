@@ -165,7 +165,8 @@ class Settings(BaseSettings):
         ge=0,
         description="Calls without a token, and requests for pages, that a worker takes from one "
         "network in a second (an IPv4 address or a /64 of IPv6), five seconds' worth of them at "
-        "once; 0 for no limit. Behind a proxy, `BALANCE_TRUSTED_PROXIES` tells the networks.",
+        "once; signing in counts as ten. 0 for no limit. Behind a proxy, "
+        "`BALANCE_TRUSTED_PROXIES` tells the networks.",
     )
     queue_commands_max: int = Field(
         20_000, ge=1000, description="Commands that wait in a worker before it refuses more."

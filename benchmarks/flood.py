@@ -1,4 +1,4 @@
-"""What a flood of each call that needs no token does to somebody who has one.
+"""What a flood of calls without a token, or with forged ones, does to somebody who has one.
 
 The flood comes from another address, as fast as it is answered, for as long as somebody calls at a
 steady rate. It runs at the lowest priority: it stands for another machine, and shares this one.
@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from balance_service.config import Settings
 from benchmarks import generator, http2, stack
 from benchmarks.workloads import FLOODS
 
@@ -18,6 +19,8 @@ RATE = 50
 BAR = 3.0
 SOMEBODY, ATTACKER = "127.0.0.1", "127.0.0.2"
 LOWEST_PRIORITY = 19
+# Calls with a token that is signed by nobody.
+FORGED = "ForgedToken"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -27,11 +30,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--in-flight", type=int, default=512)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
-    with stack.running(options.workers) as running, ThreadPoolExecutor() as pool:
+    limit = Settings.model_fields["network_calls_per_second"].default
+    with (
+        stack.running(options.workers, {"network_calls_per_second": limit}) as running,
+        ThreadPoolExecutor() as pool,
+    ):
         _somebody(running, 2)
         quiet = _p99_ms(_somebody(running, options.seconds))
         print(f"{'nothing':<24}p99 {quiet:>7.1f} ms", flush=True)
-        for name in options.calls or FLOODS:
+        for name in options.calls or [*FLOODS, FORGED]:
             flooding = pool.submit(_flood, running, name, options)
             somebody = _somebody(running, options.seconds)
             flood = flooding.result()
@@ -52,7 +59,8 @@ def _somebody(running: stack.Stack, seconds: float) -> http2.Measured:
 
 
 def _flood(running: stack.Stack, name: str, options: argparse.Namespace) -> http2.Measured:
-    job = (name, running.target, "", running.accounts, running.service)
+    workload, token = (name, "") if name != FORGED else ("balance", f"{running.token[:-8]}AAAAAAAA")
+    job = (workload, running.target, token, running.accounts, running.service)
     flood = generator.Job(
         *job, options.seconds, options.in_flight, 0, source=ATTACKER, niceness=LOWEST_PRIORITY
     )

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,15 +72,23 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(workers: int) -> Iterator[Stack]:
-    """Starts everything, with the default door, and stops it."""
-    with behind([Settings.model_fields["door"].default], workers) as stacks:
+def running(workers: int, changes: Mapping[str, object] | None = None) -> Iterator[Stack]:
+    """Starts everything, with the default door, and stops it.
+
+    Args:
+        workers: Of the service.
+        changes: Settings that are not those of load.
+    """
+    with behind([Settings.model_fields["door"].default], workers, settings=changes) as stacks:
         yield stacks[0]
 
 
 @contextlib.contextmanager
 def behind(
-    doors: Sequence[str], workers: int, accounts: int = USED * 2
+    doors: Sequence[str],
+    workers: int,
+    accounts: int = USED * 2,
+    settings: Mapping[str, object] | None = None,
 ) -> Iterator[Sequence[Stack]]:
     """Starts one Postgres and, for each door, the service; and stops all.
 
@@ -88,6 +96,7 @@ def behind(
         doors: As of the setting.
         workers: Of each service.
         accounts: As of `open_accounts`.
+        settings: That are not those of load.
     """
     with contextlib.ExitStack() as started:
         name = started.enter_context(tempfile.TemporaryDirectory(prefix="balance-bench-"))
@@ -106,7 +115,7 @@ def behind(
             grpc_port, http_port = stage.free_ports(2)
             ports = {"grpc_port": grpc_port, "http_port": http_port}
             changes = {"log_level": "warning", "door": door, "connect": door == "envoy"}
-            chosen = common.model_copy(update=changes | ports)
+            chosen = common.model_copy(update=changes | ports | dict(settings or {}))
             program = started.enter_context(stage.program(chosen))
             target = f"127.0.0.1:{grpc_port}"
             asyncio.run(stage.wait_until_serving(target))

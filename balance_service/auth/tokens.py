@@ -246,6 +246,10 @@ class Tokens:
                     await audit.record(conn, token_events.sign_out(stored, actor))
                 self._sessions.remember_ended(stored.session_id)
 
+    def knows(self, access_token: str) -> bool:
+        """Whether a token was verified before, so that it costs little."""
+        return access_token in self._known_tokens
+
     async def verify(self, access_token: str, shown: ClientCertificate | None = None) -> Principal:
         """Who a token stands for.
 

@@ -24,9 +24,11 @@ from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
+from balance_service.calls.strangers import COSTS, COUNTED, FORGED
 from balance_service.domain import errors, retry_after
 from balance_service.domain.client_certificates import read_header
 from balance_service.domain.networks import Network
+from balance_service.domain.principals import Principal
 from balance_service.repositories import failures
 
 _log = structlog.get_logger()
@@ -143,7 +145,24 @@ class Calls:
             forwarded_for: The header x-forwarded-for.
             purpose: What has a share of its own.
         """
-        self._quotas.strangers.count(peer, forwarded_for, purpose)
+        if purpose or not COUNTED.get():
+            self._quotas.strangers.count(peer, forwarded_for, purpose)
+
+    def count_token(self, authorization: str, peer: str, forwarded_for: str) -> None:
+        """While some network has too many tokens that are not good, counts those not known yet.
+
+        Raises:
+            QuotaExceeded: Its network has too many; nothing else was looked at.
+        """
+        strangers = self._quotas.strangers
+        if strangers.see_forgeries() and not self._tokens.knows(authorization.partition(" ")[2]):
+            strangers.count(peer, forwarded_for, FORGED)
+
+    def _count_stranger(self, method: Method, call: Call) -> None:
+        """Counts a call as what it costs, as far as the door has not."""
+        calls = COSTS.get(method.descriptor.name, 1) - COUNTED.get()
+        if calls:
+            self._quotas.strangers.count(call.peer, call.forwarded_for, calls=calls)
 
     async def admit(self, method: Method, metadata: Metadata) -> None:
         """Verifies a caller before anything else of the request is read.
@@ -186,7 +205,7 @@ class Calls:
                 raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
             await self._identify(method, call)
             if call.caller is None:
-                self.count_stranger(peer, call.forwarded_for)
+                self._count_stranger(method, call)
             with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
                 handler = self._handlers[method.full_name]
                 parsed = _parse(method, request, call)
@@ -282,13 +301,25 @@ class Calls:
             InvalidFields: There are several tokens.
             TokenMissing: There is none, and the method needs one.
             TokenInvalid, TokenExpired: It is not valid, or not any more.
+            QuotaExceeded: Too many of the network's were not.
         """
         if len(call.tokens) > 1:
             raise errors.invalid("authorization", "must be given once")
         if call.tokens and call.tokens[0]:
-            call.caller = await self._tokens.verify(call.tokens[0], call.certificate)
+            call.caller = await self._verify(call)
         elif not method.public:
             raise errors.TokenMissing
+
+    async def _verify(self, call: Call) -> Principal:
+        """Whom a token stands for. One that is not known yet costs as much as a small call."""
+        token, asker = call.tokens[0], (call.peer, call.forwarded_for, FORGED)
+        if not self._tokens.knows(token):
+            self._quotas.strangers.check(*asker)
+        try:
+            return await self._tokens.verify(token, call.certificate)
+        except (errors.TokenInvalid, errors.TokenExpired):
+            self._quotas.strangers.count(*asker)
+            raise
 
 
 def _parse(method: Method, request: Request, call: Call) -> Message:

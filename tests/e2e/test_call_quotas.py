@@ -33,7 +33,7 @@ async def test_user_who_calls_too_fast_is_told_when_to_come_again(
 async def test_strangers_have_a_share_by_network_and_users_another(
     start_service: StartService,
 ) -> None:
-    service = await start_service(network_calls_per_second=2.0)
+    service = await start_service(network_calls_per_second=8.0)
     anna = await service.person()
 
     async def refused_at_last(path: str) -> Answer:
@@ -63,6 +63,19 @@ async def test_strangers_have_a_share_by_network_and_users_another(
             assert too_often.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     for _ in range(20):
         assert (await anna.client.users.GetMe(ME)).id == anna.user_id
+
+
+async def test_network_has_a_share_of_tokens_that_are_not_good(start_service: StartService) -> None:
+    service = await start_service(network_calls_per_second=8.0)
+    anna = await service.person()
+    head, claims, _ = anna.token.token.split(".")
+    forger = service.http.signed_in(f"{head}.{claims}.{'A' * 86}")
+    reasons = [(await forger("GET", "/api/v1/users/me")).reason for _ in range(100)]
+    assert reasons[:40] == ["TOKEN_INVALID"] * 40
+    assert "QUOTA_EXCEEDED" in reasons
+    # Who was verified before goes on, and so do those without a token.
+    assert (await anna.client.users.GetMe(ME)).id == anna.user_id
+    assert (await service.http("GET", "/.well-known/jwks.json")).status == 200
 
 
 async def test_user_has_a_bounded_number_of_streams(start_service: StartService) -> None:

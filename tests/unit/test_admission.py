@@ -14,8 +14,9 @@ from starlette.types import Send
 from balance_service.calls import refusals
 from balance_service.domain import errors, retry_after
 from balance_service.server.admission import CALLS_A_TURN, Admission
-from balance_service.server.envoy.crowded import CrowdedAnswer
+from balance_service.server.envoy.prepared import PreparedRefusal
 
+CROWDED = errors.Overloaded(retry_after.CROWDED_SECONDS)
 FLOOD, OTHER = "192.0.2.1", "192.0.2.2"
 
 
@@ -90,16 +91,16 @@ async def answered(send: Callable[[Send], Awaitable[None]]) -> tuple[int, dict[s
 
 
 async def test_refusal_over_grpc_is_whole() -> None:
-    status, headers, body = await answered(CrowdedAnswer().send_grpc)
+    status, headers, body = await answered(PreparedRefusal(CROWDED).send_grpc)
     assert (status, headers["content-type"], body) == (200, "application/grpc", b"")
     told = Status.FromString(base64.b64decode(headers["grpc-status-details-bin"] + "=="))
     assert headers["grpc-status"] == str(told.code) == "8"
-    assert told == refusals.status(errors.Overloaded(retry_after.CROWDED_SECONDS))
+    assert told == refusals.status(CROWDED)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD"])
 async def test_refusal_over_http_is_whole(method: str) -> None:
-    answer = CrowdedAnswer()
+    answer = PreparedRefusal(CROWDED)
     status, headers, body = await answered(lambda send: answer.send_http({"method": method}, send))
     assert (status, headers["retry-after"]) == (429, "1")
     assert headers["content-type"].startswith("application/json")
@@ -114,4 +115,4 @@ async def test_caller_who_has_gone_is_not_told() -> None:
     async def gone(_: Any) -> None:
         raise ConnectionError
 
-    await CrowdedAnswer().send_grpc(gone)
+    await PreparedRefusal(CROWDED).send_grpc(gone)

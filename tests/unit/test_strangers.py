@@ -53,6 +53,19 @@ def test_a_burst_is_exactly_as_large_as_it_is_said_to_be(clock: Clock, per_secon
 
 
 @pytest.mark.usefixtures("clock")
+def test_check_refuses_what_would_be_refused_and_counts_nothing() -> None:
+    counted = Strangers(1)
+    for _ in range(BURST_SECONDS - 1):
+        counted.count(HERE, "")
+    for _ in range(10):
+        counted.check(HERE, "")
+    counted.count(HERE, "")
+    with pytest.raises(errors.QuotaExceeded):
+        counted.check(HERE, "")
+    counted.check(HERE, "", HEALTH)
+
+
+@pytest.mark.usefixtures("clock")
 def test_a_network_is_that_which_trusted_proxies_name() -> None:
     counted = Strangers(1, parse_networks("10.0.0.0/8"))
     for _ in range(BURST_SECONDS):

@@ -11,13 +11,15 @@ from grpc_health.v1 import health
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls.dispatch import Calls
+from balance_service.calls.strangers import COUNTED
 from balance_service.config import Settings
-from balance_service.domain import errors, networks
+from balance_service.domain import errors, networks, retry_after
+from balance_service.gateway.asgi import HEALTH_PATH
 from balance_service.gateway.heads import FORWARDED_FOR_LENGTH_MAX
 from balance_service.server import grpc_server, http_server
 from balance_service.server.admission import Admission
 from balance_service.server.envoy import connect, process
-from balance_service.server.envoy.crowded import CrowdedAnswer
+from balance_service.server.envoy.prepared import PreparedRefusal
 from balance_service.server.wire import heads
 from balance_service.server.wire.answers import shield_future, shielded
 from balance_service.server.wire.application import Grpc
@@ -62,18 +64,26 @@ class EnvoyDoor:
         self._under_way = 0
         self._proxies = networks.parse_networks(settings.trusted_proxies)
         self._admission = Admission(settings.calls_max)
-        self._crowded = CrowdedAnswer()
+        self._calls = calls
+        self._crowded = PreparedRefusal(errors.Overloaded(retry_after.CROWDED_SECONDS))
+        rate = f"{settings.network_calls_per_second:g}"
+        self._exceeded = PreparedRefusal(
+            errors.QuotaExceeded("network_calls_per_second", rate, retry_after.CROWDED_SECONDS)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._under_way += 1
         try:
-            is_grpc = scope["path"] in self._methods or heads.is_grpc(scope["headers"])
-            if not self._admission.begin():
-                try:
-                    await self._admission.wait(self._network(scope))
-                except errors.Overloaded:
-                    await self._refuse(scope, send, is_grpc=is_grpc)
-                    return
+            is_method = scope["path"] in self._methods
+            is_grpc = is_method or heads.is_grpc(scope["headers"])
+            # The services that libraries add, and health, count their callers by themselves.
+            ours = is_method or not (is_grpc or scope["path"] == HEALTH_PATH)
+            if refused := await self._find_obstacle(scope, may_be_stranger=ours):
+                if is_grpc:
+                    await refused.send_grpc(self._name_details(scope, send))
+                else:
+                    await refused.send_http(scope, send)
+                return
             polling: Receive = _PollingReceive(receive)
             if is_grpc:
                 await self._grpc(scope, polling, self._name_details(scope, send))
@@ -82,19 +92,36 @@ class EnvoyDoor:
         finally:
             self._under_way -= 1
 
-    async def _refuse(self, scope: Scope, send: Send, *, is_grpc: bool) -> None:
-        if is_grpc:
-            await self._crowded.send_grpc(self._name_details(scope, send))
-        else:
-            await self._crowded.send_http(scope, send)
+    async def _find_obstacle(
+        self, scope: Scope, *, may_be_stranger: bool
+    ) -> PreparedRefusal | None:
+        """Waits until a call may begin; what it is refused by if it may not."""
+        try:
+            # Refusals must cost less than what they save: these come before anything is read.
+            if may_be_stranger:
+                tokens = [value for name, value in scope["headers"] if name == b"authorization"]
+                if tokens:
+                    self._calls.count_token(tokens[0].decode("latin-1"), *self._read_address(scope))
+                else:
+                    self._calls.count_stranger(*self._read_address(scope))
+                    COUNTED.set(True)
+            if not self._admission.begin():
+                address = self._read_address(scope)
+                await self._admission.wait(networks.caller_network(*address, self._proxies))
+        except errors.QuotaExceeded:
+            return self._exceeded
+        except errors.Overloaded:
+            return self._crowded
+        return None
 
-    def _network(self, scope: Scope) -> str:
+    def _read_address(self, scope: Scope) -> tuple[str, str]:
+        """The address of a connection, and what proxies say of whom they speak for."""
         peer = (scope.get("client") or ("",))[0]
         forwarded_for = ""
         if self._proxies:
             values = (v for name, v in scope["headers"] if name == b"x-forwarded-for")
             forwarded_for = b",".join(values).decode("latin-1")[-FORWARDED_FOR_LENGTH_MAX:]
-        return networks.caller_network(peer, forwarded_for, self._proxies)
+        return peer, forwarded_for
 
     def _name_details(self, scope: Scope, send: Send) -> Send:
         if self._connect and connect.is_connect(scope):

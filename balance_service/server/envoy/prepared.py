@@ -1,4 +1,4 @@
-"""The answer to a call that finds too many others in front of it: made once, and only sent."""
+"""A refusal that is made once and only sent, for calls of which nothing else is read."""
 
 import contextlib
 from typing import Any
@@ -7,7 +7,7 @@ from google.rpc import code_pb2
 from starlette.types import Scope, Send
 
 from balance_service.calls import refusals
-from balance_service.domain import errors, retry_after
+from balance_service.domain import errors
 from balance_service.gateway.refusals import refusal_to_response
 from balance_service.gateway.responses import ANSWER_HEADERS, JSON
 from balance_service.server.wire import heads
@@ -15,11 +15,14 @@ from balance_service.server.wire.answers import shield_future
 from balance_service.server.wire.frames import Failure
 
 
-class CrowdedAnswer:
-    """Refuses calls of which nothing was read, as Overloaded and in English."""
+class PreparedRefusal:
+    """Refuses calls, in English.
 
-    def __init__(self) -> None:
-        refusal = errors.Overloaded(retry_after.CROWDED_SECONDS)
+    Args:
+        refusal: What they are told; RESOURCE_EXHAUSTED in gRPC.
+    """
+
+    def __init__(self, refusal: errors.Refusal) -> None:
         status = refusals.status(refusal)
         failure = Failure(code_pb2.RESOURCE_EXHAUSTED, status.message, status.SerializeToString())
         self._grpc_headers = [
@@ -37,7 +40,7 @@ class CrowdedAnswer:
         self._http_headers = heads.to_headers(headers)
 
     async def send_grpc(self, send: Send) -> None:
-        """Sends it to a caller who speaks gRPC."""
+        """Sends it to a caller who speaks gRPC, or what Envoy makes of it."""
         await _send(send, 200, self._grpc_headers, b"")
 
     async def send_http(self, scope: Scope, send: Send) -> None:
