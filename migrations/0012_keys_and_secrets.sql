@@ -37,7 +37,9 @@ SELECT
 FROM service_principals;
 
 GRANT SELECT, INSERT ON client_secrets TO balance_service;
-GRANT UPDATE (secret_hash, mark, expires_at, revoked_at, used_on) ON client_secrets TO balance_service;
+GRANT UPDATE (
+    secret_hash, mark, expires_at, revoked_at, used_on
+) ON client_secrets TO balance_service;
 
 -- mark: as in client_secrets.
 ALTER TABLE recovery_codes ADD COLUMN mark bytea;
