@@ -57,7 +57,8 @@ class CommitQueue:
         self._commits: set[asyncio.Task[None]] = set()
         self._last_commit_began = 0.0
         self._last_commit_requests = 0
-        self._gathering_until = 0.0
+        # Until it runs, what comes is gathered for the next commit.
+        self._gathering: asyncio.TimerHandle | None = None
         self._wake_scheduled = False
         self._accepting = False
 
@@ -141,14 +142,15 @@ class CommitQueue:
                 loop = asyncio.get_running_loop()
                 self._last_commit_began = loop.time()
                 self._last_commit_requests = len(waiting)
-                loop.call_later(LONG_COMMIT_SECONDS, self._wake)
+                # A little later, for timers may run before their time.
+                loop.call_later(LONG_COMMIT_SECONDS * 1.1, self._wake)
                 task.add_done_callback(self._ended)
 
     def _may_start(self) -> bool:
         now = asyncio.get_running_loop().time()
         as_many_wait = len(self._waiting) >= self._last_commit_requests
         if not self._commits:
-            return as_many_wait or now >= self._gathering_until or not self._accepting
+            return as_many_wait or self._gathering is None or not self._accepting
         if len(self._commits) >= self._commits_in_flight_max:
             return False
         worth_it = as_many_wait and self._waiting.commands >= WORTH_A_COMMIT
@@ -158,9 +160,14 @@ class CommitQueue:
         self._commits.discard(task)
         loop = asyncio.get_running_loop()
         took = loop.time() - self._last_commit_began
-        gathering_seconds = min(took, LONG_COMMIT_SECONDS)
-        self._gathering_until = loop.time() + gathering_seconds
-        loop.call_later(gathering_seconds, self._wake)
+        if self._gathering:
+            self._gathering.cancel()
+        self._gathering = loop.call_later(min(took, LONG_COMMIT_SECONDS), self._gathered)
+        self._wake()
+
+    def _gathered(self) -> None:
+        """Lets the next commit begin; not by the clock, for timers may run before their time."""
+        self._gathering = None
         self._wake()
 
     async def _run(self, requests: Sequence[QueuedRequest]) -> None:

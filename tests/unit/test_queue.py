@@ -52,6 +52,30 @@ def simulate(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
+class EarlyLoop(asyncio.SelectorEventLoop):
+    """Runs timers before their time, as loops do that count in milliseconds."""
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *arguments: Any
+    ) -> asyncio.TimerHandle:
+        return super().call_later(max(delay - 0.003, 0), callback, *arguments)
+
+
+def test_few_who_come_while_others_are_gathered_do_not_wait_for_more() -> None:
+    async def main() -> None:
+        for _ in range(5):
+            commits = Commits(0.04)
+            first = asyncio.create_task(commits.submit(10))
+            await asyncio.sleep(0.01)
+            # Fewer than the last commit carried out, and nobody comes after them.
+            async with asyncio.timeout(5):
+                await commits.submit(3)
+            await first
+
+    with asyncio.Runner(loop_factory=EarlyLoop) as runner:
+        runner.run(main())
+
+
 def test_all_callers_who_come_again_share_each_commit() -> None:
     async def main() -> None:
         commits = Commits(0.003)
