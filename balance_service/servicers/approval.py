@@ -1,6 +1,7 @@
 """ApprovalService: what one operator asked for and another decides."""
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import approval_pb2
@@ -13,6 +14,9 @@ from balance_service.messages.approvals import Approvals
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import approvals as repository
+
+_Request: TypeAlias = approval_pb2.ApproveChangeRequest | approval_pb2.RejectChangeRequest
+_Decide: TypeAlias = Callable[[Connection, UUID, str, Call], Awaitable[Approval]]
 
 
 class _Decision(NamedTuple):
@@ -66,25 +70,19 @@ class ApprovalServicer:
     async def ApproveChange(
         self, request: approval_pb2.ApproveChangeRequest, call: Call
     ) -> approval_pb2.Approval:
-        async def act(conn: Connection, values: _Decision) -> approval_pb2.Approval:
-            made = await self._approvals.approve(conn, *values, call)
-            return audit_messages.approval(made, made.asked.created_at)
-
-        return await once(
-            self._pool,
-            request,
-            call,
-            read=_read_decision,
-            act=act,
-            answer_type=approval_pb2.Approval,
-        )
+        return await self._decide(self._approvals.approve, request, call)
 
     async def RejectChange(
         self, request: approval_pb2.RejectChangeRequest, call: Call
     ) -> approval_pb2.Approval:
+        return await self._decide(self._approvals.reject, request, call)
+
+    async def _decide(
+        self, decide: _Decide, request: _Request, call: Call
+    ) -> approval_pb2.Approval:
         async def act(conn: Connection, values: _Decision) -> approval_pb2.Approval:
-            rejected = await self._approvals.reject(conn, *values, call)
-            return audit_messages.approval(rejected, rejected.asked.created_at)
+            decided = await decide(conn, *values, call)
+            return audit_messages.approval(decided, decided.asked.created_at)
 
         return await once(
             self._pool,
@@ -96,9 +94,7 @@ class ApprovalServicer:
         )
 
 
-def _read_decision(
-    request: approval_pb2.ApproveChangeRequest | approval_pb2.RejectChangeRequest,
-) -> _Decision:
+def _read_decision(request: _Request) -> _Decision:
     checks = fields.Checks()
     approval_id = checks(fields.identifier, request.approval, "approval")
     reason = checks(fields.text, request, "reason")
