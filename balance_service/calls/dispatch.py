@@ -137,32 +137,30 @@ class Calls:
         """Whether this worker can answer, as its health says."""
         return self.serving
 
-    def count_stranger(self, peer: str, forwarded_for: str, purpose: str = "") -> None:
+    def count_stranger(
+        self, peer: str, forwarded_for: str, purpose: str = "", calls: int = 1
+    ) -> None:
         """Counts what somebody without a token asks; raises QuotaExceeded if that is too much.
 
         Args:
             peer: The address of the connection.
             forwarded_for: The header x-forwarded-for.
             purpose: What has a share of its own.
+            calls: As how many it counts; one less where the door has counted it.
         """
-        if purpose or not COUNTED.get():
-            self._quotas.strangers.count(peer, forwarded_for, purpose)
+        if not purpose:
+            calls -= COUNTED.get()
+        if calls:
+            self._quotas.strangers.count(peer, forwarded_for, purpose, calls)
+
+    def sees_forgeries(self) -> bool:
+        """Whether some network has had too many tokens that are not good."""
+        return self._quotas.strangers.see_forgeries()
 
     def count_token(self, authorization: str, peer: str, forwarded_for: str) -> None:
-        """While some network has too many tokens that are not good, counts those not known yet.
-
-        Raises:
-            QuotaExceeded: Its network has too many; nothing else was looked at.
-        """
-        strangers = self._quotas.strangers
-        if strangers.see_forgeries() and not self._tokens.knows(authorization.partition(" ")[2]):
-            strangers.count(peer, forwarded_for, FORGED)
-
-    def _count_stranger(self, method: Method, call: Call) -> None:
-        """Counts a call as what it costs, as far as the door has not."""
-        calls = COSTS.get(method.descriptor.name, 1) - COUNTED.get()
-        if calls:
-            self._quotas.strangers.count(call.peer, call.forwarded_for, calls=calls)
+        """Counts a token that is not known; for while `sees_forgeries`. Raises as above."""
+        if not self._tokens.knows(authorization.partition(" ")[2]):
+            self._quotas.strangers.count(peer, forwarded_for, FORGED)
 
     async def admit(self, method: Method, metadata: Metadata) -> None:
         """Verifies a caller before anything else of the request is read.
@@ -205,7 +203,8 @@ class Calls:
                 raise errors.Overloaded(retry_after.OVERLOADED_SECONDS)
             await self._identify(method, call)
             if call.caller is None:
-                self._count_stranger(method, call)
+                cost = COSTS.get(method.descriptor.name, 1)
+                self.count_stranger(peer, call.forwarded_for, calls=cost)
             with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
                 handler = self._handlers[method.full_name]
                 parsed = _parse(method, request, call)

@@ -9,6 +9,7 @@ from balance_service.calls import refusals
 from balance_service.calls.dispatch import Calls
 from balance_service.domain import errors
 
+_FORWARDED_FOR = "x-forwarded-for"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -33,6 +34,3 @@ async def count(calls: Calls, context: Any, purpose: str = "") -> None:  # noqa:
         status = refusals.status(refusal)
         trailers = ((refusals.DETAILS_KEY, status.SerializeToString()),)
         await context.abort(_CODES[status.code], status.message, trailers)
-
-
-_FORWARDED_FOR = "x-forwarded-for"

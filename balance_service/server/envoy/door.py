@@ -100,11 +100,11 @@ class EnvoyDoor:
             # Refusals must cost less than what they save: these come before anything is read.
             if may_be_stranger:
                 tokens = [value for name, value in scope["headers"] if name == b"authorization"]
-                if tokens:
-                    self._calls.count_token(tokens[0].decode("latin-1"), *self._read_address(scope))
-                else:
+                if not tokens:
                     self._calls.count_stranger(*self._read_address(scope))
                     COUNTED.set(True)
+                elif self._calls.sees_forgeries():
+                    self._calls.count_token(tokens[0].decode("latin-1"), *self._read_address(scope))
             if not self._admission.begin():
                 address = self._read_address(scope)
                 await self._admission.wait(networks.caller_network(*address, self._proxies))
