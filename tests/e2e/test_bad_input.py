@@ -16,6 +16,7 @@ from balance_client import AsyncUserCredentials, BalanceError, v1
 from balance_service.domain.principals import Scope
 from tests.bad_requests import LONG, cases
 from tests.service import Contents, Person, Service, refused
+from tests.write_races import answer_said
 
 
 async def call(service: Service, person: Person, method: str, request: Message) -> BalanceError:
@@ -226,15 +227,19 @@ async def over_grpc(
 ) -> tuple[grpc.StatusCode, bytes]:
     """The code and the details of a call that must be refused, with the bytes as its message."""
     async with grpc.aio.insecure_channel(service.target) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            path = f"/balance.v1.{method}"
-            if "/Stream" in method:
-                stream: Any = channel.stream_stream(path)
-                async for _ in stream(iter([message]), metadata=metadata):
-                    pass
-            else:
-                call: Any = channel.unary_unary(path)
+        path = f"/balance.v1.{method}"
+        stream: Any = channel.stream_stream(path)
+        call: Any = channel.unary_unary(path)
+
+        async def ask() -> None:
+            if "/Stream" not in method:
                 await call(message, metadata=metadata)
+                return
+            async for _ in stream(iter([message]), metadata=metadata):
+                pass
+
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await answer_said(ask)
     trailers = dict(error.value.trailing_metadata() or ())
     return error.value.code(), trailers["grpc-status-details-bin"]
 

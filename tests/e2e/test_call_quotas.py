@@ -12,6 +12,7 @@ from balance_client import BalanceError, v1
 from balance_service.server import health
 from tests.http import Answer
 from tests.service import Person, Service, StartService, refused, rich
+from tests.write_races import answer_said
 
 ME = v1.GetMeRequest()
 
@@ -59,7 +60,7 @@ async def test_strangers_have_a_share_by_network_and_users_another(
         for ask in asked:
             with pytest.raises(grpc.aio.AioRpcError) as too_often:
                 for _ in range(100):
-                    await ask()
+                    await answer_said(ask)
             assert too_often.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     for _ in range(20):
         assert (await anna.client.users.GetMe(ME)).id == anna.user_id

@@ -17,6 +17,7 @@ from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from tests.authenticators import ask_again
 from tests.service import Person, Service
+from tests.write_races import answer_said
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,15 @@ class Grpc:
             response_deserializer=GetMessageClass(method.output).FromString,
         )
         metadata = [("authorization", f"Bearer {token}")] if token else []
-        sent = iter([request]) if descriptor.client_streaming else request
-        try:
+
+        async def ask() -> Message:
+            sent = iter([request]) if descriptor.client_streaming else request
             begun = call(sent, metadata=metadata, timeout=20)
-            if descriptor.server_streaming:
-                return _status_of_item(await anext(aiter(begun)))
-            return _status_of_item(await begun)
+            first: Message = await (anext(aiter(begun)) if descriptor.server_streaming else begun)
+            return first
+
+        try:
+            return _status_of_item(await answer_said(ask))
         except grpc.aio.AioRpcError as error:
             return status_of(error)
 
