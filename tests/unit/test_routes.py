@@ -31,7 +31,7 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("GET", "/api/v1/transfers/to_my_account/", "ListReceivedTransfers", {}),
         ("POST", "/api/v1/transfers:batchCreate", "BatchCreateTransfers", {}),
         ("POST", "/api/v1/actions:batchCreate", "BatchCreateDeposits", {}),
-        ("GET", "/api/v1/users:lookup", "LookupUser", {}),
+        ("POST", "/api/v1/users:lookup", "LookupUser", {}),
         ("POST", "/api/v1/users:ensure", "EnsureUser", {}),
         ("GET", "/api/v1/accounts:lookup", "LookupAccount", {}),
         ("POST", "/api/v1/transfers:split/", "CreateSplit", {}),
@@ -118,7 +118,8 @@ def test_every_method_of_the_contract_has_a_path_but_those_that_read_a_stream() 
 
 def test_reads_are_gets_without_a_body() -> None:
     for one in CONTRACT.bindings:
-        if one.method.reads:
+        # It looks for an address, which does not belong in a URL.
+        if one.method.reads and one.method.descriptor.name != "LookupUser":
             assert (one.verb, one.body) == ("GET", "")
         assert one.verb != "GET" or not one.body
 

@@ -2220,14 +2220,14 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\tROLE_USER\x10\x01\x12\x12\n" +
 	"\x0eROLE_MODERATOR\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xc1\x12\n" +
+	"ROLE_ADMIN\x10\x032\xc4\x12\n" +
 	"\vUserService\x12P\n" +
 	"\x05GetMe\x12\x18.balance.v1.GetMeRequest\x1a\x10.balance.v1.User\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x90\x02\x01\x12Y\n" +
 	"\bUpdateMe\x12\x1b.balance.v1.UpdateMeRequest\x1a\x10.balance.v1.User\"\x1e\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/api/v1/users/me\x12b\n" +
 	"\tListUsers\x12\x1c.balance.v1.ListUsersRequest\x1a\x1d.balance.v1.ListUsersResponse\"\x18\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x90\x02\x01\x12X\n" +
-	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12^\n" +
+	"\aGetUser\x12\x1a.balance.v1.GetUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users/{user}\x90\x02\x01\x12a\n" +
 	"\n" +
-	"LookupUser\x12\x1d.balance.v1.LookupUserRequest\x1a\x10.balance.v1.User\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/users:lookup\x90\x02\x01\x12o\n" +
+	"LookupUser\x12\x1d.balance.v1.LookupUserRequest\x1a\x10.balance.v1.User\"\"\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/users:lookup\x90\x02\x01\x12o\n" +
 	"\n" +
 	"EnsureUser\x12\x1d.balance.v1.EnsureUserRequest\x1a\x1e.balance.v1.EnsureUserResponse\"\"\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/users:ensure\x90\x02\x02\x12z\n" +
 	"\x11SetUserExternalId\x12$.balance.v1.SetUserExternalIdRequest\x1a\x10.balance.v1.User\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/users/{user}:setExternalId\x12_\n" +

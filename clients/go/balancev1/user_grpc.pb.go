@@ -64,7 +64,8 @@ type UserServiceClient interface {
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Returns the user that has an e-mail address, a username or an external id, for
 	// admins and services with the scope users:read. Exactly one of the three is
-	// given.
+	// given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+	// proxies and browsers keep.
 	LookupUser(ctx context.Context, in *LookupUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Returns the user of an e-mail address or of the calling service's external
 	// id, and makes one if there is none: however often and by however many at once
@@ -368,7 +369,8 @@ type UserServiceServer interface {
 	GetUser(context.Context, *GetUserRequest) (*User, error)
 	// Returns the user that has an e-mail address, a username or an external id, for
 	// admins and services with the scope users:read. Exactly one of the three is
-	// given.
+	// given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+	// proxies and browsers keep.
 	LookupUser(context.Context, *LookupUserRequest) (*User, error)
 	// Returns the user of an e-mail address or of the calling service's external
 	// id, and makes one if there is none: however often and by however many at once

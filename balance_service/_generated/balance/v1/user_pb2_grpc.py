@@ -184,7 +184,8 @@ class UserServiceServicer:
     def LookupUser(self, request, context):
         """Returns the user that has an e-mail address, a username or an external id, for
         admins and services with the scope users:read. Exactly one of the three is
-        given.
+        given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+        proxies and browsers keep.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

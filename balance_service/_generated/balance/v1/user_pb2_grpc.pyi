@@ -53,7 +53,8 @@ class UserServiceStub:
     LookupUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.LookupUserRequest, _user_pb2.User]
     """Returns the user that has an e-mail address, a username or an external id, for
     admins and services with the scope users:read. Exactly one of the three is
-    given.
+    given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+    proxies and browsers keep.
     """
     EnsureUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.EnsureUserRequest, _user_pb2.EnsureUserResponse]
     """Returns the user of an e-mail address or of the calling service's external
@@ -153,7 +154,8 @@ class UserServiceAsyncStub(UserServiceStub):
     LookupUser: _aio.UnaryUnaryMultiCallable[_user_pb2.LookupUserRequest, _user_pb2.User]  # type: ignore[assignment]
     """Returns the user that has an e-mail address, a username or an external id, for
     admins and services with the scope users:read. Exactly one of the three is
-    given.
+    given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+    proxies and browsers keep.
     """
     EnsureUser: _aio.UnaryUnaryMultiCallable[_user_pb2.EnsureUserRequest, _user_pb2.EnsureUserResponse]  # type: ignore[assignment]
     """Returns the user of an e-mail address or of the calling service's external
@@ -280,7 +282,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
         """Returns the user that has an e-mail address, a username or an external id, for
         admins and services with the scope users:read. Exactly one of the three is
-        given.
+        given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+        proxies and browsers keep.
         """
 
     @_abc_1.abstractmethod

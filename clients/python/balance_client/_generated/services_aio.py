@@ -711,7 +711,8 @@ class AsyncUserService:
         )
         """Returns the user that has an e-mail address, a username or an external id, for
         admins and services with the scope users:read. Exactly one of the three is
-        given.
+        given. Over HTTP it is a POST, because addresses do not belong in URLs, which
+        proxies and browsers keep.
         """
         self.EnsureUser: AsyncUnary[v1.EnsureUserRequest, v1.EnsureUserResponse] = caller.unary(
             "/balance.v1.UserService/EnsureUser", v1.EnsureUserRequest, v1.EnsureUserResponse
