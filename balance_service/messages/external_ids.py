@@ -2,17 +2,25 @@
 
 from collections.abc import Sequence
 from typing import Protocol, cast
+from uuid import UUID
 
 from google.protobuf.message import Message
 
 from balance_service._generated.balance.v1 import options_pb2
+from balance_service.calls.call import Call
+from balance_service.database.pool import Connection
 from balance_service.domain import errors
-from balance_service.domain.external_ids import ExternalId
+from balance_service.domain.audit import Action, AuditEvent, yes_or_no
+from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.principals import Principal
 from balance_service.messages import field_limits, fields
+from balance_service.repositories import audit, external_ids
 
 _SOURCE = field_limits.read_format(options_pb2.FORMAT_SOURCE)
 _SOURCE_PATTERN = field_limits.compile_pattern(_SOURCE)
+
+
+_SET = {Subject.USER: Action.USER_EXTERNAL_ID_SET, Subject.ACCOUNT: Action.ACCOUNT_EXTERNAL_ID_SET}
 
 
 class ExternalRequest(Protocol):
@@ -68,6 +76,29 @@ def read_own_external_id(request: ExternalRequest, principal: Principal) -> Exte
     if principal.user_id is None and source != principal.name:
         raise errors.invalid("source", f"must be {principal.name}, the calling service")
     return ExternalId(source, text)
+
+
+async def put(
+    conn: Connection, call: Call, subject: Subject, subject_id: UUID, external_id: ExternalId
+) -> None:
+    """Sets what a user or an account, which is locked, is called, and records who did it.
+
+    Args:
+        conn: In the transaction of the act.
+        call: Who asks.
+        subject: What the id is of.
+        subject_id: A user's or an account's id.
+        external_id: Whose text is empty to take away what there is of its source.
+
+    Raises:
+        ExternalIdConflict: The source calls another one so.
+    """
+    before = await external_ids.replace(conn, subject, subject_id, external_id)
+    source, text = external_id
+    was = {"source": source, "given": yes_or_no(value=bool(before))}
+    becomes = {"source": source, "given": yes_or_no(value=bool(text))}
+    target = f"{subject.name.lower()}:{subject_id}"
+    await audit.record(conn, AuditEvent(_SET[subject], call.actor, target, was, becomes))
 
 
 def _read_source(value: str, principal: Principal) -> str:

@@ -9,7 +9,6 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, money
 from balance_service.domain.accounts import AccountFilter, AccountProfile, Status
-from balance_service.domain.audit import Action, AuditEvent, yes_or_no
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.limits import Limits
 from balance_service.domain.paging import REACH_MAX
@@ -18,12 +17,13 @@ from balance_service.messages import account_access, fields
 from balance_service.messages.account_messages import account_message
 from balance_service.messages.external_ids import (
     check_selector,
+    put,
     read_external_id,
     read_own_external_id,
 )
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
-from balance_service.repositories import accounts, audit, external_ids
+from balance_service.repositories import accounts, external_ids
 
 
 class _Setting(NamedTuple):
@@ -116,17 +116,7 @@ class AccountDirectory:
             if profile is None:
                 raise errors.AccountNotFound(str(setting.account))
             external_id = ExternalId(setting.source, setting.external_id)
-            before = await external_ids.replace(conn, Subject.ACCOUNT, setting.account, external_id)
-            await audit.record(
-                conn,
-                AuditEvent(
-                    Action.ACCOUNT_EXTERNAL_ID_SET,
-                    call.actor,
-                    f"account:{setting.account}",
-                    {"source": setting.source, "given": yes_or_no(value=bool(before))},
-                    {"source": setting.source, "given": yes_or_no(value=bool(setting.external_id))},
-                ),
-            )
+            await put(conn, call, Subject.ACCOUNT, setting.account, external_id)
             return await self._message(conn, profile)
 
         return await once(

@@ -11,13 +11,14 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors
 from balance_service.domain.addresses import parse_email
-from balance_service.domain.audit import Action, AuditEvent, yes_or_no
+from balance_service.domain.audit import Action, AuditEvent
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.paging import REACH_MAX
 from balance_service.domain.users import Role, User, UserFilter
 from balance_service.messages import fields, page_bytes, people
 from balance_service.messages.external_ids import (
     check_selector,
+    put,
     read_external_id,
     read_own_external_id,
 )
@@ -154,17 +155,7 @@ class UserDirectory:
         async def act(conn: Connection, setting: _Setting) -> user_pb2.User:
             user = await users.lock(conn, setting.user)
             external_id = ExternalId(setting.source, setting.external_id)
-            before = await external_ids.replace(conn, Subject.USER, user.user_id, external_id)
-            await audit.record(
-                conn,
-                AuditEvent(
-                    Action.USER_EXTERNAL_ID_SET,
-                    call.actor,
-                    f"user:{user.user_id}",
-                    {"source": setting.source, "given": yes_or_no(value=bool(before))},
-                    {"source": setting.source, "given": yes_or_no(value=bool(setting.external_id))},
-                ),
-            )
+            await put(conn, call, Subject.USER, user.user_id, external_id)
             return await _message(conn, user)
 
         return await once(self._pool, request, call, read=read, act=act, answer_type=user_pb2.User)
