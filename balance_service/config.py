@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         100,
         ge=0,
         description="Calls without a token, and requests for pages, that a worker takes from one "
-        "network in a second (an IPv4 address or a /64 of IPv6), five seconds' worth of them at "
+        "network in a second (an IPv4 address or a /64 of IPv6), two seconds' worth of them at "
         "once; signing in counts as ten. 0 for no limit. Behind a proxy, "
         "`BALANCE_TRUSTED_PROXIES` tells the networks.",
     )

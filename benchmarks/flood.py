@@ -1,7 +1,8 @@
 """What a flood of calls without a token, or with forged ones, does to somebody who has one.
 
 The flood comes from another address, as fast as it is answered, for as long as somebody calls at a
-steady rate. It runs at the lowest priority: it stands for another machine, and shares this one.
+steady rate. It stands for another machine, and shares this one: so it runs only when nothing else
+wants to (SCHED_IDLE).
 
 Usage: python -m benchmarks flood [--seconds 60] [--in-flight 512] [CALL ...]
 """
@@ -18,7 +19,6 @@ from benchmarks.workloads import FLOODS
 RATE = 50
 BAR = 3.0
 SOMEBODY, ATTACKER = "127.0.0.1", "127.0.0.2"
-LOWEST_PRIORITY = 19
 # Calls with a token that is signed by nobody.
 FORGED = "ForgedToken"
 
@@ -62,7 +62,7 @@ def _flood(running: stack.Stack, name: str, options: argparse.Namespace) -> http
     workload, token = (name, "") if name != FORGED else ("balance", f"{running.token[:-8]}AAAAAAAA")
     job = (workload, running.target, token, running.accounts, running.service)
     flood = generator.Job(
-        *job, options.seconds, options.in_flight, 0, source=ATTACKER, niceness=LOWEST_PRIORITY
+        *job, options.seconds, options.in_flight, 0, source=ATTACKER, is_elsewhere=True
     )
     measured, _ = generator.run(flood)
     return measured

@@ -28,7 +28,7 @@ class Job:
         in_flight: Calls kept under way.
         rate: Calls a second (open loop, gRPC only), or 0.
         source: The address to call from (gRPC only); empty for any.
-        niceness: Of the process that calls.
+        is_elsewhere: Whether it stands for another machine, and has of this one what nobody wants.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Job:
     in_flight: int
     rate: float
     source: str = ""
-    niceness: int = 0
+    is_elsewhere: bool = False
 
 
 def run(job: Job) -> tuple[http2.Measured, float]:
@@ -56,7 +56,8 @@ def run(job: Job) -> tuple[http2.Measured, float]:
 
 
 def _load(job: Job) -> tuple[http2.Measured, float]:
-    os.nice(job.niceness)
+    if job.is_elsewhere:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     workload = FLOODS.get(job.name) or WORKLOADS[job.name]
     calls = workload.calls(job.accounts, job.service, random.Random(time.time_ns()))
     protocol = workload.protocol

@@ -1,23 +1,17 @@
-"""How much of a worker one principal may have: calls in a second, calls and streams under way.
+"""How much of a worker one principal may have: calls in a second, calls and streams under way."""
 
-The rate is held by the generic cell rate algorithm (ITU-T I.371, annex A): each call is due one
-interval after the last, and may come early by as much as a burst.
-"""
-
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from balance_service.calls.paces import Paces
 from balance_service.calls.strangers import Strangers
 from balance_service.domain import errors, retry_after
 from balance_service.domain.principals import Principal
 
 # A burst is what comes in so many seconds at the rate.
-BURST_SECONDS = 5.0
-# Principals whose rate is remembered, before those who have been silent are forgotten.
-REMEMBERED = 10_000
+BURST_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +40,8 @@ class Quotas:
 
     def __init__(self, users: Quota, services: Quota, strangers: Strangers | None = None) -> None:
         self.strangers = strangers or Strangers(0)
-        self._users = users
-        self._services = services
-        # By principal: when the next call is due, by the monotonic clock.
-        self._due: dict[str, float] = {}
+        self._users = (users, Paces(users.calls_per_second, BURST_SECONDS))
+        self._services = (services, Paces(services.calls_per_second, BURST_SECONDS))
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
 
@@ -60,33 +52,23 @@ class Quotas:
         Raises:
             QuotaExceeded: The principal has too many, or makes them too fast.
         """
-        quota = self._quota(principal)
-        self._keep_rate(principal.name, quota.calls_per_second)
+        quota = self._keep_rate(principal)
         with _counted(self._calls, principal.name, "calls_under_way", quota.calls_max):
             yield
 
     @contextmanager
     def stream(self, principal: Principal) -> Iterator[None]:
         """Counts a stream while it is open; raises QuotaExceeded as `call` does."""
-        quota = self._quota(principal)
-        self._keep_rate(principal.name, quota.calls_per_second)
+        quota = self._keep_rate(principal)
         with _counted(self._streams, principal.name, "streams_open", quota.streams_max):
             yield
 
-    def _quota(self, principal: Principal) -> Quota:
-        return self._users if principal.user_id else self._services
-
-    def _keep_rate(self, name: str, per_second: float) -> None:
-        if not per_second:
-            return
-        now = time.monotonic()
-        due = max(self._due.get(name, now), now)
-        early = due - now - BURST_SECONDS
-        if early > 0:
-            raise errors.QuotaExceeded("calls_per_second", f"{per_second:g}", early)
-        if len(self._due) >= REMEMBERED and name not in self._due:
-            self._due = {known: then for known, then in self._due.items() if then > now}
-        self._due[name] = due + 1 / per_second
+    def _keep_rate(self, principal: Principal) -> Quota:
+        quota, paces = self._users if principal.user_id else self._services
+        if early_seconds := paces.take(principal.name):
+            rate = f"{quota.calls_per_second:g}"
+            raise errors.QuotaExceeded("calls_per_second", rate, early_seconds)
+        return quota
 
 
 @contextmanager

@@ -1,26 +1,29 @@
-"""How much of a worker callers without a token may have: calls in a second from one network.
-
-The rate is held by the generic cell rate algorithm (ITU-T I.371, annex A), in whole nanoseconds. Of
-a network, one number is kept, and of so many networks at most: of more, those that called last.
-Whoever has more networks than that is not held by a limit for each of them in any case.
-"""
+"""How much of a worker callers without a token may have: calls in a second from one network."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextvars import ContextVar
 
+from balance_service.calls.paces import Paces
 from balance_service.domain import errors
 from balance_service.domain.networks import Network, caller_network
 
-# A burst is what comes in so many seconds at the rate.
-BURST_SECONDS = 5
-REMEMBERED_MAX = 10_000
-# As how many calls these count: they mail, or compare slow hashes and keep what was tried.
-COSTS = {"SendConfirmationCode": 10, "CreateToken": 10, "RefreshToken": 2, "RevokeToken": 2}
+# A burst is what comes in so many seconds at the rate: the pages and the sign-ins of an office, and
+# no more, for until it is over a flood is answered.
+BURST_SECONDS = 2
+# As how many calls these count: they mail, compare slow hashes, keep what was tried or list a lot.
+COSTS = {
+    "SendConfirmationCode": 10,
+    "CreateToken": 10,
+    "RefreshToken": 2,
+    "RevokeToken": 2,
+    "ListServices": 2,
+    "ListCurrencies": 2,
+    "ListRates": 2,
+}
 # Purposes: of health checks, and of tokens that turned out not to be good.
 HEALTH, FORGED = "health", "forged"
-_SECOND = 1_000_000_000
+_FORGERIES_SEEN_SECONDS = 1.0
 # Whether the door has counted the call that this task answers.
 COUNTED: ContextVar[bool] = ContextVar("COUNTED", default=False)
 
@@ -35,18 +38,12 @@ class Strangers:
 
     def __init__(self, calls_per_second: float, proxies: Sequence[Network] = ()) -> None:
         self._proxies = proxies
-        self._per_second = calls_per_second
-        # Rounded down, so that a burst holds as many intervals as it should; one at least.
-        self._interval = int(_SECOND / calls_per_second) if calls_per_second else 0
-        self._burst = max(BURST_SECONDS * _SECOND, self._interval)
-        # By network and purpose: when it may have a whole burst again, by the monotonic clock. The
-        # one that called last is the last.
-        self._full_at: OrderedDict[str, int] = OrderedDict()
-        self._forged_until = 0
+        self._paces = Paces(calls_per_second, BURST_SECONDS)
+        self._forged_until = 0.0
 
     def see_forgeries(self) -> bool:
         """Whether some network had too many tokens that were not good in the last second."""
-        return self._forged_until > time.monotonic_ns()
+        return self._forged_until > time.monotonic()
 
     def count(self, peer: str, forwarded_for: str, purpose: str = "", calls: int = 1) -> None:
         """Counts a call.
@@ -60,30 +57,22 @@ class Strangers:
         Raises:
             QuotaExceeded: There were too many; this one does not count.
         """
-        if not self._interval:
-            return
-        network, full_at = self._after_more(peer, forwarded_for, purpose, calls)
-        self._full_at[network] = full_at
-        self._full_at.move_to_end(network)
-        if len(self._full_at) > REMEMBERED_MAX:
-            self._full_at.popitem(last=False)
+        if self._paces.per_second:
+            name = self._name(peer, forwarded_for, purpose)
+            self._refuse(self._paces.take(name, calls), purpose)
 
     def check(self, peer: str, forwarded_for: str, purpose: str = "") -> None:
         """Refuses what `count` would refuse, and counts nothing."""
-        if self._interval:
-            self._after_more(peer, forwarded_for, purpose, 1)
+        if self._paces.per_second:
+            self._refuse(self._paces.wait(self._name(peer, forwarded_for, purpose)), purpose)
 
-    def _after_more(
-        self, peer: str, forwarded_for: str, purpose: str, calls: int
-    ) -> tuple[str, int]:
-        """A network with a purpose, and when it may have a whole burst again after more calls."""
-        network = f"{caller_network(peer, forwarded_for, self._proxies)} {purpose}"
-        now = time.monotonic_ns()
-        full_at = max(self._full_at.get(network, now), now) + self._interval * calls
-        early = full_at - now - self._burst
-        if early > 0:
-            if purpose == FORGED:
-                self._forged_until = now + _SECOND
-            quota = "network_calls_per_second"
-            raise errors.QuotaExceeded(quota, f"{self._per_second:g}", early / _SECOND)
-        return network, full_at
+    def _name(self, peer: str, forwarded_for: str, purpose: str) -> str:
+        return f"{caller_network(peer, forwarded_for, self._proxies)} {purpose}"
+
+    def _refuse(self, early_seconds: float, purpose: str) -> None:
+        if not early_seconds:
+            return
+        if purpose == FORGED:
+            self._forged_until = time.monotonic() + _FORGERIES_SEEN_SECONDS
+        rate = f"{self._paces.per_second:g}"
+        raise errors.QuotaExceeded("network_calls_per_second", rate, early_seconds)

@@ -9,6 +9,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from balance_client import BalanceError, v1
+from balance_service.calls.strangers import BURST_SECONDS
 from balance_service.server import health
 from tests.http import Answer
 from tests.service import Person, Service, StartService, refused, rich
@@ -34,11 +35,11 @@ async def test_user_who_calls_too_fast_is_told_when_to_come_again(
 async def test_strangers_have_a_share_by_network_and_users_another(
     start_service: StartService,
 ) -> None:
-    service = await start_service(network_calls_per_second=8.0)
+    service = await start_service(network_calls_per_second=20.0)
     anna = await service.person()
 
     async def refused_at_last(path: str) -> Answer:
-        for _ in range(100):
+        for _ in range(1000):
             answer = await service.http("GET", path)
             if answer.status == 429:
                 return answer
@@ -59,7 +60,7 @@ async def test_strangers_have_a_share_by_network_and_users_another(
         asked: list[Any] = [lambda: reflect(iter([b""])).read(), lambda: check(b"")]
         for ask in asked:
             with pytest.raises(grpc.aio.AioRpcError) as too_often:
-                for _ in range(100):
+                for _ in range(1000):
                     await answer_said(ask)
             assert too_often.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     for _ in range(20):
@@ -67,13 +68,15 @@ async def test_strangers_have_a_share_by_network_and_users_another(
 
 
 async def test_network_has_a_share_of_tokens_that_are_not_good(start_service: StartService) -> None:
-    service = await start_service(network_calls_per_second=8.0)
+    service = await start_service(network_calls_per_second=20.0)
     anna = await service.person()
     head, claims, _ = anna.token.token.split(".")
     forger = service.http.signed_in(f"{head}.{claims}.{'A' * 86}")
-    reasons = [(await forger("GET", "/api/v1/users/me")).reason for _ in range(100)]
-    assert reasons[:40] == ["TOKEN_INVALID"] * 40
-    assert "QUOTA_EXCEEDED" in reasons
+    reasons = []
+    while "QUOTA_EXCEEDED" not in reasons:
+        reasons.append((await forger("GET", "/api/v1/users/me")).reason)
+    assert set(reasons[:-1]) == {"TOKEN_INVALID"}
+    assert len(reasons) > 20 * BURST_SECONDS
     # Who was verified before goes on, and so do those without a token.
     assert (await anna.client.users.GetMe(ME)).id == anna.user_id
     assert (await service.http("GET", "/.well-known/jwks.json")).status == 200
@@ -120,7 +123,7 @@ async def test_stream_on_which_nothing_happens_ends_with_its_token(
     assert not open_.done()
     revoke = v1.RevokeTokenRequest(refresh_token=anna.token.refresh_token)
     await service.client().auth.RevokeToken(revoke)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         # The second is what a client is told that tries to renew it.
         assert (await open_).reason in ("TOKEN_INVALID", "REFRESH_TOKEN_INVALID")
 

@@ -13,7 +13,8 @@ import pytest
 
 from balance_client import v1
 from balance_service.config import Settings
-from balance_service.server.envoy import bootstrap, choice
+from balance_service.server.envoy import bootstrap, choice, filters
+from tests.http import Answer
 from tests.service import Person, Service, StartService
 
 pytestmark = pytest.mark.skipif(
@@ -268,6 +269,42 @@ async def test_requests_of_an_address_are_limited_where_asked(start_envoy: Start
             except grpc.aio.AioRpcError as error:
                 codes.add(error.code())
     assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+async def test_strangers_who_go_on_though_refused_are_refused_before_python(
+    start_envoy: StartService,
+) -> None:
+    service = await start_envoy(network_calls_per_second=40.0)
+    anna = await service.person()
+
+    async def ask_until_refused(path: str, *, with_reason: bool) -> Answer:
+        while True:
+            answer = await service.http("GET", path)
+            if answer.status == 429 and bool(answer.json["details"]) is with_reason:
+                return answer
+
+    heard = await ask_until_refused("/api/v1/services/", with_reason=True)
+    unheard = await ask_until_refused("/api/v1/services/", with_reason=False)
+    assert heard.reason == "QUOTA_EXCEEDED"
+    assert heard.headers["retry-after"] == unheard.headers["retry-after"] == "1"
+    assert (heard.json["code"], unheard.json["code"]) == (8, 8)
+    # Health has a bucket of its own, and who is signed in has none.
+    assert (await service.http("GET", "/healthz")).status == 200
+    await ask_until_refused("/healthz", with_reason=False)
+    for _ in range(100):
+        assert (await anna.client.users.GetMe(v1.GetMeRequest())).id == anna.user_id
+
+
+def test_behind_a_proxy_networks_are_told_apart_by_python_alone(
+    service_settings: Settings,
+) -> None:
+    limited = service_settings.model_copy(update={"network_calls_per_second": 100.0})
+    behind = limited.model_copy(update={"trusted_proxies": "10.0.0.0/8"})
+    names = [
+        [part["name"].rpartition(".")[2] for part in filters.filters(settings)]
+        for settings in (limited, behind)
+    ]
+    assert ["local_ratelimit" in each for each in names] == [True, False]
 
 
 def test_admin_is_no_port(service_settings: Settings, tmp_path: Path) -> None:

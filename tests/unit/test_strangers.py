@@ -2,27 +2,19 @@
 
 import pytest
 
-from balance_service.calls import strangers
+from balance_service.calls import paces
 from balance_service.calls.strangers import BURST_SECONDS, HEALTH, Strangers
 from balance_service.domain import errors
 from balance_service.domain.networks import parse_networks
+from tests.unit.still_clock import Clock
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    now = 0
-
-    def monotonic_ns(self) -> int:
-        return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(strangers, "time", made)
+    monkeypatch.setattr(paces, "time", made)
     return made
 
 
@@ -45,10 +37,10 @@ def test_a_burst_is_exactly_as_large_as_it_is_said_to_be(clock: Clock, per_secon
         "network_calls_per_second",
         f"{per_second:g}",
     )
-    clock.now += int(refused.value.retry_after_seconds * 1e9) + 1
+    clock.move(refused.value.retry_after_seconds)
     assert count(counted, HERE)
     assert not count(counted, HERE)
-    clock.now += 3600 * 10**9
+    clock.move(3600)
     assert [count(counted, HERE) for _ in range(burst + 1)] == [True] * burst + [False]
 
 
@@ -92,24 +84,3 @@ def test_health_checks_have_a_share_of_their_own() -> None:
     for _ in range(BURST_SECONDS):
         assert count(counted, HERE, purpose=HEALTH)
     assert not count(counted, HERE, purpose=HEALTH)
-
-
-@pytest.mark.usefixtures("clock")
-def test_many_networks_take_a_bounded_memory_and_the_last_are_kept(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(strangers, "REMEMBERED_MAX", 10)
-    counted = Strangers(1)
-    for _ in range(BURST_SECONDS):
-        count(counted, HERE)
-    for index in range(1000):
-        assert count(counted, f"2001:db8:0:{index:x}::1")
-        assert not count(counted, HERE) or index >= 9
-    assert len(counted._full_at) == 10
-
-
-@pytest.mark.usefixtures("clock")
-def test_without_a_limit_nothing_is_kept() -> None:
-    counted = Strangers(0)
-    assert all(count(counted, HERE) for _ in range(1000))
-    assert not counted._full_at
