@@ -147,7 +147,7 @@ async def call(
         return echo or Echo(requests_many=requests_many, answers_many=answers_many)
 
     scope = {"type": "http", "method": verb, "path": path, "headers": told}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await Grpc(find, MAX)(scope, receive, send)
     if ending != "gone":
         answered.in_order()

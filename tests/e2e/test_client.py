@@ -318,7 +318,7 @@ async def test_metadata_of_a_call_reach_the_service_and_trailers_the_caller(
 
 
 async def test_time_of_a_call_may_be_nothing() -> None:
-    async with AsyncClient(f"127.0.0.1:{free_port()}") as client, asyncio.timeout(10):
+    async with AsyncClient(f"127.0.0.1:{free_port()}") as client, asyncio.timeout(30):
         with pytest.raises(BalanceError) as error:
             await client.transfers.GetTransfer(v1.GetTransferRequest(transfer="x"), timeout=0)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED

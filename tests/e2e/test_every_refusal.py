@@ -90,7 +90,7 @@ async def send_raw(service: Service, rest: bytes) -> Answer:
     host, port = service.http.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /api/v1/actions HTTP/1.1\r\nhost: x\r\n" + rest)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines if line)
         body = await reader.readexactly(int(headers["content-length"]))

@@ -50,7 +50,7 @@ class Wire:
         self.writer = writer
 
     async def answer(self, *, head: bool = False) -> Raw:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             start, *lines = (
                 (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             )
@@ -61,7 +61,7 @@ class Wire:
 
     async def ends(self) -> bytes:
         """What comes until the server has closed."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             return await self._reader.read()
 
 

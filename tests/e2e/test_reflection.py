@@ -38,7 +38,7 @@ def ask(service: Service, request: pytest.FixtureRequest) -> Ask:
     async def asked(*questions: ServerReflectionRequest) -> Sequence[ServerReflectionResponse]:
         async with grpc.aio.insecure_channel(service.target) as channel:
             serialize = ServerReflectionRequest.SerializeToString
-            answers = method(channel, request.param, serialize)(iter(questions), timeout=10)
+            answers = method(channel, request.param, serialize)(iter(questions), timeout=30)
             return [answer async for answer in answers]
 
     return asked
@@ -155,7 +155,7 @@ async def test_nonsense_is_refused_in_few_bytes(ask: Ask) -> None:
 
 async def test_bytes_that_are_no_request_are_refused(service: Service) -> None:
     async with grpc.aio.insecure_channel(service.target) as channel:
-        call = method(channel, VERSIONS[0], bytes)(iter([b"\xff\xff"]), timeout=10)
+        call = method(channel, VERSIONS[0], bytes)(iter([b"\xff\xff"]), timeout=30)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await call.read()
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -166,7 +166,7 @@ async def test_stream_that_asks_nothing_is_ended(
 ) -> None:
     monkeypatch.setattr(reflection, "IDLE_SECONDS", 0.1)
     async with grpc.aio.insecure_channel(service.target) as channel:
-        call = method(channel, VERSIONS[0], ServerReflectionRequest.SerializeToString)(timeout=10)
+        call = method(channel, VERSIONS[0], ServerReflectionRequest.SerializeToString)(timeout=30)
         await call.write(ServerReflectionRequest(list_services=""))
         assert (await call.read()).list_services_response.service
         assert await call.read() is grpc.aio.EOF

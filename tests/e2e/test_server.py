@@ -31,7 +31,7 @@ async def health(target: str, service: str = "") -> int:
     async with grpc.aio.insecure_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
-        answer = await stub.Check(request, timeout=2)  # type: ignore[attr-defined]
+        answer = await stub.Check(request, timeout=20)  # type: ignore[attr-defined]
         return int(answer.status)
 
 
@@ -139,7 +139,7 @@ async def test_full_queue_refuses_with_a_time_to_retry(
             asyncio.create_task(outcome(impatient.deposits.CreateDeposit(request)))
             for _ in range(12)
         ]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while sum(call.done() for call in calls) < 6:
                 await asyncio.sleep(0.05)
         locker.rollback()
@@ -245,5 +245,5 @@ async def test_reads_that_hold_every_connection_do_not_keep_money_from_moving(
     async with contextlib.AsyncExitStack() as reads:
         for _ in range(2):
             await reads.enter_async_context(service.app.pool.connection())
-        await anna.client.withdrawals.CreateWithdrawal(request, timeout=4)
+        await anna.client.withdrawals.CreateWithdrawal(request, timeout=20)
     assert await anna.balance(account) == "990.00"

@@ -72,7 +72,7 @@ async def trusted(target: str, authority: Authority) -> bool:
 async def listed(opened: grpc.aio.Channel) -> None:
     async with opened:
         call: Any = opened.unary_unary(LIST_SERVICES)
-        await call(b"", timeout=5)
+        await call(b"", timeout=30)
 
 
 async def test_callers_must_show_a_certificate_of_the_authority(

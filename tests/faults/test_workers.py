@@ -201,7 +201,7 @@ async def test_both_workers_share_the_port(program: Program) -> None:
             program.target, options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            await stub.Check(health_pb2.HealthCheckRequest(), timeout=2)  # type: ignore[attr-defined]
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)  # type: ignore[attr-defined]
             for pid in program.workers():
                 with contextlib.suppress(OSError):
                     established = sockets(pid) & connected(program.target)

@@ -73,7 +73,7 @@ async def all_callers(service: Service, owner_email: str, owner_id: str) -> Call
 
 async def _wait_until_ended(person: Person) -> None:
     """Returns once workers have learnt that a sign-in is over, which takes them two seconds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await person.http("GET", "/api/v1/users/me")).status != 401:
             await asyncio.sleep(0.05)
 

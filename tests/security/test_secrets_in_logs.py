@@ -126,7 +126,7 @@ async def test_log_holds_none_of_the_secrets_that_passed_by(
         await service_scene(service, planted)
         await wrong_place_scene(service, person, planted)
         assert service.log
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "CreateDeposit" not in (text := _read(service.log)):
                 await asyncio.sleep(0.1)
         # It says who called, what and how it ended.
