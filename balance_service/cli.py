@@ -8,6 +8,7 @@ take. Whatever fails is explained in one sentence, by `main`.
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -181,6 +182,18 @@ def run_worker(started_fd: int | None = None) -> None:
 
         typer.echo(explanations.explain(error), err=True)
         raise typer.Exit(worker.start_status(error)) from None
+
+
+@app.command("operators", hidden=True)
+def run_operators(temporary: Path, figures: Path, started_fd: int | None = None) -> None:
+    """The process of `run` or `serve` that answers the operators' port."""
+    settings = _read_settings(serving=True)
+    from balance_service.server import logs
+    from balance_service.server.operators import process
+    from balance_service.server.operators.folder import Folder
+
+    logs.configure(settings.log_level)
+    asyncio.run(process.run(settings, Folder(temporary, figures), started_fd))
 
 
 @migrate_app.command("status")

@@ -59,6 +59,16 @@ class Settings(BaseSettings):
     grpc_port: Port = Field(50051, description="Port of the gRPC server.")
     http: bool = Field(default=True, description="Whether JSON over HTTP is answered, too.")
     http_port: Port = Field(8080, description="Port of the HTTP server.")
+    operators_host: str = Field(
+        "127.0.0.1",
+        description="Address of the operators' port, which speaks plain text and asks nobody who "
+        "they are: keep it within your network.",
+    )
+    operators_port: Port = Field(
+        9464,
+        description="Port of `/metrics`, `/livez` and `/readyz`, answered by a process of its own; "
+        "0 turns it off.",
+    )
     http_body_bytes_max: int = Field(
         1 << 20, ge=1024, description="Size beyond which an HTTP body is refused."
     )
@@ -122,6 +132,12 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(
         default=False, description="Whether each request is logged, without its query (envoy)."
+    )
+    traces: bool = Field(
+        default=False,
+        description="Whether calls and commits are traced by OpenTelemetry, for the collector that "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` names; OpenTelemetry's other variables hold, too, such as "
+        "`OTEL_TRACES_SAMPLER`. Needs the extra `traces`.",
     )
     workers: int = Field(1, ge=1, le=64, description="Worker processes sharing the ports.")
 
@@ -290,7 +306,7 @@ class Settings(BaseSettings):
         "info", description="Least level that is logged."
     )
 
-    @field_validator("host")
+    @field_validator("host", "operators_host")
     @classmethod
     def _bracket_ipv6(cls, host: str) -> str:
         bare = host.strip("[]")

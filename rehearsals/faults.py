@@ -137,7 +137,7 @@ async def statements_cancelled(world: World) -> None:
         await _in_postgres(
             world,
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'balance-service'",
+            " WHERE application_name LIKE 'balance-service %'",
         )
         await asyncio.sleep(0.05)
 
@@ -148,7 +148,7 @@ async def backends_terminated(world: World) -> None:
         await _in_postgres(
             world,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'balance-service' AND random() < 0.7",
+            " WHERE application_name LIKE 'balance-service %' AND random() < 0.7",
         )
         await asyncio.sleep(world.rng.uniform(0, 0.5))
 

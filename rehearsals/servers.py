@@ -155,7 +155,7 @@ class Postgres:
     def backends(self) -> list[int]:
         """The process ids of its connections with the service."""
         rows = self.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'balance-service'"
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'balance-service %'"
         )
         return [int(pid) for (pid,) in rows]
 

@@ -69,6 +69,8 @@ def choose_settings(folder: Path, database: str, workers: int) -> Settings:
         data_dir=str(folder),
         grpc_port=grpc_port,
         http_port=http_port,
+        # Several stages may be set at once.
+        operators_port=0,
         workers=workers,
         development=True,
         # A token outlives every run, so that no call is lost to its renewal.

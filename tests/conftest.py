@@ -13,7 +13,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
-from balance_service.config import Settings
+from balance_service.config import Settings, variable
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.repositories import verification
@@ -57,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Starts the one server in the process that starts the others."""
     for name in [name for name in os.environ if name.startswith("BALANCE_")]:
         del os.environ[name]
+    # Many services run at once, and this port is the same for all; a test of it chooses one.
+    os.environ[variable("operators_port")] = "0"
     # Shells start jobs in the background with SIGINT ignored, and programs pass that on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from balance_service.calls import languages
 from balance_service.calls.access import Condition, is_decided
@@ -12,6 +12,9 @@ from balance_service.domain.audit import Actor
 from balance_service.domain.client_certificates import ClientCertificate
 from balance_service.domain.networks import Network, caller_network
 from balance_service.domain.principals import Principal
+
+if TYPE_CHECKING:
+    from balance_service.telemetry.opentelemetry import Span
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
 
@@ -39,7 +42,9 @@ class Call:
         caller: Whom the token stands for, once it is verified; None before that, and for a caller
             without a token.
         trailers: Metadata sent after the answer.
-        trace_id: The trace of the caller's `traceparent`, for the log; empty for none.
+        trace_id: The trace that it belongs to, for the log; empty for none.
+        traceparent: What the caller says of that trace, if it is well formed.
+        span: Its own part of the trace, where calls are traced.
         sent_before: Whether a gRPC client sends it again by itself, following a service config.
         peer: The address of the connection that it came by; empty where it has none.
         forwarded_for: What x-forwarded-for says, which may be the caller's own word.
@@ -57,6 +62,8 @@ class Call:
     caller: Principal | None = None
     trailers: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
+    traceparent: str = ""
+    span: "Span | None" = field(default=None, repr=False)
     sent_before: bool = False
     peer: str = ""
     forwarded_for: str = ""
@@ -151,7 +158,7 @@ def from_metadata(
         elif key == "grpc-previous-rpc-attempts":
             call.sent_before = True
         elif key == "traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
-            call.trace_id = trace[1]
+            call.trace_id, call.traceparent = trace[1], value
     call.correlation_id = correlation_id(sent_id)
     return call
 

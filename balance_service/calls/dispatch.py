@@ -1,24 +1,22 @@
-"""What surrounds every call: its caller is verified, refusals become statuses, the end is logged.
+"""What surrounds every call: its caller is verified, refusals become statuses, the end is told.
 
 There are no gRPC interceptors: each would cost every call a share of the event loop, and HTTP would
 need its own.
 """
 
+import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import code_pb2, status_pb2
 
 from balance_service.auth.tokens import Tokens
-from balance_service.calls import access, refusals
+from balance_service.calls import access, endings
 from balance_service.calls.access import Rule
 from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
@@ -29,9 +27,6 @@ from balance_service.domain import errors, retry_after
 from balance_service.domain.client_certificates import read_header
 from balance_service.domain.networks import Network
 from balance_service.domain.principals import Principal
-from balance_service.repositories import failures
-
-_log = structlog.get_logger()
 
 # What Envoy says of the certificate that a caller showed.
 CERTIFICATE_HEADER = "x-forwarded-client-cert"
@@ -52,20 +47,6 @@ class Answer:
 
     message: Message
     trailers: Mapping[str, str]
-
-
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """A call was refused or failed.
-
-    Args:
-        status: The reason, ready to be sent.
-        trailers: What the caller hears besides, as with an answer.
-    """
-
-    def __init__(self, status: status_pb2.Status, trailers: Mapping[str, str]) -> None:
-        super().__init__(status.message)
-        self.status = status
-        self.trailers = trailers
 
 
 class Servicer(Protocol):
@@ -133,6 +114,16 @@ class Calls:
         """The services that are answered."""
         return tuple(self._services)
 
+    @property
+    def under_way(self) -> int:
+        """How many unary calls are under way."""
+        return self._under_way
+
+    @property
+    def streams_open(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
     async def serves(self) -> bool:
         """Whether this worker can answer, as its health says."""
         return self.serving
@@ -173,7 +164,7 @@ class Calls:
         try:
             await self._identify(method, call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
-            raise _to_refused(call, error, started) from None
+            raise endings.refused(call, error, started) from None
 
     async def unary(
         self,
@@ -196,7 +187,7 @@ class Calls:
             Refused: It was refused, or failed.
         """
         started = time.perf_counter()
-        call = self._read(method, metadata, timeout_seconds, peer)
+        call = endings.began(self._read(method, metadata, timeout_seconds, peer))
         self._under_way += 1
         try:
             if self._under_way > self._calls_max:
@@ -212,11 +203,14 @@ class Calls:
                 message: Message = await handler(parsed, call)
                 call.check_proven()
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
-            raise _to_refused(call, error, started) from None
+            raise endings.refused(call, error, started) from None
+        except asyncio.CancelledError:
+            endings.left(call, started)
+            raise
         finally:
             self._under_way -= 1
-        _log_call(logging.DEBUG, "call", call, started, code="OK")
-        return Answer(message, _trailers(call))
+        endings.answered(call, started)
+        return Answer(message, endings.trailers(call))
 
     async def stream(
         self,
@@ -237,7 +231,7 @@ class Calls:
             Refused: It was refused, or failed; some answers may have been given before.
         """
         started = time.perf_counter()
-        call = self._read(method, metadata, timeout_seconds)
+        call = endings.began(self._read(method, metadata, timeout_seconds))
         try:
             await self._identify(method, call)
             with self._quotas.stream(call.caller) if call.caller else contextlib.nullcontext():
@@ -249,8 +243,11 @@ class Calls:
                         await self._identify(method, call)
                         yield message
         except Exception as error:  # noqa: BLE001 - as above
-            raise _to_refused(call, error, started) from None
-        _log_call(logging.DEBUG, "call", call, started, code="OK")
+            raise endings.refused(call, error, started) from None
+        except (asyncio.CancelledError, GeneratorExit):
+            endings.left(call, started)
+            raise
+        endings.answered(call, started, is_stream=True)
 
     def _answers(
         self, method: Method, request: Request | AsyncIterator[Request], call: Call
@@ -352,47 +349,3 @@ def _has_id(item: Any) -> bool:  # noqa: ANN401 - a request, or a message with o
         return bool(item.request_id)
     held = [value for _, value in item.ListFields() if isinstance(value, Message)]
     return all(map(_has_id, held))
-
-
-def _to_refused(call: Call, error: Exception, started: float) -> Refused:
-    """Logs why a call ends without an answer, and makes of it what its caller is told."""
-    refusal = error if isinstance(error, errors.Refusal) else failures.refusal_of(error)
-    if refusal is None:
-        _log_call(logging.ERROR, "call_failed", call, started, exc_info=error)
-        return Refused(refusals.internal(call.correlation_id), _trailers(call))
-    row = refusals.TABLE[type(refusal)]
-    cause = None if refusal is error else type(error).__name__
-    code = code_pb2.Code.Name(row.code)
-    _log_call(logging.INFO, "call", call, started, code=code, reason=row.reason, cause=cause)
-    return Refused(refusals.status(refusal, call.language), _trailers(call))
-
-
-def _trailers(call: Call) -> dict[str, str]:
-    return {"x-request-id": call.correlation_id, **call.trailers}
-
-
-def _log_call(level: int, event: str, call: Call, started: float, **facts: object) -> None:
-    """Logs the end of a call, but nothing of what was sent or answered.
-
-    Args:
-        level: As of the standard library's `logging`.
-        event: The event's name.
-        call: The call.
-        started: When it came, by `time.perf_counter`.
-        facts: What else is known of its end.
-    """
-    if not _log.is_enabled_for(level):
-        return
-    if call.trace_id:
-        facts["trace_id"] = call.trace_id
-    # Money may have moved: if the log cannot be written, the caller must get the answer still.
-    with contextlib.suppress(OSError, ValueError):
-        _log.log(
-            level,
-            event,
-            method=call.method,
-            request_id=call.correlation_id,
-            principal=call.caller.name if call.caller else None,
-            milliseconds=round((time.perf_counter() - started) * 1000, 2),
-            **facts,
-        )

@@ -34,6 +34,9 @@ class OpenStreams:
     def __init__(self) -> None:
         self._streams: dict[int, tuple[Call, _Stream]] = {}
 
+    def __len__(self) -> int:
+        return len(self._streams)
+
     @property
     def open(self) -> Sequence[Call]:
         """The calls whose streams are open and whose caller showed a token."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -25,7 +26,8 @@ RECONNECT_SECONDS_MAX = 1.0
 _OPTIONS: Final[dict[str, Any]] = {
     "autocommit": True,
     "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-    "application_name": "balance-service",
+    # By the process's number, an operator finds whose statements these are.
+    "application_name": f"balance-service {os.getpid()}",
     # A peer that vanished is noticed in about fifteen seconds.
     "keepalives_idle": 5,
     "keepalives_interval": 5,

@@ -62,6 +62,7 @@ class Action(enum.StrEnum):
     KEY_RETIRED = "key.retired"
     KEY_REVOKED = "key.revoked"
     SECRET_RESEALED = "secret.resealed"  # noqa: S105 - no password
+    LEDGER_VERIFIED = "ledger.verified"
 
 
 class Actor(NamedTuple):
@@ -126,6 +127,11 @@ class RecordedEvent(NamedTuple):
     reason: str
     sequence: int | None = None
     hash: bytes | None = None
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether somebody known acted on something else than themselves."""
+        return self.actor.principal not in {"", self.target}
 
     def facts(self) -> dict[str, object]:
         """All that the hash covers, as it is exported."""

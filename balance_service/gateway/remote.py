@@ -9,7 +9,8 @@ from google.rpc import code_pb2, status_pb2
 
 from balance_service.calls import channels
 from balance_service.calls.call import Metadata
-from balance_service.calls.dispatch import Answer, Refused
+from balance_service.calls.dispatch import Answer
+from balance_service.calls.endings import Refused
 from balance_service.calls.health import channel_serves
 from balance_service.calls.methods import Method
 from balance_service.calls.refusals import DETAILS_KEY

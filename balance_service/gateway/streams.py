@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import Message
 from starlette.types import Receive, Send
 
-from balance_service.calls.dispatch import Refused
+from balance_service.calls.endings import Refused
 from balance_service.gateway.refusals import status_to_response
 from balance_service.gateway.responses import send_head, to_dict, to_json
 

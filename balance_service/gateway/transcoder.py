@@ -9,7 +9,8 @@ from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
 from balance_service.calls import http
-from balance_service.calls.dispatch import Answer, Refused
+from balance_service.calls.dispatch import Answer
+from balance_service.calls.endings import Refused
 from balance_service.calls.refusals import internal
 from balance_service.domain import errors
 from balance_service.gateway import numbered_pages, responses

@@ -12,9 +12,10 @@ import structlog
 from balance_service.domain import errors, ledger
 from balance_service.domain.limits import Limits
 from balance_service.domain.requests import Request
-from balance_service.domain.state import Outcome
+from balance_service.domain.state import Done, How, Outcome, Plan
 from balance_service.ledger.store import Store
 from balance_service.repositories import failures
+from balance_service.telemetry import metrics, traces
 
 ATTEMPTS_MAX = 6
 # Doubled with each attempt: six of them take at most 1.3 seconds of waiting.
@@ -74,6 +75,7 @@ class Committer:
             except Exception as error:
                 if not failures.is_transient(error):
                     raise
+                metrics.commit_retried()
                 _log.warning("commit_retried", attempt=attempt, cause=type(error).__name__)
                 # Full jitter, so that workers which collided do not collide again.
                 await asyncio.sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311
@@ -93,14 +95,23 @@ class Committer:
         dropped = errors.Unavailable() if tried else errors.DeadlinePassed()
         commands = [command for waiter in waiting for command in waiter.request.commands]
         async with self._store.transaction() as transaction:
-            state, now = await transaction.load(commands, tried)
+            with traces.round_trip("lock and look up"):
+                state, now = await transaction.load(commands, tried)
             staying = [waiter for waiter in waiting if not waiter.gone()]
             state = dataclasses.replace(state, limits=self._limits)
             plan = ledger.plan(state, [waiter.request for waiter in staying], now)
             if plan.movements:
                 tried.update(movement.movement_id for movement in plan.movements)
                 await transaction.write(plan)
+        _count(plan)
         for waiter in waiting:
             waiter.outcomes = [dropped] * len(waiter.request.items)
         for waiter, outcomes in zip(staying, plan.outcomes, strict=True):
             waiter.outcomes = outcomes
+
+
+def _count(plan: Plan) -> None:
+    """Counts what a plan did, once it is durable."""
+    outcomes = (outcome for of_request in plan.outcomes for outcome in of_request)
+    replays = sum(isinstance(each, Done) and each.how is How.REPLAYED for each in outcomes)
+    metrics.committed((movement.kind.name.lower() for movement in plan.movements), replays)

@@ -13,17 +13,30 @@ who will come again, in PostgreSQL's `commit_siblings` and `commit_delay`.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+import structlog
 
 from balance_service.domain import errors, retry_after
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome
 from balance_service.ledger.turns import Answer, QueuedRequest, Turns
+from balance_service.telemetry import metrics, traces
+
+if TYPE_CHECKING:
+    from balance_service.telemetry.opentelemetry import Span
 
 # The fixed cost of a commit is about that of this many commands. When fewer wait, a second commit
 # beside the first would cost more than it gains.
 WORTH_A_COMMIT = 100
 # A commit that takes longer waits for something that the others need not wait for.
 LONG_COMMIT_SECONDS = 0.05
+
+# A commit that takes longer is logged, with the traces of some calls that waited for it.
+SLOW_SECONDS = 1.0
+TOLD_MAX = 10
+
+_log = structlog.get_logger()
 
 Commit = Callable[[Sequence[QueuedRequest]], Awaitable[None]]
 
@@ -62,12 +75,27 @@ class CommitQueue:
         self._wake_scheduled = False
         self._accepting = False
 
+    @property
+    def commands_waiting(self) -> int:
+        """How many commands wait for a commit."""
+        return self._waiting.commands
+
+    @property
+    def commits_under_way(self) -> int:
+        """How many commits are under way."""
+        return len(self._commits)
+
     def start(self) -> None:
         """Accepts requests from then on."""
         self._accepting = True
 
     async def submit(
-        self, request: Request, timeout_seconds: float | None = None
+        self,
+        request: Request,
+        timeout_seconds: float | None = None,
+        *,
+        trace_id: str = "",
+        span: "Span | None" = None,
     ) -> Sequence[Outcome]:
         """Waits until a request is committed or refused.
 
@@ -75,6 +103,8 @@ class CommitQueue:
             request: What the caller asks of the ledger.
             timeout_seconds: When its caller stops waiting; past that it is not carried out any
                 more, unless it was planned before and is being committed.
+            trace_id: The trace of the call, for the log.
+            span: The span of the call, where calls are traced.
 
         Returns:
             An outcome for each item, in order.
@@ -86,9 +116,16 @@ class CommitQueue:
             Unavailable: The service is stopping, or Postgres is away. If it was lost during the
                 commit, the outcome is unknown; the same request id finds out.
         """
-        return await self.enqueue(request, timeout_seconds)
+        return await self.enqueue(request, timeout_seconds, trace_id=trace_id, span=span)
 
-    def enqueue(self, request: Request, timeout_seconds: float | None = None) -> Answer:
+    def enqueue(
+        self,
+        request: Request,
+        timeout_seconds: float | None = None,
+        *,
+        trace_id: str = "",
+        span: "Span | None" = None,
+    ) -> Answer:
         """As `submit`, without waiting; Overloaded is still raised at once.
 
         Returns:
@@ -100,8 +137,10 @@ class CommitQueue:
             if not dropped.answer.done():
                 dropped.answer.set_exception(errors.Overloaded(retry_after.OVERLOADED_SECONDS))
         loop = asyncio.get_running_loop()
-        deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
-        waiting = QueuedRequest(request, loop.create_future(), deadline)
+        came = loop.time()
+        deadline = None if timeout_seconds is None else came + timeout_seconds
+        answer: Answer = loop.create_future()
+        waiting = QueuedRequest(request, answer, deadline, came=came, trace_id=trace_id, span=span)
         self._waiting.add(waiting)
         if not self._wake_scheduled:
             # After this turn of the event loop, so that requests of the same turn share a commit.
@@ -171,9 +210,15 @@ class CommitQueue:
         self._wake()
 
     async def _run(self, requests: Sequence[QueuedRequest]) -> None:
+        loop = asyncio.get_running_loop()
+        began, failed = loop.time(), False
+        for waiting in requests:
+            metrics.request_waited(began - waiting.came)
         try:
-            await self._commit(requests)
+            with traces.commit(waiting.span for waiting in requests):
+                await self._commit(requests)
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear it
+            failed = True
             for waiting in requests:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
@@ -181,6 +226,13 @@ class CommitQueue:
             for waiting in requests:
                 if not waiting.answer.done():
                     waiting.answer.set_result(waiting.outcomes)
+        commands = sum(len(waiting.request.items) for waiting in requests)
+        seconds = loop.time() - began
+        metrics.commit_ended(commands, seconds, failed=failed)
+        if seconds > SLOW_SECONDS:
+            trace_ids = [waiting.trace_id for waiting in requests if waiting.trace_id]
+            facts = {"commands": commands, "trace_ids": trace_ids[:TOLD_MAX]}
+            _log.warning("commit_slow", milliseconds=round(seconds * 1000), **facts)
 
     def _take(self) -> list[QueuedRequest]:
         """The next commit's requests, without those whose callers have gone."""

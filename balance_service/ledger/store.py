@@ -1,7 +1,8 @@
 """What the commit path needs of a store: transactions that are durable once they are left."""
 
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -11,6 +12,7 @@ from balance_service.database.pool import Pool
 from balance_service.domain.requests import Command
 from balance_service.domain.state import Plan, State
 from balance_service.repositories.journal import Journal
+from balance_service.telemetry import metrics, traces
 
 
 class Transaction(Protocol):
@@ -58,5 +60,9 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with pools.pipelined_transaction(self._pool) as conn:
-            yield Journal(conn, self._searchable)
+        with ExitStack() as ending:
+            async with pools.pipelined_transaction(self._pool) as conn:
+                yield Journal(conn, self._searchable)
+                began = time.perf_counter()
+                ending.enter_context(traces.round_trip("write and COMMIT"))
+        metrics.commit_written(time.perf_counter() - began)

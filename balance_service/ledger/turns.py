@@ -14,10 +14,13 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Outcome
+
+if TYPE_CHECKING:
+    from balance_service.telemetry.opentelemetry import Span
 
 Answer: TypeAlias = "asyncio.Future[Sequence[Outcome]]"
 
@@ -35,6 +38,9 @@ class QueuedRequest:
         deadline: When its caller stops waiting, by the event loop's clock; None for never.
         outcomes: The answer, once a commit has given it.
         turn: When it is its turn, by the clock of `Turns`.
+        came: When it came, by the event loop's clock.
+        trace_id: The trace of its call, for the log; empty for none.
+        span: The span of its call, where calls are traced.
     """
 
     request: Request
@@ -42,6 +48,9 @@ class QueuedRequest:
     deadline: float | None = None
     outcomes: Sequence[Outcome] = ()
     turn: int = 0
+    came: float = 0.0
+    trace_id: str = ""
+    span: "Span | None" = None
 
     def late(self) -> bool:
         """Whether its caller has stopped waiting by the clock."""

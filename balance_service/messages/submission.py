@@ -75,7 +75,9 @@ class Submission:
         Raises:
             Overloaded, DeadlinePassed, Unavailable: As `CommitQueue.submit`.
         """
-        return await self._queue.submit(request, call.timeout_seconds)
+        return await self._queue.submit(
+            request, call.timeout_seconds, trace_id=call.trace_id, span=call.span
+        )
 
     def begin(self, command: Command, call: Call) -> Answer:
         """Starts to carry out one command; its outcome comes later.
@@ -83,7 +85,9 @@ class Submission:
         Raises:
             Overloaded, Unavailable: As `CommitQueue.check_room`.
         """
-        return self._queue.enqueue(Request((command,)), call.timeout_seconds)
+        return self._queue.enqueue(
+            Request((command,)), call.timeout_seconds, trace_id=call.trace_id, span=call.span
+        )
 
     def check_room(self, commands: int, call: Call) -> None:
         """Refuses a large request that the queue has no room for, before its items are read.

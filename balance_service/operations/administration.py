@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets as random_source
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -21,6 +22,7 @@ from balance_service.operations.acts import act, connect, event
 from balance_service.repositories import (
     audit,
     credentials,
+    monitoring,
     movement_searches,
     principals,
     users,
@@ -130,9 +132,22 @@ async def prove_secret(settings: Settings) -> None:
 
 
 async def verify(settings: Settings) -> verification.Report:
-    """Recomputes the whole ledger from its entries, and reports where balances differ."""
+    """Recomputes the whole ledger from its entries, and reports where balances differ.
+
+    That it was done, and what it found, is recorded in the audit log, but not on a standby.
+    """
+    began = time.monotonic()
     async with connect(settings) as connections, connections.connection() as conn:
-        return await verification.verify(conn, settings.limits.calendar)
+        report = await verification.verify(conn, settings.limits.calendar)
+        read_only = await monitoring.is_read_only(conn)
+    if not read_only:
+        found = {
+            "faults": str(sum(len(faults) for faults in report.faults.values())),
+            "seconds": f"{time.monotonic() - began:.1f}",
+        }
+        async with act(settings) as conn:
+            await audit.record(conn, event(Action.LEDGER_VERIFIED, "ledger", after=found))
+    return report
 
 
 def _check_distinct(scopes: Sequence[Scope]) -> None:

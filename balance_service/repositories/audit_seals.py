@@ -4,7 +4,7 @@ An act takes no lock for the chain. What it recorded waits with the id of its tr
 every transaction that began earlier has ended, which Postgres's snapshots tell.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -27,10 +27,17 @@ _LOCK = 0x61756469740A  # "audit"
 
 
 class Head(NamedTuple):
-    """The last link of the chain; 0 of an empty one."""
+    """The last link of the chain; 0 of an empty one.
+
+    Args:
+        sequence: Its number.
+        hash: Its hash.
+        sealed: The events that were sealed just now, up to this link.
+    """
 
     sequence: int = 0
     hash: bytes = CHAIN_START
+    sealed: Sequence[RecordedEvent] = ()
 
 
 class Link(NamedTuple):
@@ -58,7 +65,7 @@ async def seal(conn: AsyncConnection) -> Head | None:
     events = [event_of(row) for row in await taken.fetchall()]
     if not events:
         return None
-    sequence, link = await head(conn)
+    sequence, link, _ = await head(conn)
     links = []
     for event in events:
         link = chain_hash(link, event)
@@ -70,7 +77,7 @@ async def seal(conn: AsyncConnection) -> Head | None:
         "links": links,
     }
     await conn.execute(_SQL["insert"], values)
-    return Head(numbers[-1], link)
+    return Head(numbers[-1], link, events)
 
 
 async def head(conn: AsyncConnection) -> Head:

@@ -1,5 +1,6 @@
 """The hot path's set-wise statements: lock, look up, write."""
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +20,7 @@ from balance_service.domain.state import Follow, Plan, State
 from balance_service.repositories import arrays, audit, columns, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
 from balance_service.repositories.holds import hold_of
+from balance_service.telemetry import metrics, traces
 
 _SQL = queries.load(__file__)
 
@@ -55,7 +57,9 @@ class Journal:
         self._operated = operated.select(commands)
         # All are sent before the first answer is waited for. The clock is read after the locks are
         # granted; to send it with find_movements, as one statement, gains nothing measurable.
+        began = time.perf_counter()
         account_ids = {account_id for command in commands for account_id in command.account_ids}
+        traces.statement_sent("lock_for_commit")
         locked = await lock_for_commit(self._conn, account_ids)
         clock = await self._send("read_clock")
         replayed = await self._find_movements(commands, tried)
@@ -65,6 +69,7 @@ class Journal:
         held = await self._find_holds(commands)
         used = await self._find_quote_uses(commands)
         accounts = [account_of(row) for row in await locked.fetchall()]
+        metrics.accounts_locked(time.perf_counter() - began)
         replays = [_movement(row) for row in await _rows(replayed)]
         purchases = [_movement(row) for row in await _rows(bought)]
         state = State(
@@ -215,6 +220,7 @@ class Journal:
             values: Its parameters.
             named: Whether rows are read by their columns' names, which takes longer.
         """
+        traces.statement_sent(query)
         cursor = self._conn.cursor(row_factory=namedtuple_row if named else tuple_row)
         await cursor.execute(_SQL[query], values, prepare=True)
         return cursor

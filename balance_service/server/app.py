@@ -53,6 +53,7 @@ from balance_service.reading.watch import AccountWatch
 from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
+from balance_service.server.sampling import Sampling
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.account_directory import AccountDirectory
@@ -74,6 +75,7 @@ from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_directory import UserDirectory
 from balance_service.servicers.user_sign_in import UserSignIn
 from balance_service.servicers.withdrawal import WithdrawalServicer
+from balance_service.telemetry import traces
 
 # How long the health check waits for Postgres before it calls it silent.
 DATABASE_TIMEOUT_SECONDS = 2.0
@@ -99,6 +101,7 @@ class App:
     calls: Calls
     health: Health
     maintenance: Maintenance
+    sampling: Sampling
     door: Door
     # What was started, to be stopped in the reverse order.
     _started: contextlib.AsyncExitStack = field(
@@ -117,7 +120,10 @@ class App:
         url = self.settings.database_url.get_secret_value()
         await asyncio.to_thread(migrate.check, url)
         await asyncio.to_thread(roles.check_login, url)
+        if self.settings.traces:
+            traces.start()
         async with contextlib.AsyncExitStack() as started:
+            started.push_async_callback(traces.stop)
             await started.enter_async_context(pool.opened(self.pool))
             await started.enter_async_context(pool.opened(self.commit_pool))
             await self.keys.load()
@@ -128,6 +134,8 @@ class App:
             started.push_async_callback(self._stop_door)
             await self.door.start()
             await self.health.start()
+            self.sampling.start()
+            started.push_async_callback(self.sampling.stop)
             started.push_async_callback(self.health.stop)
             self._started = started.pop_all()
 
@@ -205,6 +213,9 @@ def build(
         health=health,
         maintenance=_maintenance(
             settings, connections, auth, health, rates, watch_list, calls, queue
+        ),
+        sampling=Sampling(
+            calls, queue, {"calls": connections, "commits": commit_connections}, rates
         ),
         door=make_door(settings, calls, health.servicer),
     )

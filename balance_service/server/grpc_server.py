@@ -10,11 +10,13 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 
 from balance_service.calls.call import Metadata
-from balance_service.calls.dispatch import Calls, Refused, Request
+from balance_service.calls.dispatch import Calls, Request
+from balance_service.calls.endings import Refused
 from balance_service.calls.methods import Method
 from balance_service.calls.refusals import DETAILS_KEY
 from balance_service.server.reflection import Reflection
 from balance_service.server.strangers import count, read_peer
+from balance_service.telemetry import metrics
 
 # As much as an HTTP body may have: a thousand transfers with room for their descriptions.
 MESSAGE_BYTES_MAX = 1 << 20
@@ -61,6 +63,7 @@ def build(calls: Calls, health_servicer: health.aio.HealthServicer) -> grpc.aio.
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
     add_library_services(calls, health_servicer, server)
+    server.add_generic_rpc_handlers((_UnknownMethods(),))
     return server
 
 
@@ -80,6 +83,13 @@ def add_library_services(
     names = [service.full_name for service in calls.services]
     admit = functools.partial(count, calls)
     Reflection((*names, health.SERVICE_NAME), admit).serve_on(server)
+
+
+class _UnknownMethods(grpc.GenericRpcHandler):
+    """Asked last: what comes here is of nobody's, and is only counted."""
+
+    def service(self, handler_call_details: object) -> None:  # noqa: ARG002 - gRPC names it
+        metrics.unknown_method_called()
 
 
 def _handler(calls: Calls, method: Method) -> Handler:

@@ -123,6 +123,7 @@ class Maintenance:
             async with transaction(self._pool) as conn:
                 head = await audit_seals.seal(conn)
             if head:
+                _tell_acts(head)
                 _log.info("audit_log_sealed", sequence=head.sequence, hash=head.hash.hex())
             sealing = head is not None
 
@@ -141,6 +142,22 @@ class Maintenance:
         while cleared == CLEARED_QUOTES_MAX:
             async with transaction(self._pool) as conn:
                 cleared = await quotes.clear_expired(conn, self._answers_kept, CLEARED_QUOTES_MAX)
+
+
+def _tell_acts(head: audit_seals.Head) -> None:
+    """Logs what was done with more than a caller's own rights, once it is sealed."""
+    first = head.sequence - len(head.sealed) + 1
+    for sequence, event in enumerate(head.sealed, first):
+        if event.is_privileged:
+            _log.info(
+                "privileged_act",
+                action=event.action,
+                actor=event.actor.principal,
+                target=event.target,
+                reason=event.refusal,
+                request_id=event.actor.request_id,
+                sequence=sequence,
+            )
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

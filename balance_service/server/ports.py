@@ -41,13 +41,15 @@ def reserve(settings: Settings, *, gateway_alone: bool = False) -> Iterator[Sett
     Raises:
         PortUnavailable: Something else listens on one of them.
     """
-    names = [] if gateway_alone else ["grpc_port"]
+    hosts = {} if gateway_alone else {"grpc_port": settings.host}
     if settings.http or gateway_alone:
-        names.append("http_port")
+        hosts["http_port"] = settings.host
+    if settings.operators_port and not gateway_alone:
+        hosts["operators_port"] = settings.operators_host
     with contextlib.ExitStack() as held:
         ports = {
-            name: held.enter_context(_reserve_port(settings.host, getattr(settings, name)))
-            for name in names
+            name: held.enter_context(_reserve_port(host, getattr(settings, name)))
+            for name, host in hosts.items()
         }
         yield settings.model_copy(update=ports)
 

@@ -3,10 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 
+from balance_service import DISTRIBUTION
 from balance_service.auth import sealing
 from balance_service.config import Settings, variable
 from balance_service.database import pool
 from balance_service.providers.mail import SmtpMailer
+from balance_service.telemetry import traces
 
 
 def find_plain_text(settings: Settings, *, tls: bool) -> dict[str, str]:
@@ -29,7 +31,7 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
         settings: As `config.read` returns them: each is within its bounds.
         production: Whether what `run` provides by itself must be set.
     """
-    faults: dict[str, str] = {}
+    faults = _find_missing(settings)
     if url := settings.database_url.get_secret_value():
         with _note_fault(faults, "database_url"):
             pool.check_url(url)
@@ -56,6 +58,12 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
     if production:
         faults |= find_plain_text(settings, tls=bool(settings.tls_certificate))
     return faults
+
+
+def _find_missing(settings: Settings) -> dict[str, str]:
+    if settings.traces and not traces.is_installed():
+        return {variable("traces"): f"needs OpenTelemetry: pip install '{DISTRIBUTION}[traces]'"}
+    return {}
 
 
 @contextlib.contextmanager

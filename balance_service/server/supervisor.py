@@ -1,20 +1,23 @@
-"""Keeps worker processes running: starts them, starts those that die again, stops all together.
+"""Keeps processes running: starts them, starts those that die again, stops all together.
 
-Workers share their ports, and nothing else but Postgres.
+Workers share their ports, and nothing else but Postgres. The operators' process has a port of its
+own, and reads what workers keep in the supervisor's folder.
 """
 
 import asyncio
 import contextlib
 import os
 import sys
-import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from balance_service.config import Settings
 from balance_service.server.envoy import choice
+from balance_service.server.operators.folder import Folder, forget_gauges, opened
 from balance_service.server.signals import catch_stop_signals
 
 RESTART_INTERVAL_SECONDS = 1.0
@@ -46,48 +49,84 @@ async def supervise(settings: Settings) -> int:
         The exit status: 0, or 1 if a worker could not be started.
     """
     stopping = catch_stop_signals()
-    keeping = [
-        asyncio.create_task(_keep_running(settings, stopping)) for _ in range(settings.workers)
-    ]
-    failed = await asyncio.gather(*keeping)
+    with opened() as folder:
+        keeping = [
+            asyncio.create_task(_keep_running(_worker(folder, number), settings, stopping))
+            for number in range(settings.workers)
+        ]
+        if settings.operators_port:
+            role = _operators(folder)
+            telling = asyncio.create_task(_keep_running(role, settings, stopping))
+        failed = await asyncio.gather(*keeping)
+        stopping.set()
+        if settings.operators_port:
+            await telling
     return int(any(failed))
 
 
-async def _keep_running(settings: Settings, stopping: asyncio.Event) -> bool:
-    """Runs a worker, again and again until stopped; True if it could not be started."""
-    # A worker that is killed leaves its temporary files, so they go with the supervisor.
-    with tempfile.TemporaryDirectory(prefix="balance-") as folder:
-        return await _keep_running_in(folder, settings, stopping)
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What a process is for.
+
+    Args:
+        name: As its log lines have it.
+        arguments: Of `balance-service`; the pipe in which it tells that it has started follows.
+        environment: That it has besides the settings.
+        figures: Where its figures are; None if it keeps none there.
+        vital: Whether nothing is served if its first start of all fails for good.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    figures: Path | None = None
+    vital: bool = False
 
 
-async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Event) -> bool:
+def _worker(folder: Folder, number: int) -> _Role:
+    figures, temporary = folder.make_figures(number), folder.make_temporary(number)
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(figures), "TMPDIR": str(temporary)}
+    return _Role("worker", ("worker", "--started-fd"), environment, figures, vital=True)
+
+
+def _operators(folder: Folder) -> _Role:
+    arguments = ("operators", *map(str, folder), "--started-fd")
+    return _Role("operators", arguments, {})
+
+
+async def _keep_running(role: _Role, settings: Settings, stopping: asyncio.Event) -> bool:
+    """Runs a process, again and again until stopped; True if it could not be started."""
     first, failed_starts = True, 0
+    behind_envoy = role.vital and settings.door == "envoy"
     while not stopping.is_set():
         began = time.monotonic()
-        worker = await _start_worker(settings, folder)
+        worker = await _start(role, settings)
         process = worker.process
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if stopping.is_set():
-            await _stop_worker(process, settings.drain_seconds)
+            await _stop(role, process, settings.drain_seconds)
             worker.read_started()
             return False
         started = worker.read_started()
-        _log.error("worker_died", pid=process.pid, status=process.returncode, started=started)
-        if first and process.returncode == STARTUP_FAILED:
+        if role.figures:
+            forget_gauges(role.figures)
+        facts = {"pid": process.pid, "status": process.returncode, "started": started}
+        _log.error(f"{role.name}_died", **facts)
+        if role.vital and first and process.returncode == STARTUP_FAILED:
             stopping.set()
             return True
         first = False
-        if not started and settings.door == "envoy" and process.returncode != DATABASE_AWAY:
+        if behind_envoy and not started and process.returncode != DATABASE_AWAY:
             _log.error("envoy_failed", advice=choice.WITHOUT)
         if started:
             failed_starts = 0
         elif process.returncode != DATABASE_AWAY:
             failed_starts += 1
         if failed_starts >= FAILED_STARTS_MAX:
-            _log.error("worker_given_up", failed_starts=failed_starts)
+            _log.error(f"{role.name}_given_up", failed_starts=failed_starts)
             return True
         # Counted from its start: one that has served for longer is started again at once.
         interval = RESTART_INTERVAL_SECONDS * 2**failed_starts
@@ -98,52 +137,51 @@ async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Ev
 
 
 @dataclass(frozen=True, slots=True)
-class _Worker:
-    """A worker's process, and the pipe in which it tells that it has started.
+class _Started:
+    """A process, and the pipe in which it tells that it has started.
 
-    A pipe and not an exit status, which does not tell of a worker that was killed whether it had
-    served before.
+    A pipe and not an exit status, which does not tell of one that was killed whether it had served
+    before.
     """
 
     process: asyncio.subprocess.Process
     started_fd: int
 
     def read_started(self) -> bool:
-        """Whether the worker, which has ended, had started. Closes the pipe: ask once."""
+        """Whether the process, which has ended, had started. Closes the pipe: ask once."""
         try:
             return os.read(self.started_fd, 1) != b""
         finally:
             os.close(self.started_fd)
 
 
-async def _start_worker(settings: Settings, folder: str) -> _Worker:
+async def _start(role: _Role, settings: Settings) -> _Started:
     read_fd, write_fd = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "balance_service",
-            "worker",
-            "--started-fd",
+            *role.arguments,
             str(write_fd),
-            env=settings.environment() | {"TMPDIR": folder},
+            env={**settings.environment(), **role.environment},
             pass_fds=(write_fd,),
         )
     except BaseException:
         os.close(read_fd)
         raise
     finally:
-        # The worker has its own end; with this one open, `read_started` would wait for ever.
+        # The process has its own end; with this one open, `read_started` would wait for ever.
         os.close(write_fd)
-    return _Worker(process, read_fd)
+    return _Started(process, read_fd)
 
 
-async def _stop_worker(process: asyncio.subprocess.Process, drain_seconds: float) -> None:
+async def _stop(role: _Role, process: asyncio.subprocess.Process, drain_seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
         await asyncio.wait_for(process.wait(), drain_seconds + KILL_AFTER_SECONDS)
     except TimeoutError:
-        _log.error("worker_killed", pid=process.pid)
+        _log.error(f"{role.name}_killed", pid=process.pid)
         process.kill()
         await process.wait()

@@ -12,6 +12,7 @@ from balance_service.database.pool import DatabaseUnavailable, PostgresError
 from balance_service.database.roles import RoleUnfit
 from balance_service.server import app, supervisor
 from balance_service.server.signals import catch_stop_signals
+from balance_service.telemetry import metrics
 
 # Objects made and not freed between two collections. Python's own 700 is reached by a commit of a
 # few transfers.
@@ -49,6 +50,7 @@ async def serve(worker: app.App, stopping: asyncio.Event, started_fd: int | None
         started_fd: As of `run`.
     """
     _tune_garbage_collector()
+    metrics.worker_started()
     _log.info("worker_started", port=worker.door.port, http_port=worker.door.http_port)
     if started_fd is not None:
         os.write(started_fd, b"1")

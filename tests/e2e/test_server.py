@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
-from balance_service.calls import dispatch
+from balance_service.calls import endings
 from tests import postgres
 from tests.contract import SERVICE_NAMES
 from tests.service import Service, StartService, rich
@@ -193,7 +193,7 @@ async def test_log_that_cannot_be_written_changes_no_answer(
 
             return write
 
-    monkeypatch.setattr(dispatch, "_log", Broken())
+    monkeypatch.setattr(endings, "_log", Broken())
     assert (await person.deposit("5", account.id)).balance == "5.00"
     with pytest.raises(BalanceError) as error:
         await person.deposit("-5", account.id)

@@ -178,8 +178,8 @@ async def test_killed_connections_are_retried_without_loss(
             while not stop.is_set():
                 await conn.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'balance-service' AND datname = current_database()"
-                    " AND random() < 0.3"
+                    "WHERE application_name LIKE 'balance-service %' AND random() < 0.3 "
+                    "AND datname = current_database()"
                 )
                 await asyncio.sleep(0.02)
 

@@ -24,6 +24,7 @@ from balance_service.server.wire import heads
 from balance_service.server.wire.answers import shield_future, shielded
 from balance_service.server.wire.application import Grpc
 from balance_service.server.wire.methods import LibraryMethods, map_methods
+from balance_service.telemetry import metrics
 
 # How often pyvoy is asked whether a caller is still there; it does not say so by itself.
 POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.1, 1.0
@@ -109,8 +110,10 @@ class EnvoyDoor:
                 address = self._read_address(scope)
                 await self._admission.wait(networks.caller_network(*address, self._proxies))
         except errors.QuotaExceeded:
+            metrics.door_refused("quota")
             return self._exceeded
         except errors.Overloaded:
+            metrics.door_refused("crowded")
             return self._crowded
         return None
 

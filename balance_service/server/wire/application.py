@@ -16,6 +16,7 @@ from balance_service.calls.call import Metadata
 from balance_service.server.wire import heads
 from balance_service.server.wire.answers import Answer, shielded
 from balance_service.server.wire.frames import Failure, Gone, Requests
+from balance_service.telemetry import metrics
 
 Code = grpc.StatusCode
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
@@ -87,6 +88,7 @@ class Grpc:
             head.peer = (scope.get("client") or ("",))[0]
             method = self._find(scope["path"])
             if method is None:
+                metrics.unknown_method_called()
                 raise Failure(Code.UNIMPLEMENTED, "Method not found!")
         except Failure as failure:
             await Answer(send, heads.MEDIA_TYPE).fail(failure)

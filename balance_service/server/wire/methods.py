@@ -13,7 +13,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from balance_service.calls import methods, refusals
 from balance_service.calls.call import Metadata
-from balance_service.calls.dispatch import Calls, Refused, Request
+from balance_service.calls.dispatch import Calls, Request
+from balance_service.calls.endings import Refused
 from balance_service.domain import errors
 from balance_service.server.wire import application
 from balance_service.server.wire.application import Context, Write

@@ -1,0 +1,56 @@
+"""What operators watch of the database's contents."""
+
+from typing import NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from balance_service.domain.audit import Action
+from balance_service.repositories import queries
+
+_SQL = queries.load(__file__)
+
+
+class Watched(NamedTuple):
+    """What is watched; None where there is nothing yet.
+
+    Args:
+        unsealed: Events of the audit log that are not sealed, a thousand at most.
+        oldest_unsealed_seconds: The age of the oldest of them; 0 for none.
+        last_sealed_seconds: The age of the newest event that is sealed.
+        verified_seconds: How long ago `verify` ended.
+        verify_faults: How many faults it found.
+        verify_took_seconds: How long it took.
+    """
+
+    unsealed: int
+    oldest_unsealed_seconds: float
+    last_sealed_seconds: float | None
+    verified_seconds: float | None
+    verify_faults: int | None
+    verify_took_seconds: float | None
+
+
+async def watch(conn: AsyncConnection) -> Watched:
+    """Reads what is watched, by Postgres's clock."""
+    cursor = conn.cursor(row_factory=dict_row)
+    await cursor.execute(_SQL["watch"], {"verified": Action.LEDGER_VERIFIED})
+    row = await cursor.fetchone()
+    assert row is not None, "one row for all"
+    verified = row["verified"] or {}
+    faults, seconds = verified.get("faults"), verified.get("seconds")
+    return Watched(
+        unsealed=row["unsealed"],
+        oldest_unsealed_seconds=row["oldest_unsealed_seconds"],
+        last_sealed_seconds=row["last_sealed_seconds"],
+        verified_seconds=row["verified_seconds"],
+        verify_faults=None if faults is None else int(faults),
+        verify_took_seconds=None if seconds is None else float(seconds),
+    )
+
+
+async def is_read_only(conn: AsyncConnection) -> bool:
+    """Whether nothing can be written, as on a standby."""
+    row = await (await conn.execute(_SQL["is_read_only"])).fetchone()
+    assert row is not None, "a setting always has a value"
+    return bool(row[0])

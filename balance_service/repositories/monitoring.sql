@@ -1,0 +1,55 @@
+-- watch --
+-- What operators watch: all of it found by index, or among what is not sealed yet, which is little.
+WITH unsealed AS (
+    SELECT e.created_at
+    FROM (
+        SELECT u.event_id
+        FROM audit_unsealed AS u
+        LIMIT 1000
+    ) AS waiting
+    INNER JOIN audit_events AS e ON waiting.event_id = e.event_id
+),
+
+sealed AS (
+    SELECT e.created_at
+    FROM audit_seals AS s
+    INNER JOIN audit_events AS e ON s.event_id = e.event_id
+    ORDER BY s.sequence DESC
+    LIMIT 1
+),
+
+verified AS (
+    SELECT
+        e.created_at,
+        e.value_after
+    FROM audit_events AS e
+    WHERE e.action = %(verified)s
+    ORDER BY e.created_at DESC, e.event_id DESC
+    LIMIT 1
+)
+
+SELECT
+    (
+        SELECT count(*)
+        FROM unsealed
+    ) AS unsealed,
+    (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(created_at)), 0), 0)::float8
+        FROM unsealed
+    ) AS oldest_unsealed_seconds,
+    (
+        SELECT extract(EPOCH FROM now() - created_at)::float8
+        FROM sealed
+    ) AS last_sealed_seconds,
+    (
+        SELECT extract(EPOCH FROM now() - created_at)::float8
+        FROM verified
+    ) AS verified_seconds,
+    (
+        SELECT value_after
+        FROM verified
+    ) AS verified;
+
+-- is_read_only --
+-- Whether nothing can be written, as on a standby.
+SELECT current_setting('transaction_read_only') = 'on';

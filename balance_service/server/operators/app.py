@@ -1,0 +1,29 @@
+"""What operators ask on a port of their own: composed here."""
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from balance_service.config import Settings
+from balance_service.database.pool import Pool
+from balance_service.server.operators.folder import Folder
+from balance_service.server.operators.metrics import Metrics
+from balance_service.server.operators.readiness import Readiness, live
+
+
+def build(settings: Settings, connections: Pool, folder: Folder) -> Starlette:
+    """Builds the operators' application.
+
+    Args:
+        settings: Say where the service listens.
+        connections: To Postgres, of this process's own.
+        folder: Where the workers keep their figures.
+    """
+    readiness = Readiness(settings)
+    metrics = Metrics(settings, readiness, connections, folder)
+    return Starlette(
+        routes=[
+            Route("/metrics", metrics.show),
+            Route("/livez", live),
+            Route("/readyz", readiness.show),
+        ]
+    )

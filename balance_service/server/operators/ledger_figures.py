@@ -1,0 +1,58 @@
+"""What the database says of the ledger's checks: asked when somebody asks for metrics."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from balance_service.database.pool import Pool
+from balance_service.repositories import monitoring
+from balance_service.repositories.monitoring import Watched
+
+_log = structlog.get_logger()
+
+TIMEOUT_SECONDS = 2.0
+UP = "balance_database_up"
+UP_MEANING = "Whether Postgres answered the operators' process; if not, what it knows is left out."
+# By name, what is watched and what it means.
+FIGURES = {
+    "balance_audit_unsealed_events": (
+        "unsealed",
+        "Events of the audit log that are not sealed yet, a thousand at most.",
+    ),
+    "balance_audit_oldest_unsealed_age_seconds": (
+        "oldest_unsealed_seconds",
+        "Age of the oldest of them; 0 if there is none.",
+    ),
+    "balance_audit_last_sealed_age_seconds": (
+        "last_sealed_seconds",
+        "Age of the newest event that is sealed.",
+    ),
+    "balance_verify_last_run_age_seconds": (
+        "verified_seconds",
+        "Time since `balance-service verify` last ended; nothing if it never did.",
+    ),
+    "balance_verify_last_run_faults": ("verify_faults", "Faults that it found."),
+    "balance_verify_last_run_duration_seconds": ("verify_took_seconds", "Time that it took."),
+}
+
+
+async def collect(pool: Pool) -> Iterable[Metric]:
+    """Whether Postgres answers, when the ledger was verified, and what the audit log waits for."""
+    watched = None
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS), pool.connection() as conn:
+            watched = await monitoring.watch(conn)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the figures are not to be had
+        _log.warning("database_not_watched", cause=type(error).__name__)
+    up = GaugeMetricFamily(UP, UP_MEANING, float(watched is not None))
+    return [up, *(_describe(watched) if watched else ())]
+
+
+def _describe(watched: Watched) -> Iterable[Metric]:
+    for name, (field, meaning) in FIGURES.items():
+        value = getattr(watched, field)
+        if value is not None:
+            yield GaugeMetricFamily(name, meaning, value)
