@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from balance_service.calls.strangers import BURST_SECONDS
 from balance_service.config import Settings
-from balance_service.domain.networks import IPV6_PREFIX_LENGTH
+from balance_service.domain.networks import IPV6_PREFIX_LENGTH, Network, parse_networks
 
 Config = dict[str, Any]
 
@@ -89,27 +89,40 @@ def _buckets(settings: Settings) -> list[_Bucket]:
     if most := settings.address_requests_per_second:
         address = "remote_address"
         buckets.append(_Bucket([{"key": address}], [{address: {}}], most, most))
-    # Behind a proxy, whose address all callers share, only Python can tell networks apart.
-    if settings.network_calls_per_second and not settings.trusted_proxies:
+    if settings.network_calls_per_second:
         health = {"name": ":path", "string_match": {"safe_regex": {"regex": HEALTH}}}
         other = {**health, "invert_match": True}
         without_token = {"name": "authorization", "present_match": False}
         per_second = max(int(settings.network_calls_per_second * HEARD_OF), 1)
-        buckets.append(_of_network("stranger", [other, without_token], per_second))
-        buckets.append(_of_network("health", [health], per_second))
+        proxies = parse_networks(settings.trusted_proxies)
+        buckets.append(_of_network("stranger", [other, without_token], proxies, per_second))
+        buckets.append(_of_network("health", [health], proxies, per_second))
     return buckets
 
 
-def _of_network(kind: str, headers: list[Config], per_second: int) -> _Bucket:
-    """A bucket for each network's requests whose headers match."""
+def _of_network(
+    kind: str, headers: list[Config], proxies: Sequence[Network], per_second: int
+) -> _Bucket:
+    """A bucket for the requests of each network whose headers match.
+
+    A proxy has none: all callers behind it share its address, and Python alone tells them apart.
+    """
     match = {"descriptor_key": "kind", "descriptor_value": kind, "headers": headers}
-    network = {"v6_prefix_mask_len": IPV6_PREFIX_LENGTH}
-    return _Bucket(
-        [{"key": "kind", "value": kind}, {"key": "masked_remote_address"}],
-        [{"header_value_match": match}, {"masked_remote_address": network}],
-        per_second * BURST_SECONDS,
-        per_second,
-    )
+    entries: list[Config] = [{"key": "kind", "value": kind}, {"key": "masked_remote_address"}]
+    actions: list[Config] = [
+        {"header_value_match": match},
+        {"masked_remote_address": {"v6_prefix_mask_len": IPV6_PREFIX_LENGTH}},
+    ]
+    if proxies:
+        ranges = [
+            {"address_prefix": str(proxy.network_address), "prefix_len": proxy.prefixlen}
+            for proxy in proxies
+        ]
+        direct = {"descriptor_key": "direct", "descriptor_value": "yes"}
+        matcher = {"address_matcher": {"ranges": ranges, "invert_match": True}}
+        entries.append({"key": "direct", "value": "yes"})
+        actions.append({"remote_address_match": {**direct, **matcher}})
+    return _Bucket(entries, actions, per_second * BURST_SECONDS, per_second)
 
 
 def _rate_limit(buckets: Sequence[_Bucket]) -> Config:

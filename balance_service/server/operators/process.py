@@ -37,12 +37,13 @@ async def run(settings: Settings, folder: Folder, started_fd: int | None = None)
         server = HttpServer(
             application, settings.operators_host, settings.operators_port, DRAIN_SECONDS
         )
-        await server.start()
-        _log.info("operators_started", port=server.port)
-        if started_fd is not None:
-            os.write(started_fd, b"1")
-            os.close(started_fd)
-        await stopping.wait()
-        await server.stop()
+        async with application.router.lifespan_context(application):
+            await server.start()
+            _log.info("operators_started", port=server.port)
+            if started_fd is not None:
+                os.write(started_fd, b"1")
+                os.close(started_fd)
+            await stopping.wait()
+            await server.stop()
     finally:
         await connections.close()
