@@ -137,6 +137,7 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
     )
     from pydantic import SecretStr
 
+    from balance_service import config
     from balance_service.database import migrate, roles
     from balance_service.server import logs, ports, supervisor
 
@@ -146,7 +147,7 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
     # No worker needs it.
     settings = settings.model_copy(update={"owner_database_url": SecretStr("")})
     with ports.reserve(settings) as bound:
-        status = asyncio.run(supervisor.supervise(bound))
+        status = asyncio.run(supervisor.supervise(bound, config.notify_socket()))
     raise typer.Exit(status)
 
 

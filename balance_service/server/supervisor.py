@@ -9,11 +9,11 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 
 import structlog
 
 from balance_service.config import Settings
+from balance_service.server import systemd
 from balance_service.server.envoy import choice
 from balance_service.server.signals import catch_stop_signals
 
@@ -32,7 +32,7 @@ FAILED_STARTS_MAX = 5
 _log = structlog.get_logger()
 
 
-async def supervise(settings: Settings) -> int:
+async def supervise(settings: Settings, notify_socket: str = "") -> int:
     """Keeps `settings.workers` workers running until SIGTERM or SIGINT.
 
     A worker that dies after it has served is started again at once. One that cannot start is tried
@@ -41,30 +41,41 @@ async def supervise(settings: Settings) -> int:
 
     Args:
         settings: What they run with; its ports are held by `ports.reserve` meanwhile.
+        notify_socket: Where systemd is told, as of `systemd.follow`.
 
     Returns:
         The exit status: 0, or 1 if a worker could not be started.
     """
-    stopping = catch_stop_signals()
+    serving, stopping = asyncio.Event(), catch_stop_signals()
+    stop_seconds_max = settings.drain_seconds + KILL_AFTER_SECONDS
+    following = asyncio.create_task(
+        systemd.follow(notify_socket, serving, stopping, stop_seconds_max)
+    )
     keeping = [
-        asyncio.create_task(_keep_running(settings, stopping)) for _ in range(settings.workers)
+        asyncio.create_task(_keep_running(settings, serving, stopping))
+        for _ in range(settings.workers)
     ]
     failed = await asyncio.gather(*keeping)
+    following.cancel()
     return int(any(failed))
 
 
-async def _keep_running(settings: Settings, stopping: asyncio.Event) -> bool:
+async def _keep_running(
+    settings: Settings, serving: asyncio.Event, stopping: asyncio.Event
+) -> bool:
     """Runs a worker, again and again until stopped; True if it could not be started."""
     # A worker that is killed leaves its temporary files, so they go with the supervisor.
     with tempfile.TemporaryDirectory(prefix="balance-") as folder:
-        return await _keep_running_in(folder, settings, stopping)
+        return await _keep_running_in(folder, settings, serving, stopping)
 
 
-async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Event) -> bool:
+async def _keep_running_in(
+    folder: str, settings: Settings, serving: asyncio.Event, stopping: asyncio.Event
+) -> bool:
     first, failed_starts = True, 0
     while not stopping.is_set():
         began = time.monotonic()
-        worker = await _start_worker(settings, folder)
+        worker = await _start_worker(settings, folder, serving)
         process = worker.process
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(stopping.wait())
@@ -72,9 +83,9 @@ async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Ev
         stopped.cancel()
         if stopping.is_set():
             await _stop_worker(process, settings.drain_seconds)
-            worker.read_started()
+            worker.close()
             return False
-        started = worker.read_started()
+        started = worker.close()
         _log.error("worker_died", pid=process.pid, status=process.returncode, started=started)
         if first and process.returncode == STARTUP_FAILED:
             stopping.set()
@@ -97,26 +108,42 @@ async def _keep_running_in(folder: str, settings: Settings, stopping: asyncio.Ev
     return False
 
 
-@dataclass(frozen=True, slots=True)
 class _Worker:
     """A worker's process, and the pipe in which it tells that it has started.
 
     A pipe and not an exit status, which does not tell of a worker that was killed whether it had
     served before.
+
+    Args:
+        process: The worker.
+        started_fd: The pipe's end that is read; it is closed by `close`.
+        serving: Set when the worker has started.
     """
 
-    process: asyncio.subprocess.Process
-    started_fd: int
+    def __init__(
+        self, process: asyncio.subprocess.Process, started_fd: int, serving: asyncio.Event
+    ) -> None:
+        self.process = process
+        self._started_fd, self._serving = started_fd, serving
+        self._started = False
+        asyncio.get_running_loop().add_reader(started_fd, self._read)
 
-    def read_started(self) -> bool:
-        """Whether the worker, which has ended, had started. Closes the pipe: ask once."""
-        try:
-            return os.read(self.started_fd, 1) != b""
-        finally:
-            os.close(self.started_fd)
+    def _read(self) -> None:
+        """Reads the pipe, which has a byte once the worker has started, and ends with it."""
+        asyncio.get_running_loop().remove_reader(self._started_fd)
+        self._started = os.read(self._started_fd, 1) != b""
+        if self._started:
+            self._serving.set()
+
+    def close(self) -> bool:
+        """Whether the worker, which has ended, had started. Closes the pipe: call it once."""
+        if asyncio.get_running_loop().remove_reader(self._started_fd):
+            self._started = os.read(self._started_fd, 1) != b""
+        os.close(self._started_fd)
+        return self._started
 
 
-async def _start_worker(settings: Settings, folder: str) -> _Worker:
+async def _start_worker(settings: Settings, folder: str, serving: asyncio.Event) -> _Worker:
     read_fd, write_fd = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -133,9 +160,9 @@ async def _start_worker(settings: Settings, folder: str) -> _Worker:
         os.close(read_fd)
         raise
     finally:
-        # The worker has its own end; with this one open, `read_started` would wait for ever.
+        # The worker has its own end; with this one open, a read of the other would wait for ever.
         os.close(write_fd)
-    return _Worker(process, read_fd)
+    return _Worker(process, read_fd, serving)
 
 
 async def _stop_worker(process: asyncio.subprocess.Process, drain_seconds: float) -> None:
