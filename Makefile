@@ -68,7 +68,7 @@ test-clients: setup ## Run the tests of the clients of other languages, and of t
 .PHONY: test-long
 test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=...), and schemathesis
 	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
-	$(BIN)/pytest tests/integration tests/e2e tests/security -m long
+	$(BIN)/pytest tests/integration tests/e2e tests/security tests/faults -m long
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
@@ -81,6 +81,10 @@ torture-failover: setup ## Lose the primary 20 times, with a synchronous standby
 .PHONY: torture-restarts
 torture-restarts: setup ## Restart the service 50 times under load: no call may fail
 	$(BIN)/python -m rehearsals.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
+.PHONY: torture-upgrade
+torture-upgrade: setup ## Upgrade the last release to this version under load: no call may fail
+	$(BIN)/python -m rehearsals.upgrade $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restore
 torture-restore: setup ## Restore a back-up to a point in time, and hold it to what clients saw
