@@ -19,8 +19,9 @@ RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-d
 
 FROM ${PYTHON_IMAGE}
 # /var/lib/balance is where docker-compose.yml keeps secrets; the service itself writes nothing there.
-RUN useradd --system --uid 10001 --no-create-home balance && \
-    install --directory --owner 10001 --mode 0755 /var/lib/balance
+RUN groupadd --system --gid 10001 balance && \
+    useradd --system --uid 10001 --gid 10001 --no-create-home balance && \
+    install --directory --owner 10001 --group 10001 --mode 0755 /var/lib/balance
 COPY --from=build /opt/balance /opt/balance
 ENV PATH=/opt/balance/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -29,7 +30,7 @@ ENV PATH=/opt/balance/bin:$PATH \
     BALANCE_ALLOW_PLAIN_TEXT=true \
     BALANCE_GRPC_PORT=50051 \
     BALANCE_HTTP_PORT=8080
-USER 10001
+USER 10001:10001
 # /tmp has to be writable, for Envoy's configuration and socket; nothing else is written.
 EXPOSE 50051 8080
 STOPSIGNAL SIGTERM

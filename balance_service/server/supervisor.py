@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from balance_service.config import Settings
+from balance_service.server import systemd
 from balance_service.server.envoy import choice
 from balance_service.server.operators.folder import Folder, forget_gauges, opened
 from balance_service.server.signals import catch_stop_signals
@@ -35,7 +36,7 @@ FAILED_STARTS_MAX = 5
 _log = structlog.get_logger()
 
 
-async def supervise(settings: Settings) -> int:
+async def supervise(settings: Settings, notify_socket: str = "") -> int:
     """Keeps `settings.workers` workers running until SIGTERM or SIGINT.
 
     A worker that dies after it has served is started again at once. One that cannot start is tried
@@ -44,23 +45,29 @@ async def supervise(settings: Settings) -> int:
 
     Args:
         settings: What they run with; its ports are held by `ports.reserve` meanwhile.
+        notify_socket: Where systemd is told, as of `systemd.follow`.
 
     Returns:
         The exit status: 0, or 1 if a worker could not be started.
     """
-    stopping = catch_stop_signals()
+    serving, stopping = asyncio.Event(), catch_stop_signals()
+    stop_seconds_max = settings.drain_seconds + KILL_AFTER_SECONDS
+    following = asyncio.create_task(
+        systemd.follow(notify_socket, serving, stopping, stop_seconds_max)
+    )
     with opened() as folder:
         keeping = [
-            asyncio.create_task(_keep_running(_worker(folder, number), settings, stopping))
+            asyncio.create_task(_keep_running(_worker(folder, number), settings, serving, stopping))
             for number in range(settings.workers)
         ]
         if settings.operators_port:
-            role = _operators(folder)
-            telling = asyncio.create_task(_keep_running(role, settings, stopping))
+            role, answering = _operators(folder), asyncio.Event()
+            telling = asyncio.create_task(_keep_running(role, settings, answering, stopping))
         failed = await asyncio.gather(*keeping)
         stopping.set()
         if settings.operators_port:
             await telling
+    following.cancel()
     return int(any(failed))
 
 
@@ -94,34 +101,36 @@ def _operators(folder: Folder) -> _Role:
     return _Role("operators", arguments, {})
 
 
-async def _keep_running(role: _Role, settings: Settings, stopping: asyncio.Event) -> bool:
+async def _keep_running(
+    role: _Role, settings: Settings, started: asyncio.Event, stopping: asyncio.Event
+) -> bool:
     """Runs a process, again and again until stopped; True if it could not be started."""
     first, failed_starts = True, 0
     behind_envoy = role.vital and settings.door == "envoy"
     while not stopping.is_set():
         began = time.monotonic()
-        worker = await _start(role, settings)
-        process = worker.process
+        running = await _start(role, settings, started)
+        process = running.process
         ended = asyncio.create_task(process.wait())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if stopping.is_set():
             await _stop(role, process, settings.drain_seconds)
-            worker.read_started()
+            running.close()
             return False
-        started = worker.read_started()
+        has_started = running.close()
         if role.figures:
             forget_gauges(role.figures)
-        facts = {"pid": process.pid, "status": process.returncode, "started": started}
+        facts = {"pid": process.pid, "status": process.returncode, "started": has_started}
         _log.error(f"{role.name}_died", **facts)
         if role.vital and first and process.returncode == STARTUP_FAILED:
             stopping.set()
             return True
         first = False
-        if behind_envoy and not started and process.returncode != DATABASE_AWAY:
+        if behind_envoy and not has_started and process.returncode != DATABASE_AWAY:
             _log.error("envoy_failed", advice=choice.WITHOUT)
-        if started:
+        if has_started:
             failed_starts = 0
         elif process.returncode != DATABASE_AWAY:
             failed_starts += 1
@@ -136,26 +145,42 @@ async def _keep_running(role: _Role, settings: Settings, stopping: asyncio.Event
     return False
 
 
-@dataclass(frozen=True, slots=True)
 class _Started:
     """A process, and the pipe in which it tells that it has started.
 
     A pipe and not an exit status, which does not tell of one that was killed whether it had served
     before.
+
+    Args:
+        process: The process.
+        started_fd: The pipe's end that is read; it is closed by `close`.
+        started: Set when the process has started.
     """
 
-    process: asyncio.subprocess.Process
-    started_fd: int
+    def __init__(
+        self, process: asyncio.subprocess.Process, started_fd: int, started: asyncio.Event
+    ) -> None:
+        self.process = process
+        self._started_fd, self._telling = started_fd, started
+        self._started = False
+        asyncio.get_running_loop().add_reader(started_fd, self._read)
 
-    def read_started(self) -> bool:
-        """Whether the process, which has ended, had started. Closes the pipe: ask once."""
-        try:
-            return os.read(self.started_fd, 1) != b""
-        finally:
-            os.close(self.started_fd)
+    def _read(self) -> None:
+        """Reads the pipe, which has a byte once the process has started, and ends with it."""
+        asyncio.get_running_loop().remove_reader(self._started_fd)
+        self._started = os.read(self._started_fd, 1) != b""
+        if self._started:
+            self._telling.set()
+
+    def close(self) -> bool:
+        """Whether the process, which has ended, had started. Closes the pipe: call it once."""
+        if asyncio.get_running_loop().remove_reader(self._started_fd):
+            self._started = os.read(self._started_fd, 1) != b""
+        os.close(self._started_fd)
+        return self._started
 
 
-async def _start(role: _Role, settings: Settings) -> _Started:
+async def _start(role: _Role, settings: Settings, started: asyncio.Event) -> _Started:
     read_fd, write_fd = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -171,9 +196,9 @@ async def _start(role: _Role, settings: Settings) -> _Started:
         os.close(read_fd)
         raise
     finally:
-        # The process has its own end; with this one open, `read_started` would wait for ever.
+        # The process has its own end; with this one open, a read of the other would wait for ever.
         os.close(write_fd)
-    return _Started(process, read_fd)
+    return _Started(process, read_fd, started)
 
 
 async def _stop(role: _Role, process: asyncio.subprocess.Process, drain_seconds: float) -> None:

@@ -376,7 +376,8 @@ CREATE TABLE public.refresh_tokens (
 CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    expands boolean
 );
 
 CREATE TABLE public.second_factors (

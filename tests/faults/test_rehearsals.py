@@ -6,7 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from rehearsals import versions
+
 ROOT = Path(__file__).parent.parent.parent
+
+
+def find_obstacle() -> str:
+    """Why nothing can be upgraded from the last release; empty if it can."""
+    try:
+        versions.find_last_release()
+    except LookupError as error:
+        return str(error)
+    return ""
+
+
+OBSTACLE = find_obstacle()
+needs_release = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +36,10 @@ ROOT = Path(__file__).parent.parent.parent
         ],
         ["rehearsals.failover", "--failovers", "1"],
         ["rehearsals.restarts", "--restarts", "2"],
+        pytest.param(
+            ["rehearsals.upgrade", "--seconds", "0.5", "--clients", "4"],
+            marks=[pytest.mark.long, needs_release],
+        ),
         ["rehearsals.restore"],
     ],
     ids=lambda arguments: arguments[0].rpartition(".")[2],

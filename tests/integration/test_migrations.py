@@ -100,6 +100,29 @@ def test_database_of_a_newer_version_stops_everything(empty_url: str, folder: Pa
         migrate.check(empty_url)
 
 
+def test_version_before_still_starts_on_a_schema_that_was_expanded(
+    empty_url: str, folder: Path
+) -> None:
+    assert migrate.up(empty_url)
+    newer = folder / "9999_newer.sql"
+    newer.write_text("-- Expands: a table more.\nCREATE TABLE newer (x int);")
+    migrate.up(empty_url)
+    newer.unlink()
+    assert migrate.check(empty_url) == ["9999_newer.sql"]
+    with pytest.raises(migrate.SchemaError, match="newer"):
+        migrate.up(empty_url)
+    (folder / "9998_later.sql").write_text("SELECT 1;")
+    with pytest.raises(migrate.SchemaError, match=r"lacks 9998_later\.sql"):
+        migrate.check(empty_url)
+
+
+def test_database_that_an_earlier_version_migrated_is_checked(empty_url: str) -> None:
+    migrate.up(empty_url)
+    with psycopg.connect(empty_url) as conn:
+        conn.execute("ALTER TABLE schema_migrations DROP COLUMN expands")
+    assert migrate.check(empty_url) == []
+
+
 def test_misnamed_file_is_refused(empty_url: str, folder: Path) -> None:
     (folder / "fix.sql").write_text("SELECT 1;")
     with pytest.raises(migrate.SchemaError, match=r"fix\.sql"):
