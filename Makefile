@@ -7,6 +7,7 @@ WORKERS ?= 1
 BENCH ?=
 MINUTES ?= 10
 OPERATIONS ?= 100000
+VERSION ?= 15
 SEED ?=
 TORTURE ?=
 # What callers of every kind do: calls, streams, refusals, retries, odd bytes, reflection.
@@ -70,6 +71,11 @@ test-long: setup ## Carry out 100,000 random operations as a model predicts them
 	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
 	$(BIN)/pytest tests/integration tests/e2e tests/security tests/faults -m long
 
+.PHONY: test-postgres
+test-postgres: setup ## Run the tests of the database on another Postgres: VERSION=15, 16, 17 or 18
+	TEST_POSTGRES_BIN="$$($(BIN)/python -m tests.fetch_postgres $(VERSION))" \
+		$(BIN)/pytest --numprocesses auto tests/integration tests/unit/test_simulation.py
+
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
 	$(BIN)/python -m rehearsals.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)
@@ -77,6 +83,17 @@ torture: setup ## Inject faults for MINUTES and hold the history to the database
 .PHONY: torture-failover
 torture-failover: setup ## Lose the primary 20 times, with a synchronous standby to take over
 	$(BIN)/python -m rehearsals.failover $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
+# Of a Python that the user who runs Postgres may run, too.
+PATRONI_PYTHON ?= /usr/bin/python3
+build/patroni: | setup
+	$(BIN)/uv venv --quiet --python $(PATRONI_PYTHON) $@
+	$(BIN)/uv pip install --quiet --python $@/bin/python 'patroni[etcd3,psycopg3]==4.1.5' 'psycopg[binary]'
+
+.PHONY: torture-patroni
+torture-patroni: setup build/patroni ## Lose the leader of a Patroni cluster in every way; needs etcd
+	PATRONI=$(CURDIR)/build/patroni/bin/patroni $(BIN)/python -m rehearsals.patroni \
+		$(if $(SEED),--seed $(SEED)) $(TORTURE)
 
 .PHONY: torture-restarts
 torture-restarts: setup ## Restart the service 50 times under load: no call may fail

@@ -3,9 +3,10 @@
 Usage: python -m rehearsals.failover [--failovers 20] [--seed N] [--workers 2] [--clients 24]
 
 Two Postgres servers, the second a synchronous standby; the real program with both in its URL and
-target_session_attrs=read-write; clients that record what they saw. Again and again the primary's
-processes are killed and its host is cut off, the standby is promoted, and the old primary comes
-back as the other's standby. The checker then holds the history to the last primary.
+target_session_attrs=read-write; clients that record what they saw. In turns, the primary is killed
+and its host cut off, or frozen, and goes on beside its successor; the standby is promoted, and the
+old primary comes back as the other's standby. The checker then holds the history to the last
+primary.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import contextlib
 import functools
 import random
 import secrets
+import signal
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -32,6 +35,23 @@ from tests.commits import commit
 # Enough of the log for a standby that was away.
 OPTIONS = ("wal_keep_size=512MB",)
 SECONDS_MAX = 60
+# How long a primary that was frozen serves beside the one that took its place.
+BESIDE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which nothing could be done.
+
+    Args:
+        way: How the primary was lost.
+        seconds: From the loss to the first acknowledgement by the new primary.
+        beyond_seconds: Of these, those after its promotion.
+    """
+
+    way: str
+    seconds: float
+    beyond_seconds: float
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
@@ -69,10 +89,14 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             stop = asyncio.Event()
             tasks = [asyncio.create_task(client.run(stop)) for client in clients]
             gaps = []
-            for _ in range(options.failovers):
+            for number in range(options.failovers):
                 await asyncio.sleep(rng.uniform(1, 3))
-                first, second, gap = await _fail_over(first, second, proxies, clients)
-                gaps.append(gap)
+                lose = _freeze if number % 2 else _kill
+                gaps.append(await lose(first, second, proxies[first], clients))
+                await asyncio.to_thread(first.rejoin, second)
+                proxies[first].refusing = False
+                await _replicate(second)
+                first, second = second, first
                 if broken := [task for task in tasks if task.done()]:
                     broken[0].result()
             stop.set()
@@ -88,40 +112,50 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
     return 1 if anomalies else 0
 
 
-async def _fail_over(
-    primary: Postgres,
-    standby: Postgres,
-    proxies: dict[Postgres, Proxy],
-    clients: list[history.Client],
-) -> tuple[Postgres, Postgres, float]:
-    """Loses the primary, and repairs everything.
-
-    Returns:
-        The new primary, its standby, and the seconds in which nothing could be done.
-    """
-    loop = asyncio.get_running_loop()
-    lost = loop.time()
+async def _kill(
+    primary: Postgres, standby: Postgres, proxy: Proxy, clients: list[history.Client]
+) -> Gap:
+    """Loses the primary with its host, and promotes the standby."""
+    lost = asyncio.get_running_loop().time()
     # Fenced first, so that whatever happens to it, the service cannot reach it.
-    proxies[primary].refusing = True
-    proxies[primary].cut()
+    proxy.refusing = True
+    proxy.cut()
     primary.vanish()
+    return await _promote(standby, "killed", lost, clients)
+
+
+async def _freeze(
+    primary: Postgres, standby: Postgres, proxy: Proxy, clients: list[history.Client]
+) -> Gap:
+    """Freezes the primary, promotes the standby, and has the primary go on for a while."""
+    lost = asyncio.get_running_loop().time()
+    primary.send(signal.SIGSTOP)
+    gap = await _promote(standby, "frozen", lost, clients)
+    primary.send(signal.SIGCONT)
+    await asyncio.sleep(BESIDE_SECONDS)
+    proxy.refusing = True
+    proxy.cut()
+    primary.vanish()
+    return gap
+
+
+async def _promote(standby: Postgres, way: str, lost: float, clients: list[history.Client]) -> Gap:
+    """Promotes the standby, and waits for the first movement that it acknowledges."""
     await asyncio.to_thread(standby.promote)
+    promoted = asyncio.get_running_loop().time()
     async with asyncio.timeout(SECONDS_MAX):
-        while not (done := _first_done(clients, lost)):
+        while not (done := _first_done(clients, promoted)):
             await asyncio.sleep(0.02)
-    await asyncio.to_thread(primary.rejoin, standby)
-    proxies[primary].refusing = False
-    await _replicate(standby)
-    return standby, primary, done - lost
+    return Gap(way, done - lost, done - promoted)
 
 
 def _first_done(clients: list[history.Client], since: float) -> float | None:
-    """When the first movement that was asked for since then was acknowledged."""
+    """When the first movement since then was acknowledged."""
     ended = [
         operation.returned
         for client in clients
         for operation in client.operations[-2:]
-        if operation.invoked > since and operation.outcome == "ok" and operation.kind != "read"
+        if operation.returned > since and operation.outcome == "ok" and operation.kind != "read"
     ]
     return min(ended, default=None)
 
@@ -174,15 +208,19 @@ async def _alone(primary: Postgres, standby: Postgres, account: str) -> list[str
 def _report(
     options: argparse.Namespace,
     operations: list[Operation],
-    gaps: list[float],
+    gaps: list[Gap],
     anomalies: list[str],
 ) -> None:
     acknowledged = sum(o.outcome == "ok" and o.kind != "read" for o in operations)
     print(f"{len(gaps)} failovers, {len(operations)} operations, {acknowledged} movements")
-    print(
-        f"from the loss to the first new movement: {min(gaps):.1f} to {max(gaps):.1f} s,"
-        f" median {statistics.median(gaps):.1f} s"
-    )
+    for way in dict.fromkeys(gap.way for gap in gaps):
+        seconds = [gap.seconds for gap in gaps if gap.way == way]
+        beyond = [gap.beyond_seconds for gap in gaps if gap.way == way]
+        print(
+            f"{way}: {min(seconds):.1f} to {max(seconds):.1f} s without commits, of these"
+            f" {min(beyond):.2f} to {max(beyond):.2f} s beyond the promotion,"
+            f" median {statistics.median(beyond):.2f} s"
+        )
     for anomaly in anomalies[:50]:
         print(f"ANOMALY  {anomaly}")
     print(f"seed {options.seed}: {len(anomalies)} anomalies")

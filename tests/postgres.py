@@ -1,4 +1,5 @@
-"""A Postgres for the tests: a container where a Docker daemon answers, else the embedded one.
+"""A Postgres for the tests: the one that TEST_POSTGRES_BIN names, else a container where a Docker
+daemon answers, else the embedded one.
 
 One server serves all test processes; every test gets a database of its own, cloned from a migrated
 template.
@@ -16,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from balance_service.database import embedded, migrate, roles
+from rehearsals import servers
 
 TEMPLATE = "migrated_template"
 # Of the role that the service signs in as.
@@ -27,7 +29,7 @@ _FAST = ("fsync=off", "full_page_writes=off", "max_connections=300", "shared_buf
 @contextlib.contextmanager
 def server(folder: Path) -> Iterator[str]:
     """A running server with the template database; the URL of its superuser."""
-    with _container() if _docker_answers() else _embedded(folder) as url:
+    with _choose(folder) as url:
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         template = of_database(url, TEMPLATE)
@@ -76,6 +78,25 @@ def database(url: str, name: str) -> Iterator[str]:
     finally:
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def _choose(folder: Path) -> contextlib.AbstractContextManager[str]:
+    if os.environ.get("TEST_POSTGRES_BIN"):
+        return installed(folder, servers.BIN)
+    return _container() if _docker_answers() else _embedded(folder)
+
+
+@contextlib.contextmanager
+def installed(folder: Path, programs: Path) -> Iterator[str]:
+    """A server of the version whose programs are in a folder; the URL of its superuser."""
+    folder.parent.chmod(0o755)
+    server = servers.Postgres(folder, _FAST, programs=programs)
+    try:
+        server.start()
+        yield f"postgresql://postgres@/postgres?host={folder}"
+    finally:
+        server.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -15,12 +15,8 @@ from pathlib import Path
 
 import psycopg
 
-from balance_service.database.pool import (
-    CONNECT_TIMEOUT_SECONDS,
-    DatabaseUnavailable,
-    check_url,
-    one_line,
-)
+from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS
+from balance_service.database.pool import DatabaseUnavailable, check_url, one_line
 from balance_service.database.roles import ROLE, ensure_login
 
 _PACKAGED = Path(__file__).parent.parent / "migrations"

@@ -7,21 +7,28 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
+from weakref import WeakSet
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from psycopg_pool.pool_async import AddConnection, MaintenanceTask
+
+from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS, PostgresConnection
+from balance_service.database.primary import Primary
 
 # Names for the layers above, which speak to repositories and not to psycopg.
 Connection = AsyncConnection
 PostgresError = psycopg.Error
 
-CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
 # How long a pool waits at most before it tries again to connect.
-RECONNECT_SECONDS_MAX = 1.0
+RECONNECT_SECONDS_MAX = 0.5
+# How long an answer of health may take before another connection is tried beside it.
+PATIENCE_SECONDS = 0.25
+# A commit that takes longer than any statement may (`roles`) is on a server that stands still.
+COMMIT_SECONDS_MAX = 35.0
 
 _OPTIONS: Final[dict[str, Any]] = {
     "autocommit": True,
@@ -44,57 +51,97 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
     """Postgres cannot be reached."""
 
 
-class _WarningAwareConnection(AsyncConnection):
-    """A connection that remembers whether Postgres sent a warning.
-
-    A commit that was not replicated ends in nothing but a warning: see `check_replicated`.
-    """
-
-    warning_received = False
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
-        super().__init__(*args, **kwargs)
-        self.add_notice_handler(self._remember_warning)
-
-    def _remember_warning(self, notice: psycopg.errors.Diagnostic) -> None:
-        if notice.severity_nonlocalized == "WARNING":
-            self.warning_received = True
-
-
-class Pool(AsyncConnectionPool):
-    """Connections, which come back soon after Postgres does.
+class Pool(AsyncConnectionPool[PostgresConnection]):
+    """Connections, which come back soon after Postgres does, or after another server took over.
 
     They are in autocommit mode: a read is one round trip, and whoever needs a transaction says so.
+
+    Args:
+        database_url: A libpq URL or connection string.
+        size: Connections at most.
+        primary: Shared with the worker's other pools.
     """
 
-    def __init__(self, database_url: str, size: int) -> None:
+    def __init__(self, database_url: str, size: int, primary: Primary) -> None:
         self._url = database_url
+        self._primary = primary
+        primary.when_changed(self.replace_all)
+        # Where the URL asks for the primary, another server may become it.
+        attributes = conninfo_to_dict(database_url).get("target_session_attrs")
+        self._of_a_cluster = attributes in ("read-write", "primary")
+        # Made since all were last thrown away.
+        self._current: WeakSet[PostgresConnection] = WeakSet()
+        # The series of attempts that looks for Postgres, and those that wait for what it finds.
+        self._searching: object | None = None
+        self._waiting_for_search: list[AddConnection] = []
         super().__init__(
             database_url,
             min_size=min(2, size),
             max_size=size,
             open=False,
-            connection_class=_WarningAwareConnection,
+            connection_class=PostgresConnection,
+            configure=self._admit,
             timeout=POOL_TIMEOUT_SECONDS,
             kwargs=_OPTIONS,
             # It never gives up: a pool that did would connect again only when it is asked to.
             reconnect_timeout=math.inf,
         )
 
+    @asynccontextmanager
+    async def connection(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's own
+    ) -> AsyncIterator[PostgresConnection]:
+        """Lends a connection. If its server turns out to be read-only, all are thrown away."""
+        async with super().connection(timeout) as conn:
+            try:
+                yield conn
+            except psycopg.errors.ReadOnlySqlTransaction:
+                if conn in self._current:
+                    await self.replace_all()
+                raise
+
+    async def replace_all(self) -> None:
+        """Throws every connection away; whoever waits for the answer of one gets an error."""
+        replaced, self._current = self._current, WeakSet()
+        for conn in replaced:
+            conn.sever()
+        await self.drain()
+
     async def try_once(self) -> None:
         """Makes a connection and closes it, for its error: the pool raises only a timeout."""
-        async with await _WarningAwareConnection.connect(self._url, **_OPTIONS):
-            pass
+        async with await PostgresConnection.connect(self._url, **_OPTIONS) as conn:
+            await self._admit(conn)
 
     async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
         """Schedules the pool's own work, such as the next attempt to connect.
 
         psycopg doubles the delay with each failed attempt, so callers would wait long after
-        Postgres is back. The jitter keeps workers from connecting all at once.
+        Postgres is back; and it tries as often as there are connections missing. Here one series of
+        attempts goes on, soon and with a jitter that keeps workers apart, and the others wait.
         """
         if isinstance(task, AddConnection):
+            if self._searching not in (None, task.attempt):
+                self._waiting_for_search.append(task)
+                return
+            self._searching = task.attempt
             delay = RECONNECT_SECONDS_MAX * random.uniform(0.5, 1)  # noqa: S311
         await super().schedule_task(task, delay)
+
+    async def _admit(self, conn: PostgresConnection) -> None:
+        """Takes a new connection, unless its server has lost its place."""
+        if self._of_a_cluster:
+            try:
+                with conn.bounded(CONNECT_TIMEOUT_SECONDS):
+                    await self._primary.meet(conn)
+            except BaseException:
+                await conn.close()
+                raise
+        self._current.add(conn)
+        self._searching = None
+        waiting, self._waiting_for_search = self._waiting_for_search, []
+        for task in waiting:
+            self.run_task(task)
 
 
 def check_url(database_url: str) -> None:
@@ -136,35 +183,49 @@ async def opened(pool: Pool) -> AsyncIterator[Pool]:
 
 
 async def answers(pools: Sequence[Pool], timeout_seconds: float) -> bool:
-    """Whether Postgres answers within some seconds; pools that find it silent tidy up.
+    """Whether Postgres answers within some seconds; pools that find it silent connect anew.
 
     Args:
         pools: The first is asked with; the others may be busy for longer.
         timeout_seconds: How long the answer may take.
     """
-    with suppress(Exception):
-        async with asyncio.timeout(timeout_seconds), pools[0].connection() as conn:
-            await conn.execute("SELECT 1")
-            return True
-    # Connections that died with the server go now, not when a call borrows them.
-    for pool in pools:
-        with suppress(Exception):
-            await asyncio.wait_for(pool.check(), timeout_seconds)
-    return False
+    looking = asyncio.create_task(_look(pools[0]))
+    try:
+        async with pools[0].connection(timeout_seconds) as conn:
+            with conn.bounded(timeout_seconds):
+                await conn.execute("SELECT 1")
+    except PoolTimeout:
+        return False
+    except psycopg.Error:
+        # Connections that died with the server go now, not when a call borrows them.
+        for pool in pools:
+            await pool.drain()
+        return False
+    finally:
+        looking.cancel()
+    return True
 
 
-def create(database_url: str, size: int) -> Pool:
+async def _look(pool: Pool) -> None:
+    """Meets a new primary even while every connection waits for the answer of the old one."""
+    await asyncio.sleep(PATIENCE_SECONDS)
+    with suppress(psycopg.Error):
+        await pool.try_once()
+
+
+def create(database_url: str, size: int, primary: Primary | None = None) -> Pool:
     """A pool that is not open yet.
 
     Args:
         database_url: A libpq URL or connection string; may name several hosts.
         size: Connections at most.
+        primary: Shared with other pools of the same URL; None for a pool of its own.
 
     Raises:
         ValueError: libpq cannot read the URL, or its password is not percent-encoded.
     """
     check_url(database_url)
-    return Pool(database_url, size)
+    return Pool(database_url, size, primary or Primary())
 
 
 def check_replicated(conn: Connection) -> None:
@@ -174,31 +235,30 @@ def check_replicated(conn: Connection) -> None:
     (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
     transactions meet.
     """
-    if isinstance(conn, _WarningAwareConnection) and conn.warning_received:
+    if isinstance(conn, PostgresConnection) and conn.warning_received:
         conn.warning_received = False
         raise NotReplicated
 
 
 @asynccontextmanager
-async def pipelined_transaction(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
+async def pipelined_transaction(pool: Pool) -> AsyncIterator[AsyncConnection]:
     """As `transaction`, in pipeline mode: statements are sent without waiting for answers.
 
     BEGIN and COMMIT are sent here, because psycopg's own `transaction()` would wait for Postgres
     after each of them.
     """
     async with pool.connection() as conn:
-        async with conn.pipeline():
-            await conn.execute("BEGIN")
-            yield conn
-            await conn.execute("COMMIT")
+        with conn.bounded(COMMIT_SECONDS_MAX):
+            async with conn.pipeline():
+                await conn.execute("BEGIN")
+                yield conn
+                await conn.execute("COMMIT")
         # Leaving the pipeline waited for Postgres to say that the commit is durable.
         check_replicated(conn)
 
 
 @asynccontextmanager
-async def transaction(
-    pool: AsyncConnectionPool, *, rehearsal: bool = False
-) -> AsyncIterator[AsyncConnection]:
+async def transaction(pool: Pool, *, rehearsal: bool = False) -> AsyncIterator[AsyncConnection]:
     """A connection within a transaction, committed at the end unless something is raised.
 
     Args:

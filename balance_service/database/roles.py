@@ -12,7 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from balance_service.database.pool import CONNECT_TIMEOUT_SECONDS, DatabaseUnavailable, one_line
+from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS
+from balance_service.database.pool import DatabaseUnavailable, one_line
 
 # What the migrations grant rights to. It cannot sign in: the service's login role is a member.
 ROLE: Final = "balance_service"

@@ -29,6 +29,7 @@ from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool, roles
 from balance_service.database.pool import Pool
+from balance_service.database.primary import Primary
 from balance_service.domain import money
 from balance_service.domain.approvals import Ceilings
 from balance_service.domain.movements import Kind
@@ -286,7 +287,9 @@ def _add_settlements(
 def _pools(settings: Settings) -> tuple[Pool, Pool]:
     """The connections for everything but commits, and those for commits."""
     url, commits = settings.database_url.get_secret_value(), settings.commits_in_flight
-    return pool.create(url, settings.pool_size - commits), pool.create(url, commits)
+    primary = Primary()
+    others = settings.pool_size - commits
+    return pool.create(url, others, primary), pool.create(url, commits, primary)
 
 
 def _health(calls: Calls, pools: Sequence[Pool]) -> Health:

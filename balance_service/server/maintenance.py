@@ -29,7 +29,7 @@ from balance_service.repositories import (
 )
 from balance_service.server.health import Health
 
-HEALTH_INTERVAL_SECONDS = 1
+HEALTH_INTERVAL_SECONDS = 0.5
 RATES_INTERVAL_SECONDS = 60
 WATCH_INTERVAL_SECONDS = 0.25
 EVENTS_INTERVAL_SECONDS = 0.25

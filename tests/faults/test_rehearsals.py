@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rehearsals import versions
+from rehearsals.cluster import find_missing
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -34,7 +35,7 @@ needs_release = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
             "--faults",
             "worker killed,database answers lost",
         ],
-        ["rehearsals.failover", "--failovers", "1"],
+        ["rehearsals.failover", "--failovers", "2"],
         ["rehearsals.restarts", "--restarts", "2"],
         pytest.param(
             ["rehearsals.upgrade", "--seconds", "0.5", "--clients", "4"],
@@ -45,13 +46,23 @@ needs_release = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
     ids=lambda arguments: arguments[0].rpartition(".")[2],
 )
 def test_rehearsal_finds_nothing(arguments: list[str]) -> None:
+    rehearse(arguments)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(bool(find_missing()), reason=f"missing: {find_missing()}")
+def test_cluster_loses_nothing_with_its_leader() -> None:
+    rehearse(["rehearsals.patroni"])
+
+
+def rehearse(arguments: list[str]) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
     assert ended.returncode == 0, (ended.stdout + ended.stderr)[-4000:]
     assert " 0 anomalies" in ended.stdout

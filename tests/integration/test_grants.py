@@ -52,6 +52,8 @@ def numbered(text: str) -> str:
 def test_every_statement_is_allowed_to_the_role(database_url: str) -> None:
     explained = 0
     with psycopg.connect(postgres.of_service(database_url), autocommit=True) as conn:
+        if conn.info.server_version < 160_000:
+            pytest.skip("EXPLAIN (GENERIC_PLAN) came with Postgres 16")
         for statement, text in STATEMENTS.items():
             if not re.search(r"^(INSERT|UPDATE|DELETE|SELECT|WITH)", text, re.MULTILINE):
                 continue
