@@ -447,3 +447,20 @@ def _read_secret_files(faults: dict[str, str]) -> dict[str, str]:
             except ValueError as error:
                 faults[variable(name)] = f"cannot be read from {file}: {error}"
     return secrets
+
+
+def read_sources() -> dict[str, str]:
+    """Where each setting's value comes from, by its name, in words."""
+    given = {name.upper(): text for name, text in os.environ.items()}
+    old_names = {RENAMED[old]: variable(old) for old in _old_names()}
+    sources = {}
+    for name in Settings.model_fields:
+        file = file_variable(name)
+        sources[name] = "default"
+        if name in SECRETS and given.get(file):
+            sources[name] = f"file {given[file]}"
+        elif variable(name) in given:
+            sources[name] = "environment"
+        elif name in old_names:
+            sources[name] = f"environment, as {old_names[name]}"
+    return sources

@@ -1,5 +1,5 @@
-"""Writes what follows from elsewhere: the pages of the settings, the RPCs and the schema, and the
-chart of the performance page.
+"""Writes what follows from elsewhere: the pages of the settings, the RPCs, the commands and the
+schema, and the chart of the performance page.
 
 Usage: python docs/generate_pages.py [check [schema]]
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import chart
+import commands_page
 import who_may_call
 from annotated_types import Ge, Gt, Le
 from google.protobuf.descriptor import (
@@ -40,6 +41,7 @@ SETTINGS = REFERENCE / "settings.md"
 RPCS = REFERENCE / "rpcs.md"
 ACCESS = REFERENCE / "who-may-call.md"
 SCHEMA = REFERENCE / "schema.sql"
+COMMANDS = ROOT / "docs/operating/commands.md"
 PERFORMANCE = ROOT / "docs/operating/performance.md"
 CHART = ROOT / "docs/images/ledgers.svg"
 COMMENTS = json.loads((ROOT / "balance_service/_generated/comments.json").read_text())
@@ -246,6 +248,7 @@ if __name__ == "__main__":
         SETTINGS: settings_page(),
         RPCS: rpcs_page(),
         ACCESS: access_page(),
+        COMMANDS: commands_page.page(),
         CHART: charted,
     }
     match sys.argv[1:]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import secrets as random_source
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -129,10 +129,17 @@ async def prove_secret(settings: Settings) -> None:
         await KeySet(connections, read_secrets(settings)).load()
 
 
-async def verify(settings: Settings) -> verification.Report:
-    """Recomputes the whole ledger from its entries, and reports where balances differ."""
+async def verify(
+    settings: Settings, report_progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> verification.Report:
+    """Recomputes the whole ledger from its entries, and reports where balances differ.
+
+    Args:
+        settings: Name the database, and the days on which debits count.
+        report_progress: Is told how many checks are done, of how many.
+    """
     async with connect(settings) as connections, connections.connection() as conn:
-        return await verification.verify(conn, settings.limits.calendar)
+        return await verification.verify(conn, settings.limits.calendar, report_progress)
 
 
 def _check_distinct(scopes: Sequence[Scope]) -> None:
