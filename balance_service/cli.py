@@ -18,6 +18,7 @@ from balance_service.commands import (
     admins,
     approvals,
     audit,
+    backups,
     configuration,
     holds,
     keys,
@@ -58,6 +59,7 @@ for _name, _noun in {
     "keys": keys.app,
     "secret": secret.app,
     "config": configuration.app,
+    "backup": backups.app,
 }.items():
     app.add_typer(_noun, name=_name)
 # As the other nouns are called.
@@ -66,6 +68,10 @@ app.add_typer(principals.app, name="principal", hidden=True)
 app.command(epilog=examples("balance-service verify", "balance-service verify --json"))(
     verification.verify
 )
+app.command(
+    epilog=examples("balance-service restore --to-time 2026-11-27T14:05Z /var/lib/postgresql/new")
+)(backups.restore)
+
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")
 ]

@@ -42,6 +42,16 @@ class Settings(BaseSettings):
         description="The same database by the role that owns the tables, for `migrate` alone, "
         "which then also makes the role of `BALANCE_DATABASE_URL`. Through no pooler.",
     )
+    backup_database_url: SecretStr = Field(
+        SecretStr(""),
+        description="The same database by a role with REPLICATION, for `backup create` alone; "
+        "unset, by that of `BALANCE_OWNER_DATABASE_URL`. Through no pooler.",
+    )
+    backup_dir: str = Field(
+        "",
+        description="Where `backup create` keeps back-ups and `restore` finds them; the Postgres "
+        "of `run` archives its log there.",
+    )
     data_dir: str = Field(
         ".balance", description="Where `run` keeps its Postgres, secret, mail and address."
     )

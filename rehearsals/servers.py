@@ -39,6 +39,7 @@ class Postgres:
         source: The server that it is made a standby of; None for one that is new.
         small_disk: Whether its log lies on a file system of few megabytes, where the machine allows
             to mount one.
+        existing: Whether its data directory is there already.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Postgres:
         source: "Postgres | None" = None,
         *,
         small_disk: bool = False,
+        existing: bool = False,
     ) -> None:
         self._folder = folder
         self.data, self._log = folder / "data", folder / "postgres.log"
@@ -56,6 +58,8 @@ class Postgres:
             _give_to_postgres(path)
         self.wal = _mount_small_disk(folder / "wal") if small_disk else None
         self.data.chmod(0o700)
+        if existing:
+            return
         if source:
             self._run("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
         else:
