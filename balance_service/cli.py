@@ -9,18 +9,30 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from balance_service import DISTRIBUTION
-from balance_service.commands import keys, principals, secret
+from balance_service.commands import (
+    accounts,
+    admins,
+    approvals,
+    audit,
+    backups,
+    configuration,
+    holds,
+    keys,
+    migrations,
+    movements,
+    principals,
+    secret,
+    users,
+    verification,
+)
+from balance_service.commands.output import examples
 from balance_service.commands.settings import open_database as _open_database
 from balance_service.commands.settings import read_settings as _read_settings
-
-if TYPE_CHECKING:
-    from balance_service.database.migrate import Migration
-    from balance_service.repositories.verification import Report
 
 FAILED = 1
 
@@ -30,15 +42,36 @@ app = typer.Typer(
     help="Users' balances for a company's services: double entry, over gRPC and HTTP, on Postgres.",
     epilog="Settings are read from the environment: BALANCE_DATABASE_URL and others, see README.",
 )
-migrate_app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up to date.")
-admin_app = typer.Typer(no_args_is_help=True, help="Admins.")
-app.add_typer(migrate_app, name="migrate")
-app.add_typer(admin_app, name="admin")
-app.add_typer(principals.app, name="service-principal")
-app.add_typer(keys.app, name="keys")
-app.add_typer(secret.app, name="secret")
-audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
-app.add_typer(audit_app, name="audit")
+for _name, _noun in {
+    "migrate": migrations.app,
+    "admin": admins.app,
+    "user": users.app,
+    "account": accounts.app,
+    "movement": movements.app,
+    "purchase": movements.reversal_app("purchase", "refund"),
+    "deposit": movements.reversal_app("deposit", "reverse"),
+    "withdrawal": movements.reversal_app("withdrawal", "reverse"),
+    "transfer": movements.reversal_app("transfer", "reverse"),
+    "exchange": movements.reversal_app("exchange", "reverse"),
+    "hold": holds.app,
+    "approval": approvals.app,
+    "audit": audit.app,
+    "service-principal": principals.app,
+    "keys": keys.app,
+    "secret": secret.app,
+    "config": configuration.app,
+    "backup": backups.app,
+}.items():
+    app.add_typer(_noun, name=_name)
+# As the other nouns are called.
+app.add_typer(keys.app, name="key", hidden=True)
+app.add_typer(principals.app, name="principal", hidden=True)
+app.command(epilog=examples("balance-service verify", "balance-service verify --json"))(
+    verification.verify
+)
+app.command(
+    epilog=examples("balance-service restore --to-time 2026-11-27T14:05Z /var/lib/postgresql/new")
+)(backups.restore)
 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")
@@ -58,7 +91,7 @@ Email = Annotated[str, typer.Argument(help="Their e-mail address.", show_default
 
 
 def main() -> None:
-    """Runs the command that the arguments name; explains whatever fails, with status 1."""
+    """Runs the command that the arguments name; explains whatever fails, with a status for it."""
     try:
         try:
             app(prog_name="balance-service")
@@ -71,7 +104,7 @@ def main() -> None:
 
         with contextlib.suppress(OSError):
             typer.echo(explanations.explain(error), err=True)
-        sys.exit(FAILED)
+        sys.exit(explanations.exit_status(error))
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call it
@@ -93,7 +126,7 @@ def options(
     """Options before a command."""
 
 
-@app.command()
+@app.command(epilog=examples("balance-service run", "balance-service run --ephemeral"))
 def run(
     *,
     workers_: Workers = None,
@@ -130,7 +163,7 @@ def _run_ephemeral(until_stdin_closes: bool, **options: object) -> None:  # noqa
     ephemeral.run(settings, sys.stdout, until_stdin_closes=until_stdin_closes)
 
 
-@app.command()
+@app.command(epilog=examples("balance-service serve --workers 4"))
 def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort = None) -> None:
     """Serve a migrated database, in production."""
     settings = _read_settings(
@@ -154,7 +187,7 @@ def serve(workers_: Workers = None, port: GrpcPort = None, http_port: HttpPort =
     raise typer.Exit(status)
 
 
-@app.command("gateway")
+@app.command("gateway", epilog=examples("balance-service gateway --target dns:///balance:50051"))
 def run_gateway(target: Target = "", http_port: HttpPort = None) -> None:
     """Answer JSON over HTTP alone, in front of gRPC servers elsewhere."""
     settings = _read_settings("gateway", http_port=http_port)
@@ -199,100 +232,7 @@ def run_operators(temporary: Path, figures: Path, started_fd: int | None = None)
     asyncio.run(process.run(settings, Folder(temporary, figures), started_fd))
 
 
-@migrate_app.command("status")
-def migrate_status() -> None:
-    """Show which migrations the database has."""
-    for migration in _list_migrations():
-        typer.echo(f"{'applied' if migration.applied else 'pending'}  {migration.name}")
-
-
-@migrate_app.command("plan")
-def migrate_plan() -> None:
-    """Print the SQL that `up` would run."""
-    for migration in _list_migrations():
-        if not migration.applied:
-            typer.echo(f"-- {migration.name}\n{migration.sql}")
-
-
-@migrate_app.command("up")
-def migrate_up() -> None:
-    """Apply what is missing; one process at a time."""
-    from balance_service.database import migrate
-
-    with _open_database(migrated=False) as settings:
-        separate = bool(settings.owner_database_url.get_secret_value())
-        service_url = settings.database_url.get_secret_value() if separate else ""
-        applied = migrate.up(settings.migration_url, service_url)
-    for migration in applied:
-        typer.echo(f"applied  {migration.name}")
-    typer.echo("The schema is up to date.")
-
-
-def _list_migrations() -> "list[Migration]":
-    from balance_service.database import migrate
-
-    with _open_database(migrated=False) as settings:
-        return migrate.status(settings.migration_url)
-
-
-@admin_app.command("create")
-def admin_create(email: Email) -> None:
-    """Make the user of an address an admin, creating them if need be."""
-    from balance_service.operations import administration
-
-    with _open_database() as settings:
-        address = asyncio.run(administration.create_admin(settings, email))
-    typer.echo(f"{address} is an admin. They sign in with a code sent to that address.")
-
-
-@audit_app.command("export")
-def audit_export(
-    after: Annotated[int, typer.Option(min=0, help="Begin after the event of this number.")] = 0,
-) -> None:
-    """Print the sealed events of the audit log in their order, as lines of JSON."""
-    from balance_service.operations import audit_export
-
-    if sys.stdout is None:
-        raise ValueError("standard output is closed: nobody could read the log")
-    with _open_database() as settings:
-        asyncio.run(audit_export.export(settings, after, sys.stdout.write))
-
-
-@app.command()
-def verify() -> None:
-    """Recompute every balance from its entries; status 1 if anything is wrong."""
-    from balance_service.operations import administration
-
-    with _open_database() as settings:
-        report = asyncio.run(administration.verify(settings))
-    _print_report(report)
-    raise typer.Exit(0 if report.clean else FAILED)
-
-
-def _print_report(report: "Report") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from balance_service.domain.money import format_minor
-    from balance_service.repositories.verification import CHECKS
-
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(", ".join(f"{count} {name}" for name, count in report.totals.items()))
-    for check, meaning in CHECKS.items():
-        faults = report.faults[check]
-        out.print(f"{'[red]FAULT[/red]' if faults else '[green]ok[/green]   '}  {meaning}")
-        for fault in faults:
-            out.print(f"         {fault.subject}: {fault.stored}, should be {fault.computed}")
-    table = Table("currency", "users", "system", "sum")
-    for balance in report.balances:
-        sides = (balance.users_minor, balance.system_minor)
-        amounts = (*sides, sum(sides))
-        table.add_row(balance.currency, *(format_minor(int(a), balance.currency) for a in amounts))
-    out.print(table)
-    out.print("The ledger is clean." if report.clean else "The ledger is NOT clean.")
-
-
-@app.command("index-metadata")
+@app.command("index-metadata", epilog=examples("balance-service index-metadata"))
 def index_metadata() -> None:
     """Have older movements found by the keys of BALANCE_SEARCHABLE_METADATA, too."""
     from balance_service.operations import administration
@@ -302,7 +242,7 @@ def index_metadata() -> None:
     typer.echo("All movements are found by their searchable metadata.")
 
 
-@app.command("demo")
+@app.command("demo", epilog=examples("balance-service demo"))
 def tell_demo(target: Target = "") -> None:
     """Tell the demo story through a service started with `run`."""
     settings = _read_settings()
@@ -313,7 +253,7 @@ def tell_demo(target: Target = "") -> None:
             typer.echo(line)
 
 
-@app.command()
+@app.command(epilog=examples("balance-service token demo@example.com"))
 def token(email: Email, target: Target = "") -> None:
     """Sign in to a service started with `run` and print an access token."""
     settings = _read_settings()
@@ -325,7 +265,7 @@ def token(email: Email, target: Target = "") -> None:
         typer.echo(demo.sign_in(channel, settings.mailbox, email))
 
 
-@app.command()
+@app.command(epilog=examples("balance-service health --target 127.0.0.1:50051"))
 def health(target: Target = "") -> None:
     """Ask the service whether it serves; status 1 if not. For container health checks."""
     settings = _read_settings()

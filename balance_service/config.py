@@ -44,6 +44,16 @@ class Settings(BaseSettings):
         description="The same database by the role that owns the tables, for `migrate` alone, "
         "which then also makes the role of `BALANCE_DATABASE_URL`. Through no pooler.",
     )
+    backup_database_url: SecretStr = Field(
+        SecretStr(""),
+        description="The same database by a role with REPLICATION, for `backup create` alone; "
+        "unset, by that of `BALANCE_OWNER_DATABASE_URL`. Through no pooler.",
+    )
+    backup_dir: str = Field(
+        "",
+        description="Where `backup create` keeps back-ups and `restore` finds them; the Postgres "
+        "of `run` archives its log there.",
+    )
     data_dir: str = Field(
         ".balance", description="Where `run` keeps its Postgres, secret, mail and address."
     )
@@ -478,3 +488,20 @@ def _read_secret_files(faults: dict[str, str]) -> dict[str, str]:
             except ValueError as error:
                 faults[variable(name)] = f"cannot be read from {file}: {error}"
     return secrets
+
+
+def read_sources() -> dict[str, str]:
+    """Where each setting's value comes from, by its name, in words."""
+    given = {name.upper(): text for name, text in os.environ.items()}
+    old_names = {RENAMED[old]: variable(old) for old in _old_names()}
+    sources = {}
+    for name in Settings.model_fields:
+        file = file_variable(name)
+        sources[name] = "default"
+        if name in SECRETS and given.get(file):
+            sources[name] = f"file {given[file]}"
+        elif variable(name) in given:
+            sources[name] = "environment"
+        elif name in old_names:
+            sources[name] = f"environment, as {old_names[name]}"
+    return sources

@@ -1,4 +1,4 @@
-"""Writes what follows from elsewhere: the pages of the settings, the RPCs, the metrics and the
+"""Writes what follows from elsewhere: pages of the settings, RPCs, metrics, commands and the
 schema, and the chart of the performance page.
 
 Usage: python docs/generate_pages.py [check [schema]]
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import chart
+import commands_page
 import metrics_page
 import who_may_call
 from annotated_types import Ge, Gt, Le
@@ -42,6 +43,7 @@ RPCS = REFERENCE / "rpcs.md"
 ACCESS = REFERENCE / "who-may-call.md"
 METRICS = REFERENCE / "metrics.md"
 SCHEMA = REFERENCE / "schema.sql"
+COMMANDS = ROOT / "docs/operating/commands.md"
 PERFORMANCE = ROOT / "docs/operating/performance.md"
 CHART = ROOT / "docs/images/ledgers.svg"
 COMMENTS = json.loads((ROOT / "balance_service/_generated/comments.json").read_text())
@@ -249,6 +251,7 @@ if __name__ == "__main__":
         RPCS: rpcs_page(),
         ACCESS: access_page(),
         METRICS: metrics_page.page(),
+        COMMANDS: commands_page.page(),
         CHART: charted,
     }
     match sys.argv[1:]:

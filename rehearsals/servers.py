@@ -46,6 +46,7 @@ class Postgres:
         programs: Where Postgres's programs are.
         small_disk: Whether its log lies on a file system of few megabytes, where the machine allows
             to mount one.
+        existing: Whether its data directory is there already.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Postgres:
         *,
         programs: Path = BIN,
         small_disk: bool = False,
+        existing: bool = False,
     ) -> None:
         self._folder, self._programs = folder, programs
         self.data, self._log = folder / "data", folder / "postgres.log"
@@ -64,6 +66,8 @@ class Postgres:
             give_to_postgres(path)
         self.wal = _mount_small_disk(folder / "wal") if small_disk else None
         self.data.chmod(0o700)
+        if existing:
+            return
         if source:
             self._run("pg_basebackup", "-d", source.url, "-D", self.data, "-R", "-c", "fast")
         else:

@@ -22,6 +22,7 @@ from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
+from balance_service.calls.repeats import is_repeatable
 from balance_service.calls.strangers import COSTS, COUNTED, FORGED
 from balance_service.domain import errors, retry_after
 from balance_service.domain.client_certificates import read_header
@@ -212,6 +213,22 @@ class Calls:
         endings.answered(call, started)
         return Answer(message, endings.trailers(call))
 
+    async def operate(self, method: Method, request: Message, call: Call) -> Message:
+        """Answers a call of an operator whom this machine vouches for, without a token.
+
+        Args:
+            method: The method.
+            request: What is asked.
+            call: With its caller.
+
+        Raises:
+            Refusal: It was refused.
+        """
+        self._admit(method, call)
+        answer: Message = await self._handlers[method.full_name](request, call)
+        call.check_proven()
+        return answer
+
     async def stream(
         self,
         method: Method,
@@ -330,22 +347,6 @@ def _parse(method: Method, request: Request, call: Call) -> Message:
             request = GetMessageClass(method.input).FromString(request)
         except DecodeError:
             raise errors.MalformedRequest from None
-    if call.sent_before and not _repeatable(request):
+    if call.sent_before and not is_repeatable(request):
         raise errors.invalid("request_id", "is required of a call that is sent again by gRPC")
     return request
-
-
-def _repeatable(request: Message) -> bool:
-    """Whether a request is safe to send again: it changes nothing, or it has a request id."""
-    if getattr(request, "request_id", None) != "":
-        return True
-    items = getattr(request, "requests", ())
-    return bool(items) and all(map(_has_id, items))
-
-
-def _has_id(item: Any) -> bool:  # noqa: ANN401 - a request, or a message with one
-    """Whether an item of a batch has a request id, itself or in the request that it holds."""
-    if "request_id" in item.DESCRIPTOR.fields_by_name:
-        return bool(item.request_id)
-    held = [value for _, value in item.ListFields() if isinstance(value, Message)]
-    return all(map(_has_id, held))

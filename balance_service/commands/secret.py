@@ -4,6 +4,7 @@ import asyncio
 
 import typer
 
+from balance_service.commands.output import examples
 from balance_service.commands.settings import open_database
 
 app = typer.Typer(no_args_is_help=True, help="The service's own secret.")
@@ -14,7 +15,7 @@ def options() -> None:
     """Commands about BALANCE_SECRET."""
 
 
-@app.command()
+@app.command(epilog=examples("balance-service secret reseal"))
 def reseal() -> None:
     """Seal with BALANCE_SECRET what BALANCE_PREVIOUS_SECRET sealed; say what still needs that."""
     from balance_service.operations import secret_rotation

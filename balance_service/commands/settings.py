@@ -17,6 +17,28 @@ def read_settings(check: str = "", *, serving: bool = False, **options: object) 
     """Settings from the environment and options; exits with status 2 if any is wrong.
 
     Args:
+        check: As of `read_settings_and_faults`.
+        serving: As there.
+        options: As there.
+    """
+    from balance_service import config
+
+    settings, faults = read_settings_and_faults(check, serving=serving, **options)
+    for old, new in config.read_renamed().items():
+        typer.echo(f"{old} is now called {new}: set that instead.", err=True)
+    for name, fault in sorted(faults.items()):
+        typer.echo(f"{name}: {fault}", err=True)
+    if faults:
+        raise typer.Exit(WRONGLY_USED)
+    return settings
+
+
+def read_settings_and_faults(
+    check: str = "", *, serving: bool = False, **options: object
+) -> "tuple[Settings, dict[str, str]]":
+    """Settings from the environment and options, and all that is wrong with them, by variable.
+
+    Args:
         check: What `startup` checks in addition: for "production", for "development", for a
             "gateway" alone, or nothing.
         serving: Whether what answers the ports is checked, too.
@@ -39,13 +61,7 @@ def read_settings(check: str = "", *, serving: bool = False, **options: object) 
 
         faults = choice.find_faults(settings) | faults
         settings = settings.model_copy(update={"door": choice.choose(settings)})
-    for old, new in config.read_renamed().items():
-        typer.echo(f"{old} is now called {new}: set that instead.", err=True)
-    for name, fault in sorted(faults.items()):
-        typer.echo(f"{name}: {fault}", err=True)
-    if faults:
-        raise typer.Exit(WRONGLY_USED)
-    return settings
+    return settings, faults
 
 
 @contextlib.contextmanager

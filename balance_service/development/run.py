@@ -34,7 +34,8 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if url := settings.database_url.get_secret_value():
         yield Database(url, "BALANCE_DATABASE_URL")
         return
-    with embedded.running(_embedded_folder(settings)) as url:
+    backups = Path(settings.backup_dir).absolute() if settings.backup_dir else None
+    with embedded.running(_embedded_folder(settings), backups) as url:
         yield Database(url, f"embedded, in {settings.data_dir}")
 
 

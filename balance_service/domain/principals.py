@@ -30,6 +30,9 @@ class Scope(enum.StrEnum):
     EXCHANGES_REVERSE = "exchanges:reverse"
 
 
+# What stands before the login of an operator at the command line.
+OPERATOR = "operator"
+
 _CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
 
 
@@ -45,14 +48,20 @@ def parse_client_id(value: str) -> str:
     return value
 
 
+def shown_name(name: str) -> str:
+    """A principal's name as statements show it: an operator's login is nobody else's business."""
+    return OPERATOR if name.startswith(f"{OPERATOR}:") else name
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller whose token was verified.
+    """A caller whose token was verified, or whom the machine vouches for.
 
     Args:
-        name: `user:<id>` or `service:<client id>`; the scope of its request ids.
-        user_id: The user's id; None for a service.
-        role: The user's role; None for a service.
+        name: `user:<id>`, `service:<client id>`, or `operator:<login>` at the command line; the
+            scope of its request ids.
+        user_id: The user's id; None for a service, and for an operator at the command line.
+        role: The user's role; None for a service. Such an operator has that of an admin.
         scopes: What a service may do; empty for a user.
         session_id: The user's sign-in, or the secret or certificate that a service signed in by:
             the token ends with it. None for a token of an earlier version's service.

@@ -33,6 +33,7 @@ from balance_service.domain.movements import (
     Movement,
 )
 from balance_service.domain.pricing import Rate
+from balance_service.domain.principals import shown_name
 from balance_service.domain.quotes import Quote
 from balance_service.domain.splits import Part
 from balance_service.domain.state import Done
@@ -88,7 +89,7 @@ def entry(line: Line) -> account_pb2.Entry:
         counterparty=str(own.counterparty_id),
         description=movement.description,
         metadata=movement.metadata or None,
-        principal=movement.principal,
+        principal=shown_name(movement.principal),
         date=timestamp(own.created_at),
         effective_time=_effective_time(movement),
         original=str(movement.original_id) if movement.original_id else "",
@@ -235,7 +236,7 @@ def movement(made: Movement) -> movement_pb2.Movement:
         metadata=made.metadata,
         source=made.source or "",
         reference=made.reference or "",
-        principal=made.principal,
+        principal=shown_name(made.principal),
         date=timestamp(made.created_at),
         effective_time=_effective_time(made),
         original=str(made.original_id) if made.original_id else "",
@@ -307,7 +308,7 @@ def reversal(movement: Movement, *, for_account: bool = True) -> reversal_pb2.Re
         balance=balance,
         reason=movement.description,
         metadata=movement.metadata,
-        principal=movement.principal,
+        principal=shown_name(movement.principal),
         date=timestamp(movement.created_at),
         effective_time=_effective_time(movement),
     )

@@ -8,6 +8,7 @@ from balance_service.config import Settings
 from balance_service.database import pool
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain.audit import Action, Actor, AuditEvent
+from balance_service.domain.principals import OPERATOR
 from balance_service.repositories import audit_seals
 
 # An act makes its few queries one after the other.
@@ -39,10 +40,15 @@ def event(
     before: Mapping[str, str] | None = None,
     after: Mapping[str, str] | None = None,
 ) -> AuditEvent:
-    """An event of whoever uses the command line, as far as the machine knows them."""
+    """An event of whoever uses the command line."""
+    return AuditEvent(action, Actor(operator_name()), target, before or {}, after or {})
+
+
+def operator_name() -> str:
+    """Whoever uses the command line, as far as the machine knows them: `operator:<login>`."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):
         # A container's user may have no name.
         login = "unknown"
-    return AuditEvent(action, Actor(f"operator:{login}"), target, before or {}, after or {})
+    return f"{OPERATOR}:{login}"

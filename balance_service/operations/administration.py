@@ -3,7 +3,7 @@
 import dataclasses
 import secrets as random_source
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -131,14 +131,20 @@ async def prove_secret(settings: Settings) -> None:
         await KeySet(connections, read_secrets(settings)).load()
 
 
-async def verify(settings: Settings) -> verification.Report:
+async def verify(
+    settings: Settings, report_progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> verification.Report:
     """Recomputes the whole ledger from its entries, and reports where balances differ.
 
     That it was done, and what it found, is recorded in the audit log, but not on a standby.
+
+    Args:
+        settings: Name the database, and the days on which debits count.
+        report_progress: Is told how many checks are done, of how many.
     """
     began = time.monotonic()
     async with connect(settings) as connections, connections.connection() as conn:
-        report = await verification.verify(conn, settings.limits.calendar)
+        report = await verification.verify(conn, settings.limits.calendar, report_progress)
         read_only = await monitoring.is_read_only(conn)
     if not read_only:
         found = {

@@ -84,7 +84,36 @@ class SmtpMailer:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self._sender, to, subject
         message.set_content(text)
-        client = aiosmtplib.SMTP(
+        client = self._client()
+        try:
+            await self._hand_over(client, to, message.as_bytes(policy=policy.SMTP))
+        except (aiosmtplib.SMTPException, OSError) as error:
+            # The message names the server's complaint, which may quote the mail: only its type.
+            _log.error("mail_failed", cause=type(error).__name__)
+            raise errors.Unavailable(retry_after.MAIL_SERVER_FAILED_SECONDS) from None
+        finally:
+            client.close()
+
+    async def try_once(self) -> None:
+        """Signs in to the mail server and leaves again.
+
+        Raises:
+            ConnectionError: It does not answer as it should, or refuses the sign-in.
+        """
+        client = self._client()
+        try:
+            async with asyncio.timeout(ENVELOPE_TIMEOUT_SECONDS):
+                await client.connect()
+                await client.quit()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            # As in `send`: the message may quote what was sent.
+            cause = f"{self._host}:{self._port} cannot be used: {type(error).__name__}"
+            raise ConnectionError(cause) from None
+        finally:
+            client.close()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
             username=self._username,
@@ -94,14 +123,6 @@ class SmtpMailer:
             tls_context=ssl.create_default_context(),
             timeout=ENVELOPE_TIMEOUT_SECONDS,
         )
-        try:
-            await self._hand_over(client, to, message.as_bytes(policy=policy.SMTP))
-        except (aiosmtplib.SMTPException, OSError) as error:
-            # The message names the server's complaint, which may quote the mail: only its type.
-            _log.error("mail_failed", cause=type(error).__name__)
-            raise errors.Unavailable(retry_after.MAIL_SERVER_FAILED_SECONDS) from None
-        finally:
-            client.close()
 
     async def _hand_over(self, client: aiosmtplib.SMTP, to: str, mail: bytes) -> None:
         try:

@@ -1,5 +1,6 @@
 """Recomputes what must be true of the whole ledger, from its entries up, in one snapshot."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,12 +97,17 @@ class Report:
         )
 
 
-async def verify(conn: AsyncConnection, calendar: Calendar | None = None) -> Report:
+async def verify(
+    conn: AsyncConnection,
+    calendar: Calendar | None = None,
+    report_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Report:
     """Checks everything in one snapshot, without locking anyone out.
 
     Args:
         conn: A connection outside any transaction.
         calendar: The days on which debits count; those of UTC by default.
+        report_progress: Is told how many checks are done, of how many.
     """
     async with conn.transaction():
         await conn.execute(_SQL["snapshot"])
@@ -112,10 +118,12 @@ async def verify(conn: AsyncConnection, calendar: Calendar | None = None) -> Rep
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
-        faults = {}
+        faults: dict[str, list[Fault]] = {}
         for check in CHECKS.keys() - audit_seals.CHECKS.keys():
+            report_progress(len(faults), len(CHECKS))
             cursor = await conn.execute(_SQL[check], parameters)
             faults[check] = [Fault(*row) for row in await cursor.fetchall()]
+        report_progress(len(faults), len(CHECKS))
         for check, found in (await audit_seals.find_faults(conn, FAULTS_SHOWN_MAX)).items():
             faults[check] = [Fault(*fault) for fault in found]
         cursor = await conn.execute(_SQL["balances"], parameters)

@@ -11,6 +11,20 @@ from balance_service.domain import errors
 # Raised with a message that the service wrote, which may be shown.
 _OURS = (DatabaseUnavailable, LookupError, RoleUnfit, RuntimeError, SchemaError, ValueError)
 
+# What commands end with, besides 0.
+FAILED, WRONGLY_USED, REFUSED = 1, 2, 3
+# What may go well the next time, whoever asks and for what.
+_PASSING = (errors.DeadlinePassed, errors.Overloaded, errors.QuotaExceeded, errors.Unavailable)
+
+
+def exit_status(error: Exception) -> int:
+    """What a command ends with that failed so."""
+    if isinstance(error, errors.InvalidFields):
+        return WRONGLY_USED
+    if isinstance(error, errors.Refusal) and not isinstance(error, _PASSING):
+        return REFUSED
+    return FAILED
+
 
 def explain(error: Exception) -> str:
     """What an error means, in one line."""
@@ -21,7 +35,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, errors.InvalidFields):
         return "; ".join(f"{each.field} {each.description}" for each in error.violations)
     if isinstance(error, errors.Refusal):
-        return error.message
+        facts = ", ".join(f"{name} {value}" for name, value in error.facts().items())
+        return f"{error.message.removesuffix('.')}: {facts}." if facts else error.message
     if isinstance(error, PostgresError):
         return f"Postgres refused: {one_line(error)}"
     if isinstance(error, OSError) and error.strerror:

@@ -32,14 +32,12 @@ def find_faults(settings: Settings, *, production: bool) -> dict[str, str]:
         production: Whether what `run` provides by itself must be set.
     """
     faults = _find_missing(settings)
-    if url := settings.database_url.get_secret_value():
-        with _note_fault(faults, "database_url"):
-            pool.check_url(url)
-    elif production:
+    for name in ("database_url", "owner_database_url", "backup_database_url"):
+        if url := getattr(settings, name).get_secret_value():
+            with _note_fault(faults, name):
+                pool.check_url(url)
+    if production and not settings.database_url.get_secret_value():
         faults[variable("database_url")] = "is not set"
-    if owner_url := settings.owner_database_url.get_secret_value():
-        with _note_fault(faults, "owner_database_url"):
-            pool.check_url(owner_url)
     if secret := settings.secret.get_secret_value():
         with _note_fault(faults, "secret"):
             sealing.check(secret, variable("secret"), development=settings.development)

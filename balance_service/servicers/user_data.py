@@ -75,7 +75,6 @@ class UserData:
 
     async def erase(self, request: user_pb2.EraseUserRequest, call: Call) -> user_pb2.User:
         principal = call.principal
-        own_id = principal.require_user()
 
         checks = fields.Checks()
         user_id = checks(fields.identifier, request.user, "user")
@@ -85,7 +84,7 @@ class UserData:
             checks(fields.text, request, "confirmation_code"),
         )
         second_factor_code = checks(fields.text, request, "second_factor_code")
-        themselves = request.user.lower() == str(own_id)
+        themselves = request.user.lower() == str(principal.user_id)
         if themselves:
             _check_confirmed(checks, request)
         elif not request.reason:

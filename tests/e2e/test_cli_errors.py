@@ -129,11 +129,11 @@ REFUSED = {
 def test_refused_command_says_why_in_a_line_and_stores_nothing(
     cli: Cli, database_url: str, command: str, told: str
 ) -> None:
-    wrongly_used = "--scope" in told or "everything" in told
-    output = cli(*command.split(" "), status=2 if wrongly_used else 1)
+    usage = "--scope" in told or "everything" in told
+    output = cli(*command.split(" "), status=1 if told == "nobody" else 2)
     assert told in output
     assert "Traceback" not in output
-    assert wrongly_used or len(output.splitlines()) == 1
+    assert usage or len(output.splitlines()) == 1
     with psycopg.connect(database_url) as conn:
         assert conn.execute("SELECT * FROM users").fetchall() == []
         assert conn.execute("SELECT * FROM service_principals").fetchall() == []

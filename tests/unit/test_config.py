@@ -13,6 +13,7 @@ from balance_service.server import startup
 SECRETS = {
     "database_url": "postgresql://u:hunter2@db/balance",
     "owner_database_url": "postgresql://owner:hunter2@db/balance",
+    "backup_database_url": "postgresql://backup:hunter2@db/balance",
     "secret": "hunter2-hunter2-hunter2-hunter2-hunter2",
     "previous_secret": "hunter2-before-hunter2-before-hunter2-0",
     "smtp_url": "smtp://u:hunter2@mail",

@@ -683,8 +683,8 @@ type AccountChange struct {
 	// Output only. Why, in the operator's words; empty if none were given, and to
 	// the account's owner.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Output only. Who asked for it: "user:<id>" or "service:<client id>". Empty to
-	// the account's owner.
+	// Output only. Who asked for it: "user:<id>", "service:<client id>" or, at the
+	// command line, "operator:<login>". Empty to the account's owner.
 	Principal string `protobuf:"bytes,7,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Output only. When it was changed.
 	Date          *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=date,proto3" json:"date,omitempty"`
@@ -897,7 +897,8 @@ type Entry struct {
 	Description string `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
 	// Output only. The pairs that the caller attached.
 	Metadata map[string]string `protobuf:"bytes,9,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Output only. Who asked for it: "user:<id>" or "service:<client id>".
+	// Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+	// for an operator at the command line.
 	Principal string `protobuf:"bytes,10,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Output only. When the money moved.
 	Date *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=date,proto3" json:"date,omitempty"`

@@ -100,7 +100,8 @@ type Approval struct {
 	// Output only. The same as it would be. What the request leaves out stays as it
 	// is when the change is made.
 	After map[string]string `protobuf:"bytes,6,rep,name=after,proto3" json:"after,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Output only. Who asked for it: "user:<id>" or "service:<client id>".
+	// Output only. Who asked for it: "user:<id>", "service:<client id>" or, at the
+	// command line, "operator:<login>".
 	Requester string `protobuf:"bytes,7,opt,name=requester,proto3" json:"requester,omitempty"`
 	// Output only. Why, in the requester's words; empty if none were given.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`

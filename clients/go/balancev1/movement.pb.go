@@ -51,7 +51,8 @@ type Movement struct {
 	Source string `protobuf:"bytes,11,opt,name=source,proto3" json:"source,omitempty"`
 	// Output only. The outside system's id of the payment.
 	Reference string `protobuf:"bytes,12,opt,name=reference,proto3" json:"reference,omitempty"`
-	// Output only. Who asked for it: "user:<id>" or "service:<client id>".
+	// Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+	// for an operator at the command line.
 	Principal string `protobuf:"bytes,13,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Output only. When the money moved.
 	Date *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=date,proto3" json:"date,omitempty"`

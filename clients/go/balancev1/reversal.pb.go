@@ -55,7 +55,8 @@ type Reversal struct {
 	Reason string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Output only. The pairs that the caller attached.
 	Metadata map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Output only. Who asked for it: "user:<id>" or "service:<client id>".
+	// Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+	// for an operator at the command line.
 	Principal string `protobuf:"bytes,12,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Output only. When the money moved.
 	Date *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=date,proto3" json:"date,omitempty"`

@@ -421,8 +421,8 @@ class AccountChange(_message.Message):
     the account's owner.
     """
     principal: _builtins.str
-    """Output only. Who asked for it: "user:<id>" or "service:<client id>". Empty to
-    the account's owner.
+    """Output only. Who asked for it: "user:<id>", "service:<client id>" or, at the
+    command line, "operator:<login>". Empty to the account's owner.
     """
     @_builtins.property
     def before(self) -> Global___AccountRules:
@@ -570,7 +570,9 @@ class Entry(_message.Message):
     service's name at the time.
     """
     principal: _builtins.str
-    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+    for an operator at the command line.
+    """
     original: _builtins.str
     """Output only. The id of the movement that this one reverses, or of the hold
     that it captures.

@@ -120,7 +120,9 @@ class Approval(_message.Message):
     target: _builtins.str
     """Output only. What it changes: a kind and an id, such as "account:<id>"."""
     requester: _builtins.str
-    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>", "service:<client id>" or, at the
+    command line, "operator:<login>".
+    """
     reason: _builtins.str
     """Output only. Why, in the requester's words; empty if none were given."""
     decider: _builtins.str

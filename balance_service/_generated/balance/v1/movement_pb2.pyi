@@ -87,7 +87,9 @@ class Movement(_message.Message):
     reference: _builtins.str
     """Output only. The outside system's id of the payment."""
     principal: _builtins.str
-    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+    for an operator at the command line.
+    """
     original: _builtins.str
     """Output only. The id of the movement that this one reverses, or of the hold
     that it captures.

@@ -95,7 +95,9 @@ class Reversal(_message.Message):
     reason: _builtins.str
     """Output only. Why, in the caller's words."""
     principal: _builtins.str
-    """Output only. Who asked for it: "user:<id>" or "service:<client id>"."""
+    """Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+    for an operator at the command line.
+    """
     returned_amount: _builtins.str
     """Output only. Of a movement by quote, what the account pays of what it had
     received, a decimal string: its share of all that was taken back so far,

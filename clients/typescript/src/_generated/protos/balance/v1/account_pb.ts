@@ -295,8 +295,8 @@ export type AccountChange = Message<"balance.v1.AccountChange"> & {
   reason: string;
 
   /**
-   * Output only. Who asked for it: "user:<id>" or "service:<client id>". Empty to
-   * the account's owner.
+   * Output only. Who asked for it: "user:<id>", "service:<client id>" or, at the
+   * command line, "operator:<login>". Empty to the account's owner.
    *
    * @generated from field: string principal = 7;
    */
@@ -450,7 +450,8 @@ export type Entry = Message<"balance.v1.Entry"> & {
   metadata: { [key: string]: string };
 
   /**
-   * Output only. Who asked for it: "user:<id>" or "service:<client id>".
+   * Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+   * for an operator at the command line.
    *
    * @generated from field: string principal = 10;
    */

@@ -67,7 +67,8 @@ export type Approval = Message<"balance.v1.Approval"> & {
   after: { [key: string]: string };
 
   /**
-   * Output only. Who asked for it: "user:<id>" or "service:<client id>".
+   * Output only. Who asked for it: "user:<id>", "service:<client id>" or, at the
+   * command line, "operator:<login>".
    *
    * @generated from field: string requester = 7;
    */

@@ -111,7 +111,8 @@ export type Movement = Message<"balance.v1.Movement"> & {
   reference: string;
 
   /**
-   * Output only. Who asked for it: "user:<id>" or "service:<client id>".
+   * Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+   * for an operator at the command line.
    *
    * @generated from field: string principal = 13;
    */

@@ -112,7 +112,8 @@ export type Reversal = Message<"balance.v1.Reversal"> & {
   metadata: { [key: string]: string };
 
   /**
-   * Output only. Who asked for it: "user:<id>" or "service:<client id>".
+   * Output only. Who asked for it: "user:<id>", "service:<client id>", or "operator"
+   * for an operator at the command line.
    *
    * @generated from field: string principal = 12;
    */

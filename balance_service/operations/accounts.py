@@ -1,0 +1,136 @@
+"""What operators do with accounts, at the desk."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from balance_service._generated.balance.v1 import account_pb2, approval_pb2
+from balance_service.operations.desk import Desk
+
+# More than the currencies there are, of each of which a user has one account at most.
+OF_USER_MAX = 1000
+NONE = "none"
+
+
+class Period(NamedTuple):
+    """From one moment on, before another; None for no bound."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+class NewLimits(NamedTuple):
+    """Limits as they are typed: an amount, "none" for no limit of its own, empty to leave one."""
+
+    overdraft: str
+    debit: str
+    daily: str
+
+
+async def of_user(desk: Desk, user_id: str) -> list[account_pb2.Account]:
+    """All accounts of a user."""
+    request = account_pb2.ListAccountsRequest(user=user_id)
+    return await desk.list(request, account_pb2.ListAccountsResponse, "accounts", OF_USER_MAX)
+
+
+async def find(
+    desk: Desk, user: str, currency: str, status: str, limit: int
+) -> list[account_pb2.Account]:
+    """Accounts of a user, or of anybody.
+
+    Args:
+        desk: Where they are asked for.
+        user: Their id, e-mail address or username; empty for anybody's.
+        currency: Keeps accounts in it; empty for all.
+        status: Keeps accounts of it, as the contract has it; empty for all.
+        limit: How many at most.
+    """
+    value = account_pb2.AccountStatus.Value(status or "ACCOUNT_STATUS_UNSPECIFIED")
+    if user:
+        owned = await of_user(desk, (await desk.user(user)).id)
+        kept = [
+            account
+            for account in owned
+            if currency.upper() in ("", account.currency) and value in (0, account.status)
+        ]
+        return kept[:limit]
+    request = account_pb2.SearchAccountsRequest(currency=currency, status=value)
+    return await desk.list(request, account_pb2.SearchAccountsResponse, "accounts", limit)
+
+
+async def statement(
+    desk: Desk, name: str, period: Period, limit: int
+) -> tuple[account_pb2.Account, list[account_pb2.Entry]]:
+    """An account, and its entries of a period, the newest first."""
+    account = await desk.account(name)
+    kept = account_pb2.MovementFilter()
+    if period.since:
+        kept.start_time.FromDatetime(period.since)
+    if period.until:
+        kept.end_time.FromDatetime(period.until)
+    request = account_pb2.ListEntriesRequest(account=account.id, filter=kept)
+    entries = await desk.list(request, account_pb2.ListEntriesResponse, "entries", limit)
+    return account, entries
+
+
+async def changes(desk: Desk, name: str, limit: int) -> list[account_pb2.AccountChange]:
+    """What operators changed on an account, the newest first."""
+    account = await desk.account(name)
+    request = account_pb2.ListAccountChangesRequest(account=account.id)
+    return await desk.list(request, account_pb2.ListAccountChangesResponse, "changes", limit)
+
+
+async def freeze(
+    desk: Desk, name: str, reason: str, *, debits_alone: bool = False
+) -> account_pb2.Account:
+    """Freezes an account: for everything, or for what would be taken from it."""
+    account = await desk.account(name)
+    scope = account_pb2.FREEZE_SCOPE_DEBITS if debits_alone else account_pb2.FREEZE_SCOPE_ALL
+    request = account_pb2.FreezeAccountRequest(account=account.id, scope=scope, reason=reason)
+    return await desk.ask(request, account_pb2.Account)
+
+
+async def unfreeze(desk: Desk, name: str, reason: str) -> account_pb2.Account:
+    """Lets money move again."""
+    account = await desk.account(name)
+    request = account_pb2.UnfreezeAccountRequest(account=account.id, reason=reason)
+    return await desk.ask(request, account_pb2.Account)
+
+
+async def close(desk: Desk, name: str, reason: str) -> account_pb2.Account:
+    """Closes an account that nothing is on."""
+    account = await desk.account(name)
+    request = account_pb2.CloseAccountRequest(account=account.id, reason=reason)
+    return await desk.ask(request, account_pb2.Account)
+
+
+async def reopen(desk: Desk, name: str, reason: str) -> account_pb2.Account:
+    """Opens a closed account again."""
+    account = await desk.account(name)
+    request = account_pb2.ReopenAccountRequest(account=account.id, reason=reason)
+    return await desk.ask(request, account_pb2.Account)
+
+
+async def set_limits(desk: Desk, name: str, limits: NewLimits, reason: str) -> account_pb2.Account:
+    """Sets an account's limits.
+
+    Raises:
+        ApprovalRequired: Another admin has to approve it first; it is kept for them.
+    """
+    account = await desk.account(name)
+    request = account_pb2.SetAccountLimitsRequest(
+        account=account.id,
+        overdraft=limits.overdraft,
+        debit_limit="" if limits.debit == NONE else limits.debit,
+        daily_limit="" if limits.daily == NONE else limits.daily,
+        unset_debit_limit=limits.debit == NONE,
+        unset_daily_limit=limits.daily == NONE,
+        reason=reason,
+    )
+    return await desk.ask(request, account_pb2.Account)
+
+
+async def approvals(desk: Desk, status: str, limit: int) -> list[approval_pb2.Approval]:
+    """Changes above a ceiling of which a status tells what became, as the contract has it."""
+    value = approval_pb2.ApprovalStatus.Value(f"APPROVAL_STATUS_{status}")
+    request = approval_pb2.ListApprovalsRequest(status=value)
+    return await desk.list(request, approval_pb2.ListApprovalsResponse, "approvals", limit)
