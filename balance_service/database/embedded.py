@@ -71,8 +71,9 @@ def running(data_dir: Path, backup_dir: Path | None = None) -> Iterator[str]:
 
 
 def _start(data_dir: Path) -> Any:  # noqa: ANN401 - a server of the optional package
+    package = load()
     try:
-        return load().get_server(data_dir, cleanup_mode="stop")
+        return package.get_server(data_dir, cleanup_mode="stop")
     except Exception as error:
         # Whatever its package raises, from failed assertions to programs that it runs.
         raise RuntimeError(
