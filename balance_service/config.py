@@ -282,6 +282,13 @@ class Settings(BaseSettings):
         description="How long answers of calls that move no money are kept for retries, and quotes "
         "after their end that nobody carried out.",
     )
+    events_retention_days: int = Field(
+        30,
+        ge=2,
+        le=3_650,
+        description="How long events are kept for those who read them. Statements are kept for "
+        "ever.",
+    )
     development: bool = Field(
         default=False,
         description="Set by `run`: allows mail to the terminal and an example's secret.",

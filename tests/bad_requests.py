@@ -60,6 +60,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield from reads()
     yield from lists(account)
     yield from look_ups()
+    yield from events(account)
     for code in CURRENCIES:
         yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
         get = v1.GetAccountRequest(account=account, currency=code)
@@ -69,6 +70,21 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield "DepositService/BatchCreateDeposits", v1.BatchCreateDepositsRequest(), "requests"
     yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
     yield from sign_ins()
+
+
+def events(account: str) -> Iterator[Case]:
+    method, wanted = "EventService/ListEvents", v1.ListEventsRequest
+    known = "balance.v1.transfer.created"
+    for text in ("", "transfer.created", "balance.v1.transfer.*", LONG):
+        types = v1.EventFilter(types=[known, text])
+        yield method, wanted(filter=types), "filter.types[1]"
+    yield method, wanted(filter=v1.EventFilter(types=[known] * 31)), "filter.types"
+    for text in ("", *NOT_UUIDS):
+        named = v1.EventFilter(accounts=[account, text])
+        yield method, wanted(filter=named), "filter.accounts[1]"
+    yield method, wanted(filter=v1.EventFilter(accounts=[account] * 51)), "filter.accounts"
+    yield method, wanted(start_time=Timestamp(seconds=10**15)), "start_time"
+    yield method, wanted(page_size=-1), "page_size"
 
 
 def look_ups() -> Iterator[Case]:

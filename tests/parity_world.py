@@ -1,8 +1,9 @@
 """What requests of every method are about, over gRPC and over HTTP."""
 
+import asyncio
 from dataclasses import dataclass
 
-from balance_client import v1
+from balance_client import AsyncClient, v1
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
 from tests.service import Person, Service
@@ -20,6 +21,16 @@ class World:
 
 
 OPEN = v1.ListHoldsRequest(status=v1.HOLD_STATUS_OPEN)
+
+
+async def first_event(client: AsyncClient) -> v1.Event:
+    """The oldest event that a client may read, once it can be read."""
+    async with asyncio.timeout(60):
+        while True:
+            listed = await client.events.ListEvents(v1.ListEventsRequest(page_size=1))
+            if listed.events:
+                return listed.events[0]
+            await asyncio.sleep(0.05)
 
 
 async def world(service: Service) -> World:
@@ -60,6 +71,7 @@ async def world(service: Service) -> World:
     closed = await boris.open("JPY")
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
     to_approve, to_reject = await two_asked(service)
+    await first_event(client)
     ids = {
         "to approve": to_approve,
         "to reject": to_reject,

@@ -15,6 +15,7 @@ from balance_service.domain import account_changes, errors, ids
 from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
 from balance_service.domain.accounts import Status
 from balance_service.domain.audit import Action, Actor, AuditEvent
+from balance_service.domain.events import EventType
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.principals import Principal
 from balance_service.domain.users import Role, User
@@ -27,6 +28,7 @@ from balance_service.repositories import (
     credentials,
     external_ids,
     idempotency,
+    outbox,
     second_factors,
     users,
     verifications,
@@ -155,6 +157,7 @@ class Erasure:
         if user.email:
             await verifications.forget(conn, user.email, self._askers.hash_mailbox(user.email))
         await idempotency.forget(conn, f"user:{user.user_id}")
+        await outbox.record(conn, EventType.USER_ERASED, user.user_id)
         return erased, ended
 
 

@@ -145,12 +145,20 @@ _THEMSELVES = _users(Condition.SELF)
 _READING_ALL = Rule(
     moderator=Condition.ALWAYS, admin=Condition.ALWAYS, scopes=(Scope.ACCOUNTS_READ,)
 )
+_READING_EVENTS = Rule(
+    user=Condition.OWNER,
+    moderator=Condition.ALWAYS,
+    admin=Condition.ALWAYS,
+    scopes=(Scope.EVENTS_READ,),
+)
 _NAMING_ACCOUNTS = _admins(Scope.ACCOUNTS_WRITE, note="services in their own name alone")
 _NAMING_USERS = _admins(Scope.USERS_WRITE, note="services in their own name alone")
 _TRANSFERRING = _users(Condition.OWNER, Scope.TRANSFERS_WRITE)
 _DEPOSITING = _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposits")
 _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
-_MOVING = tuple(scope for scope in Scope if not scope.startswith(("accounts:", "users:")))
+_MOVING = tuple(
+    scope for scope in Scope if not scope.startswith(("accounts:", "users:", "events:"))
+)
 _FORCING = "`force`: admins alone"
 _WHILE_IT_HOLDS = f"what was received by quote only while that holds; {_FORCING}"
 
@@ -187,6 +195,8 @@ TABLE: Mapping[str, Rule] = {
     "GetDeposit": _OF_PARTY,
     "ListDeposits": _OF_OWNER,
     "ReverseDeposit": _admins(Scope.DEPOSITS_REVERSE, note=_FORCING),
+    "ListEvents": _READING_EVENTS,
+    "WatchEvents": _READING_EVENTS,
     "CreateQuote": _users(Condition.OWNER, *_QUOTING),
     "GetQuote": _users(Condition.ASKER, *_QUOTING, scoped=Condition.ASKER),
     "CreateExchange": _users(

@@ -55,6 +55,16 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "PAGE_TOKEN_INVALID",
         "Токен страницы не относится к этому списку, фильтру и порядку.",
     ),
+    errors.EventsExpired: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "EVENTS_EXPIRED",
+        "События после этого места больше не хранятся; самое старое — {oldest}.",
+    ),
+    errors.EventsLost: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "EVENTS_LOST",
+        "В журнале событий нет события, за которым следует это место.",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

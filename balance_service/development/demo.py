@@ -18,6 +18,8 @@ from balance_service._generated.balance.v1 import (
     auth_pb2_grpc,
     deposit_pb2,
     deposit_pb2_grpc,
+    event_pb2,
+    event_pb2_grpc,
     hold_pb2,
     hold_pb2_grpc,
     purchase_pb2,
@@ -187,6 +189,25 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
                 f"  {entry.sequence}  {when}  {kind:<17} {entry.amount:>10}"
                 f" {entry.balance_after:>10}  {entry.description}"
             )
+    yield "Boris was told of it as it happened:"
+    yield from _follow(channel, boris)
+
+
+def _follow(channel: grpc.Channel, person: Person) -> Iterator[str]:
+    """The person's events from the first to that of their last entry, as they would follow them."""
+    last = list(person.list_entries())[-1]
+    events = event_pb2_grpc.EventServiceStub(channel).WatchEvents(
+        event_pb2.WatchEventsRequest(start_time=person.account.date),
+        metadata=person.metadata,
+        timeout=TIMEOUT_SECONDS,
+    )
+    for message in events:
+        event = message.event
+        if event.balances:
+            yield f"  {event.type:<30} balance {event.balances[0].balance:>8}"
+        if event.movement.id == last.movement:
+            events.cancel()
+            return
 
 
 def _buy(channel: grpc.Channel, person: Person) -> Iterator[str]:

@@ -105,6 +105,20 @@ class PageTokenInvalid(Refusal):
 
 
 @dataclass
+class EventsExpired(Refusal):
+    """Events after this place are not kept any more; the oldest that is has another number."""
+
+    oldest: str
+
+
+@dataclass
+class EventsLost(Refusal):
+    """The log of events does not have the event that this place follows."""
+
+    newest: str
+
+
+@dataclass
 class TokenMissing(Refusal):
     """The call needs an access token."""
 

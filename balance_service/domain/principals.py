@@ -16,6 +16,7 @@ class Scope(enum.StrEnum):
     ACCOUNTS_WRITE = "accounts:write"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
+    EVENTS_READ = "events:read"
     DEPOSITS_WRITE = "deposits:write"
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"

@@ -220,7 +220,7 @@ def rate(used: Rate, *, stale: bool = False) -> rate_pb2.Rate:
 
 
 def movement(made: Movement) -> movement_pb2.Movement:
-    """A movement of any kind, but for holds."""
+    """A movement of any kind."""
     received_amount, received_currency = _received(made)
     return movement_pb2.Movement(
         id=str(made.movement_id),

@@ -39,19 +39,26 @@ class PageTokens:
     def __init__(self, key: bytes, *others: bytes) -> None:
         self._keys = key, *others
 
-    def write(self, query: Sequence[object], call: Call, place: bytes) -> str:
+    def write(self, query: Sequence[object], call: Call, place: bytes, name: str = "") -> str:
         """A token for the place where the next page of a list starts.
 
         Args:
             query: What was asked of the list, as it was read, but for the part that is shown.
             call: Who asks.
             place: In the list's own form, such as the last id shown.
+            name: Of a list that several methods go on with; without one, it is the call's own.
         """
-        token = self._signatures(query, call, place)[0] + place
+        token = self._signatures(query, call, place, name)[0] + place
         return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
 
-    def read(self, query: Sequence[object], call: Call, token: str) -> bytes | None:
+    def read(self, query: Sequence[object], call: Call, token: str, name: str = "") -> bytes | None:
         """The place in a token; None for the first page.
+
+        Args:
+            query: As for `write`.
+            call: As for `write`.
+            token: What the caller sent.
+            name: As for `write`.
 
         Raises:
             PageTokenInvalid: It was not made for this list, or it was altered.
@@ -66,15 +73,19 @@ class PageTokens:
         except ValueError:
             raise errors.PageTokenInvalid from None
         signature, place = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-        made = self._signatures(query, call, place)
+        made = self._signatures(query, call, place, name)
         if not any(hmac.compare_digest(signature, one) for one in made):
             raise errors.PageTokenInvalid
         return place
 
-    def _signatures(self, query: Sequence[object], call: Call, place: bytes) -> list[bytes]:
+    def _signatures(
+        self, query: Sequence[object], call: Call, place: bytes, name: str
+    ) -> list[bytes]:
         """Covers the query, too, so that a token cannot be used with another filter or order."""
         caller = call.caller.name if call.caller else ""
-        scope = "\n".join([_FORM, call.method, caller, *map(repr, query)])
+        # Places in a list with a name are of its own form, and outlive the table of currencies.
+        form = [name] if name else [_FORM, call.method]
+        scope = "\n".join([*form, caller, *map(repr, query)])
         covered = scope.encode() + b"\n" + place
         made = [hmac.digest(key, covered, hashlib.sha256) for key in self._keys]
         return [signature[:_SIGNATURE_BYTES] for signature in made]

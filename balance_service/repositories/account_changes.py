@@ -9,7 +9,8 @@ from psycopg import AsyncConnection
 
 from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
 from balance_service.domain.accounts import Status
-from balance_service.repositories import queries
+from balance_service.domain.events import OF_CHANGES
+from balance_service.repositories import outbox, queries
 
 _SQL = queries.load(__file__)
 
@@ -23,10 +24,10 @@ async def read_clock(conn: AsyncConnection) -> datetime:
 
 
 async def insert(conn: AsyncConnection, change: AccountChange) -> None:
-    """Adds a change.
+    """Adds a change, and its event.
 
     Args:
-        conn: Within the transaction that makes it, with the account locked.
+        conn: Within the transaction that makes it, with the account locked and changed.
         change: The change.
     """
     values = {
@@ -46,6 +47,7 @@ async def insert(conn: AsyncConnection, change: AccountChange) -> None:
             f"daily_limit_{when}_minor": rules.daily_limit_minor,
         }
     await conn.execute(_SQL["insert"], values)
+    await outbox.record_account(conn, OF_CHANGES[change.kind], change.account_id)
 
 
 async def page(

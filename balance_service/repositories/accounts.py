@@ -9,8 +9,9 @@ from psycopg import AsyncConnection, AsyncCursor
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account, AccountFilter, AccountProfile, Status
+from balance_service.domain.events import EventType
 from balance_service.domain.external_ids import ExternalId, Subject
-from balance_service.repositories import arrays, queries
+from balance_service.repositories import arrays, outbox, queries
 
 _SQL = queries.load(__file__)
 # A number is taken with a chance of one in 900 at a million accounts: ten in a row never are.
@@ -37,6 +38,7 @@ async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> 
         return opened_before[owner_id, currency], False
     number = await _claim_number(conn, account_id)
     await conn.execute(_SQL["insert"], {**owner, "number": number})
+    await outbox.record_account(conn, EventType.ACCOUNT_OPENED, account_id)
     return account_id, True
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from balance_service.domain import ids
 from balance_service.domain.accounts import Account
+from balance_service.domain.events import entry_numbers
 from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement, SystemEntry
 from balance_service.domain.searches import Label
@@ -117,6 +118,21 @@ def entries(written: Sequence[Entry]) -> Columns:
         "entry_balance_after_minor": arrays.bigints(e.balance_after_minor for e in written),
         "entry_counterparty_id": arrays.uuids(e.counterparty_id for e in written),
         "entry_created_at": arrays.times(e.created_at for e in written),
+    }
+
+
+def events(made: Sequence[Movement], entered: Sequence[Entry]) -> Columns:
+    """Movements in the order in which they were made, with the numbers of their entries.
+
+    Args:
+        made: The movements of a commit.
+        entered: Their entries, in the same order.
+    """
+    left, reached = entry_numbers(made, entered)
+    return {
+        "event_movement_id": arrays.uuids(m.movement_id for m in made),
+        "event_from_sequence": arrays.bigints(left),
+        "event_to_sequence": arrays.bigints(reached),
     }
 
 

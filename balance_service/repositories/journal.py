@@ -165,6 +165,7 @@ class Journal:
             await self._write_details(plan, detailed)
         entries = [e for e in plan.entries if e.effective_at is None]
         values = columns.movements(plain) | columns.entries(entries)
+        values |= columns.events(plan.movements, plan.entries)
         await self._send("write", values | columns.accounts(plan.accounts.values()))
         if self._searchable and (labels := searches.labels(ordered, self._searchable)):
             await self._send("insert_labels", columns.labels(labels))

@@ -136,8 +136,8 @@ INNER JOIN unnest(%(account_ids)s::uuid[], %(quote_ids)s::uuid[])
     ON u.account_id = wanted.account_id AND u.quote_id = wanted.quote_id;
 
 -- write --
--- All that one commit of plain movements writes: journal, statements, and the accounts' new state.
--- One statement and not three, for each costs a commit as much as several movements do.
+-- All that one commit of plain movements writes: journal, statements, events, and the accounts' new
+-- state. One statement and not four, for each costs a commit as much as several movements do.
 WITH written AS (
     INSERT INTO movements (
         movement_id,
@@ -173,6 +173,15 @@ entered AS (
     SELECT *
     FROM unnest(
         -- include entry_values --
+    )
+),
+
+told AS (
+    INSERT INTO outbox (movement_ids, from_sequences, to_sequences)
+    VALUES (
+        %(event_movement_id)s::uuid[],
+        %(event_from_sequence)s::bigint[],
+        %(event_to_sequence)s::bigint[]
     )
 )
 

@@ -10,9 +10,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from balance_service.domain import errors, ids
+from balance_service.domain.events import EventType
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.users import Role, User, UserFilter
-from balance_service.repositories import failures, queries
+from balance_service.repositories import failures, outbox, queries
 
 _SQL = queries.load(__file__)
 
@@ -41,7 +42,10 @@ async def create_if_new(conn: AsyncConnection, new: NewUser, now: datetime) -> U
     username = f"user-{user_id.hex[-12:]}"
     values = {**new._asdict(), "user_id": user_id, "username": username, "now": now}
     created = await conn.execute(_SQL["create_if_new"], values)
-    return user_id if created.rowcount else None
+    if not created.rowcount:
+        return None
+    await outbox.record(conn, EventType.USER_CREATED, user_id)
+    return user_id
 
 
 async def find_by_email(conn: AsyncConnection, email: str) -> User | None:

@@ -13,12 +13,18 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.quotes import Rounding
 from balance_service.repositories import (
     audit_seals,
+    event_checks,
     follow_up_checks,
     lookup_checks,
     queries,
 )
 
-_SQL = {**queries.load(__file__), **follow_up_checks.SQL, **lookup_checks.SQL}
+_SQL = {
+    **queries.load(__file__),
+    **follow_up_checks.SQL,
+    **lookup_checks.SQL,
+    **event_checks.SQL,
+}
 
 CHECKS = {
     "balance_is_sum_of_entries": "every balance is the sum of its entries",
@@ -47,6 +53,7 @@ CHECKS = {
     "purchase_has_movement": "purchases and their movements agree",
     "reference_has_movement": "references and their movements agree",
     **lookup_checks.CHECKS,
+    **event_checks.CHECKS,
     **audit_seals.CHECKS,
 }
 FAULTS_SHOWN_MAX = 10

@@ -48,6 +48,7 @@ from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
 from balance_service.reading import lookups, statements
+from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.server.door import Door, GrpcioDoor
@@ -61,6 +62,7 @@ from balance_service.servicers.audit import AuditServicer
 from balance_service.servicers.auth import AuthServicer
 from balance_service.servicers.batch import BatchServicer
 from balance_service.servicers.deposit import DepositServicer
+from balance_service.servicers.event import EventServicer
 from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.movement import MovementServicer
@@ -95,6 +97,7 @@ class App:
     keys: KeySet
     queue: CommitQueue
     watch_list: AccountWatch
+    event_log: EventLog
     streams: Streams
     calls: Calls
     health: Health
@@ -138,6 +141,7 @@ class App:
     async def _stop_door(self) -> None:
         # Calls without an end of their own end now, or the door would wait for them.
         self.watch_list.close()
+        self.event_log.close()
         self.streams.close()
         await self.door.stop()
 
@@ -165,7 +169,8 @@ def build(
     auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
-    watch_list, page_tokens = AccountWatch(connections), PageTokens(*secrets.keys("page tokens"))
+    watch_list, event_log = AccountWatch(connections), EventLog(connections)
+    page_tokens = PageTokens(*secrets.keys("page tokens"))
     found, submission = lookups.gather(connections), Submission(queue)
     listing = Listing(connections, page_tokens, found.accounts, statements.gather(connections))
     limits, ceilings, approvals = settings.limits, _ceilings(settings), Approvals(connections)
@@ -189,6 +194,7 @@ def build(
     exchanges = connections, found, submission, listing, asked, rates, settings.quote_life
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
+    calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
     _add_records(calls, settings, connections, page_tokens, approvals)
     calls.check_access()
 
@@ -200,11 +206,12 @@ def build(
         keys=auth.keys,
         queue=queue,
         watch_list=watch_list,
+        event_log=event_log,
         streams=streams,
         calls=calls,
         health=health,
         maintenance=_maintenance(
-            settings, connections, auth, health, rates, watch_list, calls, queue
+            settings, connections, auth, health, rates, watch_list, event_log, calls, queue
         ),
         door=make_door(settings, calls, health.servicer),
     )
@@ -217,6 +224,7 @@ def _maintenance(
     health: Health,
     rates: ExchangeRates,
     watch_list: AccountWatch,
+    event_log: EventLog,
     calls: Calls,
     queue: CommitQueue,
 ) -> Maintenance:
@@ -227,9 +235,11 @@ def _maintenance(
         sessions=auth.sessions,
         rates=rates,
         watch=watch_list,
+        event_log=event_log,
         calls=calls,
         expiry=HoldExpiry(connections, queue),
         answers_kept=timedelta(days=settings.answers_kept_days),
+        events_kept=timedelta(days=settings.events_retention_days),
     )
 
 

@@ -1,5 +1,5 @@
-"""What a worker does in the background: health, rates, revocations, watches, roll-up, expiry,
-sealing, clearing.
+"""What a worker does in the background: health, rates, revocations, watches, events, roll-up,
+expiry, sealing, clearing.
 """
 
 import asyncio
@@ -14,12 +14,15 @@ from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.expiry import HoldExpiry
+from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import (
     audit_seals,
     credentials,
+    events,
     idempotency,
+    outbox,
     quotes,
     system_accounts,
     verifications,
@@ -29,6 +32,7 @@ from balance_service.server.health import Health
 HEALTH_INTERVAL_SECONDS = 1
 RATES_INTERVAL_SECONDS = 60
 WATCH_INTERVAL_SECONDS = 0.25
+EVENTS_INTERVAL_SECONDS = 0.25
 ENDED_INTERVAL_SECONDS = 2
 ROLL_UP_INTERVAL_SECONDS = 5
 # Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
@@ -39,6 +43,8 @@ STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 # Quotes that one transaction clears, for the same reason.
 CLEARED_QUOTES_MAX = 1_000
+# Commits whose events one transaction deletes.
+DELETED_EVENTS_MAX = 1_000
 
 _log = structlog.get_logger()
 
@@ -54,9 +60,11 @@ class Maintenance:
         rates: Fetches exchange rates when they are due.
         calls: Ends streams whose token is not good any more.
         watch: Looks for changes of the accounts that callers watch.
+        event_log: Reads what is new of the log of events for those who follow it.
         expiry: Gives back what is left of holds whose time is over.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
+        events_kept: How long events are kept.
     """
 
     def __init__(
@@ -68,9 +76,11 @@ class Maintenance:
         sessions: Sessions,
         rates: ExchangeRates,
         watch: AccountWatch,
+        event_log: EventLog,
         calls: Calls,
         expiry: HoldExpiry,
         answers_kept: timedelta,
+        events_kept: timedelta,
     ) -> None:
         self._pool = pool
         self._health = health
@@ -78,9 +88,11 @@ class Maintenance:
         self._sessions = sessions
         self._rates = rates
         self._watch = watch
+        self._event_log = event_log
         self._calls = calls
         self._expiry = expiry
         self._answers_kept = answers_kept
+        self._events_kept = events_kept
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -94,11 +106,14 @@ class Maintenance:
             (STREAMS_INTERVAL_SECONDS, self._calls.end_streams),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),
+            (EVENTS_INTERVAL_SECONDS, self.number_events),
+            (EVENTS_INTERVAL_SECONDS, self._event_log.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
+            (DELETE_INTERVAL_SECONDS, self.delete_old_events),
             (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
@@ -115,6 +130,13 @@ class Maintenance:
         while moved == ROLL_UP_DELTAS_MAX:
             async with transaction(self._pool) as conn:
                 moved = await system_accounts.roll_up(conn, ROLL_UP_DELTAS_MAX)
+
+    async def number_events(self) -> None:
+        """Numbers the events of what was committed since, so that they can be read."""
+        numbered = outbox.NUMBERED_AT_ONCE_MAX
+        while numbered == outbox.NUMBERED_AT_ONCE_MAX:
+            async with transaction(self._pool) as conn:
+                numbered = await outbox.number(conn)
 
     async def seal_audit_log(self) -> None:
         """Seals events of the audit log, and logs the chain's head: a copy of it out of reach."""
@@ -134,6 +156,13 @@ class Maintenance:
             # The last access token of a sign-in outlives it by a day and the leeway at most.
             await credentials.delete_expired(conn, now - timedelta(days=2))
             await verifications.delete_expired(conn, KNOWN_FOR)
+
+    async def delete_old_events(self) -> None:
+        """Deletes events that are not kept any more, oldest first."""
+        deleted = DELETED_EVENTS_MAX
+        while deleted == DELETED_EVENTS_MAX:
+            async with transaction(self._pool) as conn:
+                deleted = await events.delete_old(conn, self._events_kept, DELETED_EVENTS_MAX)
 
     async def clear_quotes(self) -> None:
         """Deletes quotes that nobody carried out."""

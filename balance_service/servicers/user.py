@@ -14,10 +14,11 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.audit import Action, Actor, AuditEvent, yes_or_no
+from balance_service.domain.events import EventType
 from balance_service.domain.users import Role, User
 from balance_service.messages import field_limits, fields, masks, people
 from balance_service.messages.once import once
-from balance_service.repositories import audit, credentials, users
+from balance_service.repositories import audit, credentials, outbox, users
 from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_directory import UserDirectory
 from balance_service.servicers.user_sign_in import UserSignIn
@@ -280,6 +281,9 @@ async def _set_disabled(
         updated_at=now,
     )
     await users.update(conn, after)
+    await outbox.record(
+        conn, EventType.USER_DISABLED if disabled else EventType.USER_ENABLED, user_id
+    )
     if disabled:
         await credentials.revoke_sessions_of_user(conn, user_id, now)
     return people.user(after)

@@ -287,4 +287,15 @@ const (
 	// FAILED_PRECONDITION. The change was approved or rejected before, or has
 	// expired; metadata says which.
 	ReasonApprovalNotPending Reason = "APPROVAL_NOT_PENDING"
+
+	// FAILED_PRECONDITION. Events after this place are not kept any more; metadata
+	// gives the number of the oldest that is. What lies between was missed: read
+	// accounts and statements again, then go on without a page_token.
+	ReasonEventsExpired Reason = "EVENTS_EXPIRED"
+
+	// FAILED_PRECONDITION. The log of events does not have the event that this
+	// place follows: a server took over, or a backup was restored, that had not got
+	// it yet. metadata gives the number of the newest that it has. Go on as after
+	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+	ReasonEventsLost Reason = "EVENTS_LOST"
 )

@@ -35,6 +35,15 @@ type Services struct {
 	// received.
 	Deposits balancev1.DepositServiceClient
 
+	// Tells of everything that was committed: one event for each movement, and for
+	// each change of an account or a user. No event is missing and none comes twice;
+	// those of an account come in the order in which they were committed. Users are
+	// told of their own accounts alone.
+	//
+	// Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
+	// ever.
+	Events balancev1.EventServiceClient
+
 	// Changes money into another currency, at a price that is agreed before.
 	Exchanges balancev1.ExchangeServiceClient
 
@@ -78,6 +87,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewAuthServiceClient(conn),
 		balancev1.NewBatchServiceClient(conn),
 		balancev1.NewDepositServiceClient(conn),
+		balancev1.NewEventServiceClient(conn),
 		balancev1.NewExchangeServiceClient(conn),
 		balancev1.NewHoldServiceClient(conn),
 		balancev1.NewMovementServiceClient(conn),

@@ -158,6 +158,24 @@ CREATE TABLE public.entries (
     CONSTRAINT sequence_positive CHECK ((sequence > 0))
 );
 
+CREATE TABLE public.events (
+    last_sequence bigint NOT NULL,
+    size integer NOT NULL,
+    movement_ids uuid[] NOT NULL,
+    from_sequences bigint[] NOT NULL,
+    to_sequences bigint[] NOT NULL,
+    event_id uuid,
+    kind smallint,
+    subject_id uuid,
+    details jsonb,
+    created_at timestamp with time zone NOT NULL,
+    numbered_at timestamp with time zone NOT NULL
+)
+WITH (toast_tuple_target='8160');
+ALTER TABLE ONLY public.events ALTER COLUMN movement_ids SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.events ALTER COLUMN from_sequences SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.events ALTER COLUMN to_sequences SET STORAGE EXTERNAL;
+
 CREATE TABLE public.exchange_rates (
     source text NOT NULL,
     currency text NOT NULL,
@@ -270,6 +288,26 @@ CREATE TABLE public.movements (
     CONSTRAINT rate_whole CHECK ((num_nulls(price_minor, price_currency, rate, rate_source, rate_as_of) = ANY (ARRAY[0, 5]))),
     CONSTRAINT reference_with_source CHECK (((source IS NULL) = (reference IS NULL)))
 );
+
+CREATE TABLE public.outbox (
+    place pg_lsn DEFAULT pg_current_wal_insert_lsn() NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    movement_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    from_sequences bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    to_sequences bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    event_id uuid,
+    kind smallint,
+    subject_id uuid,
+    details jsonb,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT outbox_of_one_sort CHECK (((cardinality(movement_ids) = 0) = (kind IS NOT NULL))),
+    CONSTRAINT outbox_sides_of_movements CHECK (((cardinality(from_sequences) = cardinality(movement_ids)) AND (cardinality(to_sequences) = cardinality(movement_ids)))),
+    CONSTRAINT outbox_subject_of_kind CHECK ((num_nulls(kind, event_id, subject_id) = ANY (ARRAY[0, 3])))
+)
+WITH (toast_tuple_target='8160');
+ALTER TABLE ONLY public.outbox ALTER COLUMN movement_ids SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.outbox ALTER COLUMN from_sequences SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.outbox ALTER COLUMN to_sequences SET STORAGE EXTERNAL;
 
 CREATE TABLE public.purchases (
     account_id uuid NOT NULL,
@@ -508,6 +546,9 @@ ALTER TABLE ONLY public.entries
 ALTER TABLE public.entries
     ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 13))) NOT VALID;
 
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (last_sequence);
+
 ALTER TABLE ONLY public.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (source, currency);
 
@@ -548,6 +589,9 @@ CASE
     WHEN (kind = ANY (ARRAY[2, 3, 4])) THEN true
     ELSE (original_id IS NULL)
 END) NOT VALID;
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (place, transaction_id);
 
 ALTER TABLE ONLY public.purchases
     ADD CONSTRAINT purchases_pkey PRIMARY KEY (account_id, service_id);
@@ -652,6 +696,8 @@ CREATE INDEX client_certificates_by_revocation ON public.client_certificates USI
 
 CREATE INDEX client_secrets_by_revocation ON public.client_secrets USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
+CREATE INDEX events_by_time ON public.events USING btree (numbered_at, last_sequence);
+
 CREATE INDEX holds_by_account ON public.holds USING btree (account_id, created_at, hold_id);
 
 CREATE INDEX holds_by_expiry ON public.holds USING btree (expires_at) WHERE (status = 1);
@@ -744,6 +790,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_
 
 GRANT SELECT,INSERT ON TABLE public.entries TO balance_service;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.events TO balance_service;
+
 GRANT SELECT ON TABLE public.exchange_rates TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.external_ids TO balance_service;
@@ -773,6 +821,8 @@ GRANT UPDATE(mailbox) ON TABLE public.known_askers TO balance_service;
 GRANT SELECT,INSERT ON TABLE public.movement_labels TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.outbox TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
 

@@ -90,6 +90,10 @@ def make_wrong(message: Any, path: str = "") -> set[str]:
             continue
         if field.type in WRONG and not field.is_repeated:
             setattr(message, field.name, WRONG[field.type])
+        elif field.type == field.TYPE_STRING:
+            getattr(message, field.name).append(LONG)
+            named.add(f"{name}[0]")
+            continue
         elif field.name == "metadata":
             message.metadata.update({"Key": "", "k": LONG, "j": "\x00"})
             named |= {"metadata.k", "metadata.j"}
@@ -191,6 +195,7 @@ ALL_METHODS = [
         "auth",
         "batch",
         "deposit",
+        "event",
         "exchange",
         "purchase",
         "rate",

@@ -13,6 +13,7 @@ from balance_service.gateway import transcoder
 from balance_service.server.http_protocol import HEAD_BYTES_MAX
 from tests import (  # noqa: F401 - register scenes
     approval_scenes,
+    event_scenes,
     follow_up_scenes,
     price_scenes,
     sign_in_scenes,

@@ -81,6 +81,10 @@ async def test_each_form_of_a_list_has_a_document_of_its_own(service: Service) -
             listing = ("List", "Search")
             if not operation or not operation["operationId"].partition("_")[2].startswith(listing):
                 continue
+            if operation["operationId"] == "EventService_ListEvents":
+                # A log has no end, and so no number of pages.
+                assert path == "/openapi.json"
+                continue
             schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
             properties = schemas[schema["$ref"].rpartition("/")[2]]["properties"]
             parameters = {parameter["name"] for parameter in operation["parameters"]}

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import v1
 from balance_service._generated.balance.v1 import account_pb2
@@ -40,7 +41,7 @@ UNNAMED = {"EnrolSecondFactor", "EndSessions"}
 async def over_http(person: Person, binding: Binding, request: Message) -> Any:
     """The JSON of an answer that must be one."""
     if binding.method.descriptor.server_streaming:
-        path = binding.template.replace("{account}", request.account)  # type: ignore[attr-defined]
+        path, _ = as_http(binding, request)
         async with person.http.stream(path) as streamed:
             return json.loads(await streamed.content.readline())["result"]
     answer = await person.http.call(binding, request)
@@ -204,8 +205,11 @@ def exchanges(there: World) -> dict[str, Message]:
 
 
 def oversight(there: World) -> dict[str, Message]:
-    """Those about approvals and the audit log."""
+    """Those about approvals, the audit log and events."""
+    opened = v1.EventFilter(types=["balance.v1.account.opened", "balance.v1.user.created"])
     return {
+        "ListEvents": v1.ListEventsRequest(page_size=1, filter=opened),
+        "WatchEvents": v1.WatchEventsRequest(filter=opened, start_time=Timestamp(seconds=1)),
         "ListAuditEvents": v1.ListAuditEventsRequest(
             filter=v1.AuditFilter(action="approval.requested"), count_total=True
         ),

@@ -60,6 +60,9 @@ def asked(there: World) -> dict[str, Message]:
     table["EraseUser"] = v1.EraseUserRequest(user=there.admin.user_id, reason="Asked to.")
     table["ListAccountChanges"] = v1.ListAccountChangesRequest(account=there.account)
     table["ListReceivedTransfers"] = v1.ListTransfersRequest(account=there.account)
+    owned = v1.EventFilter(accounts=[there.account])
+    table["ListEvents"] = v1.ListEventsRequest(filter=owned)
+    table["WatchEvents"] = v1.WatchEventsRequest(filter=owned)
     table["EndSession"] = v1.EndSessionRequest(session=str(uuid4()))
     for method in METHODS:
         name = method.descriptor.name

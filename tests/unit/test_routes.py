@@ -37,6 +37,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("POST", "/api/v1/transfers:split/", "CreateSplit", {}),
         ("POST", "/api/v1/movements:batchCreate", "BatchCreateMovements", {}),
         ("GET", "/api/v1/audit_events/", "ListAuditEvents", {}),
+        ("GET", "/api/v1/events/", "ListEvents", {}),
+        ("GET", "/api/v1/events:watch", "WatchEvents", {}),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),

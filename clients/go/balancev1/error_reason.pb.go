@@ -238,6 +238,15 @@ const (
 	// FAILED_PRECONDITION. The change was approved or rejected before, or has
 	// expired; metadata says which.
 	ErrorReason_ERROR_REASON_APPROVAL_NOT_PENDING ErrorReason = 123
+	// FAILED_PRECONDITION. Events after this place are not kept any more; metadata
+	// gives the number of the oldest that is. What lies between was missed: read
+	// accounts and statements again, then go on without a page_token.
+	ErrorReason_ERROR_REASON_EVENTS_EXPIRED ErrorReason = 130
+	// FAILED_PRECONDITION. The log of events does not have the event that this
+	// place follows: a server took over, or a backup was restored, that had not got
+	// it yet. metadata gives the number of the newest that it has. Go on as after
+	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+	ErrorReason_ERROR_REASON_EVENTS_LOST ErrorReason = 131
 )
 
 // Enum value maps for ErrorReason.
@@ -317,6 +326,8 @@ var (
 		121: "ERROR_REASON_APPROVAL_NOT_FOUND",
 		122: "ERROR_REASON_APPROVAL_BY_REQUESTER",
 		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
+		130: "ERROR_REASON_EVENTS_EXPIRED",
+		131: "ERROR_REASON_EVENTS_LOST",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -393,6 +404,8 @@ var (
 		"ERROR_REASON_APPROVAL_NOT_FOUND":         121,
 		"ERROR_REASON_APPROVAL_BY_REQUESTER":      122,
 		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
+		"ERROR_REASON_EVENTS_EXPIRED":             130,
+		"ERROR_REASON_EVENTS_LOST":                131,
 	}
 )
 
@@ -428,7 +441,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xb2\x14\n" +
+	"balance.v1*\xf3\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -504,7 +517,9 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x1eERROR_REASON_APPROVAL_REQUIRED\x10x\x12#\n" +
 	"\x1fERROR_REASON_APPROVAL_NOT_FOUND\x10y\x12&\n" +
 	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
-	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{BC\n" +
+	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{\x12 \n" +
+	"\x1bERROR_REASON_EVENTS_EXPIRED\x10\x82\x01\x12\x1d\n" +
+	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -8,6 +8,7 @@ from balance_client._generated.balance.v1.auth_pb2 import *
 from balance_client._generated.balance.v1.batch_pb2 import *
 from balance_client._generated.balance.v1.deposit_pb2 import *
 from balance_client._generated.balance.v1.error_reason_pb2 import *
+from balance_client._generated.balance.v1.event_pb2 import *
 from balance_client._generated.balance.v1.exchange_pb2 import *
 from balance_client._generated.balance.v1.hold_pb2 import *
 from balance_client._generated.balance.v1.movement_pb2 import *

@@ -281,6 +281,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The change was approved or rejected before, or has
     expired; metadata says which.
     """
+    ERROR_REASON_EVENTS_EXPIRED: _ErrorReason.ValueType  # 130
+    """FAILED_PRECONDITION. Events after this place are not kept any more; metadata
+    gives the number of the oldest that is. What lies between was missed: read
+    accounts and statements again, then go on without a page_token.
+    """
+    ERROR_REASON_EVENTS_LOST: _ErrorReason.ValueType  # 131
+    """FAILED_PRECONDITION. The log of events does not have the event that this
+    place follows: a server took over, or a backup was restored, that had not got
+    it yet. metadata gives the number of the newest that it has. Go on as after
+    EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -547,5 +558,16 @@ ERROR_REASON_APPROVAL_BY_REQUESTER: ErrorReason.ValueType  # 122
 ERROR_REASON_APPROVAL_NOT_PENDING: ErrorReason.ValueType  # 123
 """FAILED_PRECONDITION. The change was approved or rejected before, or has
 expired; metadata says which.
+"""
+ERROR_REASON_EVENTS_EXPIRED: ErrorReason.ValueType  # 130
+"""FAILED_PRECONDITION. Events after this place are not kept any more; metadata
+gives the number of the oldest that is. What lies between was missed: read
+accounts and statements again, then go on without a page_token.
+"""
+ERROR_REASON_EVENTS_LOST: ErrorReason.ValueType  # 131
+"""FAILED_PRECONDITION. The log of events does not have the event that this
+place follows: a server took over, or a backup was restored, that had not got
+it yet. metadata gives the number of the newest that it has. Go on as after
+EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

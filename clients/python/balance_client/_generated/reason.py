@@ -263,3 +263,14 @@ class Reason(StrEnum):
     """FAILED_PRECONDITION. The change was approved or rejected before, or has
     expired; metadata says which.
     """
+    EVENTS_EXPIRED = "EVENTS_EXPIRED"
+    """FAILED_PRECONDITION. Events after this place are not kept any more; metadata
+    gives the number of the oldest that is. What lies between was missed: read
+    accounts and statements again, then go on without a page_token.
+    """
+    EVENTS_LOST = "EVENTS_LOST"
+    """FAILED_PRECONDITION. The log of events does not have the event that this
+    place follows: a server took over, or a backup was restored, that had not got
+    it yet. metadata gives the number of the newest that it has. Go on as after
+    EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+    """

@@ -678,6 +678,42 @@ class AsyncMovementService:
         """
 
 
+class AsyncEventService:
+    """Tells of everything that was committed: one event for each movement, and for
+    each change of an account or a user. No event is missing and none comes twice;
+    those of an account come in the order in which they were committed. Users are
+    told of their own accounts alone.
+
+    Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
+    ever.
+    """
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.ListEvents: AsyncUnary[v1.ListEventsRequest, v1.ListEventsResponse] = caller.unary(
+            "/balance.v1.EventService/ListEvents", v1.ListEventsRequest, v1.ListEventsResponse
+        )
+        """Lists events, oldest first: from the oldest that is kept, from a moment, or
+        from a place. A page looks at 10000 events at most, so it may hold fewer than
+        asked for, or none, and be followed by others.
+
+        What was committed can be listed within about half a second.
+        """
+        self.WatchEvents: AsyncServerStream[v1.WatchEventsRequest, v1.WatchEventsResponse] = (
+            caller.server_stream(
+                "/balance.v1.EventService/WatchEvents",
+                v1.WatchEventsRequest,
+                v1.WatchEventsResponse,
+            )
+        )
+        """Sends events as they happen, without an end: from now on, from a moment, or
+        from a place. The first message comes at once, and one every 15 seconds: where
+        nothing was kept, it has no event, and page_token says how far the log was
+        looked through. Keep the last page_token to go on from there, here or with
+        ListEvents. The stream ends when the access token does, and with UNAVAILABLE
+        when the server stops: call again.
+        """
+
+
 class AsyncUserService:
     """Keeps the profiles of users. A user is created by the first confirmation code
     that is confirmed for an address, or before that by a service.

@@ -24,6 +24,7 @@ from balance_client._generated.services_aio import (
 )
 from balance_client.aio.calls import AsyncCaller
 from balance_client.aio.credentials import AsyncCredentials
+from balance_client.aio.events import AsyncEvents
 from balance_client.aio.seam import AsyncInterceptor, open_channel
 from balance_client.aio.shortcuts import AsyncShortcuts
 from balance_client.policy import ChannelOptions, RetryPolicy, channel_options
@@ -79,6 +80,7 @@ class AsyncClient(AsyncShortcuts):
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)
+        self.events = AsyncEvents(somebody)
         self.audits = AsyncAuditService(somebody)
 
     async def close(self) -> None:

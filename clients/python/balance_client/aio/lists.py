@@ -35,5 +35,5 @@ async def async_each(
             return
         page_request.page_token = page.next_page_token
         # Both are for the first page: each of the others would skip and count again.
-        page_request.ClearField("skip")
-        page_request.ClearField("count_total")
+        for name in {"skip", "count_total"} & page_request.DESCRIPTOR.fields_by_name.keys():
+            page_request.ClearField(name)

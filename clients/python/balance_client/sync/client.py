@@ -25,6 +25,7 @@ from balance_client._generated.services_sync import (
 from balance_client.policy import ChannelOptions, RetryPolicy, channel_options
 from balance_client.sync.calls import Caller
 from balance_client.sync.credentials import Credentials
+from balance_client.sync.events import Events
 from balance_client.sync.seam import Interceptor, open_channel
 from balance_client.sync.shortcuts import Shortcuts
 
@@ -79,6 +80,7 @@ class Client(Shortcuts):
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)
+        self.events = Events(somebody)
         self.audits = AuditService(somebody)
 
     def close(self) -> None:

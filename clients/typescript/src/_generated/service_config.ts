@@ -253,6 +253,10 @@ export const serviceConfig = {
           "method": "ListMovements"
         },
         {
+          "service": "balance.v1.EventService",
+          "method": "ListEvents"
+        },
+        {
           "service": "balance.v1.UserService",
           "method": "GetMe"
         },

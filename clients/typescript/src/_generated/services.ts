@@ -15,6 +15,7 @@ import { TransferService } from "./protos/balance/v1/transfer_pb.js";
 import { WithdrawalService } from "./protos/balance/v1/withdrawal_pb.js";
 import { BatchService } from "./protos/balance/v1/batch_pb.js";
 import { MovementService } from "./protos/balance/v1/movement_pb.js";
+import { EventService } from "./protos/balance/v1/event_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { createServiceClient } from "../service_client.js";
 
@@ -51,6 +52,16 @@ export interface Services {
    * received.
    */
   readonly deposits: Client<typeof DepositService>;
+  /**
+   * Tells of everything that was committed: one event for each movement, and for
+   * each change of an account or a user. No event is missing and none comes twice;
+   * those of an account come in the order in which they were committed. Users are
+   * told of their own accounts alone.
+   *
+   * Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
+   * ever.
+   */
+  readonly events: Client<typeof EventService>;
   /**
    * Changes money into another currency, at a price that is agreed before.
    */
@@ -104,6 +115,7 @@ export function createServices(transport: Transport): Services {
     auth: createServiceClient(AuthService, transport),
     batches: createServiceClient(BatchService, transport),
     deposits: createServiceClient(DepositService, transport),
+    events: createServiceClient(EventService, transport),
     exchanges: createServiceClient(ExchangeService, transport),
     holds: createServiceClient(HoldService, transport),
     movements: createServiceClient(MovementService, transport),

@@ -1,0 +1,52 @@
+"""The outbox: what transactions say of what they did, and its numbering once everybody can see it.
+
+A commit of movements adds its row with its own statement (journal.sql). Numbers are given
+afterwards, to what is committed, so that no commit waits for another and none can come to light
+behind a number that was read already.
+"""
+
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from balance_service.domain import ids
+from balance_service.domain.events import EventType
+from balance_service.repositories import queries
+
+_SQL = queries.load(__file__)
+
+NUMBERED_AT_ONCE_MAX = 1_000
+_LOCK = 0x6576656E7473  # "events"
+
+
+async def record(conn: AsyncConnection, event_type: EventType, user_id: UUID) -> None:
+    """Says that something happened to a user, within the transaction of the act."""
+    values = {"event_id": ids.new_id(), "kind": event_type, "subject_id": user_id}
+    await conn.execute(_SQL["record"], values)
+
+
+async def record_account(conn: AsyncConnection, event_type: EventType, account_id: UUID) -> None:
+    """Says that something happened to an account, and how the account is since.
+
+    Args:
+        conn: Within the transaction of the act, which holds the account's lock or has opened it.
+        event_type: What happened.
+        account_id: The account.
+    """
+    values = {"event_id": ids.new_id(), "kind": event_type, "account_id": account_id}
+    await conn.execute(_SQL["record_account"], values)
+
+
+async def number(conn: AsyncConnection) -> int:
+    """Numbers what can be seen in the outbox, at most NUMBERED_AT_ONCE_MAX rows.
+
+    Args:
+        conn: Within a transaction at READ COMMITTED.
+
+    Returns:
+        How many rows; 0 also if another transaction is numbering.
+    """
+    locked = await (await conn.execute(_SQL["lock"], {"lock": _LOCK})).fetchone()
+    if locked is None or not locked[0]:
+        return 0
+    return (await conn.execute(_SQL["number"], {"limit": NUMBERED_AT_ONCE_MAX})).rowcount

@@ -1,0 +1,85 @@
+-- record --
+-- That something happened to a user, in the transaction of the act.
+INSERT INTO outbox (event_id, kind, subject_id)
+VALUES (%(event_id)s, %(kind)s, %(subject_id)s);
+
+-- record_account --
+-- That something happened to an account, which is locked, and how it is since.
+INSERT INTO outbox (event_id, kind, subject_id, details)
+SELECT
+    %(event_id)s AS event_id,
+    %(kind)s AS kind,
+    account_id AS subject_id,
+    jsonb_build_object(
+        'owner_id', owner_id,
+        'currency', currency,
+        'balance_minor', balance_minor,
+        'held_minor', held_minor,
+        'limit_minor', limit_minor,
+        'status', status,
+        'sequence', sequence,
+        'debit_limit_minor', debit_limit_minor,
+        'daily_limit_minor', daily_limit_minor
+    ) AS details
+FROM accounts
+WHERE account_id = %(account_id)s;
+
+-- lock --
+-- Whether this transaction numbers events; another that does so now is left to it.
+SELECT pg_try_advisory_xact_lock(%(lock)s);
+
+-- number --
+-- Gives numbers to what this statement sees in the outbox. Who shares an account with another and
+-- comes later in its order can be seen only where the other can: the order of places is theirs.
+-- A place beyond the end of the log comes from a dump, and so from before all others.
+WITH ripe AS (
+    SELECT
+        o.place,
+        o.transaction_id,
+        o.place <= (SELECT pg_current_wal_insert_lsn()) AS written_here
+    FROM outbox AS o
+    ORDER BY written_here, o.place, o.transaction_id
+    LIMIT %(limit)s
+),
+
+taken AS (
+    DELETE FROM outbox AS o
+    USING ripe
+    WHERE o.place = ripe.place AND o.transaction_id = ripe.transaction_id
+    RETURNING o.*, ripe.written_here
+),
+
+sized AS (
+    SELECT
+        *,
+        greatest(cardinality(movement_ids), 1) AS size
+    FROM taken
+)
+
+INSERT INTO events (
+    last_sequence,
+    size,
+    movement_ids,
+    from_sequences,
+    to_sequences,
+    event_id,
+    kind,
+    subject_id,
+    details,
+    created_at,
+    numbered_at
+)
+SELECT
+    (SELECT max(e.last_sequence) FROM events AS e)
+    + sum(size) OVER (ORDER BY written_here, place, transaction_id) AS last_sequence,
+    size,
+    movement_ids,
+    from_sequences,
+    to_sequences,
+    event_id,
+    kind,
+    subject_id,
+    details,
+    created_at,
+    clock_timestamp() AS numbered_at
+FROM sized;
