@@ -72,7 +72,7 @@ SELECT
     gen_random_uuid() AS event_id,
     clock_timestamp() AS created_at,
     clock_timestamp()
-    + CASE WHEN EXISTS (SELECT FROM movements) THEN interval '1 day' ELSE interval '0' END
+    + CASE WHEN EXISTS (SELECT FROM accounts) THEN interval '1 day' ELSE interval '0' END
         AS numbered_at;
 
 GRANT SELECT, INSERT, DELETE ON outbox, events TO balance_service;

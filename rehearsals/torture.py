@@ -5,7 +5,8 @@ Usage: python -m rehearsals.torture [--minutes 10] [--seed N] [--workers 2] [--c
 
 Runs the real program on a real Postgres, both behind proxies. Many clients, over gRPC and HTTP,
 send each request under its id until they know its outcome, while faults are injected on a seeded
-schedule. Then what the clients saw is compared with what the database holds. Exits with status 1,
+schedule; another follows all events, and restarts now and then. Then what the clients saw is
+compared with what the database holds. Exits with status 1,
 and prints every anomaly, if anything is wrong. The seed decides faults and requests; which request
 meets which fault depends on the machine.
 """
@@ -30,6 +31,7 @@ from balance_service.database import migrate
 from rehearsals import checker, faults, history, servers, stage
 from rehearsals.operation import Operation
 from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
+from rehearsals.watcher import Watcher
 
 DATABASE_HOST = "database.torture"
 
@@ -50,14 +52,17 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             for proxy in clients:
                 await proxy.start()
             world = faults.World(postgres, database, clients, process, names, clock, rng)
+            watcher = Watcher(f"127.0.0.1:{clients[0].port}", secret, random.Random(options.seed))
             operations, injected, slowest = await _torture(
-                options, world, settings, secret, accounts
+                options, world, settings, secret, accounts, watcher
             )
-        anomalies = list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
+        anomalies = list(watcher.find_anomalies(postgres.url))
+        anomalies += list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
         anomalies += await stage.verify(postgres.url)
     finally:
         postgres.close()
     _report(options, operations, injected, slowest, anomalies)
+    print(f"{len(watcher.seen)} events over {watcher.restarts + 1} lives of their reader")
     for kind, need in faults.find_missing(world).items():
         print(f"not injected: {kind}, which needs {need}")
     return 1 if anomalies else 0
@@ -108,6 +113,7 @@ async def _torture(
     settings: Settings,
     secret: str,
     accounts: list[str],
+    watcher: Watcher,
 ) -> tuple[list[Operation], Counter[str], dict[str, float]]:
     """Runs clients and faults side by side."""
     target = f"127.0.0.1:{settings.grpc_port}"
@@ -127,6 +133,7 @@ async def _torture(
         for number in range(options.clients)
     ]
     tasks = [asyncio.create_task(client.run(stop)) for client in running]
+    watching = asyncio.create_task(watcher.run())
     injected: Counter[str] = Counter()
     slowest: dict[str, float] = {}
     end = time.monotonic() + options.minutes * 60
@@ -141,10 +148,12 @@ async def _torture(
             began = time.monotonic()
             await stage.wait_until_serving(target)
             slowest[kind] = max(slowest.get(kind, 0), time.monotonic() - began)
-            if broken := [task for task in tasks if task.done()]:
+            if broken := [task for task in (*tasks, watching) if task.done()]:
                 broken[0].result()
     stop.set()
     await asyncio.gather(*tasks)
+    await watcher.catch_up(world.postgres.url)
+    watching.cancel()
     return [operation for client in running for operation in client.operations], injected, slowest
 
 

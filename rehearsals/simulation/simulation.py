@@ -30,7 +30,7 @@ from balance_service.domain.state import Outcome
 from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.operation import Operation
-from rehearsals.simulation import follow_ups, notes
+from rehearsals.simulation import events, follow_ups, notes
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.store import EPOCH, Database
@@ -208,6 +208,7 @@ class Simulation:
         self.operations: list[Operation] = []
         self.sent: set[asyncio.Task[Sequence[Outcome]]] = set()
         self.past_answers: list[Past] = []
+        self.event_readers = [events.EventReader(self.database.events) for _ in range(READERS)]
 
     def _open(self, account_id: UUID) -> Account:
         rng = self.rng
@@ -229,14 +230,22 @@ class Simulation:
         """Runs until every client knows every outcome, and nothing is under way."""
         clients = [asyncio.create_task(Client(self, n).run()) for n in range(CLIENTS)]
         readers = [asyncio.create_task(Reader(self).run()) for _ in range(READERS)]
-        chaos = asyncio.create_task(self._chaos())
+        log = self.database.events
+        following = [log.keep_numbering() for _ in self.workers]
+        following += [reader.run() for reader in self.event_readers]
+        beside = [asyncio.create_task(each) for each in (self._chaos(), *following)]
         await asyncio.gather(*clients, *readers)
-        chaos.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await asyncio.gather(*self.sent, return_exceptions=True)
         for worker in self.workers:
             await worker.queue.drain()
         while self.database.lingering:
             await asyncio.wait(self.database.lingering)
+        await log.finish()
+        for reader in self.event_readers:
+            reader.read_rest()
 
     async def _chaos(self) -> None:
         """Kills workers and crashes Postgres, in runs with trouble."""
@@ -280,6 +289,9 @@ class Simulation:
         there = Journal(dict(movements), statements, stored, held)
         yield from find_anomalies(self.operations, there)
         yield from follow_ups.find_anomalies(database)
+        yield from events.find_anomalies(
+            self.event_readers, list(database.movements), database.entries
+        )
         yield from self._find_miscounted()
         for past in self.past_answers:
             if past.balance_minor != (balance := database.balance_at(past.account_id, past.end)):

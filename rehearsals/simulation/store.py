@@ -21,6 +21,7 @@ from balance_service.domain.movements import Entry, Movement
 from balance_service.domain.requests import Command
 from balance_service.domain.state import Follow, Plan, State
 from balance_service.reading.past import SKEW_MAX
+from rehearsals.simulation.events import EventLog
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 LOCK_TIMEOUT_SECONDS = 5.0
@@ -93,6 +94,10 @@ class Database:
     # How far its clock is off: after a crash another server, with another clock, may take over.
     skew: timedelta = timedelta()
     lingering: set[asyncio.Task[None]] = field(default_factory=set)
+    events: EventLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.events = EventLog(self.rng, self.trouble)
 
     def crash(self) -> None:
         """Ends every transaction under way, and goes on with another clock."""
@@ -160,6 +165,7 @@ class SimulatedTransaction:
         self._database = database
         self._life = life
         self._plan: Plan | None = None
+        self._drawn = (0, 0)
 
     @property
     def alive(self) -> bool:
@@ -181,8 +187,13 @@ class SimulatedTransaction:
         database = self._database
         await self.step()
         account_ids = {account_id for command in commands for account_id in command.account_ids}
+        drawn = 0
         for account_id in sorted(account_ids):
             await database.locks.take(account_id, self)
+            drawn = drawn or database.events.draw()
+            # Others may lock the next one meanwhile.
+            await asyncio.sleep(database.rng.expovariate(1 / 0.001))
+        self._drawn = (drawn, 0)
         now = database.now()
         await self.step()
         origins = [command.origin for command in commands]
@@ -225,6 +236,7 @@ class SimulatedTransaction:
                     raise Collision
         await self.step()
         self._plan = plan
+        self._drawn = (self._drawn[0], database.events.draw())
 
     def apply(self) -> None:
         """Commits: all of it is durable at once."""
@@ -248,6 +260,7 @@ class SimulatedTransaction:
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)
+            database.events.add(*self._drawn, plan)
         self.end()
 
     def end(self) -> None:
