@@ -1,4 +1,5 @@
-"""Benchmarks, each a command: `table` (by default), `streams`, `soak`, `flood`, `sign-in`.
+"""Benchmarks, each a command: `table` (by default), `streams`, `soak`, `flood`, `sign-in`,
+`sizing`.
 
 Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help.
 """
@@ -6,7 +7,7 @@ Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import flood, sign_in, soak, streams, table
+from benchmarks import flood, sign_in, sizing, soak, streams, table
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "table": table.main,
@@ -14,6 +15,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "soak": soak.main,
     "flood": flood.main,
     "sign-in": sign_in.main,
+    "sizing": sizing.main,
 }
 
 if __name__ == "__main__":

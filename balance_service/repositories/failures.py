@@ -41,8 +41,9 @@ def is_transient(error: Exception) -> bool:
         return error.diag.constraint_name in _RACES
     if isinstance(error, _TRANSIENT):
         return True
-    # A lost connection has no SQLSTATE. Its commit may or may not have happened.
-    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+    # A lost connection has no SQLSTATE, or one of class 08 where a pooler tells of it. Its commit
+    # may or may not have happened.
+    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] == "08"
 
 
 def refusal_of(error: Exception) -> errors.Refusal | None:
