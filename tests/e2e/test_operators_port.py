@@ -3,8 +3,10 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from tests.service import refused
 
 WORKERS = 2
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+GUIDE = Path(__file__).parents[2] / "docs/operating/metrics.md"
 PAGE = Path(__file__).parents[2] / "docs/reference/metrics.md"
 # Only a source that is fetched has them.
 OF_RATES = set(re.findall(r"`(balance_exchange_\w+)`", PAGE.read_text()))
@@ -167,11 +170,13 @@ async def test_readiness_is_that_of_the_workers_and_liveness_is_not(operated: Op
     assert await operated.status("/livez") == 200
     await until(lambda: answers(operated, "/readyz", 200))
     await until(lambda: serving(operated))
+    assert await health_check(operated) == 0
     stopped = workers(operated.process)
     try:
         for worker in stopped:
             os.kill(worker, signal.SIGSTOP)
         await until(lambda: answers(operated, "/readyz", 503))
+        assert await health_check(operated) == 1
         assert await operated.status("/livez") == 200
         # What workers counted is told though they hang.
         assert await operated.value("balance_worker_starts_total") == WORKERS
@@ -183,6 +188,14 @@ async def test_readiness_is_that_of_the_workers_and_liveness_is_not(operated: Op
     assert await operated.status("/openapi.json") == 404
     public = Http(operated.settings.http_url, client=operated.http.client)
     assert (await public("GET", "/metrics")).status == 404
+
+
+async def health_check(operated: Operated) -> int:
+    """The status of the command that the guide has for containers."""
+    (command,) = re.findall(r"^python (-ISc .*)$", GUIDE.read_text(), re.MULTILINE)
+    arguments = shlex.split(command.replace("9464", str(operated.settings.operators_port)))
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+    return await process.wait()
 
 
 async def answers(operated: Operated, path: str, status: int) -> bool:

@@ -5,6 +5,7 @@ import http.client
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -20,6 +21,8 @@ SHOWN = {
     "envoy_http_downstream_rq_xx": "Answers by the class of their HTTP status; gRPC's are 2xx.",
     "envoy_http_downstream_rq_header_timeout": "Requests whose head did not come in time.",
 }
+# By the names that Envoy has for them before it takes the class of a status out.
+_FILTER = quote(r"downstream_(cx_active|cx_total|rq_active|rq_total|rq_header_timeout|rq_.xx)$")
 _CLASS = "envoy_response_code_class"
 
 
@@ -58,7 +61,7 @@ async def collect(sockets: Mapping[str, Path]) -> Iterable[Metric]:
 def _ask(path: Path) -> str:
     connection = _UnixConnection(path)
     try:
-        connection.request("GET", "/stats/prometheus?filter=downstream_")
+        connection.request("GET", f"/stats/prometheus?filter={_FILTER}")
         return connection.getresponse().read().decode()
     except (OSError, http.client.HTTPException):
         return ""
