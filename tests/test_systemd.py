@@ -82,7 +82,7 @@ async def test_systemd_is_told_when_the_service_serves_and_stops(
     service_settings: Settings, tmp_path: Path
 ) -> None:
     port, path = free_port(), tmp_path / "notify"
-    settings = service_settings.model_copy(update={"grpc_port": port, "workers": 2})
+    settings = service_settings.model_copy(update={"grpc_port": port})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
         manager.settimeout(90)

@@ -94,6 +94,25 @@ async def test_serve_starts_beside_a_key_that_cannot_be_read(
     assert "key_not_unsealed" in log.read_text()
 
 
+async def test_serve_starts_on_a_schema_that_a_newer_version_only_expanded(
+    service_settings: Settings, database_url: str, tmp_path: Path
+) -> None:
+    row = (
+        "INSERT INTO schema_migrations (name, checksum, expands) VALUES ('9999_newer.sql', '', %s)"
+    )
+    with psycopg.connect(database_url) as conn:
+        conn.execute(row, (True,))
+    port, log = free_port(), tmp_path / "log"
+    settings = service_settings.model_copy(update={"grpc_port": port})
+    with stage.program(settings, log):
+        await stage.wait_until_serving(f"127.0.0.1:{port}")
+    assert '"migrations": ["9999_newer.sql"], "event": "schema_newer"' in log.read_text()
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE schema_migrations SET expands = false WHERE checksum = ''")
+    cli = Cli(settings.environment())
+    assert "the database is newer" in await asyncio.to_thread(cli, "serve", status=1)
+
+
 @pytest.mark.parametrize("end", ["sys.exit(1)", "os.kill(os.getpid(), 9)"])
 async def test_worker_that_cannot_start_is_given_up(
     service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
