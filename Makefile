@@ -68,7 +68,7 @@ test-clients: setup ## Run the tests of the clients of other languages, and of t
 .PHONY: test-long
 test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=...), and schemathesis
 	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
-	$(BIN)/pytest tests/integration tests/e2e tests/security -m long
+	$(BIN)/pytest tests/integration tests/e2e tests/security tests/console -m long
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
