@@ -69,7 +69,7 @@ test-clients: setup ## Run the tests of the clients of other languages, and of t
 .PHONY: test-long
 test-long: setup ## Carry out 100,000 random operations as a model predicts them (SEED=...), and schemathesis
 	$(BIN)/pytest tests/long -m "long or not long" --capture no --operations $(OPERATIONS) $(if $(SEED),--seed $(SEED))
-	$(BIN)/pytest tests/integration tests/e2e tests/security tests/faults -m long
+	$(BIN)/pytest tests/integration tests/e2e tests/security tests/faults tests/console -m long
 
 .PHONY: test-postgres
 test-postgres: setup ## Run the tests of the database on another Postgres: VERSION=15, 16, 17 or 18

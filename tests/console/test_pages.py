@@ -159,17 +159,16 @@ async def test_movement_shows_both_sides_and_what_belongs_to_it(console: Console
 async def test_audit_log_is_filtered_and_paged(console: Console) -> None:
     visitor = await console.admin()
     shown = await visitor.get("/audit?action=session.started")
-    assert shown.text.count("Details Show") + shown.html.count("<summary>") >= 1
     (user,) = {link for link in shown.links if link.startswith("/users/")}
     by_actor = await visitor.get(f"/audit?actor=user:{user.removeprefix('/users/')}&to=2099-01-01")
     assert "session.started" in by_actor.text
     assert "There is nothing." in (await visitor.get("/audit?to=2020-01-01")).text
     for query in ("from=x", "action=x"):
         assert (await visitor.get(f"/audit?{query}")).status == 400
+    operator, (_, account) = await console.service.admin(), await rich(console.service)
     for _ in range(13):
-        _, account = await rich(console.service)
-        await visitor.act("freeze-account", account, reason="Many")
-        await visitor.act("unfreeze-account", account, reason="Many")
+        await operator.client.accounts.FreezeAccount(v1.FreezeAccountRequest(account=account))
+        await operator.client.accounts.UnfreezeAccount(v1.UnfreezeAccountRequest(account=account))
     first = await visitor.get("/audit?action=account.frozen&target=")
     assert "Next page" not in first.text
     first = await visitor.get("/audit")

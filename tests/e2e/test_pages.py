@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,6 @@ class Page:
 
     def find(self, css: str, text: str = "") -> Any:
         """The first element that a selector finds and that has a text, once it is there."""
-        from selenium.webdriver.support.ui import WebDriverWait
 
         def present(driver: Any) -> Any:
             for element in driver.find_elements("css selector", css):
@@ -51,7 +50,13 @@ class Page:
                     return element
             return None
 
-        return WebDriverWait(self.driver, PATIENCE_SECONDS).until(present)
+        return self.wait(present)
+
+    def wait(self, holds: Callable[[Any], Any]) -> Any:
+        """What a condition gives, once that is something."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, PATIENCE_SECONDS).until(holds)
 
     def call(self, operation: str, body: str = "") -> tuple[int, str]:
         """Tries an operation out on the page of Swagger UI: status and answer."""
