@@ -98,6 +98,7 @@ class App:
     streams: Streams
     calls: Calls
     health: Health
+    changes: AccountChanges
     maintenance: Maintenance
     door: Door
     # What was started, to be stopped in the reverse order.
@@ -203,8 +204,9 @@ def build(
         streams=streams,
         calls=calls,
         health=health,
+        changes=changes,
         maintenance=_maintenance(
-            settings, connections, auth, health, rates, watch_list, calls, queue
+            settings, connections, auth, health, rates, watch_list, calls, queue, changes
         ),
         door=make_door(settings, calls, health.servicer),
     )
@@ -219,6 +221,7 @@ def _maintenance(
     watch_list: AccountWatch,
     calls: Calls,
     queue: CommitQueue,
+    changes: AccountChanges,
 ) -> Maintenance:
     return Maintenance(
         pool=connections,
@@ -229,6 +232,7 @@ def _maintenance(
         watch=watch_list,
         calls=calls,
         expiry=HoldExpiry(connections, queue),
+        changes=changes,
         answers_kept=timedelta(days=settings.answers_kept_days),
     )
 

@@ -25,6 +25,7 @@ from balance_service.repositories import (
     verifications,
 )
 from balance_service.server.health import Health
+from balance_service.servicers.account_changes import AccountChanges
 
 HEALTH_INTERVAL_SECONDS = 1
 RATES_INTERVAL_SECONDS = 60
@@ -55,6 +56,7 @@ class Maintenance:
         calls: Ends streams whose token is not good any more.
         watch: Looks for changes of the accounts that callers watch.
         expiry: Gives back what is left of holds whose time is over.
+        changes: Has limits go back whose time is over.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
     """
@@ -70,6 +72,7 @@ class Maintenance:
         watch: AccountWatch,
         calls: Calls,
         expiry: HoldExpiry,
+        changes: AccountChanges,
         answers_kept: timedelta,
     ) -> None:
         self._pool = pool
@@ -80,6 +83,7 @@ class Maintenance:
         self._watch = watch
         self._calls = calls
         self._expiry = expiry
+        self._changes = changes
         self._answers_kept = answers_kept
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -96,6 +100,7 @@ class Maintenance:
             (WATCH_INTERVAL_SECONDS, self._watch.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
+            (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
