@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from balance_service.commands.desk import Account, Limit, Reason, Since, Until, Yes, at_desk
+from balance_service.commands.desk import (
+    Account,
+    Duration,
+    Limit,
+    Reason,
+    Since,
+    Until,
+    Yes,
+    at_desk,
+)
 from balance_service.commands.output import (
     Format,
     Output,
@@ -62,7 +71,11 @@ def find(
 @app.command(epilog=examples("balance-service account show 1234567897"))
 def show(account: Account, output: Output = Format.TABLE) -> None:
     """Show an account: its balance, what is held of it, its limits and its status."""
-    show_one(row(at_desk(lambda desk: desk.account(account))), output, LEFT_OUT)
+    from balance_service.operations import accounts
+
+    found, limits_end = at_desk(lambda desk: accounts.show(desk, account))
+    ends = {"limits_end_time": limits_end.isoformat()} if limits_end else {}
+    show_one({**row(found), **ends}, output, LEFT_OUT)
 
 
 @app.command(
@@ -144,7 +157,7 @@ def reopen(account: Account, reason: Reason, output: Output = Format.TABLE) -> N
 
 @app.command(
     epilog=examples(
-        'balance-service account limit 1234567897 --daily 500000 --reason "Buys a car"',
+        'balance-service account limit 1234567897 --daily 500000 --for 1d --reason "Buys a car"',
         'balance-service account limit 1234567897 --daily none --overdraft 0 --reason "Ticket 9"',
     )
 )
@@ -162,14 +175,16 @@ def limit(
         str,
         typer.Option(help="The most that is taken from it in a day, or none.", show_default=False),
     ] = "",
+    life: Duration = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Set limits of an account; one above its ceiling waits for another admin, with status 3.
 
-    "none" takes the account's own limit away, so that the service's holds.
+    "none" takes the account's own limit away, so that the service's holds. With `--for`, those of
+    debits go back to what they were, unless others are set meanwhile.
     """
     from balance_service.operations import accounts
 
     limits = accounts.NewLimits(overdraft, debit, daily)
-    done = at_desk(lambda desk: accounts.set_limits(desk, account, limits, reason))
+    done = at_desk(lambda desk: accounts.set_limits(desk, account, limits, reason, life))
     show_one(row(done), output, LEFT_OUT)

@@ -1,8 +1,9 @@
 """What commands at the operator's desk have in common: how they get there, and their options."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 
 LIMIT_MAX = 100_000
+DURATION_MAX = timedelta(days=366)
 
 Account = Annotated[
     str,
@@ -77,5 +79,29 @@ Until = Annotated[
     datetime | None,
     typer.Option(
         parser=parse_moment, metavar="MOMENT", help="Before this moment.", show_default=False
+    ),
+]
+
+
+def parse_duration(text: str) -> timedelta:
+    """Reads a duration: a whole number of minutes, hours, days or weeks."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})([mhdw])", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no duration such as 30m, 12h, 1d or 2w")
+    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    life = timedelta(**{unit: int(found[1])})
+    if life > DURATION_MAX:
+        raise typer.BadParameter(f"{text!r} is longer than a year")
+    return life
+
+
+Duration = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--for",
+        parser=parse_duration,
+        metavar="DURATION",
+        help="For so long, such as 30m, 12h, 1d or 2w; then they go back.",
+        show_default=False,
     ),
 ]

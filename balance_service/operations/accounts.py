@@ -1,10 +1,15 @@
 """What operators do with accounts, at the desk."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from balance_service._generated.balance.v1 import account_pb2, approval_pb2
+from balance_service.domain import errors
+from balance_service.domain.account_changes import ChangeKind
+from balance_service.messages.approvals import NeedsApproval
 from balance_service.operations.desk import Desk
+from balance_service.repositories import account_changes, limit_ends
 
 # More than the currencies there are, of each of which a user has one account at most.
 OF_USER_MAX = 1000
@@ -55,6 +60,12 @@ async def find(
         return kept[:limit]
     request = account_pb2.SearchAccountsRequest(currency=currency, status=value)
     return await desk.list(request, account_pb2.SearchAccountsResponse, "accounts", limit)
+
+
+async def show(desk: Desk, name: str) -> tuple[account_pb2.Account, datetime | None]:
+    """An account, and when its limits go back, if they hold for a time."""
+    account = await desk.account(name)
+    return account, await limits_end(desk, account.id)
 
 
 async def statement(
@@ -110,11 +121,21 @@ async def reopen(desk: Desk, name: str, reason: str) -> account_pb2.Account:
     return await desk.ask(request, account_pb2.Account)
 
 
-async def set_limits(desk: Desk, name: str, limits: NewLimits, reason: str) -> account_pb2.Account:
+async def set_limits(
+    desk: Desk, name: str, limits: NewLimits, reason: str, life: timedelta | None = None
+) -> account_pb2.Account:
     """Sets an account's limits.
+
+    Args:
+        desk: Where that is done.
+        name: The account.
+        limits: What they are to be.
+        reason: Why.
+        life: How long they hold before they go back by themselves; None for until others are set.
 
     Raises:
         ApprovalRequired: Another admin has to approve it first; it is kept for them.
+        PermissionMissing: Likewise, but it is for a time, which would run meanwhile.
     """
     account = await desk.account(name)
     request = account_pb2.SetAccountLimitsRequest(
@@ -126,7 +147,21 @@ async def set_limits(desk: Desk, name: str, limits: NewLimits, reason: str) -> a
         unset_daily_limit=limits.daily == NONE,
         reason=reason,
     )
-    return await desk.ask(request, account_pb2.Account)
+    if life is None:
+        return await desk.ask(request, account_pb2.Account)
+    try:
+        return await desk.set_limits_for(request, life)
+    except NeedsApproval:
+        needed = "another admin's approval, which a limit for a time cannot wait for"
+        raise errors.PermissionMissing(required=needed) from None
+
+
+async def limits_end(desk: Desk, account_id: str) -> datetime | None:
+    """When the limits of an account go back; None where nothing is to be changed."""
+    async with desk.pool.connection() as conn:
+        end = await limit_ends.find(conn, UUID(account_id))
+        last = await account_changes.last_of_kind(conn, UUID(account_id), ChangeKind.SET_LIMITS)
+    return end.ends_at if end and end.change_id == last else None
 
 
 async def approvals(desk: Desk, status: str, limit: int) -> list[approval_pb2.Approval]:

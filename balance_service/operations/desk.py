@@ -8,6 +8,7 @@ import re
 import secrets as random_source
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -55,6 +56,7 @@ class Desk:
 
     def __init__(self, built: App) -> None:
         self._calls = built.calls
+        self._changes = built.changes
         self._operator = Principal(operator_name(), None, Role.ADMIN)
         self._methods = {
             descriptor.name: Method(descriptor)
@@ -76,11 +78,19 @@ class Desk:
             Refusal: It was refused, and nothing was changed.
         """
         method = self._methods[type(request).__name__.removesuffix("Request")]
-        call = _OperatorsCall(method.full_name, "", caller=self._operator)
+        call = self._call(method)
         answered = await self._calls.operate(method, request, call)
         self.acted = self.acted or not method.reads or method.descriptor.name in _RECORDED
         assert isinstance(answered, answer), "the contract says so"
         return answered
+
+    async def set_limits_for(
+        self, request: account_pb2.SetAccountLimitsRequest, life: timedelta
+    ) -> account_pb2.Account:
+        """Sets limits for a time, which no RPC does; as of `AccountChanges.set_limits_for`."""
+        self.acted = True
+        call = self._call(self._methods["SetAccountLimits"])
+        return await self._changes.set_limits_for(request, call, life)
 
     async def list(self, request: Any, answer: type[Message], field: str, limit: int) -> list[Any]:  # noqa: ANN401 - any request with pages
         """What an RPC lists, page by page.
@@ -124,6 +134,9 @@ class Desk:
             looked_up = account_pb2.LookupAccountRequest(number=name)
             return await self.ask(looked_up, account_pb2.Account)
         return await self.ask(account_pb2.GetAccountRequest(account=name), account_pb2.Account)
+
+    def _call(self, method: Method) -> Call:
+        return _OperatorsCall(method.full_name, "", caller=self._operator)
 
 
 class _NoDoor:

@@ -50,6 +50,13 @@ async def insert(conn: AsyncConnection, change: AccountChange) -> None:
     await outbox.record_account(conn, OF_CHANGES[change.kind], change.account_id)
 
 
+async def last_of_kind(conn: AsyncConnection, account_id: UUID, kind: ChangeKind) -> UUID | None:
+    """The id of an account's last change of a kind; None if there was none."""
+    values = {"account_id": account_id, "kind": kind}
+    row = await (await conn.execute(_SQL["last_of_kind"], values)).fetchone()
+    return row[0] if row else None
+
+
 async def page(
     conn: AsyncConnection, account_id: UUID, before: UUID | None, limit: int, skip: int = 0
 ) -> list[AccountChange]:

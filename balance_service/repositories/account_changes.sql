@@ -57,3 +57,11 @@ LIMIT %(limit)s OFFSET %(skip)s;
 SELECT count(*)
 FROM account_changes
 WHERE account_id = %(account_id)s;
+
+-- last_of_kind --
+-- An account's last change of a kind.
+SELECT change_id
+FROM account_changes
+WHERE account_id = %(account_id)s AND kind = %(kind)s
+ORDER BY change_id DESC
+LIMIT 1;

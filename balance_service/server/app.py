@@ -104,6 +104,7 @@ class App:
     streams: Streams
     calls: Calls
     health: Health
+    changes: AccountChanges
     maintenance: Maintenance
     sampling: Sampling
     door: Door
@@ -219,8 +220,9 @@ def build(
         streams=streams,
         calls=calls,
         health=health,
+        changes=changes,
         maintenance=_maintenance(
-            settings, connections, auth, health, rates, watch_list, event_log, calls, queue
+            settings, connections, auth, health, rates, watch_list, event_log, calls, queue, changes
         ),
         sampling=Sampling(
             calls, queue, {"calls": connections, "commits": commit_connections}, rates
@@ -239,6 +241,7 @@ def _maintenance(
     event_log: EventLog,
     calls: Calls,
     queue: CommitQueue,
+    changes: AccountChanges,
 ) -> Maintenance:
     return Maintenance(
         pool=connections,
@@ -250,6 +253,7 @@ def _maintenance(
         event_log=event_log,
         calls=calls,
         expiry=HoldExpiry(connections, queue),
+        changes=changes,
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
     )

@@ -28,6 +28,7 @@ from balance_service.repositories import (
     verifications,
 )
 from balance_service.server.health import Health
+from balance_service.servicers.account_changes import AccountChanges
 
 HEALTH_INTERVAL_SECONDS = 0.5
 RATES_INTERVAL_SECONDS = 60
@@ -62,6 +63,7 @@ class Maintenance:
         watch: Looks for changes of the accounts that callers watch.
         event_log: Reads what is new of the log of events for those who follow it.
         expiry: Gives back what is left of holds whose time is over.
+        changes: Has limits go back whose time is over.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
         events_kept: How long events are kept.
@@ -79,6 +81,7 @@ class Maintenance:
         event_log: EventLog,
         calls: Calls,
         expiry: HoldExpiry,
+        changes: AccountChanges,
         answers_kept: timedelta,
         events_kept: timedelta,
     ) -> None:
@@ -91,6 +94,7 @@ class Maintenance:
         self._event_log = event_log
         self._calls = calls
         self._expiry = expiry
+        self._changes = changes
         self._answers_kept = answers_kept
         self._events_kept = events_kept
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,6 +114,7 @@ class Maintenance:
             (EVENTS_INTERVAL_SECONDS, self._event_log.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
+            (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),

@@ -1,5 +1,7 @@
 """What operators change on accounts, for AccountService: each change with its reason, for ever."""
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -7,10 +9,10 @@ from google.protobuf.message import Message
 
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
-from balance_service.database.pool import Connection, Pool
+from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import audited_accounts, errors, ids
-from balance_service.domain.account_changes import AccountChange, Rules
-from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
+from balance_service.domain.accounts import Account, AccountProfile
 from balance_service.domain.approvals import Ceilings, NewApproval
 from balance_service.domain.audit import Actor
 from balance_service.domain.limits import Limits
@@ -31,9 +33,12 @@ from balance_service.messages.approvals import Approvals, CarryOut, NeedsApprova
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import account_changes as repository
-from balance_service.repositories import accounts, audit
+from balance_service.repositories import accounts, audit, limit_ends
+from balance_service.repositories.limit_ends import LimitEnd
 
 _SERVICE = "/balance.v1.AccountService/"
+# Of each round, which ends limits each in a transaction of its own; the next round goes on.
+ENDED_LIMITS_MAX = 100
 
 
 class _By(NamedTuple):
@@ -109,6 +114,43 @@ class AccountChanges:
     ) -> account_pb2.Account:
         return await self._change(SET_LIMITS, request, call)
 
+    async def set_limits_for(
+        self, request: account_pb2.SetAccountLimitsRequest, call: Call, life: timedelta
+    ) -> account_pb2.Account:
+        """Sets limits that go back after some time to what they were before.
+
+        Those that were set for a time before, and are set anew meanwhile, go back to what they were
+        before the first time.
+
+        Args:
+            request: Without an overdraft, whose end a debt would hold up.
+            call: Who asks.
+            life: How long they hold.
+
+        Raises:
+            InvalidFields: There is an overdraft.
+            NeedsApproval: It raises a limit above its ceiling. It is not kept for approval, for its
+                time would run meanwhile.
+        """
+        if request.overdraft:
+            raise errors.invalid("overdraft", "must not be set for a time")
+        return await once(
+            self._pool,
+            request,
+            call,
+            read=SET_LIMITS.read,
+            act=self._acting(SET_LIMITS, request, call, life),
+            answer_type=account_pb2.Account,
+        )
+
+    async def end_limits(self) -> None:
+        """Has limits go back whose time is over; to be called every few seconds."""
+        async with self._pool.connection() as conn:
+            due = await limit_ends.due(conn, ENDED_LIMITS_MAX)
+        for account_id in due:
+            async with transaction(self._pool) as conn:
+                await self._end_limits(conn, account_id)
+
     async def list(
         self, request: account_pb2.ListAccountChangesRequest, call: Call
     ) -> account_pb2.ListAccountChangesResponse:
@@ -145,17 +187,28 @@ class AccountChanges:
         self, kind: Kind[Asked, Meant], request: Asked, call: Call
     ) -> account_pb2.Account:
         """Takes the four steps for an operator, whose change is made to the locked account."""
+        async with self._approvals.kept(request, call, kind.read):
+            return await once(
+                self._pool,
+                request,
+                call,
+                read=kind.read,
+                act=self._acting(kind, request, call),
+                answer_type=account_pb2.Account,
+            )
+
+    def _acting(
+        self, kind: Kind[Asked, Meant], request: Asked, call: Call, life: timedelta | None = None
+    ) -> Callable[[Connection, Meant], Awaitable[account_pb2.Account]]:
+        """How a change of a kind is made when it is asked for."""
 
         async def act(conn: Connection, values: Meant) -> account_pb2.Account:
             # Checked already; any such message has one.
             request_id = fields.request_id(getattr(request, "request_id"))  # noqa: B009
             by = _By(call.principal.name, request_id, call.actor)
-            return await self._make(conn, kind, request, values, by)
+            return await self._make(conn, kind, request, values, by, life)
 
-        async with self._approvals.kept(request, call, kind.read):
-            return await once(
-                self._pool, request, call, read=kind.read, act=act, answer_type=account_pb2.Account
-            )
+        return act
 
     def _approved(self, kind: Kind[Asked, Meant]) -> CarryOut:
         """How a change of a kind is made once it is approved."""
@@ -168,9 +221,15 @@ class AccountChanges:
         return carry_out
 
     async def _make(
-        self, conn: Connection, kind: Kind[Asked, Meant], request: Asked, values: Meant, by: _By
+        self,
+        conn: Connection,
+        kind: Kind[Asked, Meant],
+        request: Asked,
+        values: Meant,
+        by: _By,
+        life: timedelta | None = None,
     ) -> account_pb2.Account:
-        """Makes a change to an account, with its record.
+        """Makes a change to an account, with its record; for a time, if it is one of limits.
 
         Raises:
             NeedsApproval: It raises a limit above its ceiling, and nobody has approved that.
@@ -187,21 +246,74 @@ class AccountChanges:
                 for account in (before, after)
             ]
             raise NeedsApproval(f"account:{before.account_id}", told[0], told[1], values.reason)
-        await accounts.set_rules(conn, after)
-        made = AccountChange(
-            change_id=ids.dated_id(now),
-            account_id=before.account_id,
-            kind=kind.number,
-            before=Rules.of(before),
-            after=Rules.of(after),
-            reason=values.reason,
-            principal=by.principal,
-            request_id=by.request_id,
-            created_at=now,
-        )
-        await repository.insert(conn, made)
-        await audit.record(
-            conn, audited_accounts.event(made, before.currency, by.actor, by.approval)
-        )
+        back = await _before_time(conn, before) if life else None
+        made = await _store(conn, (before, after), kind.number, values.reason, by, now)
+        if life and back:
+            end = LimitEnd(before.account_id, made.change_id, now + life, *back, by.principal)
+            await limit_ends.put(conn, end)
         allowance = self._limits.allowance(after, max(now, after.changed_at))
         return account_message(AccountProfile(after, *profile[1:]), allowance)
+
+    async def _end_limits(self, conn: Connection, account_id: UUID) -> None:
+        """Has the limits of an account go back, unless others were set since."""
+        profile = await accounts.lock(conn, account_id)
+        assert profile, "it was there when its limits were set"
+        end = await limit_ends.take(conn, account_id)
+        if end is None or end.change_id != await _last_set(conn, account_id):
+            return
+        before = profile.account
+        after = before._replace(
+            debit_limit_minor=end.debit_limit_minor, daily_limit_minor=end.daily_limit_minor
+        )
+        now, by = await repository.read_clock(conn), _By(end.principal, None, Actor(end.principal))
+        reason = f"The time of change {end.change_id} is over."
+        await _store(conn, (before, after), ChangeKind.SET_LIMITS, reason, by, now)
+
+
+async def _store(
+    conn: Connection,
+    accounts_: tuple[Account, Account],
+    kind: ChangeKind,
+    reason: str,
+    by: _By,
+    now: datetime,
+) -> AccountChange:
+    """Stores a locked account's new rules, with a record of the change and an event.
+
+    Args:
+        conn: Within the transaction.
+        accounts_: The account as it was and as it is to be.
+        kind: What was changed.
+        reason: Why.
+        by: Who makes it.
+        now: When, by Postgres's clock.
+    """
+    before, after = accounts_
+    await accounts.set_rules(conn, after)
+    made = AccountChange(
+        change_id=ids.dated_id(now),
+        account_id=before.account_id,
+        kind=kind,
+        before=Rules.of(before),
+        after=Rules.of(after),
+        reason=reason,
+        principal=by.principal,
+        request_id=by.request_id,
+        created_at=now,
+    )
+    await repository.insert(conn, made)
+    await audit.record(conn, audited_accounts.event(made, before.currency, by.actor, by.approval))
+    return made
+
+
+async def _last_set(conn: Connection, account_id: UUID) -> UUID | None:
+    """The last change of an account's limits."""
+    return await repository.last_of_kind(conn, account_id, ChangeKind.SET_LIMITS)
+
+
+async def _before_time(conn: Connection, account: Account) -> tuple[int | None, int | None]:
+    """What a locked account's limits are without those that hold for a time."""
+    end = await limit_ends.find(conn, account.account_id)
+    if end and end.change_id == await _last_set(conn, account.account_id):
+        return end.debit_limit_minor, end.daily_limit_minor
+    return account.debit_limit_minor, account.daily_limit_minor

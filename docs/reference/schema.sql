@@ -246,6 +246,15 @@ CREATE TABLE public.known_askers (
     mailbox bytea
 );
 
+CREATE TABLE public.limit_ends (
+    account_id uuid NOT NULL,
+    change_id uuid NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    debit_limit_minor bigint,
+    daily_limit_minor bigint,
+    principal text NOT NULL
+);
+
 CREATE TABLE public.movement_labels (
     value text NOT NULL,
     key text NOT NULL,
@@ -577,6 +586,9 @@ ALTER TABLE public.movements
 ALTER TABLE ONLY public.known_askers
     ADD CONSTRAINT known_askers_pkey PRIMARY KEY (asker);
 
+ALTER TABLE ONLY public.limit_ends
+    ADD CONSTRAINT limit_ends_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.movement_labels
     ADD CONSTRAINT movement_labels_pkey PRIMARY KEY (value, key, created_at, movement_id);
 
@@ -709,6 +721,8 @@ CREATE INDEX known_askers_by_mailbox ON public.known_askers USING btree (mailbox
 
 CREATE INDEX known_askers_by_time ON public.known_askers USING btree (seen_at);
 
+CREATE INDEX limit_ends_by_end ON public.limit_ends USING btree (ends_at);
+
 CREATE INDEX quotes_to_clear ON public.quotes USING btree (expires_at) WHERE (NOT kept);
 
 CREATE INDEX sessions_by_revocation ON public.sessions USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
@@ -818,6 +832,18 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.known_askers TO balance_service;
 GRANT UPDATE(seen_at) ON TABLE public.known_askers TO balance_service;
 
 GRANT UPDATE(mailbox) ON TABLE public.known_askers TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.limit_ends TO balance_service;
+
+GRANT UPDATE(change_id) ON TABLE public.limit_ends TO balance_service;
+
+GRANT UPDATE(ends_at) ON TABLE public.limit_ends TO balance_service;
+
+GRANT UPDATE(debit_limit_minor) ON TABLE public.limit_ends TO balance_service;
+
+GRANT UPDATE(daily_limit_minor) ON TABLE public.limit_ends TO balance_service;
+
+GRANT UPDATE(principal) ON TABLE public.limit_ends TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.movement_labels TO balance_service;
 

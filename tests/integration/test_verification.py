@@ -198,6 +198,8 @@ async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None
     others = {
         # What operators did, of which `verify` proves the last: see below.
         "account_changes",
+        # When those end that hold for a time: tests/e2e/test_timed_limits.py.
+        "limit_ends",
         # What users, accounts and movements are found by: see tests/e2e/test_external_ids.py and
         # test_movement_search.py.
         "external_ids",
