@@ -29,6 +29,7 @@ def compose(
         f"\nBalance service\n"
         f"  gRPC      {target}, {settings.workers} worker(s), with reflection and health\n"
         f"  HTTP      {http}\n"
+        f"  Console   {_console(settings)}\n"
         f"  Postgres  {database_place}\n"
         f"  Mail      printed here, and kept in {settings.mailbox}\n"
         f"\nSign in as {admin} (admin) or {user}:\n"
@@ -38,6 +39,14 @@ def compose(
         f"  {_grpcurl(settings)} {quoted} list\n"
         f"  {_grpcurl(settings)} {quoted} balance.v1.PurchaseService/ListServices\n"
         f"\nStop with Ctrl-C; what is on the accounts stays."
+    )
+
+
+def _console(settings: Settings) -> str:
+    if not settings.operators_port:
+        return "off"
+    return (
+        f"http://{settings.operators_host}:{settings.operators_port}, for operators; with /metrics"
     )
 
 

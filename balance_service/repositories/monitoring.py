@@ -18,6 +18,8 @@ class Watched(NamedTuple):
         unsealed: Events of the audit log that are not sealed, a thousand at most.
         oldest_unsealed_seconds: The age of the oldest of them; 0 for none.
         last_sealed_seconds: The age of the newest event that is sealed.
+        unnumbered: Commits, and other changes, whose events have no number yet, a thousand at most.
+        oldest_unnumbered_seconds: The age of the oldest of them; 0 for none.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -26,6 +28,8 @@ class Watched(NamedTuple):
     unsealed: int
     oldest_unsealed_seconds: float
     last_sealed_seconds: float | None
+    unnumbered: int
+    oldest_unnumbered_seconds: float
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -43,6 +47,8 @@ async def watch(conn: AsyncConnection) -> Watched:
         unsealed=row["unsealed"],
         oldest_unsealed_seconds=row["oldest_unsealed_seconds"],
         last_sealed_seconds=row["last_sealed_seconds"],
+        unnumbered=row["unnumbered"],
+        oldest_unnumbered_seconds=row["oldest_unnumbered_seconds"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),

@@ -18,6 +18,13 @@ sealed AS (
     LIMIT 1
 ),
 
+unnumbered AS (
+    SELECT o.created_at
+    FROM outbox AS o
+    ORDER BY o.place, o.transaction_id
+    LIMIT 1000
+),
+
 verified AS (
     SELECT
         e.created_at,
@@ -41,6 +48,14 @@ SELECT
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM sealed
     ) AS last_sealed_seconds,
+    (
+        SELECT count(*)
+        FROM unnumbered
+    ) AS unnumbered,
+    (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(created_at)), 0), 0)::float8
+        FROM unnumbered
+    ) AS oldest_unnumbered_seconds,
     (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified

@@ -23,6 +23,11 @@ def test_usual_address_needs_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n  .venv/bin/balance-service demo\n" in told
 
 
+def test_console_is_named_where_operators_have_a_port() -> None:
+    assert "\n  Console   http://127.0.0.1:9464, " in greet(Settings())
+    assert "\n  Console   off\n" in greet(Settings(operators_port=0))
+
+
 def test_commands_carry_what_another_terminal_cannot_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/opt/balance_service/__main__.py", "run"])
     told = greet(Settings(host="::", grpc_port=6000, http_port=7000, data_dir="/var/my data"))

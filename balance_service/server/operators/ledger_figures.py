@@ -1,4 +1,4 @@
-"""What the database says of the ledger's checks: asked when somebody asks for metrics."""
+"""What the database says of the ledger's checks and logs: asked when somebody asks for metrics."""
 
 import asyncio
 from collections.abc import Iterable
@@ -30,6 +30,14 @@ FIGURES = {
         "last_sealed_seconds",
         "Age of the newest event that is sealed.",
     ),
+    "balance_events_unnumbered": (
+        "unnumbered",
+        "Commits and other changes whose events cannot be followed yet, a thousand at most.",
+    ),
+    "balance_events_oldest_unnumbered_age_seconds": (
+        "oldest_unnumbered_seconds",
+        "Age of the oldest of them; 0 if there is none.",
+    ),
     "balance_verify_last_run_age_seconds": (
         "verified_seconds",
         "Time since `balance-service verify` last ended; nothing if it never did.",
@@ -40,7 +48,7 @@ FIGURES = {
 
 
 async def collect(pool: Pool) -> Iterable[Metric]:
-    """Whether Postgres answers, when the ledger was verified, and what the audit log waits for."""
+    """Whether Postgres answers, when the ledger was verified, and what its logs wait for."""
     watched = None
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS), pool.connection() as conn:
