@@ -38,8 +38,7 @@ SCOPES = ("accounts:read", "accounts:write", "deposits:write", "withdrawals:writ
 class Host:
     """One host, on which one version after another serves."""
 
-    def __init__(self, folder: Path) -> None:
-        grpc_port, http_port = stage.free_ports(2)
+    def __init__(self, folder: Path, grpc_port: int, http_port: int) -> None:
         self.target = f"127.0.0.1:{grpc_port}"
         self._ports = {"BALANCE_GRPC_PORT": str(grpc_port), "BALANCE_HTTP_PORT": str(http_port)}
         self._log = folder / f"{grpc_port}.log"
@@ -47,7 +46,10 @@ class Host:
 
     async def start(self, version: Version) -> None:
         self._serving.enter_context(version.serve(self._ports, self._log))
-        await stage.wait_until_serving(self.target)
+        try:
+            await stage.wait_until_serving(self.target)
+        except TimeoutError:
+            raise RuntimeError(f"{version.name}: {self._log.read_text()[-2000:]}") from None
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._serving.close)
@@ -64,7 +66,8 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         await asyncio.to_thread(old.run, "migrate", "up")
         load = _make_load(postgres)
         async with contextlib.AsyncExitStack() as running:
-            hosts = [Host(folder), Host(folder)]
+            ports = stage.free_ports(4)
+            hosts = [Host(folder, *ports[:2]), Host(folder, *ports[2:])]
             for host in hosts:
                 running.push_async_callback(host.stop)
                 await host.start(old)
