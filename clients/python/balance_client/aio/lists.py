@@ -35,5 +35,6 @@ async def async_each(
             return
         page_request.page_token = page.next_page_token
         # Both are for the first page: each of the others would skip and count again.
-        for name in {"skip", "count_total"} & page_request.DESCRIPTOR.fields_by_name.keys():
-            page_request.ClearField(name)
+        for name in ("skip", "count_total"):
+            if name in page_request.DESCRIPTOR.fields_by_name:
+                page_request.ClearField(name)
