@@ -188,7 +188,8 @@ async def test_followers_turn_elsewhere_when_a_server_lost_events(pool: Pool, ow
             )
         await log.look()
         with pytest.raises(errors.Unavailable):
-            await waiting
+            async with asyncio.timeout(60):
+                await waiting
     with pytest.raises(errors.EventsLost):
         await log.place(start, None, newest=True)
 
