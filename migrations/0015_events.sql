@@ -1,3 +1,5 @@
+-- Expands: the outbox of events, and the log that they are numbered in.
+--
 -- By place. What committed transactions changed and has no number yet: one row a commit of
 -- movements, or a change of an account or user. place and transaction_id give the order of the rows
 -- that share an account: a commit reads where the write-ahead log ends once it has its locks, and

@@ -1,3 +1,5 @@
+-- Expands: limits that end.
+--
 -- By account_id. Limits that an operator set for a time: when they end, and what holds again then.
 -- One whose change is no longer the account's last change of limits is void.
 CREATE TABLE limit_ends (

@@ -1,20 +1,22 @@
 -- event_is_numbered --
 -- Rows of the log that do not begin where the one before ends.
 SELECT
-    'event ' || last_sequence AS subject,
-    last_sequence - size AS stored,
-    before AS computed
+    subject,
+    stored,
+    computed
 FROM (
     SELECT
         last_sequence,
         size,
-        cardinality(movement_ids) AS movements,
         kind,
-        lag(last_sequence) OVER (ORDER BY last_sequence) AS before
+        'event ' || last_sequence AS subject,
+        last_sequence - size AS stored,
+        lag(last_sequence) OVER (ORDER BY last_sequence) AS computed,
+        cardinality(movement_ids) AS movements
     FROM events
 ) AS e
 WHERE
-    last_sequence - size <> before
+    stored <> computed
     OR (last_sequence > 0 AND size <> CASE WHEN kind IS NULL THEN movements ELSE 1 END)
 LIMIT %(limit)s;
 
@@ -61,9 +63,17 @@ WITH sides AS (
         side.account_id,
         side.sequence
     FROM (
-        SELECT movement_ids, from_sequences, to_sequences FROM events
+        SELECT
+            movement_ids,
+            from_sequences,
+            to_sequences
+        FROM events
         UNION ALL
-        SELECT movement_ids, from_sequences, to_sequences FROM outbox
+        SELECT
+            movement_ids,
+            from_sequences,
+            to_sequences
+        FROM outbox
     ) AS e
     CROSS JOIN LATERAL unnest(e.movement_ids, e.from_sequences, e.to_sequences)
         AS item (movement_id, from_sequence, to_sequence)
@@ -74,40 +84,50 @@ WITH sides AS (
 )
 
 SELECT
-    coalesce(s.account_id, e.account_id)::text || ' of '
-    || coalesce(s.movement_id, e.movement_id) AS subject,
-    s.sequence AS stored,
-    e.sequence AS computed
-FROM (SELECT * FROM sides WHERE sequence IS NOT NULL) AS s
-FULL JOIN (
+    subject,
+    stored,
+    computed
+FROM (
     SELECT
-        account_id,
-        sequence,
-        movement_id
-    FROM entries
-    WHERE movement_id IN (SELECT movement_id FROM sides)
-) AS e
-    ON
-        s.movement_id = e.movement_id
-        AND s.account_id = e.account_id
-        AND s.sequence = e.sequence
-WHERE s.movement_id IS NULL OR e.movement_id IS NULL
+        s.sequence AS stored,
+        e.sequence AS computed,
+        coalesce(s.account_id, e.account_id)::text || ' of '
+        || coalesce(s.movement_id, e.movement_id) AS subject
+    FROM (
+        SELECT *
+        FROM sides
+        WHERE sequence IS NOT NULL
+    ) AS s
+    FULL JOIN (
+        SELECT
+            account_id,
+            sequence,
+            movement_id
+        FROM entries
+        WHERE movement_id IN (SELECT movement_id FROM sides)
+    ) AS e
+        ON
+            s.movement_id = e.movement_id
+            AND s.account_id = e.account_id
+            AND s.sequence = e.sequence
+    WHERE s.movement_id IS NULL OR e.movement_id IS NULL
+) AS found
 LIMIT %(limit)s;
 
 -- events_follow_each_other --
 -- Accounts of whose entries one has an event before that of an earlier one.
 SELECT
-    account_id || ' #' || sequence AS subject,
-    before AS stored,
-    sequence AS computed
+    subject,
+    stored,
+    computed
 FROM (
     SELECT
-        side.account_id,
-        side.sequence,
+        side.sequence AS computed,
+        side.account_id || ' #' || side.sequence AS subject,
         lag(side.sequence) OVER (
             PARTITION BY side.account_id
             ORDER BY e.last_sequence, item.place
-        ) AS before
+        ) AS stored
     FROM events AS e
     CROSS JOIN LATERAL unnest(e.movement_ids, e.from_sequences, e.to_sequences)
     WITH ORDINALITY AS item (movement_id, from_sequence, to_sequence, place)
@@ -117,5 +137,5 @@ FROM (
     ) AS side (account_id, sequence)
     WHERE side.sequence IS NOT NULL
 ) AS told
-WHERE before >= sequence
+WHERE stored >= computed
 LIMIT %(limit)s;

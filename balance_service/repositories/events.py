@@ -20,13 +20,13 @@ class _Row(NamedTuple):
     """A row of `page`, in the order of its columns."""
 
     sequence: int
-    event_id: UUID
-    kind: int
     subject_id: UUID | None
     details: Mapping[str, Any] | None
     created_at: datetime
     from_sequence: int | None
     to_sequence: int | None
+    event_id: UUID
+    kind: int
 
 
 async def newest(conn: AsyncConnection) -> Place:
@@ -96,7 +96,7 @@ async def page(
     end_sequence = min(after.sequence + reach, last.sequence)
     values = {
         "after": after.sequence,
-        "end": end_sequence,
+        "until": end_sequence,
         "limit": limit,
         "captured": int(EventType.HOLD_CAPTURED),
         "kinds": arrays.smallints(wanted.types) if wanted.types else None,

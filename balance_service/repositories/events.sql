@@ -39,6 +39,11 @@ LIMIT 1;
 -- journal.sql. A movement that moves nothing is about the account that it holds money on alone.
 SELECT
     e.sequence,
+    e.subject_id,
+    e.details,
+    e.created_at,
+    e.from_sequence,
+    e.to_sequence,
     coalesce(e.event_id, e.movement_id) AS event_id,
     coalesce(
         e.kind,
@@ -46,15 +51,9 @@ SELECT
             WHEN m.original_id IS NOT NULL AND m.kind IN (2, 3, 4) THEN %(captured)s::smallint
             ELSE m.kind
         END
-    ) AS kind,
-    e.subject_id,
-    e.details,
-    e.created_at,
-    e.from_sequence,
-    e.to_sequence
+    ) AS kind
 FROM (
     SELECT
-        r.last_sequence - r.size + coalesce(item.place, 1) AS sequence,
         r.event_id,
         r.kind,
         r.subject_id,
@@ -62,16 +61,17 @@ FROM (
         r.created_at,
         item.movement_id,
         item.from_sequence,
-        item.to_sequence
+        item.to_sequence,
+        r.last_sequence - r.size + coalesce(item.place, 1) AS sequence
     FROM (
         SELECT *
         FROM events
-        WHERE last_sequence > %(after)s AND last_sequence < %(end)s
+        WHERE last_sequence > %(after)s AND last_sequence < %(until)s
         UNION ALL
         (
             SELECT *
             FROM events
-            WHERE last_sequence >= %(end)s
+            WHERE last_sequence >= %(until)s
             ORDER BY last_sequence
             LIMIT 1
         )
@@ -80,7 +80,7 @@ FROM (
     WITH ORDINALITY AS item (movement_id, from_sequence, to_sequence, place) ON TRUE
     WHERE
         r.last_sequence - r.size + coalesce(item.place, 1) > %(after)s
-        AND r.last_sequence - r.size + coalesce(item.place, 1) <= %(end)s
+        AND r.last_sequence - r.size + coalesce(item.place, 1) <= %(until)s
 ) AS e
 LEFT JOIN LATERAL (
     SELECT

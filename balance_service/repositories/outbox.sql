@@ -7,8 +7,8 @@ VALUES (%(event_id)s, %(kind)s, %(subject_id)s);
 -- That something happened to an account, which is locked, and how it is since.
 INSERT INTO outbox (event_id, kind, subject_id, details)
 SELECT
-    %(event_id)s AS event_id,
-    %(kind)s AS kind,
+    %(event_id)s,
+    %(kind)s,
     account_id AS subject_id,
     jsonb_build_object(
         'owner_id', owner_id,

@@ -9,6 +9,7 @@ import pytest
 from rehearsals.simulation import events, simulation
 
 SECONDS = 30
+SEEDS_MIN = 50
 
 
 def test_no_seed_loses_doubles_or_reorders_anything() -> None:
@@ -16,11 +17,10 @@ def test_no_seed_loses_doubles_or_reorders_anything() -> None:
     first = random.randrange(10**9)
     ending = time.monotonic() + SECONDS
     seed = first
-    while time.monotonic() < ending:
+    while time.monotonic() < ending or seed - first < SEEDS_MIN:
         found = simulation.run(seed)
         assert not found, f"replay with: python -m rehearsals.simulation {seed}"
         seed += 1
-    assert seed - first > 100, "the simulation hardly runs"
 
 
 def test_a_seed_replays() -> None:
