@@ -20,6 +20,7 @@ _LENIENT: dict[str, object] = {
     "access_token_seconds": 86_400,
     "codes_per_hour": 1_000_000,
     "network_codes_per_hour": 1_000_000,
+    "network_calls_per_second": 0,
     "user_calls_per_second": 0,
     "user_deposits": True,
     "drain_seconds": 2,

@@ -31,6 +31,7 @@ from tests.commits import commit
 MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*.sql"))
 # The first version that has a ledger.
 LEDGER = 2
+EVENTS = 15
 USERS = 20_000
 NO_REWRITES = """
 CREATE FUNCTION forbid_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -112,7 +113,18 @@ VALUES (gen_random_uuid(), %(system)s, -%(amount)s, 1)
 """
 
 
-async def old_settle(pool: pools.Pool, account: UUID, amount_minor: int) -> None:
+# The event of a deposit, since there are events.
+TELL = """
+INSERT INTO outbox (movement_ids, from_sequences, to_sequences)
+SELECT ARRAY[%(movement)s::uuid], ARRAY[NULL::bigint], ARRAY[sequence]
+FROM accounts
+WHERE account_id = %(account)s
+"""
+
+
+async def old_settle(
+    pool: pools.Pool, account: UUID, amount_minor: int, *, tells: bool = False
+) -> None:
     """Has a worker of the version before deposit an amount, or withdraw a negative one."""
     request = ids.new_id()
     values = {
@@ -125,14 +137,17 @@ async def old_settle(pool: pools.Pool, account: UUID, amount_minor: int) -> None
     async with pools.transaction(pool) as conn:
         # Whose parameters have the types of what stands beside them.
         await psycopg.AsyncClientCursor(conn).execute(OLD_SETTLE, values)
+        if tells:
+            await conn.execute(TELL, values)
 
 
 class Load:
     """What goes on while a schema changes: sign-ups, and money where there is a ledger."""
 
-    def __init__(self, pool: pools.Pool, opened: list[UUID]) -> None:
+    def __init__(self, pool: pools.Pool, opened: list[UUID], version: int) -> None:
         self._pool = pool
         self._opened = opened
+        self._tells = version >= EVENTS
         self.sign_ups = 0
         self.deposits = 0
 
@@ -150,7 +165,7 @@ class Load:
     async def deposit(self, stop: asyncio.Event) -> None:
         while self._opened and not stop.is_set():
             account = self._opened[self.deposits % len(self._opened)]
-            await old_settle(self._pool, account, 1)
+            await old_settle(self._pool, account, 1, tells=self._tells)
             self.deposits += 1
 
 
@@ -200,7 +215,7 @@ async def test_every_earlier_schema_becomes_the_newest_under_load(
     migrate.up(url)
     async with pools.create(postgres.of_service(url), 8) as pool:
         opened = await _populate(url, pool, version)
-        load, stop = Load(pool, opened), asyncio.Event()
+        load, stop = Load(pool, opened, version), asyncio.Event()
         async with asyncio.TaskGroup() as going_on:
             for _ in range(3):
                 going_on.create_task(load.sign_up(stop))

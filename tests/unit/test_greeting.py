@@ -24,7 +24,7 @@ def test_usual_address_needs_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_console_is_named_where_operators_have_a_port() -> None:
-    assert "\n  Console   http://127.0.0.1:9464, " in greet(Settings())
+    assert "\n  Console   http://127.0.0.1:9464, " in greet(Settings(operators_port=9464))
     assert "\n  Console   off\n" in greet(Settings(operators_port=0))
 
 
