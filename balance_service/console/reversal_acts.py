@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
@@ -62,9 +63,21 @@ def _settled(answer: reversal_pb2.Reversal) -> Mapping[str, str]:
     return {"amount": answer.amount}
 
 
-def _act(
-    name: str, method: Callable[[Service], Method], request: Callable[[Order], Message]
-) -> Act:
+def _act(name: str, method: Callable[[Service], Method], request_type: type[Message]) -> Act:
+    """An act whose request names what it takes back by the last word of the act's name."""
+    field = name.rpartition("-")[2]
+
+    def request(order: Order) -> Message:
+        wanted: dict[str, Any] = {
+            field: order.target,
+            "amount": order["amount"],
+            "reason": order["reason"],
+            "request_id": order.request_id,
+            "force": "force" in order,
+            "validate_only": order.rehearsal,
+        }
+        return request_type(**wanted)
+
     return Act(
         name=name,
         fields=(Field("amount", "amount"), REASON, Field("force", "flag")),
@@ -79,69 +92,30 @@ def _act(
     )
 
 
-def _reverse_deposit(order: Order) -> deposit_pb2.ReverseDepositRequest:
-    return deposit_pb2.ReverseDepositRequest(
-        deposit=order.target,
-        amount=order["amount"],
-        reason=order["reason"],
-        request_id=order.request_id,
-        force="force" in order,
-        validate_only=order.rehearsal,
-    )
-
-
-def _reverse_withdrawal(order: Order) -> withdrawal_pb2.ReverseWithdrawalRequest:
-    return withdrawal_pb2.ReverseWithdrawalRequest(
-        withdrawal=order.target,
-        amount=order["amount"],
-        reason=order["reason"],
-        request_id=order.request_id,
-        force="force" in order,
-        validate_only=order.rehearsal,
-    )
-
-
-def _refund_purchase(order: Order) -> purchase_pb2.RefundPurchaseRequest:
-    return purchase_pb2.RefundPurchaseRequest(
-        purchase=order.target,
-        amount=order["amount"],
-        reason=order["reason"],
-        request_id=order.request_id,
-        force="force" in order,
-        validate_only=order.rehearsal,
-    )
-
-
-def _reverse_transfer(order: Order) -> transfer_pb2.ReverseTransferRequest:
-    return transfer_pb2.ReverseTransferRequest(
-        transfer=order.target,
-        amount=order["amount"],
-        reason=order["reason"],
-        request_id=order.request_id,
-        force="force" in order,
-        validate_only=order.rehearsal,
-    )
-
-
-def _reverse_exchange(order: Order) -> exchange_pb2.ReverseExchangeRequest:
-    return exchange_pb2.ReverseExchangeRequest(
-        exchange=order.target,
-        amount=order["amount"],
-        reason=order["reason"],
-        request_id=order.request_id,
-        force="force" in order,
-        validate_only=order.rehearsal,
-    )
-
-
 ACTS = (
-    _act("reverse-deposit", lambda service: service.deposits.ReverseDeposit, _reverse_deposit),
+    _act(
+        "reverse-deposit",
+        lambda service: service.deposits.ReverseDeposit,
+        deposit_pb2.ReverseDepositRequest,
+    ),
     _act(
         "reverse-withdrawal",
         lambda service: service.withdrawals.ReverseWithdrawal,
-        _reverse_withdrawal,
+        withdrawal_pb2.ReverseWithdrawalRequest,
     ),
-    _act("refund-purchase", lambda service: service.purchases.RefundPurchase, _refund_purchase),
-    _act("reverse-transfer", lambda service: service.transfers.ReverseTransfer, _reverse_transfer),
-    _act("reverse-exchange", lambda service: service.exchanges.ReverseExchange, _reverse_exchange),
+    _act(
+        "refund-purchase",
+        lambda service: service.purchases.RefundPurchase,
+        purchase_pb2.RefundPurchaseRequest,
+    ),
+    _act(
+        "reverse-transfer",
+        lambda service: service.transfers.ReverseTransfer,
+        transfer_pb2.ReverseTransferRequest,
+    ),
+    _act(
+        "reverse-exchange",
+        lambda service: service.exchanges.ReverseExchange,
+        exchange_pb2.ReverseExchangeRequest,
+    ),
 )

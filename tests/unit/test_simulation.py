@@ -8,7 +8,7 @@ import pytest
 
 from rehearsals.simulation import events, simulation
 
-SECONDS = 30
+SECONDS = 20
 SEEDS_MIN = 50
 
 
