@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.console import accounts
-from balance_service.console.act_kinds import REASON, Act, Change, Field, Order, Subject
+from balance_service.console.act_kinds import REASON, Act, Change, Field, Order, Subject, asking
 from balance_service.console.rendering import amount, value_label
 from balance_service.console.visits import Visit
 
@@ -73,33 +73,6 @@ def _freeze(order: Order) -> account_pb2.FreezeAccountRequest:
     )
 
 
-def _unfreeze(order: Order) -> account_pb2.UnfreezeAccountRequest:
-    return account_pb2.UnfreezeAccountRequest(
-        account=order.target,
-        request_id=order.request_id,
-        reason=order["reason"],
-        validate_only=order.rehearsal,
-    )
-
-
-def _close(order: Order) -> account_pb2.CloseAccountRequest:
-    return account_pb2.CloseAccountRequest(
-        account=order.target,
-        request_id=order.request_id,
-        reason=order["reason"],
-        validate_only=order.rehearsal,
-    )
-
-
-def _reopen(order: Order) -> account_pb2.ReopenAccountRequest:
-    return account_pb2.ReopenAccountRequest(
-        account=order.target,
-        request_id=order.request_id,
-        reason=order["reason"],
-        validate_only=order.rehearsal,
-    )
-
-
 def _set_limits(order: Order) -> account_pb2.SetAccountLimitsRequest:
     return account_pb2.SetAccountLimitsRequest(
         account=order.target,
@@ -143,7 +116,7 @@ ACTS = (
         fields=(REASON,),
         subject=_subject,
         method=lambda service: service.accounts.UnfreezeAccount,
-        request=_unfreeze,
+        request=asking(account_pb2.UnfreezeAccountRequest, "account"),
         changes=_changes,
         path=_path,
     ),
@@ -161,7 +134,7 @@ ACTS = (
         fields=(REASON,),
         subject=_subject,
         method=lambda service: service.accounts.CloseAccount,
-        request=_close,
+        request=asking(account_pb2.CloseAccountRequest, "account"),
         changes=_changes,
         path=_path,
         is_danger=True,
@@ -171,7 +144,7 @@ ACTS = (
         fields=(REASON,),
         subject=_subject,
         method=lambda service: service.accounts.ReopenAccount,
-        request=_reopen,
+        request=asking(account_pb2.ReopenAccountRequest, "account"),
         changes=_changes,
         path=_path,
     ),

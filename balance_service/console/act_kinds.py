@@ -127,3 +127,23 @@ class Act:
     def key(self) -> str:
         """The key of its texts within the groups `act`, `explained` and `done`."""
         return self.name.replace("-", "_")
+
+
+def asking(request_type: type[Message], field: str) -> Callable[[Order], Message]:
+    """Makes the request of an act that asks for nothing but a reason.
+
+    Args:
+        request_type: The request's.
+        field: Its field for the id of what the act is about.
+    """
+
+    def request(order: Order) -> Message:
+        values: dict[str, Any] = {
+            field: order.target,
+            "request_id": order.request_id,
+            "reason": order["reason"],
+            "validate_only": order.rehearsal,
+        }
+        return request_type(**values)
+
+    return request

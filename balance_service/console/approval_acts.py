@@ -6,7 +6,7 @@ import grpc
 
 from balance_service._generated.balance.v1 import approval_pb2
 from balance_service.console import approvals
-from balance_service.console.act_kinds import REASON, Act, Change, Order, Subject
+from balance_service.console.act_kinds import REASON, Act, Change, Order, Subject, asking
 from balance_service.console.calls import Refused
 from balance_service.console.rendering import moment, value_label
 from balance_service.console.visits import Visit
@@ -42,31 +42,13 @@ async def _changes(_: Visit, __: Order, answer: approval_pb2.Approval) -> Sequen
     ]
 
 
-def _approve(order: Order) -> approval_pb2.ApproveChangeRequest:
-    return approval_pb2.ApproveChangeRequest(
-        approval=order.target,
-        request_id=order.request_id,
-        reason=order["reason"],
-        validate_only=order.rehearsal,
-    )
-
-
-def _reject(order: Order) -> approval_pb2.RejectChangeRequest:
-    return approval_pb2.RejectChangeRequest(
-        approval=order.target,
-        request_id=order.request_id,
-        reason=order["reason"],
-        validate_only=order.rehearsal,
-    )
-
-
 ACTS = (
     Act(
         name="approve-change",
         fields=(REASON,),
         subject=_subject,
         method=lambda service: service.approvals.ApproveChange,
-        request=_approve,
+        request=asking(approval_pb2.ApproveChangeRequest, "approval"),
         changes=_changes,
         path=lambda _: approvals.PATH,
     ),
@@ -75,7 +57,7 @@ ACTS = (
         fields=(REASON,),
         subject=_subject,
         method=lambda service: service.approvals.RejectChange,
-        request=_reject,
+        request=asking(approval_pb2.RejectChangeRequest, "approval"),
         changes=_changes,
         path=lambda _: approvals.PATH,
         is_danger=True,
