@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypedDict, TypeVar
 from uuid import UUID
 
@@ -39,6 +39,8 @@ from balance_service.domain.splits import Part
 from balance_service.domain.state import Done
 from balance_service.messages.answer_room import AnswerRoom
 
+_UNIX_EPOCH = datetime.fromtimestamp(0, UTC)
+
 # Messages are not given an empty `metadata`: that would be a sixth of what a transfer costs here.
 Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawal)
 
@@ -47,9 +49,9 @@ Settlement = TypeVar("Settlement", deposit_pb2.Deposit, withdrawal_pb2.Withdrawa
 @functools.lru_cache(maxsize=64)
 def timestamp(moment: datetime) -> Timestamp:
     """A moment as a message. It is cached and shared: never mutate it."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    # A page of a statement has a moment a line, and FromDatetime takes three times as long.
+    since = moment - _UNIX_EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 def conversion(minor: int, rate: Rate, *, stale: bool = False) -> account_pb2.Conversion:
