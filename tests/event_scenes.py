@@ -1,4 +1,4 @@
-"""A scene for every refusal that is about the log of events."""
+"""A scene for every refusal that is about the log of events, or what is made of it."""
 
 from typing import LiteralString
 
@@ -11,7 +11,7 @@ from tests.parity_world import first_event
 from tests.refusal_scenes import Ask, World, provokes
 
 
-async def _rewrite_events(world: World, statement: LiteralString) -> None:
+async def _rewrite(world: World, statement: LiteralString) -> None:
     async with await psycopg.AsyncConnection.connect(world.database_url) as conn:
         await conn.execute(statement)
 
@@ -21,7 +21,7 @@ async def events_that_are_not_kept(world: World) -> Ask:
     oldest = v1.WatchEventsRequest(start_time=Timestamp(seconds=1))
     token = (await anext(aiter(world.anna.client.events.WatchEvents(oldest)))).page_token
     await first_event(world.anna.client)
-    await _rewrite_events(
+    await _rewrite(
         world,
         "DELETE FROM events WHERE last_sequence < (SELECT max(last_sequence) FROM events)",
     )
@@ -32,8 +32,14 @@ async def events_that_are_not_kept(world: World) -> Ask:
 async def events_that_another_server_had(world: World) -> Ask:
     now = v1.WatchEventsRequest()
     token = (await anext(aiter(world.anna.client.events.WatchEvents(now)))).page_token
-    await _rewrite_events(
+    await _rewrite(
         world,
         "UPDATE events SET event_id = gen_random_uuid(), movement_ids[size] = gen_random_uuid()",
     )
     return Ask("EventService/WatchEvents", v1.WatchEventsRequest(page_token=token), world.anna)
+
+
+@provokes(errors.LedgerTotalsMissing)
+async def totals_that_were_not_built(world: World) -> Ask:
+    await _rewrite(world, "UPDATE totals_progress SET built = FALSE")
+    return Ask("LedgerService/GetTrialBalance", v1.GetTrialBalanceRequest(), world.admin)

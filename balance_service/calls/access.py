@@ -220,6 +220,8 @@ TABLE: Mapping[str, Rule] = {
     "VoidHold": _users(Condition.MAKER, Scope.HOLDS_WRITE, admin=Condition.ALWAYS),
     "GetHold": _OF_OWNER,
     "ListHolds": _OF_OWNER,
+    "GetTrialBalance": _admins(),
+    "ExportJournal": _admins(),
     "ListServices": _ANYBODY,
     "GetService": _ANYBODY,
     "CreateService": _admins(),

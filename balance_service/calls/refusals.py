@@ -65,6 +65,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "EVENTS_LOST",
         "В журнале событий нет события, за которым следует это место.",
     ),
+    errors.LedgerTotalsMissing: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "LEDGER_TOTALS_MISSING",
+        "Обороты за время до обновления ещё не подсчитаны.",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

@@ -119,6 +119,11 @@ class EventsLost(Refusal):
 
 
 @dataclass
+class LedgerTotalsMissing(Refusal):
+    """What was posted before an upgrade has not been added up yet."""
+
+
+@dataclass
 class TokenMissing(Refusal):
     """The call needs an access token."""
 

@@ -67,6 +67,7 @@ from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.event import EventServicer
 from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
+from balance_service.servicers.ledger import LedgerServicer
 from balance_service.servicers.movement import MovementServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
@@ -270,6 +271,7 @@ def _add_records(
     searchable = parse_keys(settings.searchable_metadata)
     calls.add(ReversalServicer(connections))
     calls.add(MovementServicer(connections, page_tokens, searchable))
+    calls.add(LedgerServicer(connections))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
 

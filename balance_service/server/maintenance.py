@@ -1,4 +1,4 @@
-"""What a worker does in the background: health, rates, revocations, watches, events, roll-up,
+"""What a worker does in the background: health, rates, revocations, watches, events, roll-ups,
 expiry, sealing, clearing.
 """
 
@@ -25,6 +25,7 @@ from balance_service.repositories import (
     outbox,
     quotes,
     system_accounts,
+    totals,
     verifications,
 )
 from balance_service.server.health import Health
@@ -35,6 +36,7 @@ RATES_INTERVAL_SECONDS = 60
 WATCH_INTERVAL_SECONDS = 0.25
 EVENTS_INTERVAL_SECONDS = 0.25
 ENDED_INTERVAL_SECONDS = 2
+TOTALS_INTERVAL_SECONDS = 1
 ROLL_UP_INTERVAL_SECONDS = 5
 # Deltas that one transaction rolls up, so that it stays short; the next goes on at once.
 ROLL_UP_DELTAS_MAX = 10_000
@@ -113,6 +115,7 @@ class Maintenance:
             (EVENTS_INTERVAL_SECONDS, self.number_events),
             (EVENTS_INTERVAL_SECONDS, self._event_log.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
+            (TOTALS_INTERVAL_SECONDS, self.roll_up_totals),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
@@ -135,6 +138,13 @@ class Maintenance:
         while moved == ROLL_UP_DELTAS_MAX:
             async with transaction(self._pool) as conn:
                 moved = await system_accounts.roll_up(conn, ROLL_UP_DELTAS_MAX)
+
+    async def roll_up_totals(self) -> None:
+        """Adds what was posted since to the totals of its day and minute."""
+        rolled_up = totals.ROLLED_UP_AT_ONCE_MAX
+        while rolled_up == totals.ROLLED_UP_AT_ONCE_MAX:
+            async with transaction(self._pool) as conn:
+                rolled_up = await totals.roll_up(conn)
 
     async def number_events(self) -> None:
         """Numbers the events of what was committed since, so that they can be read."""

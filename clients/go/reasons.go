@@ -298,4 +298,9 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ReasonEventsLost Reason = "EVENTS_LOST"
+
+	// FAILED_PRECONDITION. What was posted before the service was upgraded to a
+	// version with totals has not been added up yet: an operator runs
+	// `balance-service journal build-totals`, once.
+	ReasonLedgerTotalsMissing Reason = "LEDGER_TOTALS_MISSING"
 )

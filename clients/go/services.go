@@ -52,6 +52,10 @@ type Services struct {
 	// captured, voided, or its time is over: exactly one of these.
 	Holds balancev1.HoldServiceClient
 
+	// Shows the ledger as accountants look at it: by the accounts of its chart, which
+	// are users' accounts together and the service's own.
+	Ledgers balancev1.LedgerServiceClient
+
 	// Finds movements of any kind and on any account, for those who may read every
 	// account.
 	Movements balancev1.MovementServiceClient
@@ -90,6 +94,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewEventServiceClient(conn),
 		balancev1.NewExchangeServiceClient(conn),
 		balancev1.NewHoldServiceClient(conn),
+		balancev1.NewLedgerServiceClient(conn),
 		balancev1.NewMovementServiceClient(conn),
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),

@@ -246,6 +246,20 @@ CREATE TABLE public.known_askers (
     mailbox bytea
 );
 
+CREATE TABLE public.ledger_totals (
+    span smallint NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    role text NOT NULL,
+    currency text NOT NULL,
+    debit_minor numeric NOT NULL,
+    credit_minor numeric NOT NULL,
+    entries bigint NOT NULL,
+    opened bigint NOT NULL,
+    CONSTRAINT total_not_negative CHECK (((debit_minor >= (0)::numeric) AND (credit_minor >= (0)::numeric) AND (entries >= 0) AND (opened >= 0))),
+    CONSTRAINT total_span_known CHECK ((span = ANY (ARRAY[1, 2])))
+)
+WITH (fillfactor='70');
+
 CREATE TABLE public.limit_ends (
     account_id uuid NOT NULL,
     change_id uuid NOT NULL,
@@ -478,6 +492,14 @@ CREATE TABLE public.system_entries (
     CONSTRAINT system_entry_not_zero CHECK ((amount_minor <> 0))
 );
 
+CREATE TABLE public.totals_progress (
+    only_row boolean DEFAULT true NOT NULL,
+    followed_sequence bigint NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    built boolean NOT NULL,
+    CONSTRAINT totals_progress_is_one_row CHECK (only_row)
+);
+
 CREATE TABLE public.users (
     user_id uuid NOT NULL,
     email text,
@@ -586,6 +608,9 @@ ALTER TABLE public.movements
 ALTER TABLE ONLY public.known_askers
     ADD CONSTRAINT known_askers_pkey PRIMARY KEY (asker);
 
+ALTER TABLE ONLY public.ledger_totals
+    ADD CONSTRAINT ledger_totals_pkey PRIMARY KEY (span, starts_at, role, currency);
+
 ALTER TABLE ONLY public.limit_ends
     ADD CONSTRAINT limit_ends_pkey PRIMARY KEY (account_id);
 
@@ -686,6 +711,9 @@ ALTER TABLE ONLY public.system_deltas
 
 ALTER TABLE ONLY public.system_entries
     ADD CONSTRAINT system_entries_pkey PRIMARY KEY (movement_id, account_id);
+
+ALTER TABLE ONLY public.totals_progress
+    ADD CONSTRAINT totals_progress_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
@@ -833,6 +861,16 @@ GRANT UPDATE(seen_at) ON TABLE public.known_askers TO balance_service;
 
 GRANT UPDATE(mailbox) ON TABLE public.known_askers TO balance_service;
 
+GRANT SELECT,INSERT ON TABLE public.ledger_totals TO balance_service;
+
+GRANT UPDATE(debit_minor) ON TABLE public.ledger_totals TO balance_service;
+
+GRANT UPDATE(credit_minor) ON TABLE public.ledger_totals TO balance_service;
+
+GRANT UPDATE(entries) ON TABLE public.ledger_totals TO balance_service;
+
+GRANT UPDATE(opened) ON TABLE public.ledger_totals TO balance_service;
+
 GRANT SELECT,INSERT,DELETE ON TABLE public.limit_ends TO balance_service;
 
 GRANT UPDATE(change_id) ON TABLE public.limit_ends TO balance_service;
@@ -950,6 +988,12 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.system_deltas TO balance_service;
 GRANT UPDATE(delta_id) ON TABLE public.system_deltas TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.system_entries TO balance_service;
+
+GRANT SELECT ON TABLE public.totals_progress TO balance_service;
+
+GRANT UPDATE(followed_sequence) ON TABLE public.totals_progress TO balance_service;
+
+GRANT UPDATE(built) ON TABLE public.totals_progress TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.users TO balance_service;
 

@@ -205,11 +205,15 @@ def exchanges(there: World) -> dict[str, Message]:
 
 
 def oversight(there: World) -> dict[str, Message]:
-    """Those about approvals, the audit log and events."""
+    """Those about approvals, the audit log, events and the ledger."""
     opened = v1.EventFilter(types=["balance.v1.account.opened", "balance.v1.user.created"])
     return {
         "ListEvents": v1.ListEventsRequest(page_size=1, filter=opened),
         "WatchEvents": v1.WatchEventsRequest(filter=opened, start_time=Timestamp(seconds=1)),
+        "GetTrialBalance": v1.GetTrialBalanceRequest(time=Timestamp(seconds=60)),
+        "ExportJournal": v1.ExportJournalRequest(
+            start_time=Timestamp(seconds=60), end_time=Timestamp(seconds=120)
+        ),
         "ListAuditEvents": v1.ListAuditEventsRequest(
             filter=v1.AuditFilter(action="approval.requested"), count_total=True
         ),

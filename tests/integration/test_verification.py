@@ -12,12 +12,14 @@ import pytest
 import pytest_asyncio
 from psycopg import sql
 
+from balance_service.database import pool as pools
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import ids
 from balance_service.domain.commands import Exchange, Origin, Purchase, Settle
 from balance_service.domain.money import DECIMALS, Money
 from balance_service.domain.movements import Kind
-from balance_service.repositories import verification
+from balance_service.repositories import totals, verification
+from tests.events import number_all
 from tests.integration.small_ledger import (
     HALVES,
     RATES,
@@ -47,6 +49,7 @@ MONEY_TABLES = (
     "quote_uses",
     "caller_references",
     "external_references",
+    "ledger_totals",
 )
 FOLLOWED_BY_NONE: LiteralString = (
     "original_id IS NULL AND NOT EXISTS (SELECT FROM movements AS f"
@@ -120,6 +123,9 @@ async def conn(
 ) -> AsyncIterator[Connection]:
     """An owner's connection, on which `verify` also sees what is not committed."""
     await history(pool)
+    await number_all(pool)
+    async with pools.transaction(pool) as rolling:
+        await totals.roll_up(rolling)
     monkeypatch.setitem(verification._SQL, "snapshot", "SELECT 1")
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
         assert (await verification.verify(conn)).clean

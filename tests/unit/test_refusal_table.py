@@ -21,6 +21,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.InvalidFields: ("INVALID_ARGUMENT", 400),
     errors.MalformedRequest: ("INVALID_ARGUMENT", 400),
     errors.PageTokenInvalid: ("INVALID_ARGUMENT", 400),
+    errors.LedgerTotalsMissing: ("FAILED_PRECONDITION", 400),
     errors.EventsExpired: ("FAILED_PRECONDITION", 400),
     errors.EventsLost: ("FAILED_PRECONDITION", 400),
     errors.TokenMissing: ("UNAUTHENTICATED", 401),

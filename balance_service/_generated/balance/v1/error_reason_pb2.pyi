@@ -292,6 +292,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    ERROR_REASON_LEDGER_TOTALS_MISSING: _ErrorReason.ValueType  # 160
+    """FAILED_PRECONDITION. What was posted before the service was upgraded to a
+    version with totals has not been added up yet: an operator runs
+    `balance-service journal build-totals`, once.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -569,5 +574,10 @@ ERROR_REASON_EVENTS_LOST: ErrorReason.ValueType  # 131
 place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+"""
+ERROR_REASON_LEDGER_TOTALS_MISSING: ErrorReason.ValueType  # 160
+"""FAILED_PRECONDITION. What was posted before the service was upgraded to a
+version with totals has not been added up yet: an operator runs
+`balance-service journal build-totals`, once.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

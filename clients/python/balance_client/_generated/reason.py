@@ -274,3 +274,8 @@ class Reason(StrEnum):
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    LEDGER_TOTALS_MISSING = "LEDGER_TOTALS_MISSING"
+    """FAILED_PRECONDITION. What was posted before the service was upgraded to a
+    version with totals has not been added up yet: an operator runs
+    `balance-service journal build-totals`, once.
+    """

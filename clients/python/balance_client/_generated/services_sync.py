@@ -694,6 +694,37 @@ class EventService:
         """
 
 
+class LedgerService:
+    """Shows the ledger as accountants look at it: by the accounts of its chart, which
+    are users' accounts together and the service's own.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.GetTrialBalance: Unary[v1.GetTrialBalanceRequest, v1.TrialBalance] = caller.unary(
+            "/balance.v1.LedgerService/GetTrialBalance", v1.GetTrialBalanceRequest, v1.TrialBalance
+        )
+        """Gets what was posted to every account of the chart, by currency, for admins:
+        in each currency debits and credits are the same. It is of the present moment,
+        in one snapshot, or of a past one, and then never changes again.
+        """
+        self.ExportJournal: ServerStream[v1.ExportJournalRequest, v1.ExportJournalResponse] = (
+            caller.server_stream(
+                "/balance.v1.LedgerService/ExportJournal",
+                v1.ExportJournalRequest,
+                v1.ExportJournalResponse,
+            )
+        )
+        """Exports what was posted in a period, for admins, as lines that accounting
+        programs read: a stream of parts of one text. It begins with the balances of
+        its start, so that with the period's lines it gives those of its end. What
+        users wrote is in it as text alone.
+
+        Movements are told in the order of the log of events, as long as that is kept
+        (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
+        the command `balance-service journal export` still tell them.
+        """
+
+
 class UserService:
     """Keeps the profiles of users. A user is created by the first confirmation code
     that is confirmed for an address, or before that by a service.

@@ -14,6 +14,7 @@ from balance_client._generated.services_aio import (
     AsyncDepositService,
     AsyncExchangeService,
     AsyncHoldService,
+    AsyncLedgerService,
     AsyncMovementService,
     AsyncPurchaseService,
     AsyncRateService,
@@ -82,6 +83,7 @@ class AsyncClient(AsyncShortcuts):
         self.approvals = AsyncApprovalService(somebody)
         self.events = AsyncEvents(somebody)
         self.audits = AsyncAuditService(somebody)
+        self.ledger = AsyncLedgerService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

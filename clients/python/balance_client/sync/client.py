@@ -14,6 +14,7 @@ from balance_client._generated.services_sync import (
     DepositService,
     ExchangeService,
     HoldService,
+    LedgerService,
     MovementService,
     PurchaseService,
     RateService,
@@ -82,6 +83,7 @@ class Client(Shortcuts):
         self.approvals = ApprovalService(somebody)
         self.events = Events(somebody)
         self.audits = AuditService(somebody)
+        self.ledger = LedgerService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

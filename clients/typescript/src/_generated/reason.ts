@@ -369,6 +369,12 @@ export const Reason = {
    * EVENTS_EXPIRED; movements that a service was told of may be gone, too.
    */
   EVENTS_LOST: "EVENTS_LOST",
+  /**
+   * FAILED_PRECONDITION. What was posted before the service was upgraded to a
+   * version with totals has not been added up yet: an operator runs
+   * `balance-service journal build-totals`, once.
+   */
+  LEDGER_TOTALS_MISSING: "LEDGER_TOTALS_MISSING",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

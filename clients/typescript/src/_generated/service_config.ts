@@ -257,6 +257,10 @@ export const serviceConfig = {
           "method": "ListEvents"
         },
         {
+          "service": "balance.v1.LedgerService",
+          "method": "GetTrialBalance"
+        },
+        {
           "service": "balance.v1.UserService",
           "method": "GetMe"
         },

@@ -16,6 +16,7 @@ import { WithdrawalService } from "./protos/balance/v1/withdrawal_pb.js";
 import { BatchService } from "./protos/balance/v1/batch_pb.js";
 import { MovementService } from "./protos/balance/v1/movement_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
+import { LedgerService } from "./protos/balance/v1/ledger_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { createServiceClient } from "../service_client.js";
 
@@ -73,6 +74,11 @@ export interface Services {
    */
   readonly holds: Client<typeof HoldService>;
   /**
+   * Shows the ledger as accountants look at it: by the accounts of its chart, which
+   * are users' accounts together and the service's own.
+   */
+  readonly ledgers: Client<typeof LedgerService>;
+  /**
    * Finds movements of any kind and on any account, for those who may read every
    * account.
    */
@@ -118,6 +124,7 @@ export function createServices(transport: Transport): Services {
     events: createServiceClient(EventService, transport),
     exchanges: createServiceClient(ExchangeService, transport),
     holds: createServiceClient(HoldService, transport),
+    ledgers: createServiceClient(LedgerService, transport),
     movements: createServiceClient(MovementService, transport),
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),

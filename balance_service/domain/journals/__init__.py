@@ -1,0 +1,1 @@
+"""Journals for accounting programs: their transactions, and the forms of each."""

@@ -1,0 +1,10 @@
+"""What must be true of the totals that a trial balance is read from."""
+
+from balance_service.repositories import queries
+
+SQL = queries.load(__file__)
+
+CHECKS = {
+    "totals_are_of_entries": "every total of a minute is the sum of what was posted in it",
+    "totals_add_up": "every total of a day is the sum of its minutes",
+}

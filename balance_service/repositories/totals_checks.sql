@@ -1,0 +1,127 @@
+-- totals_are_of_entries --
+-- Totals of minutes that are not the sums of what was posted in them, without what was not rolled
+-- up yet.
+WITH waiting AS (
+    SELECT
+        e.movement_ids,
+        e.kind,
+        e.subject_id
+    FROM events AS e
+    WHERE e.last_sequence > (SELECT p.followed_sequence FROM totals_progress AS p)
+    UNION ALL
+    SELECT
+        o.movement_ids,
+        o.kind,
+        o.subject_id
+    FROM outbox AS o
+),
+
+skipped AS (
+    SELECT unnest(w.movement_ids) AS id FROM waiting AS w
+    UNION ALL
+    SELECT w.subject_id FROM waiting AS w
+    WHERE w.kind IS NOT NULL
+),
+
+posted AS (
+    SELECT
+        e.movement_id AS id,
+        'users' AS role,
+        a.currency,
+        e.amount_minor,
+        0 AS opened,
+        e.created_at
+    FROM entries AS e
+    INNER JOIN accounts AS a ON e.account_id = a.account_id
+    UNION ALL
+    SELECT
+        e.movement_id,
+        system.role,
+        system.currency,
+        e.amount_minor,
+        0 AS opened,
+        e.created_at
+    FROM system_entries AS e
+    INNER JOIN unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS system (account_id, role, currency) ON e.account_id = system.account_id
+    UNION ALL
+    SELECT
+        a.account_id,
+        'users' AS role,
+        a.currency,
+        0 AS amount_minor,
+        1 AS opened,
+        a.created_at
+    FROM accounts AS a
+),
+
+counted AS (
+    SELECT
+        p.role,
+        p.currency,
+        date_trunc('minute', p.created_at) AS starts_at,
+        sum(greatest(-p.amount_minor, 0)) AS debit_minor,
+        sum(greatest(p.amount_minor, 0)) AS credit_minor,
+        count(nullif(p.amount_minor, 0)) AS entries,
+        sum(p.opened) AS opened
+    FROM posted AS p
+    WHERE
+        p.created_at < (SELECT t.begins_at FROM totals_progress AS t)
+        OR NOT EXISTS (
+            SELECT
+            FROM skipped AS s
+            WHERE s.id = p.id
+        )
+    GROUP BY 1, 2, 3
+)
+
+SELECT
+    (coalesce(t.starts_at, c.starts_at), coalesce(t.role, c.role), coalesce(t.currency, c.currency))
+    ::text AS subject,
+    (t.debit_minor, t.credit_minor, t.entries, t.opened)::text AS stored,
+    (c.debit_minor, c.credit_minor, c.entries, c.opened)::text AS computed
+FROM counted AS c
+FULL JOIN (
+    SELECT *
+    FROM ledger_totals
+    WHERE span = 1
+) AS t
+    ON c.starts_at = t.starts_at AND c.role = t.role AND c.currency = t.currency
+WHERE
+    (SELECT p.built FROM totals_progress AS p)
+    AND (t.debit_minor, t.credit_minor, t.entries, t.opened)
+    IS DISTINCT FROM (c.debit_minor, c.credit_minor, c.entries, c.opened)
+LIMIT %(limit)s;
+
+-- totals_add_up --
+-- Totals of days that are not the sums of their minutes.
+SELECT
+    (coalesce(d.starts_at, m.starts_at), coalesce(d.role, m.role), coalesce(d.currency, m.currency))
+    ::text AS subject,
+    (d.debit_minor, d.credit_minor, d.entries, d.opened)::text AS stored,
+    (m.debit_minor, m.credit_minor, m.entries, m.opened)::text AS computed
+FROM (
+    SELECT *
+    FROM ledger_totals
+    WHERE span = 2
+) AS d
+FULL JOIN (
+    SELECT
+        t.role,
+        t.currency,
+        date_trunc('day', t.starts_at, 'UTC') AS starts_at,
+        sum(t.debit_minor) AS debit_minor,
+        sum(t.credit_minor) AS credit_minor,
+        sum(t.entries) AS entries,
+        sum(t.opened) AS opened
+    FROM ledger_totals AS t
+    WHERE t.span = 1
+    GROUP BY 1, 2, 3
+) AS m ON d.starts_at = m.starts_at AND d.role = m.role AND d.currency = m.currency
+WHERE
+    (d.debit_minor, d.credit_minor, d.entries, d.opened)
+    IS DISTINCT FROM (m.debit_minor, m.credit_minor, m.entries, m.opened)
+LIMIT %(limit)s;
