@@ -178,7 +178,7 @@ def _machines(
         "servers of Postgres",
         1 + STANDBYS,
         "",
-        f"a primary with {math.ceil(max(postgres.amount, 1))} cores, a standby that commits wait "
+        f"a primary (cores: {math.ceil(max(postgres.amount, 1))}), a standby that commits wait "
         "for, and one that is left after a failover",
     )
     away = figures.failover_seconds.value
