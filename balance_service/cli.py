@@ -28,6 +28,7 @@ from balance_service.commands import (
     movements,
     principals,
     secret,
+    sizing,
     users,
     verification,
 )
@@ -74,6 +75,14 @@ app.command(epilog=examples("balance-service verify", "balance-service verify --
 app.command(
     epilog=examples("balance-service restore --to-time 2026-11-27T14:05Z /var/lib/postgresql/new")
 )(backups.restore)
+
+app.command(
+    "sizing",
+    epilog=examples(
+        "balance-service sizing --transfers-per-second 120 --movements-per-day 1000000",
+        "balance-service sizing --transfers-per-second 20000 --batched-share 0.9 --output json",
+    ),
+)(sizing.size)
 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Worker processes sharing the port.")

@@ -1,5 +1,5 @@
 """Benchmarks, each a command: `table` (by default), `streams`, `soak`, `flood`, `sign-in`,
-`sizing`.
+`sizing`, `shards`.
 
 Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help.
 """
@@ -7,7 +7,7 @@ Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import flood, sign_in, sizing, soak, streams, table
+from benchmarks import flood, shards, sign_in, sizing, soak, streams, table
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "table": table.main,
@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "flood": flood.main,
     "sign-in": sign_in.main,
     "sizing": sizing.main,
+    "shards": shards.main,
 }
 
 if __name__ == "__main__":
