@@ -298,4 +298,15 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ReasonEventsLost Reason = "EVENTS_LOST"
+
+	// NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+	// know.
+	ReasonWebhookEndpointNotFound Reason = "WEBHOOK_ENDPOINT_NOT_FOUND"
+
+	// NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
+	ReasonWebhookDeliveryNotFound Reason = "WEBHOOK_DELIVERY_NOT_FOUND"
+
+	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+	// may have; metadata gives the limit. Remove one first.
+	ReasonWebhookEndpointLimit Reason = "WEBHOOK_ENDPOINT_LIMIT"
 )

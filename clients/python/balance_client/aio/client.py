@@ -20,6 +20,7 @@ from balance_client._generated.services_aio import (
     AsyncReversalService,
     AsyncTransferService,
     AsyncUserService,
+    AsyncWebhookService,
     AsyncWithdrawalService,
 )
 from balance_client.aio.calls import AsyncCaller
@@ -82,6 +83,7 @@ class AsyncClient(AsyncShortcuts):
         self.approvals = AsyncApprovalService(somebody)
         self.events = AsyncEvents(somebody)
         self.audits = AsyncAuditService(somebody)
+        self.webhooks = AsyncWebhookService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""
