@@ -317,6 +317,21 @@ class Settings(BaseSettings):
         description="How long events are kept for those who read them. Statements are kept for "
         "ever.",
     )
+    webhooks_retention_days: int = Field(
+        14,
+        ge=1,
+        le=365,
+        description="How long it is kept what became of an event that was sent by webhook.",
+    )
+    webhooks_plain_http: bool = Field(
+        default=False,
+        description="Whether webhooks may go to http URLs, too: for development.",
+    )
+    webhooks_networks: Networks = Field(
+        "",
+        description="Networks that are not public and that webhooks may go to nevertheless, "
+        "separated by commas, such as `10.1.2.0/24`: for receivers of your own.",
+    )
     development: bool = Field(
         default=False,
         description="Set by `run`: allows mail to the terminal and an example's secret.",

@@ -15,6 +15,8 @@ _USERS = {
     Condition.RECEIVER: ("what they received", "any"),
     Condition.MAKER: ("those they made", "any"),
     Condition.ASKER: ("by quotes that they asked for", ""),
+    Condition.LISTENER: ("where they may list all events, too", ""),
+    Condition.SUBSCRIBER: ("those they made", "any"),
     Condition.OTHERS: ("about somebody else than themselves", ""),
     Condition.ITEMS: ("each item as the RPC that it stands for", ""),
 }
@@ -28,6 +30,8 @@ _CELLS = {
     Condition.RECEIVER: "receiver",
     Condition.MAKER: "maker",
     Condition.ASKER: "asker",
+    Condition.LISTENER: "listener",
+    Condition.SUBSCRIBER: "subscriber",
     Condition.OTHERS: "others",
     Condition.ITEMS: "items",
 }
@@ -40,6 +44,8 @@ _MEANINGS = {
     "receiver": "where the caller received the movement",
     "maker": "where the caller made the hold",
     "asker": "where the caller asked for the quote",
+    "listener": "where the caller may list all events, too",
+    "subscriber": "where the endpoint is the caller's",
     "others": "where it is about somebody else",
     "items": "each item as the RPC that it stands for",
 }

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from balance_client import v1
 from tests.approvals import two_asked
 from tests.service import Person, Service
+from tests.webhooks import add
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class World:
     approvals: Sequence[str]
     third: v1.Account
     fourth: v1.Account
+    endpoints: Sequence[str]
+    test_events: Sequence[str]
 
 
 async def world(service: Service) -> World:
@@ -57,6 +60,7 @@ async def world(service: Service) -> World:
         )
         for _ in range(2)
     ]
+    listening, tests = await heard(admin)
     return World(
         admin,
         account.id,
@@ -68,8 +72,21 @@ async def world(service: Service) -> World:
         await made(admin, other.id),
         [quote.id for quote in quotes],
         [*await two_asked(service), *await two_asked(service)],
-        *[await (await service.person()).open() for _ in range(2)],
+        await (await service.person()).open(),
+        await (await service.person()).open(),
+        listening,
+        tests,
     )
+
+
+async def heard(admin: Person) -> tuple[list[str], list[str]]:
+    """Two endpoints of webhooks, and what is to be sent to the first."""
+    first, second = [
+        (await add(admin.client, "https://93.184.216.34/", disabled=True)).id for _ in range(2)
+    ]
+    test = v1.SendTestEventRequest(endpoint=first)
+    sent = [(await admin.client.webhooks.SendTestEvent(test)).event for _ in range(2)]
+    return [first, second], sent
 
 
 async def made(admin: Person, other: str) -> dict[str, str]:

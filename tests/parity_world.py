@@ -7,6 +7,7 @@ from balance_client import AsyncClient, v1
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
 from tests.service import Person, Service
+from tests.webhooks import add
 
 
 @dataclass
@@ -71,8 +72,13 @@ async def world(service: Service) -> World:
     closed = await boris.open("JPY")
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
     to_approve, to_reject = await two_asked(service)
+    endpoints = [await add(client, "https://93.184.216.34/", disabled=True) for _ in range(2)]
+    test = await client.webhooks.SendTestEvent(v1.SendTestEventRequest(endpoint=endpoints[0].id))
     await first_event(client)
     ids = {
+        "endpoint": endpoints[0].id,
+        "leaving endpoint": endpoints[1].id,
+        "test event": test.event,
         "to approve": to_approve,
         "to reject": to_reject,
         "reversal": reversal.id,

@@ -30,6 +30,8 @@ class Condition(enum.Enum):
     RECEIVER = "who received it"
     MAKER = "who made the hold"
     ASKER = "who asked for the quote"
+    LISTENER = "who may list all events"
+    SUBSCRIBER = "whose endpoint it is"
     OTHERS = "somebody else than it is about"
     ITEMS = "who may make the call that each item stands for"
 
@@ -151,14 +153,16 @@ _READING_EVENTS = Rule(
     admin=Condition.ALWAYS,
     scopes=(Scope.EVENTS_READ,),
 )
+_MANAGING_WEBHOOKS = Rule(
+    admin=Condition.ALWAYS, scopes=(Scope.WEBHOOKS_WRITE,), scoped=Condition.SUBSCRIBER
+)
 _NAMING_ACCOUNTS = _admins(Scope.ACCOUNTS_WRITE, note="services in their own name alone")
 _NAMING_USERS = _admins(Scope.USERS_WRITE, note="services in their own name alone")
 _TRANSFERRING = _users(Condition.OWNER, Scope.TRANSFERS_WRITE)
 _DEPOSITING = _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposits")
 _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
-_MOVING = tuple(
-    scope for scope in Scope if not scope.startswith(("accounts:", "users:", "events:"))
-)
+_OF_NO_MONEY = ("accounts:", "users:", "events:", "webhooks:")
+_MOVING = tuple(scope for scope in Scope if not scope.startswith(_OF_NO_MONEY))
 _FORCING = "`force`: admins alone"
 _WHILE_IT_HOLDS = f"what was received by quote only while that holds; {_FORCING}"
 
@@ -270,6 +274,18 @@ TABLE: Mapping[str, Rule] = {
     "ChangeEmail": _THEMSELVES,
     "ExportUser": _users(Condition.ONESELF, admin=Condition.ALWAYS),
     "EraseUser": _users(Condition.ONESELF, admin=Condition.ALWAYS),
+    "CreateWebhookEndpoint": Rule(
+        admin=Condition.ALWAYS, scopes=(Scope.WEBHOOKS_WRITE,), scoped=Condition.LISTENER
+    ),
+    "GetWebhookEndpoint": _MANAGING_WEBHOOKS,
+    "ListWebhookEndpoints": _admins(Scope.WEBHOOKS_WRITE, note="services their own alone"),
+    "UpdateWebhookEndpoint": _MANAGING_WEBHOOKS,
+    "DeleteWebhookEndpoint": _MANAGING_WEBHOOKS,
+    "RotateWebhookSecret": _MANAGING_WEBHOOKS,
+    "SendTestEvent": _MANAGING_WEBHOOKS,
+    "ListWebhookDeliveries": _MANAGING_WEBHOOKS,
+    "RedeliverWebhookDelivery": _MANAGING_WEBHOOKS,
+    "ReplayEvents": _MANAGING_WEBHOOKS,
     "CreateWithdrawal": _users(Condition.OWNER, Scope.WITHDRAWALS_WRITE, setting="user_deposits"),
     "GetWithdrawal": _OF_PARTY,
     "ListWithdrawals": _OF_OWNER,

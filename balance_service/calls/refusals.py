@@ -70,6 +70,23 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "LEDGER_TOTALS_MISSING",
         "Обороты за время до обновления ещё не подсчитаны.",
     ),
+    errors.WebhookEndpointNotFound: Row(
+        code_pb2.NOT_FOUND,
+        "WEBHOOK_ENDPOINT_NOT_FOUND",
+        "Такого адреса для событий нет.",
+        resource="endpoint",
+    ),
+    errors.WebhookDeliveryNotFound: Row(
+        code_pb2.NOT_FOUND,
+        "WEBHOOK_DELIVERY_NOT_FOUND",
+        "На этот адрес такое событие не отправлялось.",
+        resource="event",
+    ),
+    errors.WebhookEndpointLimit: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "WEBHOOK_ENDPOINT_LIMIT",
+        "Больше {limit} адресов для событий иметь нельзя.",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

@@ -46,7 +46,7 @@ def examples(*lines: str) -> str:
 
 def rows(messages: Iterable["Message"]) -> list[Row]:
     """Messages of the contract as the JSON API shows them."""
-    from balance_service.gateway.responses import to_dict
+    from balance_service.messages.json_form import to_dict
 
     return [to_dict(message) for message in messages]
 

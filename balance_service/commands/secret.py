@@ -22,7 +22,10 @@ def reseal() -> None:
 
     with open_database(secret=True) as settings:
         done = asyncio.run(secret_rotation.reseal(settings))
-    typer.echo(f"sealed again: {done.keys} signing keys, {done.second_factors} second factors")
+    typer.echo(
+        f"sealed again: {done.keys} signing keys, {done.second_factors} second factors, "
+        f"{done.webhooks} webhook secrets"
+    )
     typer.echo(
         f"hashed with another secret: {done.client_secrets} client secrets,"
         f" {done.recovery_codes} recovery codes"

@@ -7,7 +7,8 @@ Refusal
                             SecondFactorRequired, SecondFactorInvalid
   the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
-                            ServiceNotFound, QuoteNotFound, SessionNotFound, ApprovalNotFound
+                            ServiceNotFound, QuoteNotFound, SessionNotFound, ApprovalNotFound,
+                            WebhookEndpointNotFound, WebhookDeliveryNotFound
   it was taken or changed   UsernameTaken, EmailTaken, UserErased, ExternalIdConflict,
                             SecondFactorEnrolled,
                             EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
@@ -24,6 +25,7 @@ Refusal
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
                             Unavailable, DeadlinePassed
+  there are too many        WebhookEndpointLimit
   only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
 
 The class's docstring is its message in English. Facts are typed fields, which reach callers as
@@ -121,6 +123,27 @@ class EventsLost(Refusal):
 @dataclass
 class LedgerTotalsMissing(Refusal):
     """What was posted before an upgrade has not been added up yet."""
+
+
+@dataclass
+class WebhookEndpointNotFound(Refusal):
+    """There is no such endpoint of webhooks."""
+
+    endpoint: str
+
+
+@dataclass
+class WebhookDeliveryNotFound(Refusal):
+    """The endpoint was sent no such event."""
+
+    event: str
+
+
+@dataclass
+class WebhookEndpointLimit(Refusal):
+    """As many endpoints of webhooks belong to the caller as one may have."""
+
+    limit: int
 
 
 @dataclass

@@ -12,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from balance_service.gateway import openapi
-from balance_service.gateway.responses import JSON, to_json
+from balance_service.gateway.responses import JSON
 from balance_service.gateway.routes import Binding
+from balance_service.messages.json_form import to_json
 
 ASSETS = Path(__file__).parent / "assets"
 # Swagger UI and Redoc are large scripts that write styles of their own, and load images and a

@@ -92,6 +92,14 @@ BODIES: Mapping[str, Mapping[str, object]] = {
         "daily_limit": "40000",
         "reason": "Asked for by its owner.",
     },
+    "WebhookEndpoint": {
+        "url": "https://crm.example.com/hooks",
+        "filter": {"types": ["balance.v1.transfer.created"]},
+    },
+    "RotateWebhookSecretRequest": {},
+    "SendTestEventRequest": {},
+    "RedeliverWebhookDeliveryRequest": {},
+    "ReplayEventsRequest": {"first_sequence": "1001", "last_sequence": "1100"},
     "Service": {"name": "Tea subscription", "price": "4.99", "currency": "USD"},
     "User": {"first_name": "Anna", "bio": "Likes tea."},
 }
@@ -103,6 +111,11 @@ _NOT_FOUND = {
     "HoldService": ("HOLD_NOT_FOUND", "There is no such hold.", "hold"),
     "ReversalService": ("MOVEMENT_NOT_FOUND", "There is no such movement.", "movement"),
     "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),
+    "WebhookService": (
+        "WEBHOOK_ENDPOINT_NOT_FOUND",
+        "There is no such endpoint of webhooks.",
+        "endpoint",
+    ),
     "ExchangeService": ("QUOTE_NOT_FOUND", "There is no such quote.", "quote"),
 }
 _ACCOUNT_NOT_FOUND = ("ACCOUNT_NOT_FOUND", "There is no such account.", "account")

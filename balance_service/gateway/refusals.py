@@ -10,7 +10,8 @@ from starlette.types import Send
 from balance_service.calls import call, http, refusals
 from balance_service.domain import errors, retry_after
 from balance_service.gateway.heads import RequestHead
-from balance_service.gateway.responses import JSON, send_response, to_json
+from balance_service.gateway.responses import JSON, send_response
+from balance_service.messages.json_form import to_json
 
 
 @dataclass(frozen=True, slots=True)

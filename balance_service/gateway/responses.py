@@ -1,11 +1,8 @@
-"""Responses over HTTP: the status, headers and JSON of answered calls, and how they are sent."""
+"""Responses over HTTP: the status and headers of answered calls, and how they are sent."""
 
 import gzip
-import json
 from collections.abc import Mapping
 
-from google.protobuf import json_format
-from google.protobuf.message import Message
 from starlette.types import Send
 
 from balance_service.calls.methods import Method
@@ -39,19 +36,6 @@ def headers_of(trailers: Mapping[str, str]) -> dict[str, str]:
         for name, value in trailers.items()
         if name != _EXISTED_TRAILER and not name.startswith("grpc-")
     }
-
-
-def to_dict(message: Message) -> dict[str, object]:
-    """A message's JSON form: names in snake_case, and zero and empty fields present."""
-    fields: dict[str, object] = json_format.MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    return fields
-
-
-def to_json(data: object) -> bytes:
-    """JSON without spaces, in UTF-8."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def send_head(send: Send, status: int, headers: Mapping[str, str]) -> None:

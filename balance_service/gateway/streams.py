@@ -8,7 +8,8 @@ from starlette.types import Receive, Send
 
 from balance_service.calls.endings import Refused
 from balance_service.gateway.refusals import status_to_response
-from balance_service.gateway.responses import send_head, to_dict, to_json
+from balance_service.gateway.responses import send_head
+from balance_service.messages.json_form import to_dict, to_json
 
 NDJSON = "application/x-ndjson"
 EVENTS = "text/event-stream"

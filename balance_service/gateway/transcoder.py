@@ -21,6 +21,7 @@ from balance_service.gateway.responses import JSON
 from balance_service.gateway.routes import Binding, RouteMissing, Routes, VerbNotAllowed
 from balance_service.gateway.streams import ResponseStream
 from balance_service.gateway.upstream import Upstream
+from balance_service.messages import json_form
 
 BODY_TIMEOUT_SECONDS = 15.0
 # Room for a code, a secret or a refresh token: strangers make a worker hold no more than that.
@@ -91,10 +92,10 @@ class Transcoder:
             await stream.run(messages, receive)
             return
         answer = await self._call(binding, request, head)
-        page = paging.to_page(self._public_url + head.path, responses.to_dict(answer.message))
+        page = paging.to_page(self._public_url + head.path, json_form.to_dict(answer.message))
         status = responses.http_status_of(binding.method, answer.trailers)
         headers = {"content-type": JSON, **responses.headers_of(answer.trailers)}
-        await responses.send_response(send, status, headers, responses.to_json(page), head.headers)
+        await responses.send_response(send, status, headers, json_form.to_json(page), head.headers)
 
     def _find_binding(self, head: RequestHead) -> tuple[Binding, Mapping[str, str]]:
         """Finds what a request calls; a HEAD is a GET of something that only reads.

@@ -7,7 +7,8 @@ from balance_service._generated.balance.v1 import account_pb2, event_pb2
 from balance_service.domain.accounts import Account
 from balance_service.domain.events import Event, Place
 from balance_service.domain.money import format_minor
-from balance_service.messages import convert
+from balance_service.domain.webhooks import TEST_TYPE, Delivery
+from balance_service.messages import convert, json_form
 from balance_service.messages.listing import movement_texts
 
 # Of CloudEvents.
@@ -43,6 +44,23 @@ def event(told: Event, source: str) -> event_pb2.Event:
     if told.account:
         message.account.CopyFrom(_account(told.account))
     return message
+
+
+def test_event(delivery: Delivery, source: str) -> event_pb2.Event:
+    """An event that tells of nothing, for an endpoint of webhooks to show that it hears."""
+    return event_pb2.Event(
+        id=str(delivery.event_id),
+        source=source,
+        specversion=_VERSION,
+        type=TEST_TYPE,
+        subject=f"webhook_endpoint:{delivery.endpoint_id}",
+        time=convert.timestamp(delivery.created_at),
+    )
+
+
+def body(message: event_pb2.Event) -> bytes:
+    """An event as JSON, as ListEvents over HTTP has it."""
+    return json_form.to_json(json_form.to_dict(message))
 
 
 def texts(told: Event) -> Iterable[str]:

@@ -9,6 +9,7 @@ from balance_service.config import Settings
 from balance_service.domain.audit import Action
 from balance_service.operations.acts import act, event
 from balance_service.repositories import audit, principals, second_factors
+from balance_service.webhooks import secrets as webhook_secrets
 
 
 class Resealed(NamedTuple):
@@ -17,6 +18,7 @@ class Resealed(NamedTuple):
     Args:
         keys: Signing keys that were sealed again.
         second_factors: Users' second factors that were.
+        webhooks: Secrets of endpoints of webhooks that were.
         client_secrets: Live secrets of services that the other secret hashed: each turns when it
             signs in next.
         recovery_codes: Users' recovery codes that the other secret hashed: they do not turn.
@@ -24,6 +26,7 @@ class Resealed(NamedTuple):
 
     keys: int
     second_factors: int
+    webhooks: int
     client_secrets: int
     recovery_codes: int
 
@@ -40,9 +43,14 @@ async def reseal(settings: Settings) -> Resealed:
         resealed = Resealed(
             keys=await keys.reseal(conn, secrets),
             second_factors=await factors.reseal(conn, secrets),
+            webhooks=await webhook_secrets.reseal(conn, secrets),
             client_secrets=await principals.count_hashes_of_others(conn, secrets.mark),
             recovery_codes=await second_factors.count_codes_of_others(conn, secrets.mark),
         )
-        after = {"keys": str(resealed.keys), "second_factors": str(resealed.second_factors)}
+        after = {
+            "keys": str(resealed.keys),
+            "second_factors": str(resealed.second_factors),
+            "webhooks": str(resealed.webhooks),
+        }
         await audit.record(conn, event(Action.SECRET_RESEALED, "", after=after))
     return resealed

@@ -94,15 +94,7 @@ async def page(
     """
     last = await newest(conn)
     end_sequence = min(after.sequence + reach, last.sequence)
-    values = {
-        "after": after.sequence,
-        "until": end_sequence,
-        "limit": limit,
-        "captured": int(EventType.HOLD_CAPTURED),
-        "kinds": arrays.smallints(wanted.types) if wanted.types else None,
-        "account_ids": None if wanted.account_ids is None else arrays.uuids(wanted.account_ids),
-        "owner_ids": arrays.uuids(wanted.owner_ids),
-    }
+    values = _page_values(after.sequence, end_sequence, wanted, limit)
     rows: Sequence[_Row] = ()
     if end_sequence > after.sequence:
         cursor = await conn.execute(_SQL["page"], values)
@@ -118,6 +110,13 @@ async def page(
     return EventPage(after, end, await _events(conn, rows), last.sequence)
 
 
+async def at(conn: AsyncConnection, sequence: int) -> Event | None:
+    """The event with a number; None if it is not kept, or there is none yet."""
+    values = _page_values(sequence - 1, sequence, Wanted(), 1)
+    rows = await (await conn.execute(_SQL["page"], values)).fetchall()
+    return next(iter(await _events(conn, [_Row(*row) for row in rows])), None)
+
+
 async def delete_old(conn: AsyncConnection, kept: timedelta, limit: int) -> int:
     """Deletes the oldest events.
 
@@ -130,6 +129,18 @@ async def delete_old(conn: AsyncConnection, kept: timedelta, limit: int) -> int:
         How many commits' events were deleted.
     """
     return (await conn.execute(_SQL["delete_old"], {"kept": kept, "limit": limit})).rowcount
+
+
+def _page_values(after: int, until: int, wanted: Wanted, limit: int) -> dict[str, object]:
+    return {
+        "after": after,
+        "until": until,
+        "limit": limit,
+        "captured": int(EventType.HOLD_CAPTURED),
+        "kinds": arrays.smallints(wanted.types) if wanted.types else None,
+        "account_ids": None if wanted.account_ids is None else arrays.uuids(wanted.account_ids),
+        "owner_ids": arrays.uuids(wanted.owner_ids),
+    }
 
 
 async def _events(conn: AsyncConnection, rows: Sequence[_Row]) -> list[Event]:

@@ -20,6 +20,10 @@ class Watched(NamedTuple):
         last_sealed_seconds: The age of the newest event that is sealed.
         unnumbered: Commits, and other changes, whose events have no number yet, a thousand at most.
         oldest_unnumbered_seconds: The age of the oldest of them; 0 for none.
+        webhook_due_seconds: How long the event has been due that is for longest, of the webhooks
+            that are enabled; 0 for none.
+        webhook_failing_seconds: How long the endpoint has failed that has for longest.
+        webhook_dead: Events that are not sent any more, a thousand at most.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -30,6 +34,9 @@ class Watched(NamedTuple):
     last_sealed_seconds: float | None
     unnumbered: int
     oldest_unnumbered_seconds: float
+    webhook_due_seconds: float
+    webhook_failing_seconds: float
+    webhook_dead: int
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -49,6 +56,9 @@ async def watch(conn: AsyncConnection) -> Watched:
         last_sealed_seconds=row["last_sealed_seconds"],
         unnumbered=row["unnumbered"],
         oldest_unnumbered_seconds=row["oldest_unnumbered_seconds"],
+        webhook_due_seconds=row["webhook_due_seconds"],
+        webhook_failing_seconds=row["webhook_failing_seconds"],
+        webhook_dead=row["webhook_dead"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),

@@ -25,6 +25,28 @@ unnumbered AS (
     LIMIT 1000
 ),
 
+heard AS (
+    SELECT
+        w.failing_since,
+        (
+            SELECT d.next_attempt_at
+            FROM webhook_deliveries AS d
+            WHERE d.endpoint_id = w.endpoint_id AND d.state = 1
+            ORDER BY d.next_attempt_at
+            LIMIT 1
+        ) AS due_at
+    FROM webhook_endpoints AS w
+    WHERE NOT w.disabled AND w.deleted_at IS NULL
+    LIMIT 1000
+),
+
+dead AS (
+    SELECT d.event_id
+    FROM webhook_deliveries AS d
+    WHERE d.state = 3
+    LIMIT 1000
+),
+
 verified AS (
     SELECT
         e.created_at,
@@ -56,6 +78,18 @@ SELECT
         SELECT greatest(coalesce(extract(EPOCH FROM now() - min(created_at)), 0), 0)::float8
         FROM unnumbered
     ) AS oldest_unnumbered_seconds,
+    (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(due_at)), 0), 0)::float8
+        FROM heard
+    ) AS webhook_due_seconds,
+    (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(failing_since)), 0), 0)::float8
+        FROM heard
+    ) AS webhook_failing_seconds,
+    (
+        SELECT count(*)
+        FROM dead
+    ) AS webhook_dead,
     (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified

@@ -6,20 +6,14 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from grpc_health.v1 import health as grpc_health
 
-from balance_service.auth.askers import Askers, CodeRates
-from balance_service.auth.codes import ConfirmationCodes
-from balance_service.auth.erasure import Erasure
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
-from balance_service.auth.second_factors import SecondFactors
-from balance_service.auth.sessions import Sessions
 from balance_service.auth.settings import read_secrets
-from balance_service.auth.sign_in import SignIn
-from balance_service.auth.tokens import TokenRules, Tokens
+from balance_service.auth.tokens import Tokens
 from balance_service.calls import access
 from balance_service.calls.access import Rule
 from balance_service.calls.dispatch import Calls
@@ -35,6 +29,7 @@ from balance_service.domain.approvals import Ceilings
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
 from balance_service.domain.searches import parse_keys
+from balance_service.domain.webhook_urls import Rules
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
@@ -44,18 +39,19 @@ from balance_service.messages.instructions import all_kinds
 from balance_service.messages.instructions.all_kinds import AllInstructions
 from balance_service.messages.listing import Listing
 from balance_service.messages.page_tokens import PageTokens
-from balance_service.messages.refused_sign_ins import RefusedSignIns
 from balance_service.messages.submission import Submission
-from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
+from balance_service.providers.mail import Mailer
 from balance_service.providers.rates import provider
 from balance_service.reading import lookups, statements
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
+from balance_service.server import sign_in
 from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
 from balance_service.server.sampling import Sampling
+from balance_service.server.sign_in import SignsIn
 from balance_service.servicers.account import AccountServicer
 from balance_service.servicers.account_changes import AccountChanges
 from balance_service.servicers.account_directory import AccountDirectory
@@ -77,9 +73,11 @@ from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
 from balance_service.servicers.user_data import UserData
 from balance_service.servicers.user_directory import UserDirectory
-from balance_service.servicers.user_sign_in import UserSignIn
+from balance_service.servicers.webhook import WebhookServicer
 from balance_service.servicers.withdrawal import WithdrawalServicer
 from balance_service.telemetry import traces
+from balance_service.webhooks.delivery import Deliveries
+from balance_service.webhooks.sending import Sender
 
 # How long the health check waits for Postgres before it calls it silent.
 DATABASE_TIMEOUT_SECONDS = 2.0
@@ -177,7 +175,7 @@ def build(
     """
     secrets = read_secrets(settings)
     connections, commit_connections = _pools(settings)
-    auth = _auth(settings, connections, secrets, mailer or _mailer(settings))
+    auth = sign_in.build(settings, connections, secrets, mailer)
     rates = _exchange_rates(settings, connections)
     queue, streams = _commit_queue(settings, commit_connections), Streams()
     watch_list, event_log = AccountWatch(connections), EventLog(connections)
@@ -206,10 +204,12 @@ def build(
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
+    webhooks = _add_webhooks(calls, settings, connections, page_tokens, secrets)
     _add_records(calls, settings, connections, page_tokens, approvals)
     calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
+    worked_at = rates, watch_list, event_log, calls, queue, changes, webhooks
     return App(
         settings=settings,
         pool=connections,
@@ -222,9 +222,7 @@ def build(
         calls=calls,
         health=health,
         changes=changes,
-        maintenance=_maintenance(
-            settings, connections, auth, health, rates, watch_list, event_log, calls, queue, changes
-        ),
+        maintenance=_maintenance(settings, connections, auth, health, *worked_at),
         sampling=Sampling(
             calls, queue, {"calls": connections, "commits": commit_connections}, rates
         ),
@@ -235,7 +233,7 @@ def build(
 def _maintenance(
     settings: Settings,
     connections: Pool,
-    auth: "_Auth",
+    auth: SignsIn,
     health: Health,
     rates: ExchangeRates,
     watch_list: AccountWatch,
@@ -243,6 +241,7 @@ def _maintenance(
     calls: Calls,
     queue: CommitQueue,
     changes: AccountChanges,
+    webhooks: Deliveries,
 ) -> Maintenance:
     return Maintenance(
         pool=connections,
@@ -255,9 +254,21 @@ def _maintenance(
         calls=calls,
         expiry=HoldExpiry(connections, queue),
         changes=changes,
+        webhooks=webhooks,
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
+        webhooks_kept=timedelta(days=settings.webhooks_retention_days),
     )
+
+
+def _add_webhooks(
+    calls: Calls, settings: Settings, pool_: Pool, page_tokens: PageTokens, secrets: Secrets
+) -> Deliveries:
+    networks = parse_networks(settings.webhooks_networks)
+    sender = Sender(Rules(settings.webhooks_plain_http, networks))
+    calls.add(WebhookServicer(pool_, page_tokens, secrets, sender))
+    proven = settings.second_factor_required
+    return Deliveries(pool_, secrets, sender, settings.token_issuer, second_factor_required=proven)
 
 
 def _add_records(
@@ -322,52 +333,6 @@ def _quotas(settings: Settings) -> Quotas:
             settings.network_calls_per_second, parse_networks(settings.trusted_proxies)
         ),
     )
-
-
-class _Auth(NamedTuple):
-    """What signs callers in and verifies them."""
-
-    keys: KeySet
-    sessions: Sessions
-    tokens: Tokens
-    codes: ConfirmationCodes
-    sign_in: SignIn
-    of_users: UserSignIn
-    erasure: Erasure
-    refused: RefusedSignIns
-
-
-def _auth(settings: Settings, connections: Pool, secrets: Secrets, mailer: Mailer) -> _Auth:
-    keys, rules = KeySet(connections, secrets), _token_rules(settings)
-    sessions = Sessions(connections, rules.access_life_at_most)
-    tokens = Tokens(connections, keys, secrets, rules, sessions)
-    askers = Askers(secrets, CodeRates(settings.network_codes_per_hour, settings.codes_per_hour))
-    codes = ConfirmationCodes(connections, mailer, secrets, askers)
-    second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
-    sign_in = SignIn(connections, codes, second_factors, tokens)
-    erasure = Erasure(connections, codes, second_factors, askers, sessions)
-    refused = RefusedSignIns(connections, codes)
-    of_users = UserSignIn(second_factors, sign_in, sessions, refused)
-    return _Auth(keys, sessions, tokens, codes, sign_in, of_users, erasure, refused)
-
-
-def _token_rules(settings: Settings) -> TokenRules:
-    return TokenRules(
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        access_life=timedelta(seconds=settings.access_token_seconds),
-        refresh_life=timedelta(days=settings.refresh_token_days),
-        refresh_grace=timedelta(seconds=settings.refresh_grace_seconds),
-        second_factor_required=settings.second_factor_required,
-    )
-
-
-def _mailer(settings: Settings) -> Mailer:
-    if url := settings.smtp_url.get_secret_value():
-        return SmtpMailer(url, settings.mail_from)
-    if not settings.development:
-        raise ValueError("BALANCE_SMTP_URL is not set: nobody could sign in")
-    return TerminalMailer(settings.mailbox)
 
 
 def _ceilings(settings: Settings) -> Ceilings:

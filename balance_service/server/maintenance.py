@@ -1,5 +1,5 @@
-"""What a worker does in the background: health, rates, revocations, watches, events, roll-ups,
-expiry, sealing, clearing.
+"""What a worker does in the background: health, rates, revocations, watches, events, webhooks,
+roll-ups, expiry, sealing, clearing.
 """
 
 import asyncio
@@ -27,9 +27,12 @@ from balance_service.repositories import (
     system_accounts,
     totals,
     verifications,
+    webhook_deliveries,
+    webhook_endpoints,
 )
 from balance_service.server.health import Health
 from balance_service.servicers.account_changes import AccountChanges
+from balance_service.webhooks.delivery import Deliveries
 
 HEALTH_INTERVAL_SECONDS = 0.5
 RATES_INTERVAL_SECONDS = 60
@@ -48,6 +51,8 @@ DELETE_INTERVAL_SECONDS = 600
 CLEARED_QUOTES_MAX = 1_000
 # Commits whose events one transaction deletes.
 DELETED_EVENTS_MAX = 1_000
+WEBHOOKS_INTERVAL_SECONDS = 0.5
+DELETED_DELIVERIES_MAX = 1_000
 
 _log = structlog.get_logger()
 
@@ -68,7 +73,9 @@ class Maintenance:
         changes: Has limits go back whose time is over.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
+        webhooks: Sends events to those who asked for it.
         events_kept: How long events are kept.
+        webhooks_kept: How long it is kept what became of those that were sent.
     """
 
     def __init__(
@@ -84,8 +91,10 @@ class Maintenance:
         calls: Calls,
         expiry: HoldExpiry,
         changes: AccountChanges,
+        webhooks: Deliveries,
         answers_kept: timedelta,
         events_kept: timedelta,
+        webhooks_kept: timedelta,
     ) -> None:
         self._pool = pool
         self._health = health
@@ -97,8 +106,10 @@ class Maintenance:
         self._calls = calls
         self._expiry = expiry
         self._changes = changes
+        self._webhooks = webhooks
         self._answers_kept = answers_kept
         self._events_kept = events_kept
+        self._webhooks_kept = webhooks_kept
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -114,6 +125,7 @@ class Maintenance:
             (WATCH_INTERVAL_SECONDS, self._watch.look),
             (EVENTS_INTERVAL_SECONDS, self.number_events),
             (EVENTS_INTERVAL_SECONDS, self._event_log.look),
+            (WEBHOOKS_INTERVAL_SECONDS, self._webhooks.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (TOTALS_INTERVAL_SECONDS, self.roll_up_totals),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
@@ -122,6 +134,7 @@ class Maintenance:
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
             (DELETE_INTERVAL_SECONDS, self.delete_old_events),
+            (DELETE_INTERVAL_SECONDS, self.delete_old_deliveries),
             (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
@@ -131,6 +144,7 @@ class Maintenance:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._webhooks.stop()
 
     async def roll_up(self) -> None:
         """Moves what commits added to system accounts into their balances."""
@@ -179,6 +193,17 @@ class Maintenance:
         while deleted == DELETED_EVENTS_MAX:
             async with transaction(self._pool) as conn:
                 deleted = await events.delete_old(conn, self._events_kept, DELETED_EVENTS_MAX)
+
+    async def delete_old_deliveries(self) -> None:
+        """Deletes what became of events that were sent long ago, and what is left of endpoints."""
+        deleted = DELETED_DELIVERIES_MAX
+        while deleted == DELETED_DELIVERIES_MAX:
+            async with transaction(self._pool) as conn:
+                deleted = await webhook_deliveries.delete_old(
+                    conn, self._webhooks_kept, DELETED_DELIVERIES_MAX
+                )
+        async with transaction(self._pool) as conn:
+            await webhook_endpoints.clear_deleted(conn)
 
     async def clear_quotes(self) -> None:
         """Deletes quotes that nobody carried out."""

@@ -1,32 +1,23 @@
 """EventService: lists and follows what was committed."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import NamedTuple
-from uuid import UUID
 
 from balance_service._generated.balance.v1 import event_pb2
 from balance_service.calls.access import Condition
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
-from balance_service.domain.events import TYPES, EventType, Place, Wanted
-from balance_service.messages import event_messages, field_limits, fields, page_bytes
+from balance_service.domain.events import Place, Wanted
+from balance_service.messages import event_filters, event_messages, fields, page_bytes
+from balance_service.messages.event_filters import EventFilter
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.reading.events import EventLog
 from balance_service.repositories import accounts
 
 # The log, in the signatures of the tokens that both calls go on with.
 _LOG = "events"
-_FILTER = event_pb2.EventFilter.DESCRIPTOR
-
-
-class _Filter(NamedTuple):
-    """What was asked for, as tokens are bound to it."""
-
-    types: Sequence[EventType]
-    account_ids: Sequence[UUID]
 
 
 class EventServicer:
@@ -52,7 +43,8 @@ class EventServicer:
     ) -> event_pb2.ListEventsResponse:
         checks = fields.Checks()
         size = checks(fields.page_size, request.page_size)
-        asked, since = _read_filter(checks, request.filter), _read_start(checks, request)
+        asked = checks(event_filters.read, request.filter, "filter")
+        since = _read_start(checks, request)
         checks.finish()
 
         wanted = await self._wanted(asked, call)
@@ -73,7 +65,8 @@ class EventServicer:
         self, request: event_pb2.WatchEventsRequest, call: Call
     ) -> AsyncIterator[event_pb2.WatchEventsResponse]:
         checks = fields.Checks()
-        asked, since = _read_filter(checks, request.filter), _read_start(checks, request)
+        asked = checks(event_filters.read, request.filter, "filter")
+        since = _read_start(checks, request)
         checks.finish()
 
         wanted = await self._wanted(asked, call)
@@ -91,7 +84,7 @@ class EventServicer:
                         page_token=self._write_token(asked, call, page.end)
                     )
 
-    async def _wanted(self, asked: _Filter, call: Call) -> Wanted:
+    async def _wanted(self, asked: EventFilter, call: Call) -> Wanted:
         """What the caller may have of what they ask for.
 
         Raises:
@@ -110,51 +103,12 @@ class EventServicer:
             return Wanted(types, account_ids, private=True)
         return Wanted(types, own, frozenset({owner_id}), private=True)
 
-    def _read_token(self, asked: _Filter, call: Call, token: str) -> Place | None:
+    def _read_token(self, asked: EventFilter, call: Call, token: str) -> Place | None:
         place = self._page_tokens.read(asked, call, token, _LOG)
         return event_messages.place_from_bytes(place) if place else None
 
-    def _write_token(self, asked: _Filter, call: Call, place: Place) -> str:
+    def _write_token(self, asked: EventFilter, call: Call, place: Place) -> str:
         return self._page_tokens.write(asked, call, event_messages.place_to_bytes(place), _LOG)
-
-
-def _read_filter(checks: fields.Checks, sent: event_pb2.EventFilter) -> _Filter:
-    """Reads which events are kept; the order in which they are named is no matter."""
-    types = checks(_read_types, sent.types)
-    account_ids = checks(_read_accounts, sent.accounts)
-    return _Filter(types, account_ids)
-
-
-def _read_types(sent: Sequence[str]) -> Sequence[EventType]:
-    _check_count(sent, "types")
-    violations = [
-        errors.Violation(
-            f"filter.types[{index}]",
-            "must be a known type, such as balance.v1.transfer.created",
-        )
-        for index, text in enumerate(sent)
-        if text not in TYPES
-    ]
-    if violations:
-        raise errors.InvalidFields(tuple(violations))
-    return sorted({TYPES[text] for text in sent})
-
-
-def _read_accounts(sent: Sequence[str]) -> Sequence[UUID]:
-    _check_count(sent, "accounts")
-    checks = fields.Checks()
-    read = [
-        checks(fields.identifier, text, f"filter.accounts[{index}]")
-        for index, text in enumerate(sent)
-    ]
-    checks.finish()
-    return sorted(set(read))
-
-
-def _check_count(sent: Sequence[str], name: str) -> None:
-    most = field_limits.find(_FILTER, name).max_items
-    if len(sent) > most:
-        raise errors.invalid(f"filter.{name}", f"must have at most {most} items")
 
 
 def _read_start(

@@ -129,6 +129,11 @@ CONNECTION_WAIT = _counter(
     "Time waited for Postgres connections, all waits added up.",
     "db_client_connection_pool_name",
 )
+WEBHOOK_ATTEMPTS = _counter(
+    "balance_webhook_attempts",
+    "Attempts to send an event to an endpoint: `delivered`, `failed` (and tried again) or `dead`.",
+    "outcome",
+)
 SERVING = _gauge("balance_workers_serving", "Workers that say SERVING.")
 STARTS = _counter("balance_worker_starts", "Times that a worker began to serve.")
 CPU_SECONDS = _counter("balance_worker_cpu_seconds", "Processor time of the workers.")
@@ -156,3 +161,5 @@ RATES_STALE = _gauge(
 # There from the start: a counter that appears when it has counted shows no increase.
 for _cause in ("crowded", "quota"):
     DOOR_REFUSED.labels(_cause)
+for _outcome in ("delivered", "failed", "dead"):
+    WEBHOOK_ATTEMPTS.labels(_outcome)

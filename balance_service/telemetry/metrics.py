@@ -180,3 +180,8 @@ def look_at_rates(source: str, *, published: float, stale: float) -> None:
 def lines_left_out(count: int) -> None:
     """Counts lines that the log was spared."""
     instruments.LINES_LEFT_OUT.inc(count)
+
+
+def webhook_tried(outcome: str) -> None:
+    """Counts an attempt to send an event, by what came of it."""
+    instruments.WEBHOOK_ATTEMPTS.labels(outcome).inc()

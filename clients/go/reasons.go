@@ -299,6 +299,17 @@ const (
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ReasonEventsLost Reason = "EVENTS_LOST"
 
+	// NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+	// know.
+	ReasonWebhookEndpointNotFound Reason = "WEBHOOK_ENDPOINT_NOT_FOUND"
+
+	// NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
+	ReasonWebhookDeliveryNotFound Reason = "WEBHOOK_DELIVERY_NOT_FOUND"
+
+	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+	// may have; metadata gives the limit. Remove one first.
+	ReasonWebhookEndpointLimit Reason = "WEBHOOK_ENDPOINT_LIMIT"
+
 	// FAILED_PRECONDITION. What was posted before the service was upgraded to a
 	// version with totals has not been added up yet: an operator runs
 	// `balance-service journal build-totals`, once.

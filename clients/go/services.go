@@ -79,6 +79,14 @@ type Services struct {
 	// that is confirmed for an address, or before that by a service.
 	Users balancev1.UserServiceClient
 
+	// Sends events to services that cannot keep a stream open: each as an HTTP POST,
+	// signed by Standard Webhooks (https://www.standardwebhooks.com), with the event as
+	// JSON for its body. An event is sent at least once, and under its own id.
+	//
+	// A service manages the endpoints that it made, an admin all. What is somebody
+	// else's is WEBHOOK_ENDPOINT_NOT_FOUND.
+	Webhooks balancev1.WebhookServiceClient
+
 	// Sends money outside, such as a payout that a billing service makes.
 	Withdrawals balancev1.WithdrawalServiceClient
 }
@@ -101,6 +109,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewReversalServiceClient(conn),
 		balancev1.NewTransferServiceClient(conn),
 		balancev1.NewUserServiceClient(conn),
+		balancev1.NewWebhookServiceClient(conn),
 		balancev1.NewWithdrawalServiceClient(conn),
 	}
 }

@@ -533,6 +533,48 @@ CREATE TABLE public.verifications (
     CONSTRAINT guesses_limited CHECK (((guesses >= 0) AND (guesses <= 5)))
 );
 
+CREATE TABLE public.webhook_deliveries (
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    sequence bigint,
+    kind smallint,
+    state smallint NOT NULL,
+    attempts integer NOT NULL,
+    http_status smallint NOT NULL,
+    error text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    attempted_at timestamp with time zone,
+    next_attempt_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_of_event CHECK (((sequence IS NULL) = (kind IS NULL))),
+    CONSTRAINT webhook_deliveries_pending CHECK (((state = 1) = (next_attempt_at IS NOT NULL)))
+);
+
+CREATE TABLE public.webhook_endpoints (
+    endpoint_id uuid NOT NULL,
+    owner text NOT NULL,
+    url text NOT NULL,
+    description text NOT NULL,
+    types smallint[] NOT NULL,
+    account_ids uuid[] NOT NULL,
+    disabled boolean NOT NULL,
+    disabled_reason smallint NOT NULL,
+    secret bytea NOT NULL,
+    secret_at timestamp with time zone NOT NULL,
+    old_secret bytea,
+    old_secret_until timestamp with time zone,
+    version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    place_sequence bigint NOT NULL,
+    place_event_id uuid NOT NULL,
+    failures integer NOT NULL,
+    failing_since timestamp with time zone,
+    rests_until timestamp with time zone NOT NULL,
+    lease uuid,
+    leased_until timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone
+);
+
 ALTER TABLE ONLY public.account_changes
     ADD CONSTRAINT account_changes_pkey PRIMARY KEY (account_id, change_id);
 
@@ -721,6 +763,12 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (verification_hash);
 
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (endpoint_id, event_id);
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (endpoint_id);
+
 CREATE INDEX approvals_by_time ON public.approvals USING btree (created_at, approval_id);
 
 CREATE INDEX audit_events_by_action ON public.audit_events USING btree (action, created_at, event_id);
@@ -766,6 +814,20 @@ CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (lower(use
 CREATE INDEX verifications_by_code ON public.verifications USING btree (email, code_hash);
 
 CREATE INDEX verifications_by_end ON public.verifications USING btree (expires_at);
+
+CREATE INDEX webhook_deliveries_by_time ON public.webhook_deliveries USING btree (endpoint_id, created_at, event_id);
+
+CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (endpoint_id, next_attempt_at, sequence) WHERE (state = 1);
+
+CREATE INDEX webhook_deliveries_ended ON public.webhook_deliveries USING btree (state, attempted_at) WHERE (state <> 1);
+
+CREATE INDEX webhook_endpoints_by_lease ON public.webhook_endpoints USING btree (leased_until) WHERE ((NOT disabled) AND (deleted_at IS NULL));
+
+CREATE INDEX webhook_endpoints_by_owner ON public.webhook_endpoints USING btree (owner, created_at, endpoint_id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX webhook_endpoints_by_time ON public.webhook_endpoints USING btree (created_at, endpoint_id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX webhook_endpoints_deleted ON public.webhook_endpoints USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
 GRANT SELECT,INSERT ON TABLE public.account_changes TO balance_service;
 
@@ -1022,3 +1084,59 @@ GRANT UPDATE(erased_at) ON TABLE public.users TO balance_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.verifications TO balance_service;
 
 GRANT UPDATE(guesses) ON TABLE public.verifications TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT UPDATE(state) ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT UPDATE(attempts) ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT UPDATE(http_status) ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT UPDATE(error) ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT UPDATE(attempted_at) ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.webhook_deliveries TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(url) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(description) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(types) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(account_ids) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(disabled) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(disabled_reason) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(secret) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(secret_at) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(old_secret) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(old_secret_until) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(version) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(updated_at) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(place_sequence) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(place_event_id) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(failures) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(failing_since) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(rests_until) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(lease) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(leased_until) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT UPDATE(deleted_at) ON TABLE public.webhook_endpoints TO balance_service;

@@ -19,6 +19,7 @@ from balance_service.operations import administration
 from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
+from tests.parity_webhooks import webhooks
 from tests.parity_world import OPEN, World, world
 from tests.service import Person, Service
 
@@ -122,6 +123,7 @@ def requests(there: World) -> dict[str, Message]:
         **users(there),
         **follow_ups(there),
         **oversight(there),
+        **webhooks(there),
         "CloseAccount": v1.CloseAccountRequest(account=there.account),
         "ReopenAccount": v1.ReopenAccountRequest(account=ids["closed"], reason="By mistake"),
     }

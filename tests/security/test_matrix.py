@@ -29,6 +29,7 @@ HIDDEN = {
     "HOLD_NOT_FOUND",
     "QUOTE_NOT_FOUND",
     "USER_NOT_FOUND",
+    "WEBHOOK_ENDPOINT_NOT_FOUND",
 }
 # Here a user is named and not what they have, so that nothing is to be hidden.
 NAMED_OPENLY = {"CreateAccount", "ExportUser", "EraseUser"}
@@ -81,7 +82,8 @@ def asked(there: World) -> dict[str, Message]:
 
 def expected(rpc: str, condition: Condition, *, owns: bool) -> set[str]:
     """The reasons that a caller may hear, for a condition; without a reason, all but refusals."""
-    if condition is Condition.NEVER:
+    # Who may add an endpoint and no more may not list events.
+    if condition in (Condition.NEVER, Condition.LISTENER):
         return {"PERMISSION_MISSING"}
     if condition is Condition.RECEIVER and rpc == "ReverseTransfer" and owns:
         return {"PERMISSION_MISSING"}  # The owner sent it.

@@ -27,11 +27,13 @@ EXPORTS = {
     "ServiceCredentials",
     "UserCredentials",
     "Violation",
+    "WebhookInvalid",
     "async_each",
     "each",
     "money",
     "to_decimal",
     "v1",
+    "verify_webhook",
 }
 SERVICES = {
     "accounts",
@@ -50,6 +52,7 @@ SERVICES = {
     "reversals",
     "transfers",
     "users",
+    "webhooks",
     "withdrawals",
 }
 COMMANDS: dict[str, set[str]] = {

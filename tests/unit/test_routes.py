@@ -41,6 +41,15 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("GET", "/api/v1/events:watch", "WatchEvents", {}),
         ("GET", "/api/v1/ledger/trial-balance/", "GetTrialBalance", {}),
         ("GET", "/api/v1/ledger/journal:export", "ExportJournal", {}),
+        ("GET", "/api/v1/webhooks/endpoints/", "ListWebhookEndpoints", {}),
+        ("DELETE", f"/api/v1/webhooks/endpoints/{ID}", "DeleteWebhookEndpoint", {"endpoint": ID}),
+        ("POST", f"/api/v1/webhooks/endpoints/{ID}:replay", "ReplayEvents", {"endpoint": ID}),
+        (
+            "POST",
+            f"/api/v1/webhooks/endpoints/{ID}/deliveries/e1:redeliver",
+            "RedeliverWebhookDelivery",
+            {"endpoint": ID, "event": "e1"},
+        ),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),
@@ -131,4 +140,5 @@ def test_reads_are_gets_without_a_body() -> None:
 def test_methods_that_make_a_resource_say_so() -> None:
     creating = {b.method.descriptor.name for b in CONTRACT.bindings if b.method.creates}
     movements = {"Deposit", "Withdrawal", "Purchase", "Transfer", "Exchange", "Hold"}
-    assert creating == {f"Create{name}" for name in movements | {"Account", "Service", "Quote"}}
+    others = {"Account", "Service", "Quote", "WebhookEndpoint"}
+    assert creating == {f"Create{name}" for name in movements | others}

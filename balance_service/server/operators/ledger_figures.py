@@ -38,6 +38,18 @@ FIGURES = {
         "oldest_unnumbered_seconds",
         "Age of the oldest of them; 0 if there is none.",
     ),
+    "balance_webhook_oldest_due_age_seconds": (
+        "webhook_due_seconds",
+        "How long the event has waited that an enabled webhook is to be sent for longest.",
+    ),
+    "balance_webhook_failing_age_seconds": (
+        "webhook_failing_seconds",
+        "How long the enabled webhook has failed that has for longest; 0 if none does.",
+    ),
+    "balance_webhook_dead_deliveries": (
+        "webhook_dead",
+        "Events that are not sent any more, for every attempt failed; a thousand at most.",
+    ),
     "balance_verify_last_run_age_seconds": (
         "verified_seconds",
         "Time since `balance-service verify` last ended; nothing if it never did.",

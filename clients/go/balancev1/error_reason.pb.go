@@ -247,6 +247,14 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ErrorReason_ERROR_REASON_EVENTS_LOST ErrorReason = 131
+	// NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+	// know.
+	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND ErrorReason = 140
+	// NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
+	ErrorReason_ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND ErrorReason = 141
+	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+	// may have; metadata gives the limit. Remove one first.
+	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT ErrorReason = 142
 	// FAILED_PRECONDITION. What was posted before the service was upgraded to a
 	// version with totals has not been added up yet: an operator runs
 	// `balance-service journal build-totals`, once.
@@ -332,6 +340,9 @@ var (
 		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
 		130: "ERROR_REASON_EVENTS_EXPIRED",
 		131: "ERROR_REASON_EVENTS_LOST",
+		140: "ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND",
+		141: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND",
+		142: "ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT",
 		160: "ERROR_REASON_LEDGER_TOTALS_MISSING",
 	}
 	ErrorReason_value = map[string]int32{
@@ -411,6 +422,9 @@ var (
 		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
 		"ERROR_REASON_EVENTS_EXPIRED":             130,
 		"ERROR_REASON_EVENTS_LOST":                131,
+		"ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND": 140,
+		"ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND": 141,
+		"ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT":     142,
 		"ERROR_REASON_LEDGER_TOTALS_MISSING":      160,
 	}
 )
@@ -447,7 +461,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\x9c\x15\n" +
+	"balance.v1*\xa2\x16\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -525,7 +539,10 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
 	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{\x12 \n" +
 	"\x1bERROR_REASON_EVENTS_EXPIRED\x10\x82\x01\x12\x1d\n" +
-	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12'\n" +
+	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12,\n" +
+	"'ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND\x10\x8c\x01\x12,\n" +
+	"'ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND\x10\x8d\x01\x12(\n" +
+	"#ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT\x10\x8e\x01\x12'\n" +
 	"\"ERROR_REASON_LEDGER_TOTALS_MISSING\x10\xa0\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +

@@ -13,6 +13,7 @@ from balance_client.errors import BalanceError, Violation
 from balance_client.policy import RetryPolicy
 from balance_client.sync import Client, Credentials, ServiceCredentials, UserCredentials, each
 from balance_client.values import Amount, Balance, Money, money, to_decimal
+from balance_client.webhooks import WebhookInvalid, verify_webhook
 
 __all__ = [
     "Amount",
@@ -30,9 +31,11 @@ __all__ = [
     "ServiceCredentials",
     "UserCredentials",
     "Violation",
+    "WebhookInvalid",
     "async_each",
     "each",
     "money",
     "to_decimal",
     "v1",
+    "verify_webhook",
 ]

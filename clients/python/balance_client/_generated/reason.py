@@ -274,6 +274,16 @@ class Reason(StrEnum):
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    WEBHOOK_ENDPOINT_NOT_FOUND = "WEBHOOK_ENDPOINT_NOT_FOUND"
+    """NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+    know.
+    """
+    WEBHOOK_DELIVERY_NOT_FOUND = "WEBHOOK_DELIVERY_NOT_FOUND"
+    """NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+    WEBHOOK_ENDPOINT_LIMIT = "WEBHOOK_ENDPOINT_LIMIT"
+    """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+    may have; metadata gives the limit. Remove one first.
+    """
     LEDGER_TOTALS_MISSING = "LEDGER_TOTALS_MISSING"
     """FAILED_PRECONDITION. What was posted before the service was upgraded to a
     version with totals has not been added up yet: an operator runs

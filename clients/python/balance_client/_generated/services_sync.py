@@ -874,3 +874,104 @@ class UserService:
         is frozen. Erasing again changes nothing. Whoever signs in with the address
         later is a new user.
         """
+
+
+class WebhookService:
+    """Sends events to services that cannot keep a stream open: each as an HTTP POST,
+    signed by Standard Webhooks (https://www.standardwebhooks.com), with the event as
+    JSON for its body. An event is sent at least once, and under its own id.
+
+    A service manages the endpoints that it made, an admin all. What is somebody
+    else's is WEBHOOK_ENDPOINT_NOT_FOUND.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateWebhookEndpoint: Unary[v1.CreateWebhookEndpointRequest, v1.WebhookEndpoint] = (
+            caller.unary(
+                "/balance.v1.WebhookService/CreateWebhookEndpoint",
+                v1.CreateWebhookEndpointRequest,
+                v1.WebhookEndpoint,
+            )
+        )
+        """Adds an endpoint, which hears what happens from then on. Its secret is in the
+        answer and in no other. At most 20 endpoints belong to one caller; one more is
+        WEBHOOK_ENDPOINT_LIMIT.
+        """
+        self.GetWebhookEndpoint: Unary[v1.GetWebhookEndpointRequest, v1.WebhookEndpoint] = (
+            caller.unary(
+                "/balance.v1.WebhookService/GetWebhookEndpoint",
+                v1.GetWebhookEndpointRequest,
+                v1.WebhookEndpoint,
+            )
+        )
+        """Returns an endpoint."""
+        self.ListWebhookEndpoints: Unary[
+            v1.ListWebhookEndpointsRequest, v1.ListWebhookEndpointsResponse
+        ] = caller.unary(
+            "/balance.v1.WebhookService/ListWebhookEndpoints",
+            v1.ListWebhookEndpointsRequest,
+            v1.ListWebhookEndpointsResponse,
+        )
+        """Lists the caller's endpoints, oldest first; to admins, everybody's."""
+        self.UpdateWebhookEndpoint: Unary[v1.UpdateWebhookEndpointRequest, v1.WebhookEndpoint] = (
+            caller.unary(
+                "/balance.v1.WebhookService/UpdateWebhookEndpoint",
+                v1.UpdateWebhookEndpointRequest,
+                v1.WebhookEndpoint,
+            )
+        )
+        """Changes the fields of an endpoint that update_mask names. One that is enabled
+        again goes on with the event that it was to hear next, or with the oldest that
+        is kept.
+        """
+        self.DeleteWebhookEndpoint: Unary[v1.DeleteWebhookEndpointRequest, Empty] = caller.unary(
+            "/balance.v1.WebhookService/DeleteWebhookEndpoint",
+            v1.DeleteWebhookEndpointRequest,
+            Empty,
+        )
+        """Removes an endpoint, its secrets and what was to be sent to it."""
+        self.RotateWebhookSecret: Unary[v1.RotateWebhookSecretRequest, v1.WebhookEndpoint] = (
+            caller.unary(
+                "/balance.v1.WebhookService/RotateWebhookSecret",
+                v1.RotateWebhookSecretRequest,
+                v1.WebhookEndpoint,
+            )
+        )
+        """Gives an endpoint another secret. The one before signs beside it for a day, or
+        until expire_time.
+        """
+        self.SendTestEvent: Unary[v1.SendTestEventRequest, v1.WebhookDelivery] = caller.unary(
+            "/balance.v1.WebhookService/SendTestEvent", v1.SendTestEventRequest, v1.WebhookDelivery
+        )
+        """Sends an endpoint an event that tells of nothing, of the type
+        "balance.v1.webhook.test", whatever its filter. What came of it is a delivery.
+        """
+        self.ListWebhookDeliveries: Unary[
+            v1.ListWebhookDeliveriesRequest, v1.ListWebhookDeliveriesResponse
+        ] = caller.unary(
+            "/balance.v1.WebhookService/ListWebhookDeliveries",
+            v1.ListWebhookDeliveriesRequest,
+            v1.ListWebhookDeliveriesResponse,
+        )
+        """Lists what was sent to an endpoint or is to be, newest first. What was
+        delivered or is dead is kept for some days (BALANCE_WEBHOOKS_RETENTION_DAYS).
+        """
+        self.RedeliverWebhookDelivery: Unary[
+            v1.RedeliverWebhookDeliveryRequest, v1.WebhookDelivery
+        ] = caller.unary(
+            "/balance.v1.WebhookService/RedeliverWebhookDelivery",
+            v1.RedeliverWebhookDeliveryRequest,
+            v1.WebhookDelivery,
+        )
+        """Sends an event again, whatever became of it, with all attempts before it. The
+        log of events must still have it, or it is EVENTS_EXPIRED.
+        """
+        self.ReplayEvents: Unary[v1.ReplayEventsRequest, v1.ReplayEventsResponse] = caller.unary(
+            "/balance.v1.WebhookService/ReplayEvents",
+            v1.ReplayEventsRequest,
+            v1.ReplayEventsResponse,
+        )
+        """Sends the events of a part of the log that the endpoint's filter keeps, also
+        those that it was sent before. The part holds 10000 events at most; the oldest
+        must still be kept, or it is EVENTS_EXPIRED.
+        """

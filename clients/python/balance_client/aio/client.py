@@ -21,6 +21,7 @@ from balance_client._generated.services_aio import (
     AsyncReversalService,
     AsyncTransferService,
     AsyncUserService,
+    AsyncWebhookService,
     AsyncWithdrawalService,
 )
 from balance_client.aio.calls import AsyncCaller
@@ -84,6 +85,7 @@ class AsyncClient(AsyncShortcuts):
         self.events = AsyncEvents(somebody)
         self.audits = AsyncAuditService(somebody)
         self.ledger = AsyncLedgerService(somebody)
+        self.webhooks = AsyncWebhookService(somebody)
 
     async def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

@@ -21,6 +21,7 @@ from balance_client._generated.services_sync import (
     ReversalService,
     TransferService,
     UserService,
+    WebhookService,
     WithdrawalService,
 )
 from balance_client.policy import ChannelOptions, RetryPolicy, channel_options
@@ -84,6 +85,7 @@ class Client(Shortcuts):
         self.events = Events(somebody)
         self.audits = AuditService(somebody)
         self.ledger = LedgerService(somebody)
+        self.webhooks = WebhookService(somebody)
 
     def close(self) -> None:
         """Closes the channel, when the answer to a refresh token under way has come."""

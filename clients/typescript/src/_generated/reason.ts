@@ -370,6 +370,20 @@ export const Reason = {
    */
   EVENTS_LOST: "EVENTS_LOST",
   /**
+   * NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+   * know.
+   */
+  WEBHOOK_ENDPOINT_NOT_FOUND: "WEBHOOK_ENDPOINT_NOT_FOUND",
+  /**
+   * NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
+   */
+  WEBHOOK_DELIVERY_NOT_FOUND: "WEBHOOK_DELIVERY_NOT_FOUND",
+  /**
+   * FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+   * may have; metadata gives the limit. Remove one first.
+   */
+  WEBHOOK_ENDPOINT_LIMIT: "WEBHOOK_ENDPOINT_LIMIT",
+  /**
    * FAILED_PRECONDITION. What was posted before the service was upgraded to a
    * version with totals has not been added up yet: an operator runs
    * `balance-service journal build-totals`, once.

@@ -307,6 +307,46 @@ export const serviceConfig = {
         {
           "service": "balance.v1.UserService",
           "method": "ExportUser"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "CreateWebhookEndpoint"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "GetWebhookEndpoint"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "ListWebhookEndpoints"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "UpdateWebhookEndpoint"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "DeleteWebhookEndpoint"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "RotateWebhookSecret"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "SendTestEvent"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "ListWebhookDeliveries"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "RedeliverWebhookDelivery"
+        },
+        {
+          "service": "balance.v1.WebhookService",
+          "method": "ReplayEvents"
         }
       ],
       "waitForReady": true,

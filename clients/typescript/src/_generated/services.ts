@@ -18,6 +18,7 @@ import { MovementService } from "./protos/balance/v1/movement_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
 import { LedgerService } from "./protos/balance/v1/ledger_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
+import { WebhookService } from "./protos/balance/v1/webhook_pb.js";
 import { createServiceClient } from "../service_client.js";
 
 /** The services of the contract. */
@@ -108,6 +109,15 @@ export interface Services {
    */
   readonly users: Client<typeof UserService>;
   /**
+   * Sends events to services that cannot keep a stream open: each as an HTTP POST,
+   * signed by Standard Webhooks (https://www.standardwebhooks.com), with the event as
+   * JSON for its body. An event is sent at least once, and under its own id.
+   *
+   * A service manages the endpoints that it made, an admin all. What is somebody
+   * else's is WEBHOOK_ENDPOINT_NOT_FOUND.
+   */
+  readonly webhooks: Client<typeof WebhookService>;
+  /**
    * Sends money outside, such as a payout that a billing service makes.
    */
   readonly withdrawals: Client<typeof WithdrawalService>;
@@ -131,6 +141,7 @@ export function createServices(transport: Transport): Services {
     reversals: createServiceClient(ReversalService, transport),
     transfers: createServiceClient(TransferService, transport),
     users: createServiceClient(UserService, transport),
+    webhooks: createServiceClient(WebhookService, transport),
     withdrawals: createServiceClient(WithdrawalService, transport),
   };
 }

@@ -18,3 +18,4 @@ export * from "./protos/balance/v1/movement_pb.js";
 export * from "./protos/balance/v1/event_pb.js";
 export * from "./protos/balance/v1/ledger_pb.js";
 export * from "./protos/balance/v1/user_pb.js";
+export * from "./protos/balance/v1/webhook_pb.js";

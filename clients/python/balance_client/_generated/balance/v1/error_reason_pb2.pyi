@@ -292,6 +292,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 140
+    """NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+    know.
+    """
+    ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 141
+    """NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+    ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: _ErrorReason.ValueType  # 142
+    """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+    may have; metadata gives the limit. Remove one first.
+    """
     ERROR_REASON_LEDGER_TOTALS_MISSING: _ErrorReason.ValueType  # 160
     """FAILED_PRECONDITION. What was posted before the service was upgraded to a
     version with totals has not been added up yet: an operator runs
@@ -574,6 +584,16 @@ ERROR_REASON_EVENTS_LOST: ErrorReason.ValueType  # 131
 place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+"""
+ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 140
+"""NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+know.
+"""
+ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 141
+"""NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: ErrorReason.ValueType  # 142
+"""FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+may have; metadata gives the limit. Remove one first.
 """
 ERROR_REASON_LEDGER_TOTALS_MISSING: ErrorReason.ValueType  # 160
 """FAILED_PRECONDITION. What was posted before the service was upgraded to a
