@@ -65,6 +65,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "EVENTS_LOST",
         "В журнале событий нет события, за которым следует это место.",
     ),
+    errors.StatementTooLong: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "STATEMENT_TOO_LONG",
+        "В выписке за этот период {entries} записей, а в такой форме — не больше {entries_max}.",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

@@ -20,6 +20,7 @@ Refusal
                             CaptureTooLarge, AlreadyPurchased
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
+  it is too much at once    StatementTooLong
   another item was refused  BatchRefused
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
@@ -116,6 +117,14 @@ class EventsLost(Refusal):
     """The log of events does not have the event that this place follows."""
 
     newest: str
+
+
+@dataclass
+class StatementTooLong(Refusal):
+    """The period has more entries than a statement of this form takes; others take any number."""
+
+    entries: int
+    entries_max: int
 
 
 @dataclass

@@ -49,9 +49,11 @@ from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer, SmtpMailer, TerminalMailer
 from balance_service.providers.rates import provider
 from balance_service.reading import lookups, statements
+from balance_service.reading.balances import AccountReads
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
+from balance_service.server import reporting
 from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
@@ -205,7 +207,7 @@ def build(
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
-    _add_records(calls, settings, connections, page_tokens, approvals)
+    _add_records(calls, settings, connections, page_tokens, approvals, found.accounts)
     calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
@@ -265,6 +267,7 @@ def _add_records(
     connections: Pool,
     page_tokens: PageTokens,
     approvals: Approvals,
+    accounts: AccountReads,
 ) -> None:
     """Adds what answers about movements and acts of the past, and what others approve of them."""
     searchable = parse_keys(settings.searchable_metadata)
@@ -272,6 +275,7 @@ def _add_records(
     calls.add(MovementServicer(connections, page_tokens, searchable))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
+    reporting.add(calls, connections, accounts)
 
 
 def _add_settlements(

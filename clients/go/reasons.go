@@ -298,4 +298,10 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ReasonEventsLost Reason = "EVENTS_LOST"
+
+	// FAILED_PRECONDITION. The period has more entries than are added up for
+	// GetStatement or laid out as a PDF; metadata says how many it has, and how many
+	// are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+	// CSV or JSON, which may be of any length.
+	ReasonStatementTooLong Reason = "STATEMENT_TOO_LONG"
 )

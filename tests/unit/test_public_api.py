@@ -47,6 +47,7 @@ SERVICES = {
     "purchases",
     "rates",
     "reversals",
+    "statements",
     "transfers",
     "users",
     "withdrawals",

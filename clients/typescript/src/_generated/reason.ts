@@ -369,6 +369,13 @@ export const Reason = {
    * EVENTS_EXPIRED; movements that a service was told of may be gone, too.
    */
   EVENTS_LOST: "EVENTS_LOST",
+  /**
+   * FAILED_PRECONDITION. The period has more entries than are added up for
+   * GetStatement or laid out as a PDF; metadata says how many it has, and how many
+   * are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+   * CSV or JSON, which may be of any length.
+   */
+  STATEMENT_TOO_LONG: "STATEMENT_TOO_LONG",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

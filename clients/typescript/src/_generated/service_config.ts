@@ -257,6 +257,10 @@ export const serviceConfig = {
           "method": "ListEvents"
         },
         {
+          "service": "balance.v1.StatementService",
+          "method": "GetStatement"
+        },
+        {
           "service": "balance.v1.UserService",
           "method": "GetMe"
         },

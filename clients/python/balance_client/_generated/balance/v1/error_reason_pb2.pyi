@@ -292,6 +292,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    ERROR_REASON_STATEMENT_TOO_LONG: _ErrorReason.ValueType  # 160
+    """FAILED_PRECONDITION. The period has more entries than are added up for
+    GetStatement or laid out as a PDF; metadata says how many it has, and how many
+    are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+    CSV or JSON, which may be of any length.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -569,5 +575,11 @@ ERROR_REASON_EVENTS_LOST: ErrorReason.ValueType  # 131
 place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+"""
+ERROR_REASON_STATEMENT_TOO_LONG: ErrorReason.ValueType  # 160
+"""FAILED_PRECONDITION. The period has more entries than are added up for
+GetStatement or laid out as a PDF; metadata says how many it has, and how many
+are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+CSV or JSON, which may be of any length.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
