@@ -50,6 +50,7 @@ GOOGLE_PROTOS = (
     "api/annotations",
     "api/field_behavior",
     "api/http",
+    "api/httpbody",
     "rpc/code",
     "rpc/error_details",
     "rpc/status",

@@ -111,6 +111,7 @@ def _codes(files: Files) -> str:
 def _services(files: Files) -> str:
     lines = [
         MADE.format("The services for asyncio, method by method."),
+        "from google.api.httpbody_pb2 import HttpBody",
         "from google.protobuf.empty_pb2 import Empty",
         "from balance_client import v1",
         "from balance_client.aio.calls import (",
@@ -153,9 +154,8 @@ def _kind(method: MethodDescriptorProto) -> tuple[str, str]:
 
 
 def _type(full_name: str) -> str:
-    return (
-        "Empty" if full_name == ".google.protobuf.Empty" else f"v1.{full_name.rpartition('.')[2]}"
-    )
+    name = full_name.rpartition(".")[2]
+    return name if full_name.startswith(".google.") else f"v1.{name}"
 
 
 def _docstring(comment: str, indent: int) -> str:

@@ -61,6 +61,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield from lists(account)
     yield from look_ups()
     yield from events(account)
+    yield from statements(account)
     for code in CURRENCIES:
         yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
         get = v1.GetAccountRequest(account=account, currency=code)
@@ -70,6 +71,25 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield "DepositService/BatchCreateDeposits", v1.BatchCreateDepositsRequest(), "requests"
     yield "TransferService/BatchCreateTransfers", v1.BatchCreateTransfersRequest(), "requests"
     yield from sign_ins()
+
+
+def statements(account: str) -> Iterator[Case]:
+    wanted, start, end = v1.GetStatementRequest, Timestamp(seconds=1), Timestamp(seconds=2)
+    never, soon = Timestamp(seconds=10**15), Timestamp(seconds=250_000_000_000)
+    for text in ("", *NOT_UUIDS):
+        request = wanted(account=text, start_time=start, end_time=end)
+        yield "StatementService/GetStatement", request, "account"
+    for period, field in (
+        ({"end_time": end}, "start_time"),
+        ({"start_time": start}, "end_time"),
+        ({"start_time": end, "end_time": start}, "end_time"),
+        ({"start_time": start, "end_time": start}, "end_time"),
+        ({"start_time": start, "end_time": soon}, "end_time"),
+        ({"start_time": never, "end_time": end}, "start_time"),
+        ({"start_time": start, "end_time": never}, "end_time"),
+        ({"start_time": start, "end_time": end, "basis": 99}, "basis"),
+    ):
+        yield "StatementService/GetStatement", wanted(account=account, **period), field
 
 
 def events(account: str) -> Iterator[Case]:

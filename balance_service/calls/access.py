@@ -240,6 +240,8 @@ TABLE: Mapping[str, Rule] = {
     "GetRate": _ANYBODY,
     "ListRates": _ANYBODY,
     "GetReversal": _OF_PARTY,
+    "GetStatement": _OF_OWNER,
+    "DownloadStatement": _OF_OWNER,
     "CreateTransfer": _TRANSFERRING,
     "BatchCreateTransfers": _TRANSFERRING,
     "CreateSplit": _TRANSFERRING,

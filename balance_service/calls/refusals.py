@@ -87,6 +87,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "WEBHOOK_ENDPOINT_LIMIT",
         "Больше {limit} адресов для событий иметь нельзя.",
     ),
+    errors.StatementTooLong: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "STATEMENT_TOO_LONG",
+        "В выписке за этот период {entries} записей, а в такой форме — не больше {entries_max}.",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

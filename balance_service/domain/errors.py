@@ -21,6 +21,7 @@ Refusal
                             CaptureTooLarge, AlreadyPurchased
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
+  it is too much at once    StatementTooLong
   another item was refused  BatchRefused
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
@@ -144,6 +145,14 @@ class WebhookEndpointLimit(Refusal):
     """As many endpoints of webhooks belong to the caller as one may have."""
 
     limit: int
+
+
+@dataclass
+class StatementTooLong(Refusal):
+    """The period has more entries than a statement of this form takes; others take any number."""
+
+    entries: int
+    entries_max: int
 
 
 @dataclass

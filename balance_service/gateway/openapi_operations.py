@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 from google.protobuf.descriptor import Descriptor
 
-from balance_service.gateway import examples, numbered_pages, streams
+from balance_service.gateway import examples, files, numbered_pages, streams
 from balance_service.gateway.openapi_refusals import refusal_responses
 from balance_service.gateway.responses import JSON
 from balance_service.gateway.routes import Binding
@@ -151,8 +151,12 @@ def _change(schemas: Schemas, resource: Descriptor) -> Schema:
 
 def _responses(binding: Binding, schemas: Schemas, *, numbered: bool) -> Schema:
     method = binding.method
+    if files.is_file(method):
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        content: Schema = dict.fromkeys(files.MEDIA_TYPES, binary)
+        return {"200": {"description": "The file.", "content": content}} | refusal_responses(method)
     answer = _page(binding, schemas) if numbered else schemas.answer(method.output)
-    content: Schema = {JSON: {"schema": answer}}
+    content = {JSON: {"schema": answer}}
     if method.descriptor.server_streaming:
         line = {"type": "object", "properties": {"result": answer, "error": reference("Status")}}
         content = {

@@ -40,7 +40,7 @@ class ResponseStream:
         """
         sending = asyncio.create_task(self._send_messages(messages))
         others = [
-            asyncio.create_task(_wait_for_disconnect(receive)),
+            asyncio.create_task(wait_for_disconnect(receive)),
             asyncio.create_task(self._send_heartbeats()),
         ]
         try:
@@ -84,6 +84,7 @@ class ResponseStream:
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Returns once the caller is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass

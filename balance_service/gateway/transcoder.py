@@ -13,7 +13,7 @@ from balance_service.calls.dispatch import Answer
 from balance_service.calls.endings import Refused
 from balance_service.calls.refusals import internal
 from balance_service.domain import errors
-from balance_service.gateway import numbered_pages, responses
+from balance_service.gateway import files, numbered_pages, responses
 from balance_service.gateway.heads import RequestHead, check_media_type
 from balance_service.gateway.refusals import refuse, send_refusal, status_to_response
 from balance_service.gateway.request_messages import read_request
@@ -87,8 +87,11 @@ class Transcoder:
         key = head.headers.get("idempotency-key")
         request = read_request(binding, variables, paging.query, body, key)
         if binding.method.descriptor.server_streaming:
-            stream = ResponseStream(head.headers.get("accept", ""), send)
             messages = self._upstream.stream(binding.method, request, head.metadata)
+            if files.is_file(binding.method):
+                await files.send_file(messages, receive, send)
+                return
+            stream = ResponseStream(head.headers.get("accept", ""), send)
             await stream.run(messages, receive)
             return
         answer = await self._call(binding, request, head)

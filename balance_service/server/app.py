@@ -43,10 +43,11 @@ from balance_service.messages.submission import Submission
 from balance_service.providers.mail import Mailer
 from balance_service.providers.rates import provider
 from balance_service.reading import lookups, statements
+from balance_service.reading.balances import AccountReads
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
-from balance_service.server import sign_in
+from balance_service.server import reporting, sign_in
 from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
@@ -205,7 +206,7 @@ def build(
     calls.add(RateServicer(connections, rates))
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
     webhooks = _add_webhooks(calls, settings, connections, page_tokens, secrets)
-    _add_records(calls, settings, connections, page_tokens, approvals)
+    _add_records(calls, settings, connections, page_tokens, approvals, found.accounts)
     calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
@@ -277,6 +278,7 @@ def _add_records(
     connections: Pool,
     page_tokens: PageTokens,
     approvals: Approvals,
+    accounts: AccountReads,
 ) -> None:
     """Adds what answers about movements and acts of the past, and what others approve of them."""
     searchable = parse_keys(settings.searchable_metadata)
@@ -285,6 +287,7 @@ def _add_records(
     calls.add(LedgerServicer(connections))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
+    reporting.add(calls, connections, accounts)
 
 
 def _add_settlements(

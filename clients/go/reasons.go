@@ -310,8 +310,9 @@ const (
 	// may have; metadata gives the limit. Remove one first.
 	ReasonWebhookEndpointLimit Reason = "WEBHOOK_ENDPOINT_LIMIT"
 
-	// FAILED_PRECONDITION. What was posted before the service was upgraded to a
-	// version with totals has not been added up yet: an operator runs
-	// `balance-service journal build-totals`, once.
-	ReasonLedgerTotalsMissing Reason = "LEDGER_TOTALS_MISSING"
+	// FAILED_PRECONDITION. The period has more entries than are added up for
+	// GetStatement or laid out as a PDF; metadata says how many it has, and how many
+	// are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+	// CSV or JSON, which may be of any length.
+	ReasonStatementTooLong Reason = "STATEMENT_TOO_LONG"
 )

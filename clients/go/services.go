@@ -71,6 +71,9 @@ type Services struct {
 	// ReverseTransfer and ReverseExchange.
 	Reversals balancev1.ReversalServiceClient
 
+	// Sums an account up over a period.
+	Statements balancev1.StatementServiceClient
+
 	// Moves money from one account to another: of the same currency, or of another
 	// by a quote.
 	Transfers balancev1.TransferServiceClient
@@ -107,6 +110,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),
 		balancev1.NewReversalServiceClient(conn),
+		balancev1.NewStatementServiceClient(conn),
 		balancev1.NewTransferServiceClient(conn),
 		balancev1.NewUserServiceClient(conn),
 		balancev1.NewWebhookServiceClient(conn),

@@ -17,6 +17,7 @@ from tests import (  # noqa: F401 - register scenes
     follow_up_scenes,
     price_scenes,
     sign_in_scenes,
+    statement_scenes,
     webhook_scenes,
 )
 from tests.grpc import assert_same_refusal, over_grpc

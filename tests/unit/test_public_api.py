@@ -50,6 +50,7 @@ SERVICES = {
     "purchases",
     "rates",
     "reversals",
+    "statements",
     "transfers",
     "users",
     "webhooks",

@@ -27,6 +27,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.WebhookEndpointNotFound: ("NOT_FOUND", 404),
     errors.WebhookDeliveryNotFound: ("NOT_FOUND", 404),
     errors.WebhookEndpointLimit: ("FAILED_PRECONDITION", 400),
+    errors.StatementTooLong: ("FAILED_PRECONDITION", 400),
     errors.TokenMissing: ("UNAUTHENTICATED", 401),
     errors.TokenInvalid: ("UNAUTHENTICATED", 401),
     errors.TokenExpired: ("UNAUTHENTICATED", 401),

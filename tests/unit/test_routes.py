@@ -50,6 +50,7 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
             "RedeliverWebhookDelivery",
             {"endpoint": ID, "event": "e1"},
         ),
+        ("GET", f"/api/v1/accounts/{ID}/statement/", "GetStatement", {"account": ID}),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),

@@ -255,10 +255,11 @@ const (
 	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 	// may have; metadata gives the limit. Remove one first.
 	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT ErrorReason = 142
-	// FAILED_PRECONDITION. What was posted before the service was upgraded to a
-	// version with totals has not been added up yet: an operator runs
-	// `balance-service journal build-totals`, once.
-	ErrorReason_ERROR_REASON_LEDGER_TOTALS_MISSING ErrorReason = 160
+	// FAILED_PRECONDITION. The period has more entries than are added up for
+	// GetStatement or laid out as a PDF; metadata says how many it has, and how many
+	// are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+	// CSV or JSON, which may be of any length.
+	ErrorReason_ERROR_REASON_STATEMENT_TOO_LONG ErrorReason = 160
 )
 
 // Enum value maps for ErrorReason.
@@ -343,7 +344,7 @@ var (
 		140: "ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND",
 		141: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND",
 		142: "ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT",
-		160: "ERROR_REASON_LEDGER_TOTALS_MISSING",
+		160: "ERROR_REASON_STATEMENT_TOO_LONG",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -425,7 +426,7 @@ var (
 		"ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND": 140,
 		"ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND": 141,
 		"ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT":     142,
-		"ERROR_REASON_LEDGER_TOTALS_MISSING":      160,
+		"ERROR_REASON_STATEMENT_TOO_LONG":         160,
 	}
 )
 
@@ -461,7 +462,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xa2\x16\n" +
+	"balance.v1*\x9f\x16\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -542,8 +543,8 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12,\n" +
 	"'ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND\x10\x8c\x01\x12,\n" +
 	"'ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND\x10\x8d\x01\x12(\n" +
-	"#ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT\x10\x8e\x01\x12'\n" +
-	"\"ERROR_REASON_LEDGER_TOTALS_MISSING\x10\xa0\x01BC\n" +
+	"#ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT\x10\x8e\x01\x12$\n" +
+	"\x1fERROR_REASON_STATEMENT_TOO_LONG\x10\xa0\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

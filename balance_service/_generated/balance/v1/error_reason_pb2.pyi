@@ -302,10 +302,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
     may have; metadata gives the limit. Remove one first.
     """
-    ERROR_REASON_LEDGER_TOTALS_MISSING: _ErrorReason.ValueType  # 160
-    """FAILED_PRECONDITION. What was posted before the service was upgraded to a
-    version with totals has not been added up yet: an operator runs
-    `balance-service journal build-totals`, once.
+    ERROR_REASON_STATEMENT_TOO_LONG: _ErrorReason.ValueType  # 160
+    """FAILED_PRECONDITION. The period has more entries than are added up for
+    GetStatement or laid out as a PDF; metadata says how many it has, and how many
+    are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+    CSV or JSON, which may be of any length.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -595,9 +596,10 @@ ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: ErrorReason.ValueType  # 142
 """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 may have; metadata gives the limit. Remove one first.
 """
-ERROR_REASON_LEDGER_TOTALS_MISSING: ErrorReason.ValueType  # 160
-"""FAILED_PRECONDITION. What was posted before the service was upgraded to a
-version with totals has not been added up yet: an operator runs
-`balance-service journal build-totals`, once.
+ERROR_REASON_STATEMENT_TOO_LONG: ErrorReason.ValueType  # 160
+"""FAILED_PRECONDITION. The period has more entries than are added up for
+GetStatement or laid out as a PDF; metadata says how many it has, and how many
+are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+CSV or JSON, which may be of any length.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

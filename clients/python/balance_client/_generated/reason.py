@@ -284,8 +284,9 @@ class Reason(StrEnum):
     """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
     may have; metadata gives the limit. Remove one first.
     """
-    LEDGER_TOTALS_MISSING = "LEDGER_TOTALS_MISSING"
-    """FAILED_PRECONDITION. What was posted before the service was upgraded to a
-    version with totals has not been added up yet: an operator runs
-    `balance-service journal build-totals`, once.
+    STATEMENT_TOO_LONG = "STATEMENT_TOO_LONG"
+    """FAILED_PRECONDITION. The period has more entries than are added up for
+    GetStatement or laid out as a PDF; metadata says how many it has, and how many
+    are the most. Ask for a shorter period, or for a file (DownloadStatement) as
+    CSV or JSON, which may be of any length.
     """

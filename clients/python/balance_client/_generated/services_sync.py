@@ -1,5 +1,6 @@
 """The services for threads, method by method. Made from protos/ by `make protos`."""
 
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
 from balance_client import v1
@@ -722,6 +723,47 @@ class LedgerService:
         Movements are told in the order of the log of events, as long as that is kept
         (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
         the command `balance-service journal export` still tell them.
+        """
+
+
+class StatementService:
+    """Sums an account up over a period."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.GetStatement: Unary[v1.GetStatementRequest, v1.Statement] = caller.unary(
+            "/balance.v1.StatementService/GetStatement", v1.GetStatementRequest, v1.Statement
+        )
+        """Returns an account's statement for a period: the balances at its ends, and
+        what came and went between them. It does not carry the entries, which
+        ListEntries lists for the same bounds.
+
+        By booking date a statement is final: it is the same whenever it is asked
+        for, and that of the next period opens with what this one closes with. So
+        the answer waits as GetAccount does with `as_of`. By value date, a movement
+        that is dated back enters a period that is over; `final` says whether that
+        can still happen.
+
+        A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
+        entries that are booked up to 367 days before and after the period count,
+        too.
+        """
+        self.DownloadStatement: ServerStream[v1.DownloadStatementRequest, HttpBody] = (
+            caller.server_stream(
+                "/balance.v1.StatementService/DownloadStatement",
+                v1.DownloadStatementRequest,
+                HttpBody,
+            )
+        )
+        """Sends an account's statement for a period by booking date as a file, entry by
+        entry, in parts that follow one another. The first says what it is by
+        content_type, and what to call it by a StatementFile in extensions. HTTP sends
+        the parts as they are, as an attachment of that name.
+
+        The file ends with the totals and the closing balance, which tell that nothing
+        is missing; a call that fails before that has sent a part of a file. CSV and
+        PDF are in the caller's language. A PDF has at most 5000 entries, or is
+        STATEMENT_TOO_LONG; the others may have any number. What is booked after the
+        period does not change the file, byte for byte.
         """
 
 

@@ -19,6 +19,7 @@ from balance_client._generated.services_aio import (
     AsyncPurchaseService,
     AsyncRateService,
     AsyncReversalService,
+    AsyncStatementService,
     AsyncTransferService,
     AsyncUserService,
     AsyncWebhookService,
@@ -79,6 +80,7 @@ class AsyncClient(AsyncShortcuts):
         self.holds = AsyncHoldService(somebody)
         self.movements = AsyncMovementService(somebody)
         self.reversals = AsyncReversalService(somebody)
+        self.statements = AsyncStatementService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

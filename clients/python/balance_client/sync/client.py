@@ -19,6 +19,7 @@ from balance_client._generated.services_sync import (
     PurchaseService,
     RateService,
     ReversalService,
+    StatementService,
     TransferService,
     UserService,
     WebhookService,
@@ -79,6 +80,7 @@ class Client(Shortcuts):
         self.holds = HoldService(somebody)
         self.movements = MovementService(somebody)
         self.reversals = ReversalService(somebody)
+        self.statements = StatementService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

@@ -261,6 +261,10 @@ export const serviceConfig = {
           "method": "GetTrialBalance"
         },
         {
+          "service": "balance.v1.StatementService",
+          "method": "GetStatement"
+        },
+        {
           "service": "balance.v1.UserService",
           "method": "GetMe"
         },

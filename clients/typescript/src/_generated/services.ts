@@ -17,6 +17,7 @@ import { BatchService } from "./protos/balance/v1/batch_pb.js";
 import { MovementService } from "./protos/balance/v1/movement_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
 import { LedgerService } from "./protos/balance/v1/ledger_pb.js";
+import { StatementService } from "./protos/balance/v1/statement_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { WebhookService } from "./protos/balance/v1/webhook_pb.js";
 import { createServiceClient } from "../service_client.js";
@@ -99,6 +100,10 @@ export interface Services {
    */
   readonly reversals: Client<typeof ReversalService>;
   /**
+   * Sums an account up over a period.
+   */
+  readonly statements: Client<typeof StatementService>;
+  /**
    * Moves money from one account to another: of the same currency, or of another
    * by a quote.
    */
@@ -139,6 +144,7 @@ export function createServices(transport: Transport): Services {
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),
     reversals: createServiceClient(ReversalService, transport),
+    statements: createServiceClient(StatementService, transport),
     transfers: createServiceClient(TransferService, transport),
     users: createServiceClient(UserService, transport),
     webhooks: createServiceClient(WebhookService, transport),

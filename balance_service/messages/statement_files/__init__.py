@@ -1,0 +1,1 @@
+"""Statements as files, entry by entry: CSV, JSON and PDF."""
