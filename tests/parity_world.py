@@ -4,8 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 from balance_client import AsyncClient, v1
+from balance_service.config import Settings
+from balance_service.database import pool as pools
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
+from tests.checkpoints import cover_all
 from tests.service import Person, Service
 
 
@@ -31,6 +34,12 @@ async def first_event(client: AsyncClient) -> v1.Event:
             if listed.events:
                 return listed.events[0]
             await asyncio.sleep(0.05)
+
+
+async def make_checkpoint(settings: Settings) -> None:
+    """Covers all that is committed."""
+    async with pools.create(settings.database_url.get_secret_value(), 2) as pool:
+        await cover_all(pool, settings)
 
 
 async def world(service: Service) -> World:
@@ -72,6 +81,7 @@ async def world(service: Service) -> World:
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
     to_approve, to_reject = await two_asked(service)
     await first_event(client)
+    await make_checkpoint(service.settings)
     ids = {
         "to approve": to_approve,
         "to reject": to_reject,

@@ -35,6 +35,7 @@ from balance_service.domain.approvals import Ceilings
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
 from balance_service.domain.searches import parse_keys
+from balance_service.ledger.checkpoints import Checkpoints
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
@@ -68,6 +69,7 @@ from balance_service.servicers.event import EventServicer
 from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.movement import MovementServicer
+from balance_service.servicers.proof import ProofServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
@@ -207,7 +209,6 @@ def build(
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
     _add_records(calls, settings, connections, page_tokens, approvals)
     calls.check_access()
-
     health = _health(calls, (connections, commit_connections))
     return App(
         settings=settings,
@@ -254,6 +255,9 @@ def _maintenance(
         calls=calls,
         expiry=HoldExpiry(connections, queue),
         changes=changes,
+        checkpoints=Checkpoints(
+            connections, auth.keys.signing, settings.token_issuer, settings.checkpoint_interval
+        ),
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
     )
@@ -270,6 +274,7 @@ def _add_records(
     searchable = parse_keys(settings.searchable_metadata)
     calls.add(ReversalServicer(connections))
     calls.add(MovementServicer(connections, page_tokens, searchable))
+    calls.add(ProofServicer(connections, settings.checkpoint_interval))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
 

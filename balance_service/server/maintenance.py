@@ -1,5 +1,5 @@
 """What a worker does in the background: health, rates, revocations, watches, events, roll-up,
-expiry, sealing, clearing.
+expiry, sealing, checkpoints, clearing.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from balance_service.auth.keys import KeySet
 from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
+from balance_service.ledger.checkpoints import Checkpoints
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
@@ -40,6 +41,8 @@ ROLL_UP_INTERVAL_SECONDS = 5
 ROLL_UP_DELTAS_MAX = 10_000
 EXPIRY_INTERVAL_SECONDS = 1
 SEAL_INTERVAL_SECONDS = 5
+CHECKPOINT_INTERVAL_SECONDS = 1
+HISTORY_INTERVAL_SECONDS = 60
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 # Quotes that one transaction clears, for the same reason.
@@ -64,6 +67,7 @@ class Maintenance:
         event_log: Reads what is new of the log of events for those who follow it.
         expiry: Gives back what is left of holds whose time is over.
         changes: Has limits go back whose time is over.
+        checkpoints: Makes them when they are due.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
         events_kept: How long events are kept.
@@ -82,6 +86,7 @@ class Maintenance:
         calls: Calls,
         expiry: HoldExpiry,
         changes: AccountChanges,
+        checkpoints: Checkpoints,
         answers_kept: timedelta,
         events_kept: timedelta,
     ) -> None:
@@ -95,6 +100,7 @@ class Maintenance:
         self._calls = calls
         self._expiry = expiry
         self._changes = changes
+        self._checkpoints = checkpoints
         self._answers_kept = answers_kept
         self._events_kept = events_kept
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,6 +122,8 @@ class Maintenance:
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
+            (CHECKPOINT_INTERVAL_SECONDS, self._checkpoints.cover_new),
+            (HISTORY_INTERVAL_SECONDS, self._checkpoints.cover_old),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
             (DELETE_INTERVAL_SECONDS, self.delete_old_events),

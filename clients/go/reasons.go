@@ -298,4 +298,11 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ReasonEventsLost Reason = "EVENTS_LOST"
+
+	// FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+	// when one does, unless old movements are being covered first; ask again.
+	ReasonReceiptNotReady Reason = "RECEIPT_NOT_READY"
+
+	// NOT_FOUND. There is no such checkpoint, or none yet.
+	ReasonCheckpointNotFound Reason = "CHECKPOINT_NOT_FOUND"
 )

@@ -23,6 +23,8 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.PageTokenInvalid: ("INVALID_ARGUMENT", 400),
     errors.EventsExpired: ("FAILED_PRECONDITION", 400),
     errors.EventsLost: ("FAILED_PRECONDITION", 400),
+    errors.ReceiptNotReady: ("FAILED_PRECONDITION", 400),
+    errors.CheckpointNotFound: ("NOT_FOUND", 404),
     errors.TokenMissing: ("UNAUTHENTICATED", 401),
     errors.TokenInvalid: ("UNAUTHENTICATED", 401),
     errors.TokenExpired: ("UNAUTHENTICATED", 401),

@@ -247,6 +247,11 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ErrorReason_ERROR_REASON_EVENTS_LOST ErrorReason = 131
+	// FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+	// when one does, unless old movements are being covered first; ask again.
+	ErrorReason_ERROR_REASON_RECEIPT_NOT_READY ErrorReason = 140
+	// NOT_FOUND. There is no such checkpoint, or none yet.
+	ErrorReason_ERROR_REASON_CHECKPOINT_NOT_FOUND ErrorReason = 141
 )
 
 // Enum value maps for ErrorReason.
@@ -328,6 +333,8 @@ var (
 		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
 		130: "ERROR_REASON_EVENTS_EXPIRED",
 		131: "ERROR_REASON_EVENTS_LOST",
+		140: "ERROR_REASON_RECEIPT_NOT_READY",
+		141: "ERROR_REASON_CHECKPOINT_NOT_FOUND",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -406,6 +413,8 @@ var (
 		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
 		"ERROR_REASON_EVENTS_EXPIRED":             130,
 		"ERROR_REASON_EVENTS_LOST":                131,
+		"ERROR_REASON_RECEIPT_NOT_READY":          140,
+		"ERROR_REASON_CHECKPOINT_NOT_FOUND":       141,
 	}
 )
 
@@ -441,7 +450,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xf3\x14\n" +
+	"balance.v1*\xc0\x15\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -519,7 +528,9 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
 	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{\x12 \n" +
 	"\x1bERROR_REASON_EVENTS_EXPIRED\x10\x82\x01\x12\x1d\n" +
-	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01BC\n" +
+	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12#\n" +
+	"\x1eERROR_REASON_RECEIPT_NOT_READY\x10\x8c\x01\x12&\n" +
+	"!ERROR_REASON_CHECKPOINT_NOT_FOUND\x10\x8d\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -292,6 +292,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    ERROR_REASON_RECEIPT_NOT_READY: _ErrorReason.ValueType  # 140
+    """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+    when one does, unless old movements are being covered first; ask again.
+    """
+    ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 141
+    """NOT_FOUND. There is no such checkpoint, or none yet."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -570,4 +576,10 @@ place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 """
+ERROR_REASON_RECEIPT_NOT_READY: ErrorReason.ValueType  # 140
+"""FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+when one does, unless old movements are being covered first; ask again.
+"""
+ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 141
+"""NOT_FOUND. There is no such checkpoint, or none yet."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

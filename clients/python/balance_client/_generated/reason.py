@@ -274,3 +274,9 @@ class Reason(StrEnum):
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    RECEIPT_NOT_READY = "RECEIPT_NOT_READY"
+    """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+    when one does, unless old movements are being covered first; ask again.
+    """
+    CHECKPOINT_NOT_FOUND = "CHECKPOINT_NOT_FOUND"
+    """NOT_FOUND. There is no such checkpoint, or none yet."""

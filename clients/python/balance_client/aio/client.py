@@ -15,6 +15,7 @@ from balance_client._generated.services_aio import (
     AsyncExchangeService,
     AsyncHoldService,
     AsyncMovementService,
+    AsyncProofService,
     AsyncPurchaseService,
     AsyncRateService,
     AsyncReversalService,
@@ -77,6 +78,7 @@ class AsyncClient(AsyncShortcuts):
         self.holds = AsyncHoldService(somebody)
         self.movements = AsyncMovementService(somebody)
         self.reversals = AsyncReversalService(somebody)
+        self.proofs = AsyncProofService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

@@ -15,6 +15,7 @@ from balance_client._generated.services_sync import (
     ExchangeService,
     HoldService,
     MovementService,
+    ProofService,
     PurchaseService,
     RateService,
     ReversalService,
@@ -77,6 +78,7 @@ class Client(Shortcuts):
         self.holds = HoldService(somebody)
         self.movements = MovementService(somebody)
         self.reversals = ReversalService(somebody)
+        self.proofs = ProofService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

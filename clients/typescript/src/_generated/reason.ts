@@ -369,6 +369,15 @@ export const Reason = {
    * EVENTS_EXPIRED; movements that a service was told of may be gone, too.
    */
   EVENTS_LOST: "EVENTS_LOST",
+  /**
+   * FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+   * when one does, unless old movements are being covered first; ask again.
+   */
+  RECEIPT_NOT_READY: "RECEIPT_NOT_READY",
+  /**
+   * NOT_FOUND. There is no such checkpoint, or none yet.
+   */
+  CHECKPOINT_NOT_FOUND: "CHECKPOINT_NOT_FOUND",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

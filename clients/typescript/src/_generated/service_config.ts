@@ -257,6 +257,14 @@ export const serviceConfig = {
           "method": "ListEvents"
         },
         {
+          "service": "balance.v1.ProofService",
+          "method": "GetReceipt"
+        },
+        {
+          "service": "balance.v1.ProofService",
+          "method": "GetCheckpoint"
+        },
+        {
           "service": "balance.v1.UserService",
           "method": "GetMe"
         },
