@@ -332,6 +332,13 @@ class Settings(BaseSettings):
         description="Networks that are not public and that webhooks may go to nevertheless, "
         "separated by commas, such as `10.1.2.0/24`: for receivers of your own.",
     )
+    checkpoint_seconds: int = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="How long after the last checkpoint of the ledger the next one is made, if "
+        "anything was committed since; sooner where 2,048 movements are waiting for it.",
+    )
     development: bool = Field(
         default=False,
         description="Set by `run`: allows mail to the terminal and an example's secret.",
@@ -352,6 +359,11 @@ class Settings(BaseSettings):
         if commits >= info.data.get("pool_size", commits + 1):
             raise ValueError("must be less than BALANCE_POOL_SIZE")
         return commits
+
+    @property
+    def checkpoint_interval(self) -> timedelta:
+        """How long it takes until a checkpoint covers what is new."""
+        return timedelta(seconds=self.checkpoint_seconds)
 
     @property
     def limits(self) -> Limits:

@@ -62,6 +62,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield from look_ups()
     yield from events(account)
     yield from statements(account)
+    yield from proofs()
     for code in CURRENCIES:
         yield "AccountService/CreateAccount", v1.CreateAccountRequest(currency=code), "currency"
         get = v1.GetAccountRequest(account=account, currency=code)
@@ -105,6 +106,17 @@ def events(account: str) -> Iterator[Case]:
     yield method, wanted(filter=v1.EventFilter(accounts=[account] * 51)), "filter.accounts"
     yield method, wanted(start_time=Timestamp(seconds=10**15)), "start_time"
     yield method, wanted(page_size=-1), "page_size"
+
+
+def proofs() -> Iterator[Case]:
+    for text in ("", *NOT_UUIDS):
+        yield "ProofService/GetReceipt", v1.GetReceiptRequest(movement=text), "movement"
+    for text in NOT_UUIDS:
+        request = v1.GetReceiptRequest(movement=str(uuid4()), account=text)
+        yield "ProofService/GetReceipt", request, "account"
+    for text in ("", "0", "-1", "01", "newest", "٥", "9" * 19):
+        wanted = v1.GetCheckpointRequest(checkpoint=text)
+        yield "ProofService/GetCheckpoint", wanted, "checkpoint"
 
 
 def look_ups() -> Iterator[Case]:

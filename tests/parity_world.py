@@ -4,8 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 from balance_client import AsyncClient, v1
+from balance_service.config import Settings
+from balance_service.database import pool as pools
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
+from tests.checkpoints import cover_all
 from tests.service import Person, Service
 from tests.webhooks import add
 
@@ -32,6 +35,12 @@ async def first_event(client: AsyncClient) -> v1.Event:
             if listed.events:
                 return listed.events[0]
             await asyncio.sleep(0.05)
+
+
+async def make_checkpoint(settings: Settings) -> None:
+    """Covers all that is committed."""
+    async with pools.create(settings.database_url.get_secret_value(), 2) as pool:
+        await cover_all(pool, settings)
 
 
 async def world(service: Service) -> World:
@@ -75,6 +84,7 @@ async def world(service: Service) -> World:
     endpoints = [await add(client, "https://93.184.216.34/", disabled=True) for _ in range(2)]
     test = await client.webhooks.SendTestEvent(v1.SendTestEventRequest(endpoint=endpoints[0].id))
     await first_event(client)
+    await make_checkpoint(service.settings)
     ids = {
         "endpoint": endpoints[0].id,
         "leaving endpoint": endpoints[1].id,

@@ -194,9 +194,13 @@ class KeySet:
         self._strays |= strays
 
 
+def shown(public_key: bytes) -> str:
+    """A public key as key sets have it: base64url without padding."""
+    return base64.urlsafe_b64encode(public_key).rstrip(b"=").decode()
+
+
 def _jwk(key_id: str, key: Ed25519PublicKey) -> Jwk:
-    x = base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode()
-    return Jwk(key_id, x)
+    return Jwk(key_id, shown(key.public_bytes_raw()))
 
 
 def _signing(keys: Sequence[ReadKey]) -> str:

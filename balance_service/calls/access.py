@@ -236,6 +236,8 @@ TABLE: Mapping[str, Rule] = {
     "ListPurchases": _OF_OWNER,
     "RefundPurchase": _admins(Scope.PURCHASES_REFUND, note=_FORCING),
     "ListMovements": _READING_ALL,
+    "GetReceipt": _OF_PARTY,
+    "GetCheckpoint": _READING_ALL,
     "ListCurrencies": _ANYBODY,
     "GetRate": _ANYBODY,
     "ListRates": _ANYBODY,

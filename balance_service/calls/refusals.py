@@ -92,6 +92,17 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "STATEMENT_TOO_LONG",
         "В выписке за этот период {entries} записей, а в такой форме — не больше {entries_max}.",
     ),
+    errors.ReceiptNotReady: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "RECEIPT_NOT_READY",
+        "Движение ещё не вошло в контрольную точку.",
+    ),
+    errors.CheckpointNotFound: Row(
+        code_pb2.NOT_FOUND,
+        "CHECKPOINT_NOT_FOUND",
+        "Такой контрольной точки нет.",
+        resource="checkpoint",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

@@ -156,6 +156,21 @@ class StatementTooLong(Refusal):
 
 
 @dataclass
+class ReceiptNotReady(Refusal):
+    """No checkpoint covers the movement yet."""
+
+    movement: str
+    retry_after_seconds: int
+
+
+@dataclass
+class CheckpointNotFound(Refusal):
+    """There is no such checkpoint."""
+
+    checkpoint: str
+
+
+@dataclass
 class TokenMissing(Refusal):
     """The call needs an access token."""
 

@@ -118,6 +118,15 @@ class Movement(NamedTuple):
         """The user's account whose balance `balance_after_minor` is."""
         return self.to_account_id if self.kind in PAYING_IN else self.from_account_id
 
+    def user_sides(self) -> dict[UUID, bool]:
+        """The users' accounts that it is told to, and whether the money reached each.
+
+        Only who makes a hold is told of it and of its end.
+        """
+        left = {} if self.kind in PAYING_IN else {self.from_account_id: False}
+        reached = self.kind in PAYING_IN | BETWEEN_USERS
+        return left | ({self.to_account_id: True} if reached else {})
+
     def currency_of(self, account_id: UUID) -> str:
         """The currency of a user's account that it is about."""
         if self.rate is None or self.kind not in BETWEEN_USERS:

@@ -110,6 +110,7 @@ _NOT_FOUND = {
     "UserService": ("USER_NOT_FOUND", "There is no such user.", "user"),
     "HoldService": ("HOLD_NOT_FOUND", "There is no such hold.", "hold"),
     "ReversalService": ("MOVEMENT_NOT_FOUND", "There is no such movement.", "movement"),
+    "ProofService": ("CHECKPOINT_NOT_FOUND", "There is no such checkpoint.", "checkpoint"),
     "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),
     "WebhookService": (
         "WEBHOOK_ENDPOINT_NOT_FOUND",

@@ -3,8 +3,9 @@
 import dataclasses
 import secrets as random_source
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from balance_service.auth.keys import KeySet, prove
@@ -132,7 +133,11 @@ async def prove_secret(settings: Settings) -> None:
 
 
 async def verify(
-    settings: Settings, report_progress: Callable[[int, int], None] = lambda _done, _total: None
+    settings: Settings,
+    report_progress: verification.Progress = lambda _done, _total: None,
+    kept: Mapping[int, str] = MappingProxyType({}),
+    *,
+    incremental: bool = False,
 ) -> verification.Report:
     """Recomputes the whole ledger from its entries, and reports where balances differ.
 
@@ -141,15 +146,24 @@ async def verify(
     Args:
         settings: Name the database, and the days on which debits count.
         report_progress: Is told how many checks are done, of how many.
+        kept: Hashes of checkpoints that were kept elsewhere, by their numbers.
+        incremental: Whether only what is new is looked at, and a part of what is old.
     """
     began = time.monotonic()
     async with connect(settings) as connections, connections.connection() as conn:
-        report = await verification.verify(conn, settings.limits.calendar, report_progress)
+        if incremental:
+            report = await verification.verify_new(conn, report_progress, kept)
+        else:
+            calendar = settings.limits.calendar
+            report = await verification.verify(conn, calendar, report_progress, kept)
         read_only = await monitoring.is_read_only(conn)
     if not read_only:
         found = {
             "faults": str(sum(len(faults) for faults in report.faults.values())),
             "seconds": f"{time.monotonic() - began:.1f}",
+            "checkpoint": str(report.run.checkpoint),
+            "checkpoint_hash": report.run.hash,
+            "rechecked": str(report.run.rechecked),
         }
         async with act(settings) as conn:
             await audit.record(conn, event(Action.LEDGER_VERIFIED, "ledger", after=found))

@@ -132,7 +132,8 @@ CROSS JOIN LATERAL (
 ) AS entry;
 
 -- delete_old --
--- The oldest part of the log, but for its last row: the number of the next event follows from it.
+-- The oldest part of the log, but for its last row: the number of the next event follows from it;
+-- and but for what no checkpoint covers yet.
 DELETE FROM events
 WHERE last_sequence IN (
     SELECT e.last_sequence
@@ -143,5 +144,12 @@ WHERE last_sequence IN (
         ORDER BY last_sequence
         LIMIT %(limit)s
     ) AS e
-    WHERE e.numbered_at < clock_timestamp() - %(kept)s::interval
+    WHERE
+        e.numbered_at < clock_timestamp() - %(kept)s::interval
+        AND e.last_sequence <= (
+            SELECT c.last_event
+            FROM checkpoints AS c
+            ORDER BY c.number DESC
+            LIMIT 1
+        )
 );

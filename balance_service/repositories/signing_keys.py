@@ -52,6 +52,12 @@ async def in_use(conn: AsyncConnection) -> list[SigningKey]:
     return [SigningKey(*row) for row in await (await conn.execute(_SQL["in_use"])).fetchall()]
 
 
+async def public_key(conn: AsyncConnection, key_id: str) -> bytes:
+    """The public half of a key that signed once."""
+    row = await (await conn.execute(_SQL["public_key"], {"key_id": key_id})).fetchone()
+    return bytes(row[0]) if row else b""
+
+
 async def insert(conn: AsyncConnection, key: NewKey) -> None:
     await conn.execute(_SQL["insert"], key._asdict())
 

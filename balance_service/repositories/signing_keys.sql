@@ -16,6 +16,12 @@ FROM signing_keys
 WHERE retired_at IS NULL
 ORDER BY created_at DESC, key_id DESC;
 
+-- public_key --
+-- The public half of a key, also of one that is out of use.
+SELECT public_key
+FROM signing_keys
+WHERE key_id = %(key_id)s;
+
 -- insert --
 -- A new key, and from when it signs.
 INSERT INTO signing_keys (key_id, sealed_private_key, public_key, created_at, signs_at)

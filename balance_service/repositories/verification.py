@@ -1,8 +1,10 @@
 """Recomputes what must be true of the whole ledger, from its entries up, in one snapshot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from psycopg import AsyncConnection
 
@@ -14,12 +16,16 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.quotes import Rounding
 from balance_service.repositories import (
     audit_seals,
+    checkpoints,
     event_checks,
     follow_up_checks,
+    incremental_checks,
     lookup_checks,
+    proof_checks,
     queries,
     totals_checks,
 )
+from balance_service.repositories.incremental_checks import Run
 
 _SQL = {
     **queries.load(__file__),
@@ -27,6 +33,7 @@ _SQL = {
     **lookup_checks.SQL,
     **event_checks.SQL,
     **totals_checks.SQL,
+    **proof_checks.SQL,
 }
 
 CHECKS = {
@@ -58,9 +65,20 @@ CHECKS = {
     **lookup_checks.CHECKS,
     **event_checks.CHECKS,
     **totals_checks.CHECKS,
+    **proof_checks.SET_CHECKS,
+    **proof_checks.CHAIN_CHECKS,
+    **proof_checks.PUBLISHED_CHECKS,
     **audit_seals.CHECKS,
 }
+# Those that more than one statement makes.
+_READ_IN_PARTS = (
+    proof_checks.CHAIN_CHECKS.keys()
+    | proof_checks.PUBLISHED_CHECKS.keys()
+    | audit_seals.CHECKS.keys()
+)
 FAULTS_SHOWN_MAX = 10
+
+Progress: TypeAlias = Callable[[int, int], None]
 
 
 class Fault(NamedTuple):
@@ -86,12 +104,14 @@ class Report:
     Args:
         totals: Rows looked at, by table.
         faults: By check, at most FAULTS_SHOWN_MAX each.
-        balances: The trial balance.
+        balances: The trial balance; none of a run over what is new.
+        run: How far it got.
     """
 
     totals: dict[str, int]
     faults: dict[str, list[Fault]]
     balances: list[TrialBalance]
+    run: Run
 
     @property
     def clean(self) -> bool:
@@ -103,7 +123,8 @@ class Report:
 async def verify(
     conn: AsyncConnection,
     calendar: Calendar | None = None,
-    report_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    report_progress: Progress = lambda _done, _total: None,
+    kept: Mapping[int, str] = MappingProxyType({}),
 ) -> Report:
     """Checks everything in one snapshot, without locking anyone out.
 
@@ -111,27 +132,74 @@ async def verify(
         conn: A connection outside any transaction.
         calendar: The days on which debits count; those of UTC by default.
         report_progress: Is told how many checks are done, of how many.
+        kept: Hashes of checkpoints that were kept elsewhere, by their numbers.
     """
     async with conn.transaction():
-        await conn.execute(_SQL["snapshot"])
-        await conn.execute(_SQL["plan_for_whole_tables"])
-        clock = await (await conn.execute(_SQL["read_clock"])).fetchone()
-        assert clock is not None, "a clock always answers"
-        parameters = _parameters((calendar or Calendar()).day(clock[0]))
+        now = await _begin(conn)
+        parameters = _parameters((calendar or Calendar()).day(now))
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
         faults: dict[str, list[Fault]] = {}
-        for check in CHECKS.keys() - audit_seals.CHECKS.keys():
+        for check in CHECKS.keys() - _READ_IN_PARTS:
             report_progress(len(faults), len(CHECKS))
             cursor = await conn.execute(_SQL[check], parameters)
             faults[check] = [Fault(*row) for row in await cursor.fetchall()]
         report_progress(len(faults), len(CHECKS))
-        for check, found in (await audit_seals.find_faults(conn, FAULTS_SHOWN_MAX)).items():
-            faults[check] = [Fault(*fault) for fault in found]
+        for find_faults in (proof_checks.find_faults, audit_seals.find_faults):
+            _add(faults, await find_faults(conn, FAULTS_SHOWN_MAX))
+        _add(faults, await proof_checks.find_unpublished(conn, kept))
         cursor = await conn.execute(_SQL["balances"], parameters)
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]
-    return Report(totals, faults, balances)
+        newest = (await checkpoints.head(conn)).checkpoint
+    return Report(totals, faults, balances, Run(newest.number, newest.hash().hex()))
+
+
+async def verify_new(
+    conn: AsyncConnection,
+    report_progress: Progress = lambda _done, _total: None,
+    kept: Mapping[int, str] = MappingProxyType({}),
+) -> Report:
+    """Checks what is new since the last run that found nothing, and a part of what is old.
+
+    Args:
+        conn: A connection outside any transaction.
+        report_progress: Is told how many checkpoints are done, of how many.
+        kept: As of `verify`.
+    """
+    async with conn.transaction():
+        await _begin(conn)
+        since = await incremental_checks.last_run(conn)
+        newest = (await checkpoints.head(conn)).checkpoint
+        again, new = incremental_checks.plan(since, newest.number)
+        faults: dict[str, list[Fault]] = {check: [] for check in incremental_checks.CHECKS}
+        for done, numbers in ((0, again), (len(again), new)):
+            report_progress(done, len(again) + len(new))
+            found = await incremental_checks.find_faults(conn, FAULTS_SHOWN_MAX, numbers)
+            _add(faults, found)
+        known = {since.checkpoint: since.hash} if since.checkpoint else {}
+        _add(faults, await proof_checks.find_unpublished(conn, {**known, **kept}))
+    rechecked = again[-1] if again else 0
+    looked_at = {"new_checkpoints": len(new), "old_checkpoints": len(again)}
+    return Report(looked_at, faults, [], Run(newest.number, newest.hash().hex(), rechecked))
+
+
+async def _begin(conn: AsyncConnection) -> datetime:
+    """Takes one view of everything; when."""
+    await conn.execute(_SQL["snapshot"])
+    await conn.execute(_SQL["plan_for_whole_tables"])
+    clock = await (await conn.execute(_SQL["read_clock"])).fetchone()
+    assert clock is not None, "a clock always answers"
+    moment: datetime = clock[0]
+    return moment
+
+
+def _add(
+    faults: dict[str, list[Fault]], found: Mapping[str, Sequence[tuple[str, object, object]]]
+) -> None:
+    for check, more in found.items():
+        all_found = [*faults.get(check, ()), *(Fault(*fault) for fault in more)]
+        faults[check] = all_found[:FAULTS_SHOWN_MAX]
 
 
 def _parameters(day: Day) -> dict[str, object]:

@@ -9,7 +9,8 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
 SELECT
     set_config('enable_seqscan', 'on', true),
     set_config('work_mem', '64MB', true),
-    set_config('statement_timeout', '0', true);
+    set_config('statement_timeout', '0', true),
+    set_config('TimeZone', 'UTC', true);
 
 -- read_clock --
 -- When the transaction began, by which its day is told.

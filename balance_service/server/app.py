@@ -30,6 +30,7 @@ from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
 from balance_service.domain.searches import parse_keys
 from balance_service.domain.webhook_urls import Rules
+from balance_service.ledger.checkpoints import Checkpoints
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.ledger.queue import CommitQueue
@@ -66,6 +67,7 @@ from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
 from balance_service.servicers.ledger import LedgerServicer
 from balance_service.servicers.movement import MovementServicer
+from balance_service.servicers.proof import ProofServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
@@ -208,7 +210,6 @@ def build(
     webhooks = _add_webhooks(calls, settings, connections, page_tokens, secrets)
     _add_records(calls, settings, connections, page_tokens, approvals, found.accounts)
     calls.check_access()
-
     health = _health(calls, (connections, commit_connections))
     worked_at = rates, watch_list, event_log, calls, queue, changes, webhooks
     return App(
@@ -256,6 +257,9 @@ def _maintenance(
         expiry=HoldExpiry(connections, queue),
         changes=changes,
         webhooks=webhooks,
+        checkpoints=Checkpoints(
+            connections, auth.keys.signing, settings.token_issuer, settings.checkpoint_interval
+        ),
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
         webhooks_kept=timedelta(days=settings.webhooks_retention_days),
@@ -285,6 +289,7 @@ def _add_records(
     calls.add(ReversalServicer(connections))
     calls.add(MovementServicer(connections, page_tokens, searchable))
     calls.add(LedgerServicer(connections))
+    calls.add(ProofServicer(connections, settings.checkpoint_interval))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
     reporting.add(calls, connections, accounts)

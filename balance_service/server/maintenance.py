@@ -1,5 +1,5 @@
 """What a worker does in the background: health, rates, revocations, watches, events, webhooks,
-roll-ups, expiry, sealing, clearing.
+roll-ups, expiry, sealing, checkpoints, clearing.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from balance_service.auth.keys import KeySet
 from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
 from balance_service.database.pool import Pool, transaction
+from balance_service.ledger.checkpoints import Checkpoints
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
@@ -45,6 +46,8 @@ ROLL_UP_INTERVAL_SECONDS = 5
 ROLL_UP_DELTAS_MAX = 10_000
 EXPIRY_INTERVAL_SECONDS = 1
 SEAL_INTERVAL_SECONDS = 5
+CHECKPOINT_INTERVAL_SECONDS = 1
+HISTORY_INTERVAL_SECONDS = 60
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 # Quotes that one transaction clears, for the same reason.
@@ -71,6 +74,7 @@ class Maintenance:
         event_log: Reads what is new of the log of events for those who follow it.
         expiry: Gives back what is left of holds whose time is over.
         changes: Has limits go back whose time is over.
+        checkpoints: Makes them when they are due.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
         webhooks: Sends events to those who asked for it.
@@ -92,6 +96,7 @@ class Maintenance:
         expiry: HoldExpiry,
         changes: AccountChanges,
         webhooks: Deliveries,
+        checkpoints: Checkpoints,
         answers_kept: timedelta,
         events_kept: timedelta,
         webhooks_kept: timedelta,
@@ -107,6 +112,7 @@ class Maintenance:
         self._expiry = expiry
         self._changes = changes
         self._webhooks = webhooks
+        self._checkpoints = checkpoints
         self._answers_kept = answers_kept
         self._events_kept = events_kept
         self._webhooks_kept = webhooks_kept
@@ -131,6 +137,8 @@ class Maintenance:
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
+            (CHECKPOINT_INTERVAL_SECONDS, self._checkpoints.cover_new),
+            (HISTORY_INTERVAL_SECONDS, self._checkpoints.cover_old),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
             (DELETE_INTERVAL_SECONDS, self.delete_old_events),

@@ -299,12 +299,12 @@ const (
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ReasonEventsLost Reason = "EVENTS_LOST"
 
-	// NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
-	// know.
-	ReasonWebhookEndpointNotFound Reason = "WEBHOOK_ENDPOINT_NOT_FOUND"
+	// FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+	// when one does, unless old movements are being covered first; ask again.
+	ReasonReceiptNotReady Reason = "RECEIPT_NOT_READY"
 
-	// NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
-	ReasonWebhookDeliveryNotFound Reason = "WEBHOOK_DELIVERY_NOT_FOUND"
+	// NOT_FOUND. There is no such checkpoint, or none yet.
+	ReasonCheckpointNotFound Reason = "CHECKPOINT_NOT_FOUND"
 
 	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 	// may have; metadata gives the limit. Remove one first.

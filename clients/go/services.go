@@ -60,6 +60,12 @@ type Services struct {
 	// account.
 	Movements balancev1.MovementServiceClient
 
+	// Proves what the ledger holds to whoever does not trust it. Every minute, the
+	// service signs a checkpoint over all movements since the one before; a receipt
+	// leads from a movement to the checkpoint that covers it, and is checked
+	// without the service.
+	Proofs balancev1.ProofServiceClient
+
 	// Keeps the catalogue of services and sells them.
 	Purchases balancev1.PurchaseServiceClient
 
@@ -107,6 +113,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewHoldServiceClient(conn),
 		balancev1.NewLedgerServiceClient(conn),
 		balancev1.NewMovementServiceClient(conn),
+		balancev1.NewProofServiceClient(conn),
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),
 		balancev1.NewReversalServiceClient(conn),

@@ -111,6 +111,27 @@ CREATE TABLE public.caller_references (
     CONSTRAINT caller_source_not_too_long CHECK (((length(source) >= 1) AND (length(source) <= 60)))
 );
 
+CREATE TABLE public.checkpoints (
+    number bigint NOT NULL,
+    origin text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    size integer NOT NULL,
+    root bytea NOT NULL,
+    previous_hash bytea NOT NULL,
+    key_id text NOT NULL,
+    signature bytea NOT NULL,
+    last_event bigint NOT NULL,
+    salt_key bytea NOT NULL,
+    movement_ids uuid[] NOT NULL,
+    from_sequences bigint[] NOT NULL,
+    to_sequences bigint[] NOT NULL,
+    leaves bytea NOT NULL
+);
+ALTER TABLE ONLY public.checkpoints ALTER COLUMN movement_ids SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.checkpoints ALTER COLUMN from_sequences SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.checkpoints ALTER COLUMN to_sequences SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.checkpoints ALTER COLUMN leaves SET STORAGE EXTERNAL;
+
 CREATE TABLE public.client_certificates (
     client_id text NOT NULL,
     certificate_id uuid NOT NULL,
@@ -141,6 +162,11 @@ CREATE TABLE public.confirmation_codes (
     sent_count smallint DEFAULT 1 NOT NULL,
     counted_since timestamp with time zone NOT NULL,
     CONSTRAINT attempts_limited CHECK (((attempts >= 0) AND (attempts <= 5)))
+);
+
+CREATE TABLE public.covered_movements (
+    movement_id uuid NOT NULL,
+    number bigint NOT NULL
 );
 
 CREATE TABLE public.entries (
@@ -500,6 +526,12 @@ CREATE TABLE public.totals_progress (
     CONSTRAINT totals_progress_is_one_row CHECK (only_row)
 );
 
+CREATE TABLE public.uncovered_history (
+    until timestamp with time zone NOT NULL,
+    after_id uuid NOT NULL,
+    done boolean NOT NULL
+);
+
 CREATE TABLE public.users (
     user_id uuid NOT NULL,
     email text,
@@ -602,6 +634,9 @@ ALTER TABLE ONLY public.audit_unsealed
 ALTER TABLE ONLY public.caller_references
     ADD CONSTRAINT caller_references_pkey PRIMARY KEY (reference, source, principal);
 
+ALTER TABLE ONLY public.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.client_certificates
     ADD CONSTRAINT client_certificates_pkey PRIMARY KEY (client_id, certificate_id);
 
@@ -610,6 +645,9 @@ ALTER TABLE ONLY public.client_secrets
 
 ALTER TABLE ONLY public.confirmation_codes
     ADD CONSTRAINT confirmation_codes_pkey PRIMARY KEY (email);
+
+ALTER TABLE ONLY public.covered_movements
+    ADD CONSTRAINT covered_movements_pkey PRIMARY KEY (movement_id);
 
 ALTER TABLE public.accounts
     ADD CONSTRAINT debit_limits_not_negative CHECK (((debit_limit_minor >= 0) AND (daily_limit_minor >= 0))) NOT VALID;
@@ -757,6 +795,9 @@ ALTER TABLE ONLY public.system_entries
 ALTER TABLE ONLY public.totals_progress
     ADD CONSTRAINT totals_progress_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY public.uncovered_history
+    ADD CONSTRAINT uncovered_history_pkey PRIMARY KEY (until);
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 
@@ -873,6 +914,8 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.audit_unsealed TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
 
+GRANT SELECT,INSERT ON TABLE public.checkpoints TO balance_service;
+
 GRANT SELECT,INSERT ON TABLE public.client_certificates TO balance_service;
 
 GRANT UPDATE(revoked_at) ON TABLE public.client_certificates TO balance_service;
@@ -892,6 +935,8 @@ GRANT UPDATE(revoked_at) ON TABLE public.client_secrets TO balance_service;
 GRANT UPDATE(used_on) ON TABLE public.client_secrets TO balance_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.covered_movements TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.entries TO balance_service;
 
@@ -1056,6 +1101,12 @@ GRANT SELECT ON TABLE public.totals_progress TO balance_service;
 GRANT UPDATE(followed_sequence) ON TABLE public.totals_progress TO balance_service;
 
 GRANT UPDATE(built) ON TABLE public.totals_progress TO balance_service;
+
+GRANT SELECT ON TABLE public.uncovered_history TO balance_service;
+
+GRANT UPDATE(after_id) ON TABLE public.uncovered_history TO balance_service;
+
+GRANT UPDATE(done) ON TABLE public.uncovered_history TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.users TO balance_service;
 

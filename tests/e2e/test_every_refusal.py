@@ -16,6 +16,7 @@ from tests import (  # noqa: F401 - register scenes
     event_scenes,
     follow_up_scenes,
     price_scenes,
+    proof_scenes,
     sign_in_scenes,
     statement_scenes,
     webhook_scenes,

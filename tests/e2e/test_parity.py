@@ -265,6 +265,8 @@ def follow_ups(there: World) -> dict[str, Message]:
             exchange=ids["exchange"], amount="1", reason="Why"
         ),
         "ListMovements": v1.ListMovementsRequest(reference="r 1/2", count_total=True),
+        "GetReceipt": v1.GetReceiptRequest(movement=ids["deposit"]),
+        "GetCheckpoint": v1.GetCheckpointRequest(checkpoint="1"),
         "GetReversal": v1.GetReversalRequest(reversal=ids["reversal"]),
     }
 

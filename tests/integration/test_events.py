@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, ledger
@@ -16,6 +17,7 @@ from balance_service.domain.events import EventType, Place, Wanted
 from balance_service.domain.requests import Request
 from balance_service.repositories import accounts, events, outbox, verification
 from balance_service.repositories.journal import Journal
+from tests.checkpoints import cover_all
 from tests.commits import commit, slow_down
 from tests.events import ALL, assert_as_journal, beginning, number_all, read_on
 from tests.integration.small_ledger import history
@@ -234,12 +236,14 @@ async def test_filters_keep_what_they_say_and_move_on(pool: Pool) -> None:
         assert after == end
 
 
-async def test_old_events_go_in_parts_and_the_last_stays(pool: Pool, owner: Pool) -> None:
+async def test_old_events_go_in_parts_and_the_last_stays(
+    pool: Pool, owner: Pool, service_settings: Settings
+) -> None:
     (account,) = await open_accounts(pool, 1)
     start = await beginning(pool)
     for _ in range(5):
         await commit(pool, deposit(account, 1), deposit(account, 1))
-    await number_all(pool)
+    await cover_all(pool, service_settings)
     whole, end = await read_on(pool, start)
     async with owner.connection() as conn:
         await conn.execute("UPDATE events SET numbered_at = now() - interval '3 days'")
@@ -321,6 +325,9 @@ async def test_movements_of_earlier_versions_need_no_event(
         # As after a migration of a ledger that has movements.
         await conn.execute(
             "UPDATE events SET numbered_at = now() + interval '1 day' WHERE last_sequence = 0"
+        )
+        await conn.execute(
+            "UPDATE uncovered_history SET until = now() + interval '1 day', done = false"
         )
     await verified()
 

@@ -21,6 +21,8 @@ JOURNAL = {
     "account_numbers",
     "account_owners",
     "caller_references",
+    "checkpoints",
+    "covered_movements",
     "entries",
     "external_references",
     "follows",

@@ -52,6 +52,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ),
         ("GET", f"/api/v1/accounts/{ID}/statement/", "GetStatement", {"account": ID}),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
+        ("GET", f"/api/v1/movements/{ID}/receipt", "GetReceipt", {"movement": ID}),
+        ("GET", "/api/v1/checkpoints/latest/", "GetCheckpoint", {"checkpoint": "latest"}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),
     ],

@@ -247,11 +247,11 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ErrorReason_ERROR_REASON_EVENTS_LOST ErrorReason = 131
-	// NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
-	// know.
-	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND ErrorReason = 140
-	// NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
-	ErrorReason_ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND ErrorReason = 141
+	// FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+	// when one does, unless old movements are being covered first; ask again.
+	ErrorReason_ERROR_REASON_RECEIPT_NOT_READY ErrorReason = 140
+	// NOT_FOUND. There is no such checkpoint, or none yet.
+	ErrorReason_ERROR_REASON_CHECKPOINT_NOT_FOUND ErrorReason = 141
 	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 	// may have; metadata gives the limit. Remove one first.
 	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT ErrorReason = 142
@@ -341,8 +341,8 @@ var (
 		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
 		130: "ERROR_REASON_EVENTS_EXPIRED",
 		131: "ERROR_REASON_EVENTS_LOST",
-		140: "ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND",
-		141: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND",
+		140: "ERROR_REASON_RECEIPT_NOT_READY",
+		141: "ERROR_REASON_CHECKPOINT_NOT_FOUND",
 		142: "ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT",
 		160: "ERROR_REASON_STATEMENT_TOO_LONG",
 	}
@@ -423,8 +423,8 @@ var (
 		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
 		"ERROR_REASON_EVENTS_EXPIRED":             130,
 		"ERROR_REASON_EVENTS_LOST":                131,
-		"ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND": 140,
-		"ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND": 141,
+		"ERROR_REASON_RECEIPT_NOT_READY":          140,
+		"ERROR_REASON_CHECKPOINT_NOT_FOUND":       141,
 		"ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT":     142,
 		"ERROR_REASON_STATEMENT_TOO_LONG":         160,
 	}
@@ -462,7 +462,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\x9f\x16\n" +
+	"balance.v1*\x90\x16\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -540,9 +540,9 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
 	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{\x12 \n" +
 	"\x1bERROR_REASON_EVENTS_EXPIRED\x10\x82\x01\x12\x1d\n" +
-	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12,\n" +
-	"'ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND\x10\x8c\x01\x12,\n" +
-	"'ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND\x10\x8d\x01\x12(\n" +
+	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12#\n" +
+	"\x1eERROR_REASON_RECEIPT_NOT_READY\x10\x8c\x01\x12&\n" +
+	"!ERROR_REASON_CHECKPOINT_NOT_FOUND\x10\x8d\x01\x12(\n" +
 	"#ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT\x10\x8e\x01\x12$\n" +
 	"\x1fERROR_REASON_STATEMENT_TOO_LONG\x10\xa0\x01BC\n" +
 	"\n" +

@@ -13,6 +13,7 @@ from balance_client._generated.balance.v1.exchange_pb2 import *
 from balance_client._generated.balance.v1.hold_pb2 import *
 from balance_client._generated.balance.v1.ledger_pb2 import *
 from balance_client._generated.balance.v1.movement_pb2 import *
+from balance_client._generated.balance.v1.proof_pb2 import *
 from balance_client._generated.balance.v1.purchase_pb2 import *
 from balance_client._generated.balance.v1.rate_pb2 import *
 from balance_client._generated.balance.v1.reversal_pb2 import *

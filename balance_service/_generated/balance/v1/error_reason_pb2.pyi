@@ -292,12 +292,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
-    ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 140
-    """NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
-    know.
+    ERROR_REASON_RECEIPT_NOT_READY: _ErrorReason.ValueType  # 140
+    """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+    when one does, unless old movements are being covered first; ask again.
     """
-    ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 141
-    """NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+    ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 141
+    """NOT_FOUND. There is no such checkpoint, or none yet."""
     ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: _ErrorReason.ValueType  # 142
     """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
     may have; metadata gives the limit. Remove one first.
@@ -586,12 +586,12 @@ place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 """
-ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 140
-"""NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
-know.
+ERROR_REASON_RECEIPT_NOT_READY: ErrorReason.ValueType  # 140
+"""FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+when one does, unless old movements are being covered first; ask again.
 """
-ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 141
-"""NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 141
+"""NOT_FOUND. There is no such checkpoint, or none yet."""
 ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: ErrorReason.ValueType  # 142
 """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 may have; metadata gives the limit. Remove one first.

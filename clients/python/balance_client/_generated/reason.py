@@ -274,12 +274,12 @@ class Reason(StrEnum):
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
-    WEBHOOK_ENDPOINT_NOT_FOUND = "WEBHOOK_ENDPOINT_NOT_FOUND"
-    """NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
-    know.
+    RECEIPT_NOT_READY = "RECEIPT_NOT_READY"
+    """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+    when one does, unless old movements are being covered first; ask again.
     """
-    WEBHOOK_DELIVERY_NOT_FOUND = "WEBHOOK_DELIVERY_NOT_FOUND"
-    """NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+    CHECKPOINT_NOT_FOUND = "CHECKPOINT_NOT_FOUND"
+    """NOT_FOUND. There is no such checkpoint, or none yet."""
     WEBHOOK_ENDPOINT_LIMIT = "WEBHOOK_ENDPOINT_LIMIT"
     """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
     may have; metadata gives the limit. Remove one first.

@@ -726,6 +726,30 @@ class LedgerService:
         """
 
 
+class ProofService:
+    """Proves what the ledger holds to whoever does not trust it. Every minute, the
+    service signs a checkpoint over all movements since the one before; a receipt
+    leads from a movement to the checkpoint that covers it, and is checked
+    without the service.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.GetReceipt: Unary[v1.GetReceiptRequest, v1.Receipt] = caller.unary(
+            "/balance.v1.ProofService/GetReceipt", v1.GetReceiptRequest, v1.Receipt
+        )
+        """Returns a receipt for a movement, to the owners of its accounts, and to
+        callers who may read every account. Until a checkpoint covers the movement,
+        RECEIPT_NOT_READY says how long to wait.
+        """
+        self.GetCheckpoint: Unary[v1.GetCheckpointRequest, v1.Checkpoint] = caller.unary(
+            "/balance.v1.ProofService/GetCheckpoint", v1.GetCheckpointRequest, v1.Checkpoint
+        )
+        """Returns a checkpoint, to callers who may read every account: it tells how
+        much moved. Keep the latest one where the service cannot change it: it
+        covers all that came before.
+        """
+
+
 class StatementService:
     """Sums an account up over a period."""
 

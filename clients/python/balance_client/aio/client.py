@@ -16,6 +16,7 @@ from balance_client._generated.services_aio import (
     AsyncHoldService,
     AsyncLedgerService,
     AsyncMovementService,
+    AsyncProofService,
     AsyncPurchaseService,
     AsyncRateService,
     AsyncReversalService,
@@ -81,6 +82,7 @@ class AsyncClient(AsyncShortcuts):
         self.movements = AsyncMovementService(somebody)
         self.reversals = AsyncReversalService(somebody)
         self.statements = AsyncStatementService(somebody)
+        self.proofs = AsyncProofService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

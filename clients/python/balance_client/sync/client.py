@@ -16,6 +16,7 @@ from balance_client._generated.services_sync import (
     HoldService,
     LedgerService,
     MovementService,
+    ProofService,
     PurchaseService,
     RateService,
     ReversalService,
@@ -81,6 +82,7 @@ class Client(Shortcuts):
         self.movements = MovementService(somebody)
         self.reversals = ReversalService(somebody)
         self.statements = StatementService(somebody)
+        self.proofs = ProofService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

@@ -370,14 +370,14 @@ export const Reason = {
    */
   EVENTS_LOST: "EVENTS_LOST",
   /**
-   * NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
-   * know.
+   * FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+   * when one does, unless old movements are being covered first; ask again.
    */
-  WEBHOOK_ENDPOINT_NOT_FOUND: "WEBHOOK_ENDPOINT_NOT_FOUND",
+  RECEIPT_NOT_READY: "RECEIPT_NOT_READY",
   /**
-   * NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
+   * NOT_FOUND. There is no such checkpoint, or none yet.
    */
-  WEBHOOK_DELIVERY_NOT_FOUND: "WEBHOOK_DELIVERY_NOT_FOUND",
+  CHECKPOINT_NOT_FOUND: "CHECKPOINT_NOT_FOUND",
   /**
    * FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
    * may have; metadata gives the limit. Remove one first.

@@ -261,6 +261,14 @@ export const serviceConfig = {
           "method": "GetTrialBalance"
         },
         {
+          "service": "balance.v1.ProofService",
+          "method": "GetReceipt"
+        },
+        {
+          "service": "balance.v1.ProofService",
+          "method": "GetCheckpoint"
+        },
+        {
           "service": "balance.v1.StatementService",
           "method": "GetStatement"
         },

@@ -17,6 +17,7 @@ import { BatchService } from "./protos/balance/v1/batch_pb.js";
 import { MovementService } from "./protos/balance/v1/movement_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
 import { LedgerService } from "./protos/balance/v1/ledger_pb.js";
+import { ProofService } from "./protos/balance/v1/proof_pb.js";
 import { StatementService } from "./protos/balance/v1/statement_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { WebhookService } from "./protos/balance/v1/webhook_pb.js";
@@ -86,6 +87,13 @@ export interface Services {
    */
   readonly movements: Client<typeof MovementService>;
   /**
+   * Proves what the ledger holds to whoever does not trust it. Every minute, the
+   * service signs a checkpoint over all movements since the one before; a receipt
+   * leads from a movement to the checkpoint that covers it, and is checked
+   * without the service.
+   */
+  readonly proofs: Client<typeof ProofService>;
+  /**
    * Keeps the catalogue of services and sells them.
    */
   readonly purchases: Client<typeof PurchaseService>;
@@ -141,6 +149,7 @@ export function createServices(transport: Transport): Services {
     holds: createServiceClient(HoldService, transport),
     ledgers: createServiceClient(LedgerService, transport),
     movements: createServiceClient(MovementService, transport),
+    proofs: createServiceClient(ProofService, transport),
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),
     reversals: createServiceClient(ReversalService, transport),

@@ -17,6 +17,7 @@ export * from "./protos/balance/v1/error_reason_pb.js";
 export * from "./protos/balance/v1/movement_pb.js";
 export * from "./protos/balance/v1/event_pb.js";
 export * from "./protos/balance/v1/ledger_pb.js";
+export * from "./protos/balance/v1/proof_pb.js";
 export * from "./protos/balance/v1/statement_pb.js";
 export * from "./protos/balance/v1/user_pb.js";
 export * from "./protos/balance/v1/webhook_pb.js";

@@ -1,0 +1,220 @@
+-- leaves --
+-- The leaves of some movements, one after the other, and how many of these movements there are.
+SELECT
+    -- begin joined --
+    string_agg(
+        sha256(
+            '\x00'::bytea
+            || coalesce(
+                sha256(substr(salt.both_sides, 1, 16) || convert_to(told.from_side, 'UTF8')),
+                %(no_side)s::bytea
+            )
+            || coalesce(
+                sha256(substr(salt.both_sides, 17, 16) || convert_to(told.to_side, 'UTF8')),
+                %(no_side)s::bytea
+            )
+            || convert_to(told.movement, 'UTF8')
+        ),
+        ''::bytea
+        ORDER BY item.place
+    ) AS leaves,
+    -- end joined --
+    count(m.movement_id) AS movements
+FROM (
+    SELECT
+        *,
+        %(salt_key)s::bytea AS salt_key
+    FROM
+        unnest(%(movement_ids)s::uuid[], %(from_sequences)s::bigint[], %(to_sequences)s::bigint[])
+        WITH ORDINALITY AS covered (movement_id, from_sequence, to_sequence, place)
+) AS item
+-- begin told --
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM movements
+    WHERE movements.movement_id = item.movement_id
+    LIMIT 1
+) AS m ON TRUE
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM entries
+    WHERE entries.account_id = m.from_account_id AND entries.sequence = item.from_sequence
+    LIMIT 1
+) AS f ON TRUE
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM entries
+    WHERE entries.account_id = m.to_account_id AND entries.sequence = item.to_sequence
+    LIMIT 1
+) AS t ON TRUE
+CROSS JOIN LATERAL (
+    SELECT sha256(item.salt_key || int8send(item.place)) AS both_sides
+    OFFSET 0
+) AS salt
+CROSS JOIN LATERAL (
+    SELECT
+        concat(
+            '{"version":1,"movement_id":"', m.movement_id,
+            '","kind":', m.kind,
+            ',"from_account_id":"', m.from_account_id,
+            '","to_account_id":"', m.to_account_id,
+            '","amount_minor":', m.amount_minor,
+            ',"currency":"', m.currency,
+            '","created_at":', to_json(m.created_at),
+            ',"principal":', to_json(m.principal),
+            ',"request_id":', coalesce(to_json(m.request_id)::text, 'null'),
+            ',"description":', to_json(m.description),
+            CASE
+                WHEN
+                    num_nonnulls(
+                        m.metadata, m.effective_at, m.source, m.reference, m.service_id, m.quantity,
+                        m.price_minor, m.price_currency, m.rate, m.rate_source, m.rate_as_of,
+                        m.quote_id, m.original_id, m.whole, m.final, m.expires_at
+                    ) > 0
+                    THEN ',"details":' || (
+                        SELECT to_json(details)::text
+                        FROM (
+                            SELECT
+                                m.metadata,
+                                m.effective_at,
+                                m.source,
+                                m.reference,
+                                m.service_id,
+                                m.quantity,
+                                m.price_minor,
+                                m.price_currency,
+                                m.rate,
+                                m.rate_source,
+                                m.rate_as_of,
+                                m.quote_id,
+                                m.original_id,
+                                m.whole,
+                                m.final,
+                                m.expires_at
+                        ) AS details
+                    )
+            END,
+            '}'
+        ) AS movement,
+        CASE
+            WHEN m.kind = ANY(%(paying_in)s::smallint[]) THEN NULL
+            WHEN
+                (f.movement_id, f.kind, f.counterparty_id, f.created_at, f.balance_after_minor)
+                = (m.movement_id, m.kind, m.to_account_id, m.created_at, m.balance_after_minor)
+                AND f.effective_at IS NOT DISTINCT FROM m.effective_at
+                THEN concat(
+                    '{"account_id":"', f.account_id,
+                    '","sequence":', f.sequence,
+                    ',"amount_minor":', f.amount_minor,
+                    ',"balance_after_minor":', f.balance_after_minor,
+                    '}'
+                )
+            ELSE (
+                SELECT to_json(entry)::text
+                FROM (
+                    SELECT
+                        f.account_id,
+                        f.sequence,
+                        f.amount_minor,
+                        f.balance_after_minor,
+                        f.movement_id,
+                        f.kind,
+                        f.counterparty_id,
+                        f.created_at,
+                        f.effective_at,
+                        m.balance_after_minor AS movement_balance_after_minor
+                ) AS entry
+            )
+        END AS from_side,
+        CASE
+            WHEN item.to_sequence IS NULL AND m.kind <> ALL(%(paying_in)s) THEN NULL
+            WHEN
+                (t.movement_id, t.kind, t.counterparty_id, t.created_at)
+                = (m.movement_id, m.kind, m.from_account_id, m.created_at)
+                AND t.effective_at IS NOT DISTINCT FROM m.effective_at
+                AND (
+                    m.kind <> ALL(%(paying_in)s) OR t.balance_after_minor = m.balance_after_minor
+                )
+                THEN concat(
+                    '{"account_id":"', t.account_id,
+                    '","sequence":', t.sequence,
+                    ',"amount_minor":', t.amount_minor,
+                    ',"balance_after_minor":', t.balance_after_minor,
+                    '}'
+                )
+            ELSE (
+                SELECT to_json(entry)::text
+                FROM (
+                    SELECT
+                        t.account_id,
+                        t.sequence,
+                        t.amount_minor,
+                        t.balance_after_minor,
+                        t.movement_id,
+                        t.kind,
+                        t.counterparty_id,
+                        t.created_at,
+                        t.effective_at,
+                        CASE WHEN m.kind = ANY(%(paying_in)s) THEN m.balance_after_minor END
+                            AS movement_balance_after_minor
+                ) AS entry
+            )
+        END AS to_side
+    OFFSET 0
+) AS told
+-- end told --
+;
+
+-- of_checkpoints --
+-- The leaves of the movements that some checkpoints cover, as they are now.
+SELECT
+    item.number,
+    -- include joined --
+    count(m.movement_id) AS movements
+FROM (
+    SELECT
+        c.number,
+        c.salt_key,
+        covered.movement_id,
+        covered.from_sequence,
+        covered.to_sequence,
+        covered.place
+    FROM checkpoints AS c
+    CROSS JOIN LATERAL unnest(c.movement_ids, c.from_sequences, c.to_sequences)
+    WITH ORDINALITY AS covered (movement_id, from_sequence, to_sequence, place)
+    WHERE c.number BETWEEN %(first)s AND %(last)s
+) AS item
+-- include told --
+GROUP BY item.number
+ORDER BY item.number;
+
+-- receipt --
+-- What a receipt shows of a movement: its texts, the salts of both sides, its place among the
+-- leaves of its checkpoint, and these.
+SELECT
+    item.number,
+    item.place,
+    item.leaves,
+    salt.both_sides AS salts,
+    told.movement,
+    told.from_side,
+    told.to_side
+FROM (
+    SELECT
+        c.number,
+        c.salt_key,
+        c.leaves,
+        v.movement_id,
+        p.place,
+        c.from_sequences[p.place] AS from_sequence,
+        c.to_sequences[p.place] AS to_sequence
+    FROM covered_movements AS v
+    INNER JOIN checkpoints AS c ON v.number = c.number
+    CROSS JOIN LATERAL (
+        SELECT array_position(c.movement_ids, v.movement_id)::bigint AS place
+        OFFSET 0
+    ) AS p
+    WHERE v.movement_id = %(movement_id)s
+) AS item
+-- include told --
+;

@@ -1,0 +1,129 @@
+"""Receipts: who gets which, and that they are checked without the service, byte by byte."""
+
+import base64
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from google.protobuf import json_format
+
+from balance_client import v1
+from tests.checkpoints import guides_check
+from tests.parity_world import make_checkpoint
+from tests.service import Service, reason
+
+check = guides_check()
+
+
+async def key_of(service: Service, key_id: str) -> bytes:
+    """The service's public key, as whoever checks a receipt learns it."""
+    keys = (await service.client().auth.GetJwks(v1.GetJwksRequest())).keys
+    (x,) = (key.x for key in keys if key.kid == key_id)
+    return base64.urlsafe_b64decode(x + "=")
+
+
+def in_json(receipt: v1.Receipt) -> dict[str, Any]:
+    told: dict[str, Any] = json_format.MessageToDict(receipt, preserving_proto_field_name=True)
+    return told
+
+
+def changed(receipt: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The receipt with each of its parts changed, one at a time."""
+
+    def other(text: str) -> str:
+        middle = len(text) // 2
+        return text[:middle] + ("1" if text[middle] != "1" else "2") + text[middle + 1 :]
+
+    edits: dict[str, Callable[[dict[str, Any]], object]] = {
+        "movement": lambda it: it.update(movement=other(it["movement"])),
+        "entry": lambda it: it.update(entry=other(it["entry"])),
+        "side": lambda it: it.update(received=not it.get("received")),
+        "salt": lambda it: it.update(salt=other(it["salt"])),
+        "other_side": lambda it: it.update(other_side=other(it["other_side"])),
+        "place": lambda it: it.update(place=it.get("place", 0) ^ 1),
+        "shorter path": lambda it: it["path"].pop(),
+        "longer path": lambda it: it["path"].append(it["path"][0]),
+        "text": lambda it: it["checkpoint"].update(text=other(it["checkpoint"]["text"])),
+        "signature": lambda it: it["checkpoint"].update(
+            signature=other(it["checkpoint"]["signature"])
+        ),
+    }
+    for number in range(len(receipt["path"])):
+        edits[f"path {number}"] = lambda it, n=number: it["path"].__setitem__(  # type: ignore[misc]
+            n, other(it["path"][n])
+        )
+    for name, edit in edits.items():
+        it = copy.deepcopy(receipt)
+        edit(it)
+        yield name, it
+
+
+async def test_receipt_is_checked_by_the_lines_of_the_guide(service: Service) -> None:
+    anna, boris = await service.person(), await service.person()
+    account, other = await anna.open(), await boris.open()
+    await anna.deposit("100", account.id)
+    send = v1.CreateTransferRequest(
+        to_account=other.id, amount="7.50", description='Für "Kaffee"\n', metadata={"a": "б"}
+    )
+    made = await anna.client.transfers.CreateTransfer(send)
+    await make_checkpoint(service.settings)
+    for person, minor, left in ((anna, -750, 9250), (boris, 750, 750)):
+        found = await person.client.proofs.GetReceipt(v1.GetReceiptRequest(movement=made.id))
+        key = await key_of(service, found.checkpoint.key_id)
+        movement, entry = check(in_json(found), key)
+        assert movement["movement_id"] == made.id
+        assert movement["description"] == send.description
+        assert movement["details"]["metadata"] == dict(send.metadata)
+        assert (movement["from_account_id"], movement["to_account_id"]) == (account.id, other.id)
+        assert entry["account_id"] == (account.id if person is anna else other.id)
+        assert (entry["amount_minor"], entry["balance_after_minor"]) == (minor, left)
+        assert base64.urlsafe_b64decode(found.checkpoint.public_key + "=") == key
+        tried = 0
+        for part, forged in changed(in_json(found)):
+            with pytest.raises((ValueError, InvalidSignature)):
+                check(forged, key)
+                pytest.fail(part)
+            tried += 1
+        assert tried >= 11
+        with pytest.raises(InvalidSignature):
+            check(in_json(found), bytes(31) + b"\x01")
+
+
+async def test_receipts_are_for_parties(service: Service) -> None:
+    anna, boris, clara = [await service.person() for _ in range(3)]
+    admin = await service.admin()
+    account, other = await anna.open(), await boris.open()
+    deposit = await anna.deposit("100", account.id)
+    send = v1.CreateTransferRequest(to_account=other.id, amount="1")
+    made = await anna.client.transfers.CreateTransfer(send)
+    held = await anna.client.holds.CreateHold(v1.CreateHoldRequest(to_account=other.id, amount="2"))
+    await make_checkpoint(service.settings)
+    of_transfer = v1.GetReceiptRequest(movement=made.id)
+    assert await reason(clara.client.proofs.GetReceipt(of_transfer)) == "MOVEMENT_NOT_FOUND"
+    of_hold = v1.GetReceiptRequest(movement=held.id)
+    assert await reason(boris.client.proofs.GetReceipt(of_hold)) == "MOVEMENT_NOT_FOUND"
+    others = v1.GetReceiptRequest(movement=made.id, account=other.id)
+    assert await reason(anna.client.proofs.GetReceipt(others)) == "ACCOUNT_NOT_FOUND"
+    for person, request, whose in (
+        (anna, of_hold, None),
+        (anna, v1.GetReceiptRequest(movement=deposit.id), account.id),
+        (admin, of_transfer, account.id),
+        (admin, others, other.id),
+    ):
+        found = await person.client.proofs.GetReceipt(request)
+        _, entry = check(in_json(found), await key_of(service, found.checkpoint.key_id))
+        assert entry["account_id"] == whose
+
+
+async def test_checkpoints_are_for_who_may_read_all(service: Service) -> None:
+    anna, admin = await service.person(), await service.admin()
+    latest = v1.GetCheckpointRequest(checkpoint="latest")
+    await anna.open()
+    await make_checkpoint(service.settings)
+    assert await reason(anna.client.proofs.GetCheckpoint(latest)) == "PERMISSION_MISSING"
+    found = await admin.client.proofs.GetCheckpoint(latest)
+    assert found.text.startswith("balance-service checkpoint v1\n")
+    assert json.dumps(found.key_id)

@@ -1,0 +1,24 @@
+"""A scene for every refusal that is about receipts and checkpoints."""
+
+import psycopg
+
+from balance_client import v1
+from balance_service.domain import errors
+from tests.parity_world import make_checkpoint
+from tests.refusal_scenes import Ask, World, provokes
+
+
+@provokes(errors.ReceiptNotReady)
+async def movement_that_is_not_covered(world: World) -> Ask:
+    deposit = (await world.anna.deposit("1", world.account)).id
+    # A worker may cover it at any time, but does so once.
+    await make_checkpoint(world.service.settings)
+    async with await psycopg.AsyncConnection.connect(world.database_url) as conn:
+        await conn.execute("DELETE FROM covered_movements WHERE movement_id = %s", (deposit,))
+    return Ask("ProofService/GetReceipt", v1.GetReceiptRequest(movement=deposit), world.anna)
+
+
+@provokes(errors.CheckpointNotFound)
+async def checkpoint_that_is_not_made(world: World) -> Ask:
+    request = v1.GetCheckpointRequest(checkpoint="1000000000")
+    return Ask("ProofService/GetCheckpoint", request, world.admin)
