@@ -27,6 +27,7 @@ from balance_service.console import (
     catalogue,
     credentials,
     finding,
+    ledger,
     live,
     movements,
     sign_in,
@@ -96,6 +97,7 @@ def _routes(reception: Reception, now: Callable[[], float]) -> list[Route]:
         Route("/approvals", page(approvals.show)),
         Route("/catalogue", page(catalogue.show)),
         Route("/credentials", page(credentials.show)),
+        Route(ledger.PATH, page(ledger.show)),
         Route("/audit", page(audit.show)),
         Route("/{path:path}", page(_not_found, public=True), methods=["GET", "POST"]),
     ]
