@@ -132,7 +132,8 @@ CROSS JOIN LATERAL (
 ) AS entry;
 
 -- delete_old --
--- The oldest part of the log, but for its last row: the number of the next event follows from it.
+-- The oldest part of the log, but for its last row, which the number of the next event follows
+-- from, and for what is not in the totals yet.
 DELETE FROM events
 WHERE last_sequence IN (
     SELECT e.last_sequence
@@ -143,5 +144,7 @@ WHERE last_sequence IN (
         ORDER BY last_sequence
         LIMIT %(limit)s
     ) AS e
-    WHERE e.numbered_at < clock_timestamp() - %(kept)s::interval
+    WHERE
+        e.numbered_at < clock_timestamp() - %(kept)s::interval
+        AND e.last_sequence <= (SELECT p.followed_sequence FROM totals_progress AS p)
 );
