@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -161,12 +161,28 @@ def program(
         command: `serve`, or `worker` for one without a supervisor.
         environment: Variables besides its settings.
     """
+    words = [sys.executable, "-m", "balance_service", command]
+    with running(words, settings.environment() | dict(environment or {}), log) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def running(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path | None = None,
+    folder: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a program, and tells it to stop at the end.
+
+    Args:
+        words: What it is started by.
+        environment: All its variables.
+        log: The file that its log is added to; None for the terminal.
+        folder: Where it runs; None for here.
+    """
     with log.open("ab") if log else contextlib.nullcontext() as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "balance_service", command],
-            env=settings.environment() | dict(environment or {}),
-            stderr=stderr,
-        )
+        process = subprocess.Popen(words, cwd=folder, env=dict(environment), stderr=stderr)
     try:
         yield process
     finally:

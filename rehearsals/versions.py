@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsals import stage
+
 ROOT = Path(__file__).parent.parent
 RELEASED = ROOT / "protos" / "released"
-STOPPING_SECONDS_MAX = 60
 
 
 def find_last_release() -> tuple[str, str]:
@@ -87,29 +88,17 @@ class Version:
             raise RuntimeError(f"{self.name}: {' '.join(arguments)}: {ended.stderr[-2000:]}")
         return ended.stdout
 
-    @contextlib.contextmanager
-    def serve(self, ports: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    def serve(
+        self, ports: Mapping[str, str], log: Path
+    ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
         """Serves, and is told to stop at the end.
 
         Args:
             ports: Its ports, by variable.
             log: What its log is added to.
         """
-        with log.open("ab") as stderr:
-            process = subprocess.Popen(
-                self._command("serve"),
-                cwd=self.folder,
-                env=self._environment() | dict(ports),
-                stderr=stderr,
-            )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOPPING_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        environment = self._environment() | dict(ports)
+        return stage.running(self._command("serve"), environment, log, self.folder)
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "balance_service", *arguments]

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import grpc
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from balance_service.calls import languages
+from balance_service.calls.security_headers import SecurityHeaders
 from balance_service.console import (
     accounts,
     acts,
@@ -27,6 +26,7 @@ from balance_service.console import (
     catalogue,
     credentials,
     finding,
+    ledger,
     live,
     movements,
     sign_in,
@@ -68,7 +68,7 @@ def build(
 
     return Starlette(
         routes=[Mount("/assets", StaticFiles(directory=ASSETS)), *_routes(reception, now)],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders, headers=HEADERS)],
         lifespan=run,
     )
 
@@ -96,6 +96,7 @@ def _routes(reception: Reception, now: Callable[[], float]) -> list[Route]:
         Route("/approvals", page(approvals.show)),
         Route("/catalogue", page(catalogue.show)),
         Route("/credentials", page(credentials.show)),
+        Route(ledger.PATH, page(ledger.show)),
         Route("/audit", page(audit.show)),
         Route("/{path:path}", page(_not_found, public=True), methods=["GET", "POST"]),
     ]
@@ -109,24 +110,3 @@ async def _choose_language(visit: Visit) -> Response:
     if (chosen := visit.form.get("language", "")) in visit.languages:
         visit.session.language = chosen
     return visit.redirect(within_console(visit.form.get("back", "")))
-
-
-class SecurityHeaders:
-    """Adds the security headers to every response, also to those of files.
-
-    Args:
-        application: Answers the requests.
-    """
-
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._application(scope, receive, send_with_headers)

@@ -17,6 +17,7 @@ from balance_service._generated.balance.v1 import (
     deposit_pb2_grpc,
     exchange_pb2_grpc,
     hold_pb2_grpc,
+    ledger_pb2_grpc,
     movement_pb2_grpc,
     purchase_pb2_grpc,
     reversal_pb2_grpc,
@@ -81,6 +82,7 @@ class Service:
         self.deposits = deposit_pb2_grpc.DepositServiceStub(channel)
         self.exchanges = exchange_pb2_grpc.ExchangeServiceStub(channel)
         self.holds = hold_pb2_grpc.HoldServiceStub(channel)
+        self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
         self.movements = movement_pb2_grpc.MovementServiceStub(channel)
         self.purchases = purchase_pb2_grpc.PurchaseServiceStub(channel)
         self.reversals = reversal_pb2_grpc.ReversalServiceStub(channel)

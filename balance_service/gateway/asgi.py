@@ -3,16 +3,16 @@
 from collections.abc import Collection, Sequence
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from balance_service.calls import http
 from balance_service.calls.methods import load_contract
+from balance_service.calls.security_headers import SecurityHeaders
 from balance_service.calls.strangers import HEALTH
 from balance_service.domain import errors
 from balance_service.gateway import documentation, routes
@@ -50,11 +50,11 @@ def build(
     pages.router.redirect_slashes = False
     calls = Transcoder(routes.Routes(bindings), upstream, limits, public_url)
     segments = {_first_segment(route.path) for route in page_routes}
-    application = Dispatcher(calls, SecurityHeaders(pages), segments, upstream)
+    application = Dispatcher(calls, SecurityHeaders(pages, SECURITY_HEADERS), segments, upstream)
     if not cors_origins:
         return application
     # Around all of it, since CORSMiddleware answers preflight requests by itself.
-    return SecurityHeaders(_allow_origins(application, cors_origins))
+    return SecurityHeaders(_allow_origins(application, cors_origins), SECURITY_HEADERS)
 
 
 class Dispatcher:
@@ -94,27 +94,6 @@ class Dispatcher:
             await refuse(head, refusal, send)
             return
         await (self._pages if is_page else self._calls)(scope, receive, send)
-
-
-class SecurityHeaders:
-    """Adds the security headers to every response that does not set them itself.
-
-    Args:
-        application: Answers the requests.
-    """
-
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._application(scope, receive, send_with_headers)
 
 
 async def _refuse_page(request: Request, error: Exception) -> Response:

@@ -134,9 +134,3 @@ async def revoked_sessions(conn: AsyncConnection, since: datetime) -> set[UUID]:
     """Sign-ins, and secrets that services signed in with, that were revoked since a moment."""
     cursor = await conn.execute(_SQL["revoked_sessions"], {"since": since})
     return {row[0] for row in await cursor.fetchall()}
-
-
-async def delete_expired(conn: AsyncConnection, before: datetime) -> None:
-    """Forgets what expired before a moment."""
-    for query in ("delete_old_codes", "delete_old_tokens", "delete_old_sessions"):
-        await conn.execute(_SQL[query], {"before": before})

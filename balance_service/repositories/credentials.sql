@@ -103,18 +103,3 @@ UNION ALL
 SELECT certificate_id
 FROM client_certificates
 WHERE revoked_at > %(since)s;
-
--- delete_old_codes --
--- Codes that earlier versions sent, and that limit nothing any more.
-DELETE FROM confirmation_codes
-WHERE expires_at < %(before)s AND sent_at < %(before)s;
-
--- delete_old_tokens --
--- Refresh tokens whose reuse can no longer matter.
-DELETE FROM refresh_tokens
-WHERE expires_at < %(before)s;
-
--- delete_old_sessions --
--- Sign-ins whose tokens have all expired.
-DELETE FROM sessions
-WHERE expires_at < %(before)s;

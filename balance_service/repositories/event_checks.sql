@@ -57,31 +57,37 @@ LIMIT %(limit)s;
 
 -- event_has_entries --
 -- Events that name other entries than their movements have.
+-- begin sides --
 WITH sides AS (
     SELECT
+        e.last_sequence,
+        item.place,
         m.movement_id,
         side.account_id,
         side.sequence
     FROM (
         SELECT
+            last_sequence,
             movement_ids,
             from_sequences,
             to_sequences
         FROM events
         UNION ALL
         SELECT
+            NULL AS last_sequence,
             movement_ids,
             from_sequences,
             to_sequences
         FROM outbox
     ) AS e
     CROSS JOIN LATERAL unnest(e.movement_ids, e.from_sequences, e.to_sequences)
-        AS item (movement_id, from_sequence, to_sequence)
+    WITH ORDINALITY AS item (movement_id, from_sequence, to_sequence, place)
     INNER JOIN movements AS m ON item.movement_id = m.movement_id
     CROSS JOIN LATERAL (
         VALUES (m.from_account_id, item.from_sequence), (m.to_account_id, item.to_sequence)
     ) AS side (account_id, sequence)
 )
+-- end sides --
 
 SELECT
     subject,
@@ -116,26 +122,19 @@ LIMIT %(limit)s;
 
 -- events_follow_each_other --
 -- Accounts of whose entries one has an event before that of an earlier one.
+-- include sides --
+
 SELECT
     subject,
     stored,
     computed
 FROM (
     SELECT
-        side.sequence AS computed,
-        side.account_id || ' #' || side.sequence AS subject,
-        lag(side.sequence) OVER (
-            PARTITION BY side.account_id
-            ORDER BY e.last_sequence, item.place
-        ) AS stored
-    FROM events AS e
-    CROSS JOIN LATERAL unnest(e.movement_ids, e.from_sequences, e.to_sequences)
-    WITH ORDINALITY AS item (movement_id, from_sequence, to_sequence, place)
-    INNER JOIN movements AS m ON item.movement_id = m.movement_id
-    CROSS JOIN LATERAL (
-        VALUES (m.from_account_id, item.from_sequence), (m.to_account_id, item.to_sequence)
-    ) AS side (account_id, sequence)
-    WHERE side.sequence IS NOT NULL
+        sequence AS computed,
+        account_id || ' #' || sequence AS subject,
+        lag(sequence) OVER (PARTITION BY account_id ORDER BY last_sequence, place) AS stored
+    FROM sides
+    WHERE sequence IS NOT NULL AND last_sequence IS NOT NULL
 ) AS told
 WHERE stored >= computed
 LIMIT %(limit)s;

@@ -132,8 +132,8 @@ CROSS JOIN LATERAL (
 ) AS entry;
 
 -- delete_old --
--- The oldest part of the log, but for its last row: the number of the next event follows from it;
--- and but for what no checkpoint covers yet.
+-- The oldest part of the log, but for its last row, which the number of the next event follows
+-- from, and for what no checkpoint covers or what is not in the totals yet.
 DELETE FROM events
 WHERE last_sequence IN (
     SELECT e.last_sequence
@@ -152,4 +152,5 @@ WHERE last_sequence IN (
             ORDER BY c.number DESC
             LIMIT 1
         )
+        AND e.last_sequence <= (SELECT p.followed_sequence FROM totals_progress AS p)
 );

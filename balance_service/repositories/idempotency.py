@@ -50,8 +50,3 @@ async def answer(conn: AsyncConnection, principal: str, request_id: UUID, messag
 async def forget(conn: AsyncConnection, principal: str) -> None:
     """Deletes what a principal asked and was answered."""
     await conn.execute(_SQL["forget"], {"principal": principal})
-
-
-async def delete_old(conn: AsyncConnection, before: datetime) -> None:
-    """Forgets answers given before a moment."""
-    await conn.execute(_SQL["delete_old"], {"before": before})

@@ -19,11 +19,6 @@ UPDATE idempotency_keys
 SET answer = %(answer)s
 WHERE principal = %(principal)s AND request_id = %(request_id)s;
 
--- delete_old --
--- Answers that nobody will ask for again.
-DELETE FROM idempotency_keys
-WHERE created_at < %(before)s;
-
 -- forget --
 -- What one principal asked and was answered.
 DELETE FROM idempotency_keys

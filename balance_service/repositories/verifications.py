@@ -136,10 +136,3 @@ async def put_quotas(
     """Writes when locked quotas will be full."""
     values = {"keys": [limit.key for limit in limits], "full_at": list(full_at)}
     await conn.execute(_SQL["put_quotas"], values)
-
-
-async def delete_expired(conn: AsyncConnection, known_for: timedelta) -> None:
-    """Forgets what has ended, and networks that were not seen for some time."""
-    await conn.execute(_SQL["delete_old_verifications"])
-    await conn.execute(_SQL["delete_full_quotas"])
-    await conn.execute(_SQL["forget_askers"], {"known_for": known_for})

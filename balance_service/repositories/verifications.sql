@@ -95,24 +95,3 @@ UPDATE sign_in_quotas AS quota
 SET full_at = taken.full_at
 FROM unnest(%(keys)s::bytea[], %(full_at)s::timestamptz[]) AS taken (key, full_at)
 WHERE quota.key = taken.key;
-
--- delete_old_verifications --
--- Codes that have expired.
-DELETE FROM verifications
-WHERE expires_at < clock_timestamp();
-
--- delete_full_quotas --
--- Quotas that are full, and so limit nothing. Those that are being taken from are left alone, for
--- waiting for several in any order could be a deadlock.
-DELETE FROM sign_in_quotas
-WHERE key IN (
-    SELECT key
-    FROM sign_in_quotas
-    WHERE full_at < clock_timestamp()
-    FOR UPDATE SKIP LOCKED
-);
-
--- forget_askers --
--- Networks from which nobody signed in for long.
-DELETE FROM known_askers
-WHERE seen_at < clock_timestamp() - %(known_for)s::interval;

@@ -4,7 +4,7 @@ roll-ups, expiry, sealing, checkpoints, clearing.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -20,14 +20,12 @@ from balance_service.reading.rates import ExchangeRates
 from balance_service.reading.watch import AccountWatch
 from balance_service.repositories import (
     audit_seals,
-    credentials,
     events,
-    idempotency,
     outbox,
     quotes,
+    retention,
     system_accounts,
     totals,
-    verifications,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -50,6 +48,8 @@ CHECKPOINT_INTERVAL_SECONDS = 1
 HISTORY_INTERVAL_SECONDS = 60
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
+# The last access token of a sign-in outlives it by a day and the leeway at most.
+LAST_USE = timedelta(days=2)
 # Quotes that one transaction clears, for the same reason.
 CLEARED_QUOTES_MAX = 1_000
 # Commits whose events one transaction deletes.
@@ -188,12 +188,27 @@ class Maintenance:
 
     async def delete_expired(self) -> None:
         """Deletes kept answers, codes and sessions that nobody can use any more."""
-        now = datetime.now(UTC)
-        async with transaction(self._pool) as conn:
-            await idempotency.delete_old(conn, now - self._answers_kept)
-            # The last access token of a sign-in outlives it by a day and the leeway at most.
-            await credentials.delete_expired(conn, now - timedelta(days=2))
-            await verifications.delete_expired(conn, KNOWN_FOR)
+        kept = {
+            "idempotency_keys": self._answers_kept,
+            "verifications": timedelta(),
+            "sign_in_quotas": timedelta(),
+            "known_askers": KNOWN_FOR,
+            "confirmation_codes": LAST_USE,
+            "refresh_tokens": LAST_USE,
+            "sessions": LAST_USE,
+        }
+        for table in retention.BY_TIME:
+            more = True
+            while more:
+                async with transaction(self._pool) as conn:
+                    more = await retention.delete_old(conn, table, kept[table])
+        for table in retention.BY_KEY:
+            after = None
+            while True:
+                async with transaction(self._pool) as conn:
+                    after = await retention.delete_old_of_part(conn, table, kept[table], after)
+                if after is None:
+                    break
 
     async def delete_old_events(self) -> None:
         """Deletes events that are not kept any more, oldest first."""

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime
+from uuid import UUID
 
 from balance_service._generated.balance.v1 import event_pb2
 from balance_service.calls.access import Condition
@@ -84,6 +85,11 @@ class EventServicer:
                         page_token=self._write_token(asked, call, page.end)
                     )
 
+    async def accounts_of(self, owner_id: UUID) -> frozenset[UUID]:
+        """The accounts of a user."""
+        async with self._pool.connection() as conn:
+            return frozenset(await accounts.ids_of_owner(conn, owner_id))
+
     async def _wanted(self, asked: EventFilter, call: Call) -> Wanted:
         """What the caller may have of what they ask for.
 
@@ -95,8 +101,7 @@ class EventServicer:
         if call.unconditional:
             return Wanted(types, account_ids or None)
         owner_id = call.principal.require_user()
-        async with self._pool.connection() as conn:
-            own = frozenset(await accounts.ids_of_owner(conn, owner_id))
+        own = await self.accounts_of(owner_id)
         if strange := account_ids - own:
             raise errors.AccountNotFound(str(min(strange)))
         if account_ids:

@@ -196,7 +196,7 @@ async def test_every_page_fits_a_phone_and_the_rules_of_axe(
         f"/accounts/{account}/holds", f"/accounts/{account}/changes", f"/accounts/{account}/live",
         f"/movements/{purchase}", f"/holds/{hold.id}", f"/acts/set-limits/{account}",
         f"/acts/freeze-account/{account}", "/approvals", "/catalogue", "/acts/create-service/new",
-        "/credentials", "/audit", "/none", "/accounts/none",
+        "/credentials", "/audit", "/ledger", "/none", "/accounts/none",
     )  # fmt: skip
 
     def look(path: str) -> None:

@@ -176,6 +176,20 @@ async def test_audit_log_is_filtered_and_paged(console: Console) -> None:
     assert "session.started" in (await visitor.get(following)).text
 
 
+async def test_trial_balance_is_of_now_or_of_the_beginning_of_a_day(console: Console) -> None:
+    _, _ = await rich(console.service)
+    visitor = await console.admin()
+    shown = await visitor.get("/ledger")
+    assert "Debits and credits are the same in every currency." in shown.text
+    for text in ("2010 Liabilities:Users", "1010 Assets:Settlement", "accounts opened: 1"):
+        assert text in shown.text, text
+    past = await visitor.get("/ledger?day=2020-01-01")
+    assert "2020-01-01 00:00:00" in past.text
+    assert "There is nothing." in past.text
+    for day in ("x", "2999-01-01"):
+        assert (await visitor.get(f"/ledger?day={day}")).status == 400
+
+
 async def test_keys_page_names_commands_and_published_keys(console: Console) -> None:
     shown = await (await console.admin()).get("/credentials")
     keys = await console.service.client().auth.GetJwks(v1.GetJwksRequest())

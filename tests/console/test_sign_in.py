@@ -15,7 +15,7 @@ from tests.service import Service, StartService, reason, somebody
 EVERY_PAGE = (
     "/", "/users/x", "/accounts/x", "/accounts/x/holds", "/accounts/x/changes", "/accounts/x/live",
     "/accounts/x/live/entries", "/movements/x", "/holds/x", "/acts/freeze-account/x", "/approvals",
-    "/catalogue", "/credentials", "/audit",
+    "/catalogue", "/credentials", "/audit", "/ledger",
 )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ async def test_users_are_not_let_in_and_moderators_see_what_they_may(console: Co
     shown = await moderator.get(f"/accounts/{account}")
     assert (shown.status, "100.00 RUB" in shown.text) == (200, True)
     assert not [link for link in shown.links if link.startswith(("/acts", "/audit"))]
-    for path in ("/approvals", "/audit", f"/users/{person.user_id}"):
+    for path in ("/approvals", "/audit", "/ledger", f"/users/{person.user_id}"):
         refused = await moderator.get(path)
         assert (refused.status, "PERMISSION_MISSING" in refused.text) == (403, True), path
     refused = await moderator.submit(

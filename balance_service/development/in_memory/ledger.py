@@ -10,9 +10,10 @@ from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, ids, ledger
 from balance_service.domain.accounts import Account, AccountProfile, Status
 from balance_service.domain.commands import Origin
+from balance_service.domain.events import Balance, Event, EventType, Place
 from balance_service.domain.follow_up_commands import Release
 from balance_service.domain.holds import HoldStatus
-from balance_service.domain.movements import Entry, Kind, Movement
+from balance_service.domain.movements import MOVING_NOTHING, Entry, Kind, Movement
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Plan, State
 from balance_service.ledger.expiry import PRINCIPAL
@@ -34,6 +35,7 @@ class MemoryLedger:
         self.numbers: dict[int, UUID] = {}
         self.entries: dict[UUID, list[Entry]] = {}
         self.captures: dict[UUID, list[UUID]] = {}
+        self.events: list[Event] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["MemoryLedger"]:
@@ -84,7 +86,15 @@ class MemoryLedger:
         self.profiles[account_id] = AccountProfile(account, number, now)
         self.owned[owner_id, currency] = account_id
         self.numbers[number] = account_id
+        self._tell(EventType.ACCOUNT_OPENED, now, ids.new_id(), account_id, account=account)
         return account_id, True
+
+    def add_user(self) -> UUID:
+        """A new user's id."""
+        user_id = ids.new_id()
+        self.users.add(user_id)
+        self._tell(EventType.USER_CREATED, datetime.now(UTC), ids.new_id(), user_id)
+        return user_id
 
     def profile(self, account_id: UUID) -> AccountProfile | None:
         """An account as it is now, if there is one."""
@@ -112,6 +122,33 @@ class MemoryLedger:
         for movement in plan.follows:
             assert movement.original_id, "it follows one"
             self.captures.setdefault(movement.original_id, []).append(movement.movement_id)
+        left: dict[UUID, list[Balance]] = {}
+        for entry in plan.entries:
+            balance = Balance(entry.account_id, entry.sequence, entry.balance_after_minor)
+            left.setdefault(entry.movement_id, []).append(balance)
+        for movement in plan.movements:
+            captures = movement.original_id and movement.kind not in MOVING_NOTHING
+            self._tell(
+                EventType.HOLD_CAPTURED if captures else EventType(movement.kind),
+                movement.created_at,
+                movement.movement_id,
+                movement.movement_id,
+                movement,
+                left.get(movement.movement_id, ()),
+            )
+
+    def _tell(
+        self,
+        event_type: EventType,
+        time: datetime,
+        event_id: UUID,
+        subject_id: UUID,
+        movement: Movement | None = None,
+        balances: Sequence[Balance] = (),
+        account: Account | None = None,
+    ) -> None:
+        place = Place(len(self.events) + 1, event_id)
+        self.events.append(Event(place, event_type, time, subject_id, movement, balances, account))
 
 
 def _nothing(_: UUID) -> None:

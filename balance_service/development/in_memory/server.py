@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import grpc
@@ -18,9 +18,9 @@ from google.rpc import code_pb2, status_pb2
 from balance_service.calls import access, refusals
 from balance_service.calls.call import Call, from_metadata
 from balance_service.calls.methods import Method
-from balance_service.development.in_memory import servicers
+from balance_service.development.in_memory import events, servicers
 from balance_service.development.in_memory.ledger import MemoryLedger, no_pool
-from balance_service.domain import errors, ids
+from balance_service.domain import errors
 from balance_service.domain.limits import Limits
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
@@ -30,10 +30,15 @@ from balance_service.providers.rates import provider
 from balance_service.reading.rates import ExchangeRates
 
 CALLS_MAX = 16
+# How soon a stream ends that its caller has left.
+LEFT_SECONDS = 0.1
 RULES = access.in_force({"user_deposits"})
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-Handler: TypeAlias = Callable[[Any, Call], Coroutine[Any, Any, Message]]
+T = TypeVar("T")
+
+# A coroutine of the answer, or an iterator of answers where they are a stream.
+Handler: TypeAlias = Callable[[Any, Call], Any]
 
 
 class _Servicer(Protocol):
@@ -54,8 +59,7 @@ class InMemoryService:
 
     def add_user(self) -> tuple[UUID, str]:
         """A new user's id, and their access token."""
-        user_id = ids.new_id()
-        self._ledger.users.add(user_id)
+        user_id = self._ledger.add_user()
         return user_id, f"user:{user_id}"
 
 
@@ -110,6 +114,7 @@ def _servicers(ledger: MemoryLedger, queue: CommitQueue) -> list[_Servicer]:
         servicers.WithdrawalServicer(*shared),
         servicers.TransferServicer(*shared),
         servicers.HoldServicer(*shared),
+        events.EventServicer(ledger),
     ]
 
 
@@ -130,41 +135,89 @@ def _handlers(
 def _handler(
     method: Method, handler: Handler, loop: asyncio.AbstractEventLoop
 ) -> "grpc.RpcMethodHandler[Any, Any]":
-    def unary(request: bytes, context: grpc.ServicerContext) -> Message:
-        pairs = context.invocation_metadata()
-        metadata = [(key, value) for key, value in pairs if isinstance(value, str)]
-        call = from_metadata(method.full_name, metadata, context.time_remaining())
-        try:
-            answering = _answer(method, handler, request, call)
-            message = asyncio.run_coroutine_threadsafe(answering, loop).result()
-        except errors.Refusal as refusal:
-            _abort(context, refusals.status(refusal, call.language), call.trailers)
-        except NotImplementedError as error:
-            _abort(context, status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=str(error)), {})
+    """Answers a method from one of gRPC's threads, by code that runs in the loop."""
+
+    def unary(sent: bytes, context: grpc.ServicerContext) -> Message:
+        call = _call(method, context)
+
+        async def answer() -> Message:
+            message: Message = await handler(await _admitted(method, sent, call), call)
+            call.check_proven()
+            return message
+
+        with _refusing(context, call):
+            message = asyncio.run_coroutine_threadsafe(answer(), loop).result()
         context.set_trailing_metadata(tuple(call.trailers.items()))
         return message
 
-    return grpc.unary_unary_rpc_method_handler(
-        unary, response_serializer=lambda message: message.SerializeToString()
-    )
+    def stream(sent: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
+        call = _call(method, context)
+        with _refusing(context, call):
+            admitted = _admitted(method, sent, call)
+            request = asyncio.run_coroutine_threadsafe(admitted, loop).result()
+            answers: AsyncIterator[Message] = handler(request, call)
+            while (message := _wait(context, _next(answers), loop)) is not None:
+                call.check_proven()
+                yield message
+
+    if method.descriptor.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream, response_serializer=_serialize)
+    return grpc.unary_unary_rpc_method_handler(unary, response_serializer=_serialize)
 
 
-async def _answer(method: Method, handler: Handler, serialized: bytes, call: Call) -> Message:
+@contextmanager
+def _refusing(context: grpc.ServicerContext, call: Call) -> Iterator[None]:
+    """Ends the call as refused, if it is."""
+    try:
+        yield
+    except errors.Refusal as refusal:
+        _abort(context, refusals.status(refusal, call.language), call.trailers)
+    except NotImplementedError as error:
+        _abort(context, status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=str(error)), {})
+
+
+def _wait(
+    context: grpc.ServicerContext,
+    work: Coroutine[Any, Any, T],
+    loop: asyncio.AbstractEventLoop,
+) -> T | None:
+    """What some work comes to; None if the caller leaves before that."""
+    running = asyncio.run_coroutine_threadsafe(work, loop)
+    while context.is_active():
+        with suppress(TimeoutError):
+            return running.result(LEFT_SECONDS)
+    running.cancel()
+    return None
+
+
+def _call(method: Method, context: grpc.ServicerContext) -> Call:
+    pairs = context.invocation_metadata()
+    metadata = [(key, value) for key, value in pairs if isinstance(value, str)]
+    return from_metadata(method.full_name, metadata, context.time_remaining())
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+async def _next(answers: AsyncIterator[Message]) -> Message | None:
+    return await anext(answers, None)
+
+
+async def _admitted(method: Method, sent: bytes, call: Call) -> Message:
     """Takes the steps that the service takes with every call, without its quotas and its log."""
     if call.tokens:
         call.caller = await servicers.MemoryTokens().verify(call.tokens[0])
     elif not method.public:
         raise errors.TokenMissing
     try:
-        request = GetMessageClass(method.input).FromString(serialized)
+        request = GetMessageClass(method.input).FromString(sent)
     except DecodeError:
         raise errors.MalformedRequest from None
     if unknown := servicers.find_unknown(method.descriptor.name, request):
         raise NotImplementedError(f"The service in memory does not know {', '.join(unknown)}.")
     call.admit(RULES[method.descriptor.name].admit(call.caller))
-    message = await handler(request, call)
-    call.check_proven()
-    return message
+    return request
 
 
 def _abort(

@@ -1,8 +1,8 @@
 """A balance service in memory, which starts in no time and forgets everything.
 
 Its rules are those of the package `balance-ledger-service`, which must be installed here; Postgres
-need not be. It knows accounts, deposits, withdrawals, transfers, holds, entries and request ids;
-what it does not know is UNIMPLEMENTED.
+need not be. It knows accounts, deposits, withdrawals, transfers, holds, entries, events and request
+ids; what it does not know is UNIMPLEMENTED.
 """
 
 from collections.abc import Iterator
