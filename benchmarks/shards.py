@@ -11,6 +11,7 @@ The service does not run on shards yet (docs/operating/scaling.md).
 """
 
 import argparse
+import functools
 import hashlib
 import math
 import random
@@ -133,15 +134,15 @@ class Spread:
 def simulate(world: World, rates: Sequence[int], seed: int, drawn: int = DRAWN) -> Iterator[Row]:
     """What each of some rates needs, in the fewest shards that are enough."""
     transfers = Transfers(world, random.Random(f"{seed} {world.skew}"), drawn)
-    spreads = {shards: transfers.spread(shards) for shards in SHARDS}
+    spread_on = functools.cache(transfers.spread)
     # Of both sides of a transfer, either may be the busiest account's.
     hottest = 2 * Zipf(world.accounts, world.skew).share(1)
     for rate in rates:
         enough = (
-            shards for shards in SHARDS if _busy(world, spreads[shards], rate) <= BUSY_SHARE_MAX
+            shards for shards in SHARDS if _busy(world, spread_on(shards), rate) <= BUSY_SHARE_MAX
         )
         shards = next(enough, 0)
-        spread = spreads[shards or SHARDS[-1]]
+        spread = spread_on(shards or SHARDS[-1])
         waiting, disturbed = _lose_shards(world, spread, random.Random(f"{seed} {rate}"))
         limit = world.known.hot_movements_per_second.value
         yield Row(
@@ -154,6 +155,29 @@ def simulate(world: World, rates: Sequence[int], seed: int, drawn: int = DRAWN) 
             waiting,
             disturbed,
         )
+
+
+def simulate_all(
+    known: figures.Figures,
+    accounts: int = 10**9,
+    cores: int = 32,
+    local_share: float = 0,
+    failures: float = 1,
+    seed: int = 1,
+) -> Iterator[Row]:
+    """Every rate at every skew.
+
+    Args:
+        known: What a transfer takes.
+        accounts: As of a world, and so are the others.
+        cores: Of a server.
+        local_share: Of transfers, those between accounts that were placed together; 0 to 1.
+        failures: Of a server in a year.
+        seed: Decides all chance.
+    """
+    for skew in SKEWS:
+        world = World(accounts, skew, local_share, cores, failures, known)
+        yield from simulate(world, RATES, seed)
 
 
 def _busy(world: World, spread: Spread, rate: int) -> float:
@@ -225,11 +249,12 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"a share is 0 to 1, and failures of a server are 0 to {FAILURES_MAX} a year")
     if options.accounts < 2 or options.cores < 1:
         parser.error("there are two accounts and one core at least")
-    known = figures.read(options.figures)
-    rows: list[Row] = []
-    for skew in SKEWS:
-        world = World(
-            options.accounts, skew, options.local_share, options.cores, options.failures, known
-        )
-        rows += simulate(world, RATES, options.seed)
-    print("\n".join(write(rows)))
+    rows = simulate_all(
+        figures.read(options.figures),
+        options.accounts,
+        options.cores,
+        options.local_share,
+        options.failures,
+        options.seed,
+    )
+    print("\n".join(write(list(rows))))

@@ -96,13 +96,18 @@ def _busy_share(load: Load, figures: Figures) -> float:
     """
     if not load.latency_ms:
         return BUSY_SHARE
-    left = load.latency_ms - figures.alone_p99_ms.value - load.round_trip_ms
-    if left <= 0:
-        least = figures.alone_p99_ms.value + load.round_trip_ms
-        told = f"must be above {least:g}, which a call alone takes with its standby's round trip"
+    least = _p99(load, figures, BUSY_SHARE_MIN)
+    if load.latency_ms < least:
+        told = f"must be {least:.3g} at least, which calls take where hardly anything is asked"
         raise errors.InvalidFields((errors.Violation("latency_ms", told),))
-    share = left / (left + _queueing_ms(figures))
-    return min(max(share, BUSY_SHARE_MIN), BUSY_SHARE_MAX)
+    left = load.latency_ms - figures.alone_p99_ms.value - load.round_trip_ms
+    return min(left / (left + _queueing_ms(figures)), BUSY_SHARE_MAX)
+
+
+def _p99(load: Load, figures: Figures, busy: float) -> float:
+    """Milliseconds that 99 of 100 calls take, with processors so busy."""
+    queueing = _queueing_ms(figures) * busy / (1 - busy)
+    return figures.alone_p99_ms.value + load.round_trip_ms + queueing
 
 
 def _queueing_ms(figures: Figures) -> float:
@@ -112,10 +117,9 @@ def _queueing_ms(figures: Figures) -> float:
 
 def _latency(load: Load, figures: Figures, busy: float) -> Need:
     alone = figures.alone_p99_ms.value
-    p99 = alone + load.round_trip_ms + _queueing_ms(figures) * busy / (1 - busy)
     return Need(
         "latency (p99)",
-        p99,
+        _p99(load, figures, busy),
         "ms",
         f"{alone:g} ms alone + {load.round_trip_ms:g} ms to the standby + "
         f"{_queueing_ms(figures):g} ms x {busy:.2f} / {1 - busy:.2f} with processors {busy:.0%} "
