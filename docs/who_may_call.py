@@ -15,6 +15,8 @@ _USERS = {
     Condition.RECEIVER: ("what they received", "any"),
     Condition.MAKER: ("those they made", "any"),
     Condition.ASKER: ("by quotes that they asked for", ""),
+    Condition.MADE: ("those they made", ""),
+    Condition.MADE_OR_OWNER: ("those they made, or by which their accounts pay", "any"),
     Condition.OTHERS: ("about somebody else than themselves", ""),
     Condition.ITEMS: ("each item as the RPC that it stands for", ""),
 }
@@ -28,6 +30,8 @@ _CELLS = {
     Condition.RECEIVER: "receiver",
     Condition.MAKER: "maker",
     Condition.ASKER: "asker",
+    Condition.MADE: "maker",
+    Condition.MADE_OR_OWNER: "maker, owner",
     Condition.OTHERS: "others",
     Condition.ITEMS: "items",
 }

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from balance_client import AsyncClient, v1
+from tests import schedules
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
 from tests.service import Person, Service
@@ -70,6 +71,8 @@ async def world(service: Service) -> World:
     sessions = (await client.users.ListSessions(v1.ListSessionsRequest())).sessions
     closed = await boris.open("JPY")
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    scheduled = [await schedules.make(client, schedules.daily(other.id)) for _ in range(4)]
+    await client.schedules.PauseSchedule(v1.PauseScheduleRequest(schedule=scheduled[2].id))
     to_approve, to_reject = await two_asked(service)
     await first_event(client)
     ids = {
@@ -91,5 +94,9 @@ async def world(service: Service) -> World:
         "third": (await (await service.person()).open()).id,
         "session": sessions[0].id,
         "closed": closed.id,
+        "scheduled": scheduled[0].id,
+        "to pause": scheduled[1].id,
+        "paused": scheduled[2].id,
+        "to cancel": scheduled[3].id,
     }
     return World(admin, account.id, other.id, ids, boris.token.refresh_token)

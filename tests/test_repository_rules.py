@@ -60,6 +60,7 @@ OFFSETS = {
     "entries.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "movement_searches.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
+    "schedules.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "users.sql": (2, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
 }
 

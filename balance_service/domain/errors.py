@@ -7,7 +7,8 @@ Refusal
                             SecondFactorRequired, SecondFactorInvalid
   the caller may not        PermissionMissing, UserDisabled
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
-                            ServiceNotFound, QuoteNotFound, SessionNotFound, ApprovalNotFound
+                            ServiceNotFound, QuoteNotFound, SessionNotFound, ApprovalNotFound,
+                            ScheduleNotFound
   it was taken or changed   UsernameTaken, EmailTaken, UserErased, ExternalIdConflict,
                             SecondFactorEnrolled,
                             EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
@@ -21,6 +22,7 @@ Refusal
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
   another item was refused  BatchRefused
+  the schedule forbids it   ScheduleNotActive, ScheduleNotPaused, ScheduleLimit
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
                             Unavailable, DeadlinePassed
@@ -581,6 +583,38 @@ class QuoteExpired(Refusal):
 
     quote: str
     expire_time: datetime
+
+
+@dataclass
+class ScheduleNotFound(Refusal):
+    """There is no such schedule."""
+
+    schedule: str
+
+
+@dataclass
+class ScheduleNotActive(Refusal):
+    """The schedule is not active."""
+
+    schedule: str
+    # Name of a ScheduleStatus.
+    status: str
+
+
+@dataclass
+class ScheduleNotPaused(Refusal):
+    """The schedule is not paused."""
+
+    schedule: str
+    # Name of a ScheduleStatus.
+    status: str
+
+
+@dataclass
+class ScheduleLimit(Refusal):
+    """The caller has as many schedules as one caller may."""
+
+    limit: int
 
 
 @dataclass

@@ -9,6 +9,7 @@ from balance_service.domain.events import Event, Place
 from balance_service.domain.money import format_minor
 from balance_service.messages import convert
 from balance_service.messages.listing import movement_texts
+from balance_service.messages.schedule_messages import change_message
 
 # Of CloudEvents.
 _VERSION = "1.0"
@@ -42,6 +43,8 @@ def event(told: Event, source: str) -> event_pb2.Event:
             )
     if told.account:
         message.account.CopyFrom(_account(told.account))
+    if told.schedule:
+        message.schedule.CopyFrom(change_message(told.schedule))
     return message
 
 

@@ -18,6 +18,7 @@ from balance_service.repositories import (
     follow_up_checks,
     lookup_checks,
     queries,
+    schedule_checks,
 )
 
 _SQL = {
@@ -25,6 +26,7 @@ _SQL = {
     **follow_up_checks.SQL,
     **lookup_checks.SQL,
     **event_checks.SQL,
+    **schedule_checks.SQL,
 }
 
 CHECKS = {
@@ -55,6 +57,7 @@ CHECKS = {
     "reference_has_movement": "references and their movements agree",
     **lookup_checks.CHECKS,
     **event_checks.CHECKS,
+    **schedule_checks.CHECKS,
     **audit_seals.CHECKS,
 }
 FAULTS_SHOWN_MAX = 10

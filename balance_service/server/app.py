@@ -71,6 +71,8 @@ from balance_service.servicers.movement import MovementServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
+from balance_service.servicers.schedule import ScheduleServicer
+from balance_service.servicers.schedule_runs import ScheduleRuns
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
@@ -205,7 +207,7 @@ def build(
     calls.add(ExchangeServicer(*exchanges))
     calls.add(RateServicer(connections, rates))
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
-    _add_records(calls, settings, connections, page_tokens, approvals)
+    _add_records(calls, settings, connections, page_tokens, approvals, rules)
     calls.check_access()
 
     health = _health(calls, (connections, commit_connections))
@@ -254,6 +256,7 @@ def _maintenance(
         calls=calls,
         expiry=HoldExpiry(connections, queue),
         changes=changes,
+        schedules=ScheduleRuns(connections, calls, settings),
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
     )
@@ -265,11 +268,13 @@ def _add_records(
     connections: Pool,
     page_tokens: PageTokens,
     approvals: Approvals,
+    rules: Mapping[str, Rule],
 ) -> None:
-    """Adds what answers about movements and acts of the past, and what others approve of them."""
+    """Adds what answers about movements and acts of the past and to come, and about approvals."""
     searchable = parse_keys(settings.searchable_metadata)
     calls.add(ReversalServicer(connections))
     calls.add(MovementServicer(connections, page_tokens, searchable))
+    calls.add(ScheduleServicer(connections, page_tokens, rules, settings))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
 

@@ -29,6 +29,7 @@ from balance_service.repositories import (
 )
 from balance_service.server.health import Health
 from balance_service.servicers.account_changes import AccountChanges
+from balance_service.servicers.schedule_runs import ScheduleRuns
 
 HEALTH_INTERVAL_SECONDS = 0.5
 RATES_INTERVAL_SECONDS = 60
@@ -40,6 +41,7 @@ ROLL_UP_INTERVAL_SECONDS = 5
 ROLL_UP_DELTAS_MAX = 10_000
 EXPIRY_INTERVAL_SECONDS = 1
 SEAL_INTERVAL_SECONDS = 5
+SCHEDULES_INTERVAL_SECONDS = 1
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 # Quotes that one transaction clears, for the same reason.
@@ -64,6 +66,7 @@ class Maintenance:
         event_log: Reads what is new of the log of events for those who follow it.
         expiry: Gives back what is left of holds whose time is over.
         changes: Has limits go back whose time is over.
+        schedules: Carries out what is due.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
         events_kept: How long events are kept.
@@ -82,6 +85,7 @@ class Maintenance:
         calls: Calls,
         expiry: HoldExpiry,
         changes: AccountChanges,
+        schedules: ScheduleRuns,
         answers_kept: timedelta,
         events_kept: timedelta,
     ) -> None:
@@ -95,6 +99,7 @@ class Maintenance:
         self._calls = calls
         self._expiry = expiry
         self._changes = changes
+        self._schedules = schedules
         self._answers_kept = answers_kept
         self._events_kept = events_kept
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,10 +120,12 @@ class Maintenance:
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
+            (SCHEDULES_INTERVAL_SECONDS, self._schedules.run_due),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
             (DELETE_INTERVAL_SECONDS, self.delete_expired),
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
             (DELETE_INTERVAL_SECONDS, self.delete_old_events),
+            (DELETE_INTERVAL_SECONDS, self._schedules.delete_old),
             (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))

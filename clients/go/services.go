@@ -36,9 +36,9 @@ type Services struct {
 	Deposits balancev1.DepositServiceClient
 
 	// Tells of everything that was committed: one event for each movement, and for
-	// each change of an account or a user. No event is missing and none comes twice;
-	// those of an account come in the order in which they were committed. Users are
-	// told of their own accounts alone.
+	// each change of an account, a user or a schedule. No event is missing and none
+	// comes twice; those of an account come in the order in which they were
+	// committed. Users are told of their own accounts alone.
 	//
 	// Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
 	// ever.
@@ -67,6 +67,12 @@ type Services struct {
 	// ReverseTransfer and ReverseExchange.
 	Reversals balancev1.ReversalServiceClient
 
+	// Makes transfers and purchases later: once, or again and again. Each occurrence
+	// is carried out once, as if whoever made the schedule called CreateTransfer or
+	// CreatePurchase then: their rights, the accounts and the catalogue are those of
+	// that moment.
+	Schedules balancev1.ScheduleServiceClient
+
 	// Moves money from one account to another: of the same currency, or of another
 	// by a quote.
 	Transfers balancev1.TransferServiceClient
@@ -94,6 +100,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),
 		balancev1.NewReversalServiceClient(conn),
+		balancev1.NewScheduleServiceClient(conn),
 		balancev1.NewTransferServiceClient(conn),
 		balancev1.NewUserServiceClient(conn),
 		balancev1.NewWithdrawalServiceClient(conn),

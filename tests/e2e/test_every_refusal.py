@@ -16,6 +16,7 @@ from tests import (  # noqa: F401 - register scenes
     event_scenes,
     follow_up_scenes,
     price_scenes,
+    schedule_scenes,
     sign_in_scenes,
 )
 from tests.grpc import assert_same_refusal, over_grpc

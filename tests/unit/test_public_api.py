@@ -47,6 +47,7 @@ SERVICES = {
     "purchases",
     "rates",
     "reversals",
+    "schedules",
     "transfers",
     "users",
     "withdrawals",

@@ -247,6 +247,17 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ErrorReason_ERROR_REASON_EVENTS_LOST ErrorReason = 131
+	// NOT_FOUND. There is no such schedule, or it is somebody else's.
+	ErrorReason_ERROR_REASON_SCHEDULE_NOT_FOUND ErrorReason = 140
+	// FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+	// nor, if it was cancelled or completed, changed; metadata says what it is.
+	ErrorReason_ERROR_REASON_SCHEDULE_NOT_ACTIVE ErrorReason = 141
+	// FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+	// metadata says what it is.
+	ErrorReason_ERROR_REASON_SCHEDULE_NOT_PAUSED ErrorReason = 142
+	// FAILED_PRECONDITION. The caller has as many schedules that are active or
+	// paused as one caller may; metadata says how many. Cancel one first.
+	ErrorReason_ERROR_REASON_SCHEDULE_LIMIT ErrorReason = 143
 )
 
 // Enum value maps for ErrorReason.
@@ -328,6 +339,10 @@ var (
 		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
 		130: "ERROR_REASON_EVENTS_EXPIRED",
 		131: "ERROR_REASON_EVENTS_LOST",
+		140: "ERROR_REASON_SCHEDULE_NOT_FOUND",
+		141: "ERROR_REASON_SCHEDULE_NOT_ACTIVE",
+		142: "ERROR_REASON_SCHEDULE_NOT_PAUSED",
+		143: "ERROR_REASON_SCHEDULE_LIMIT",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -406,6 +421,10 @@ var (
 		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
 		"ERROR_REASON_EVENTS_EXPIRED":             130,
 		"ERROR_REASON_EVENTS_LOST":                131,
+		"ERROR_REASON_SCHEDULE_NOT_FOUND":         140,
+		"ERROR_REASON_SCHEDULE_NOT_ACTIVE":        141,
+		"ERROR_REASON_SCHEDULE_NOT_PAUSED":        142,
+		"ERROR_REASON_SCHEDULE_LIMIT":             143,
 	}
 )
 
@@ -441,7 +460,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xf3\x14\n" +
+	"balance.v1*\x89\x16\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -519,7 +538,11 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
 	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{\x12 \n" +
 	"\x1bERROR_REASON_EVENTS_EXPIRED\x10\x82\x01\x12\x1d\n" +
-	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01BC\n" +
+	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12$\n" +
+	"\x1fERROR_REASON_SCHEDULE_NOT_FOUND\x10\x8c\x01\x12%\n" +
+	" ERROR_REASON_SCHEDULE_NOT_ACTIVE\x10\x8d\x01\x12%\n" +
+	" ERROR_REASON_SCHEDULE_NOT_PAUSED\x10\x8e\x01\x12 \n" +
+	"\x1bERROR_REASON_SCHEDULE_LIMIT\x10\x8f\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -292,6 +292,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 140
+    """NOT_FOUND. There is no such schedule, or it is somebody else's."""
+    ERROR_REASON_SCHEDULE_NOT_ACTIVE: _ErrorReason.ValueType  # 141
+    """FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+    nor, if it was cancelled or completed, changed; metadata says what it is.
+    """
+    ERROR_REASON_SCHEDULE_NOT_PAUSED: _ErrorReason.ValueType  # 142
+    """FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+    metadata says what it is.
+    """
+    ERROR_REASON_SCHEDULE_LIMIT: _ErrorReason.ValueType  # 143
+    """FAILED_PRECONDITION. The caller has as many schedules that are active or
+    paused as one caller may; metadata says how many. Cancel one first.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -569,5 +583,19 @@ ERROR_REASON_EVENTS_LOST: ErrorReason.ValueType  # 131
 place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
+"""
+ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 140
+"""NOT_FOUND. There is no such schedule, or it is somebody else's."""
+ERROR_REASON_SCHEDULE_NOT_ACTIVE: ErrorReason.ValueType  # 141
+"""FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+nor, if it was cancelled or completed, changed; metadata says what it is.
+"""
+ERROR_REASON_SCHEDULE_NOT_PAUSED: ErrorReason.ValueType  # 142
+"""FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+metadata says what it is.
+"""
+ERROR_REASON_SCHEDULE_LIMIT: ErrorReason.ValueType  # 143
+"""FAILED_PRECONDITION. The caller has as many schedules that are active or
+paused as one caller may; metadata says how many. Cancel one first.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -274,3 +274,17 @@ class Reason(StrEnum):
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    SCHEDULE_NOT_FOUND = "SCHEDULE_NOT_FOUND"
+    """NOT_FOUND. There is no such schedule, or it is somebody else's."""
+    SCHEDULE_NOT_ACTIVE = "SCHEDULE_NOT_ACTIVE"
+    """FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+    nor, if it was cancelled or completed, changed; metadata says what it is.
+    """
+    SCHEDULE_NOT_PAUSED = "SCHEDULE_NOT_PAUSED"
+    """FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+    metadata says what it is.
+    """
+    SCHEDULE_LIMIT = "SCHEDULE_LIMIT"
+    """FAILED_PRECONDITION. The caller has as many schedules that are active or
+    paused as one caller may; metadata says how many. Cancel one first.
+    """

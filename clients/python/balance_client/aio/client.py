@@ -18,6 +18,7 @@ from balance_client._generated.services_aio import (
     AsyncPurchaseService,
     AsyncRateService,
     AsyncReversalService,
+    AsyncScheduleService,
     AsyncTransferService,
     AsyncUserService,
     AsyncWithdrawalService,
@@ -77,6 +78,7 @@ class AsyncClient(AsyncShortcuts):
         self.holds = AsyncHoldService(somebody)
         self.movements = AsyncMovementService(somebody)
         self.reversals = AsyncReversalService(somebody)
+        self.schedules = AsyncScheduleService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

@@ -18,6 +18,7 @@ from balance_client._generated.services_sync import (
     PurchaseService,
     RateService,
     ReversalService,
+    ScheduleService,
     TransferService,
     UserService,
     WithdrawalService,
@@ -77,6 +78,7 @@ class Client(Shortcuts):
         self.holds = HoldService(somebody)
         self.movements = MovementService(somebody)
         self.reversals = ReversalService(somebody)
+        self.schedules = ScheduleService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

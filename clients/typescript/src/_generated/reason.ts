@@ -369,6 +369,25 @@ export const Reason = {
    * EVENTS_EXPIRED; movements that a service was told of may be gone, too.
    */
   EVENTS_LOST: "EVENTS_LOST",
+  /**
+   * NOT_FOUND. There is no such schedule, or it is somebody else's.
+   */
+  SCHEDULE_NOT_FOUND: "SCHEDULE_NOT_FOUND",
+  /**
+   * FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+   * nor, if it was cancelled or completed, changed; metadata says what it is.
+   */
+  SCHEDULE_NOT_ACTIVE: "SCHEDULE_NOT_ACTIVE",
+  /**
+   * FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+   * metadata says what it is.
+   */
+  SCHEDULE_NOT_PAUSED: "SCHEDULE_NOT_PAUSED",
+  /**
+   * FAILED_PRECONDITION. The caller has as many schedules that are active or
+   * paused as one caller may; metadata says how many. Cancel one first.
+   */
+  SCHEDULE_LIMIT: "SCHEDULE_LIMIT",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];
