@@ -13,7 +13,7 @@ WITH dated AS (
         lpad(to_hex(o.microseconds / 1000), 12, '0') AS milliseconds,
         lpad(to_hex(o.microseconds / 1000), 12, '0')
         || '70008000'
-        || lpad(to_hex(o.microseconds % 1000), 12, '0') AS sent
+        || lpad(to_hex(mod(o.microseconds, 1000)), 12, '0') AS sent
     FROM (
         SELECT
             *,

@@ -82,6 +82,7 @@ COMMANDS: dict[str, set[str]] = {
     "purchase": {"refund"},
     "restore": set(),
     "run": set(),
+    "schedule": {"cancel", "list", "occurrences", "pause", "resume", "show"},
     "secret": {"reseal"},
     "serve": set(),
     "service-principal": {
