@@ -339,6 +339,30 @@ class Settings(BaseSettings):
         description="How long after the last checkpoint of the ledger the next one is made, if "
         "anything was committed since; sooner where 2,048 movements are waiting for it.",
     )
+    schedules_max: int = Field(
+        100, ge=0, description="How many schedules that are active or paused a user may have."
+    )
+    service_schedules_max: int = Field(
+        10_000, ge=0, description="How many a sibling service may have."
+    )
+    schedule_interval_min_minutes: int = Field(
+        60,
+        ge=1,
+        le=1_440,
+        description="How many minutes the occurrences of a schedule are apart at least.",
+    )
+    schedule_catch_up_hours: int = Field(
+        168,
+        ge=1,
+        le=8_760,
+        description="How late an occurrence may be carried out after an outage; what is later is "
+        "skipped, and recorded.",
+    )
+    schedule_occurrences_days: int = Field(
+        400,
+        ge=30,
+        description="How long it is kept what became of occurrences. Movements are kept for ever.",
+    )
     development: bool = Field(
         default=False,
         description="Set by `run`: allows mail to the terminal and an example's secret.",

@@ -17,6 +17,8 @@ _USERS = {
     Condition.ASKER: ("by quotes that they asked for", ""),
     Condition.LISTENER: ("where they may list all events, too", ""),
     Condition.SUBSCRIBER: ("those they made", "any"),
+    Condition.MADE: ("those they made", ""),
+    Condition.MADE_OR_OWNER: ("those they made, or by which their accounts pay", "any"),
     Condition.OTHERS: ("about somebody else than themselves", ""),
     Condition.ITEMS: ("each item as the RPC that it stands for", ""),
 }
@@ -32,6 +34,8 @@ _CELLS = {
     Condition.ASKER: "asker",
     Condition.LISTENER: "listener",
     Condition.SUBSCRIBER: "subscriber",
+    Condition.MADE: "maker",
+    Condition.MADE_OR_OWNER: "maker, owner",
     Condition.OTHERS: "others",
     Condition.ITEMS: "items",
 }

@@ -1,5 +1,6 @@
 """Requests with one wrong field each, of every method that users may call."""
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -60,6 +61,7 @@ def cases(account: str, service: str, other: str) -> Iterator[Case]:
     yield from reads()
     yield from lists(account)
     yield from look_ups()
+    yield from schedules(other)
     yield from events(account)
     yield from statements(account)
     yield from proofs()
@@ -117,6 +119,43 @@ def proofs() -> Iterator[Case]:
     for text in ("", "0", "-1", "01", "newest", "٥", "9" * 19):
         wanted = v1.GetCheckpointRequest(checkpoint=text)
         yield "ProofService/GetCheckpoint", wanted, "checkpoint"
+
+
+def schedules(other: str) -> Iterator[Case]:
+    create = "ScheduleService/CreateSchedule"
+    tomorrow = Timestamp(seconds=int(time.time()) + 86_400)
+
+    def scheduled(**changed: Any) -> Message:
+        sent = v1.CreateTransferRequest(to_account=other, amount="1")
+        whole: dict[str, Any] = {"create_transfer": sent, "start_time": tomorrow}
+        return v1.CreateScheduleRequest(schedule=v1.Schedule(**{**whole, **changed}))
+
+    for amount in AMOUNTS:
+        sent = v1.CreateTransferRequest(to_account=other, amount=amount)
+        yield create, scheduled(create_transfer=sent), "schedule.create_transfer.amount"
+    yield create, v1.CreateScheduleRequest(), "schedule"
+    yield create, scheduled(description=LONG), "schedule.description"
+    rule = "schedule.recurrence_rule"
+    for text in ("x", "FREQ=SECONDLY", "FREQ=DAILY;COUNT=0", "FREQ=DAILY;BYHOUR=24", "FREQ="):
+        yield create, scheduled(recurrence_rule=text, time_zone="UTC"), rule
+    for zone in ("", "Mars", "../UTC", LONG):
+        field = "schedule.time_zone"
+        yield create, scheduled(recurrence_rule="FREQ=DAILY", time_zone=zone), field
+    yield create, scheduled(start_time=Timestamp(seconds=1)), "schedule.start_time"
+    yield create, scheduled(end_time=tomorrow), "schedule.end_time"
+    yield create, scheduled(insufficient_funds=9), "schedule.insufficient_funds"
+    for text in ("", *NOT_UUIDS):
+        for name in ("Get", "Pause", "Resume", "Cancel"):
+            request = getattr(v1, f"{name}ScheduleRequest")
+            yield f"ScheduleService/{name}Schedule", request(schedule=text), "schedule"
+        listed = v1.ListOccurrencesRequest(schedule=text)
+        yield "ScheduleService/ListOccurrences", listed, "schedule"
+    update = v1.UpdateScheduleRequest(id=str(uuid4()))
+    yield "ScheduleService/UpdateSchedule", update, "update_mask"
+    lists = "ScheduleService/ListSchedules"
+    yield lists, v1.ListSchedulesRequest(account="x"), "account"
+    yield lists, v1.ListSchedulesRequest(status=v1.ScheduleStatus.ValueType(99)), "status"
+    yield lists, v1.ListSchedulesRequest(principal="x" * 49), "principal"
 
 
 def look_ups() -> Iterator[Case]:

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from balance_client import v1
 from tests import contract
 from tests.equal_batches import batch_of, batches, splits
+from tests.equal_schedules import scheduled
 from tests.equal_webhooks import webhooks
 from tests.equal_world import Row, World
 
@@ -26,6 +27,7 @@ def rows(there: World) -> dict[str, Row]:
     """A row for every method, by its name; in an order in which they all succeed."""
     following = reversals(there) | holds(there) | exchanges(there)
     others = catalogue(there) | users(there) | approvals(there) | webhooks(there)
+    others |= scheduled(there)
     return accounts(there) | movements(there) | following | others
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from google.protobuf.message import Message
 
 from balance_client import v1
+from tests import schedules
 from tests.approvals import two_asked
 from tests.service import Person, Service
 from tests.webhooks import add
@@ -94,6 +95,8 @@ async def made(admin: Person, other: str) -> dict[str, str]:
     client, ids = admin.client, {}
     for name in ("deposit", "second deposit"):
         ids[name] = (await admin.deposit("9")).id
+    for name in ("schedule", "second schedule"):
+        ids[name] = (await schedules.make(client, schedules.daily(other))).id
     withdraw = v1.CreateWithdrawalRequest(amount="9")
     send = v1.CreateTransferRequest(to_account=other, amount="9")
     hold = v1.CreateHoldRequest(to_account=other, amount="9")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from balance_client import AsyncClient, v1
 from balance_service.config import Settings
 from balance_service.database import pool as pools
+from tests import schedules
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
 from tests.checkpoints import cover_all
@@ -80,6 +81,8 @@ async def world(service: Service) -> World:
     sessions = (await client.users.ListSessions(v1.ListSessionsRequest())).sessions
     closed = await boris.open("JPY")
     await client.accounts.CloseAccount(v1.CloseAccountRequest(account=closed.id))
+    scheduled = [await schedules.make(client, schedules.daily(other.id)) for _ in range(4)]
+    await client.schedules.PauseSchedule(v1.PauseScheduleRequest(schedule=scheduled[2].id))
     to_approve, to_reject = await two_asked(service)
     endpoints = [await add(client, "https://93.184.216.34/", disabled=True) for _ in range(2)]
     test = await client.webhooks.SendTestEvent(v1.SendTestEventRequest(endpoint=endpoints[0].id))
@@ -107,5 +110,9 @@ async def world(service: Service) -> World:
         "third": (await (await service.person()).open()).id,
         "session": sessions[0].id,
         "closed": closed.id,
+        "scheduled": scheduled[0].id,
+        "to pause": scheduled[1].id,
+        "paused": scheduled[2].id,
+        "to cancel": scheduled[3].id,
     }
     return World(admin, account.id, other.id, ids, boris.token.refresh_token)

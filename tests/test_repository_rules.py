@@ -61,6 +61,7 @@ OFFSETS = {
     "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "leaves.sql": (3, "OFFSET 0 keeps what is computed from being computed again; none is skipped"),
     "movement_searches.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
+    "schedules.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "webhook_deliveries.sql": (1, "pages by number, as of every list; SKIP_MAX bounds them"),
     "webhook_endpoints.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "users.sql": (2, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),

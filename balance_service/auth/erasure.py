@@ -29,6 +29,7 @@ from balance_service.repositories import (
     external_ids,
     idempotency,
     outbox,
+    schedules,
     second_factors,
     users,
     verifications,
@@ -130,6 +131,8 @@ class Erasure:
         self, conn: Connection, user: User, principal: Principal, reason: str
     ) -> tuple[User, set[UUID]]:
         """Erases a locked user; what is left, and the sign-ins that this ended."""
+        # Before accounts are locked: in the order of whoever carries schedules out.
+        await schedules.forget(conn, f"user:{user.user_id}")
         await _close_accounts(conn, user.user_id, principal, reason)
         now = datetime.now(UTC)
         erased = dataclasses.replace(

@@ -33,6 +33,8 @@ class Condition(enum.Enum):
     LISTENER = "who may list all events"
     SUBSCRIBER = "whose endpoint it is"
     OTHERS = "somebody else than it is about"
+    MADE = "who made the schedule"
+    MADE_OR_OWNER = "who made the schedule, or owns the account that pays"
     ITEMS = "who may make the call that each item stands for"
 
 
@@ -163,6 +165,16 @@ _DEPOSITING = _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposi
 _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
 _OF_NO_MONEY = ("accounts:", "users:", "events:", "webhooks:")
 _MOVING = tuple(scope for scope in Scope if not scope.startswith(_OF_NO_MONEY))
+_SCHEDULING = _users(
+    Condition.MADE, Scope.PURCHASES_WRITE, Scope.TRANSFERS_WRITE, scoped=Condition.MADE
+)
+_READING_SCHEDULES = Rule(
+    user=Condition.MADE_OR_OWNER,
+    moderator=Condition.ALWAYS,
+    admin=Condition.ALWAYS,
+    scopes=(Scope.ACCOUNTS_READ,),
+    service=Condition.MADE_OR_OWNER,
+)
 _FORCING = "`force`: admins alone"
 _WHILE_IT_HOLDS = f"what was received by quote only while that holds; {_FORCING}"
 
@@ -244,6 +256,16 @@ TABLE: Mapping[str, Rule] = {
     "GetReversal": _OF_PARTY,
     "GetStatement": _OF_OWNER,
     "DownloadStatement": _OF_OWNER,
+    "CreateSchedule": _users(
+        Condition.ITEMS, Scope.PURCHASES_WRITE, Scope.TRANSFERS_WRITE, scoped=Condition.ITEMS
+    ),
+    "GetSchedule": _READING_SCHEDULES,
+    "ListSchedules": _READING_SCHEDULES,
+    "UpdateSchedule": _SCHEDULING,
+    "PauseSchedule": replace(_SCHEDULING, admin=Condition.ALWAYS),
+    "ResumeSchedule": replace(_SCHEDULING, admin=Condition.ALWAYS),
+    "CancelSchedule": replace(_SCHEDULING, admin=Condition.ALWAYS),
+    "ListOccurrences": _READING_SCHEDULES,
     "CreateTransfer": _TRANSFERRING,
     "BatchCreateTransfers": _TRANSFERRING,
     "CreateSplit": _TRANSFERRING,

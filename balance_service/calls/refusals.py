@@ -325,6 +325,20 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
     errors.QuoteExpired: Row(
         code_pb2.FAILED_PRECONDITION, "QUOTE_EXPIRED", "Срок котировки истёк."
     ),
+    errors.ScheduleNotFound: Row(
+        code_pb2.NOT_FOUND, "SCHEDULE_NOT_FOUND", "Такого расписания нет.", resource="schedule"
+    ),
+    errors.ScheduleNotActive: Row(
+        code_pb2.FAILED_PRECONDITION, "SCHEDULE_NOT_ACTIVE", "Расписание не действует."
+    ),
+    errors.ScheduleNotPaused: Row(
+        code_pb2.FAILED_PRECONDITION, "SCHEDULE_NOT_PAUSED", "Расписание не приостановлено."
+    ),
+    errors.ScheduleLimit: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "SCHEDULE_LIMIT",
+        "У вас столько расписаний, сколько можно иметь: {limit}.",
+    ),
     errors.Overloaded: Row(
         code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", "Сервис перегружен, повторите чуть позже."
     ),

@@ -9,6 +9,10 @@ Refusal
   it does not exist         UserNotFound, AccountNotFound, MovementNotFound, HoldNotFound,
                             ServiceNotFound, QuoteNotFound, SessionNotFound, ApprovalNotFound,
                             WebhookEndpointNotFound, WebhookDeliveryNotFound
+
+
+@dataclass
+                            ScheduleNotFound
   it was taken or changed   UsernameTaken, EmailTaken, UserErased, ExternalIdConflict,
                             SecondFactorEnrolled,
                             EtagMismatch, IdempotencyKeyReused, ReferenceReused, PriceChanged,
@@ -23,6 +27,7 @@ Refusal
   the quote does not hold   QuoteMismatch, QuoteExpired
   it is too much at once    StatementTooLong
   another item was refused  BatchRefused
+  the schedule forbids it   ScheduleNotActive, ScheduleNotPaused, ScheduleLimit
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
                             Unavailable, DeadlinePassed
@@ -633,6 +638,38 @@ class QuoteExpired(Refusal):
 
     quote: str
     expire_time: datetime
+
+
+@dataclass
+class ScheduleNotFound(Refusal):
+    """There is no such schedule."""
+
+    schedule: str
+
+
+@dataclass
+class ScheduleNotActive(Refusal):
+    """The schedule is not active."""
+
+    schedule: str
+    # Name of a ScheduleStatus.
+    status: str
+
+
+@dataclass
+class ScheduleNotPaused(Refusal):
+    """The schedule is not paused."""
+
+    schedule: str
+    # Name of a ScheduleStatus.
+    status: str
+
+
+@dataclass
+class ScheduleLimit(Refusal):
+    """The caller has as many schedules as one caller may."""
+
+    limit: int
 
 
 @dataclass

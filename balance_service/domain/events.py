@@ -13,6 +13,7 @@ from uuid import UUID
 from balance_service.domain.account_changes import ChangeKind
 from balance_service.domain.accounts import Account
 from balance_service.domain.movements import MOVING_NOTHING, Entry, Movement
+from balance_service.domain.schedules import OccurrenceOutcome, ScheduleChange
 
 # What stands before each type in the contract.
 PREFIX = "balance.v1."
@@ -46,6 +47,14 @@ class EventType(enum.IntEnum):
     USER_DISABLED = 302
     USER_ENABLED = 303
     USER_ERASED = 304
+    SCHEDULE_CREATED = 401
+    SCHEDULE_CHANGED = 402
+    SCHEDULE_PAUSED = 403
+    SCHEDULE_RESUMED = 404
+    SCHEDULE_CANCELLED = 405
+    SCHEDULE_OCCURRENCE_DONE = 411
+    SCHEDULE_OCCURRENCE_SKIPPED = 412
+    SCHEDULE_OCCURRENCE_FAILED = 413
 
     @property
     def text(self) -> str:
@@ -55,9 +64,9 @@ class EventType(enum.IntEnum):
 
     @property
     def subject(self) -> str:
-        """What it happened to: a movement, an account or a user."""
+        """What it happened to: a movement, an account, a user or a schedule."""
         noun = self.name.lower().split("_", 1)[0]
-        return noun if noun in ("account", "user") else "movement"
+        return noun if noun in ("account", "user", "schedule") else "movement"
 
 
 OF_CHANGES = {
@@ -66,6 +75,11 @@ OF_CHANGES = {
     ChangeKind.CLOSE: EventType.ACCOUNT_CLOSED,
     ChangeKind.REOPEN: EventType.ACCOUNT_REOPENED,
     ChangeKind.SET_LIMITS: EventType.ACCOUNT_LIMITS_SET,
+}
+OF_OCCURRENCES = {
+    OccurrenceOutcome.DONE: EventType.SCHEDULE_OCCURRENCE_DONE,
+    OccurrenceOutcome.SKIPPED: EventType.SCHEDULE_OCCURRENCE_SKIPPED,
+    OccurrenceOutcome.FAILED: EventType.SCHEDULE_OCCURRENCE_FAILED,
 }
 TYPES = {event_type.text: event_type for event_type in EventType}
 
@@ -132,10 +146,11 @@ class Event(NamedTuple):
         place: Its number and its id: that of a movement is the movement's.
         type: What it was.
         time: When it was done, by Postgres's clock.
-        subject_id: The movement, account or user.
+        subject_id: The movement, account, user or schedule.
         movement: Of a movement.
         balances: What a movement left on users' accounts.
         account: Of an account's change, the account right after it.
+        schedule: Of a schedule's change, what it is since.
     """
 
     place: Place
@@ -145,12 +160,15 @@ class Event(NamedTuple):
     movement: Movement | None = None
     balances: Sequence[Balance] = ()
     account: Account | None = None
+    schedule: ScheduleChange | None = None
 
     @property
     def account_ids(self) -> Collection[UUID]:
         """The users' accounts that it is about."""
         if self.account is not None:
             return (self.account.account_id,)
+        if self.schedule is not None:
+            return (self.schedule.account_id,)
         if self.movement is None:
             return ()
         if self.movement.kind in MOVING_NOTHING:

@@ -57,6 +57,13 @@ def derived_id(scope: str, request_id: UUID) -> UUID:
     return _v8(digest)
 
 
+def occurrence_id(schedule_id: UUID, occurs_at: datetime) -> UUID:
+    """The request id of a schedule's occurrence: a UUIDv7 of its time, always the same one."""
+    microseconds = (occurs_at - _UNIX_EPOCH) // timedelta(microseconds=1)
+    dated = microseconds // 1000 << 80 | 0x7 << 76 | _VARIANT | microseconds % 1000
+    return derived_id(f"schedule/{schedule_id}", UUID(int=dated))
+
+
 def text_id(text: str) -> UUID:
     """The request id that a caller's text stands for: a version 8 UUID, always the same one."""
     return _v8(hashlib.sha256(b"text of a request id\x00" + text.encode()).digest())

@@ -100,6 +100,15 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "SendTestEventRequest": {},
     "RedeliverWebhookDeliveryRequest": {},
     "ReplayEventsRequest": {"first_sequence": "1001", "last_sequence": "1100"},
+    "Schedule": {
+        "create_transfer": {"to_account": "2935048617", "amount": "40"},
+        "description": "Rent",
+        "recurrence_rule": "FREQ=MONTHLY;BYMONTHDAY=-1",
+        "time_zone": "Europe/Moscow",
+    },
+    "PauseScheduleRequest": {"reason": "On holiday"},
+    "ResumeScheduleRequest": {},
+    "CancelScheduleRequest": {"reason": "Moved out"},
     "Service": {"name": "Tea subscription", "price": "4.99", "currency": "USD"},
     "User": {"first_name": "Anna", "bio": "Likes tea."},
 }
@@ -109,6 +118,7 @@ _ACCOUNT = "01935d0c-7a5e-7c3b-9d43-0f6a3b1f2c11"
 _NOT_FOUND = {
     "UserService": ("USER_NOT_FOUND", "There is no such user.", "user"),
     "HoldService": ("HOLD_NOT_FOUND", "There is no such hold.", "hold"),
+    "ScheduleService": ("SCHEDULE_NOT_FOUND", "There is no such schedule.", "schedule"),
     "ReversalService": ("MOVEMENT_NOT_FOUND", "There is no such movement.", "movement"),
     "ProofService": ("CHECKPOINT_NOT_FOUND", "There is no such checkpoint.", "checkpoint"),
     "PurchaseService": ("SERVICE_NOT_FOUND", "There is no such service.", "service"),

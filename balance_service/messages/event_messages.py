@@ -10,6 +10,7 @@ from balance_service.domain.money import format_minor
 from balance_service.domain.webhooks import TEST_TYPE, Delivery
 from balance_service.messages import convert, json_form
 from balance_service.messages.listing import movement_texts
+from balance_service.messages.schedule_messages import change_message
 
 # Of CloudEvents.
 _VERSION = "1.0"
@@ -43,6 +44,8 @@ def event(told: Event, source: str) -> event_pb2.Event:
             )
     if told.account:
         message.account.CopyFrom(_account(told.account))
+    if told.schedule:
+        message.schedule.CopyFrom(change_message(told.schedule))
     return message
 
 

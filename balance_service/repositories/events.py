@@ -11,6 +11,12 @@ from balance_service.domain import errors
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.events import Balance, Event, EventPage, EventType, Place, Wanted
 from balance_service.domain.movements import Movement
+from balance_service.domain.schedules import (
+    Occurrence,
+    OccurrenceOutcome,
+    ScheduleChange,
+    ScheduleStatus,
+)
 from balance_service.repositories import arrays, journal, queries
 
 _SQL = queries.load(__file__)
@@ -175,6 +181,10 @@ def _event(
     row: _Row, movements: Mapping[UUID, Movement], left: Mapping[tuple[UUID, int], int]
 ) -> Event:
     at, event_type = Place(row.sequence, row.event_id), EventType(row.kind)
+    if row.subject_id is not None and event_type.subject == "schedule":
+        assert row.details, "an event of a schedule has details"
+        change = _schedule(row.subject_id, row.details)
+        return Event(at, event_type, row.created_at, row.subject_id, schedule=change)
     if row.subject_id is not None:
         account = _account(row.subject_id, row.created_at, row.details) if row.details else None
         return Event(at, event_type, row.created_at, row.subject_id, account=account)
@@ -197,6 +207,22 @@ def _account(account_id: UUID, changed_at: datetime, details: Mapping[str, Any])
         debit_limit_minor=details["debit_limit_minor"],
         daily_limit_minor=details["daily_limit_minor"],
     )
+
+
+def _schedule(schedule_id: UUID, details: Mapping[str, Any]) -> ScheduleChange:
+    account_id, status = UUID(details["account_id"]), ScheduleStatus(details["status"])
+    occurrence = None
+    if done := details.get("occurrence"):
+        occurrence = Occurrence(
+            schedule_id,
+            datetime.fromisoformat(done["occurs_at"]),
+            OccurrenceOutcome(done["outcome"]),
+            done["reason"],
+            UUID(done["movement_id"]) if done["movement_id"] else None,
+            done["attempts"],
+            datetime.fromisoformat(done["decided_at"]),
+        )
+    return ScheduleChange(schedule_id, account_id, status, occurrence)
 
 
 async def _number(conn: AsyncConnection, query: str, values: Mapping[str, object]) -> int | None:

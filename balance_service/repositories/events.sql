@@ -107,6 +107,7 @@ WHERE
     AND (
         %(account_ids)s::uuid[] IS NULL
         OR e.subject_id = ANY(%(account_ids)s)
+        OR (e.details ->> 'account_id')::uuid = ANY(%(account_ids)s)
         OR (e.details ->> 'owner_id')::uuid = ANY(%(owner_ids)s)
         OR (
             m.from_account_id = ANY(%(account_ids)s)

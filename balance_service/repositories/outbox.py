@@ -8,9 +8,11 @@ behind a number that was read already.
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from balance_service.domain import ids
 from balance_service.domain.events import EventType
+from balance_service.domain.schedules import ScheduleChange
 from balance_service.repositories import queries
 
 _SQL = queries.load(__file__)
@@ -35,6 +37,27 @@ async def record_account(conn: AsyncConnection, event_type: EventType, account_i
     """
     values = {"event_id": ids.new_id(), "kind": event_type, "account_id": account_id}
     await conn.execute(_SQL["record_account"], values)
+
+
+async def record_schedule(
+    conn: AsyncConnection, event_type: EventType, change: ScheduleChange
+) -> None:
+    """Says that something happened to a schedule, within a transaction that holds its lock."""
+    details: dict[str, object] = {
+        "account_id": str(change.account_id),
+        "status": int(change.status),
+    }
+    if done := change.occurrence:
+        details["occurrence"] = {
+            "occurs_at": done.occurs_at.isoformat(),
+            "outcome": int(done.outcome),
+            "reason": done.reason,
+            "movement_id": done.movement_id and str(done.movement_id),
+            "attempts": done.attempts,
+            "decided_at": done.decided_at.isoformat(),
+        }
+    values = {"event_id": ids.new_id(), "kind": event_type, "subject_id": change.schedule_id}
+    await conn.execute(_SQL["record_schedule"], values | {"details": Jsonb(details)})
 
 
 async def number(conn: AsyncConnection) -> int:

@@ -24,6 +24,11 @@ SELECT
 FROM accounts
 WHERE account_id = %(account_id)s;
 
+-- record_schedule --
+-- That something happened to a schedule, which is locked, and what it is since.
+INSERT INTO outbox (event_id, kind, subject_id, details)
+VALUES (%(event_id)s, %(kind)s, %(subject_id)s, %(details)s);
+
 -- lock --
 -- Whether this transaction numbers events; another that does so now is left to it.
 SELECT pg_try_advisory_xact_lock(%(lock)s);

@@ -89,6 +89,12 @@ async def lock(conn: AsyncConnection, client_id: str) -> bool:
     return True
 
 
+async def scopes_of(conn: AsyncConnection, client_id: str) -> frozenset[str] | None:
+    """What a sibling service may do; None if there is none that may sign in."""
+    row = await (await conn.execute(_SQL["scopes_of"], {"client_id": client_id})).fetchone()
+    return frozenset(row[0]) if row else None
+
+
 async def list_all(conn: AsyncConnection) -> list[StoredPrincipal]:
     """Every sibling service, by name."""
     return [StoredPrincipal(*row) for row in await (await conn.execute(_SQL["all"])).fetchall()]

@@ -31,6 +31,12 @@ FROM service_principals
 WHERE client_id = %(client_id)s
 FOR UPDATE;
 
+-- scopes_of --
+-- What a sibling service may do that may sign in.
+SELECT scopes
+FROM service_principals
+WHERE client_id = %(client_id)s AND revoked_at IS NULL;
+
 -- all --
 -- Every sibling service, by name.
 SELECT

@@ -23,6 +23,7 @@ from balance_service.repositories import (
     lookup_checks,
     proof_checks,
     queries,
+    schedule_checks,
     totals_checks,
 )
 from balance_service.repositories.incremental_checks import Run
@@ -34,6 +35,7 @@ _SQL = {
     **event_checks.SQL,
     **totals_checks.SQL,
     **proof_checks.SQL,
+    **schedule_checks.SQL,
 }
 
 CHECKS = {
@@ -68,6 +70,7 @@ CHECKS = {
     **proof_checks.SET_CHECKS,
     **proof_checks.CHAIN_CHECKS,
     **proof_checks.PUBLISHED_CHECKS,
+    **schedule_checks.CHECKS,
     **audit_seals.CHECKS,
 }
 # Those that more than one statement makes.

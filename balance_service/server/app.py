@@ -71,6 +71,8 @@ from balance_service.servicers.proof import ProofServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.rate import RateServicer
 from balance_service.servicers.reversal import ReversalServicer
+from balance_service.servicers.schedule import ScheduleServicer
+from balance_service.servicers.schedule_runs import ScheduleRuns
 from balance_service.servicers.settlement import Settlements
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.user import UserServicer
@@ -208,7 +210,7 @@ def build(
     calls.add(RateServicer(connections, rates))
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
     webhooks = _add_webhooks(calls, settings, connections, page_tokens, secrets)
-    _add_records(calls, settings, connections, page_tokens, approvals, found.accounts)
+    _add_records(calls, settings, connections, page_tokens, approvals, found.accounts, rules)
     calls.check_access()
     health = _health(calls, (connections, commit_connections))
     worked_at = rates, watch_list, event_log, calls, queue, changes, webhooks
@@ -260,6 +262,7 @@ def _maintenance(
         checkpoints=Checkpoints(
             connections, auth.keys.signing, settings.token_issuer, settings.checkpoint_interval
         ),
+        schedules=ScheduleRuns(connections, calls, settings),
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
         webhooks_kept=timedelta(days=settings.webhooks_retention_days),
@@ -283,13 +286,15 @@ def _add_records(
     page_tokens: PageTokens,
     approvals: Approvals,
     accounts: AccountReads,
+    rules: Mapping[str, Rule],
 ) -> None:
-    """Adds what answers about movements and acts of the past, and what others approve of them."""
+    """Adds what answers about movements and acts of the past and to come, and about approvals."""
     searchable = parse_keys(settings.searchable_metadata)
     calls.add(ReversalServicer(connections))
     calls.add(MovementServicer(connections, page_tokens, searchable))
     calls.add(LedgerServicer(connections))
     calls.add(ProofServicer(connections, settings.checkpoint_interval))
+    calls.add(ScheduleServicer(connections, page_tokens, rules, settings))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
     reporting.add(calls, connections, accounts)

@@ -31,6 +31,7 @@ from balance_service.repositories import (
 )
 from balance_service.server.health import Health
 from balance_service.servicers.account_changes import AccountChanges
+from balance_service.servicers.schedule_runs import ScheduleRuns
 from balance_service.webhooks.delivery import Deliveries
 
 HEALTH_INTERVAL_SECONDS = 0.5
@@ -46,6 +47,7 @@ EXPIRY_INTERVAL_SECONDS = 1
 SEAL_INTERVAL_SECONDS = 5
 CHECKPOINT_INTERVAL_SECONDS = 1
 HISTORY_INTERVAL_SECONDS = 60
+SCHEDULES_INTERVAL_SECONDS = 1
 STREAMS_INTERVAL_SECONDS = 1
 DELETE_INTERVAL_SECONDS = 600
 # The last access token of a sign-in outlives it by a day and the leeway at most.
@@ -75,6 +77,7 @@ class Maintenance:
         expiry: Gives back what is left of holds whose time is over.
         changes: Has limits go back whose time is over.
         checkpoints: Makes them when they are due.
+        schedules: Carries out what is due.
         answers_kept: How long answers of calls that move no money are kept, and quotes after their
             end that were not carried out.
         webhooks: Sends events to those who asked for it.
@@ -97,6 +100,7 @@ class Maintenance:
         changes: AccountChanges,
         webhooks: Deliveries,
         checkpoints: Checkpoints,
+        schedules: ScheduleRuns,
         answers_kept: timedelta,
         events_kept: timedelta,
         webhooks_kept: timedelta,
@@ -113,6 +117,7 @@ class Maintenance:
         self._changes = changes
         self._webhooks = webhooks
         self._checkpoints = checkpoints
+        self._schedules = schedules
         self._answers_kept = answers_kept
         self._events_kept = events_kept
         self._webhooks_kept = webhooks_kept
@@ -136,6 +141,7 @@ class Maintenance:
             (TOTALS_INTERVAL_SECONDS, self.roll_up_totals),
             (EXPIRY_INTERVAL_SECONDS, self._expiry.sweep),
             (EXPIRY_INTERVAL_SECONDS, self._changes.end_limits),
+            (SCHEDULES_INTERVAL_SECONDS, self._schedules.run_due),
             (SEAL_INTERVAL_SECONDS, self.seal_audit_log),
             (CHECKPOINT_INTERVAL_SECONDS, self._checkpoints.cover_new),
             (HISTORY_INTERVAL_SECONDS, self._checkpoints.cover_old),
@@ -143,6 +149,7 @@ class Maintenance:
             (DELETE_INTERVAL_SECONDS, self.clear_quotes),
             (DELETE_INTERVAL_SECONDS, self.delete_old_events),
             (DELETE_INTERVAL_SECONDS, self.delete_old_deliveries),
+            (DELETE_INTERVAL_SECONDS, self._schedules.delete_old),
             (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
         ):
             self._tasks.append(asyncio.create_task(_repeat(seconds, work)))

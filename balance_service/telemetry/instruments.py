@@ -103,6 +103,12 @@ MOVEMENTS = _counter(
 REPLAYS = _counter(
     "balance_replayed_commands", "Commands that were answered with what was done before."
 )
+SCHEDULE_RUNS = _counter(
+    "balance_schedule_runs",
+    "Occurrences of schedules that were `done`, `skipped` or `failed`; tries that lacked funds and "
+    "are `retried`; and tries that ended in a `fault`.",
+    "outcome",
+)
 CONNECTIONS = _gauge(
     "db_client_connection_count",
     "Postgres connections that are `used` or `idle`, of the pools `calls` and `commits`.",
@@ -159,6 +165,8 @@ RATES_STALE = _gauge(
 )
 
 # There from the start: a counter that appears when it has counted shows no increase.
+for _outcome in ("done", "skipped", "failed", "retried", "fault"):
+    SCHEDULE_RUNS.labels(_outcome)
 for _cause in ("crowded", "quota"):
     DOOR_REFUSED.labels(_cause)
 for _outcome in ("delivered", "failed", "dead"):

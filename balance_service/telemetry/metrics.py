@@ -57,6 +57,11 @@ def call_ended(method: str, code: str, seconds: float) -> None:
     child.observe(seconds)
 
 
+def schedule_ran(outcome: str) -> None:
+    """Counts what came of an occurrence: done, skipped, failed, retried or a fault."""
+    instruments.SCHEDULE_RUNS.labels(outcome).inc()
+
+
 def unknown_method_called() -> None:
     """Counts a call of a method that the contract does not have: all of them alike."""
     call_ended(instruments.OTHER, "UNIMPLEMENTED", 0.0)

@@ -36,9 +36,9 @@ type Services struct {
 	Deposits balancev1.DepositServiceClient
 
 	// Tells of everything that was committed: one event for each movement, and for
-	// each change of an account or a user. No event is missing and none comes twice;
-	// those of an account come in the order in which they were committed. Users are
-	// told of their own accounts alone.
+	// each change of an account, a user or a schedule. No event is missing and none
+	// comes twice; those of an account come in the order in which they were
+	// committed. Users are told of their own accounts alone.
 	//
 	// Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
 	// ever.
@@ -76,6 +76,12 @@ type Services struct {
 	// they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
 	// ReverseTransfer and ReverseExchange.
 	Reversals balancev1.ReversalServiceClient
+
+	// Makes transfers and purchases later: once, or again and again. Each occurrence
+	// is carried out once, as if whoever made the schedule called CreateTransfer or
+	// CreatePurchase then: their rights, the accounts and the catalogue are those of
+	// that moment.
+	Schedules balancev1.ScheduleServiceClient
 
 	// Sums an account up over a period.
 	Statements balancev1.StatementServiceClient
@@ -117,6 +123,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),
 		balancev1.NewReversalServiceClient(conn),
+		balancev1.NewScheduleServiceClient(conn),
 		balancev1.NewStatementServiceClient(conn),
 		balancev1.NewTransferServiceClient(conn),
 		balancev1.NewUserServiceClient(conn),

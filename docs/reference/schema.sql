@@ -422,6 +422,46 @@ CREATE TABLE public.refresh_tokens (
     used_at timestamp with time zone
 );
 
+CREATE TABLE public.schedule_occurrences (
+    schedule_id uuid NOT NULL,
+    occurs_at timestamp with time zone NOT NULL,
+    outcome smallint NOT NULL,
+    reason text NOT NULL,
+    movement_id uuid,
+    attempts integer NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    CONSTRAINT schedule_occurrences_done_have_movements CHECK ((((outcome = 1) = (movement_id IS NOT NULL)) AND ((outcome = 1) = (reason = ''::text))))
+);
+
+CREATE TABLE public.schedules (
+    schedule_id uuid NOT NULL,
+    principal text NOT NULL,
+    account_id uuid NOT NULL,
+    kind smallint NOT NULL,
+    request bytea NOT NULL,
+    description text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    rule text NOT NULL,
+    zone text NOT NULL,
+    starts_local timestamp without time zone,
+    last_local timestamp without time zone,
+    ends_at timestamp with time zone,
+    retry_interval interval,
+    retry_lasting interval,
+    status smallint NOT NULL,
+    version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    next_at timestamp with time zone,
+    run_at timestamp with time zone,
+    leased_until timestamp with time zone,
+    attempts integer NOT NULL,
+    CONSTRAINT schedules_kind CHECK ((kind = ANY (ARRAY[3, 4]))),
+    CONSTRAINT schedules_local_with_rule CHECK ((((rule = ''::text) = (starts_local IS NULL)) AND ((rule = ''::text) = (zone = ''::text)))),
+    CONSTRAINT schedules_retry_is_whole CHECK (((retry_interval IS NULL) = (retry_lasting IS NULL))),
+    CONSTRAINT schedules_run_needs_occurrence CHECK (((run_at IS NULL) OR (next_at IS NOT NULL)))
+);
+
 CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
@@ -745,6 +785,12 @@ ALTER TABLE ONLY public.recovery_codes
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE ONLY public.schedule_occurrences
+    ADD CONSTRAINT schedule_occurrences_pkey PRIMARY KEY (schedule_id, occurs_at);
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (schedule_id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
 
@@ -841,6 +887,20 @@ CREATE INDEX known_askers_by_time ON public.known_askers USING btree (seen_at);
 CREATE INDEX limit_ends_by_end ON public.limit_ends USING btree (ends_at);
 
 CREATE INDEX quotes_to_clear ON public.quotes USING btree (expires_at) WHERE (NOT kept);
+
+CREATE INDEX schedule_occurrences_by_age ON public.schedule_occurrences USING btree (decided_at);
+
+CREATE INDEX schedules_by_account ON public.schedules USING btree (account_id, created_at, schedule_id);
+
+CREATE INDEX schedules_by_principal ON public.schedules USING btree (principal, created_at, schedule_id);
+
+CREATE INDEX schedules_by_status ON public.schedules USING btree (status, created_at, schedule_id);
+
+CREATE INDEX schedules_by_time ON public.schedules USING btree (created_at, schedule_id);
+
+CREATE INDEX schedules_due ON public.schedules USING btree (run_at) WHERE (run_at IS NOT NULL);
+
+CREATE INDEX schedules_live ON public.schedules USING btree (principal) WHERE (status = ANY (ARRAY[1, 2]));
 
 CREATE INDEX sessions_by_revocation ON public.sessions USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
@@ -1027,6 +1087,34 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.recovery_codes TO balance_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.refresh_tokens TO balance_service;
 
 GRANT UPDATE(used_at) ON TABLE public.refresh_tokens TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.schedule_occurrences TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(request) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(description) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(ends_at) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(retry_interval) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(retry_lasting) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(status) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(version) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(updated_at) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(next_at) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(run_at) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(leased_until) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(attempts) ON TABLE public.schedules TO balance_service;
 
 GRANT SELECT ON TABLE public.schema_migrations TO balance_service;
 

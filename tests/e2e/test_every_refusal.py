@@ -17,6 +17,7 @@ from tests import (  # noqa: F401 - register scenes
     follow_up_scenes,
     price_scenes,
     proof_scenes,
+    schedule_scenes,
     sign_in_scenes,
     statement_scenes,
     webhook_scenes,

@@ -16,6 +16,7 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
+from tests import schedules
 from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
@@ -122,6 +123,7 @@ def requests(there: World) -> dict[str, Message]:
         **exchanges(there),
         **users(there),
         **follow_ups(there),
+        **scheduled(there),
         **oversight(there),
         **webhooks(there),
         **sums(there),
@@ -238,6 +240,27 @@ def sums(there: World) -> dict[str, Message]:
         ),
         "DownloadStatement": v1.DownloadStatementRequest(
             account=there.account, start_time=Timestamp(seconds=1), end_time=now
+        ),
+    }
+
+
+def scheduled(there: World) -> dict[str, Message]:
+    """Those about schedules."""
+    ids = there.ids
+    return {
+        "CreateSchedule": v1.CreateScheduleRequest(
+            schedule=schedules.daily(there.other, description="Why")
+        ),
+        "GetSchedule": v1.GetScheduleRequest(schedule=ids["scheduled"]),
+        "ListSchedules": v1.ListSchedulesRequest(
+            account=there.account, page_size=1, count_total=True
+        ),
+        "UpdateSchedule": schedules.changed(ids["scheduled"]),
+        "PauseSchedule": v1.PauseScheduleRequest(schedule=ids["to pause"], reason="Why"),
+        "ResumeSchedule": v1.ResumeScheduleRequest(schedule=ids["paused"]),
+        "CancelSchedule": v1.CancelScheduleRequest(schedule=ids["to cancel"]),
+        "ListOccurrences": v1.ListOccurrencesRequest(
+            schedule=ids["scheduled"], next=2, count_total=True
         ),
     }
 

@@ -52,6 +52,7 @@ SERVICES = {
     "rates",
     "reversals",
     "statements",
+    "schedules",
     "transfers",
     "users",
     "webhooks",
@@ -89,6 +90,7 @@ COMMANDS: dict[str, set[str]] = {
     "purchase": {"refund"},
     "restore": set(),
     "run": set(),
+    "schedule": {"cancel", "list", "occurrences", "pause", "resume", "show"},
     "secret": {"reseal"},
     "serve": set(),
     "service-principal": {

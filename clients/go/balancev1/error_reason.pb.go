@@ -247,19 +247,39 @@ const (
 	// it yet. metadata gives the number of the newest that it has. Go on as after
 	// EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 	ErrorReason_ERROR_REASON_EVENTS_LOST ErrorReason = 131
-	// FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
-	// when one does, unless old movements are being covered first; ask again.
-	ErrorReason_ERROR_REASON_RECEIPT_NOT_READY ErrorReason = 140
-	// NOT_FOUND. There is no such checkpoint, or none yet.
-	ErrorReason_ERROR_REASON_CHECKPOINT_NOT_FOUND ErrorReason = 141
+	// NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+	// know.
+	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND ErrorReason = 140
+	// NOT_FOUND. The endpoint was sent no such event, or that is not kept any more.
+	ErrorReason_ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND ErrorReason = 141
 	// FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 	// may have; metadata gives the limit. Remove one first.
 	ErrorReason_ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT ErrorReason = 142
+	// FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+	// when one does, unless old movements are being covered first; ask again.
+	ErrorReason_ERROR_REASON_RECEIPT_NOT_READY ErrorReason = 150
+	// NOT_FOUND. There is no such checkpoint, or none yet.
+	ErrorReason_ERROR_REASON_CHECKPOINT_NOT_FOUND ErrorReason = 151
 	// FAILED_PRECONDITION. The period has more entries than are added up for
 	// GetStatement or laid out as a PDF; metadata says how many it has, and how many
 	// are the most. Ask for a shorter period, or for a file (DownloadStatement) as
 	// CSV or JSON, which may be of any length.
 	ErrorReason_ERROR_REASON_STATEMENT_TOO_LONG ErrorReason = 160
+	// FAILED_PRECONDITION. What was posted before the service was upgraded to a
+	// version with totals has not been added up yet: an operator runs
+	// `balance-service journal build-totals`, once.
+	ErrorReason_ERROR_REASON_LEDGER_TOTALS_MISSING ErrorReason = 170
+	// NOT_FOUND. There is no such schedule, or it is somebody else's.
+	ErrorReason_ERROR_REASON_SCHEDULE_NOT_FOUND ErrorReason = 180
+	// FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+	// nor, if it was cancelled or completed, changed; metadata says what it is.
+	ErrorReason_ERROR_REASON_SCHEDULE_NOT_ACTIVE ErrorReason = 181
+	// FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+	// metadata says what it is.
+	ErrorReason_ERROR_REASON_SCHEDULE_NOT_PAUSED ErrorReason = 182
+	// FAILED_PRECONDITION. The caller has as many schedules that are active or
+	// paused as one caller may; metadata says how many. Cancel one first.
+	ErrorReason_ERROR_REASON_SCHEDULE_LIMIT ErrorReason = 183
 )
 
 // Enum value maps for ErrorReason.
@@ -341,10 +361,17 @@ var (
 		123: "ERROR_REASON_APPROVAL_NOT_PENDING",
 		130: "ERROR_REASON_EVENTS_EXPIRED",
 		131: "ERROR_REASON_EVENTS_LOST",
-		140: "ERROR_REASON_RECEIPT_NOT_READY",
-		141: "ERROR_REASON_CHECKPOINT_NOT_FOUND",
+		140: "ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND",
+		141: "ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND",
 		142: "ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT",
+		150: "ERROR_REASON_RECEIPT_NOT_READY",
+		151: "ERROR_REASON_CHECKPOINT_NOT_FOUND",
 		160: "ERROR_REASON_STATEMENT_TOO_LONG",
+		170: "ERROR_REASON_LEDGER_TOTALS_MISSING",
+		180: "ERROR_REASON_SCHEDULE_NOT_FOUND",
+		181: "ERROR_REASON_SCHEDULE_NOT_ACTIVE",
+		182: "ERROR_REASON_SCHEDULE_NOT_PAUSED",
+		183: "ERROR_REASON_SCHEDULE_LIMIT",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -423,10 +450,17 @@ var (
 		"ERROR_REASON_APPROVAL_NOT_PENDING":       123,
 		"ERROR_REASON_EVENTS_EXPIRED":             130,
 		"ERROR_REASON_EVENTS_LOST":                131,
-		"ERROR_REASON_RECEIPT_NOT_READY":          140,
-		"ERROR_REASON_CHECKPOINT_NOT_FOUND":       141,
+		"ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND": 140,
+		"ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND": 141,
 		"ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT":     142,
+		"ERROR_REASON_RECEIPT_NOT_READY":          150,
+		"ERROR_REASON_CHECKPOINT_NOT_FOUND":       151,
 		"ERROR_REASON_STATEMENT_TOO_LONG":         160,
+		"ERROR_REASON_LEDGER_TOTALS_MISSING":      170,
+		"ERROR_REASON_SCHEDULE_NOT_FOUND":         180,
+		"ERROR_REASON_SCHEDULE_NOT_ACTIVE":        181,
+		"ERROR_REASON_SCHEDULE_NOT_PAUSED":        182,
+		"ERROR_REASON_SCHEDULE_LIMIT":             183,
 	}
 )
 
@@ -462,7 +496,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\x90\x16\n" +
+	"balance.v1*\xab\x18\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -540,11 +574,18 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\"ERROR_REASON_APPROVAL_BY_REQUESTER\x10z\x12%\n" +
 	"!ERROR_REASON_APPROVAL_NOT_PENDING\x10{\x12 \n" +
 	"\x1bERROR_REASON_EVENTS_EXPIRED\x10\x82\x01\x12\x1d\n" +
-	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12#\n" +
-	"\x1eERROR_REASON_RECEIPT_NOT_READY\x10\x8c\x01\x12&\n" +
-	"!ERROR_REASON_CHECKPOINT_NOT_FOUND\x10\x8d\x01\x12(\n" +
-	"#ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT\x10\x8e\x01\x12$\n" +
-	"\x1fERROR_REASON_STATEMENT_TOO_LONG\x10\xa0\x01BC\n" +
+	"\x18ERROR_REASON_EVENTS_LOST\x10\x83\x01\x12,\n" +
+	"'ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND\x10\x8c\x01\x12,\n" +
+	"'ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND\x10\x8d\x01\x12(\n" +
+	"#ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT\x10\x8e\x01\x12#\n" +
+	"\x1eERROR_REASON_RECEIPT_NOT_READY\x10\x96\x01\x12&\n" +
+	"!ERROR_REASON_CHECKPOINT_NOT_FOUND\x10\x97\x01\x12$\n" +
+	"\x1fERROR_REASON_STATEMENT_TOO_LONG\x10\xa0\x01\x12'\n" +
+	"\"ERROR_REASON_LEDGER_TOTALS_MISSING\x10\xaa\x01\x12$\n" +
+	"\x1fERROR_REASON_SCHEDULE_NOT_FOUND\x10\xb4\x01\x12%\n" +
+	" ERROR_REASON_SCHEDULE_NOT_ACTIVE\x10\xb5\x01\x12%\n" +
+	" ERROR_REASON_SCHEDULE_NOT_PAUSED\x10\xb6\x01\x12 \n" +
+	"\x1bERROR_REASON_SCHEDULE_LIMIT\x10\xb7\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -37,7 +37,8 @@ type Event struct {
 	// "Events" of the documentation lists all. A later version may add some, and
 	// renames none.
 	Type string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
-	// Output only. To what: "movement:<id>", "account:<id>" or "user:<id>".
+	// Output only. To what: "movement:<id>", "account:<id>", "user:<id>" or
+	// "schedule:<id>".
 	Subject string `protobuf:"bytes,5,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Output only. When it was done. Events of different accounts need not come in
 	// the order of their times.
@@ -51,6 +52,7 @@ type Event struct {
 	//
 	//	*Event_Movement
 	//	*Event_Account
+	//	*Event_Schedule
 	Data isEvent_Data `protobuf_oneof:"data"`
 	// Output only. What a movement left on the accounts of users. To a user, on
 	// those of the filter alone, or on their own without one.
@@ -163,6 +165,15 @@ func (x *Event) GetAccount() *Account {
 	return nil
 }
 
+func (x *Event) GetSchedule() *ScheduleChange {
+	if x != nil {
+		if x, ok := x.Data.(*Event_Schedule); ok {
+			return x.Schedule
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetBalances() []*EventBalance {
 	if x != nil {
 		return x.Balances
@@ -186,9 +197,16 @@ type Event_Account struct {
 	Account *Account `protobuf:"bytes,9,opt,name=account,proto3,oneof"`
 }
 
+type Event_Schedule struct {
+	// The schedule after it was changed, or what became of one of its occurrences.
+	Schedule *ScheduleChange `protobuf:"bytes,11,opt,name=schedule,proto3,oneof"`
+}
+
 func (*Event_Movement) isEvent_Data() {}
 
 func (*Event_Account) isEvent_Data() {}
+
+func (*Event_Schedule) isEvent_Data() {}
 
 // What a movement left on an account.
 type EventBalance struct {
@@ -585,7 +603,7 @@ var File_balance_v1_event_proto protoreflect.FileDescriptor
 const file_balance_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"\x16balance/v1/event.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x19balance/v1/movement.proto\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x03\n" +
+	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x19balance/v1/movement.proto\x1a\x18balance/v1/options.proto\x1a\x19balance/v1/schedule.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x03\n" +
 	"\x05Event\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1c\n" +
 	"\x06source\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06source\x12&\n" +
@@ -595,7 +613,8 @@ const file_balance_v1_event_proto_rawDesc = "" +
 	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x04time\x12 \n" +
 	"\bsequence\x18\a \x01(\x03B\x04\xe2A\x01\x03R\bsequence\x128\n" +
 	"\bmovement\x18\b \x01(\v2\x14.balance.v1.MovementB\x04\xe2A\x01\x03H\x00R\bmovement\x125\n" +
-	"\aaccount\x18\t \x01(\v2\x13.balance.v1.AccountB\x04\xe2A\x01\x03H\x00R\aaccount\x12:\n" +
+	"\aaccount\x18\t \x01(\v2\x13.balance.v1.AccountB\x04\xe2A\x01\x03H\x00R\aaccount\x12>\n" +
+	"\bschedule\x18\v \x01(\v2\x1a.balance.v1.ScheduleChangeB\x04\xe2A\x01\x03H\x00R\bschedule\x12:\n" +
 	"\bbalances\x18\n" +
 	" \x03(\v2\x18.balance.v1.EventBalanceB\x04\xe2A\x01\x03R\bbalancesB\x06\n" +
 	"\x04data\"\x92\x01\n" +
@@ -666,27 +685,29 @@ var file_balance_v1_event_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 	(*Movement)(nil),              // 8: balance.v1.Movement
 	(*Account)(nil),               // 9: balance.v1.Account
+	(*ScheduleChange)(nil),        // 10: balance.v1.ScheduleChange
 }
 var file_balance_v1_event_proto_depIdxs = []int32{
 	7,  // 0: balance.v1.Event.time:type_name -> google.protobuf.Timestamp
 	8,  // 1: balance.v1.Event.movement:type_name -> balance.v1.Movement
 	9,  // 2: balance.v1.Event.account:type_name -> balance.v1.Account
-	1,  // 3: balance.v1.Event.balances:type_name -> balance.v1.EventBalance
-	2,  // 4: balance.v1.ListEventsRequest.filter:type_name -> balance.v1.EventFilter
-	7,  // 5: balance.v1.ListEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: balance.v1.ListEventsResponse.events:type_name -> balance.v1.Event
-	2,  // 7: balance.v1.WatchEventsRequest.filter:type_name -> balance.v1.EventFilter
-	7,  // 8: balance.v1.WatchEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	0,  // 9: balance.v1.WatchEventsResponse.event:type_name -> balance.v1.Event
-	3,  // 10: balance.v1.EventService.ListEvents:input_type -> balance.v1.ListEventsRequest
-	5,  // 11: balance.v1.EventService.WatchEvents:input_type -> balance.v1.WatchEventsRequest
-	4,  // 12: balance.v1.EventService.ListEvents:output_type -> balance.v1.ListEventsResponse
-	6,  // 13: balance.v1.EventService.WatchEvents:output_type -> balance.v1.WatchEventsResponse
-	12, // [12:14] is the sub-list for method output_type
-	10, // [10:12] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 3: balance.v1.Event.schedule:type_name -> balance.v1.ScheduleChange
+	1,  // 4: balance.v1.Event.balances:type_name -> balance.v1.EventBalance
+	2,  // 5: balance.v1.ListEventsRequest.filter:type_name -> balance.v1.EventFilter
+	7,  // 6: balance.v1.ListEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	0,  // 7: balance.v1.ListEventsResponse.events:type_name -> balance.v1.Event
+	2,  // 8: balance.v1.WatchEventsRequest.filter:type_name -> balance.v1.EventFilter
+	7,  // 9: balance.v1.WatchEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	0,  // 10: balance.v1.WatchEventsResponse.event:type_name -> balance.v1.Event
+	3,  // 11: balance.v1.EventService.ListEvents:input_type -> balance.v1.ListEventsRequest
+	5,  // 12: balance.v1.EventService.WatchEvents:input_type -> balance.v1.WatchEventsRequest
+	4,  // 13: balance.v1.EventService.ListEvents:output_type -> balance.v1.ListEventsResponse
+	6,  // 14: balance.v1.EventService.WatchEvents:output_type -> balance.v1.WatchEventsResponse
+	13, // [13:15] is the sub-list for method output_type
+	11, // [11:13] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_event_proto_init() }
@@ -697,9 +718,11 @@ func file_balance_v1_event_proto_init() {
 	file_balance_v1_account_proto_init()
 	file_balance_v1_movement_proto_init()
 	file_balance_v1_options_proto_init()
+	file_balance_v1_schedule_proto_init()
 	file_balance_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_Movement)(nil),
 		(*Event_Account)(nil),
+		(*Event_Schedule)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

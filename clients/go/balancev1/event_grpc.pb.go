@@ -28,9 +28,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Tells of everything that was committed: one event for each movement, and for
-// each change of an account or a user. No event is missing and none comes twice;
-// those of an account come in the order in which they were committed. Users are
-// told of their own accounts alone.
+// each change of an account, a user or a schedule. No event is missing and none
+// comes twice; those of an account come in the order in which they were
+// committed. Users are told of their own accounts alone.
 //
 // Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
 // ever.
@@ -92,9 +92,9 @@ type EventService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResp
 // for forward compatibility.
 //
 // Tells of everything that was committed: one event for each movement, and for
-// each change of an account or a user. No event is missing and none comes twice;
-// those of an account come in the order in which they were committed. Users are
-// told of their own accounts alone.
+// each change of an account, a user or a schedule. No event is missing and none
+// comes twice; those of an account come in the order in which they were
+// committed. Users are told of their own accounts alone.
 //
 // Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
 // ever.

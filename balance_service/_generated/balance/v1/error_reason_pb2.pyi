@@ -292,21 +292,46 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
-    ERROR_REASON_RECEIPT_NOT_READY: _ErrorReason.ValueType  # 140
-    """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
-    when one does, unless old movements are being covered first; ask again.
+    ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 140
+    """NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+    know.
     """
-    ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 141
-    """NOT_FOUND. There is no such checkpoint, or none yet."""
+    ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 141
+    """NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
     ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: _ErrorReason.ValueType  # 142
     """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
     may have; metadata gives the limit. Remove one first.
     """
+    ERROR_REASON_RECEIPT_NOT_READY: _ErrorReason.ValueType  # 150
+    """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+    when one does, unless old movements are being covered first; ask again.
+    """
+    ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 151
+    """NOT_FOUND. There is no such checkpoint, or none yet."""
     ERROR_REASON_STATEMENT_TOO_LONG: _ErrorReason.ValueType  # 160
     """FAILED_PRECONDITION. The period has more entries than are added up for
     GetStatement or laid out as a PDF; metadata says how many it has, and how many
     are the most. Ask for a shorter period, or for a file (DownloadStatement) as
     CSV or JSON, which may be of any length.
+    """
+    ERROR_REASON_LEDGER_TOTALS_MISSING: _ErrorReason.ValueType  # 170
+    """FAILED_PRECONDITION. What was posted before the service was upgraded to a
+    version with totals has not been added up yet: an operator runs
+    `balance-service journal build-totals`, once.
+    """
+    ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 180
+    """NOT_FOUND. There is no such schedule, or it is somebody else's."""
+    ERROR_REASON_SCHEDULE_NOT_ACTIVE: _ErrorReason.ValueType  # 181
+    """FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+    nor, if it was cancelled or completed, changed; metadata says what it is.
+    """
+    ERROR_REASON_SCHEDULE_NOT_PAUSED: _ErrorReason.ValueType  # 182
+    """FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+    metadata says what it is.
+    """
+    ERROR_REASON_SCHEDULE_LIMIT: _ErrorReason.ValueType  # 183
+    """FAILED_PRECONDITION. The caller has as many schedules that are active or
+    paused as one caller may; metadata says how many. Cancel one first.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -586,20 +611,45 @@ place follows: a server took over, or a backup was restored, that had not got
 it yet. metadata gives the number of the newest that it has. Go on as after
 EVENTS_EXPIRED; movements that a service was told of may be gone, too.
 """
-ERROR_REASON_RECEIPT_NOT_READY: ErrorReason.ValueType  # 140
-"""FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
-when one does, unless old movements are being covered first; ask again.
+ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 140
+"""NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+know.
 """
-ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 141
-"""NOT_FOUND. There is no such checkpoint, or none yet."""
+ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 141
+"""NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
 ERROR_REASON_WEBHOOK_ENDPOINT_LIMIT: ErrorReason.ValueType  # 142
 """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
 may have; metadata gives the limit. Remove one first.
 """
+ERROR_REASON_RECEIPT_NOT_READY: ErrorReason.ValueType  # 150
+"""FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
+when one does, unless old movements are being covered first; ask again.
+"""
+ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 151
+"""NOT_FOUND. There is no such checkpoint, or none yet."""
 ERROR_REASON_STATEMENT_TOO_LONG: ErrorReason.ValueType  # 160
 """FAILED_PRECONDITION. The period has more entries than are added up for
 GetStatement or laid out as a PDF; metadata says how many it has, and how many
 are the most. Ask for a shorter period, or for a file (DownloadStatement) as
 CSV or JSON, which may be of any length.
+"""
+ERROR_REASON_LEDGER_TOTALS_MISSING: ErrorReason.ValueType  # 170
+"""FAILED_PRECONDITION. What was posted before the service was upgraded to a
+version with totals has not been added up yet: an operator runs
+`balance-service journal build-totals`, once.
+"""
+ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 180
+"""NOT_FOUND. There is no such schedule, or it is somebody else's."""
+ERROR_REASON_SCHEDULE_NOT_ACTIVE: ErrorReason.ValueType  # 181
+"""FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+nor, if it was cancelled or completed, changed; metadata says what it is.
+"""
+ERROR_REASON_SCHEDULE_NOT_PAUSED: ErrorReason.ValueType  # 182
+"""FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+metadata says what it is.
+"""
+ERROR_REASON_SCHEDULE_LIMIT: ErrorReason.ValueType  # 183
+"""FAILED_PRECONDITION. The caller has as many schedules that are active or
+paused as one caller may; metadata says how many. Cancel one first.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

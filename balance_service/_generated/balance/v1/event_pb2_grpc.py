@@ -27,9 +27,9 @@ if _version_not_supported:
 
 class EventServiceStub:
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.
@@ -55,9 +55,9 @@ class EventServiceStub:
 
 class EventServiceServicer:
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.
@@ -109,9 +109,9 @@ def add_EventServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class EventService:
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.

@@ -28,9 +28,9 @@ GRPC_VERSION: str
 
 class EventServiceStub:
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.
@@ -59,9 +59,9 @@ class EventServiceStub:
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.
@@ -86,9 +86,9 @@ class EventServiceAsyncStub(EventServiceStub):
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.

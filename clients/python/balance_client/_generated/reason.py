@@ -274,19 +274,44 @@ class Reason(StrEnum):
     it yet. metadata gives the number of the newest that it has. Go on as after
     EVENTS_EXPIRED; movements that a service was told of may be gone, too.
     """
+    WEBHOOK_ENDPOINT_NOT_FOUND = "WEBHOOK_ENDPOINT_NOT_FOUND"
+    """NOT_FOUND. There is no such endpoint of webhooks, as far as the caller may
+    know.
+    """
+    WEBHOOK_DELIVERY_NOT_FOUND = "WEBHOOK_DELIVERY_NOT_FOUND"
+    """NOT_FOUND. The endpoint was sent no such event, or that is not kept any more."""
+    WEBHOOK_ENDPOINT_LIMIT = "WEBHOOK_ENDPOINT_LIMIT"
+    """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
+    may have; metadata gives the limit. Remove one first.
+    """
     RECEIPT_NOT_READY = "RECEIPT_NOT_READY"
     """FAILED_PRECONDITION. No checkpoint covers the movement yet. RetryInfo says
     when one does, unless old movements are being covered first; ask again.
     """
     CHECKPOINT_NOT_FOUND = "CHECKPOINT_NOT_FOUND"
     """NOT_FOUND. There is no such checkpoint, or none yet."""
-    WEBHOOK_ENDPOINT_LIMIT = "WEBHOOK_ENDPOINT_LIMIT"
-    """FAILED_PRECONDITION. As many endpoints of webhooks belong to the caller as one
-    may have; metadata gives the limit. Remove one first.
-    """
     STATEMENT_TOO_LONG = "STATEMENT_TOO_LONG"
     """FAILED_PRECONDITION. The period has more entries than are added up for
     GetStatement or laid out as a PDF; metadata says how many it has, and how many
     are the most. Ask for a shorter period, or for a file (DownloadStatement) as
     CSV or JSON, which may be of any length.
+    """
+    LEDGER_TOTALS_MISSING = "LEDGER_TOTALS_MISSING"
+    """FAILED_PRECONDITION. What was posted before the service was upgraded to a
+    version with totals has not been added up yet: an operator runs
+    `balance-service journal build-totals`, once.
+    """
+    SCHEDULE_NOT_FOUND = "SCHEDULE_NOT_FOUND"
+    """NOT_FOUND. There is no such schedule, or it is somebody else's."""
+    SCHEDULE_NOT_ACTIVE = "SCHEDULE_NOT_ACTIVE"
+    """FAILED_PRECONDITION. The schedule is not active, so it can be neither paused
+    nor, if it was cancelled or completed, changed; metadata says what it is.
+    """
+    SCHEDULE_NOT_PAUSED = "SCHEDULE_NOT_PAUSED"
+    """FAILED_PRECONDITION. The schedule is not paused, so it cannot be resumed;
+    metadata says what it is.
+    """
+    SCHEDULE_LIMIT = "SCHEDULE_LIMIT"
+    """FAILED_PRECONDITION. The caller has as many schedules that are active or
+    paused as one caller may; metadata says how many. Cancel one first.
     """

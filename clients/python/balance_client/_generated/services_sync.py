@@ -659,11 +659,84 @@ class MovementService:
         """
 
 
+class ScheduleService:
+    """Makes transfers and purchases later: once, or again and again. Each occurrence
+    is carried out once, as if whoever made the schedule called CreateTransfer or
+    CreatePurchase then: their rights, the accounts and the catalogue are those of
+    that moment.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.CreateSchedule: Unary[v1.CreateScheduleRequest, v1.Schedule] = caller.unary(
+            "/balance.v1.ScheduleService/CreateSchedule", v1.CreateScheduleRequest, v1.Schedule
+        )
+        """Makes a schedule, for callers who may make the transfer or purchase now. It
+        is checked as far as that does not depend on the moment: the account that
+        pays must be the caller's, and a service that is bought again and again must
+        be repeatable. Past the number of schedules that one caller may have, it is
+        SCHEDULE_LIMIT.
+        """
+        self.GetSchedule: Unary[v1.GetScheduleRequest, v1.Schedule] = caller.unary(
+            "/balance.v1.ScheduleService/GetSchedule", v1.GetScheduleRequest, v1.Schedule
+        )
+        """Returns a schedule to whoever made it, to the owner of the account that pays,
+        and to callers who may read every account.
+        """
+        self.ListSchedules: Unary[v1.ListSchedulesRequest, v1.ListSchedulesResponse] = caller.unary(
+            "/balance.v1.ScheduleService/ListSchedules",
+            v1.ListSchedulesRequest,
+            v1.ListSchedulesResponse,
+        )
+        """Lists schedules, newest first: those that the caller made, or those by which
+        one account pays.
+        """
+        self.UpdateSchedule: Unary[v1.UpdateScheduleRequest, v1.Schedule] = caller.unary(
+            "/balance.v1.ScheduleService/UpdateSchedule", v1.UpdateScheduleRequest, v1.Schedule
+        )
+        """Changes what a schedule is called, what it does where funds are lacking, and
+        when it ends, for whoever made it. What it pays, to whom and when never
+        changes: cancel it and make another. If nothing comes before the new end, it
+        is completed.
+        """
+        self.PauseSchedule: Unary[v1.PauseScheduleRequest, v1.Schedule] = caller.unary(
+            "/balance.v1.ScheduleService/PauseSchedule", v1.PauseScheduleRequest, v1.Schedule
+        )
+        """Pauses an active schedule, for whoever made it and for admins. An occurrence
+        that is being carried out meanwhile is finished; one that waits for funds is
+        given up. One that is not active is SCHEDULE_NOT_ACTIVE.
+        """
+        self.ResumeSchedule: Unary[v1.ResumeScheduleRequest, v1.Schedule] = caller.unary(
+            "/balance.v1.ScheduleService/ResumeSchedule", v1.ResumeScheduleRequest, v1.Schedule
+        )
+        """Lets a paused schedule go on, for whoever made it and for admins, from its
+        next occurrence. Those of the time in which it was paused are not made up for
+        and not recorded. One that is not paused is SCHEDULE_NOT_PAUSED.
+        """
+        self.CancelSchedule: Unary[v1.CancelScheduleRequest, v1.Schedule] = caller.unary(
+            "/balance.v1.ScheduleService/CancelSchedule", v1.CancelScheduleRequest, v1.Schedule
+        )
+        """Cancels a schedule for good, for whoever made it and for admins. An
+        occurrence that is being carried out meanwhile is finished. One that was
+        cancelled or completed before stays as it is.
+        """
+        self.ListOccurrences: Unary[v1.ListOccurrencesRequest, v1.ListOccurrencesResponse] = (
+            caller.unary(
+                "/balance.v1.ScheduleService/ListOccurrences",
+                v1.ListOccurrencesRequest,
+                v1.ListOccurrencesResponse,
+            )
+        )
+        """Lists what became of a schedule's occurrences, newest first, and when the
+        next ones are, to callers who may read the schedule. They are kept for some
+        time (BALANCE_SCHEDULE_OCCURRENCES_DAYS); the movements, for ever.
+        """
+
+
 class EventService:
     """Tells of everything that was committed: one event for each movement, and for
-    each change of an account or a user. No event is missing and none comes twice;
-    those of an account come in the order in which they were committed. Users are
-    told of their own accounts alone.
+    each change of an account, a user or a schedule. No event is missing and none
+    comes twice; those of an account come in the order in which they were
+    committed. Users are told of their own accounts alone.
 
     Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
     ever.

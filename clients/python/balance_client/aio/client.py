@@ -20,6 +20,7 @@ from balance_client._generated.services_aio import (
     AsyncPurchaseService,
     AsyncRateService,
     AsyncReversalService,
+    AsyncScheduleService,
     AsyncStatementService,
     AsyncTransferService,
     AsyncUserService,
@@ -83,6 +84,7 @@ class AsyncClient(AsyncShortcuts):
         self.reversals = AsyncReversalService(somebody)
         self.statements = AsyncStatementService(somebody)
         self.proofs = AsyncProofService(somebody)
+        self.schedules = AsyncScheduleService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

@@ -20,6 +20,7 @@ from balance_client._generated.services_sync import (
     PurchaseService,
     RateService,
     ReversalService,
+    ScheduleService,
     StatementService,
     TransferService,
     UserService,
@@ -83,6 +84,7 @@ class Client(Shortcuts):
         self.reversals = ReversalService(somebody)
         self.statements = StatementService(somebody)
         self.proofs = ProofService(somebody)
+        self.schedules = ScheduleService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

@@ -253,6 +253,38 @@ export const serviceConfig = {
           "method": "ListMovements"
         },
         {
+          "service": "balance.v1.ScheduleService",
+          "method": "CreateSchedule"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "GetSchedule"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "ListSchedules"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "UpdateSchedule"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "PauseSchedule"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "ResumeSchedule"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "CancelSchedule"
+        },
+        {
+          "service": "balance.v1.ScheduleService",
+          "method": "ListOccurrences"
+        },
+        {
           "service": "balance.v1.EventService",
           "method": "ListEvents"
         },

@@ -15,6 +15,7 @@ import { TransferService } from "./protos/balance/v1/transfer_pb.js";
 import { WithdrawalService } from "./protos/balance/v1/withdrawal_pb.js";
 import { BatchService } from "./protos/balance/v1/batch_pb.js";
 import { MovementService } from "./protos/balance/v1/movement_pb.js";
+import { ScheduleService } from "./protos/balance/v1/schedule_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
 import { LedgerService } from "./protos/balance/v1/ledger_pb.js";
 import { ProofService } from "./protos/balance/v1/proof_pb.js";
@@ -58,9 +59,9 @@ export interface Services {
   readonly deposits: Client<typeof DepositService>;
   /**
    * Tells of everything that was committed: one event for each movement, and for
-   * each change of an account or a user. No event is missing and none comes twice;
-   * those of an account come in the order in which they were committed. Users are
-   * told of their own accounts alone.
+   * each change of an account, a user or a schedule. No event is missing and none
+   * comes twice; those of an account come in the order in which they were
+   * committed. Users are told of their own accounts alone.
    *
    * Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
    * ever.
@@ -108,6 +109,13 @@ export interface Services {
    */
   readonly reversals: Client<typeof ReversalService>;
   /**
+   * Makes transfers and purchases later: once, or again and again. Each occurrence
+   * is carried out once, as if whoever made the schedule called CreateTransfer or
+   * CreatePurchase then: their rights, the accounts and the catalogue are those of
+   * that moment.
+   */
+  readonly schedules: Client<typeof ScheduleService>;
+  /**
    * Sums an account up over a period.
    */
   readonly statements: Client<typeof StatementService>;
@@ -153,6 +161,7 @@ export function createServices(transport: Transport): Services {
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),
     reversals: createServiceClient(ReversalService, transport),
+    schedules: createServiceClient(ScheduleService, transport),
     statements: createServiceClient(StatementService, transport),
     transfers: createServiceClient(TransferService, transport),
     users: createServiceClient(UserService, transport),

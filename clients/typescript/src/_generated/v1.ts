@@ -15,6 +15,7 @@ export * from "./protos/balance/v1/withdrawal_pb.js";
 export * from "./protos/balance/v1/batch_pb.js";
 export * from "./protos/balance/v1/error_reason_pb.js";
 export * from "./protos/balance/v1/movement_pb.js";
+export * from "./protos/balance/v1/schedule_pb.js";
 export * from "./protos/balance/v1/event_pb.js";
 export * from "./protos/balance/v1/ledger_pb.js";
 export * from "./protos/balance/v1/proof_pb.js";

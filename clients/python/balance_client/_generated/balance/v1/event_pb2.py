@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from balance_client._generated.balance.v1 import account_pb2 as balance_dot_v1_dot_account__pb2
 from balance_client._generated.balance.v1 import movement_pb2 as balance_dot_v1_dot_movement__pb2
 from balance_client._generated.balance.v1 import options_pb2 as balance_dot_v1_dot_options__pb2
+from balance_client._generated.balance.v1 import schedule_pb2 as balance_dot_v1_dot_schedule__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x61lance/v1/event.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x19\x62\x61lance/v1/movement.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n\x05\x45vent\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bspecversion\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04type\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07subject\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08sequence\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12.\n\x08movement\x18\x08 \x01(\x0b\x32\x14.balance.v1.MovementB\x04\xe2\x41\x01\x03H\x00\x12,\n\x07\x61\x63\x63ount\x18\t \x01(\x0b\x32\x13.balance.v1.AccountB\x04\xe2\x41\x01\x03H\x00\x12\x30\n\x08\x62\x61lances\x18\n \x03(\x0b\x32\x18.balance.v1.EventBalanceB\x04\xe2\x41\x01\x03\x42\x06\n\x04\x64\x61ta\"l\n\x0c\x45ventBalance\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08sequence\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"F\n\x0b\x45ventFilter\x12\x19\n\x05types\x18\x01 \x03(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x30\x1e\x12\x1c\n\x08\x61\x63\x63ounts\x18\x02 \x03(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x30\x32\"\xb7\x01\n\x11ListEventsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12-\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x17.balance.v1.EventFilterB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"v\n\x12ListEventsResponse\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.balance.v1.EventB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\"\x99\x01\n\x12WatchEventsRequest\x12\x1e\n\npage_token\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12-\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x17.balance.v1.EventFilterB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"W\n\x13WatchEventsResponse\x12&\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x11.balance.v1.EventB\x04\xe2\x41\x01\x03\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xe9\x01\n\x0c\x45ventService\x12\x66\n\nListEvents\x12\x1d.balance.v1.ListEventsRequest\x1a\x1e.balance.v1.ListEventsResponse\"\x19\x90\x02\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/events\x12q\n\x0bWatchEvents\x12\x1e.balance.v1.WatchEventsRequest\x1a\x1f.balance.v1.WatchEventsResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/events:watch0\x01\x42\x43\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x61lance/v1/event.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x19\x62\x61lance/v1/movement.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x19\x62\x61lance/v1/schedule.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n\x05\x45vent\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06source\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bspecversion\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04type\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07subject\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08sequence\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12.\n\x08movement\x18\x08 \x01(\x0b\x32\x14.balance.v1.MovementB\x04\xe2\x41\x01\x03H\x00\x12,\n\x07\x61\x63\x63ount\x18\t \x01(\x0b\x32\x13.balance.v1.AccountB\x04\xe2\x41\x01\x03H\x00\x12\x34\n\x08schedule\x18\x0b \x01(\x0b\x32\x1a.balance.v1.ScheduleChangeB\x04\xe2\x41\x01\x03H\x00\x12\x30\n\x08\x62\x61lances\x18\n \x03(\x0b\x32\x18.balance.v1.EventBalanceB\x04\xe2\x41\x01\x03\x42\x06\n\x04\x64\x61ta\"l\n\x0c\x45ventBalance\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08sequence\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"F\n\x0b\x45ventFilter\x12\x19\n\x05types\x18\x01 \x03(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x30\x1e\x12\x1c\n\x08\x61\x63\x63ounts\x18\x02 \x03(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x30\x32\"\xb7\x01\n\x11ListEventsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12-\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x17.balance.v1.EventFilterB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"v\n\x12ListEventsResponse\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.balance.v1.EventB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\"\x99\x01\n\x12WatchEventsRequest\x12\x1e\n\npage_token\x18\x01 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\x12-\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x17.balance.v1.EventFilterB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"W\n\x13WatchEventsResponse\x12&\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x11.balance.v1.EventB\x04\xe2\x41\x01\x03\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xe9\x01\n\x0c\x45ventService\x12\x66\n\nListEvents\x12\x1d.balance.v1.ListEventsRequest\x1a\x1e.balance.v1.ListEventsResponse\"\x19\x90\x02\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/events\x12q\n\x0bWatchEvents\x12\x1e.balance.v1.WatchEventsRequest\x1a\x1f.balance.v1.WatchEventsResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/events:watch0\x01\x42\x43\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT'].fields_by_name['movement']._serialized_options = b'\342A\001\003'
   _globals['_EVENT'].fields_by_name['account']._loaded_options = None
   _globals['_EVENT'].fields_by_name['account']._serialized_options = b'\342A\001\003'
+  _globals['_EVENT'].fields_by_name['schedule']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['schedule']._serialized_options = b'\342A\001\003'
   _globals['_EVENT'].fields_by_name['balances']._loaded_options = None
   _globals['_EVENT'].fields_by_name['balances']._serialized_options = b'\342A\001\003'
   _globals['_EVENTBALANCE'].fields_by_name['account']._loaded_options = None
@@ -98,20 +101,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001\202\323\344\223\002\020\022\016/api/v1/events'
   _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/api/v1/events:watch'
-  _globals['_EVENT']._serialized_start=214
-  _globals['_EVENT']._serialized_end=555
-  _globals['_EVENTBALANCE']._serialized_start=557
-  _globals['_EVENTBALANCE']._serialized_end=665
-  _globals['_EVENTFILTER']._serialized_start=667
-  _globals['_EVENTFILTER']._serialized_end=737
-  _globals['_LISTEVENTSREQUEST']._serialized_start=740
-  _globals['_LISTEVENTSREQUEST']._serialized_end=923
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=925
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1043
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=1046
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=1199
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1201
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1288
-  _globals['_EVENTSERVICE']._serialized_start=1291
-  _globals['_EVENTSERVICE']._serialized_end=1524
+  _globals['_EVENT']._serialized_start=241
+  _globals['_EVENT']._serialized_end=636
+  _globals['_EVENTBALANCE']._serialized_start=638
+  _globals['_EVENTBALANCE']._serialized_end=746
+  _globals['_EVENTFILTER']._serialized_start=748
+  _globals['_EVENTFILTER']._serialized_end=818
+  _globals['_LISTEVENTSREQUEST']._serialized_start=821
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1004
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1006
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1124
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1127
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=1280
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1282
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1369
+  _globals['_EVENTSERVICE']._serialized_start=1372
+  _globals['_EVENTSERVICE']._serialized_end=1605
 # @@protoc_insertion_point(module_scope)

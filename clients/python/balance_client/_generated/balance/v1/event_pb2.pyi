@@ -5,6 +5,7 @@ isort:skip_file
 
 from balance_client._generated.balance.v1 import account_pb2 as _account_pb2
 from balance_client._generated.balance.v1 import movement_pb2 as _movement_pb2
+from balance_client._generated.balance.v1 import schedule_pb2 as _schedule_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -36,6 +37,7 @@ class Event(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     MOVEMENT_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     BALANCES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The event's id, unique within its source: that of a movement is
@@ -51,7 +53,9 @@ class Event(_message.Message):
     renames none.
     """
     subject: _builtins.str
-    """Output only. To what: "movement:<id>", "account:<id>" or "user:<id>"."""
+    """Output only. To what: "movement:<id>", "account:<id>", "user:<id>" or
+    "schedule:<id>".
+    """
     sequence: _builtins.int
     """Output only. Its number in the log, from 1 without gaps. Who filters sees
     some of them.
@@ -75,6 +79,10 @@ class Event(_message.Message):
         """
 
     @_builtins.property
+    def schedule(self) -> _schedule_pb2.ScheduleChange:
+        """The schedule after it was changed, or what became of one of its occurrences."""
+
+    @_builtins.property
     def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventBalance]:
         """Output only. What a movement left on the accounts of users. To a user, on
         those of the filter alone, or on their own without one.
@@ -92,13 +100,14 @@ class Event(_message.Message):
         sequence: _builtins.int = ...,
         movement: _movement_pb2.Movement | None = ...,
         account: _account_pb2.Account | None = ...,
+        schedule: _schedule_pb2.ScheduleChange | None = ...,
         balances: _abc.Iterable[Global___EventBalance] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "data", b"data", "movement", b"movement", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "data", b"data", "movement", b"movement", "schedule", b"schedule", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "balances", b"balances", "data", b"data", "id", b"id", "movement", b"movement", "sequence", b"sequence", "source", b"source", "specversion", b"specversion", "subject", b"subject", "time", b"time", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "balances", b"balances", "data", b"data", "id", b"id", "movement", b"movement", "schedule", b"schedule", "sequence", b"sequence", "source", b"source", "specversion", b"specversion", "subject", b"subject", "time", b"time", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["movement", "account"]  # noqa: Y015
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["movement", "account", "schedule"]  # noqa: Y015
     _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
 

@@ -9,6 +9,8 @@ import { file_balance_v1_account } from "./account_pb.js";
 import type { Movement } from "./movement_pb.js";
 import { file_balance_v1_movement } from "./movement_pb.js";
 import { file_balance_v1_options } from "./options_pb.js";
+import type { ScheduleChange } from "./schedule_pb.js";
+import { file_balance_v1_schedule } from "./schedule_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/event.proto.
  */
 export const file_balance_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChZiYWxhbmNlL3YxL2V2ZW50LnByb3RvEgpiYWxhbmNlLnYxItUCCgVFdmVudBIQCgJpZBgBIAEoCUIE4kEBAxIUCgZzb3VyY2UYAiABKAlCBOJBAQMSGQoLc3BlY3ZlcnNpb24YAyABKAlCBOJBAQMSEgoEdHlwZRgEIAEoCUIE4kEBAxIVCgdzdWJqZWN0GAUgASgJQgTiQQEDEi4KBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCHNlcXVlbmNlGAcgASgDQgTiQQEDEi4KCG1vdmVtZW50GAggASgLMhQuYmFsYW5jZS52MS5Nb3ZlbWVudEIE4kEBA0gAEiwKB2FjY291bnQYCSABKAsyEy5iYWxhbmNlLnYxLkFjY291bnRCBOJBAQNIABIwCghiYWxhbmNlcxgKIAMoCzIYLmJhbGFuY2UudjEuRXZlbnRCYWxhbmNlQgTiQQEDQgYKBGRhdGEibAoMRXZlbnRCYWxhbmNlEhUKB2FjY291bnQYASABKAlCBOJBAQMSFgoIc2VxdWVuY2UYAiABKANCBOJBAQMSFQoHYmFsYW5jZRgDIAEoCUIE4kEBAxIWCghjdXJyZW5jeRgEIAEoCUIE4kEBAyJGCgtFdmVudEZpbHRlchIZCgV0eXBlcxgBIAMoCUIK4kEBAaK4GAIwHhIcCghhY2NvdW50cxgCIAMoCUIK4kEBAaK4GAIwMiK3AQoRTGlzdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAiABKAlCCuJBAQGiuBgCCAgSLQoGZmlsdGVyGAMgASgLMhcuYmFsYW5jZS52MS5FdmVudEZpbHRlckIE4kEBARI0CgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBASJ2ChJMaXN0RXZlbnRzUmVzcG9uc2USJwoGZXZlbnRzGAEgAygLMhEuYmFsYW5jZS52MS5FdmVudEIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKcGFnZV90b2tlbhgDIAEoCUIE4kEBAyKZAQoSV2F0Y2hFdmVudHNSZXF1ZXN0Eh4KCnBhZ2VfdG9rZW4YASABKAlCCuJBAQGiuBgCCAgSLQoGZmlsdGVyGAIgASgLMhcuYmFsYW5jZS52MS5FdmVudEZpbHRlckIE4kEBARI0CgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBASJXChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBWV2ZW50GAEgASgLMhEuYmFsYW5jZS52MS5FdmVudEIE4kEBAxIYCgpwYWdlX3Rva2VuGAIgASgJQgTiQQEDMukBCgxFdmVudFNlcnZpY2USZgoKTGlzdEV2ZW50cxIdLmJhbGFuY2UudjEuTGlzdEV2ZW50c1JlcXVlc3QaHi5iYWxhbmNlLnYxLkxpc3RFdmVudHNSZXNwb25zZSIZkAIBgtPkkwIQEg4vYXBpL3YxL2V2ZW50cxJxCgtXYXRjaEV2ZW50cxIeLmJhbGFuY2UudjEuV2F0Y2hFdmVudHNSZXF1ZXN0Gh8uYmFsYW5jZS52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlIh+QAgGC0+STAhYSFC9hcGkvdjEvZXZlbnRzOndhdGNoMAFCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_account, file_balance_v1_movement, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChZiYWxhbmNlL3YxL2V2ZW50LnByb3RvEgpiYWxhbmNlLnYxIosDCgVFdmVudBIQCgJpZBgBIAEoCUIE4kEBAxIUCgZzb3VyY2UYAiABKAlCBOJBAQMSGQoLc3BlY3ZlcnNpb24YAyABKAlCBOJBAQMSEgoEdHlwZRgEIAEoCUIE4kEBAxIVCgdzdWJqZWN0GAUgASgJQgTiQQEDEi4KBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCHNlcXVlbmNlGAcgASgDQgTiQQEDEi4KCG1vdmVtZW50GAggASgLMhQuYmFsYW5jZS52MS5Nb3ZlbWVudEIE4kEBA0gAEiwKB2FjY291bnQYCSABKAsyEy5iYWxhbmNlLnYxLkFjY291bnRCBOJBAQNIABI0CghzY2hlZHVsZRgLIAEoCzIaLmJhbGFuY2UudjEuU2NoZWR1bGVDaGFuZ2VCBOJBAQNIABIwCghiYWxhbmNlcxgKIAMoCzIYLmJhbGFuY2UudjEuRXZlbnRCYWxhbmNlQgTiQQEDQgYKBGRhdGEibAoMRXZlbnRCYWxhbmNlEhUKB2FjY291bnQYASABKAlCBOJBAQMSFgoIc2VxdWVuY2UYAiABKANCBOJBAQMSFQoHYmFsYW5jZRgDIAEoCUIE4kEBAxIWCghjdXJyZW5jeRgEIAEoCUIE4kEBAyJGCgtFdmVudEZpbHRlchIZCgV0eXBlcxgBIAMoCUIK4kEBAaK4GAIwHhIcCghhY2NvdW50cxgCIAMoCUIK4kEBAaK4GAIwMiK3AQoRTGlzdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YAiABKAlCCuJBAQGiuBgCCAgSLQoGZmlsdGVyGAMgASgLMhcuYmFsYW5jZS52MS5FdmVudEZpbHRlckIE4kEBARI0CgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBASJ2ChJMaXN0RXZlbnRzUmVzcG9uc2USJwoGZXZlbnRzGAEgAygLMhEuYmFsYW5jZS52MS5FdmVudEIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMSGAoKcGFnZV90b2tlbhgDIAEoCUIE4kEBAyKZAQoSV2F0Y2hFdmVudHNSZXF1ZXN0Eh4KCnBhZ2VfdG9rZW4YASABKAlCCuJBAQGiuBgCCAgSLQoGZmlsdGVyGAIgASgLMhcuYmFsYW5jZS52MS5FdmVudEZpbHRlckIE4kEBARI0CgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBASJXChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBWV2ZW50GAEgASgLMhEuYmFsYW5jZS52MS5FdmVudEIE4kEBAxIYCgpwYWdlX3Rva2VuGAIgASgJQgTiQQEDMukBCgxFdmVudFNlcnZpY2USZgoKTGlzdEV2ZW50cxIdLmJhbGFuY2UudjEuTGlzdEV2ZW50c1JlcXVlc3QaHi5iYWxhbmNlLnYxLkxpc3RFdmVudHNSZXNwb25zZSIZkAIBgtPkkwIQEg4vYXBpL3YxL2V2ZW50cxJxCgtXYXRjaEV2ZW50cxIeLmJhbGFuY2UudjEuV2F0Y2hFdmVudHNSZXF1ZXN0Gh8uYmFsYW5jZS52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlIh+QAgGC0+STAhYSFC9hcGkvdjEvZXZlbnRzOndhdGNoMAFCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_account, file_balance_v1_movement, file_balance_v1_options, file_balance_v1_schedule, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * What happened, with the attributes of CloudEvents 1.0. It never changes.
@@ -59,7 +61,8 @@ export type Event = Message<"balance.v1.Event"> & {
   type: string;
 
   /**
-   * Output only. To what: "movement:<id>", "account:<id>" or "user:<id>".
+   * Output only. To what: "movement:<id>", "account:<id>", "user:<id>" or
+   * "schedule:<id>".
    *
    * @generated from field: string subject = 5;
    */
@@ -104,6 +107,14 @@ export type Event = Message<"balance.v1.Event"> & {
      */
     value: Account;
     case: "account";
+  } | {
+    /**
+     * The schedule after it was changed, or what became of one of its occurrences.
+     *
+     * @generated from field: balance.v1.ScheduleChange schedule = 11;
+     */
+    value: ScheduleChange;
+    case: "schedule";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -340,9 +351,9 @@ export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__P
 
 /**
  * Tells of everything that was committed: one event for each movement, and for
- * each change of an account or a user. No event is missing and none comes twice;
- * those of an account come in the order in which they were committed. Users are
- * told of their own accounts alone.
+ * each change of an account, a user or a schedule. No event is missing and none
+ * comes twice; those of an account come in the order in which they were
+ * committed. Users are told of their own accounts alone.
  *
  * Events are kept for some days (BALANCE_EVENTS_RETENTION_DAYS), statements for
  * ever.
