@@ -11,7 +11,7 @@ SELECT
     (SELECT count(*) FROM movements),
     pg_current_wal_lsn() - '0/0'::pg_lsn,
     (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'),
-    (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'balance-service'),
+    (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'balance-service %'),
     pg_table_size('movements') + pg_table_size('entries'),
     pg_indexes_size('movements') + pg_indexes_size('entries'),
     pg_database_size(current_database())

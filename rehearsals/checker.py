@@ -21,6 +21,8 @@ from balance_service.domain.movements import REVERSALS, Kind
 from rehearsals.held import Step, amounts_held
 from rehearsals.operation import Operation
 
+# How an anomaly begins that tells of an acknowledged change that was lost.
+LOST = "acknowledged and not there"
 INFINITY = float("inf")
 
 
@@ -151,7 +153,7 @@ def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Itera
         # A void answers with its hold, and not with the movement that gave the rest back.
         answer = movements[:1] if operation.kind == "void" else [operation.answer]
         if operation.outcome == "ok" and (not movements or movements != answer):
-            yield f"acknowledged and not there, or another: {operation}, {movements}"
+            yield f"{LOST}, or another: {operation}, {movements}"
         if operation.outcome == "refused" and movements:
             yield f"refused and done: {operation}, {movements}"
     for request_id in journal.movements.keys() - asked:

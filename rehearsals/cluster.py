@@ -44,11 +44,15 @@ class Node:
         name: Its name in the cluster.
         folder: Where its files are.
         etcd_port: Where etcd listens.
+        delay_seconds: From it to etcd, and from the others to it, in each direction.
+        synchronous: Whether a commit waits for a standby.
     """
 
     name: str
     folder: Path
     etcd_port: int
+    delay_seconds: float = 0
+    synchronous: bool = True
     ports: list[int] = field(default_factory=lambda: stage.free_ports(2))
     etcd: Proxy = field(init=False)
     peers: Proxy = field(init=False)
@@ -60,6 +64,8 @@ class Node:
         self.etcd = Proxy(self.etcd_port)
         self.peers, self.service = Proxy(self.port), Proxy(self.port)
         self.rest = Proxy(self.ports[1])
+        for proxy in (self.etcd, self.peers, self.rest):
+            proxy.delay_seconds = self.delay_seconds
         self.folder.mkdir()
         give_to_postgres(self.folder)
 
@@ -165,8 +171,8 @@ class Node:
                     "loop_wait": LOOP_SECONDS,
                     "retry_timeout": RETRY_SECONDS,
                     # Nothing is acknowledged that only one server has, also after a failover.
-                    "synchronous_mode": True,
-                    "synchronous_mode_strict": True,
+                    "synchronous_mode": self.synchronous,
+                    "synchronous_mode_strict": self.synchronous,
                     "postgresql": {"use_pg_rewind": True},
                 },
                 "initdb": [{"encoding": "UTF8"}, "data-checksums", "no-sync"],
@@ -203,14 +209,21 @@ class Cluster:
 
     Args:
         folder: Where their files are; readable by all.
+        round_trip_seconds: Between any two of them.
+        synchronous: Whether a commit waits for a standby.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, round_trip_seconds: float = 0, *, synchronous: bool = True
+    ) -> None:
+        self._folder, self._synchronous = folder, synchronous
         self._etcd: subprocess.Popen[bytes] | None = None
         client, peer = stage.free_ports(2)
         self._etcd_ports = client, peer
-        self.nodes = [Node(f"node{n}", folder / f"node{n}", client) for n in (1, 2, 3)]
+        self.nodes = [
+            Node(f"node{n}", folder / f"node{n}", client, round_trip_seconds / 2, synchronous)
+            for n in (1, 2, 3)
+        ]
 
     @property
     def url(self) -> str:
@@ -248,8 +261,8 @@ class Cluster:
             self._etcd.wait(STOPPING_SECONDS_MAX)
 
     async def wait_until_healthy(self) -> Node:
-        """Returns once both standbys stream, one of them synchronously; the leader."""
-        wanted = ["leader", "replica", "sync_standby"]
+        """Returns once both standbys stream, one of them synchronously if it is to; the leader."""
+        wanted = ["leader", "replica", "sync_standby" if self._synchronous else "replica"]
         async with asyncio.timeout(HEALTHY_SECONDS_MAX):
             while True:
                 members = await asyncio.to_thread(self._members)

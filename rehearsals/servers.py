@@ -32,6 +32,8 @@ USER = "nobody" if os.geteuid() == 0 else None
 # By a program, for a child that changes its user in Python runs gRPC's fork handlers, and may die.
 AS_USER = ("setpriv", f"--reuid={USER}", "--clear-groups") if USER else ()
 CONNECTIONS_MAX = 60
+# Pieces that a proxy has under way in a direction.
+UNDER_WAY_MAX = 64
 # Room for what Postgres keeps of its log, and little more.
 WAL_MIB = 24
 
@@ -210,6 +212,7 @@ class Proxy:
         port: Where it listens, once it is started.
         refusing: Whether new connections are closed at once.
         deaf: Whether what comes back from the target is lost.
+        delay_seconds: How long everything is under way, in each direction.
         asked: How many connections it was asked for.
     """
 
@@ -217,6 +220,7 @@ class Proxy:
     port: int = 0
     refusing: bool = False
     deaf: bool = False
+    delay_seconds: float = 0
     asked: int = 0
     _open: set[asyncio.Task[None]] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -265,12 +269,32 @@ class Proxy:
     async def _pass(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, back: bool
     ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(1 << 16):
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(UNDER_WAY_MAX)
+        now = asyncio.get_running_loop().time
+
+        async def deliver() -> None:
+            while (item := await under_way.get())[1]:
+                due, data = item
+                if (left := due - now()) > 0:
+                    await asyncio.sleep(left)
                 await self._flowing.wait()
                 if not (self.deaf and back):
                     sink.write(data)
                     await sink.drain()
+
+        async def take() -> None:
+            with contextlib.suppress(OSError):
+                while data := await source.read(1 << 16):
+                    await under_way.put((now() + self.delay_seconds, data))
+            await under_way.put((0, b""))
+
+        taking, delivering = asyncio.create_task(take()), asyncio.create_task(deliver())
+        try:
+            with contextlib.suppress(OSError):
+                await delivering
+        finally:
+            taking.cancel()
+            delivering.cancel()
 
     def cut(self) -> None:
         """Resets every connection."""
