@@ -57,6 +57,12 @@ SELECT
         FROM unnumbered
     ) AS oldest_unnumbered_seconds,
     (
+        SELECT
+            (SELECT max(e.last_sequence) FROM events AS e)
+            - p.followed_sequence
+        FROM totals_progress AS p
+    ) AS uncounted,
+    (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified
     ) AS verified_seconds,

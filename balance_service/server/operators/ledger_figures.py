@@ -38,6 +38,10 @@ FIGURES = {
         "oldest_unnumbered_seconds",
         "Age of the oldest of them; 0 if there is none.",
     ),
+    "balance_totals_uncounted_events": (
+        "uncounted",
+        "Events that the totals of the ledger lack yet: a trial balance counts them by itself.",
+    ),
     "balance_verify_last_run_age_seconds": (
         "verified_seconds",
         "Time since `balance-service verify` last ended; nothing if it never did.",
