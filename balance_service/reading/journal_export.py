@@ -57,11 +57,11 @@ async def export(
     if period.end > await trial_balance.settle(pool, period.end, timeout_seconds):
         raise errors.invalid("end_time", "must not be in the future")
     opening = await trial_balance.read(pool, period.start, "start_time", timeout_seconds)
-    await _wait_for_log(pool, timeout_seconds, rolled_up=detail is Detail.DAY)
+    newest = await _wait_for_log(pool, timeout_seconds, rolled_up=detail is Detail.DAY)
     if detail is Detail.DAY:
         parts = _by_day(pool, period)
     elif (after := await _begin(pool, period, opening.totals)) is not None:
-        parts = _by_log(pool, period, after)
+        parts = _by_log(pool, period, after, newest)
     elif from_journal:
         parts = _by_journal(pool, period)
     else:
@@ -75,8 +75,12 @@ async def export(
                 yield text
 
 
-async def _wait_for_log(pool: Pool, timeout_seconds: float | None, *, rolled_up: bool) -> None:
-    """Waits until what was written so far has its number, and perhaps is in the totals."""
+async def _wait_for_log(pool: Pool, timeout_seconds: float | None, *, rolled_up: bool) -> int:
+    """Waits until what was written so far has its number, and perhaps is in the totals.
+
+    Returns:
+        The number of the newest event.
+    """
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with pool.connection() as conn:
@@ -88,7 +92,7 @@ async def _wait_for_log(pool: Pool, timeout_seconds: float | None, *, rolled_up:
             if newest is None and not await journal_export.is_waiting(conn, now):
                 newest = (await events.newest(conn)).sequence
         if newest is not None and (not rolled_up or progress.followed >= newest):
-            return
+            return newest
         waited = loop.time() - began
         if timeout_seconds is not None and waited >= timeout_seconds:
             raise errors.DeadlinePassed
@@ -111,15 +115,13 @@ async def _begin(pool: Pool, period: Period, opening: Sequence[Total]) -> int | 
 
 
 async def _by_log(
-    pool: Pool, period: Period, after: int
+    pool: Pool, period: Period, after: int, newest: int
 ) -> AsyncGenerator[Sequence[Transaction], None]:
     end = period.end + LATE_MAX
-    while True:
+    while after < newest:
         async with pool.connection() as conn:
             part = await journal_export.part(conn, after)
-            if part.last_sequence is None or part.written_at is None:
-                return
-            if part.before != after:
+            if part.last_sequence is None or part.written_at is None or part.before != after:
                 raise await _expired(pool)
             sides = await journal_export.of_log(conn, after, part.last_sequence, period)
         yield list(of_sides(sides, period.start))

@@ -10,14 +10,12 @@ from balance_service.domain.accounts import SYSTEM_ACCOUNTS
 from balance_service.domain.journals.forms import Period
 from balance_service.domain.journals.transactions import Side
 from balance_service.domain.movements import Kind
-from balance_service.repositories import queries
+from balance_service.repositories import queries, totals
 
 _SQL = queries.load(__file__)
 
 # Events of a part, without the rest of its last commit.
 PART_EVENTS = 2_000
-# The bound of the setting for it.
-COMMIT_EVENTS_MAX = 10_000
 SIDES_AT_ONCE = 5_000
 
 
@@ -62,7 +60,7 @@ async def is_waiting(conn: AsyncConnection, moment: datetime) -> bool:
 
 async def part(conn: AsyncConnection, after: int) -> Part:
     """Where the next part of the log ends."""
-    values = {"after": after, "reach": PART_EVENTS, "commit_max": COMMIT_EVENTS_MAX}
+    values = {"after": after, "reach": PART_EVENTS, "commit_max": totals.COMMIT_EVENTS_MAX}
     row = await (await conn.execute(_SQL["part"], values)).fetchone()
     assert row is not None, "an aggregate has a row"
     return Part(*row)

@@ -24,6 +24,7 @@ class Watched(NamedTuple):
             that are enabled; 0 for none.
         webhook_failing_seconds: How long the endpoint has failed that has for longest.
         webhook_dead: Events that are not sent any more, a thousand at most.
+        uncounted: Events that the totals of the ledger lack yet.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -37,6 +38,7 @@ class Watched(NamedTuple):
     webhook_due_seconds: float
     webhook_failing_seconds: float
     webhook_dead: int
+    uncounted: int
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -59,6 +61,7 @@ async def watch(conn: AsyncConnection) -> Watched:
         webhook_due_seconds=row["webhook_due_seconds"],
         webhook_failing_seconds=row["webhook_failing_seconds"],
         webhook_dead=row["webhook_dead"],
+        uncounted=row["uncounted"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),

@@ -91,6 +91,12 @@ SELECT
         FROM dead
     ) AS webhook_dead,
     (
+        SELECT
+            (SELECT max(e.last_sequence) FROM events AS e)
+            - p.followed_sequence
+        FROM totals_progress AS p
+    ) AS uncounted,
+    (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified
     ) AS verified_seconds,

@@ -14,8 +14,10 @@ from balance_service.repositories import arrays, queries
 
 _SQL = queries.load(__file__)
 
-# Commits that one transaction rolls up.
-ROLLED_UP_AT_ONCE_MAX = 500
+# Events that one transaction rolls up, without the rest of the last commit; and those of a commit,
+# by the bound of the setting for it.
+ROLLED_UP_AT_ONCE_MAX = 10_000
+COMMIT_EVENTS_MAX = 10_000
 # Beyond these, an answer would take longer than a caller waits: the job that rolls up stands still.
 UNFOLLOWED_EVENTS_MAX = 100_000
 UNNUMBERED_COMMITS_MAX = 1_000
@@ -73,9 +75,9 @@ async def roll_up(conn: AsyncConnection) -> int:
         conn: Within a transaction at READ COMMITTED.
 
     Returns:
-        How many commits, ROLLED_UP_AT_ONCE_MAX at most; 0 also if another transaction does so.
+        How many commits; 0 if there are none, or another transaction does so.
     """
-    values = {**_POSTED, "limit": ROLLED_UP_AT_ONCE_MAX}
+    values = {**_POSTED, "reach": ROLLED_UP_AT_ONCE_MAX, "commit_max": COMMIT_EVENTS_MAX}
     row = await (await conn.execute(_SQL["roll_up"], values)).fetchone()
     return row[0] if row else 0
 

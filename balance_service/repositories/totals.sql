@@ -1,5 +1,6 @@
 -- roll_up --
--- Adds what follows in the log of events to the totals; another that does so now is left to it.
+-- Adds what follows in the log of events to the totals, some thousand events and one commit at
+-- most; another that does so now is left to it.
 WITH progress AS (
     SELECT
         followed_sequence,
@@ -17,9 +18,11 @@ taken AS (
         e.kind,
         e.subject_id
     FROM events AS e
-    WHERE e.last_sequence > (SELECT p.followed_sequence FROM progress AS p)
-    ORDER BY e.last_sequence
-    LIMIT %(limit)s
+    CROSS JOIN progress AS p
+    WHERE
+        e.last_sequence > p.followed_sequence
+        AND e.last_sequence <= p.followed_sequence + %(reach)s + %(commit_max)s
+        AND e.last_sequence - e.size < p.followed_sequence + %(reach)s
 ),
 
 -- begin posted --

@@ -170,10 +170,10 @@ class Maintenance:
 
     async def roll_up_totals(self) -> None:
         """Adds what was posted since to the totals of its day and minute."""
-        rolled_up = totals.ROLLED_UP_AT_ONCE_MAX
-        while rolled_up == totals.ROLLED_UP_AT_ONCE_MAX:
+        more = True
+        while more:
             async with transaction(self._pool) as conn:
-                rolled_up = await totals.roll_up(conn)
+                more = await totals.roll_up(conn) > 0
 
     async def number_events(self) -> None:
         """Numbers the events of what was committed since, so that they can be read."""

@@ -50,6 +50,10 @@ FIGURES = {
         "webhook_dead",
         "Events that are not sent any more, for every attempt failed; a thousand at most.",
     ),
+    "balance_totals_uncounted_events": (
+        "uncounted",
+        "Events that the totals of the ledger lack yet: a trial balance counts them by itself.",
+    ),
     "balance_verify_last_run_age_seconds": (
         "verified_seconds",
         "Time since `balance-service verify` last ended; nothing if it never did.",
