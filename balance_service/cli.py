@@ -29,6 +29,7 @@ from balance_service.commands import (
     secret,
     users,
     verification,
+    webhooks,
 )
 from balance_service.commands.output import examples
 from balance_service.commands.settings import open_database as _open_database
@@ -55,6 +56,7 @@ for _name, _noun in {
     "exchange": movements.reversal_app("exchange", "reverse"),
     "hold": holds.app,
     "approval": approvals.app,
+    "webhook": webhooks.app,
     "audit": audit.app,
     "service-principal": principals.app,
     "keys": keys.app,

@@ -101,6 +101,7 @@ COMMANDS: dict[str, set[str]] = {
     "user": {"disable", "enable", "end-sessions", "erase", "export", "find", "list", "show"},
     "verify": set(),
     "withdrawal": {"reverse"},
+    "webhook": {"deliveries", "disable", "list", "redeliver"},
 }
 
 
