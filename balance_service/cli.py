@@ -21,6 +21,7 @@ from balance_service.commands import (
     audit,
     backups,
     configuration,
+    events,
     holds,
     keys,
     migrations,
@@ -71,6 +72,9 @@ app.add_typer(principals.app, name="principal", hidden=True)
 app.command(epilog=examples("balance-service verify", "balance-service verify --json"))(
     verification.verify
 )
+app.command(
+    "export-events", epilog=examples("balance-service export-events --to nats://127.0.0.1:4222")
+)(events.export_events)
 app.command(
     epilog=examples("balance-service restore --to-time 2026-11-27T14:05Z /var/lib/postgresql/new")
 )(backups.restore)

@@ -74,6 +74,7 @@ COMMANDS: dict[str, set[str]] = {
     "demo": set(),
     "deposit": {"reverse"},
     "exchange": {"reverse"},
+    "export-events": set(),
     "gateway": set(),
     "health": set(),
     "hold": {"show", "void"},
