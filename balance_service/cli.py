@@ -22,6 +22,7 @@ from balance_service.commands import (
     backups,
     checkpoints,
     configuration,
+    events,
     holds,
     journals,
     keys,
@@ -33,6 +34,7 @@ from balance_service.commands import (
     sizing,
     users,
     verification,
+    webhooks,
 )
 from balance_service.commands.output import examples
 from balance_service.commands.settings import open_database as _open_database
@@ -60,6 +62,7 @@ for _name, _noun in {
     "hold": holds.app,
     "schedule": schedules.app,
     "approval": approvals.app,
+    "webhook": webhooks.app,
     "audit": audit.app,
     "checkpoint": checkpoints.app,
     "service-principal": principals.app,
@@ -76,6 +79,9 @@ app.add_typer(principals.app, name="principal", hidden=True)
 app.command(epilog=examples("balance-service verify", "balance-service verify --json"))(
     verification.verify
 )
+app.command(
+    "export-events", epilog=examples("balance-service export-events --to nats://127.0.0.1:4222")
+)(events.export_events)
 app.command(
     epilog=examples("balance-service restore --to-time 2026-11-27T14:05Z /var/lib/postgresql/new")
 )(backups.restore)

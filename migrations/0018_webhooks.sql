@@ -1,4 +1,4 @@
--- Expands: webhooks.
+-- Expands: webhooks, and exporters of events.
 --
 -- By endpoint_id. Where events are sent to. place_sequence and place_event_id say how far it has
 -- come in the log of events; lease and leased_until, which worker sends to it now. One that was
@@ -77,3 +77,16 @@ GRANT UPDATE (
 GRANT UPDATE (
     state, attempts, http_status, error, attempted_at, next_attempt_at
 ) ON webhook_deliveries TO balance_service;
+
+-- By name. How far each exporter of events has come in the log, and which process of it works now.
+CREATE TABLE event_exporters (
+    name text PRIMARY KEY,
+    place_sequence bigint NOT NULL,
+    place_event_id uuid NOT NULL,
+    lease uuid,
+    leased_until timestamptz NOT NULL
+);
+
+GRANT SELECT, INSERT ON event_exporters TO balance_service;
+GRANT UPDATE (place_sequence, place_event_id, lease, leased_until)
+ON event_exporters TO balance_service;

@@ -47,6 +47,7 @@ class Receiver:
     answer: Answer = field(default=lambda _: OK)
     got: list[Got] = field(default_factory=list)
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
+    taking: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def until(self, done: Callable[[list[Got]], object]) -> list[Got]:
         """Waits for requests."""
@@ -59,15 +60,21 @@ class Receiver:
         await self.until(lambda got: set(event_ids) <= {each.event_id for each in got})
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            got = await _read(reader)
-            async with self.came:
-                self.got.append(got)
-                self.came.notify_all()
-            said = self.answer(got)
-            writer.write(said if isinstance(said, bytes) else await said)
-            await writer.drain()
-        writer.close()
+        task = asyncio.current_task()
+        assert task
+        self.taking.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                got = await _read(reader)
+                async with self.came:
+                    self.got.append(got)
+                    self.came.notify_all()
+                said = self.answer(got)
+                writer.write(said if isinstance(said, bytes) else await said)
+                await writer.drain()
+        finally:
+            writer.close()
+            self.taking.discard(task)
 
 
 async def _read(reader: asyncio.StreamReader) -> Got:
@@ -91,6 +98,9 @@ async def receiver(
         yield taking
     finally:
         server.close()
+        for task in list(taking.taking):
+            task.cancel()
+        await asyncio.gather(*taking.taking, return_exceptions=True)
 
 
 def status(number: int, *headers: str) -> bytes:

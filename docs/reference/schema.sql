@@ -184,6 +184,14 @@ CREATE TABLE public.entries (
     CONSTRAINT sequence_positive CHECK ((sequence > 0))
 );
 
+CREATE TABLE public.event_exporters (
+    name text NOT NULL,
+    place_sequence bigint NOT NULL,
+    place_event_id uuid NOT NULL,
+    lease uuid,
+    leased_until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.events (
     last_sequence bigint NOT NULL,
     size integer NOT NULL,
@@ -698,6 +706,9 @@ ALTER TABLE ONLY public.entries
 ALTER TABLE public.entries
     ADD CONSTRAINT entry_kind_known CHECK (((kind >= 1) AND (kind <= 13))) NOT VALID;
 
+ALTER TABLE ONLY public.event_exporters
+    ADD CONSTRAINT event_exporters_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (last_sequence);
 
@@ -999,6 +1010,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.confirmation_codes TO balance_
 GRANT SELECT,INSERT ON TABLE public.covered_movements TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.entries TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.event_exporters TO balance_service;
+
+GRANT UPDATE(place_sequence) ON TABLE public.event_exporters TO balance_service;
+
+GRANT UPDATE(place_event_id) ON TABLE public.event_exporters TO balance_service;
+
+GRANT UPDATE(lease) ON TABLE public.event_exporters TO balance_service;
+
+GRANT UPDATE(leased_until) ON TABLE public.event_exporters TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.events TO balance_service;
 

@@ -79,6 +79,7 @@ COMMANDS: dict[str, set[str]] = {
     "demo": set(),
     "deposit": {"reverse"},
     "exchange": {"reverse"},
+    "export-events": set(),
     "gateway": set(),
     "health": set(),
     "hold": {"show", "void"},
@@ -108,6 +109,7 @@ COMMANDS: dict[str, set[str]] = {
     "user": {"disable", "enable", "end-sessions", "erase", "export", "find", "list", "show"},
     "verify": set(),
     "withdrawal": {"reverse"},
+    "webhook": {"deliveries", "disable", "list", "redeliver"},
 }
 
 
