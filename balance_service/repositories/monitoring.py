@@ -20,6 +20,9 @@ class Watched(NamedTuple):
         last_sealed_seconds: The age of the newest event that is sealed.
         unnumbered: Commits, and other changes, whose events have no number yet, a thousand at most.
         oldest_unnumbered_seconds: The age of the oldest of them; 0 for none.
+        uncovered: Events that no checkpoint covers yet.
+        oldest_uncovered_seconds: How long the oldest of them has been numbered; 0 for none.
+        checkpoint_seconds: The age of the last checkpoint.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -30,6 +33,9 @@ class Watched(NamedTuple):
     last_sealed_seconds: float | None
     unnumbered: int
     oldest_unnumbered_seconds: float
+    uncovered: int
+    oldest_uncovered_seconds: float
+    checkpoint_seconds: float | None
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -49,6 +55,9 @@ async def watch(conn: AsyncConnection) -> Watched:
         last_sealed_seconds=row["last_sealed_seconds"],
         unnumbered=row["unnumbered"],
         oldest_unnumbered_seconds=row["oldest_unnumbered_seconds"],
+        uncovered=row["uncovered"],
+        oldest_uncovered_seconds=row["oldest_uncovered_seconds"],
+        checkpoint_seconds=row["checkpoint_seconds"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),
