@@ -5,6 +5,7 @@ Shared by the rehearsals, the benchmarks and the tests of faults, which all run 
 
 import asyncio
 import contextlib
+import random
 import secrets
 import socket
 import subprocess
@@ -20,11 +21,11 @@ from pydantic import SecretStr
 from balance_client import Client, ServiceCredentials, v1
 from balance_service.config import Settings
 from balance_service.database import pool, roles
-from balance_service.domain import ids
+from balance_service.domain import ids, merkle
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from balance_service.repositories import accounts, verification
+from balance_service.repositories import accounts, checkpoints, leaves, verification
 from balance_service.server.health import serves
 
 CALLER = "rehearsal"
@@ -32,6 +33,8 @@ ACCOUNTS = 12
 # How long a service may take to start, or to come back after a fault.
 SERVING_SECONDS_MAX = 90
 STOPPING_SECONDS_MAX = 60
+# Of how many movements receipts are looked at.
+RECEIPTS_CHECKED = 200
 
 
 def free_ports(count: int) -> list[int]:
@@ -226,6 +229,30 @@ async def verify(database: str) -> list[str]:
     return [
         f"verify: {check}: {fault}" for check, faults in report.faults.items() for fault in faults
     ]
+
+
+async def find_unproved(database: str, rng: random.Random) -> list[str]:
+    """Movements without a receipt that leads to a checkpoint, among some that are covered.
+
+    Args:
+        database: The URL of its database, as the superuser.
+        rng: Chooses them.
+    """
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as conn:
+        await conn.execute("SET TimeZone TO UTC")
+        cursor = await conn.execute("SELECT movement_id FROM covered_movements")
+        covered = [movement_id for (movement_id,) in await cursor.fetchall()]
+        unproved = [] if covered else ["receipts: no checkpoint covers any movement"]
+        for movement_id in rng.sample(covered, min(RECEIPTS_CHECKED, len(covered))):
+            proved = await leaves.find(conn, movement_id)
+            signed = await checkpoints.find(conn, proved.number) if proved else None
+            if proved is None or signed is None:
+                unproved.append(f"receipts: {movement_id} has none")
+                continue
+            path, size = merkle.path(proved.leaves, proved.place), signed.checkpoint.size
+            if merkle.climbed(proved.leaf(), proved.place, size, path) != signed.checkpoint.root:
+                unproved.append(f"receipts: that of {movement_id} does not lead to its checkpoint")
+    return unproved
 
 
 def run(name: str, main: Callable[[Path], Coroutine[None, None, int]]) -> NoReturn:

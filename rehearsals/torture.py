@@ -34,6 +34,7 @@ from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
 from rehearsals.watcher import Watcher
 
 DATABASE_HOST = "database.torture"
+CHECKPOINT_SECONDS = 2
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
@@ -44,6 +45,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         database = servers.Proxy(postgres.socket)
         await database.start()
         settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
+        settings = settings.model_copy(update={"checkpoint_seconds": CHECKPOINT_SECONDS})
         await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         secret = await stage.create_caller(settings)
         accounts = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
@@ -59,6 +61,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         anomalies = list(watcher.find_anomalies(postgres.url))
         anomalies += list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
         anomalies += await stage.verify(postgres.url)
+        anomalies += await stage.find_unproved(postgres.url, rng)
     finally:
         postgres.close()
     _report(options, operations, injected, slowest, anomalies)

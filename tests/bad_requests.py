@@ -116,9 +116,6 @@ def proofs() -> Iterator[Case]:
     for text in NOT_UUIDS:
         request = v1.GetReceiptRequest(movement=str(uuid4()), account=text)
         yield "ProofService/GetReceipt", request, "account"
-    for text in ("", "0", "-1", "01", "newest", "٥", "9" * 19):
-        wanted = v1.GetCheckpointRequest(checkpoint=text)
-        yield "ProofService/GetCheckpoint", wanted, "checkpoint"
 
 
 def schedules(other: str) -> Iterator[Case]:

@@ -4,16 +4,20 @@ import psycopg
 
 from balance_client import v1
 from balance_service.domain import errors
-from tests.parity_world import make_checkpoint
+from balance_service.repositories import checkpoints
 from tests.refusal_scenes import Ask, World, provokes
 
 
 @provokes(errors.ReceiptNotReady)
 async def movement_that_is_not_covered(world: World) -> Ask:
     deposit = (await world.anna.deposit("1", world.account)).id
-    # A worker may cover it at any time, but does so once.
-    await make_checkpoint(world.service.settings)
     async with await psycopg.AsyncConnection.connect(world.database_url) as conn:
+        # As if checkpoints were far ahead: a worker makes none any more.
+        await conn.execute("SELECT pg_advisory_xact_lock(%s)", (checkpoints._LOCK,))
+        await conn.execute(
+            "UPDATE checkpoints SET last_event = 1000000000"
+            " WHERE number = (SELECT max(number) FROM checkpoints)"
+        )
         await conn.execute("DELETE FROM covered_movements WHERE movement_id = %s", (deposit,))
     return Ask("ProofService/GetReceipt", v1.GetReceiptRequest(movement=deposit), world.anna)
 

@@ -103,7 +103,7 @@ def _meanings(report: "Report") -> dict[str, str]:
     from balance_service.repositories import incremental_checks
     from balance_service.repositories.verification import CHECKS
 
-    known = {**incremental_checks.CHECKS, **CHECKS}
+    known = {**CHECKS, **incremental_checks.SET_CHECKS}
     return {check: meaning for check, meaning in known.items() if check in report.faults}
 
 

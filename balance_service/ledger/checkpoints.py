@@ -72,7 +72,7 @@ class Checkpoints:
             head = await checkpoints.head(conn)
             waiting = head.newest_event - head.last_event
             due = head.now - head.checkpoint.created_at >= self._interval
-            if waiting == 0 or not (due or waiting >= COVERED_AT_ONCE_MAX):
+            if waiting <= 0 or not (due or waiting >= COVERED_AT_ONCE_MAX):
                 return False
             until = head.last_event + min(waiting, COVERED_AT_ONCE_MAX)
             told = await checkpoints.told_by_events(conn, head.last_event, until)

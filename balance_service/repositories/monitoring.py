@@ -25,6 +25,9 @@ class Watched(NamedTuple):
         webhook_failing_seconds: How long the endpoint has failed that has for longest.
         webhook_dead: Events that are not sent any more, a thousand at most.
         uncounted: Events that the totals of the ledger lack yet.
+        uncovered: Events that no checkpoint covers yet.
+        oldest_uncovered_seconds: How long the oldest of them has been numbered; 0 for none.
+        checkpoint_seconds: The age of the last checkpoint.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -39,6 +42,9 @@ class Watched(NamedTuple):
     webhook_failing_seconds: float
     webhook_dead: int
     uncounted: int
+    uncovered: int
+    oldest_uncovered_seconds: float
+    checkpoint_seconds: float | None
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -62,6 +68,9 @@ async def watch(conn: AsyncConnection) -> Watched:
         webhook_failing_seconds=row["webhook_failing_seconds"],
         webhook_dead=row["webhook_dead"],
         uncounted=row["uncounted"],
+        uncovered=row["uncovered"],
+        oldest_uncovered_seconds=row["oldest_uncovered_seconds"],
+        checkpoint_seconds=row["checkpoint_seconds"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),

@@ -47,6 +47,16 @@ dead AS (
     LIMIT 1000
 ),
 
+covered AS (
+    SELECT
+        c.number,
+        c.last_event,
+        c.created_at
+    FROM checkpoints AS c
+    ORDER BY c.number DESC
+    LIMIT 1
+),
+
 verified AS (
     SELECT
         e.created_at,
@@ -96,6 +106,25 @@ SELECT
             - p.followed_sequence
         FROM totals_progress AS p
     ) AS uncounted,
+    (
+        SELECT e.last_sequence - covered.last_event
+        FROM covered
+        CROSS JOIN events AS e
+        ORDER BY e.last_sequence DESC
+        LIMIT 1
+    ) AS uncovered,
+    coalesce((
+        SELECT greatest(extract(EPOCH FROM now() - e.numbered_at), 0)::float8
+        FROM events AS e
+        WHERE e.last_sequence > (SELECT last_event FROM covered)
+        ORDER BY e.last_sequence
+        LIMIT 1
+    ), 0) AS oldest_uncovered_seconds,
+    (
+        SELECT extract(EPOCH FROM now() - created_at)::float8
+        FROM covered
+        WHERE number > 0
+    ) AS checkpoint_seconds,
     (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified

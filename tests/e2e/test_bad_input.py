@@ -197,6 +197,7 @@ ALL_METHODS = [
         "deposit",
         "event",
         "exchange",
+        "proof",
         "purchase",
         "rate",
         "schedule",

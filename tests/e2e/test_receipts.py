@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,10 +9,10 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from google.protobuf import json_format
 
-from balance_client import v1
+from balance_client import ReceiptInvalid, check_receipt, v1
 from tests.checkpoints import guides_check
 from tests.parity_world import make_checkpoint
-from tests.service import Service, reason
+from tests.service import Service, reason, refused
 
 check = guides_check()
 
@@ -81,10 +80,14 @@ async def test_receipt_is_checked_by_the_lines_of_the_guide(service: Service) ->
         assert entry["account_id"] == (account.id if person is anna else other.id)
         assert (entry["amount_minor"], entry["balance_after_minor"]) == (minor, left)
         assert base64.urlsafe_b64decode(found.checkpoint.public_key + "=") == key
+        assert check_receipt(found, key)[:2] == (movement, entry)
         tried = 0
         for part, forged in changed(in_json(found)):
             with pytest.raises((ValueError, InvalidSignature)):
                 check(forged, key)
+                pytest.fail(part)
+            with pytest.raises(ReceiptInvalid):
+                check_receipt(json_format.ParseDict(forged, v1.Receipt()), key)
                 pytest.fail(part)
             tried += 1
         assert tried >= 11
@@ -126,4 +129,8 @@ async def test_checkpoints_are_for_who_may_read_all(service: Service) -> None:
     assert await reason(anna.client.proofs.GetCheckpoint(latest)) == "PERMISSION_MISSING"
     found = await admin.client.proofs.GetCheckpoint(latest)
     assert found.text.startswith("balance-service checkpoint v1\n")
-    assert json.dumps(found.key_id)
+    assert found.key_id
+    for text in ("", "0", "-1", "01", "newest", "٥", "9" * 19):
+        wrong = v1.GetCheckpointRequest(checkpoint=text)
+        error = await refused(admin.client.proofs.GetCheckpoint(wrong))
+        assert [violation.field for violation in error.violations] == ["checkpoint"], text

@@ -54,6 +54,18 @@ FIGURES = {
         "uncounted",
         "Events that the totals of the ledger lack yet: a trial balance counts them by itself.",
     ),
+    "balance_checkpoint_uncovered_events": (
+        "uncovered",
+        "Events that no checkpoint of the ledger covers yet.",
+    ),
+    "balance_checkpoint_oldest_uncovered_age_seconds": (
+        "oldest_uncovered_seconds",
+        "How long the oldest of them has waited; 0 if there is none.",
+    ),
+    "balance_checkpoint_age_seconds": (
+        "checkpoint_seconds",
+        "Age of the last checkpoint; nothing if there is none. None is made while nothing happens.",
+    ),
     "balance_verify_last_run_age_seconds": (
         "verified_seconds",
         "Time since `balance-service verify` last ended; nothing if it never did.",

@@ -11,6 +11,7 @@ from balance_client.aio import (
 )
 from balance_client.errors import BalanceError, Violation
 from balance_client.policy import RetryPolicy
+from balance_client.receipts import Proved, ReceiptInvalid, check_receipt
 from balance_client.sync import Client, Credentials, ServiceCredentials, UserCredentials, each
 from balance_client.values import Amount, Balance, Money, money, to_decimal
 from balance_client.webhooks import WebhookInvalid, verify_webhook
@@ -26,13 +27,16 @@ __all__ = [
     "Client",
     "Credentials",
     "Money",
+    "Proved",
     "Reason",
+    "ReceiptInvalid",
     "RetryPolicy",
     "ServiceCredentials",
     "UserCredentials",
     "Violation",
     "WebhookInvalid",
     "async_each",
+    "check_receipt",
     "each",
     "money",
     "to_decimal",
