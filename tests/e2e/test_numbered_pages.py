@@ -1,5 +1,7 @@
 """Lists over HTTP with pages by number, as earlier callers ask for them."""
 
+import re
+
 from tests import schedules
 from tests.http import BINDINGS
 from tests.service import Service, StartService, somebody

@@ -107,6 +107,7 @@ COMMANDS: dict[str, set[str]] = {
         "show",
         "unbind",
     },
+    "sizing": set(),
     "token": set(),
     "transfer": {"reverse"},
     "user": {"disable", "enable", "end-sessions", "erase", "export", "find", "list", "show"},
