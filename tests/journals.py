@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -104,8 +105,13 @@ READERS: Mapping[Form, Callable[[Path], Balances]] = {
 
 def needs(form: Form) -> None:
     """Skips a test whose program is not here."""
-    if form is Form.HLEDGER and not shutil.which("hledger"):
-        pytest.skip("needs hledger, of the package `hledger`")
+    if form is Form.HLEDGER:
+        if not shutil.which("hledger"):
+            pytest.skip("needs hledger, of the package `hledger`")
+        # Earlier ones cannot tell a balance's currencies apart in a table.
+        version = re.search(r"(\d+)\.(\d+)", _run("hledger", "--version"))
+        if version is None or (int(version[1]), int(version[2])) < (1, 25):
+            pytest.skip("needs hledger 1.25 or newer")
     if form is Form.BEANCOUNT and not find_spec("beancount"):
         pytest.skip("needs Beancount, of the package `beancount`")
 
