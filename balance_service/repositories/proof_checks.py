@@ -117,6 +117,9 @@ def _is_signed(signed: Signed, keys: Mapping[str, bytes]) -> bool:
 
 def _changed(part: Part, now: Sequence[bytes]) -> Iterator[Fault]:
     """Movements whose leaves are not those of their checkpoint."""
+    if len(now) != len(part.leaves):
+        subject = f"checkpoint {part.signed.checkpoint.number}"
+        yield subject, f"{len(now)} movements", f"{len(part.leaves)} movements"
     for index, movement_id in enumerate(part.movement_ids):
         then, is_ = part.leaves[index : index + 1], now[index : index + 1]
         if then != is_:

@@ -40,7 +40,7 @@ NOT_PROVED = {
 }
 MORE_OTHERS: dict[str, list[LiteralString]] = {
     "bytea": ["set_byte({0}, 0, 255 - get_byte({0}, 0))"],
-    "ARRAY": ["array_replace({0}, {0}[1], {0}[2])", "{0}[2:]"],
+    "ARRAY": ["{0}[2:]", "{0} || {0}[1]"],
 }
 
 
