@@ -20,6 +20,7 @@ class Watched(NamedTuple):
         last_sealed_seconds: The age of the newest event that is sealed.
         unnumbered: Commits, and other changes, whose events have no number yet, a thousand at most.
         oldest_unnumbered_seconds: The age of the oldest of them; 0 for none.
+        oldest_due_seconds: For how long the oldest schedule is due that no worker has; 0 for none.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -30,6 +31,7 @@ class Watched(NamedTuple):
     last_sealed_seconds: float | None
     unnumbered: int
     oldest_unnumbered_seconds: float
+    oldest_due_seconds: float
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -49,6 +51,7 @@ async def watch(conn: AsyncConnection) -> Watched:
         last_sealed_seconds=row["last_sealed_seconds"],
         unnumbered=row["unnumbered"],
         oldest_unnumbered_seconds=row["oldest_unnumbered_seconds"],
+        oldest_due_seconds=row["oldest_due_seconds"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),

@@ -57,6 +57,11 @@ SELECT
         FROM unnumbered
     ) AS oldest_unnumbered_seconds,
     (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(run_at)), 0), 0)::float8
+        FROM schedules
+        WHERE run_at IS NOT NULL
+    ) AS oldest_due_seconds,
+    (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified
     ) AS verified_seconds,
