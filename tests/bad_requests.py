@@ -140,7 +140,6 @@ def schedules(other: str) -> Iterator[Case]:
         yield create, scheduled(recurrence_rule="FREQ=DAILY", time_zone=zone), field
     yield create, scheduled(start_time=Timestamp(seconds=1)), "schedule.start_time"
     yield create, scheduled(end_time=tomorrow), "schedule.end_time"
-    yield create, scheduled(insufficient_funds=9), "schedule.insufficient_funds"
     for text in ("", *NOT_UUIDS):
         for name in ("Get", "Pause", "Resume", "Cancel"):
             request = getattr(v1, f"{name}ScheduleRequest")
@@ -151,7 +150,6 @@ def schedules(other: str) -> Iterator[Case]:
     yield "ScheduleService/UpdateSchedule", update, "update_mask"
     lists = "ScheduleService/ListSchedules"
     yield lists, v1.ListSchedulesRequest(account="x"), "account"
-    yield lists, v1.ListSchedulesRequest(status=v1.ScheduleStatus.ValueType(99)), "status"
     yield lists, v1.ListSchedulesRequest(principal="x" * 49), "principal"
 
 

@@ -28,6 +28,7 @@ class Watched(NamedTuple):
         uncovered: Events that no checkpoint covers yet.
         oldest_uncovered_seconds: How long the oldest of them has been numbered; 0 for none.
         checkpoint_seconds: The age of the last checkpoint.
+        oldest_due_seconds: For how long the oldest schedule is due that no worker has; 0 for none.
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
@@ -45,6 +46,7 @@ class Watched(NamedTuple):
     uncovered: int
     oldest_uncovered_seconds: float
     checkpoint_seconds: float | None
+    oldest_due_seconds: float
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
@@ -71,6 +73,7 @@ async def watch(conn: AsyncConnection) -> Watched:
         uncovered=row["uncovered"],
         oldest_uncovered_seconds=row["oldest_uncovered_seconds"],
         checkpoint_seconds=row["checkpoint_seconds"],
+        oldest_due_seconds=row["oldest_due_seconds"],
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),

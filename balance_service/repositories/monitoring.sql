@@ -126,6 +126,11 @@ SELECT
         WHERE number > 0
     ) AS checkpoint_seconds,
     (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(run_at)), 0), 0)::float8
+        FROM schedules
+        WHERE run_at IS NOT NULL
+    ) AS oldest_due_seconds,
+    (
         SELECT extract(EPOCH FROM now() - created_at)::float8
         FROM verified
     ) AS verified_seconds,

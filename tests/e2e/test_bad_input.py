@@ -138,6 +138,9 @@ async def test_every_method_names_all_its_wrong_fields_at_once(service: Service)
     crm = await service.sibling(Scope.USERS_WRITE)
     fields_tried = 0
     for name, method in ALL_METHODS:
+        if method.name in ("CreateSchedule", "UpdateSchedule"):
+            # Of two requests within it, it has one: test_schedule_input.py.
+            continue
         request = getattr(v1, method.input_type.name)()
         expected = make_wrong(request)
         if method.name == "CreateToken":

@@ -46,6 +46,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"start_time": schedules.moment(days=4000)}, "start_time"),
     ({"end_time": schedules.moment(minutes=1)}, "end_time"),
     ({"retry_hours": 3}, "retry_hours"),
+    ({"insufficient_funds": 9}, "insufficient_funds"),
     ({"insufficient_funds": v1.INSUFFICIENT_FUNDS_POLICY_RETRY}, "retry_minutes"),
     ({"description": "x" * 201}, "description"),
 ]

@@ -13,6 +13,7 @@ from balance_service.calls import access
 from balance_service.calls.access import TABLE, AccessTableError, Condition, Rule
 from balance_service.messages import account_access
 from balance_service.server import app
+from tests import schedules
 from tests.contract import METHODS, SERVICES
 from tests.e2e.test_parity import requests
 from tests.http import BY_METHOD
@@ -30,6 +31,7 @@ HIDDEN = {
     "QUOTE_NOT_FOUND",
     "USER_NOT_FOUND",
     "WEBHOOK_ENDPOINT_NOT_FOUND",
+    "SCHEDULE_NOT_FOUND",
 }
 # Here a user is named and not what they have, so that nothing is to be hidden.
 NAMED_OPENLY = {"CreateAccount", "ExportUser", "EraseUser"}
@@ -59,6 +61,9 @@ def asked(there: World) -> dict[str, Message]:
     table["ExportUser"] = v1.ExportUserRequest(user=there.admin.user_id)
     # Refused of everybody: there is money on their account.
     table["EraseUser"] = v1.EraseUserRequest(user=there.admin.user_id, reason="Asked to.")
+    scheduled = v1.CreateScheduleRequest(schedule=schedules.daily(there.other))
+    scheduled.schedule.create_transfer.from_account = there.account
+    table["CreateSchedule"] = scheduled
     table["ListAccountChanges"] = v1.ListAccountChangesRequest(account=there.account)
     table["ListReceivedTransfers"] = v1.ListTransfersRequest(account=there.account)
     owned = v1.EventFilter(accounts=[there.account])
@@ -94,7 +99,7 @@ def expected(rpc: str, condition: Condition, *, owns: bool) -> set[str]:
 
 def of_scope(rpc: str, rule: Rule, scope: str) -> set[str]:
     """As `expected`, for a service with one scope."""
-    if rpc == "BatchCreateMovements" and scope in rule.scopes:
+    if rpc in ("BatchCreateMovements", "CreateSchedule") and scope in rule.scopes:
         return of_scope("CreateTransfer", TABLE["CreateTransfer"], scope)
     condition = rule.scoped if scope in rule.scopes else rule.service
     return expected(rpc, Condition.ALWAYS if rule.public else condition, owns=False)
@@ -121,8 +126,8 @@ def of_kind(rpc: str, kind: str) -> set[str]:
         "service": rule.service,
     }
     condition = Condition.ALWAYS if rule.public else by_kind[kind]
-    if kind in {"moderator", "admin"} and condition is Condition.MAKER:
-        return {"PERMISSION_MISSING"}  # They may read the hold, and so hear why not.
+    if kind in {"moderator", "admin"} and condition in (Condition.MAKER, Condition.MADE):
+        return {"PERMISSION_MISSING"}  # They may read it, and so hear why not.
     return expected(rpc, condition, owns=kind == "owner")
 
 

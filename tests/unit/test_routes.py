@@ -145,3 +145,6 @@ def test_methods_that_make_a_resource_say_so() -> None:
     movements = {"Deposit", "Withdrawal", "Purchase", "Transfer", "Exchange", "Hold"}
     others = {"Account", "Service", "Quote", "WebhookEndpoint"}
     assert creating == {f"Create{name}" for name in movements | others}
+    assert creating == {
+        f"Create{name}" for name in movements | {"Account", "Service", "Quote", "Schedule"}
+    }

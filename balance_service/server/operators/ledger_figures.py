@@ -66,6 +66,10 @@ FIGURES = {
         "checkpoint_seconds",
         "Age of the last checkpoint; nothing if there is none. None is made while nothing happens.",
     ),
+    "balance_schedules_oldest_due_age_seconds": (
+        "oldest_due_seconds",
+        "Time for which the oldest schedule that is due waits for a worker; 0 if none is.",
+    ),
     "balance_verify_last_run_age_seconds": (
         "verified_seconds",
         "Time since `balance-service verify` last ended; nothing if it never did.",
