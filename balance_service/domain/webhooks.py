@@ -148,10 +148,12 @@ class Outcome(NamedTuple):
     """What an attempt makes of a delivery.
 
     Args:
+        due_at: Of the delivery as it was tried: another one is of whoever has it be sent again.
         delay: After how long it is tried again; None if it is not.
     """
 
     event_id: UUID
+    due_at: datetime | None
     state: DeliveryState
     attempts: int
     http_status: int
@@ -162,7 +164,7 @@ class Outcome(NamedTuple):
 def conclude(delivery: Delivery, answer: Answer) -> Outcome:
     """What an answer makes of a delivery: it was delivered, is retried, or is dead."""
     attempts = delivery.attempts + 1
-    tried = delivery.event_id, attempts, answer
+    tried = delivery, attempts, answer
     if answer.http_status in _OK and not answer.error:
         return _outcome(DeliveryState.DELIVERED, *tried)
     if attempts >= ATTEMPTS_MAX or answer.http_status == GONE:
@@ -173,8 +175,9 @@ def conclude(delivery: Delivery, answer: Answer) -> Outcome:
     return _outcome(DeliveryState.PENDING, *tried)._replace(delay=max(delay, asked))
 
 
-def _outcome(state: DeliveryState, event_id: UUID, attempts: int, answer: Answer) -> Outcome:
-    return Outcome(event_id, state, attempts, answer.http_status, answer.error)
+def _outcome(state: DeliveryState, tried: Delivery, attempts: int, answer: Answer) -> Outcome:
+    event_id, due_at = tried.event_id, tried.next_attempt_at
+    return Outcome(event_id, due_at, state, attempts, answer.http_status, answer.error)
 
 
 def rest(failures: int, asked: timedelta | None) -> timedelta:

@@ -104,7 +104,7 @@ async def due(conn: AsyncConnection, endpoint_id: UUID, limit: int) -> list[Deli
 
 
 async def record(conn: AsyncConnection, endpoint_id: UUID, outcomes: Sequence[Outcome]) -> None:
-    """Writes what came of attempts."""
+    """Writes what came of attempts, unless an event was to be sent again meanwhile."""
     values = {
         "endpoint_id": endpoint_id,
         "event_ids": arrays.uuids(each.event_id for each in outcomes),
@@ -115,6 +115,7 @@ async def record(conn: AsyncConnection, endpoint_id: UUID, outcomes: Sequence[Ou
         "delays": arrays.bigints(
             None if each.delay is None else round(each.delay.total_seconds()) for each in outcomes
         ),
+        "due_ats": arrays.times(each.due_at for each in outcomes),
     }
     await conn.execute(_SQL["record"], values)
 

@@ -129,7 +129,7 @@ ORDER BY next_attempt_at, sequence
 LIMIT %(limit)s;
 
 -- record --
--- What came of attempts.
+-- What came of attempts, unless somebody has had the event be sent again meanwhile.
 UPDATE webhook_deliveries AS d
 SET
     state = tried.state,
@@ -144,9 +144,13 @@ FROM unnest(
     %(attempts)s::bigint[],
     %(statuses)s::smallint[],
     %(errors)s::text[],
-    %(delays)s::bigint[]
-) AS tried (event_id, state, attempts, http_status, error, delay)
-WHERE d.endpoint_id = %(endpoint_id)s AND d.event_id = tried.event_id;
+    %(delays)s::bigint[],
+    %(due_ats)s::timestamptz[]
+) AS tried (event_id, state, attempts, http_status, error, delay, due_at)
+WHERE
+    d.endpoint_id = %(endpoint_id)s
+    AND d.event_id = tried.event_id
+    AND d.next_attempt_at = tried.due_at;
 
 -- delete_old --
 -- What was delivered or died some time ago, the oldest first.

@@ -286,7 +286,8 @@ async def disable(conn: Connection, endpoint_id: UUID, reason: DisabledReason) -
 def _never(delivery: Delivery) -> Outcome:
     """What becomes of an event that the log does not have any more."""
     error = "the event is not kept any more"
-    return Outcome(delivery.event_id, DeliveryState.DEAD, delivery.attempts, 0, error)
+    tried = delivery.event_id, delivery.next_attempt_at
+    return Outcome(*tried, DeliveryState.DEAD, delivery.attempts, 0, error)
 
 
 def _result(outcome: Outcome) -> str:

@@ -62,7 +62,12 @@ async def change(pool: Pool, statement: str) -> None:
 
 async def hurry(owner: Pool) -> None:
     """Has nothing wait that failed."""
-    await change(owner, "UPDATE webhook_deliveries SET next_attempt_at = now() WHERE state = 1")
+    # What is under way is due already, and stays as it is.
+    await change(
+        owner,
+        "UPDATE webhook_deliveries SET next_attempt_at = now()"
+        " WHERE state = 1 AND next_attempt_at > now()",
+    )
     await change(owner, "UPDATE webhook_endpoints SET rests_until = now()")
 
 
@@ -157,6 +162,24 @@ async def test_what_was_sent_and_not_recorded_is_sent_again(pool: Pool) -> None:
                     and [each.event_id for each in got].count(lost) == 2
                 )
             )
+
+
+async def test_what_is_to_be_sent_again_while_it_is_sent_is_sent_again(pool: Pool) -> None:
+    await told(pool)
+    going_on = asyncio.Event()
+
+    async def answer(_: Got) -> bytes:
+        await going_on.wait()
+        return OK
+
+    async with receiver(answer) as there:
+        endpoint = await add(pool, there.url)
+        async with at_work(worker(pool)):
+            first, *_ = await there.until(len)
+            async with transaction(pool) as conn:
+                assert await deliveries.again(conn, endpoint, [UUID(first.event_id)]) == 1
+            going_on.set()
+            await there.until(lambda got: [e.event_id for e in got].count(first.event_id) == 2)
 
 
 async def test_endpoint_that_does_not_answer_holds_up_no_other(pool: Pool) -> None:
