@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from balance_client import AsyncClient, v1
 from tests.approvals import two_asked
 from tests.authenticators import ask_again
@@ -18,6 +20,7 @@ class World:
     other: str
     ids: dict[str, str]
     refresh_token: str
+    began: Timestamp
 
 
 OPEN = v1.ListHoldsRequest(status=v1.HOLD_STATUS_OPEN)
@@ -92,4 +95,4 @@ async def world(service: Service) -> World:
         "session": sessions[0].id,
         "closed": closed.id,
     }
-    return World(admin, account.id, other.id, ids, boris.token.refresh_token)
+    return World(admin, account.id, other.id, ids, boris.token.refresh_token, deposit.date)

@@ -151,13 +151,14 @@ _READING_EVENTS = Rule(
     admin=Condition.ALWAYS,
     scopes=(Scope.EVENTS_READ,),
 )
+_REPORTING = Rule(moderator=Condition.ALWAYS, admin=Condition.ALWAYS, scopes=(Scope.REPORTS_READ,))
 _NAMING_ACCOUNTS = _admins(Scope.ACCOUNTS_WRITE, note="services in their own name alone")
 _NAMING_USERS = _admins(Scope.USERS_WRITE, note="services in their own name alone")
 _TRANSFERRING = _users(Condition.OWNER, Scope.TRANSFERS_WRITE)
 _DEPOSITING = _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposits")
 _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
 _MOVING = tuple(
-    scope for scope in Scope if not scope.startswith(("accounts:", "users:", "events:"))
+    scope for scope in Scope if not scope.startswith(("accounts:", "users:", "events:", "reports:"))
 )
 _FORCING = "`force`: admins alone"
 _WHILE_IT_HOLDS = f"what was received by quote only while that holds; {_FORCING}"
@@ -233,6 +234,8 @@ TABLE: Mapping[str, Rule] = {
     "ListCurrencies": _ANYBODY,
     "GetRate": _ANYBODY,
     "ListRates": _ANYBODY,
+    "ListBalances": _REPORTING,
+    "SearchMovements": _REPORTING,
     "GetReversal": _OF_PARTY,
     "GetStatement": _OF_OWNER,
     "DownloadStatement": _OF_OWNER,

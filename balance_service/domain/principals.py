@@ -17,6 +17,7 @@ class Scope(enum.StrEnum):
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     EVENTS_READ = "events:read"
+    REPORTS_READ = "reports:read"
     DEPOSITS_WRITE = "deposits:write"
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"

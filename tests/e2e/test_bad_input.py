@@ -199,6 +199,7 @@ ALL_METHODS = [
         "exchange",
         "purchase",
         "rate",
+        "report",
         "statement",
         "transfer",
         "user",

@@ -40,6 +40,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("GET", "/api/v1/events/", "ListEvents", {}),
         ("GET", "/api/v1/events:watch", "WatchEvents", {}),
         ("GET", f"/api/v1/accounts/{ID}/statement/", "GetStatement", {"account": ID}),
+        ("GET", "/api/v1/balances/", "ListBalances", {}),
+        ("GET", "/api/v1/movements:search", "SearchMovements", {}),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),

@@ -17,6 +17,7 @@ from balance_client._generated.services_aio import (
     AsyncMovementService,
     AsyncPurchaseService,
     AsyncRateService,
+    AsyncReportService,
     AsyncReversalService,
     AsyncStatementService,
     AsyncTransferService,
@@ -79,6 +80,7 @@ class AsyncClient(AsyncShortcuts):
         self.movements = AsyncMovementService(somebody)
         self.reversals = AsyncReversalService(somebody)
         self.statements = AsyncStatementService(somebody)
+        self.reports = AsyncReportService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

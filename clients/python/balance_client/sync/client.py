@@ -17,6 +17,7 @@ from balance_client._generated.services_sync import (
     MovementService,
     PurchaseService,
     RateService,
+    ReportService,
     ReversalService,
     StatementService,
     TransferService,
@@ -79,6 +80,7 @@ class Client(Shortcuts):
         self.movements = MovementService(somebody)
         self.reversals = ReversalService(somebody)
         self.statements = StatementService(somebody)
+        self.reports = ReportService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

@@ -257,6 +257,14 @@ export const serviceConfig = {
           "method": "ListEvents"
         },
         {
+          "service": "balance.v1.ReportService",
+          "method": "ListBalances"
+        },
+        {
+          "service": "balance.v1.ReportService",
+          "method": "SearchMovements"
+        },
+        {
           "service": "balance.v1.StatementService",
           "method": "GetStatement"
         },

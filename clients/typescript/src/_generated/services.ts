@@ -16,6 +16,7 @@ import { WithdrawalService } from "./protos/balance/v1/withdrawal_pb.js";
 import { BatchService } from "./protos/balance/v1/batch_pb.js";
 import { MovementService } from "./protos/balance/v1/movement_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
+import { ReportService } from "./protos/balance/v1/report_pb.js";
 import { StatementService } from "./protos/balance/v1/statement_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { createServiceClient } from "../service_client.js";
@@ -87,6 +88,11 @@ export interface Services {
    */
   readonly rates: Client<typeof RateService>;
   /**
+   * Reports on all accounts together, for operators and for services with the scope
+   * reports:read.
+   */
+  readonly reports: Client<typeof ReportService>;
+  /**
    * Returns what took movements back. Reversals are made by the service of what
    * they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
    * ReverseTransfer and ReverseExchange.
@@ -126,6 +132,7 @@ export function createServices(transport: Transport): Services {
     movements: createServiceClient(MovementService, transport),
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),
+    reports: createServiceClient(ReportService, transport),
     reversals: createServiceClient(ReversalService, transport),
     statements: createServiceClient(StatementService, transport),
     transfers: createServiceClient(TransferService, transport),

@@ -16,5 +16,6 @@ export * from "./protos/balance/v1/batch_pb.js";
 export * from "./protos/balance/v1/error_reason_pb.js";
 export * from "./protos/balance/v1/movement_pb.js";
 export * from "./protos/balance/v1/event_pb.js";
+export * from "./protos/balance/v1/report_pb.js";
 export * from "./protos/balance/v1/statement_pb.js";
 export * from "./protos/balance/v1/user_pb.js";
