@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from balance_client import AsyncClient, v1
 from balance_service.config import Settings
 from balance_service.database import pool as pools
@@ -23,6 +25,7 @@ class World:
     other: str
     ids: dict[str, str]
     refresh_token: str
+    began: Timestamp
 
 
 OPEN = v1.ListHoldsRequest(status=v1.HOLD_STATUS_OPEN)
@@ -115,4 +118,4 @@ async def world(service: Service) -> World:
         "paused": scheduled[2].id,
         "to cancel": scheduled[3].id,
     }
-    return World(admin, account.id, other.id, ids, boris.token.refresh_token)
+    return World(admin, account.id, other.id, ids, boris.token.refresh_token, deposit.date)

@@ -158,12 +158,13 @@ _READING_EVENTS = Rule(
 _MANAGING_WEBHOOKS = Rule(
     admin=Condition.ALWAYS, scopes=(Scope.WEBHOOKS_WRITE,), scoped=Condition.SUBSCRIBER
 )
+_REPORTING = Rule(moderator=Condition.ALWAYS, admin=Condition.ALWAYS, scopes=(Scope.REPORTS_READ,))
 _NAMING_ACCOUNTS = _admins(Scope.ACCOUNTS_WRITE, note="services in their own name alone")
 _NAMING_USERS = _admins(Scope.USERS_WRITE, note="services in their own name alone")
 _TRANSFERRING = _users(Condition.OWNER, Scope.TRANSFERS_WRITE)
 _DEPOSITING = _users(Condition.OWNER, Scope.DEPOSITS_WRITE, setting="user_deposits")
 _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
-_OF_NO_MONEY = ("accounts:", "users:", "events:", "webhooks:")
+_OF_NO_MONEY = ("accounts:", "users:", "events:", "webhooks:", "reports:")
 _MOVING = tuple(scope for scope in Scope if not scope.startswith(_OF_NO_MONEY))
 _SCHEDULING = _users(
     Condition.MADE, Scope.PURCHASES_WRITE, Scope.TRANSFERS_WRITE, scoped=Condition.MADE
@@ -236,8 +237,8 @@ TABLE: Mapping[str, Rule] = {
     "VoidHold": _users(Condition.MAKER, Scope.HOLDS_WRITE, admin=Condition.ALWAYS),
     "GetHold": _OF_OWNER,
     "ListHolds": _OF_OWNER,
-    "GetTrialBalance": _admins(),
-    "ExportJournal": _admins(),
+    "GetTrialBalance": _admins(Scope.REPORTS_READ),
+    "ExportJournal": _admins(Scope.REPORTS_READ),
     "ListServices": _ANYBODY,
     "GetService": _ANYBODY,
     "CreateService": _admins(),
@@ -253,6 +254,8 @@ TABLE: Mapping[str, Rule] = {
     "ListCurrencies": _ANYBODY,
     "GetRate": _ANYBODY,
     "ListRates": _ANYBODY,
+    "ListBalances": _REPORTING,
+    "SearchMovements": _REPORTING,
     "GetReversal": _OF_PARTY,
     "GetStatement": _OF_OWNER,
     "DownloadStatement": _OF_OWNER,

@@ -229,6 +229,17 @@ class Calls:
         call.check_proven()
         return answer
 
+    async def operate_stream(
+        self, method: Method, request: Message, call: Call
+    ) -> AsyncIterator[Message]:
+        """As `operate`, of a call that has many answers."""
+        self._admit(method, call)
+        answers: AsyncGenerator[Message, None] = self._handlers[method.full_name](request, call)
+        async with contextlib.aclosing(answers) as messages:
+            async for message in messages:
+                call.check_proven()
+                yield message
+
     async def stream(
         self,
         method: Method,

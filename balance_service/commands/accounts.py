@@ -1,6 +1,7 @@
 """`balance-service account`: what people have, and what operators decide about it."""
 
 import enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -100,6 +101,42 @@ def statement(
         show_list([row(found)], COLUMNS[:-1], output)
         typer.echo()
     show_list(rows(entries), ENTRY_COLUMNS, output)
+
+
+@app.command(
+    epilog=examples(
+        "balance-service account download 1234567897 november.pdf"
+        " --since 2026-11-01T00:00Z --until 2026-12-01T00:00Z",
+    )
+)
+def download(
+    account: Account,
+    file: Annotated[
+        Path,
+        typer.Argument(help="Where to: a new file, .csv, .jsonl or .pdf.", show_default=False),
+    ],
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Write an account's statement for a period, with every entry, into a file."""
+    from balance_service.messages.statement_files.forms import Form
+    from balance_service.operations import accounts
+
+    forms = {form.suffix: form for form in Form}
+    if file.suffix not in forms:
+        raise typer.BadParameter(f"must end with {', '.join(forms)}", param_hint="FILE")
+    if file.exists():
+        raise typer.BadParameter("is there already", param_hint="FILE")
+    period, form = accounts.Period(since, until), forms[file.suffix]
+    # Under another name until it is whole.
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as opened:
+            at_desk(lambda desk: accounts.download(desk, account, period, form, opened))
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
+    typer.echo(f"{file} is written")
 
 
 @app.command(epilog=examples("balance-service account changes 1234567897"))

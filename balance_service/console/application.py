@@ -30,6 +30,7 @@ from balance_service.console import (
     live,
     movements,
     sign_in,
+    statement_files,
     users,
 )
 from balance_service.console.calls import LazyService
@@ -85,6 +86,7 @@ def _routes(reception: Reception, now: Callable[[], float]) -> list[Route]:
         Route("/find", page(finding.find), methods=["POST"]),
         Route("/users/{user}", page(users.show)),
         Route("/accounts/{account}", page(accounts.statement)),
+        Route("/accounts/{account}/file", page(statement_files.send)),
         Route("/accounts/{account}/holds", page(accounts.holds)),
         Route("/accounts/{account}/changes", page(accounts.changes)),
         Route("/accounts/{account}/live", page(live.show)),

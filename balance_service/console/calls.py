@@ -1,7 +1,7 @@
 """Calls of the service's own contract: the only way by which the console reads or does anything."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from balance_service._generated.balance.v1 import (
     movement_pb2_grpc,
     purchase_pb2_grpc,
     reversal_pb2_grpc,
+    statement_pb2_grpc,
     transfer_pb2_grpc,
     user_pb2_grpc,
     withdrawal_pb2_grpc,
@@ -86,6 +87,7 @@ class Service:
         self.movements = movement_pb2_grpc.MovementServiceStub(channel)
         self.purchases = purchase_pb2_grpc.PurchaseServiceStub(channel)
         self.reversals = reversal_pb2_grpc.ReversalServiceStub(channel)
+        self.statements = statement_pb2_grpc.StatementServiceStub(channel)
         self.transfers = transfer_pb2_grpc.TransferServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)
         self.withdrawals = withdrawal_pb2_grpc.WithdrawalServiceStub(channel)
@@ -128,6 +130,19 @@ async def send(
     """
     try:
         return await method(request, metadata=tuple(metadata), timeout=TIMEOUT_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        raise _refused(error) from None
+
+
+async def receive(
+    method: "grpc.aio.UnaryStreamMultiCallable[Request, Response]",
+    request: Request,
+    metadata: Sequence[tuple[str, str]],
+) -> AsyncIterator[Response]:
+    """Makes a call with many answers; raises as `send` does."""
+    try:
+        async for answer in method(request, metadata=tuple(metadata)):
+            yield answer
     except grpc.aio.AioRpcError as error:
         raise _refused(error) from None
 

@@ -1,6 +1,6 @@
 """A visit: one request of a browser, in its session, and what it is answered."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
@@ -87,11 +87,13 @@ class Visit:
         Raises:
             Refused: The call was refused, or failed.
         """
-        metadata = self._metadata()
-        if self.session.operator:
-            token = self.session.operator.access_token
-            metadata.append(("authorization", f"Bearer {token}"))
-        return await calls.send(method, request, metadata)
+        return await calls.send(method, request, self._credentials())
+
+    def receive(
+        self, method: "grpc.aio.UnaryStreamMultiCallable[Asked, Answer]", request: Asked
+    ) -> AsyncIterator[Answer]:
+        """Calls the service as `ask` does, for many answers."""
+        return calls.receive(method, request, self._credentials())
 
     async def ask_as_anybody(
         self, method: "grpc.aio.UnaryUnaryMultiCallable[Asked, Answer]", request: Asked
@@ -156,6 +158,13 @@ class Visit:
 
     def _html(self, template: str, status: int, values: Mapping[str, object]) -> Response:
         return HTMLResponse(self.renderer.render(template, self, values), status, PAGE_HEADERS)
+
+    def _credentials(self) -> list[tuple[str, str]]:
+        metadata = self._metadata()
+        if self.session.operator:
+            token = self.session.operator.access_token
+            metadata.append(("authorization", f"Bearer {token}"))
+        return metadata
 
     def _metadata(self) -> list[tuple[str, str]]:
         headers, client = self.request.headers, self.request.client

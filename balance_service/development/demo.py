@@ -24,6 +24,8 @@ from balance_service._generated.balance.v1 import (
     hold_pb2_grpc,
     purchase_pb2,
     purchase_pb2_grpc,
+    statement_pb2,
+    statement_pb2_grpc,
     transfer_pb2,
     transfer_pb2_grpc,
     user_pb2,
@@ -189,6 +191,7 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
                 f"  {entry.sequence}  {when}  {kind:<17} {entry.amount:>10}"
                 f" {entry.balance_after:>10}  {entry.description}"
             )
+    yield _sum_up(channel, anna)
     yield "Boris was told of it as it happened:"
     yield from _follow(channel, boris)
 
@@ -208,6 +211,22 @@ def _follow(channel: grpc.Channel, person: Person) -> Iterator[str]:
         if event.movement.id == last.movement:
             events.cancel()
             return
+
+
+def _sum_up(channel: grpc.Channel, person: Person) -> str:
+    """The person's statement for all of their entries: what they began and ended with."""
+    *_, last = person.list_entries()
+    request = statement_pb2.GetStatementRequest(
+        account=person.account.id, start_time=person.account.date
+    )
+    request.end_time.FromMicroseconds(last.date.ToMicroseconds() + 1)
+    told = statement_pb2_grpc.StatementServiceStub(channel).GetStatement(
+        request, metadata=person.metadata, timeout=TIMEOUT_SECONDS
+    )
+    return (
+        f"Anna's {told.entry_count} entries add up: {told.opening_balance} + {told.total_in}"
+        f" - {told.total_out} = {told.closing_balance}"
+    )
 
 
 def _buy(channel: grpc.Channel, person: Person) -> Iterator[str]:

@@ -18,6 +18,7 @@ class Scope(enum.StrEnum):
     USERS_WRITE = "users:write"
     EVENTS_READ = "events:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    REPORTS_READ = "reports:read"
     DEPOSITS_WRITE = "deposits:write"
     WITHDRAWALS_WRITE = "withdrawals:write"
     PURCHASES_WRITE = "purchases:write"

@@ -1,13 +1,14 @@
 """What operators do with accounts, at the desk."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from uuid import UUID
 
-from balance_service._generated.balance.v1 import account_pb2, approval_pb2
+from balance_service._generated.balance.v1 import account_pb2, approval_pb2, statement_pb2
 from balance_service.domain import errors
 from balance_service.domain.account_changes import ChangeKind
 from balance_service.messages.approvals import NeedsApproval
+from balance_service.messages.statement_files.forms import Form
 from balance_service.operations.desk import Desk
 from balance_service.repositories import account_changes, limit_ends
 
@@ -81,6 +82,19 @@ async def statement(
     request = account_pb2.ListEntriesRequest(account=account.id, filter=kept)
     entries = await desk.list(request, account_pb2.ListEntriesResponse, "entries", limit)
     return account, entries
+
+
+async def download(desk: Desk, name: str, period: Period, form: Form, file: BinaryIO) -> None:
+    """Writes an account's statement for a period into a file; all of it, or a refusal is raised."""
+    account = await desk.account(name)
+    request = statement_pb2.DownloadStatementRequest(account=account.id)
+    if period.since:
+        request.start_time.FromDatetime(period.since)
+    if period.until:
+        request.end_time.FromDatetime(period.until)
+    request.format = statement_pb2.StatementFormat.ValueType(form)
+    async for part in desk.stream(request):
+        file.write(part.data)
 
 
 async def changes(desk: Desk, name: str, limit: int) -> list[account_pb2.AccountChange]:

@@ -84,6 +84,11 @@ class Desk:
         assert isinstance(answered, answer), "the contract says so"
         return answered
 
+    def stream(self, request: Message) -> AsyncIterator[Any]:
+        """What an RPC that reads answers, message by message."""
+        method = self._methods[type(request).__name__.removesuffix("Request")]
+        return self._calls.operate_stream(method, request, self._call(method))
+
     async def set_limits_for(
         self, request: account_pb2.SetAccountLimitsRequest, life: timedelta
     ) -> account_pb2.Account:

@@ -17,7 +17,7 @@ from balance_service.database.pool import Pool
 from balance_service.database.roles import LOCK_TIMEOUT_MS
 from balance_service.domain import errors
 from balance_service.domain.accounts import Account, AccountProfile
-from balance_service.repositories import accounts
+from balance_service.repositories import accounts, reports
 
 # How far the clocks of Postgres servers that take over from each other may be apart.
 SKEW_MAX = timedelta(seconds=1)
@@ -50,6 +50,42 @@ def is_over(end: datetime, now: datetime, account: Account, *, free: bool) -> bo
     return account.changed_at >= end or (free and now >= end + SKEW_MAX)
 
 
+async def settled_everywhere(pool: Pool, end: datetime, timeout_seconds: float | None) -> datetime:
+    """Waits until all that is dated before a moment can be seen, on whichever account.
+
+    To ask for the locks of all accounts would write to each. A movement is dated within its
+    transaction, which has a number by then, for it has locked its accounts. So once the moment is
+    past, and every transaction that is under way then has ended, all of it can be seen.
+
+    Args:
+        pool: Where the accounts are. No connection is kept, and no lock, while waiting.
+        end: The moment.
+        timeout_seconds: How long the caller waits; None for ever.
+
+    Returns:
+        Postgres's time, before the moment if that is in the future: then nothing was waited for.
+
+    Raises:
+        DeadlinePassed: The caller stops waiting before that.
+        Unavailable: A transaction is under way and takes long, whatever it does.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    waited_for: frozenset[str] | None = None
+    while True:
+        async with pool.connection() as conn:
+            now = await reports.clock(conn)
+            if now < end:
+                return now
+            if now >= end + SKEW_MAX:
+                # Asked for after the clock, and so with all that dated something before.
+                under_way = await reports.under_way(conn)
+                waited_for = under_way if waited_for is None else waited_for & under_way
+                if not waited_for:
+                    return now
+        await _pause(end - now, loop.time() - began, timeout_seconds)
+
+
 async def settled(
     pool: Pool, account_ids: Sequence[UUID], end: datetime, timeout_seconds: float | None
 ) -> Settled:
@@ -76,10 +112,23 @@ async def settled(
             is_over(end, now, p.account, free=p.account.account_id in free) for p in profiles
         ):
             return Settled(now, profiles)
-        waited = loop.time() - began
-        pause = max((end + SKEW_MAX - now).total_seconds(), LOOK_AGAIN_SECONDS)
-        if timeout_seconds is not None and waited + pause >= timeout_seconds:
-            raise errors.DeadlinePassed
-        if waited > SKEW_MAX.total_seconds() + PATIENCE_SECONDS:
-            raise errors.Unavailable
-        await asyncio.sleep(pause)
+        await _pause(end - now, loop.time() - began, timeout_seconds)
+
+
+async def _pause(left: timedelta, waited_seconds: float, timeout_seconds: float | None) -> None:
+    """Waits before the next look.
+
+    Args:
+        left: How long until the moment.
+        waited_seconds: How long the caller has waited.
+        timeout_seconds: How long the caller waits; None for ever.
+
+    Raises:
+        DeadlinePassed, Unavailable: That would be too long.
+    """
+    pause = max((left + SKEW_MAX).total_seconds(), LOOK_AGAIN_SECONDS)
+    if timeout_seconds is not None and waited_seconds + pause >= timeout_seconds:
+        raise errors.DeadlinePassed
+    if waited_seconds > SKEW_MAX.total_seconds() + PATIENCE_SECONDS:
+        raise errors.Unavailable
+    await asyncio.sleep(pause)

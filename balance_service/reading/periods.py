@@ -25,7 +25,7 @@ from balance_service.domain.statements import (
 from balance_service.reading.past import settled
 from balance_service.repositories import entries, statements
 
-# As many are summed up in about 50 ms.
+# As many are summed up in a fifth of a second on a machine that is busy with others.
 ENTRIES_MAX = 100_000
 # As many are read at once to be written down.
 LINES_MAX = 200

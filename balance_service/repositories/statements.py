@@ -45,8 +45,8 @@ async def sums(
         "account_id": account_id,
         "after": after,
         "last": last,
-        "start": period.start,
-        "end": period.end,
+        "start_time": period.start,
+        "end_time": period.end,
         "by_value_date": period.basis is Basis.VALUE_DATE,
     }
     found: dict[int, list[Sum]] = {_BEFORE: [], _WITHIN: [], _AFTER: []}

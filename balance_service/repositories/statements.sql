@@ -28,12 +28,12 @@ SELECT
     e.sequence,
     e.balance_after_minor
 FROM halves AS h
-INNER JOIN entries AS e ON e.account_id = %(account_id)s AND e.sequence = h.low
+INNER JOIN entries AS e ON h.low = e.sequence AND e.account_id = %(account_id)s
 WHERE h.low = h.high;
 
 -- sums --
--- What a part of an account's entries did, by kind and by where they lie: before a period (-1), in it
--- (0) or after it (1). By booking date, the part is the period.
+-- What a part of an account's entries did, by kind and by where they lie: before a period (-1), in
+-- it (0) or after it (1). By booking date, the part is the period.
 SELECT
     e.side,
     e.kind,
@@ -49,8 +49,8 @@ FROM (
         sequence,
         CASE
             WHEN NOT %(by_value_date)s THEN 0
-            WHEN coalesce(effective_at, created_at) < %(start)s THEN -1
-            WHEN coalesce(effective_at, created_at) < %(end)s THEN 0
+            WHEN coalesce(effective_at, created_at) < %(start_time)s THEN -1
+            WHEN coalesce(effective_at, created_at) < %(end_time)s THEN 0
             ELSE 1
         END AS side
     FROM entries

@@ -297,7 +297,7 @@ def _add_records(
     calls.add(ScheduleServicer(connections, page_tokens, rules, settings))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
-    reporting.add(calls, connections, accounts)
+    reporting.add(calls, connections, page_tokens, accounts)
 
 
 def _add_settlements(

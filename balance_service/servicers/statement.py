@@ -18,7 +18,7 @@ from balance_service.messages.statement_files.forms import Form
 from balance_service.reading import periods
 from balance_service.reading.balances import AccountReads
 
-# A PDF is kept whole until its last page: as many entries take about a second and two megabytes.
+# A PDF is kept whole until its last page: as many entries take a second and a half of a thread.
 PDF_ENTRIES_MAX = 5000
 # How many of them a worker lays out at once.
 PDFS_MAX = 4

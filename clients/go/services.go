@@ -72,6 +72,10 @@ type Services struct {
 	// Tells which currencies there are, and what one is worth in another.
 	Rates balancev1.RateServiceClient
 
+	// Reports on all accounts together, for operators and for services with the scope
+	// reports:read.
+	Reports balancev1.ReportServiceClient
+
 	// Returns what took movements back. Reversals are made by the service of what
 	// they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
 	// ReverseTransfer and ReverseExchange.
@@ -122,6 +126,7 @@ func newServices(conn grpc.ClientConnInterface) Services {
 		balancev1.NewProofServiceClient(conn),
 		balancev1.NewPurchaseServiceClient(conn),
 		balancev1.NewRateServiceClient(conn),
+		balancev1.NewReportServiceClient(conn),
 		balancev1.NewReversalServiceClient(conn),
 		balancev1.NewScheduleServiceClient(conn),
 		balancev1.NewStatementServiceClient(conn),

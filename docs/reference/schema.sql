@@ -1,5 +1,7 @@
 -- What the migrations make, as pg_dump tells it; written by `make docs`.
 
+CREATE SCHEMA reports;
+
 CREATE TABLE public.account_changes (
     account_id uuid NOT NULL,
     change_id uuid NOT NULL,
@@ -655,6 +657,94 @@ CREATE TABLE public.webhook_endpoints (
     deleted_at timestamp with time zone
 );
 
+CREATE VIEW reports.accounts AS
+ SELECT account_id,
+    number,
+    owner_id,
+    currency,
+    balance_minor,
+    held_minor,
+    limit_minor AS overdraft_minor,
+    sequence AS entries,
+    created_at AS opened_at,
+    changed_at,
+        CASE status
+            WHEN 1 THEN 'active'::text
+            WHEN 2 THEN 'frozen'::text
+            WHEN 3 THEN 'closed'::text
+            WHEN 4 THEN 'debits_frozen'::text
+            ELSE NULL::text
+        END AS status
+   FROM public.accounts;
+
+CREATE VIEW reports.currencies AS
+ SELECT currency,
+    decimals,
+    (((10)::double precision ^ (decimals)::double precision))::bigint AS minor_units
+   FROM ( SELECT listed.decimals,
+            unnest(string_to_array(listed.codes, ' '::text)) AS currency
+           FROM ( VALUES (0,'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF'::text), (2,((((((('AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD '::text || 'BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP '::text) || 'ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR '::text) || 'ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL '::text) || 'MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR '::text) || 'NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD '::text) || 'SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS '::text) || 'UAH USD UYU UZS VES WST XCD XCG YER ZAR ZMW ZWG'::text)), (3,'BHD IQD JOD KWD LYD OMR TND'::text)) listed(decimals, codes)) c;
+
+CREATE VIEW reports.kinds AS
+ SELECT kind,
+    name
+   FROM ( VALUES ((1)::smallint,'deposit'::text), ((2)::smallint,'withdrawal'::text), ((3)::smallint,'purchase'::text), ((4)::smallint,'transfer'::text), ((5)::smallint,'deposit_reversal'::text), ((6)::smallint,'withdrawal_reversal'::text), ((7)::smallint,'refund'::text), ((8)::smallint,'transfer_reversal'::text), ((9)::smallint,'exchange'::text), ((13)::smallint,'exchange_reversal'::text)) k(kind, name);
+
+CREATE VIEW reports.entries AS
+ SELECT e.account_id,
+    e.sequence,
+    e.movement_id,
+    k.name AS kind,
+    e.counterparty_id,
+    e.amount_minor,
+    e.balance_after_minor,
+    e.created_at AS booked_at,
+    COALESCE(e.effective_at, e.created_at) AS value_at
+   FROM (public.entries e
+     JOIN reports.kinds k ON ((e.kind = k.kind)));
+
+CREATE VIEW reports.movements AS
+ SELECT m.movement_id,
+    k.name AS kind,
+    m.from_account_id,
+    m.to_account_id,
+    m.currency,
+    m.amount_minor,
+    m.price_currency AS other_currency,
+    m.price_minor AS other_minor,
+    m.service_id,
+    m.quantity,
+    m.original_id,
+    m.source,
+    m.reference,
+    m.created_at AS booked_at,
+    COALESCE(m.effective_at, m.created_at) AS value_at
+   FROM (public.movements m
+     JOIN reports.kinds k ON ((m.kind = k.kind)));
+
+CREATE VIEW reports.sales_by_service_and_month AS
+ SELECT s.month,
+    s.service_id,
+    services.name AS service,
+    s.currency,
+    s.purchases,
+    s.gross_minor,
+    s.refunds,
+    s.refunded_minor,
+    (s.gross_minor - s.refunded_minor) AS net_minor
+   FROM (( SELECT m.currency,
+            (date_trunc('month'::text, (m.created_at AT TIME ZONE 'UTC'::text)))::date AS month,
+            COALESCE(m.service_id, bought.service_id) AS service_id,
+            count(*) FILTER (WHERE (m.kind = 3)) AS purchases,
+            COALESCE(sum(m.amount_minor) FILTER (WHERE (m.kind = 3)), (0)::numeric) AS gross_minor,
+            count(*) FILTER (WHERE (m.kind = 7)) AS refunds,
+            COALESCE(sum(m.amount_minor) FILTER (WHERE (m.kind = 7)), (0)::numeric) AS refunded_minor
+           FROM (public.movements m
+             LEFT JOIN public.movements bought ON (((m.original_id = bought.movement_id) AND (m.kind = 7))))
+          WHERE (m.kind = ANY (ARRAY[3, 7]))
+          GROUP BY ((date_trunc('month'::text, (m.created_at AT TIME ZONE 'UTC'::text)))::date), COALESCE(m.service_id, bought.service_id), m.currency) s
+     LEFT JOIN public.services ON ((s.service_id = services.service_id)));
+
 ALTER TABLE ONLY public.account_changes
     ADD CONSTRAINT account_changes_pkey PRIMARY KEY (account_id, change_id);
 
@@ -940,6 +1030,8 @@ CREATE INDEX webhook_endpoints_by_owner ON public.webhook_endpoints USING btree 
 CREATE INDEX webhook_endpoints_by_time ON public.webhook_endpoints USING btree (created_at, endpoint_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX webhook_endpoints_deleted ON public.webhook_endpoints USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+GRANT USAGE ON SCHEMA reports TO balance_reports;
 
 GRANT SELECT,INSERT ON TABLE public.account_changes TO balance_service;
 
@@ -1300,3 +1392,15 @@ GRANT UPDATE(lease) ON TABLE public.webhook_endpoints TO balance_service;
 GRANT UPDATE(leased_until) ON TABLE public.webhook_endpoints TO balance_service;
 
 GRANT UPDATE(deleted_at) ON TABLE public.webhook_endpoints TO balance_service;
+
+GRANT SELECT ON TABLE reports.accounts TO balance_reports;
+
+GRANT SELECT ON TABLE reports.currencies TO balance_reports;
+
+GRANT SELECT ON TABLE reports.kinds TO balance_reports;
+
+GRANT SELECT ON TABLE reports.entries TO balance_reports;
+
+GRANT SELECT ON TABLE reports.movements TO balance_reports;
+
+GRANT SELECT ON TABLE reports.sales_by_service_and_month TO balance_reports;

@@ -203,6 +203,7 @@ ALL_METHODS = [
         "proof",
         "purchase",
         "rate",
+        "report",
         "schedule",
         "statement",
         "transfer",

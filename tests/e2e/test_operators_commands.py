@@ -3,6 +3,8 @@
 import json
 import shlex
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -261,3 +263,22 @@ def test_statement_of_a_customer_does_not_tell_an_operators_login(
         ).fetchone()
     assert kept
     assert str(kept[0]).startswith("operator:")
+
+
+def test_statement_is_written_into_a_new_file(typed: Typed, story: Story, tmp_path: Path) -> None:
+    period = ("--since", "2020-01-01T00:00Z", "--until", datetime.now(UTC).isoformat())
+    for suffix, start in ((".csv", b"Number,Date"), (".jsonl", b'{"opening"'), (".pdf", b"%PDF")):
+        file = tmp_path / f"statement{suffix}"
+        assert "is written" in typed("account", "download", story.number, str(file), *period)
+        assert file.read_bytes().startswith(start)
+        assert "is there already" in typed(
+            "account", "download", story.number, str(file), *period, status=2
+        )
+    told = typed("account", "download", story.number, str(tmp_path / "a.csv"), status=2)
+    assert "start_time" in told
+    assert "must end with" in typed(
+        "account", "download", story.number, str(tmp_path / "a.xls"), *period, status=2
+    )
+    assert {file.suffix for file in tmp_path.glob("*a*") if file.is_file()} == {
+        ".csv", ".jsonl", ".pdf",
+    }  # fmt: skip

@@ -238,6 +238,10 @@ def sums(there: World) -> dict[str, Message]:
         "GetStatement": v1.GetStatementRequest(
             account=there.account, start_time=Timestamp(seconds=1), end_time=now
         ),
+        "ListBalances": v1.ListBalancesRequest(as_of=now, currency="RUB", page_size=2),
+        "SearchMovements": v1.SearchMovementsRequest(
+            start_time=there.began, end_time=now, currency="RUB", min_amount="1", page_size=3
+        ),
         "DownloadStatement": v1.DownloadStatementRequest(
             account=there.account, start_time=Timestamp(seconds=1), end_time=now
         ),

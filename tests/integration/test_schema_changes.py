@@ -312,9 +312,9 @@ def test_migration_that_rewrites_a_table_would_be_seen(url: str, folder: Path) -
     for path in MIGRATIONS:
         shutil.copy(path, folder)
     (folder / "9998_rewrites.sql").write_text(
-        "ALTER TABLE entries ALTER COLUMN amount_minor TYPE numeric;"
+        "ALTER TABLE system_entries ALTER COLUMN amount_minor TYPE numeric;"
     )
-    with pytest.raises(pg.RaiseException, match="rewrites entries"):
+    with pytest.raises(pg.RaiseException, match="rewrites system_entries"):
         migrate.up(url)
 
 

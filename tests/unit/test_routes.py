@@ -51,6 +51,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
             {"endpoint": ID, "event": "e1"},
         ),
         ("GET", f"/api/v1/accounts/{ID}/statement/", "GetStatement", {"account": ID}),
+        ("GET", "/api/v1/balances/", "ListBalances", {}),
+        ("GET", "/api/v1/movements:search", "SearchMovements", {}),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", f"/api/v1/movements/{ID}/receipt", "GetReceipt", {"movement": ID}),
         ("GET", "/api/v1/checkpoints/latest/", "GetCheckpoint", {"checkpoint": "latest"}),

@@ -16,6 +16,7 @@ from balance_client._generated.balance.v1.movement_pb2 import *
 from balance_client._generated.balance.v1.proof_pb2 import *
 from balance_client._generated.balance.v1.purchase_pb2 import *
 from balance_client._generated.balance.v1.rate_pb2 import *
+from balance_client._generated.balance.v1.report_pb2 import *
 from balance_client._generated.balance.v1.reversal_pb2 import *
 from balance_client._generated.balance.v1.schedule_pb2 import *
 from balance_client._generated.balance.v1.statement_pb2 import *

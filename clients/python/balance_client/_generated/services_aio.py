@@ -845,6 +845,44 @@ class AsyncProofService:
         """
 
 
+class AsyncReportService:
+    """Reports on all accounts together, for operators and for services with the scope
+    reports:read.
+    """
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.ListBalances: AsyncUnary[v1.ListBalancesRequest, v1.ListBalancesResponse] = (
+            caller.unary(
+                "/balance.v1.ReportService/ListBalances",
+                v1.ListBalancesRequest,
+                v1.ListBalancesResponse,
+            )
+        )
+        """Lists what every account had right after a moment, oldest account first;
+        accounts opened later are not in it. A balance of the past is final: it is the
+        same whenever it is asked for. So the answer waits, within the call's deadline,
+        until no movement of that time is under way any more, on whichever account; if
+        that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
+        it may hold fewer than asked for, or none, and be followed by others.
+        """
+        self.SearchMovements: AsyncUnary[v1.SearchMovementsRequest, v1.SearchMovementsResponse] = (
+            caller.unary(
+                "/balance.v1.ReportService/SearchMovements",
+                v1.SearchMovementsRequest,
+                v1.SearchMovementsResponse,
+            )
+        )
+        """Lists movements of all accounts by when the money moved, in the order of the
+        log of events: that of their times, but for those that were committed beside
+        each other. A page looks at 10000 events at most, so it may hold fewer than
+        asked for, or none, and be followed by others.
+
+        Movements are found as long as their events are kept
+        (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
+        committed. For older ones, the view reports.movements has all there are.
+        """
+
+
 class AsyncStatementService:
     """Sums an account up over a period."""
 

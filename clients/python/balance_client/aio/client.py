@@ -19,6 +19,7 @@ from balance_client._generated.services_aio import (
     AsyncProofService,
     AsyncPurchaseService,
     AsyncRateService,
+    AsyncReportService,
     AsyncReversalService,
     AsyncScheduleService,
     AsyncStatementService,
@@ -85,6 +86,7 @@ class AsyncClient(AsyncShortcuts):
         self.statements = AsyncStatementService(somebody)
         self.proofs = AsyncProofService(somebody)
         self.schedules = AsyncScheduleService(somebody)
+        self.reports = AsyncReportService(somebody)
         self.exchanges = AsyncExchangeService(somebody)
         self.rates = AsyncRateService(somebody)
         self.approvals = AsyncApprovalService(somebody)

@@ -19,6 +19,7 @@ from balance_client._generated.services_sync import (
     ProofService,
     PurchaseService,
     RateService,
+    ReportService,
     ReversalService,
     ScheduleService,
     StatementService,
@@ -85,6 +86,7 @@ class Client(Shortcuts):
         self.statements = StatementService(somebody)
         self.proofs = ProofService(somebody)
         self.schedules = ScheduleService(somebody)
+        self.reports = ReportService(somebody)
         self.exchanges = ExchangeService(somebody)
         self.rates = RateService(somebody)
         self.approvals = ApprovalService(somebody)

@@ -301,6 +301,14 @@ export const serviceConfig = {
           "method": "GetCheckpoint"
         },
         {
+          "service": "balance.v1.ReportService",
+          "method": "ListBalances"
+        },
+        {
+          "service": "balance.v1.ReportService",
+          "method": "SearchMovements"
+        },
+        {
           "service": "balance.v1.StatementService",
           "method": "GetStatement"
         },

@@ -19,6 +19,7 @@ import { ScheduleService } from "./protos/balance/v1/schedule_pb.js";
 import { EventService } from "./protos/balance/v1/event_pb.js";
 import { LedgerService } from "./protos/balance/v1/ledger_pb.js";
 import { ProofService } from "./protos/balance/v1/proof_pb.js";
+import { ReportService } from "./protos/balance/v1/report_pb.js";
 import { StatementService } from "./protos/balance/v1/statement_pb.js";
 import { UserService } from "./protos/balance/v1/user_pb.js";
 import { WebhookService } from "./protos/balance/v1/webhook_pb.js";
@@ -103,6 +104,11 @@ export interface Services {
    */
   readonly rates: Client<typeof RateService>;
   /**
+   * Reports on all accounts together, for operators and for services with the scope
+   * reports:read.
+   */
+  readonly reports: Client<typeof ReportService>;
+  /**
    * Returns what took movements back. Reversals are made by the service of what
    * they reverse: ReverseDeposit, ReverseWithdrawal, RefundPurchase,
    * ReverseTransfer and ReverseExchange.
@@ -160,6 +166,7 @@ export function createServices(transport: Transport): Services {
     proofs: createServiceClient(ProofService, transport),
     purchases: createServiceClient(PurchaseService, transport),
     rates: createServiceClient(RateService, transport),
+    reports: createServiceClient(ReportService, transport),
     reversals: createServiceClient(ReversalService, transport),
     schedules: createServiceClient(ScheduleService, transport),
     statements: createServiceClient(StatementService, transport),

@@ -19,6 +19,7 @@ export * from "./protos/balance/v1/schedule_pb.js";
 export * from "./protos/balance/v1/event_pb.js";
 export * from "./protos/balance/v1/ledger_pb.js";
 export * from "./protos/balance/v1/proof_pb.js";
+export * from "./protos/balance/v1/report_pb.js";
 export * from "./protos/balance/v1/statement_pb.js";
 export * from "./protos/balance/v1/user_pb.js";
 export * from "./protos/balance/v1/webhook_pb.js";
