@@ -1,5 +1,6 @@
 """A scene for every refusal that is about the log of events, or what is made of it."""
 
+import asyncio
 from typing import LiteralString
 
 import psycopg
@@ -12,8 +13,20 @@ from tests.refusal_scenes import Ask, World, provokes
 
 
 async def _rewrite(world: World, statement: LiteralString) -> None:
-    async with await psycopg.AsyncConnection.connect(world.database_url) as conn:
+    async with await _connect(world) as conn:
         await conn.execute(statement)
+
+
+async def _connect(world: World) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(world.database_url)
+
+
+async def _numbered(world: World) -> None:
+    """Waits until the log has all that was committed: the refusal tells its newest number."""
+    async with asyncio.timeout(60), await _connect(world) as conn:
+        while (await conn.execute("SELECT FROM outbox LIMIT 1")).rowcount:
+            await conn.commit()
+            await asyncio.sleep(0.05)
 
 
 @provokes(errors.EventsExpired)
@@ -30,6 +43,7 @@ async def events_that_are_not_kept(world: World) -> Ask:
 
 @provokes(errors.EventsLost)
 async def events_that_another_server_had(world: World) -> Ask:
+    await _numbered(world)
     now = v1.WatchEventsRequest()
     token = (await anext(aiter(world.anna.client.events.WatchEvents(now)))).page_token
     await _rewrite(

@@ -73,10 +73,8 @@ async def world(service: Service) -> World:
     transfer = await client.transfers.CreateTransfer(
         v1.CreateTransferRequest(to_account=other.id, amount="7")
     )
-    holds = [
-        await client.holds.CreateHold(v1.CreateHoldRequest(to_account=other.id, amount="2"))
-        for _ in range(3)
-    ]
+    hold = v1.CreateHoldRequest(to_account=other.id, amount="2")
+    holds = [await client.holds.CreateHold(hold) for _ in range(3)]
     returned = v1.RefundPurchaseRequest(purchase=purchase.id, amount="1", reason="Late")
     reversal = await client.purchases.RefundPurchase(returned)
     again = await ask_again(service, admin.email, service.settings.database_url.get_secret_value())

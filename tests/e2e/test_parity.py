@@ -16,10 +16,10 @@ from balance_service._generated.balance.v1 import account_pb2
 from balance_service.domain.principals import Scope
 from balance_service.gateway.routes import Binding
 from balance_service.operations import administration
-from tests import schedules
 from tests.bad_requests import cases
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BINDINGS, BY_METHOD, as_http
+from tests.parity_periods import scheduled, sums
 from tests.parity_webhooks import webhooks
 from tests.parity_world import OPEN, World, world
 from tests.service import Person, Service
@@ -227,45 +227,6 @@ def oversight(there: World) -> dict[str, Message]:
             approval=there.ids["to approve"], reason="Pourquoi pas ?"
         ),
         "RejectChange": v1.RejectChangeRequest(approval=there.ids["to reject"]),
-    }
-
-
-def sums(there: World) -> dict[str, Message]:
-    """Those that sum up."""
-    now = Timestamp()
-    now.GetCurrentTime()
-    return {
-        "GetStatement": v1.GetStatementRequest(
-            account=there.account, start_time=Timestamp(seconds=1), end_time=now
-        ),
-        "ListBalances": v1.ListBalancesRequest(as_of=now, currency="RUB", page_size=2),
-        "SearchMovements": v1.SearchMovementsRequest(
-            start_time=there.began, end_time=now, currency="RUB", min_amount="1", page_size=3
-        ),
-        "DownloadStatement": v1.DownloadStatementRequest(
-            account=there.account, start_time=Timestamp(seconds=1), end_time=now
-        ),
-    }
-
-
-def scheduled(there: World) -> dict[str, Message]:
-    """Those about schedules."""
-    ids = there.ids
-    return {
-        "CreateSchedule": v1.CreateScheduleRequest(
-            schedule=schedules.daily(there.other, description="Why")
-        ),
-        "GetSchedule": v1.GetScheduleRequest(schedule=ids["scheduled"]),
-        "ListSchedules": v1.ListSchedulesRequest(
-            account=there.account, page_size=1, count_total=True
-        ),
-        "UpdateSchedule": schedules.changed(ids["scheduled"]),
-        "PauseSchedule": v1.PauseScheduleRequest(schedule=ids["to pause"], reason="Why"),
-        "ResumeSchedule": v1.ResumeScheduleRequest(schedule=ids["paused"]),
-        "CancelSchedule": v1.CancelScheduleRequest(schedule=ids["to cancel"]),
-        "ListOccurrences": v1.ListOccurrencesRequest(
-            schedule=ids["scheduled"], next=2, count_total=True
-        ),
     }
 
 

@@ -30,7 +30,7 @@ COMMENTS: dict[str, str] = json.loads(
     (resources.files("balance_service._generated") / "comments.json").read_text(encoding="utf-8")
 )
 # Compared with what is stored, and never kept.
-UNLIMITED = {"balance.v1.User.etag", "balance.v1.Service.etag"}
+UNLIMITED = {f"balance.v1.{kind}.etag" for kind in ("User", "Service", "WebhookEndpoint")}
 # A larger page is answered with one of this size, so it is no limit of requests.
 PAGE_SIZES = {PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX}
 PHRASE = re.compile(r"(?:(\d+) to|\bat most|\bup to) (\d+)|\b(\d+) digits", re.IGNORECASE)

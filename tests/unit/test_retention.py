@@ -36,11 +36,11 @@ def test_nothing_deletes_what_the_page_says_is_kept_for_ever() -> None:
     assert kept >= MONEY
     assert kept.isdisjoint(deleted_from())
     assert {*retention.BY_TIME, *retention.BY_KEY} <= gone
-    assert gone - deleted_from() == {"rate_fetches"}
+    assert gone - deleted_from() == {"event_exporters", "rate_fetches"}
 
 
 def test_days_of_the_page_are_the_defaults_of_its_settings() -> None:
     rows = re.findall(r"`BALANCE_(\w+_DAYS)`[^|]*?\((\d+)\)", PAGE)
-    assert len(rows) == 3
+    assert len(rows) == 5
     for name, days in rows:
         assert Settings.model_fields[name.lower()].default == int(days), name

@@ -662,7 +662,7 @@ type ExportJournalRequest struct {
 	// Required. The period's start: a whole minute, or midnight of UTC with days.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Required. The moment before which the period ends: as the start, later than
-	// it, at most 3700 days, and not in the future.
+	// it, no more than 3700 days, and not in the future.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Optional. What it is written for.
 	Format JournalFormat `protobuf:"varint,3,opt,name=format,proto3,enum=balance.v1.JournalFormat" json:"format,omitempty"`

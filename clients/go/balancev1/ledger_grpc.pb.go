@@ -30,12 +30,13 @@ const (
 // Shows the ledger as accountants look at it: by the accounts of its chart, which
 // are users' accounts together and the service's own.
 type LedgerServiceClient interface {
-	// Gets what was posted to every account of the chart, by currency, for admins:
-	// in each currency debits and credits are the same. It is of the present moment,
-	// in one snapshot, or of a past one, and then never changes again.
+	// Gets what was posted to every account of the chart, by currency, for admins
+	// and for services with the scope reports:read: in each currency debits and
+	// credits are the same. It is of the present moment, in one snapshot, or of a
+	// past one, and then never changes again.
 	GetTrialBalance(ctx context.Context, in *GetTrialBalanceRequest, opts ...grpc.CallOption) (*TrialBalance, error)
-	// Exports what was posted in a period, for admins, as lines that accounting
-	// programs read: a stream of parts of one text. It begins with the balances of
+	// Exports what was posted in a period, for who may get a trial balance, as lines
+	// that accounting programs read: a stream of parts of one text. It begins with the balances of
 	// its start, so that with the period's lines it gives those of its end. What
 	// users wrote is in it as text alone.
 	//
@@ -89,12 +90,13 @@ type LedgerService_ExportJournalClient = grpc.ServerStreamingClient[ExportJourna
 // Shows the ledger as accountants look at it: by the accounts of its chart, which
 // are users' accounts together and the service's own.
 type LedgerServiceServer interface {
-	// Gets what was posted to every account of the chart, by currency, for admins:
-	// in each currency debits and credits are the same. It is of the present moment,
-	// in one snapshot, or of a past one, and then never changes again.
+	// Gets what was posted to every account of the chart, by currency, for admins
+	// and for services with the scope reports:read: in each currency debits and
+	// credits are the same. It is of the present moment, in one snapshot, or of a
+	// past one, and then never changes again.
 	GetTrialBalance(context.Context, *GetTrialBalanceRequest) (*TrialBalance, error)
-	// Exports what was posted in a period, for admins, as lines that accounting
-	// programs read: a stream of parts of one text. It begins with the balances of
+	// Exports what was posted in a period, for who may get a trial balance, as lines
+	// that accounting programs read: a stream of parts of one text. It begins with the balances of
 	// its start, so that with the period's lines it gives those of its end. What
 	// users wrote is in it as text alone.
 	//

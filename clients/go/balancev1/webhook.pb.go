@@ -151,7 +151,7 @@ type WebhookEndpoint struct {
 	// Output only. Whose it is: "service:<client id>", "user:<id>" or
 	// "operator:<login>". It hears no more than they may list, also later on.
 	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Required. An https URL of at most 2000 characters, without a user name and a
+	// Required. An https URL, 1 to 2000 characters, without a user name and a
 	// fragment. All addresses of its host must be public.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
 	// Optional. What it is for: at most 200 characters.
@@ -867,7 +867,7 @@ type RotateWebhookSecretRequest struct {
 	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
 	// is.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Optional. Until when the secret until now signs beside the new one, at most 30
+	// Optional. Until when the secret until now signs beside the new one, no more than 30
 	// days from now; 24 hours from now by default. A time that is past ends it at
 	// once.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -1244,7 +1244,7 @@ type ReplayEventsRequest struct {
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Optional. The number of the first event.
 	FirstSequence int64 `protobuf:"varint,3,opt,name=first_sequence,json=firstSequence,proto3" json:"first_sequence,omitempty"`
-	// Optional. The number of the last event, at most 9999 more. Required with
+	// Optional. The number of the last event, no more than 9999 on. Required with
 	// first_sequence.
 	LastSequence int64 `protobuf:"varint,4,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	// Optional. Instead of first_sequence: no event at or after this moment is left

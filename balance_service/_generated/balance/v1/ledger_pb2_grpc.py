@@ -54,17 +54,18 @@ class LedgerServiceServicer:
     """
 
     def GetTrialBalance(self, request, context):
-        """Gets what was posted to every account of the chart, by currency, for admins:
-        in each currency debits and credits are the same. It is of the present moment,
-        in one snapshot, or of a past one, and then never changes again.
+        """Gets what was posted to every account of the chart, by currency, for admins
+        and for services with the scope reports:read: in each currency debits and
+        credits are the same. It is of the present moment, in one snapshot, or of a
+        past one, and then never changes again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportJournal(self, request, context):
-        """Exports what was posted in a period, for admins, as lines that accounting
-        programs read: a stream of parts of one text. It begins with the balances of
+        """Exports what was posted in a period, for who may get a trial balance, as lines
+        that accounting programs read: a stream of parts of one text. It begins with the balances of
         its start, so that with the period's lines it gives those of its end. What
         users wrote is in it as text alone.
 

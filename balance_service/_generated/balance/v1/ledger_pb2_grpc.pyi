@@ -36,13 +36,14 @@ class LedgerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LedgerServiceAsyncStub: ...
     GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetTrialBalanceRequest, _ledger_pb2.TrialBalance]
-    """Gets what was posted to every account of the chart, by currency, for admins:
-    in each currency debits and credits are the same. It is of the present moment,
-    in one snapshot, or of a past one, and then never changes again.
+    """Gets what was posted to every account of the chart, by currency, for admins
+    and for services with the scope reports:read: in each currency debits and
+    credits are the same. It is of the present moment, in one snapshot, or of a
+    past one, and then never changes again.
     """
     ExportJournal: _grpc.UnaryStreamMultiCallable[_ledger_pb2.ExportJournalRequest, _ledger_pb2.ExportJournalResponse]
-    """Exports what was posted in a period, for admins, as lines that accounting
-    programs read: a stream of parts of one text. It begins with the balances of
+    """Exports what was posted in a period, for who may get a trial balance, as lines
+    that accounting programs read: a stream of parts of one text. It begins with the balances of
     its start, so that with the period's lines it gives those of its end. What
     users wrote is in it as text alone.
 
@@ -59,13 +60,14 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetTrialBalanceRequest, _ledger_pb2.TrialBalance]  # type: ignore[assignment]
-    """Gets what was posted to every account of the chart, by currency, for admins:
-    in each currency debits and credits are the same. It is of the present moment,
-    in one snapshot, or of a past one, and then never changes again.
+    """Gets what was posted to every account of the chart, by currency, for admins
+    and for services with the scope reports:read: in each currency debits and
+    credits are the same. It is of the present moment, in one snapshot, or of a
+    past one, and then never changes again.
     """
     ExportJournal: _aio.UnaryStreamMultiCallable[_ledger_pb2.ExportJournalRequest, _ledger_pb2.ExportJournalResponse]  # type: ignore[assignment]
-    """Exports what was posted in a period, for admins, as lines that accounting
-    programs read: a stream of parts of one text. It begins with the balances of
+    """Exports what was posted in a period, for who may get a trial balance, as lines
+    that accounting programs read: a stream of parts of one text. It begins with the balances of
     its start, so that with the period's lines it gives those of its end. What
     users wrote is in it as text alone.
 
@@ -85,9 +87,10 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.GetTrialBalanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.TrialBalance, _abc.Awaitable[_ledger_pb2.TrialBalance]]:
-        """Gets what was posted to every account of the chart, by currency, for admins:
-        in each currency debits and credits are the same. It is of the present moment,
-        in one snapshot, or of a past one, and then never changes again.
+        """Gets what was posted to every account of the chart, by currency, for admins
+        and for services with the scope reports:read: in each currency debits and
+        credits are the same. It is of the present moment, in one snapshot, or of a
+        past one, and then never changes again.
         """
 
     @_abc_1.abstractmethod
@@ -96,8 +99,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.ExportJournalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ledger_pb2.ExportJournalResponse], _abc.AsyncIterator[_ledger_pb2.ExportJournalResponse]]:
-        """Exports what was posted in a period, for admins, as lines that accounting
-        programs read: a stream of parts of one text. It begins with the balances of
+        """Exports what was posted in a period, for who may get a trial balance, as lines
+        that accounting programs read: a stream of parts of one text. It begins with the balances of
         its start, so that with the period's lines it gives those of its end. What
         users wrote is in it as text alone.
 

@@ -777,9 +777,10 @@ class LedgerService:
         self.GetTrialBalance: Unary[v1.GetTrialBalanceRequest, v1.TrialBalance] = caller.unary(
             "/balance.v1.LedgerService/GetTrialBalance", v1.GetTrialBalanceRequest, v1.TrialBalance
         )
-        """Gets what was posted to every account of the chart, by currency, for admins:
-        in each currency debits and credits are the same. It is of the present moment,
-        in one snapshot, or of a past one, and then never changes again.
+        """Gets what was posted to every account of the chart, by currency, for admins
+        and for services with the scope reports:read: in each currency debits and
+        credits are the same. It is of the present moment, in one snapshot, or of a
+        past one, and then never changes again.
         """
         self.ExportJournal: ServerStream[v1.ExportJournalRequest, v1.ExportJournalResponse] = (
             caller.server_stream(
@@ -788,8 +789,8 @@ class LedgerService:
                 v1.ExportJournalResponse,
             )
         )
-        """Exports what was posted in a period, for admins, as lines that accounting
-        programs read: a stream of parts of one text. It begins with the balances of
+        """Exports what was posted in a period, for who may get a trial balance, as lines
+        that accounting programs read: a stream of parts of one text. It begins with the balances of
         its start, so that with the period's lines it gives those of its end. What
         users wrote is in it as text alone.
 

@@ -364,7 +364,7 @@ class ExportJournalRequest(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Required. The moment before which the period ends: as the start, later than
-        it, at most 3700 days, and not in the future.
+        it, no more than 3700 days, and not in the future.
         """
 
     def __init__(

@@ -110,7 +110,7 @@ class WebhookEndpoint(_message.Message):
     "operator:<login>". It hears no more than they may list, also later on.
     """
     url: _builtins.str
-    """Required. An https URL of at most 2000 characters, without a user name and a
+    """Required. An https URL, 1 to 2000 characters, without a user name and a
     fragment. All addresses of its host must be public.
     """
     description: _builtins.str
@@ -476,7 +476,7 @@ class RotateWebhookSecretRequest(_message.Message):
     """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Until when the secret until now signs beside the new one, at most 30
+        """Optional. Until when the secret until now signs beside the new one, no more than 30
         days from now; 24 hours from now by default. A time that is past ends it at
         once.
         """
@@ -668,7 +668,7 @@ class ReplayEventsRequest(_message.Message):
     first_sequence: _builtins.int
     """Optional. The number of the first event."""
     last_sequence: _builtins.int
-    """Optional. The number of the last event, at most 9999 more. Required with
+    """Optional. The number of the last event, no more than 9999 on. Required with
     first_sequence.
     """
     validate_only: _builtins.bool

@@ -278,7 +278,7 @@ export type ExportJournalRequest = Message<"balance.v1.ExportJournalRequest"> & 
 
   /**
    * Required. The moment before which the period ends: as the start, later than
-   * it, at most 3700 days, and not in the future.
+   * it, no more than 3700 days, and not in the future.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
@@ -493,9 +493,10 @@ export const JournalDetailSchema: GenEnum<JournalDetail> = /*@__PURE__*/
  */
 export const LedgerService: GenService<{
   /**
-   * Gets what was posted to every account of the chart, by currency, for admins:
-   * in each currency debits and credits are the same. It is of the present moment,
-   * in one snapshot, or of a past one, and then never changes again.
+   * Gets what was posted to every account of the chart, by currency, for admins
+   * and for services with the scope reports:read: in each currency debits and
+   * credits are the same. It is of the present moment, in one snapshot, or of a
+   * past one, and then never changes again.
    *
    * @generated from rpc balance.v1.LedgerService.GetTrialBalance
    */
@@ -505,8 +506,8 @@ export const LedgerService: GenService<{
     output: typeof TrialBalanceSchema;
   },
   /**
-   * Exports what was posted in a period, for admins, as lines that accounting
-   * programs read: a stream of parts of one text. It begins with the balances of
+   * Exports what was posted in a period, for who may get a trial balance, as lines
+   * that accounting programs read: a stream of parts of one text. It begins with the balances of
    * its start, so that with the period's lines it gives those of its end. What
    * users wrote is in it as text alone.
    *

@@ -41,7 +41,7 @@ export type WebhookEndpoint = Message<"balance.v1.WebhookEndpoint"> & {
   owner: string;
 
   /**
-   * Required. An https URL of at most 2000 characters, without a user name and a
+   * Required. An https URL, 1 to 2000 characters, without a user name and a
    * fragment. All addresses of its host must be public.
    *
    * @generated from field: string url = 3;
@@ -483,7 +483,7 @@ export type RotateWebhookSecretRequest = Message<"balance.v1.RotateWebhookSecret
   requestId: string;
 
   /**
-   * Optional. Until when the secret until now signs beside the new one, at most 30
+   * Optional. Until when the secret until now signs beside the new one, no more than 30
    * days from now; 24 hours from now by default. A time that is past ends it at
    * once.
    *
@@ -710,7 +710,7 @@ export type ReplayEventsRequest = Message<"balance.v1.ReplayEventsRequest"> & {
   firstSequence: bigint;
 
   /**
-   * Optional. The number of the last event, at most 9999 more. Required with
+   * Optional. The number of the last event, no more than 9999 on. Required with
    * first_sequence.
    *
    * @generated from field: int64 last_sequence = 4;
