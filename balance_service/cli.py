@@ -25,6 +25,7 @@ from balance_service.commands import (
     keys,
     migrations,
     movements,
+    partitions,
     principals,
     secret,
     users,
@@ -61,6 +62,7 @@ for _name, _noun in {
     "secret": secret.app,
     "config": configuration.app,
     "backup": backups.app,
+    "partitions": partitions.app,
 }.items():
     app.add_typer(_noun, name=_name)
 # As the other nouns are called.

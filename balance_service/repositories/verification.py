@@ -17,6 +17,7 @@ from balance_service.repositories import (
     event_checks,
     follow_up_checks,
     lookup_checks,
+    partition_checks,
     queries,
 )
 
@@ -55,6 +56,7 @@ CHECKS = {
     "reference_has_movement": "references and their movements agree",
     **lookup_checks.CHECKS,
     **event_checks.CHECKS,
+    **partition_checks.CHECKS,
     **audit_seals.CHECKS,
 }
 FAULTS_SHOWN_MAX = 10
@@ -119,13 +121,14 @@ async def verify(
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
         faults: dict[str, list[Fault]] = {}
-        for check in CHECKS.keys() - audit_seals.CHECKS.keys():
+        for check in CHECKS.keys() & _SQL.keys():
             report_progress(len(faults), len(CHECKS))
             cursor = await conn.execute(_SQL[check], parameters)
             faults[check] = [Fault(*row) for row in await cursor.fetchall()]
         report_progress(len(faults), len(CHECKS))
-        for check, found in (await audit_seals.find_faults(conn, FAULTS_SHOWN_MAX)).items():
-            faults[check] = [Fault(*fault) for fault in found]
+        for module in (partition_checks, audit_seals):
+            for check, found in (await module.find_faults(conn, FAULTS_SHOWN_MAX)).items():
+                faults[check] = [Fault(*fault) for fault in found]
         cursor = await conn.execute(_SQL["balances"], parameters)
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]
     return Report(totals, faults, balances)
