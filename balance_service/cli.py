@@ -28,6 +28,7 @@ from balance_service.commands import (
     keys,
     migrations,
     movements,
+    partitions,
     principals,
     schedules,
     secret,
@@ -71,6 +72,7 @@ for _name, _noun in {
     "secret": secret.app,
     "config": configuration.app,
     "backup": backups.app,
+    "partitions": partitions.app,
 }.items():
     app.add_typer(_noun, name=_name)
 # As the other nouns are called.

@@ -2,7 +2,7 @@
 daemon answers, else the embedded one.
 
 One server serves all test processes; every test gets a database of its own, cloned from a migrated
-template.
+template, whose journal is in partitions if TEST_PARTITIONED is set.
 """
 
 import contextlib
@@ -11,12 +11,13 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from balance_service.database import embedded, migrate, roles
+from balance_service.database import conversion, embedded, migrate, roles
 from rehearsals import servers
 
 TEMPLATE = "migrated_template"
@@ -34,6 +35,8 @@ def server(folder: Path) -> Iterator[str]:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         template = of_database(url, TEMPLATE)
         migrate.up(template, of_service(template))
+        if os.environ.get("TEST_PARTITIONED"):
+            conversion.convert(template, cutover=datetime(2026, 1, 1, tzinfo=UTC))
         yield url
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from balance_service.database import partitions
 from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS
 from balance_service.database.pool import DatabaseUnavailable, check_url, one_line
 from balance_service.database.roles import ROLE, ensure_login
@@ -58,7 +59,7 @@ def status(database_url: str) -> list[Migration]:
     Raises:
         SchemaError: The database has one that is not here, or that differs.
     """
-    with _connected(database_url) as conn:
+    with connected(database_url) as conn:
         return _compare(_applied(conn))
 
 
@@ -74,6 +75,8 @@ def read() -> list[Migration]:
 def up(database_url: str, service_url: str = "") -> list[Migration]:
     """Applies what is missing, after waiting for any other process that does.
 
+    Partitions of the journal that are due are made, too, where it has any.
+
     Args:
         database_url: Signs in as the owner of the tables.
         service_url: Whom the service is to sign in as: that role is made ready, too.
@@ -86,12 +89,13 @@ def up(database_url: str, service_url: str = "") -> list[Migration]:
         ValueError: The service is to sign in as the owner.
         psycopg.Error: A migration failed; it left nothing behind, and those before it stay.
     """
-    with _connected(database_url) as conn, _locked(conn):
+    with connected(database_url) as conn, locked(conn):
         pending = [migration for migration in _compare(_applied(conn)) if not migration.applied]
         for migration in pending:
             _apply(conn, migration)
         if service_url:
             ensure_login(conn, service_url)
+        partitions.prepare(conn)
         return pending
 
 
@@ -104,7 +108,7 @@ def check(database_url: str) -> list[str]:
     Raises:
         SchemaError: It lacks migrations of this version, or has others that do more than expand it.
     """
-    with _connected(database_url) as conn:
+    with connected(database_url) as conn:
         applied = _applied(conn)
         known = {path.name for path in _files()}
         newer = [name for name in _expansions(conn, applied) if name not in known]
@@ -118,7 +122,12 @@ def check(database_url: str) -> list[str]:
 
 
 @contextmanager
-def _connected(database_url: str) -> Iterator[psycopg.Connection]:
+def connected(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection in autocommit mode.
+
+    Raises:
+        DatabaseUnavailable: Postgres does not answer.
+    """
     check_url(database_url)
     try:
         conn = psycopg.connect(
@@ -131,7 +140,12 @@ def _connected(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @contextmanager
-def _locked(conn: psycopg.Connection) -> Iterator[None]:
+def locked(conn: psycopg.Connection) -> Iterator[None]:
+    """Holds the lock of whoever changes the schema.
+
+    Raises:
+        SchemaError: Another process holds it for ADVISORY_LOCK_TIMEOUT.
+    """
     try:
         # The transaction bounds the timeout alone: the lock is the session's.
         with conn.transaction():

@@ -37,6 +37,16 @@ def dated_id(moment: datetime) -> UUID:
     return UUID(int=time_bits | _VARIANT | secrets.randbits(62))
 
 
+def first_id(moment: datetime) -> UUID:
+    """What every UUIDv7 of a moment, or of a later one, is equal to or greater than."""
+    return UUID(int=(moment - _UNIX_EPOCH) // timedelta(milliseconds=1) << 80)
+
+
+def time_of(version_7_id: UUID) -> datetime:
+    """When a UUIDv7 says that it was made, to the millisecond."""
+    return _UNIX_EPOCH + timedelta(milliseconds=version_7_id.int >> 80)
+
+
 def derived_id(scope: str, request_id: UUID) -> UUID:
     """The id that a request id stands for within a scope: always the same one.
 

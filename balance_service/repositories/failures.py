@@ -1,5 +1,7 @@
 """What a psycopg error means. A constraint is recognised by its name, never by a message."""
 
+import re
+
 import psycopg
 from psycopg import errors as pg
 from psycopg_pool import PoolTimeout
@@ -18,6 +20,8 @@ _RACES = {
     "purchases_pkey",
     "quote_uses_pkey",
 }
+# A partition of the journal has a key of its own.
+_OF_PARTITION = re.compile(r"^movements_(\d{4}_\d{2}|rest)_pkey$")
 _TRANSIENT = (
     pg.SerializationFailure,
     pg.DeadlockDetected,
@@ -38,7 +42,8 @@ _TRANSIENT = (
 def is_transient(error: Exception) -> bool:
     """Whether the same work may succeed if it is done again."""
     if isinstance(error, pg.UniqueViolation):
-        return error.diag.constraint_name in _RACES
+        name = error.diag.constraint_name or ""
+        return _OF_PARTITION.sub("movements_pkey", name) in _RACES
     if isinstance(error, _TRANSIENT):
         return True
     # A lost connection has no SQLSTATE, or one of class 08 where a pooler tells of it. Its commit

@@ -1,5 +1,6 @@
 """What operators watch of the database's contents."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from psycopg import AsyncConnection
@@ -9,6 +10,10 @@ from balance_service.domain.audit import Action
 from balance_service.repositories import queries
 
 _SQL = queries.load(__file__)
+
+# Partitions are made long before: this is time enough to ask why one was not.
+DUE_BEFORE = timedelta(days=30)
+_PARAMETERS = {"verified": Action.LEDGER_VERIFIED, "due_before": DUE_BEFORE}
 
 
 class Watched(NamedTuple):
@@ -32,6 +37,7 @@ class Watched(NamedTuple):
         verified_seconds: How long ago `verify` ended.
         verify_faults: How many faults it found.
         verify_took_seconds: How long it took.
+        partitions_due: Tables of entries whose newest partition ends within DUE_BEFORE.
     """
 
     unsealed: int
@@ -50,12 +56,13 @@ class Watched(NamedTuple):
     verified_seconds: float | None
     verify_faults: int | None
     verify_took_seconds: float | None
+    partitions_due: int
 
 
 async def watch(conn: AsyncConnection) -> Watched:
     """Reads what is watched, by Postgres's clock."""
     cursor = conn.cursor(row_factory=dict_row)
-    await cursor.execute(_SQL["watch"], {"verified": Action.LEDGER_VERIFIED})
+    await cursor.execute(_SQL["watch"], _PARAMETERS)
     row = await cursor.fetchone()
     assert row is not None, "one row for all"
     verified = row["verified"] or {}
@@ -77,6 +84,7 @@ async def watch(conn: AsyncConnection) -> Watched:
         verified_seconds=row["verified_seconds"],
         verify_faults=None if faults is None else int(faults),
         verify_took_seconds=None if seconds is None else float(seconds),
+        partitions_due=row["partitions_due"],
     )
 
 

@@ -65,6 +65,20 @@ verified AS (
     WHERE e.action = %(verified)s
     ORDER BY e.created_at DESC, e.event_id DESC
     LIMIT 1
+),
+
+partitioned AS (
+    SELECT
+        i.inhparent,
+        max(
+            (regexp_match(
+                pg_get_expr(c.relpartbound, c.oid), 'TO \(''([-0-9]{10} [^'']+)''\)$'
+            ))[1]::timestamptz
+        ) AS ends_at
+    FROM pg_inherits AS i
+    INNER JOIN pg_class AS c ON i.inhrelid = c.oid
+    WHERE i.inhparent = ANY(ARRAY[to_regclass('entries'), to_regclass('system_entries')])
+    GROUP BY i.inhparent
 )
 
 SELECT
@@ -137,7 +151,12 @@ SELECT
     (
         SELECT value_after
         FROM verified
-    ) AS verified;
+    ) AS verified,
+    (
+        SELECT count(*)
+        FROM partitioned
+        WHERE (ends_at < now() + %(due_before)s::interval) IS NOT FALSE
+    ) AS partitions_due;
 
 -- is_read_only --
 -- Whether nothing can be written, as on a standby.

@@ -21,6 +21,7 @@ from balance_service.repositories import (
     follow_up_checks,
     incremental_checks,
     lookup_checks,
+    partition_checks,
     proof_checks,
     queries,
     schedule_checks,
@@ -71,6 +72,7 @@ CHECKS = {
     **proof_checks.CHAIN_CHECKS,
     **proof_checks.PUBLISHED_CHECKS,
     **schedule_checks.CHECKS,
+    **partition_checks.CHECKS,
     **audit_seals.CHECKS,
 }
 # Those that more than one statement makes.
@@ -144,13 +146,13 @@ async def verify(
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
         faults: dict[str, list[Fault]] = {}
-        for check in CHECKS.keys() - _READ_IN_PARTS:
+        for check in CHECKS.keys() & _SQL.keys():
             report_progress(len(faults), len(CHECKS))
             cursor = await conn.execute(_SQL[check], parameters)
             faults[check] = [Fault(*row) for row in await cursor.fetchall()]
         report_progress(len(faults), len(CHECKS))
-        for find_faults in (proof_checks.find_faults, audit_seals.find_faults):
-            _add(faults, await find_faults(conn, FAULTS_SHOWN_MAX))
+        for module in (proof_checks, partition_checks, audit_seals):
+            _add(faults, await module.find_faults(conn, FAULTS_SHOWN_MAX))
         _add(faults, await proof_checks.find_unpublished(conn, kept))
         cursor = await conn.execute(_SQL["balances"], parameters)
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]

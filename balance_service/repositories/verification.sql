@@ -50,7 +50,8 @@ WHERE a.sequence <> coalesce(e.entries, 0) OR a.sequence <> coalesce(e.last, 0)
 LIMIT %(limit)s;
 
 -- balance_after_follows --
--- Entries whose balance_after is not the one before plus their amount, or that go back in time.
+-- Entries whose balance_after is not the one before plus their amount, or that go back in time, or
+-- do not have the next number: the key of a partition does not know the numbers of another.
 SELECT
     account_id::text || ' #' || sequence AS subject,
     balance_after_minor AS stored,
@@ -62,12 +63,16 @@ FROM (
         amount_minor,
         balance_after_minor,
         created_at,
+        lag(sequence) OVER statement AS before_sequence,
         lag(balance_after_minor) OVER statement AS before_minor,
         lag(created_at) OVER statement AS before_at
     FROM entries
     WINDOW statement AS (PARTITION BY account_id ORDER BY sequence)
 ) AS e
-WHERE balance_after_minor <> coalesce(before_minor, 0) + amount_minor OR created_at < before_at
+WHERE
+    balance_after_minor <> coalesce(before_minor, 0) + amount_minor
+    OR created_at < before_at
+    OR sequence <> before_sequence + 1
 LIMIT %(limit)s;
 
 -- account_is_dated --

@@ -59,6 +59,9 @@ def test_every_statement_is_allowed_to_the_role(database_url: str) -> None:
         for statement, text in STATEMENTS.items():
             if not re.search(r"^(INSERT|UPDATE|DELETE|SELECT|WITH)", text, re.MULTILINE):
                 continue
+            if "{}" in text:
+                # It is completed with names that the catalogue tells.
+                continue
             try:
                 conn.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(text)}".encode())
             except psycopg.errors.InsufficientPrivilege as error:

@@ -109,6 +109,7 @@ COMMANDS: dict[str, set[str]] = {
         "show",
         "unbind",
     },
+    "partitions": {"convert", "list", "prepare"},
     "sizing": set(),
     "token": set(),
     "transfer": {"reverse"},

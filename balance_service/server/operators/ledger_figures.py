@@ -76,6 +76,10 @@ FIGURES = {
     ),
     "balance_verify_last_run_faults": ("verify_faults", "Faults that it found."),
     "balance_verify_last_run_duration_seconds": ("verify_took_seconds", "Time that it took."),
+    "balance_partitions_due": (
+        "partitions_due",
+        "Tables of entries that have partitions, the last of which ends within thirty days.",
+    ),
 }
 
 
