@@ -20,8 +20,11 @@ from balance_service.repositories.checkpoints import COVERED_AT_ONCE_MAX, Head
 from balance_service.repositories.leaves import Covered
 
 SALT_KEY_BYTES = 32
-# How long the history leaves the processor to others, in times of what it took.
+# How long what is new, and the history, leave the processor to others, in times of what they took.
+PAUSES = 9
 HISTORY_PAUSES = 4
+# After so long without catching up, what is new pauses no longer than it takes.
+PATIENCE_SECONDS = 300
 
 
 class Checkpoints:
@@ -48,12 +51,14 @@ class Checkpoints:
         self._interval = interval
 
     async def cover_new(self) -> None:
-        """Covers what is due. After each checkpoint, others have the processor as long."""
-        going_on = True
+        """Covers what is due, and leaves most of the time to others, as in a peak, at first."""
+        going_on, since = True, time.monotonic()
         while going_on:
             began = time.monotonic()
             going_on = await self.cover_events()
-            await asyncio.sleep(time.monotonic() - began if going_on else 0)
+            ended = time.monotonic()
+            pauses = PAUSES if ended - since < PATIENCE_SECONDS else 1
+            await asyncio.sleep((ended - began) * pauses if going_on else 0)
 
     async def cover_old(self) -> None:
         """Covers what the log of events does not name, and leaves most of the time to others."""
