@@ -11,6 +11,8 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_attempts_async, conninfo_to_dict
 
+from balance_service.database import cancelling
+
 CONNECT_TIMEOUT_SECONDS: Final = 5
 # How long a server has to answer before the next one is asked beside it.
 HEAD_START_SECONDS: Final = 0.25
@@ -114,8 +116,7 @@ async def _first(
         ended = [task for task in asking if task.done()]
         taken = next((task for task in ended if not task.exception()), ended[0]).result()
     finally:
-        for task in asking:
-            task.cancel()
+        await cancelling.end(asking)
         for surplus in await asyncio.gather(*asking, return_exceptions=True):
             if isinstance(surplus, PostgresConnection) and surplus is not taken:
                 await surplus.close()

@@ -12,6 +12,7 @@ from balance_service.auth.askers import KNOWN_FOR
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
+from balance_service.database import cancelling
 from balance_service.database.pool import Pool, transaction
 from balance_service.ledger.checkpoints import Checkpoints
 from balance_service.ledger.expiry import HoldExpiry
@@ -156,9 +157,7 @@ class Maintenance:
 
     async def stop(self) -> None:
         """Ends every task, also in the middle of its work: transactions roll back."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelling.end(self._tasks)
         await self._webhooks.stop()
 
     async def roll_up(self) -> None:

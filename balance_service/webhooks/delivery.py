@@ -18,6 +18,7 @@ import structlog
 
 from balance_service._generated.balance.v1 import event_pb2
 from balance_service.auth.sealing import Secrets
+from balance_service.database import cancelling
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, ids, webhooks
 from balance_service.domain.audit import Action, Actor, AuditEvent
@@ -120,10 +121,7 @@ class Deliveries:
 
     async def stop(self) -> None:
         """Ends every turn; what is under way is sent again by another worker."""
-        turns = list(self._turns)
-        for turn in turns:
-            turn.cancel()
-        await asyncio.gather(*turns, return_exceptions=True)
+        await cancelling.end(list(self._turns))
         self._sender.close()
 
     @asynccontextmanager
