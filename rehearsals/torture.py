@@ -1,11 +1,12 @@
 """Injects faults for minutes while clients move money; nothing may be lost or done twice.
 
 Usage: python -m rehearsals.torture [--minutes 10] [--seed N] [--workers 2] [--clients 24]
-           [--faults KIND,KIND]
+           [--faults KIND,KIND] [--quick]
 
 Runs the real program on a real Postgres, both behind proxies. Many clients, over gRPC and HTTP,
 send each request under its id until they know its outcome, while faults are injected on a seeded
-schedule; another follows all events, and restarts now and then. Then what the clients saw is
+schedule; another follows all events, and restarts now and then. Schedules come due meanwhile, and
+events are sent to an endpoint of webhooks that fails at random. Then what the clients saw is
 compared with what the database holds. Exits with status 1,
 and prints every anomaly, if anything is wrong. The seed decides faults and requests; which request
 meets which fault depends on the machine.
@@ -22,19 +23,43 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
+from balance_client import AsyncClient, AsyncServiceCredentials
 from balance_service.config import Settings
 from balance_service.database import migrate
-from rehearsals import checker, faults, history, servers, stage
+from rehearsals import checker, faults, history, scheduling, servers, stage
 from rehearsals.operation import Operation
+from rehearsals.receiving import Receiver
+from rehearsals.scheduling import Planner
 from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
 from rehearsals.watcher import Watcher
 
 DATABASE_HOST = "database.torture"
-CHECKPOINT_SECONDS = 2
+SETTINGS = {
+    "checkpoint_seconds": 2,
+    # Rules may name every minute, and webhooks go to this machine.
+    "schedule_interval_min_minutes": 1,
+    "webhooks_plain_http": True,
+    "webhooks_networks": "127.0.0.0/8",
+}
+
+
+class Beside(NamedTuple):
+    """What goes on beside the clients.
+
+    Args:
+        watcher: Follows all events.
+        planner: Has schedules come due.
+        receiver: Is sent some events.
+    """
+
+    watcher: Watcher
+    planner: Planner
+    receiver: Receiver
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
@@ -45,7 +70,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         database = servers.Proxy(postgres.socket)
         await database.start()
         settings = stage.choose_settings(folder, stage.database_url(database.port), options.workers)
-        settings = settings.model_copy(update={"checkpoint_seconds": CHECKPOINT_SECONDS})
+        settings = settings.model_copy(update=SETTINGS)
         await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         secret = await stage.create_caller(settings)
         accounts = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
@@ -54,11 +79,19 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             for proxy in clients:
                 await proxy.start()
             world = faults.World(postgres, database, clients, process, names, clock, rng)
-            watcher = Watcher(f"127.0.0.1:{clients[0].port}", secret, random.Random(options.seed))
-            operations, injected, slowest = await _torture(
-                options, world, settings, secret, accounts, watcher
-            )
-        anomalies = list(watcher.find_anomalies(postgres.url))
+            target, credentials = f"127.0.0.1:{clients[0].port}", (stage.CALLER, secret)
+            watcher = Watcher(target, secret, random.Random(options.seed))
+            async with AsyncClient(target, AsyncServiceCredentials(*credentials)) as client:
+                planner = Planner(client, accounts, random.Random(f"{options.seed} schedules"))
+                receiver = Receiver(client, random.Random(f"{options.seed} webhooks"))
+                beside = Beside(watcher, planner, receiver)
+                operations, injected, slowest = await _torture(
+                    options, world, settings, secret, accounts, beside
+                )
+                anomalies = await receiver.find_anomalies(quick=options.quick)
+        receiver.close()
+        anomalies += watcher.find_anomalies(postgres.url)
+        anomalies += planner.find_anomalies(watcher.seen, quick=options.quick)
         anomalies += list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
         anomalies += await stage.verify(postgres.url)
         anomalies += await stage.find_unproved(postgres.url, rng)
@@ -66,6 +99,8 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         postgres.close()
     _report(options, operations, injected, slowest, anomalies)
     print(f"{len(watcher.seen)} events over {watcher.restarts + 1} lives of their reader")
+    print(f"webhooks: {len(receiver.accepted)} events heard, {receiver.repeats} repeats")
+    print(", ".join(f"{way} {times}" for way, times in receiver.ways.most_common()))
     for kind, need in faults.find_missing(world).items():
         print(f"not injected: {kind}, which needs {need}")
     return 1 if anomalies else 0
@@ -116,13 +151,14 @@ async def _torture(
     settings: Settings,
     secret: str,
     accounts: list[str],
-    watcher: Watcher,
+    beside: Beside,
 ) -> tuple[list[Operation], Counter[str], dict[str, float]]:
     """Runs clients and faults side by side."""
     target = f"127.0.0.1:{settings.grpc_port}"
     await stage.wait_until_serving(target)
     token = await asyncio.to_thread(stage.access_token, target, secret)
     dollars = stage.dollar_accounts(world.postgres.url)
+    await beside.receiver.start()
     stop = asyncio.Event()
     running = [
         history.Client(
@@ -136,7 +172,8 @@ async def _torture(
         for number in range(options.clients)
     ]
     tasks = [asyncio.create_task(client.run(stop)) for client in running]
-    watching = asyncio.create_task(watcher.run())
+    watching = asyncio.create_task(beside.watcher.run())
+    await beside.planner.make(options.minutes * 60)
     injected: Counter[str] = Counter()
     slowest: dict[str, float] = {}
     end = time.monotonic() + options.minutes * 60
@@ -155,9 +192,12 @@ async def _torture(
                 broken[0].result()
     stop.set()
     await asyncio.gather(*tasks)
-    await watcher.catch_up(world.postgres.url)
+    await beside.planner.settle(quick=options.quick)
+    await beside.watcher.catch_up(world.postgres.url)
+    await beside.receiver.settle(quick=options.quick)
     watching.cancel()
-    return [operation for client in running for operation in client.operations], injected, slowest
+    operations = [operation for client in running for operation in client.operations]
+    return operations + beside.planner.operations(), injected, slowest
 
 
 def _transport(world: faults.World, number: int, token: str) -> Transport:
@@ -180,7 +220,7 @@ def _report(
     for kind, times in sorted(injected.items()):
         print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
     print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
-    for kind in history.METHODS:
+    for kind in (*history.METHODS, scheduling.KIND):
         theirs = [o for o in operations if o.kind == kind]
         counts = Counter(o.outcome for o in theirs)
         lost = sum(o.unknowns for o in theirs)
@@ -198,6 +238,9 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--clients", type=int, default=24)
     parser.add_argument("--faults", default="", help=", ".join(faults.KINDS))
+    parser.add_argument(
+        "--quick", action="store_true", help="wait for no lease of a dead worker, no late attempt"
+    )
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
     stage.run("torture", functools.partial(main, chosen))

@@ -34,6 +34,7 @@ needs_release = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
             "0.1",
             "--faults",
             "worker killed,database answers lost",
+            "--quick",
         ],
         ["rehearsals.failover", "--failovers", "2"],
         ["rehearsals.restarts", "--restarts", "2"],
