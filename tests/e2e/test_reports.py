@@ -1,4 +1,4 @@
-"""ReportService over both doors: pages of balances and of movements."""
+"""ReportService over both doors: pages of balances, of movements and of sales."""
 
 import asyncio
 
@@ -72,4 +72,4 @@ async def test_every_wrong_field_of_a_report_is_named(service: Service) -> None:
         told = (error.reason, [violation.field for violation in error.violations])
         assert told == ("INVALID_FIELD", [field]), (method, request)
         tried += 1
-    assert tried == 13
+    assert tried == 21
