@@ -4,27 +4,31 @@ import asyncio
 import random
 from collections import Counter
 from datetime import date, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import ids
+from balance_service.domain import errors, ids
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS, SystemRole
 from balance_service.domain.commands import Purchase, Settle
 from balance_service.domain.follow_up_commands import Capture, Place, Reverse
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind, Movement
 from balance_service.domain.reports import MonthlySales
+from balance_service.reading import trial_balance
 from balance_service.repositories import sales, totals, verification
 from tests.events import number_all
 from tests.integration import small_ledger
 from tests.integration.small_ledger import RATES, by, for_sale, history, made, opened
 from tests.integration.test_commit_path import Verified
-from tests.integration.test_totals import owner, roll_up
+from tests.integration.test_totals import at as totals_at
+from tests.integration.test_totals import owner, posted, roll_up
 
 __all__ = ["owner"]
 SUMS = ["purchases", "quantity", "gross", "gross_price", "refunds", "refunded", "refunded_price"]
+MIGRATION = next((Path(__file__).parents[2] / "migrations").glob("*_service_sales.sql"))
 FIRST, LAST = date(2020, 1, 1), date(2029, 12, 1)
 JOURNAL = """
 SELECT m.kind, m.created_at AT TIME ZONE 'UTC', coalesce(m.service_id, b.service_id), m.currency,
@@ -214,6 +218,30 @@ async def test_sales_before_totals_began_are_built_from_the_journal_once(
     await again
     await build(pool)
     assert await sold(pool) == await journal(pool)
+    await verified()
+
+
+async def test_migration_has_totals_and_sales_of_a_ledger_begin_again(
+    pool: Pool, owner: Pool, verified: Verified
+) -> None:
+    await history(pool)
+    await number_all(pool)
+    await roll_up(pool)
+    async with owner.connection() as conn:
+        await conn.execute("DROP TABLE service_sales")
+        await conn.execute(MIGRATION.read_bytes())
+        # Its ten seconds pass.
+        await conn.execute("UPDATE totals_progress SET begins_at = clock_timestamp()")
+    with pytest.raises(errors.LedgerTotalsMissing):
+        await trial_balance.read(pool, None, "time", None)
+    (account,), (service_id,) = await opened(pool, "JPY"), await for_sale(pool, Money(5, "JPY"))
+    await made(pool, Settle(by(), Kind.DEPOSIT, account, Money(7, "JPY")))
+    await made(pool, Purchase(by(), account, service_id, Money(5, "JPY"), RATES))
+    await number_all(pool)
+    await roll_up(pool)
+    await build(pool)
+    assert await sold(pool) == await journal(pool)
+    assert await totals_at(pool) == await posted(pool)
     await verified()
 
 

@@ -51,8 +51,9 @@ type ReportServiceClient interface {
 	// of the accounts and of the prices, and what of it was refunded, oldest month
 	// first. A refund counts in the month in which it was booked, as in the books, so
 	// a month that is over stays as it is: it is final two minutes after its end.
-	// Everything that is committed counts. It is UNAVAILABLE while the job that adds
-	// sales up is far behind.
+	// Everything that is committed counts. After an upgrade from a version without
+	// sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+	// UNAVAILABLE while the job that adds sales up is far behind.
 	SalesByService(ctx context.Context, in *SalesByServiceRequest, opts ...grpc.CallOption) (*SalesByServiceResponse, error)
 }
 
@@ -121,8 +122,9 @@ type ReportServiceServer interface {
 	// of the accounts and of the prices, and what of it was refunded, oldest month
 	// first. A refund counts in the month in which it was booked, as in the books, so
 	// a month that is over stays as it is: it is final two minutes after its end.
-	// Everything that is committed counts. It is UNAVAILABLE while the job that adds
-	// sales up is far behind.
+	// Everything that is committed counts. After an upgrade from a version without
+	// sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+	// UNAVAILABLE while the job that adds sales up is far behind.
 	SalesByService(context.Context, *SalesByServiceRequest) (*SalesByServiceResponse, error)
 	mustEmbedUnimplementedReportServiceServer()
 }

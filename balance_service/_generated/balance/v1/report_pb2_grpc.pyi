@@ -58,8 +58,9 @@ class ReportServiceStub:
     of the accounts and of the prices, and what of it was refunded, oldest month
     first. A refund counts in the month in which it was booked, as in the books, so
     a month that is over stays as it is: it is final two minutes after its end.
-    Everything that is committed counts. It is UNAVAILABLE while the job that adds
-    sales up is far behind.
+    Everything that is committed counts. After an upgrade from a version without
+    sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+    UNAVAILABLE while the job that adds sales up is far behind.
     """
 
 @_typing.type_check_only
@@ -92,8 +93,9 @@ class ReportServiceAsyncStub(ReportServiceStub):
     of the accounts and of the prices, and what of it was refunded, oldest month
     first. A refund counts in the month in which it was booked, as in the books, so
     a month that is over stays as it is: it is final two minutes after its end.
-    Everything that is committed counts. It is UNAVAILABLE while the job that adds
-    sales up is far behind.
+    Everything that is committed counts. After an upgrade from a version without
+    sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+    UNAVAILABLE while the job that adds sales up is far behind.
     """
 
 class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -141,8 +143,9 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         of the accounts and of the prices, and what of it was refunded, oldest month
         first. A refund counts in the month in which it was booked, as in the books, so
         a month that is over stays as it is: it is final two minutes after its end.
-        Everything that is committed counts. It is UNAVAILABLE while the job that adds
-        sales up is far behind.
+        Everything that is committed counts. After an upgrade from a version without
+        sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+        UNAVAILABLE while the job that adds sales up is far behind.
         """
 
 def add_ReportServiceServicer_to_server(servicer: ReportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
