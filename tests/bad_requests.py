@@ -99,6 +99,7 @@ def reports() -> Iterator[Case]:
     """Of methods that operators and services may call."""
     never, soon = Timestamp(seconds=10**15), Timestamp(seconds=250_000_000_000)
     balances, moved = v1.ListBalancesRequest, v1.SearchMovementsRequest
+    sold, month = v1.SalesByServiceRequest, "2026-01"
     start, end = Timestamp(seconds=1), Timestamp(seconds=2)
     for method, request, field in (
         ("ListBalances", balances(as_of=never), "as_of"),
@@ -114,6 +115,14 @@ def reports() -> Iterator[Case]:
         ("SearchMovements", moved(start_time=start, currency="€"), "currency"),
         ("SearchMovements", moved(start_time=start, min_amount="1"), "min_amount"),
         ("SearchMovements", moved(start_time=start, currency="RUB", max_amount="-1"), "max_amount"),
+        ("SalesByService", sold(end_month=month), "start_month"),
+        ("SalesByService", sold(start_month=month), "end_month"),
+        ("SalesByService", sold(start_month="2026-13", end_month="2027-01"), "start_month"),
+        ("SalesByService", sold(start_month=month, end_month="2026-1"), "end_month"),
+        ("SalesByService", sold(start_month=month, end_month="2025-12"), "end_month"),
+        ("SalesByService", sold(start_month=month, end_month="2036-01"), "end_month"),
+        ("SalesByService", sold(start_month=month, end_month=month, service="x"), "service"),
+        ("SalesByService", sold(start_month=month, end_month=month, page_size=-1), "page_size"),
     ):
         yield f"ReportService/{method}", request, field
 

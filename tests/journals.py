@@ -45,7 +45,7 @@ def back_date(database_url: str, days: int) -> None:
     with psycopg.connect(database_url) as conn:
         # First, for whoever rolls up takes this row, and leaves off where another has it.
         conn.execute("UPDATE totals_progress SET followed_sequence = 0")
-        conn.execute("TRUNCATE ledger_totals")
+        conn.execute("TRUNCATE ledger_totals, service_sales")
         for table in ("movements", "entries", "system_entries", "accounts", "events"):
             conn.execute(f"UPDATE {table} SET created_at = created_at {shift}".encode())
         conn.execute(f"UPDATE events SET numbered_at = numbered_at {shift}".encode())

@@ -20,6 +20,9 @@ def sums(there: World) -> dict[str, Message]:
         "SearchMovements": v1.SearchMovementsRequest(
             start_time=there.began, end_time=now, currency="RUB", min_amount="1", page_size=3
         ),
+        "SalesByService": v1.SalesByServiceRequest(
+            start_month="2025-01", end_month="2034-12", page_size=2
+        ),
         "DownloadStatement": v1.DownloadStatementRequest(
             account=there.account, start_time=Timestamp(seconds=1), end_time=now
         ),

@@ -256,6 +256,7 @@ TABLE: Mapping[str, Rule] = {
     "ListRates": _ANYBODY,
     "ListBalances": _REPORTING,
     "SearchMovements": _REPORTING,
+    "SalesByService": _REPORTING,
     "GetReversal": _OF_PARTY,
     "GetStatement": _OF_OWNER,
     "DownloadStatement": _OF_OWNER,

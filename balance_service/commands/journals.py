@@ -85,7 +85,7 @@ def export(
 
 @app.command(epilog=examples("balance-service journal build-totals"))
 def build_totals() -> None:
-    """Add up what was posted before an upgrade to a version with trial balances; once.
+    """Add up what was posted before an upgrade to a version with trial balances and sales; once.
 
     It reads the whole journal beside the traffic, in one statement: some minutes for a hundred
     million entries.

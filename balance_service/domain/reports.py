@@ -1,6 +1,6 @@
 """Reports on all accounts together."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -45,3 +45,41 @@ class MovementSearch(NamedTuple):
     currency: str = ""
     amount_min: int | None = None
     amount_max: int | None = None
+
+
+class MonthlySales(NamedTuple):
+    """What was sold of a service in a month, to accounts of one currency at prices in one.
+
+    Args:
+        month: The month's first day, in UTC.
+        service_id: The service.
+        currency: Of the accounts that paid.
+        price_currency: Of the prices; where nothing was converted, the same.
+        purchases: How many.
+        quantity: How many were bought by them together.
+        gross_minor: What was paid for them, in minor units of the accounts' currency.
+        gross_price_minor: The same in the prices' currency: what was posted to revenue.
+        refunds: How many were booked in the month, whenever the purchases were.
+        refunded_minor: What they gave back, in the accounts' currency.
+        refunded_price_minor: What they took from revenue, in the prices' currency.
+    """
+
+    month: date
+    service_id: UUID
+    currency: str
+    price_currency: str
+    purchases: int
+    quantity: int
+    gross_minor: int
+    gross_price_minor: int
+    refunds: int
+    refunded_minor: int
+    refunded_price_minor: int
+
+    @property
+    def net_minor(self) -> int:
+        return self.gross_minor - self.refunded_minor
+
+    @property
+    def net_price_minor(self) -> int:
+        return self.gross_price_minor - self.refunded_price_minor

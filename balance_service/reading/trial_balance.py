@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from balance_service.database.pool import Pool
+from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.chart import Total
 from balance_service.reading.past import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, SKEW_MAX
@@ -54,12 +54,26 @@ async def read(
         if moment > await settle(pool, end, timeout_seconds):
             raise errors.invalid(field, "must not be in the future")
     async with pool.connection() as conn:
-        progress = await totals.progress(conn)
-        if not progress.built:
-            raise errors.LedgerTotalsMissing
-        if progress.is_behind:
-            raise errors.Unavailable
-        return TrialBalance(end or progress.now, await totals.at(conn, end))
+        now = await check_built(conn)
+        return TrialBalance(end or now, await totals.at(conn, end))
+
+
+async def check_built(conn: Connection) -> datetime:
+    """Checks that totals, and sales with them, have all but what an answer can add up itself.
+
+    Returns:
+        Postgres's time.
+
+    Raises:
+        LedgerTotalsMissing: What was posted before an upgrade was never added up.
+        Unavailable: The job that adds up is too far behind.
+    """
+    progress = await totals.progress(conn)
+    if not progress.built:
+        raise errors.LedgerTotalsMissing
+    if progress.is_behind:
+        raise errors.Unavailable
+    return progress.now
 
 
 async def settle(pool: Pool, end: datetime, timeout_seconds: float | None) -> datetime:

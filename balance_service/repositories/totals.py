@@ -1,4 +1,4 @@
-"""Totals of what was posted, by day and by minute, rolled up from the log of events."""
+"""Totals of what was posted, by day and minute, rolled up with the sales from the log of events."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from balance_service.domain.accounts import SYSTEM_ACCOUNTS
 from balance_service.domain.chart import CHART, Total
 from balance_service.domain.events import EventType
 from balance_service.domain.movements import Kind
-from balance_service.repositories import arrays, queries
+from balance_service.repositories import arrays, queries, sales
 
 _SQL = queries.load(__file__)
 
@@ -21,6 +21,7 @@ COMMIT_EVENTS_MAX = 10_000
 # Beyond these, an answer would take longer than a caller waits: the job that rolls up stands still.
 UNFOLLOWED_EVENTS_MAX = 100_000
 UNNUMBERED_COMMITS_MAX = 1_000
+_BUILDING_LOCK = 0x746F74616C73  # "totals"
 
 
 class Progress(NamedTuple):
@@ -69,7 +70,7 @@ class DayTotal(NamedTuple):
 
 
 async def roll_up(conn: AsyncConnection) -> int:
-    """Adds what follows in the log of events to the totals.
+    """Adds what follows in the log of events to the totals, and to the sales.
 
     Args:
         conn: Within a transaction at READ COMMITTED.
@@ -79,7 +80,11 @@ async def roll_up(conn: AsyncConnection) -> int:
     """
     values = {**_POSTED, "reach": ROLLED_UP_AT_ONCE_MAX, "commit_max": COMMIT_EVENTS_MAX}
     row = await (await conn.execute(_SQL["roll_up"], values)).fetchone()
-    return row[0] if row else 0
+    if row is None:
+        return 0
+    commits, after, until = row
+    await sales.roll_up(conn, after, until)
+    return int(commits)
 
 
 async def progress(conn: AsyncConnection) -> Progress:
@@ -148,7 +153,9 @@ async def build(conn: AsyncConnection) -> None:
     Args:
         conn: Within a transaction at READ COMMITTED, begun when that moment was over.
     """
+    await conn.execute(_SQL["lock_building"], {"lock": _BUILDING_LOCK})
     await conn.execute(_SQL["plan_for_whole_tables"])
+    await sales.build(conn)
     await conn.execute(_SQL["build"], _SYSTEM)
 
 

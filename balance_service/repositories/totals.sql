@@ -16,7 +16,8 @@ taken AS (
         e.from_sequences,
         e.to_sequences,
         e.kind,
-        e.subject_id
+        e.subject_id,
+        p.followed_sequence AS after_sequence
     FROM events AS e
     CROSS JOIN progress AS p
     WHERE
@@ -163,12 +164,16 @@ UPDATE totals_progress AS p
 SET followed_sequence = followed.last_sequence
 FROM (
     SELECT
+        max(taken.after_sequence) AS after_sequence,
         max(taken.last_sequence) AS last_sequence,
         count(*) AS taken
     FROM taken
 ) AS followed
 WHERE followed.taken > 0
-RETURNING followed.taken;
+RETURNING
+    followed.taken,
+    followed.after_sequence,
+    followed.last_sequence;
 
 -- progress --
 -- Whether the totals have all that was posted before they began, up to which event they go, which
@@ -289,6 +294,10 @@ SELECT
     set_config('enable_seqscan', 'on', TRUE) AS scans,
     set_config('work_mem', '64MB', TRUE) AS memory,
     set_config('statement_timeout', '0', TRUE) AS patience;
+
+-- lock_building --
+-- One builds at a time: whoever waits here sees afterwards what was built.
+SELECT pg_advisory_xact_lock(%(lock)s);
 
 -- begins_at --
 -- From when on totals follow the log, if they lack what was posted before.

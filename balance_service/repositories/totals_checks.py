@@ -1,4 +1,4 @@
-"""What must be true of the totals that a trial balance is read from."""
+"""What must be true of the totals that a trial balance is read from, and of sales."""
 
 from balance_service.repositories import queries
 
@@ -7,4 +7,5 @@ SQL = queries.load(__file__)
 CHECKS = {
     "totals_are_of_entries": "every total of a minute is the sum of what was posted in it",
     "totals_add_up": "every total of a day is the sum of its minutes",
+    "sales_are_of_movements": "the sales of every month are those of its purchases and refunds",
 }

@@ -125,3 +125,88 @@ WHERE
     (d.debit_minor, d.credit_minor, d.entries, d.opened)
     IS DISTINCT FROM (m.debit_minor, m.credit_minor, m.entries, m.opened)
 LIMIT %(limit)s;
+
+-- sales_are_of_movements --
+-- Sales of a month that are not the sums of its purchases and refunds, without what was not rolled
+-- up yet.
+WITH waiting AS (
+    SELECT unnest(e.movement_ids) AS movement_id
+    FROM events AS e
+    WHERE e.last_sequence > (SELECT p.followed_sequence FROM totals_progress AS p)
+    UNION ALL
+    SELECT unnest(o.movement_ids) AS movement_id FROM outbox AS o
+),
+
+counted AS (
+    SELECT
+        m.currency,
+        coalesce(m.service_id, bought.service_id) AS service_id,
+        coalesce(m.price_currency, m.currency) AS price_currency,
+        date_trunc('month', m.created_at, 'UTC') AS starts_at,
+        sum(CASE m.kind WHEN %(purchase)s THEN 1 ELSE 0 END) AS purchases,
+        sum(CASE m.kind WHEN %(purchase)s THEN coalesce(m.quantity, 1) ELSE 0 END) AS quantity,
+        sum(CASE m.kind WHEN %(purchase)s THEN m.amount_minor ELSE 0 END) AS gross_minor,
+        sum(CASE m.kind WHEN %(purchase)s THEN coalesce(m.price_minor, m.amount_minor) ELSE 0 END)
+            AS gross_price_minor,
+        sum(CASE m.kind WHEN %(refund)s THEN 1 ELSE 0 END) AS refunds,
+        sum(CASE m.kind WHEN %(refund)s THEN m.amount_minor ELSE 0 END) AS refunded_minor,
+        sum(CASE m.kind WHEN %(refund)s THEN coalesce(m.price_minor, m.amount_minor) ELSE 0 END)
+            AS refunded_price_minor
+    FROM movements AS m
+    LEFT JOIN movements AS bought
+        ON m.kind = %(refund)s AND m.original_id = bought.movement_id
+    WHERE
+        m.kind IN (%(purchase)s, %(refund)s)
+        AND (
+            m.created_at < (SELECT p.begins_at FROM totals_progress AS p)
+            OR NOT EXISTS (
+                SELECT
+                FROM waiting AS w
+                WHERE w.movement_id = m.movement_id
+            )
+        )
+    GROUP BY 1, 2, 3, 4
+),
+
+compared AS (
+    SELECT
+        (
+            coalesce(s.month, (c.starts_at AT TIME ZONE 'UTC')::date),
+            coalesce(s.service_id, c.service_id),
+            coalesce(s.currency, c.currency),
+            coalesce(s.price_currency, c.price_currency)
+        )::text AS subject,
+        (
+            s.purchases,
+            s.quantity,
+            s.gross_minor,
+            s.gross_price_minor,
+            s.refunds,
+            s.refunded_minor,
+            s.refunded_price_minor
+        )::text AS stored,
+        (
+            c.purchases,
+            c.quantity,
+            c.gross_minor,
+            c.gross_price_minor,
+            c.refunds,
+            c.refunded_minor,
+            c.refunded_price_minor
+        )::text AS computed
+    FROM counted AS c
+    FULL JOIN service_sales AS s
+        ON
+            (c.starts_at AT TIME ZONE 'UTC')::date = s.month
+            AND c.service_id = s.service_id
+            AND c.currency = s.currency
+            AND c.price_currency = s.price_currency
+)
+
+SELECT
+    c.subject,
+    c.stored,
+    c.computed
+FROM compared AS c
+WHERE (SELECT p.built FROM totals_progress AS p) AND c.stored IS DISTINCT FROM c.computed
+LIMIT %(limit)s;

@@ -1,6 +1,6 @@
-"""ReportService: what all accounts had at a moment, and what moved between two moments."""
+"""ReportService: what all accounts had at a moment, what moved between two, and what was sold."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from balance_service._generated.balance.v1 import report_pb2
@@ -10,16 +10,21 @@ from balance_service.domain import errors, money
 from balance_service.domain.money import format_minor
 from balance_service.domain.movements import Movement
 from balance_service.domain.paging import REACH_MAX
-from balance_service.domain.reports import BalanceThen, MovementSearch
-from balance_service.messages import convert, fields, page_bytes, time_places
+from balance_service.domain.reports import BalanceThen, MonthlySales, MovementSearch
+from balance_service.messages import convert, field_limits, fields, page_bytes, time_places
 from balance_service.messages.listing import movement_texts
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.reading.past import SKEW_MAX, settled_everywhere
-from balance_service.repositories import accounts, events, journal, reports
+from balance_service.reading.trial_balance import check_built
+from balance_service.repositories import accounts, events, journal, reports, sales
+from balance_service.repositories.sales import Place
 
 _MICROSECOND = timedelta(microseconds=1)
 # Longer than a transaction of the service stays open: by then, what it dated has been numbered.
 NUMBERED_WITHIN = timedelta(minutes=2)
+MONTHS_MAX = 120
+_SALES_REQUEST = report_pb2.SalesByServiceRequest.DESCRIPTOR
+_MONTH = field_limits.compile_pattern(field_limits.find(_SALES_REQUEST, "start_month"))
 
 
 class ReportServicer:
@@ -91,6 +96,30 @@ class ReportServicer:
         if not over:
             token = self._page_tokens.write(wanted, call, end.to_bytes(8, "big"))
             answer.next_page_token = token
+        return answer
+
+    async def SalesByService(
+        self, request: report_pb2.SalesByServiceRequest, call: Call
+    ) -> report_pb2.SalesByServiceResponse:
+        checks = fields.Checks()
+        size = checks(fields.page_size, request.page_size)
+        service_id = checks(fields.optional_identifier, request.service, "service")
+        start = checks(_read_month, request.start_month, "start_month")
+        end = checks(_read_month, request.end_month, "end_month")
+        checks.finish()
+        _check_months(start, end)
+
+        query = (start, end, service_id)
+        token = self._page_tokens.read(query, call, request.page_token)
+        place = _read_sales_place(token) if token else Place(start)
+        async with self._pool.connection() as conn:
+            await check_built(conn)
+            found = await sales.page(conn, place, end, service_id, size + 1)
+
+        answer = report_pb2.SalesByServiceResponse(sales=map(_sales, found[:size]))
+        if len(found) > size:
+            shown = _write_sales_place(found[size - 1])
+            answer.next_page_token = self._page_tokens.write(query, call, shown)
         return answer
 
     async def _past(self, as_of: datetime | None, call: Call) -> datetime:
@@ -176,4 +205,47 @@ def _balance(then: BalanceThen) -> report_pb2.AccountBalance:
         currency=then.currency,
         balance=format_minor(then.balance_minor, then.currency),
         sequence=then.sequence,
+    )
+
+
+def _read_month(value: str, field: str) -> date:
+    if not _MONTH.fullmatch(value):
+        raise errors.invalid(field, "must be a month, such as 2026-11")
+    return date.fromisoformat(f"{value}-01")
+
+
+def _check_months(start: date, end: date) -> None:
+    months = 12 * (end.year - start.year) + end.month - start.month + 1
+    if months < 1:
+        raise errors.invalid("end_month", "must not be before start_month")
+    if months > MONTHS_MAX:
+        raise errors.invalid("end_month", f"must be at most the {MONTHS_MAX}th month")
+
+
+def _write_sales_place(last: MonthlySales) -> bytes:
+    month, currencies = f"{last.month:%Y%m%d}", f"{last.currency}{last.price_currency}"
+    return last.service_id.bytes + f"{month}{currencies}".encode()
+
+
+def _read_sales_place(token: bytes) -> Place:
+    text = token[16:].decode()
+    return Place(date.fromisoformat(text[:8]), UUID(bytes=token[:16]), text[8:11], text[11:])
+
+
+def _sales(sold: MonthlySales) -> report_pb2.ServiceSales:
+    paid, price = sold.currency, sold.price_currency
+    return report_pb2.ServiceSales(
+        month=f"{sold.month:%Y-%m}",
+        service=str(sold.service_id),
+        currency=paid,
+        purchases=sold.purchases,
+        quantity=sold.quantity,
+        gross=format_minor(sold.gross_minor, paid),
+        refunds=sold.refunds,
+        refunded=format_minor(sold.refunded_minor, paid),
+        net=format_minor(sold.net_minor, paid),
+        price_currency=price,
+        gross_price=format_minor(sold.gross_price_minor, price),
+        refunded_price=format_minor(sold.refunded_price_minor, price),
+        net_price=format_minor(sold.net_price_minor, price),
     )

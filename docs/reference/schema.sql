@@ -497,6 +497,23 @@ CREATE TABLE public.service_principals (
     CONSTRAINT client_id_well_formed CHECK ((client_id ~ '^[a-z][a-z0-9-]{1,39}$'::text))
 );
 
+CREATE TABLE public.service_sales (
+    month date NOT NULL,
+    service_id uuid NOT NULL,
+    currency text NOT NULL,
+    price_currency text NOT NULL,
+    purchases bigint NOT NULL,
+    quantity bigint NOT NULL,
+    gross_minor numeric NOT NULL,
+    gross_price_minor numeric NOT NULL,
+    refunds bigint NOT NULL,
+    refunded_minor numeric NOT NULL,
+    refunded_price_minor numeric NOT NULL,
+    CONSTRAINT sale_not_negative CHECK (((purchases >= 0) AND (quantity >= purchases) AND (refunds >= 0) AND (gross_minor >= (0)::numeric) AND (gross_price_minor >= (0)::numeric) AND (refunded_minor >= (0)::numeric) AND (refunded_price_minor >= (0)::numeric))),
+    CONSTRAINT sales_of_whole_month CHECK ((EXTRACT(day FROM month) = (1)::numeric))
+)
+WITH (fillfactor='70');
+
 CREATE TABLE public.services (
     service_id uuid NOT NULL,
     name text NOT NULL,
@@ -909,6 +926,9 @@ END) NOT VALID;
 ALTER TABLE ONLY public.service_principals
     ADD CONSTRAINT service_principals_pkey PRIMARY KEY (client_id);
 
+ALTER TABLE ONLY public.service_sales
+    ADD CONSTRAINT service_sales_pkey PRIMARY KEY (month, service_id, currency, price_currency);
+
 ALTER TABLE ONLY public.services
     ADD CONSTRAINT services_pkey PRIMARY KEY (service_id);
 
@@ -1246,6 +1266,22 @@ GRANT SELECT,INSERT ON TABLE public.service_principals TO balance_service;
 GRANT UPDATE(secret_hash) ON TABLE public.service_principals TO balance_service;
 
 GRANT UPDATE(revoked_at) ON TABLE public.service_principals TO balance_service;
+
+GRANT SELECT,INSERT ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(purchases) ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(quantity) ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(gross_minor) ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(gross_price_minor) ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(refunds) ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(refunded_minor) ON TABLE public.service_sales TO balance_service;
+
+GRANT UPDATE(refunded_price_minor) ON TABLE public.service_sales TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.services TO balance_service;
 

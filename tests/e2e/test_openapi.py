@@ -24,6 +24,7 @@ UNCOUNTED_LISTS = {
     "EventService_ListEvents",
     "ReportService_ListBalances",
     "ReportService_SearchMovements",
+    "ReportService_SalesByService",
 }
 
 

@@ -1,14 +1,17 @@
-"""ReportService over both doors: pages of balances and of movements."""
+"""ReportService over both doors: pages of balances, of movements and of sales."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
+from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import BalanceError, v1
 from balance_service.domain.principals import Scope
 from tests.bad_requests import reports
-from tests.service import Service, reason, refused, somebody
+from tests.e2e.test_reversals import sold
+from tests.service import Service, reason, refused, rich, somebody
 
 
 async def test_balances_of_a_moment_are_the_same_on_every_page(service: Service) -> None:
@@ -63,6 +66,50 @@ async def test_movements_from_before_the_log_are_told_where_they_are(service: Se
     assert "reports.movements" in violation.description
 
 
+async def test_sales_are_told_over_both_doors_as_soon_as_they_are_made(service: Service) -> None:
+    dollars, rubles = await sold(service, "7", "USD"), await sold(service, "10", "RUB")
+    person, _ = await rich(service, "100000")
+    bought = [
+        await person.client.purchases.CreatePurchase(v1.CreatePurchaseRequest(service=one))
+        for one in (dollars, rubles)
+    ]
+    support = await service.sibling(Scope.PURCHASES_REFUND)
+    refund = v1.RefundPurchaseRequest(purchase=bought[0].id, amount="0.01", reason="Late")
+    await support.purchases.RefundPurchase(refund)
+    admin = await service.admin()
+    request = v1.SalesByServiceRequest(start_month="2025-01", end_month="2034-12", page_size=1)
+    pages = [await admin.client.reports.SalesByService(request)]
+    request.page_token = pages[0].next_page_token
+    pages.append(await admin.client.reports.SalesByService(request))
+    assert not pages[1].next_page_token
+    told = {one.service: one for page in pages for one in page.sales}
+    paid = bought[0].amount
+    month = bought[0].date.ToDatetime().strftime("%Y-%m")
+    assert told[dollars] == v1.ServiceSales(
+        month=month,
+        service=dollars,
+        currency="RUB",
+        purchases=1,
+        quantity=1,
+        gross=paid,
+        refunds=1,
+        refunded="0.01",
+        net=str(Decimal(paid) - Decimal("0.01")),
+        price_currency="USD",
+        gross_price="7.00",
+        refunded_price="0.00",
+        net_price="7.00",
+    )
+    query = f"start_month={month}&end_month={month}&service={rubles}"
+    answer = await admin.http("GET", f"/api/v1/reports/sales/?{query}")
+    assert (answer.status, len(answer.json["sales"])) == (200, 1)
+    assert json_format.ParseDict(answer.json["sales"][0], v1.ServiceSales()) == told[rubles]
+    assert (told[rubles].net, told[rubles].net_price) == ("10.00", "10.00")
+    request.end_month = month
+    assert await reason(admin.client.reports.SalesByService(request)) == "PAGE_TOKEN_INVALID"
+    assert await reason(person.client.reports.SalesByService(request)) == "PERMISSION_MISSING"
+
+
 async def test_every_wrong_field_of_a_report_is_named(service: Service) -> None:
     sibling = await service.sibling(Scope.REPORTS_READ)
     tried = 0
@@ -72,4 +119,4 @@ async def test_every_wrong_field_of_a_report_is_named(service: Service) -> None:
         told = (error.reason, [violation.field for violation in error.violations])
         assert told == ("INVALID_FIELD", [field]), (method, request)
         tried += 1
-    assert tried == 13
+    assert tried == 21

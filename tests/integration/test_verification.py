@@ -50,6 +50,7 @@ MONEY_TABLES = (
     "caller_references",
     "external_references",
     "ledger_totals",
+    "service_sales",
 )
 FOLLOWED_BY_NONE: LiteralString = (
     "original_id IS NULL AND NOT EXISTS (SELECT FROM movements AS f"

@@ -53,6 +53,7 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("GET", f"/api/v1/accounts/{ID}/statement/", "GetStatement", {"account": ID}),
         ("GET", "/api/v1/balances/", "ListBalances", {}),
         ("GET", "/api/v1/movements:search", "SearchMovements", {}),
+        ("GET", "/api/v1/reports/sales/", "SalesByService", {}),
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", f"/api/v1/movements/{ID}/receipt", "GetReceipt", {"movement": ID}),
         ("GET", "/api/v1/checkpoints/latest/", "GetCheckpoint", {"checkpoint": "latest"}),

@@ -23,6 +23,301 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What was sold of a service in a month, to accounts in one currency at prices in
+// one currency.
+type ServiceSales struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The month, in UTC: `2026-11`.
+	Month string `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
+	// Output only. The service's id.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// Output only. The currency of the accounts that paid, ISO 4217.
+	Currency string `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Output only. How many purchases. Each capture of a hold is one.
+	Purchases int64 `protobuf:"varint,4,opt,name=purchases,proto3" json:"purchases,omitempty"`
+	// Output only. The sum of the purchases' quantities. Each of several captures of
+	// one hold has the whole quantity of the hold.
+	Quantity int64 `protobuf:"varint,5,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// Output only. What was paid for them, a decimal string.
+	Gross string `protobuf:"bytes,6,opt,name=gross,proto3" json:"gross,omitempty"`
+	// Output only. How many refunds were booked in the month.
+	Refunds int64 `protobuf:"varint,7,opt,name=refunds,proto3" json:"refunds,omitempty"`
+	// Output only. What they gave back, a decimal string.
+	Refunded string `protobuf:"bytes,8,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// Output only. gross less refunded; below zero in a month with more refunds.
+	Net string `protobuf:"bytes,9,opt,name=net,proto3" json:"net,omitempty"`
+	// Output only. The currency of the prices, ISO 4217; the same as currency where
+	// nothing was converted. Revenue is posted in it.
+	PriceCurrency string `protobuf:"bytes,10,opt,name=price_currency,json=priceCurrency,proto3" json:"price_currency,omitempty"`
+	// Output only. The prices of what was bought, in price_currency.
+	GrossPrice string `protobuf:"bytes,11,opt,name=gross_price,json=grossPrice,proto3" json:"gross_price,omitempty"`
+	// Output only. The refunded parts of prices, in price_currency.
+	RefundedPrice string `protobuf:"bytes,12,opt,name=refunded_price,json=refundedPrice,proto3" json:"refunded_price,omitempty"`
+	// Output only. gross_price less refunded_price: what the sales added to revenue.
+	NetPrice      string `protobuf:"bytes,13,opt,name=net_price,json=netPrice,proto3" json:"net_price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceSales) Reset() {
+	*x = ServiceSales{}
+	mi := &file_balance_v1_report_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceSales) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceSales) ProtoMessage() {}
+
+func (x *ServiceSales) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_report_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceSales.ProtoReflect.Descriptor instead.
+func (*ServiceSales) Descriptor() ([]byte, []int) {
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ServiceSales) GetMonth() string {
+	if x != nil {
+		return x.Month
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetPurchases() int64 {
+	if x != nil {
+		return x.Purchases
+	}
+	return 0
+}
+
+func (x *ServiceSales) GetQuantity() int64 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *ServiceSales) GetGross() string {
+	if x != nil {
+		return x.Gross
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetRefunds() int64 {
+	if x != nil {
+		return x.Refunds
+	}
+	return 0
+}
+
+func (x *ServiceSales) GetRefunded() string {
+	if x != nil {
+		return x.Refunded
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetNet() string {
+	if x != nil {
+		return x.Net
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetPriceCurrency() string {
+	if x != nil {
+		return x.PriceCurrency
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetGrossPrice() string {
+	if x != nil {
+		return x.GrossPrice
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetRefundedPrice() string {
+	if x != nil {
+		return x.RefundedPrice
+	}
+	return ""
+}
+
+func (x *ServiceSales) GetNetPrice() string {
+	if x != nil {
+		return x.NetPrice
+	}
+	return ""
+}
+
+// Request for SalesByService.
+type SalesByServiceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The first month, in UTC: `2026-01`.
+	StartMonth string `protobuf:"bytes,1,opt,name=start_month,json=startMonth,proto3" json:"start_month,omitempty"`
+	// Required. The last month, which counts, too; not before the first, and of at
+	// most 120 months.
+	EndMonth string `protobuf:"bytes,2,opt,name=end_month,json=endMonth,proto3" json:"end_month,omitempty"`
+	// Optional. Keeps sales of this service, by its id.
+	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// Optional. How many to return: 10 by default, at most 1000.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. next_page_token of the last answer.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SalesByServiceRequest) Reset() {
+	*x = SalesByServiceRequest{}
+	mi := &file_balance_v1_report_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SalesByServiceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SalesByServiceRequest) ProtoMessage() {}
+
+func (x *SalesByServiceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_report_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SalesByServiceRequest.ProtoReflect.Descriptor instead.
+func (*SalesByServiceRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SalesByServiceRequest) GetStartMonth() string {
+	if x != nil {
+		return x.StartMonth
+	}
+	return ""
+}
+
+func (x *SalesByServiceRequest) GetEndMonth() string {
+	if x != nil {
+		return x.EndMonth
+	}
+	return ""
+}
+
+func (x *SalesByServiceRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *SalesByServiceRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SalesByServiceRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of SalesByService.
+type SalesByServiceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The sales, by month, service and currencies.
+	Sales []*ServiceSales `protobuf:"bytes,1,rep,name=sales,proto3" json:"sales,omitempty"`
+	// Output only. The next page's token; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SalesByServiceResponse) Reset() {
+	*x = SalesByServiceResponse{}
+	mi := &file_balance_v1_report_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SalesByServiceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SalesByServiceResponse) ProtoMessage() {}
+
+func (x *SalesByServiceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_report_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SalesByServiceResponse.ProtoReflect.Descriptor instead.
+func (*SalesByServiceResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SalesByServiceResponse) GetSales() []*ServiceSales {
+	if x != nil {
+		return x.Sales
+	}
+	return nil
+}
+
+func (x *SalesByServiceResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // What an account had right after a moment.
 type AccountBalance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -44,7 +339,7 @@ type AccountBalance struct {
 
 func (x *AccountBalance) Reset() {
 	*x = AccountBalance{}
-	mi := &file_balance_v1_report_proto_msgTypes[0]
+	mi := &file_balance_v1_report_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -56,7 +351,7 @@ func (x *AccountBalance) String() string {
 func (*AccountBalance) ProtoMessage() {}
 
 func (x *AccountBalance) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_report_proto_msgTypes[0]
+	mi := &file_balance_v1_report_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -69,7 +364,7 @@ func (x *AccountBalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountBalance.ProtoReflect.Descriptor instead.
 func (*AccountBalance) Descriptor() ([]byte, []int) {
-	return file_balance_v1_report_proto_rawDescGZIP(), []int{0}
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AccountBalance) GetAccount() string {
@@ -133,7 +428,7 @@ type ListBalancesRequest struct {
 
 func (x *ListBalancesRequest) Reset() {
 	*x = ListBalancesRequest{}
-	mi := &file_balance_v1_report_proto_msgTypes[1]
+	mi := &file_balance_v1_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -145,7 +440,7 @@ func (x *ListBalancesRequest) String() string {
 func (*ListBalancesRequest) ProtoMessage() {}
 
 func (x *ListBalancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_report_proto_msgTypes[1]
+	mi := &file_balance_v1_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -158,7 +453,7 @@ func (x *ListBalancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBalancesRequest.ProtoReflect.Descriptor instead.
 func (*ListBalancesRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_report_proto_rawDescGZIP(), []int{1}
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListBalancesRequest) GetAsOf() *timestamppb.Timestamp {
@@ -204,7 +499,7 @@ type ListBalancesResponse struct {
 
 func (x *ListBalancesResponse) Reset() {
 	*x = ListBalancesResponse{}
-	mi := &file_balance_v1_report_proto_msgTypes[2]
+	mi := &file_balance_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +511,7 @@ func (x *ListBalancesResponse) String() string {
 func (*ListBalancesResponse) ProtoMessage() {}
 
 func (x *ListBalancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_report_proto_msgTypes[2]
+	mi := &file_balance_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +524,7 @@ func (x *ListBalancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBalancesResponse.ProtoReflect.Descriptor instead.
 func (*ListBalancesResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_report_proto_rawDescGZIP(), []int{2}
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListBalancesResponse) GetBalances() []*AccountBalance {
@@ -282,7 +577,7 @@ type SearchMovementsRequest struct {
 
 func (x *SearchMovementsRequest) Reset() {
 	*x = SearchMovementsRequest{}
-	mi := &file_balance_v1_report_proto_msgTypes[3]
+	mi := &file_balance_v1_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +589,7 @@ func (x *SearchMovementsRequest) String() string {
 func (*SearchMovementsRequest) ProtoMessage() {}
 
 func (x *SearchMovementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_report_proto_msgTypes[3]
+	mi := &file_balance_v1_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +602,7 @@ func (x *SearchMovementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchMovementsRequest.ProtoReflect.Descriptor instead.
 func (*SearchMovementsRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_report_proto_rawDescGZIP(), []int{3}
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SearchMovementsRequest) GetStartTime() *timestamppb.Timestamp {
@@ -379,7 +674,7 @@ type SearchMovementsResponse struct {
 
 func (x *SearchMovementsResponse) Reset() {
 	*x = SearchMovementsResponse{}
-	mi := &file_balance_v1_report_proto_msgTypes[4]
+	mi := &file_balance_v1_report_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +686,7 @@ func (x *SearchMovementsResponse) String() string {
 func (*SearchMovementsResponse) ProtoMessage() {}
 
 func (x *SearchMovementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_report_proto_msgTypes[4]
+	mi := &file_balance_v1_report_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +699,7 @@ func (x *SearchMovementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchMovementsResponse.ProtoReflect.Descriptor instead.
 func (*SearchMovementsResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_balance_v1_report_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SearchMovementsResponse) GetMovements() []*Movement {
@@ -426,7 +721,37 @@ var File_balance_v1_report_proto protoreflect.FileDescriptor
 const file_balance_v1_report_proto_rawDesc = "" +
 	"\n" +
 	"\x17balance/v1/report.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x19balance/v1/movement.proto\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x01\n" +
+	"balance.v1\x1a\x18balance/v1/account.proto\x1a\x19balance/v1/movement.proto\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x03\n" +
+	"\fServiceSales\x12\x1a\n" +
+	"\x05month\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x05month\x12\x1e\n" +
+	"\aservice\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\aservice\x12 \n" +
+	"\bcurrency\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\bcurrency\x12\"\n" +
+	"\tpurchases\x18\x04 \x01(\x03B\x04\xe2A\x01\x03R\tpurchases\x12 \n" +
+	"\bquantity\x18\x05 \x01(\x03B\x04\xe2A\x01\x03R\bquantity\x12\x1a\n" +
+	"\x05gross\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\x05gross\x12\x1e\n" +
+	"\arefunds\x18\a \x01(\x03B\x04\xe2A\x01\x03R\arefunds\x12 \n" +
+	"\brefunded\x18\b \x01(\tB\x04\xe2A\x01\x03R\brefunded\x12\x16\n" +
+	"\x03net\x18\t \x01(\tB\x04\xe2A\x01\x03R\x03net\x12+\n" +
+	"\x0eprice_currency\x18\n" +
+	" \x01(\tB\x04\xe2A\x01\x03R\rpriceCurrency\x12%\n" +
+	"\vgross_price\x18\v \x01(\tB\x04\xe2A\x01\x03R\n" +
+	"grossPrice\x12+\n" +
+	"\x0erefunded_price\x18\f \x01(\tB\x04\xe2A\x01\x03R\rrefundedPrice\x12!\n" +
+	"\tnet_price\x18\r \x01(\tB\x04\xe2A\x01\x03R\bnetPrice\"\x99\x02\n" +
+	"\x15SalesByServiceRequest\x12D\n" +
+	"\vstart_month\x18\x01 \x01(\tB#\xe2A\x01\x02\xa2\xb8\x18\x1b\x12\x192[0-9]{3}-(0[1-9]|1[0-2])R\n" +
+	"startMonth\x12@\n" +
+	"\tend_month\x18\x02 \x01(\tB#\xe2A\x01\x02\xa2\xb8\x18\x1b\x12\x192[0-9]{3}-(0[1-9]|1[0-2])R\bendMonth\x12$\n" +
+	"\aservice\x18\x03 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x01R\aservice\x12'\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\tR\bpageSize\x12)\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\"|\n" +
+	"\x16SalesByServiceResponse\x124\n" +
+	"\x05sales\x18\x01 \x03(\v2\x18.balance.v1.ServiceSalesB\x04\xe2A\x01\x03R\x05sales\x12,\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\"\xcc\x01\n" +
 	"\x0eAccountBalance\x12\x1e\n" +
 	"\aaccount\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\aaccount\x12\x1c\n" +
 	"\x06number\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06number\x12\x18\n" +
@@ -467,10 +792,11 @@ const file_balance_v1_report_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\"\x81\x01\n" +
 	"\x17SearchMovementsResponse\x128\n" +
 	"\tmovements\x18\x01 \x03(\v2\x14.balance.v1.MovementB\x04\xe2A\x01\x03R\tmovements\x12,\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken2\x80\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken2\xfb\x02\n" +
 	"\rReportService\x12n\n" +
 	"\fListBalances\x12\x1f.balance.v1.ListBalancesRequest\x1a .balance.v1.ListBalancesResponse\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/balances\x90\x02\x01\x12\x7f\n" +
-	"\x0fSearchMovements\x12\".balance.v1.SearchMovementsRequest\x1a#.balance.v1.SearchMovementsResponse\"#\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/movements:search\x90\x02\x01BC\n" +
+	"\x0fSearchMovements\x12\".balance.v1.SearchMovementsRequest\x1a#.balance.v1.SearchMovementsResponse\"#\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/movements:search\x90\x02\x01\x12y\n" +
+	"\x0eSalesByService\x12!.balance.v1.SalesByServiceRequest\x1a\".balance.v1.SalesByServiceResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/reports/sales\x90\x02\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"
@@ -487,34 +813,40 @@ func file_balance_v1_report_proto_rawDescGZIP() []byte {
 	return file_balance_v1_report_proto_rawDescData
 }
 
-var file_balance_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_balance_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_balance_v1_report_proto_goTypes = []any{
-	(*AccountBalance)(nil),          // 0: balance.v1.AccountBalance
-	(*ListBalancesRequest)(nil),     // 1: balance.v1.ListBalancesRequest
-	(*ListBalancesResponse)(nil),    // 2: balance.v1.ListBalancesResponse
-	(*SearchMovementsRequest)(nil),  // 3: balance.v1.SearchMovementsRequest
-	(*SearchMovementsResponse)(nil), // 4: balance.v1.SearchMovementsResponse
-	(*timestamppb.Timestamp)(nil),   // 5: google.protobuf.Timestamp
-	(MovementKind)(0),               // 6: balance.v1.MovementKind
-	(*Movement)(nil),                // 7: balance.v1.Movement
+	(*ServiceSales)(nil),            // 0: balance.v1.ServiceSales
+	(*SalesByServiceRequest)(nil),   // 1: balance.v1.SalesByServiceRequest
+	(*SalesByServiceResponse)(nil),  // 2: balance.v1.SalesByServiceResponse
+	(*AccountBalance)(nil),          // 3: balance.v1.AccountBalance
+	(*ListBalancesRequest)(nil),     // 4: balance.v1.ListBalancesRequest
+	(*ListBalancesResponse)(nil),    // 5: balance.v1.ListBalancesResponse
+	(*SearchMovementsRequest)(nil),  // 6: balance.v1.SearchMovementsRequest
+	(*SearchMovementsResponse)(nil), // 7: balance.v1.SearchMovementsResponse
+	(*timestamppb.Timestamp)(nil),   // 8: google.protobuf.Timestamp
+	(MovementKind)(0),               // 9: balance.v1.MovementKind
+	(*Movement)(nil),                // 10: balance.v1.Movement
 }
 var file_balance_v1_report_proto_depIdxs = []int32{
-	5, // 0: balance.v1.ListBalancesRequest.as_of:type_name -> google.protobuf.Timestamp
-	0, // 1: balance.v1.ListBalancesResponse.balances:type_name -> balance.v1.AccountBalance
-	5, // 2: balance.v1.ListBalancesResponse.as_of:type_name -> google.protobuf.Timestamp
-	5, // 3: balance.v1.SearchMovementsRequest.start_time:type_name -> google.protobuf.Timestamp
-	5, // 4: balance.v1.SearchMovementsRequest.end_time:type_name -> google.protobuf.Timestamp
-	6, // 5: balance.v1.SearchMovementsRequest.kind:type_name -> balance.v1.MovementKind
-	7, // 6: balance.v1.SearchMovementsResponse.movements:type_name -> balance.v1.Movement
-	1, // 7: balance.v1.ReportService.ListBalances:input_type -> balance.v1.ListBalancesRequest
-	3, // 8: balance.v1.ReportService.SearchMovements:input_type -> balance.v1.SearchMovementsRequest
-	2, // 9: balance.v1.ReportService.ListBalances:output_type -> balance.v1.ListBalancesResponse
-	4, // 10: balance.v1.ReportService.SearchMovements:output_type -> balance.v1.SearchMovementsResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0,  // 0: balance.v1.SalesByServiceResponse.sales:type_name -> balance.v1.ServiceSales
+	8,  // 1: balance.v1.ListBalancesRequest.as_of:type_name -> google.protobuf.Timestamp
+	3,  // 2: balance.v1.ListBalancesResponse.balances:type_name -> balance.v1.AccountBalance
+	8,  // 3: balance.v1.ListBalancesResponse.as_of:type_name -> google.protobuf.Timestamp
+	8,  // 4: balance.v1.SearchMovementsRequest.start_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: balance.v1.SearchMovementsRequest.end_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: balance.v1.SearchMovementsRequest.kind:type_name -> balance.v1.MovementKind
+	10, // 7: balance.v1.SearchMovementsResponse.movements:type_name -> balance.v1.Movement
+	4,  // 8: balance.v1.ReportService.ListBalances:input_type -> balance.v1.ListBalancesRequest
+	6,  // 9: balance.v1.ReportService.SearchMovements:input_type -> balance.v1.SearchMovementsRequest
+	1,  // 10: balance.v1.ReportService.SalesByService:input_type -> balance.v1.SalesByServiceRequest
+	5,  // 11: balance.v1.ReportService.ListBalances:output_type -> balance.v1.ListBalancesResponse
+	7,  // 12: balance.v1.ReportService.SearchMovements:output_type -> balance.v1.SearchMovementsResponse
+	2,  // 13: balance.v1.ReportService.SalesByService:output_type -> balance.v1.SalesByServiceResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_report_proto_init() }
@@ -531,7 +863,7 @@ func file_balance_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_report_proto_rawDesc), len(file_balance_v1_report_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ReportService_ListBalances_FullMethodName    = "/balance.v1.ReportService/ListBalances"
 	ReportService_SearchMovements_FullMethodName = "/balance.v1.ReportService/SearchMovements"
+	ReportService_SalesByService_FullMethodName  = "/balance.v1.ReportService/SalesByService"
 )
 
 // ReportServiceClient is the client API for ReportService service.
@@ -46,6 +47,14 @@ type ReportServiceClient interface {
 	// (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
 	// committed. For older ones, the view reports.movements has all there are.
 	SearchMovements(ctx context.Context, in *SearchMovementsRequest, opts ...grpc.CallOption) (*SearchMovementsResponse, error)
+	// Sums up what was sold of each service in each month of UTC, by the currencies
+	// of the accounts and of the prices, and what of it was refunded, oldest month
+	// first. A refund counts in the month in which it was booked, as in the books, so
+	// a month that is over stays as it is: it is final two minutes after its end.
+	// Everything that is committed counts. After an upgrade from a version without
+	// sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+	// UNAVAILABLE while the job that adds sales up is far behind.
+	SalesByService(ctx context.Context, in *SalesByServiceRequest, opts ...grpc.CallOption) (*SalesByServiceResponse, error)
 }
 
 type reportServiceClient struct {
@@ -76,6 +85,16 @@ func (c *reportServiceClient) SearchMovements(ctx context.Context, in *SearchMov
 	return out, nil
 }
 
+func (c *reportServiceClient) SalesByService(ctx context.Context, in *SalesByServiceRequest, opts ...grpc.CallOption) (*SalesByServiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SalesByServiceResponse)
+	err := c.cc.Invoke(ctx, ReportService_SalesByService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReportServiceServer is the server API for ReportService service.
 // All implementations must embed UnimplementedReportServiceServer
 // for forward compatibility.
@@ -99,6 +118,14 @@ type ReportServiceServer interface {
 	// (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
 	// committed. For older ones, the view reports.movements has all there are.
 	SearchMovements(context.Context, *SearchMovementsRequest) (*SearchMovementsResponse, error)
+	// Sums up what was sold of each service in each month of UTC, by the currencies
+	// of the accounts and of the prices, and what of it was refunded, oldest month
+	// first. A refund counts in the month in which it was booked, as in the books, so
+	// a month that is over stays as it is: it is final two minutes after its end.
+	// Everything that is committed counts. After an upgrade from a version without
+	// sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+	// UNAVAILABLE while the job that adds sales up is far behind.
+	SalesByService(context.Context, *SalesByServiceRequest) (*SalesByServiceResponse, error)
 	mustEmbedUnimplementedReportServiceServer()
 }
 
@@ -114,6 +141,9 @@ func (UnimplementedReportServiceServer) ListBalances(context.Context, *ListBalan
 }
 func (UnimplementedReportServiceServer) SearchMovements(context.Context, *SearchMovementsRequest) (*SearchMovementsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchMovements not implemented")
+}
+func (UnimplementedReportServiceServer) SalesByService(context.Context, *SalesByServiceRequest) (*SalesByServiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SalesByService not implemented")
 }
 func (UnimplementedReportServiceServer) mustEmbedUnimplementedReportServiceServer() {}
 func (UnimplementedReportServiceServer) testEmbeddedByValue()                       {}
@@ -172,6 +202,24 @@ func _ReportService_SearchMovements_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportService_SalesByService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SalesByServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportServiceServer).SalesByService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportService_SalesByService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportServiceServer).SalesByService(ctx, req.(*SalesByServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReportService_ServiceDesc is the grpc.ServiceDesc for ReportService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -186,6 +234,10 @@ var ReportService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SearchMovements",
 			Handler:    _ReportService_SearchMovements_Handler,
+		},
+		{
+			MethodName: "SalesByService",
+			Handler:    _ReportService_SalesByService_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -30,7 +30,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61lance/v1/report.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x19\x62\x61lance/v1/movement.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n\x0e\x41\x63\x63ountBalance\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08sequence\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\"\xa3\x01\n\x13ListBalancesRequest\x12/\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1c\n\x08\x63urrency\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\"\x9a\x01\n\x14ListBalancesResponse\x12\x32\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1a.balance.v1.AccountBalanceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xcd\x02\n\x16SearchMovementsRequest\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x01\x12\x1c\n\x08\x63urrency\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1e\n\nmin_amount\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1e\n\nmax_amount\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\"g\n\x17SearchMovementsResponse\x12-\n\tmovements\x18\x01 \x03(\x0b\x32\x14.balance.v1.MovementB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\x80\x02\n\rReportService\x12n\n\x0cListBalances\x12\x1f.balance.v1.ListBalancesRequest\x1a .balance.v1.ListBalancesResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/balances\x12\x7f\n\x0fSearchMovements\x12\".balance.v1.SearchMovementsRequest\x1a#.balance.v1.SearchMovementsResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/movements:searchBC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61lance/v1/report.proto\x12\nbalance.v1\x1a\x18\x62\x61lance/v1/account.proto\x1a\x19\x62\x61lance/v1/movement.proto\x1a\x18\x62\x61lance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x02\n\x0cServiceSales\x12\x13\n\x05month\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tpurchases\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08quantity\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05gross\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07refunds\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08refunded\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03net\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0eprice_currency\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0bgross_price\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0erefunded_price\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tnet_price\x18\r \x01(\tB\x04\xe2\x41\x01\x03\"\xe5\x01\n\x15SalesByServiceRequest\x12\x38\n\x0bstart_month\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xa2\xb8\x18\x1b\x12\x19\x32[0-9]{3}-(0[1-9]|1[0-2])\x12\x36\n\tend_month\x18\x02 \x01(\tB#\xe2\x41\x01\x02\xa2\xb8\x18\x1b\x12\x19\x32[0-9]{3}-(0[1-9]|1[0-2])\x12\x1b\n\x07service\x18\x03 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x01\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\"f\n\x16SalesByServiceResponse\x12-\n\x05sales\x18\x01 \x03(\x0b\x32\x18.balance.v1.ServiceSalesB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x98\x01\n\x0e\x41\x63\x63ountBalance\x12\x15\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04user\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63urrency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61lance\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08sequence\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\"\xa3\x01\n\x13ListBalancesRequest\x12/\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1c\n\x08\x63urrency\x18\x02 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\"\x9a\x01\n\x14ListBalancesResponse\x12\x32\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1a.balance.v1.AccountBalanceB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xcd\x02\n\x16SearchMovementsRequest\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x18.balance.v1.MovementKindB\x04\xe2\x41\x01\x01\x12\x1c\n\x08\x63urrency\x18\x04 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x04\x12\x1e\n\nmin_amount\x18\x05 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1e\n\nmax_amount\x18\x06 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x03\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\t\x12\x1e\n\npage_token\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xa2\xb8\x18\x02\x08\x08\"g\n\x17SearchMovementsResponse\x12-\n\tmovements\x18\x01 \x03(\x0b\x32\x14.balance.v1.MovementB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xfb\x02\n\rReportService\x12n\n\x0cListBalances\x12\x1f.balance.v1.ListBalancesRequest\x1a .balance.v1.ListBalancesResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/balances\x12\x7f\n\x0fSearchMovements\x12\".balance.v1.SearchMovementsRequest\x1a#.balance.v1.SearchMovementsResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/movements:search\x12y\n\x0eSalesByService\x12!.balance.v1.SalesByServiceRequest\x1a\".balance.v1.SalesByServiceResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/reports/salesBC\n\nbalance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\nBalance.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,46 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'balance.v1.report_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\nbalance.v1P\001Z&balance.example/go/balancev1;balancev1\252\002\nBalance.V1'
+  _globals['_SERVICESALES'].fields_by_name['month']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['month']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['service']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['service']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['currency']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['currency']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['purchases']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['purchases']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['quantity']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['quantity']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['gross']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['gross']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['refunds']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['refunds']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['refunded']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['refunded']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['net']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['net']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['price_currency']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['price_currency']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['gross_price']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['gross_price']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['refunded_price']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['refunded_price']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICESALES'].fields_by_name['net_price']._loaded_options = None
+  _globals['_SERVICESALES'].fields_by_name['net_price']._serialized_options = b'\342A\001\003'
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['start_month']._loaded_options = None
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['start_month']._serialized_options = b'\342A\001\002\242\270\030\033\022\0312[0-9]{3}-(0[1-9]|1[0-2])'
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['end_month']._loaded_options = None
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['end_month']._serialized_options = b'\342A\001\002\242\270\030\033\022\0312[0-9]{3}-(0[1-9]|1[0-2])'
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['service']._serialized_options = b'\342A\001\001\242\270\030\002\010\001'
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\242\270\030\002\010\t'
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_SALESBYSERVICEREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\242\270\030\002\010\010'
+  _globals['_SALESBYSERVICERESPONSE'].fields_by_name['sales']._loaded_options = None
+  _globals['_SALESBYSERVICERESPONSE'].fields_by_name['sales']._serialized_options = b'\342A\001\003'
+  _globals['_SALESBYSERVICERESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_SALESBYSERVICERESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_ACCOUNTBALANCE'].fields_by_name['account']._loaded_options = None
   _globals['_ACCOUNTBALANCE'].fields_by_name['account']._serialized_options = b'\342A\001\003'
   _globals['_ACCOUNTBALANCE'].fields_by_name['number']._loaded_options = None
@@ -88,16 +128,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTSERVICE'].methods_by_name['ListBalances']._serialized_options = b'\220\002\001\202\323\344\223\002\022\022\020/api/v1/balances'
   _globals['_REPORTSERVICE'].methods_by_name['SearchMovements']._loaded_options = None
   _globals['_REPORTSERVICE'].methods_by_name['SearchMovements']._serialized_options = b'\220\002\001\202\323\344\223\002\032\022\030/api/v1/movements:search'
-  _globals['_ACCOUNTBALANCE']._serialized_start=215
-  _globals['_ACCOUNTBALANCE']._serialized_end=367
-  _globals['_LISTBALANCESREQUEST']._serialized_start=370
-  _globals['_LISTBALANCESREQUEST']._serialized_end=533
-  _globals['_LISTBALANCESRESPONSE']._serialized_start=536
-  _globals['_LISTBALANCESRESPONSE']._serialized_end=690
-  _globals['_SEARCHMOVEMENTSREQUEST']._serialized_start=693
-  _globals['_SEARCHMOVEMENTSREQUEST']._serialized_end=1026
-  _globals['_SEARCHMOVEMENTSRESPONSE']._serialized_start=1028
-  _globals['_SEARCHMOVEMENTSRESPONSE']._serialized_end=1131
-  _globals['_REPORTSERVICE']._serialized_start=1134
-  _globals['_REPORTSERVICE']._serialized_end=1390
+  _globals['_REPORTSERVICE'].methods_by_name['SalesByService']._loaded_options = None
+  _globals['_REPORTSERVICE'].methods_by_name['SalesByService']._serialized_options = b'\220\002\001\202\323\344\223\002\027\022\025/api/v1/reports/sales'
+  _globals['_SERVICESALES']._serialized_start=215
+  _globals['_SERVICESALES']._serialized_end=545
+  _globals['_SALESBYSERVICEREQUEST']._serialized_start=548
+  _globals['_SALESBYSERVICEREQUEST']._serialized_end=777
+  _globals['_SALESBYSERVICERESPONSE']._serialized_start=779
+  _globals['_SALESBYSERVICERESPONSE']._serialized_end=881
+  _globals['_ACCOUNTBALANCE']._serialized_start=884
+  _globals['_ACCOUNTBALANCE']._serialized_end=1036
+  _globals['_LISTBALANCESREQUEST']._serialized_start=1039
+  _globals['_LISTBALANCESREQUEST']._serialized_end=1202
+  _globals['_LISTBALANCESRESPONSE']._serialized_start=1205
+  _globals['_LISTBALANCESRESPONSE']._serialized_end=1359
+  _globals['_SEARCHMOVEMENTSREQUEST']._serialized_start=1362
+  _globals['_SEARCHMOVEMENTSREQUEST']._serialized_end=1695
+  _globals['_SEARCHMOVEMENTSRESPONSE']._serialized_start=1697
+  _globals['_SEARCHMOVEMENTSRESPONSE']._serialized_end=1800
+  _globals['_REPORTSERVICE']._serialized_start=1803
+  _globals['_REPORTSERVICE']._serialized_end=2182
 # @@protoc_insertion_point(module_scope)

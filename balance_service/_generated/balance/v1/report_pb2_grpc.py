@@ -46,6 +46,11 @@ class ReportServiceStub:
                 request_serializer=balance_dot_v1_dot_report__pb2.SearchMovementsRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_report__pb2.SearchMovementsResponse.FromString,
                 _registered_method=True)
+        self.SalesByService = channel.unary_unary(
+                '/balance.v1.ReportService/SalesByService',
+                request_serializer=balance_dot_v1_dot_report__pb2.SalesByServiceRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_report__pb2.SalesByServiceResponse.FromString,
+                _registered_method=True)
 
 
 class ReportServiceServicer:
@@ -79,6 +84,19 @@ class ReportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SalesByService(self, request, context):
+        """Sums up what was sold of each service in each month of UTC, by the currencies
+        of the accounts and of the prices, and what of it was refunded, oldest month
+        first. A refund counts in the month in which it was booked, as in the books, so
+        a month that is over stays as it is: it is final two minutes after its end.
+        Everything that is committed counts. After an upgrade from a version without
+        sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+        UNAVAILABLE while the job that adds sales up is far behind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReportServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +109,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.SearchMovements,
                     request_deserializer=balance_dot_v1_dot_report__pb2.SearchMovementsRequest.FromString,
                     response_serializer=balance_dot_v1_dot_report__pb2.SearchMovementsResponse.SerializeToString,
+            ),
+            'SalesByService': grpc.unary_unary_rpc_method_handler(
+                    servicer.SalesByService,
+                    request_deserializer=balance_dot_v1_dot_report__pb2.SalesByServiceRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_report__pb2.SalesByServiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -149,6 +172,33 @@ class ReportService:
             '/balance.v1.ReportService/SearchMovements',
             balance_dot_v1_dot_report__pb2.SearchMovementsRequest.SerializeToString,
             balance_dot_v1_dot_report__pb2.SearchMovementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SalesByService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.ReportService/SalesByService',
+            balance_dot_v1_dot_report__pb2.SalesByServiceRequest.SerializeToString,
+            balance_dot_v1_dot_report__pb2.SalesByServiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,15 @@ class ReportServiceStub:
     (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
     committed. For older ones, the view reports.movements has all there are.
     """
+    SalesByService: _grpc.UnaryUnaryMultiCallable[_report_pb2.SalesByServiceRequest, _report_pb2.SalesByServiceResponse]
+    """Sums up what was sold of each service in each month of UTC, by the currencies
+    of the accounts and of the prices, and what of it was refunded, oldest month
+    first. A refund counts in the month in which it was booked, as in the books, so
+    a month that is over stays as it is: it is final two minutes after its end.
+    Everything that is committed counts. After an upgrade from a version without
+    sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+    UNAVAILABLE while the job that adds sales up is far behind.
+    """
 
 @_typing.type_check_only
 class ReportServiceAsyncStub(ReportServiceStub):
@@ -78,6 +87,15 @@ class ReportServiceAsyncStub(ReportServiceStub):
     Movements are found as long as their events are kept
     (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
     committed. For older ones, the view reports.movements has all there are.
+    """
+    SalesByService: _aio.UnaryUnaryMultiCallable[_report_pb2.SalesByServiceRequest, _report_pb2.SalesByServiceResponse]  # type: ignore[assignment]
+    """Sums up what was sold of each service in each month of UTC, by the currencies
+    of the accounts and of the prices, and what of it was refunded, oldest month
+    first. A refund counts in the month in which it was booked, as in the books, so
+    a month that is over stays as it is: it is final two minutes after its end.
+    Everything that is committed counts. After an upgrade from a version without
+    sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+    UNAVAILABLE while the job that adds sales up is far behind.
     """
 
 class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,6 +131,21 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         Movements are found as long as their events are kept
         (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
         committed. For older ones, the view reports.movements has all there are.
+        """
+
+    @_abc_1.abstractmethod
+    def SalesByService(
+        self,
+        request: _report_pb2.SalesByServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_pb2.SalesByServiceResponse, _abc.Awaitable[_report_pb2.SalesByServiceResponse]]:
+        """Sums up what was sold of each service in each month of UTC, by the currencies
+        of the accounts and of the prices, and what of it was refunded, oldest month
+        first. A refund counts in the month in which it was booked, as in the books, so
+        a month that is over stays as it is: it is final two minutes after its end.
+        Everything that is committed counts. After an upgrade from a version without
+        sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+        UNAVAILABLE while the job that adds sales up is far behind.
         """
 
 def add_ReportServiceServicer_to_server(servicer: ReportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

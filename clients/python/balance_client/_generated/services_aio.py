@@ -882,6 +882,21 @@ class AsyncReportService:
         (BALANCE_EVENTS_RETENTION_DAYS), and within about half a second after they were
         committed. For older ones, the view reports.movements has all there are.
         """
+        self.SalesByService: AsyncUnary[v1.SalesByServiceRequest, v1.SalesByServiceResponse] = (
+            caller.unary(
+                "/balance.v1.ReportService/SalesByService",
+                v1.SalesByServiceRequest,
+                v1.SalesByServiceResponse,
+            )
+        )
+        """Sums up what was sold of each service in each month of UTC, by the currencies
+        of the accounts and of the prices, and what of it was refunded, oldest month
+        first. A refund counts in the month in which it was booked, as in the books, so
+        a month that is over stays as it is: it is final two minutes after its end.
+        Everything that is committed counts. After an upgrade from a version without
+        sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+        UNAVAILABLE while the job that adds sales up is far behind.
+        """
 
 
 class AsyncStatementService:

@@ -309,6 +309,10 @@ export const serviceConfig = {
           "method": "SearchMovements"
         },
         {
+          "service": "balance.v1.ReportService",
+          "method": "SalesByService"
+        },
+        {
           "service": "balance.v1.StatementService",
           "method": "GetStatement"
         },

@@ -22,6 +22,150 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ServiceSales(_message.Message):
+    """What was sold of a service in a month, to accounts in one currency at prices in
+    one currency.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    PURCHASES_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    GROSS_FIELD_NUMBER: _builtins.int
+    REFUNDS_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    PRICE_CURRENCY_FIELD_NUMBER: _builtins.int
+    GROSS_PRICE_FIELD_NUMBER: _builtins.int
+    REFUNDED_PRICE_FIELD_NUMBER: _builtins.int
+    NET_PRICE_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """Output only. The month, in UTC: `2026-11`."""
+    service: _builtins.str
+    """Output only. The service's id."""
+    currency: _builtins.str
+    """Output only. The currency of the accounts that paid, ISO 4217."""
+    purchases: _builtins.int
+    """Output only. How many purchases. Each capture of a hold is one."""
+    quantity: _builtins.int
+    """Output only. The sum of the purchases' quantities. Each of several captures of
+    one hold has the whole quantity of the hold.
+    """
+    gross: _builtins.str
+    """Output only. What was paid for them, a decimal string."""
+    refunds: _builtins.int
+    """Output only. How many refunds were booked in the month."""
+    refunded: _builtins.str
+    """Output only. What they gave back, a decimal string."""
+    net: _builtins.str
+    """Output only. gross less refunded; below zero in a month with more refunds."""
+    price_currency: _builtins.str
+    """Output only. The currency of the prices, ISO 4217; the same as currency where
+    nothing was converted. Revenue is posted in it.
+    """
+    gross_price: _builtins.str
+    """Output only. The prices of what was bought, in price_currency."""
+    refunded_price: _builtins.str
+    """Output only. The refunded parts of prices, in price_currency."""
+    net_price: _builtins.str
+    """Output only. gross_price less refunded_price: what the sales added to revenue."""
+    def __init__(
+        self,
+        *,
+        month: _builtins.str = ...,
+        service: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        purchases: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        gross: _builtins.str = ...,
+        refunds: _builtins.int = ...,
+        refunded: _builtins.str = ...,
+        net: _builtins.str = ...,
+        price_currency: _builtins.str = ...,
+        gross_price: _builtins.str = ...,
+        refunded_price: _builtins.str = ...,
+        net_price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "gross", b"gross", "gross_price", b"gross_price", "month", b"month", "net", b"net", "net_price", b"net_price", "price_currency", b"price_currency", "purchases", b"purchases", "quantity", b"quantity", "refunded", b"refunded", "refunded_price", b"refunded_price", "refunds", b"refunds", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceSales: _TypeAlias = ServiceSales  # noqa: Y015
+
+@_typing.final
+class SalesByServiceRequest(_message.Message):
+    """Request for SalesByService."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_MONTH_FIELD_NUMBER: _builtins.int
+    END_MONTH_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    start_month: _builtins.str
+    """Required. The first month, in UTC: `2026-01`."""
+    end_month: _builtins.str
+    """Required. The last month, which counts, too; not before the first, and of at
+    most 120 months.
+    """
+    service: _builtins.str
+    """Optional. Keeps sales of this service, by its id."""
+    page_size: _builtins.int
+    """Optional. How many to return: 10 by default, at most 1000."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the last answer."""
+    def __init__(
+        self,
+        *,
+        start_month: _builtins.str = ...,
+        end_month: _builtins.str = ...,
+        service: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_month", b"end_month", "page_size", b"page_size", "page_token", b"page_token", "service", b"service", "start_month", b"start_month"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SalesByServiceRequest: _TypeAlias = SalesByServiceRequest  # noqa: Y015
+
+@_typing.final
+class SalesByServiceResponse(_message.Message):
+    """Response of SalesByService."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SALES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. The next page's token; empty on the last page."""
+    @_builtins.property
+    def sales(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceSales]:
+        """Output only. The sales, by month, service and currencies."""
+
+    def __init__(
+        self,
+        *,
+        sales: _abc.Iterable[Global___ServiceSales] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sales", b"sales"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SalesByServiceResponse: _TypeAlias = SalesByServiceResponse  # noqa: Y015
+
+@_typing.final
 class AccountBalance(_message.Message):
     """What an account had right after a moment."""
 

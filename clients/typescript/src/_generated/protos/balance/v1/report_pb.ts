@@ -19,7 +19,193 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/report.proto.
  */
 export const file_balance_v1_report: GenFile = /*@__PURE__*/
-  fileDesc("ChdiYWxhbmNlL3YxL3JlcG9ydC5wcm90bxIKYmFsYW5jZS52MSKYAQoOQWNjb3VudEJhbGFuY2USFQoHYWNjb3VudBgBIAEoCUIE4kEBAxIUCgZudW1iZXIYAiABKAlCBOJBAQMSEgoEdXNlchgDIAEoCUIE4kEBAxIWCghjdXJyZW5jeRgEIAEoCUIE4kEBAxIVCgdiYWxhbmNlGAUgASgJQgTiQQEDEhYKCHNlcXVlbmNlGAYgASgDQgTiQQEDIqMBChNMaXN0QmFsYW5jZXNSZXF1ZXN0Ei8KBWFzX29mGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIcCghjdXJyZW5jeRgCIAEoCUIK4kEBAaK4GAIIBBIdCglwYWdlX3NpemUYAyABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgEIAEoCUIK4kEBAaK4GAIICCKaAQoUTGlzdEJhbGFuY2VzUmVzcG9uc2USMgoIYmFsYW5jZXMYASADKAsyGi5iYWxhbmNlLnYxLkFjY291bnRCYWxhbmNlQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIvCgVhc19vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMizQIKFlNlYXJjaE1vdmVtZW50c1JlcXVlc3QSNAoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQISMgoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEiwKBGtpbmQYAyABKA4yGC5iYWxhbmNlLnYxLk1vdmVtZW50S2luZEIE4kEBARIcCghjdXJyZW5jeRgEIAEoCUIK4kEBAaK4GAIIBBIeCgptaW5fYW1vdW50GAUgASgJQgriQQEBorgYAggDEh4KCm1heF9hbW91bnQYBiABKAlCCuJBAQGiuBgCCAMSHQoJcGFnZV9zaXplGAcgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YCCABKAlCCuJBAQGiuBgCCAgiZwoXU2VhcmNoTW92ZW1lbnRzUmVzcG9uc2USLQoJbW92ZW1lbnRzGAEgAygLMhQuYmFsYW5jZS52MS5Nb3ZlbWVudEIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMygAIKDVJlcG9ydFNlcnZpY2USbgoMTGlzdEJhbGFuY2VzEh8uYmFsYW5jZS52MS5MaXN0QmFsYW5jZXNSZXF1ZXN0GiAuYmFsYW5jZS52MS5MaXN0QmFsYW5jZXNSZXNwb25zZSIbkAIBgtPkkwISEhAvYXBpL3YxL2JhbGFuY2VzEn8KD1NlYXJjaE1vdmVtZW50cxIiLmJhbGFuY2UudjEuU2VhcmNoTW92ZW1lbnRzUmVxdWVzdBojLmJhbGFuY2UudjEuU2VhcmNoTW92ZW1lbnRzUmVzcG9uc2UiI5ACAYLT5JMCGhIYL2FwaS92MS9tb3ZlbWVudHM6c2VhcmNoQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_movement, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChdiYWxhbmNlL3YxL3JlcG9ydC5wcm90bxIKYmFsYW5jZS52MSLKAgoMU2VydmljZVNhbGVzEhMKBW1vbnRoGAEgASgJQgTiQQEDEhUKB3NlcnZpY2UYAiABKAlCBOJBAQMSFgoIY3VycmVuY3kYAyABKAlCBOJBAQMSFwoJcHVyY2hhc2VzGAQgASgDQgTiQQEDEhYKCHF1YW50aXR5GAUgASgDQgTiQQEDEhMKBWdyb3NzGAYgASgJQgTiQQEDEhUKB3JlZnVuZHMYByABKANCBOJBAQMSFgoIcmVmdW5kZWQYCCABKAlCBOJBAQMSEQoDbmV0GAkgASgJQgTiQQEDEhwKDnByaWNlX2N1cnJlbmN5GAogASgJQgTiQQEDEhkKC2dyb3NzX3ByaWNlGAsgASgJQgTiQQEDEhwKDnJlZnVuZGVkX3ByaWNlGAwgASgJQgTiQQEDEhcKCW5ldF9wcmljZRgNIAEoCUIE4kEBAyLlAQoVU2FsZXNCeVNlcnZpY2VSZXF1ZXN0EjgKC3N0YXJ0X21vbnRoGAEgASgJQiPiQQECorgYGxIZMlswLTldezN9LSgwWzEtOV18MVswLTJdKRI2CgllbmRfbW9udGgYAiABKAlCI+JBAQKiuBgbEhkyWzAtOV17M30tKDBbMS05XXwxWzAtMl0pEhsKB3NlcnZpY2UYAyABKAlCCuJBAQGiuBgCCAESHQoJcGFnZV9zaXplGAQgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YBSABKAlCCuJBAQGiuBgCCAgiZgoWU2FsZXNCeVNlcnZpY2VSZXNwb25zZRItCgVzYWxlcxgBIAMoCzIYLmJhbGFuY2UudjEuU2VydmljZVNhbGVzQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAyKYAQoOQWNjb3VudEJhbGFuY2USFQoHYWNjb3VudBgBIAEoCUIE4kEBAxIUCgZudW1iZXIYAiABKAlCBOJBAQMSEgoEdXNlchgDIAEoCUIE4kEBAxIWCghjdXJyZW5jeRgEIAEoCUIE4kEBAxIVCgdiYWxhbmNlGAUgASgJQgTiQQEDEhYKCHNlcXVlbmNlGAYgASgDQgTiQQEDIqMBChNMaXN0QmFsYW5jZXNSZXF1ZXN0Ei8KBWFzX29mGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIcCghjdXJyZW5jeRgCIAEoCUIK4kEBAaK4GAIIBBIdCglwYWdlX3NpemUYAyABKAVCCuJBAQGiuBgCCAkSHgoKcGFnZV90b2tlbhgEIAEoCUIK4kEBAaK4GAIICCKaAQoUTGlzdEJhbGFuY2VzUmVzcG9uc2USMgoIYmFsYW5jZXMYASADKAsyGi5iYWxhbmNlLnYxLkFjY291bnRCYWxhbmNlQgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIvCgVhc19vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMizQIKFlNlYXJjaE1vdmVtZW50c1JlcXVlc3QSNAoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQISMgoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEiwKBGtpbmQYAyABKA4yGC5iYWxhbmNlLnYxLk1vdmVtZW50S2luZEIE4kEBARIcCghjdXJyZW5jeRgEIAEoCUIK4kEBAaK4GAIIBBIeCgptaW5fYW1vdW50GAUgASgJQgriQQEBorgYAggDEh4KCm1heF9hbW91bnQYBiABKAlCCuJBAQGiuBgCCAMSHQoJcGFnZV9zaXplGAcgASgFQgriQQEBorgYAggJEh4KCnBhZ2VfdG9rZW4YCCABKAlCCuJBAQGiuBgCCAgiZwoXU2VhcmNoTW92ZW1lbnRzUmVzcG9uc2USLQoJbW92ZW1lbnRzGAEgAygLMhQuYmFsYW5jZS52MS5Nb3ZlbWVudEIE4kEBAxIdCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBOJBAQMy+wIKDVJlcG9ydFNlcnZpY2USbgoMTGlzdEJhbGFuY2VzEh8uYmFsYW5jZS52MS5MaXN0QmFsYW5jZXNSZXF1ZXN0GiAuYmFsYW5jZS52MS5MaXN0QmFsYW5jZXNSZXNwb25zZSIbkAIBgtPkkwISEhAvYXBpL3YxL2JhbGFuY2VzEn8KD1NlYXJjaE1vdmVtZW50cxIiLmJhbGFuY2UudjEuU2VhcmNoTW92ZW1lbnRzUmVxdWVzdBojLmJhbGFuY2UudjEuU2VhcmNoTW92ZW1lbnRzUmVzcG9uc2UiI5ACAYLT5JMCGhIYL2FwaS92MS9tb3ZlbWVudHM6c2VhcmNoEnkKDlNhbGVzQnlTZXJ2aWNlEiEuYmFsYW5jZS52MS5TYWxlc0J5U2VydmljZVJlcXVlc3QaIi5iYWxhbmNlLnYxLlNhbGVzQnlTZXJ2aWNlUmVzcG9uc2UiIJACAYLT5JMCFxIVL2FwaS92MS9yZXBvcnRzL3NhbGVzQkMKCmJhbGFuY2UudjFQAVomYmFsYW5jZS5leGFtcGxlL2dvL2JhbGFuY2V2MTtiYWxhbmNldjGqAgpCYWxhbmNlLlYxYgZwcm90bzM", [file_balance_v1_account, file_balance_v1_movement, file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+
+/**
+ * What was sold of a service in a month, to accounts in one currency at prices in
+ * one currency.
+ *
+ * @generated from message balance.v1.ServiceSales
+ */
+export type ServiceSales = Message<"balance.v1.ServiceSales"> & {
+  /**
+   * Output only. The month, in UTC: `2026-11`.
+   *
+   * @generated from field: string month = 1;
+   */
+  month: string;
+
+  /**
+   * Output only. The service's id.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * Output only. The currency of the accounts that paid, ISO 4217.
+   *
+   * @generated from field: string currency = 3;
+   */
+  currency: string;
+
+  /**
+   * Output only. How many purchases. Each capture of a hold is one.
+   *
+   * @generated from field: int64 purchases = 4;
+   */
+  purchases: bigint;
+
+  /**
+   * Output only. The sum of the purchases' quantities. Each of several captures of
+   * one hold has the whole quantity of the hold.
+   *
+   * @generated from field: int64 quantity = 5;
+   */
+  quantity: bigint;
+
+  /**
+   * Output only. What was paid for them, a decimal string.
+   *
+   * @generated from field: string gross = 6;
+   */
+  gross: string;
+
+  /**
+   * Output only. How many refunds were booked in the month.
+   *
+   * @generated from field: int64 refunds = 7;
+   */
+  refunds: bigint;
+
+  /**
+   * Output only. What they gave back, a decimal string.
+   *
+   * @generated from field: string refunded = 8;
+   */
+  refunded: string;
+
+  /**
+   * Output only. gross less refunded; below zero in a month with more refunds.
+   *
+   * @generated from field: string net = 9;
+   */
+  net: string;
+
+  /**
+   * Output only. The currency of the prices, ISO 4217; the same as currency where
+   * nothing was converted. Revenue is posted in it.
+   *
+   * @generated from field: string price_currency = 10;
+   */
+  priceCurrency: string;
+
+  /**
+   * Output only. The prices of what was bought, in price_currency.
+   *
+   * @generated from field: string gross_price = 11;
+   */
+  grossPrice: string;
+
+  /**
+   * Output only. The refunded parts of prices, in price_currency.
+   *
+   * @generated from field: string refunded_price = 12;
+   */
+  refundedPrice: string;
+
+  /**
+   * Output only. gross_price less refunded_price: what the sales added to revenue.
+   *
+   * @generated from field: string net_price = 13;
+   */
+  netPrice: string;
+};
+
+/**
+ * Describes the message balance.v1.ServiceSales.
+ * Use `create(ServiceSalesSchema)` to create a new message.
+ */
+export const ServiceSalesSchema: GenMessage<ServiceSales> = /*@__PURE__*/
+  messageDesc(file_balance_v1_report, 0);
+
+/**
+ * Request for SalesByService.
+ *
+ * @generated from message balance.v1.SalesByServiceRequest
+ */
+export type SalesByServiceRequest = Message<"balance.v1.SalesByServiceRequest"> & {
+  /**
+   * Required. The first month, in UTC: `2026-01`.
+   *
+   * @generated from field: string start_month = 1;
+   */
+  startMonth: string;
+
+  /**
+   * Required. The last month, which counts, too; not before the first, and of at
+   * most 120 months.
+   *
+   * @generated from field: string end_month = 2;
+   */
+  endMonth: string;
+
+  /**
+   * Optional. Keeps sales of this service, by its id.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Optional. How many to return: 10 by default, at most 1000.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * Optional. next_page_token of the last answer.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message balance.v1.SalesByServiceRequest.
+ * Use `create(SalesByServiceRequestSchema)` to create a new message.
+ */
+export const SalesByServiceRequestSchema: GenMessage<SalesByServiceRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_report, 1);
+
+/**
+ * Response of SalesByService.
+ *
+ * @generated from message balance.v1.SalesByServiceResponse
+ */
+export type SalesByServiceResponse = Message<"balance.v1.SalesByServiceResponse"> & {
+  /**
+   * Output only. The sales, by month, service and currencies.
+   *
+   * @generated from field: repeated balance.v1.ServiceSales sales = 1;
+   */
+  sales: ServiceSales[];
+
+  /**
+   * Output only. The next page's token; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message balance.v1.SalesByServiceResponse.
+ * Use `create(SalesByServiceResponseSchema)` to create a new message.
+ */
+export const SalesByServiceResponseSchema: GenMessage<SalesByServiceResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_report, 2);
 
 /**
  * What an account had right after a moment.
@@ -75,7 +261,7 @@ export type AccountBalance = Message<"balance.v1.AccountBalance"> & {
  * Use `create(AccountBalanceSchema)` to create a new message.
  */
 export const AccountBalanceSchema: GenMessage<AccountBalance> = /*@__PURE__*/
-  messageDesc(file_balance_v1_report, 0);
+  messageDesc(file_balance_v1_report, 3);
 
 /**
  * Request for ListBalances.
@@ -119,7 +305,7 @@ export type ListBalancesRequest = Message<"balance.v1.ListBalancesRequest"> & {
  * Use `create(ListBalancesRequestSchema)` to create a new message.
  */
 export const ListBalancesRequestSchema: GenMessage<ListBalancesRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_report, 1);
+  messageDesc(file_balance_v1_report, 4);
 
 /**
  * Response of ListBalances.
@@ -154,7 +340,7 @@ export type ListBalancesResponse = Message<"balance.v1.ListBalancesResponse"> & 
  * Use `create(ListBalancesResponseSchema)` to create a new message.
  */
 export const ListBalancesResponseSchema: GenMessage<ListBalancesResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_report, 2);
+  messageDesc(file_balance_v1_report, 5);
 
 /**
  * Request for SearchMovements.
@@ -228,7 +414,7 @@ export type SearchMovementsRequest = Message<"balance.v1.SearchMovementsRequest"
  * Use `create(SearchMovementsRequestSchema)` to create a new message.
  */
 export const SearchMovementsRequestSchema: GenMessage<SearchMovementsRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_report, 3);
+  messageDesc(file_balance_v1_report, 6);
 
 /**
  * Response of SearchMovements.
@@ -256,7 +442,7 @@ export type SearchMovementsResponse = Message<"balance.v1.SearchMovementsRespons
  * Use `create(SearchMovementsResponseSchema)` to create a new message.
  */
 export const SearchMovementsResponseSchema: GenMessage<SearchMovementsResponse> = /*@__PURE__*/
-  messageDesc(file_balance_v1_report, 4);
+  messageDesc(file_balance_v1_report, 7);
 
 /**
  * Reports on all accounts together, for operators and for services with the scope
@@ -296,6 +482,22 @@ export const ReportService: GenService<{
     methodKind: "unary";
     input: typeof SearchMovementsRequestSchema;
     output: typeof SearchMovementsResponseSchema;
+  },
+  /**
+   * Sums up what was sold of each service in each month of UTC, by the currencies
+   * of the accounts and of the prices, and what of it was refunded, oldest month
+   * first. A refund counts in the month in which it was booked, as in the books, so
+   * a month that is over stays as it is: it is final two minutes after its end.
+   * Everything that is committed counts. After an upgrade from a version without
+   * sales it is LEDGER_TOTALS_MISSING until the past has been added up, and it is
+   * UNAVAILABLE while the job that adds sales up is far behind.
+   *
+   * @generated from rpc balance.v1.ReportService.SalesByService
+   */
+  salesByService: {
+    methodKind: "unary";
+    input: typeof SalesByServiceRequestSchema;
+    output: typeof SalesByServiceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_balance_v1_report, 0);
