@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from balance_client import v1
 from balance_client.policy import new_request_id
+from rehearsals import stage
 from rehearsals.batches import BATCH, draw_batch, replies_of
 from rehearsals.operation import Operation
 from rehearsals.transports import CALL_SECONDS, OverGrpc, Reply, Transport
@@ -53,13 +54,6 @@ REFUSALS = {
 }
 # Of the accounts, those whose money is held.
 HELD = slice(3, 5)
-# Codes that do not tell whether anything was done.
-UNKNOWN = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.CANCELLED,
-}
 
 
 @dataclass
@@ -255,7 +249,9 @@ class Client:
 
 def _outcome_is_unknown(reply: Reply) -> bool:
     """Whether a request may have been carried out; INTERNAL without a reason is a broken stream."""
-    return reply.code in UNKNOWN or (reply.code == grpc.StatusCode.INTERNAL and not reply.reason)
+    return reply.code in stage.UNKNOWN or (
+        reply.code == grpc.StatusCode.INTERNAL and not reply.reason
+    )
 
 
 def make_clients(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from balance_client import AsyncClient, WebhookInvalid, v1, verify_webhook
+from balance_client.policy import new_request_id
+from rehearsals import stage
 
 # So few that an endpoint that fails can be told of all of them.
 TYPES = [
@@ -37,7 +39,7 @@ LATE_SECONDS = 16
 # Longer than the turn of a worker that died, and than the rest after some failures.
 HEARD_SECONDS_MAX = 240
 # Within it, what no dead worker's turn and no later attempt holds back is sent.
-QUICK_SECONDS = 5
+QUICK_SECONDS = 3
 # What is tried again later than this, its owner has sent again at the end.
 SOON = timedelta(seconds=8)
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -79,8 +81,8 @@ class Receiver:
         asked = v1.WebhookEndpoint(
             url=f"http://127.0.0.1:{port}/", filter=v1.EventFilter(types=TYPES)
         )
-        request = v1.CreateWebhookEndpointRequest(endpoint=asked)
-        self._endpoint = await self.client.webhooks.CreateWebhookEndpoint(request)
+        request = v1.CreateWebhookEndpointRequest(endpoint=asked, request_id=str(new_request_id()))
+        self._endpoint = await stage.insist(self.client.webhooks.CreateWebhookEndpoint, request)
 
     def close(self) -> None:
         """Stops listening."""
@@ -141,7 +143,7 @@ class Receiver:
                     again = v1.RedeliverWebhookDeliveryRequest(
                         endpoint=self._endpoint.id, event=each.event
                     )
-                    await self.client.webhooks.RedeliverWebhookDelivery(again)
+                    await stage.insist(self.client.webhooks.RedeliverWebhookDelivery, again)
             await asyncio.sleep(0.5)
 
     async def find_anomalies(self, *, quick: bool) -> list[str]:
@@ -162,7 +164,7 @@ class Receiver:
         request = v1.ListEventsRequest(filter=v1.EventFilter(types=TYPES), page_size=1000)
         request.start_time.FromDatetime(BEGINNING)
         while True:
-            page = await self.client.events.ListEvents(request)
+            page = await stage.insist(self.client.events.ListEvents, request)
             for event in page.events:
                 yield event
             if not page.next_page_token:
@@ -178,7 +180,7 @@ class Receiver:
             endpoint=self._endpoint.id, state=state, page_size=1000
         )
         while True:
-            page = await self.client.webhooks.ListWebhookDeliveries(request)
+            page = await stage.insist(self.client.webhooks.ListWebhookDeliveries, request)
             for each in page.deliveries:
                 yield each
             if not page.next_page_token:

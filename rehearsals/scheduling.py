@@ -135,7 +135,7 @@ class Planner:
         """The schedule; None if its start has passed meanwhile."""
         request = v1.CreateScheduleRequest(schedule=schedule, request_id=str(new_request_id()))
         try:
-            return await self.client.schedules.CreateSchedule(request)
+            return await stage.insist(self.client.schedules.CreateSchedule, request)
         except BalanceError as error:
             late = [each.field for each in error.violations] == ["schedule.start_time"]
             if error.code() is grpc.StatusCode.INVALID_ARGUMENT and late:
@@ -151,14 +151,15 @@ class Planner:
         active = v1.ListSchedulesRequest(status=v1.SCHEDULE_STATUS_ACTIVE, page_size=1000)
         loop = asyncio.get_running_loop()
         end = loop.time() + (QUICK_SECONDS if quick else DECIDED_SECONDS_MAX)
-        while left := (await self.client.schedules.ListSchedules(active)).schedules:
+        listing = self.client.schedules.ListSchedules
+        while left := (await stage.insist(listing, active)).schedules:
             if loop.time() > end:
                 break
             await asyncio.sleep(0.2)
         if quick:
             for schedule in left:
                 cancelled = v1.CancelScheduleRequest(schedule=schedule.id)
-                await self.client.schedules.CancelSchedule(cancelled)
+                await stage.insist(self.client.schedules.CancelSchedule, cancelled)
         room = asyncio.Semaphore(CALLS_AT_ONCE)
         by_schedule: dict[str, list[Due]] = defaultdict(list)
         for each in self.due:
@@ -168,9 +169,9 @@ class Planner:
     async def _read(self, room: asyncio.Semaphore, schedule: str, due: list[Due]) -> None:
         request = v1.ListOccurrencesRequest(schedule=schedule, page_size=1000)
         async with room:
-            told = (await self.client.schedules.ListOccurrences(request)).occurrences
+            page = await stage.insist(self.client.schedules.ListOccurrences, request)
         by_time = {each.occurs_at: each for each in due}
-        for occurrence in told:
+        for occurrence in page.occurrences:
             wanted = by_time.get(_moment(occurrence))
             if wanted:
                 wanted.decided.append(occurrence)
@@ -209,18 +210,23 @@ class Planner:
             if len(each.decided) > 1:
                 yield f"{name} was decided {len(each.decided)} times"
             yield from (f"{name} {fault}" for fault in _faults(each, heard))
-        yield from (f"an event tells of an occurrence that is none: {key}" for key in told)
+        for schedule, moment in told:
+            yield f"an event tells of an occurrence of {schedule} at {moment}, which has none then"
 
 
 def _faults(due: Due, heard: list[v1.Occurrence]) -> Iterator[str]:
     decided = due.decided[0]
     if heard != [decided]:
-        yield f"was decided so: {decided} and told so: {heard}"
+        yield f"was decided: {_line(decided)}; told: {[_line(each) for each in heard]}"
     done = decided.outcome == v1.OCCURRENCE_OUTCOME_DONE
     if decided.movement != (due.movement_id if done else ""):
-        yield f"has another movement than its own: {decided}"
+        yield f"has another movement than its own: {_line(decided)}"
     if done == bool(decided.reason):
-        yield f"has no reason for what became of it: {decided}"
+        yield f"has a movement and a reason, or neither: {_line(decided)}"
+
+
+def _line(occurrence: v1.Occurrence) -> str:
+    return " ".join(str(occurrence).split())
 
 
 def _moment(occurrence: v1.Occurrence) -> datetime:

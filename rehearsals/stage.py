@@ -11,14 +11,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
+import grpc
 import psycopg
 from pydantic import SecretStr
 
-from balance_client import Client, ServiceCredentials, v1
+from balance_client import BalanceError, Client, ServiceCredentials, v1
 from balance_service.config import Settings
 from balance_service.database import pool, roles
 from balance_service.domain import ids, merkle
@@ -33,8 +35,18 @@ ACCOUNTS = 12
 # How long a service may take to start, or to come back after a fault.
 SERVING_SECONDS_MAX = 90
 STOPPING_SECONDS_MAX = 60
+# Codes that do not tell whether anything was done.
+UNKNOWN = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+}
 # Of how many movements receipts are looked at.
 RECEIPTS_CHECKED = 200
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 
 
 def free_ports(count: int) -> list[int]:
@@ -216,6 +228,22 @@ async def wait_until_serving(target: str) -> None:
     async with asyncio.timeout(SERVING_SECONDS_MAX):
         while not await serves(target):
             await asyncio.sleep(0.1)
+
+
+async def insist(call: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+    """Makes a call again until it is known what came of it; one that may be made twice.
+
+    Raises:
+        BalanceError: It was refused, or nothing is known after SERVING_SECONDS_MAX.
+    """
+    end = time.monotonic() + SERVING_SECONDS_MAX
+    while True:
+        try:
+            return await call(request)
+        except BalanceError as error:
+            if error.code() not in UNKNOWN or time.monotonic() > end:
+                raise
+        await asyncio.sleep(0.5)
 
 
 async def verify(database: str) -> list[str]:
