@@ -30,7 +30,7 @@ def stamp(moment: datetime) -> Timestamp:
 
 async def trial_balance(client: AsyncClient, time: datetime | None = None) -> v1.TrialBalance:
     request = v1.GetTrialBalanceRequest(time=stamp(time) if time else None)
-    return await client.ledger.GetTrialBalance(request)
+    return await client.ledgers.GetTrialBalance(request)
 
 
 async def exported(person: Person, start: datetime, end: datetime, **how: object) -> str:
@@ -40,7 +40,7 @@ async def exported(person: Person, start: datetime, end: datetime, **how: object
         end_time=stamp(end),
         **how,  # type: ignore[arg-type]
     )
-    return "".join([part.text async for part in person.client.ledger.ExportJournal(request)])
+    return "".join([part.text async for part in person.client.ledgers.ExportJournal(request)])
 
 
 def days_ago(days: int) -> datetime:
@@ -95,10 +95,10 @@ async def test_trial_balance_of_a_past_moment_is_rounded_down_to_the_minute(
 async def test_trial_balance_is_refused_of_the_future_and_to_others(service: Service) -> None:
     admin, anna = await service.admin(), await service.person()
     future = v1.GetTrialBalanceRequest(time=stamp(datetime.now(UTC) + MINUTE))
-    error = await refused(admin.client.ledger.GetTrialBalance(future))
+    error = await refused(admin.client.ledgers.GetTrialBalance(future))
     assert [violation.field for violation in error.violations] == ["time"]
     far = v1.GetTrialBalanceRequest(time=Timestamp(seconds=10**15))
-    error = await refused(admin.client.ledger.GetTrialBalance(far))
+    error = await refused(admin.client.ledgers.GetTrialBalance(far))
     assert [violation.field for violation in error.violations] == ["time"]
     for refusing in (anna.client, await service.sibling()):
         ask = refusing.ledger.GetTrialBalance(v1.GetTrialBalanceRequest())
@@ -150,7 +150,7 @@ async def test_journal_of_a_wrong_period_is_refused(
     admin = await service.admin()
     right = {"start_time": Timestamp(seconds=60), "end_time": Timestamp(seconds=120)}
     request = v1.ExportJournalRequest(**{**right, **wrong})  # type: ignore[arg-type]
-    error = await refused(anext(aiter(admin.client.ledger.ExportJournal(request))))
+    error = await refused(anext(aiter(admin.client.ledgers.ExportJournal(request))))
     assert field in [violation.field for violation in error.violations]
 
 
@@ -160,9 +160,9 @@ async def test_journal_is_refused_of_the_future_of_what_is_gone_and_to_others(
     admin, anna = await bookkept(service), await service.person()
     future = datetime.now(UTC).replace(second=0, microsecond=0) + 2 * MINUTE
     asked = v1.ExportJournalRequest(start_time=stamp(days_ago(9)), end_time=stamp(future))
-    error = await refused(anext(aiter(admin.client.ledger.ExportJournal(asked))))
+    error = await refused(anext(aiter(admin.client.ledgers.ExportJournal(asked))))
     assert [violation.field for violation in error.violations] == ["end_time"]
-    over = anext(aiter(anna.client.ledger.ExportJournal(asked)))
+    over = anext(aiter(anna.client.ledgers.ExportJournal(asked)))
     assert await reason(over) == "PERMISSION_MISSING"
     await number_all(pool)
     back_date(database_url, 5)
@@ -171,4 +171,4 @@ async def test_journal_is_refused_of_the_future_of_what_is_gone_and_to_others(
             "DELETE FROM events WHERE last_sequence < (SELECT max(last_sequence) FROM events)"
         )
     gone = v1.ExportJournalRequest(start_time=stamp(days_ago(9)), end_time=stamp(days_ago(0)))
-    assert await reason(anext(aiter(admin.client.ledger.ExportJournal(gone)))) == "EVENTS_EXPIRED"
+    assert await reason(anext(aiter(admin.client.ledgers.ExportJournal(gone)))) == "EVENTS_EXPIRED"

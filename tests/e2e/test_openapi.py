@@ -24,7 +24,6 @@ UNCOUNTED_LISTS = {
     "EventService_ListEvents",
     "ReportService_ListBalances",
     "ReportService_SearchMovements",
-    "ReportService_SalesByService",
 }
 
 

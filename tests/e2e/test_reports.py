@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import BalanceError, v1
 from balance_service.domain.principals import Scope
-from tests.bad_requests import reports
+from tests.bad_reports import reports
 from tests.e2e.test_reversals import sold
 from tests.service import Service, reason, refused, rich, somebody
 

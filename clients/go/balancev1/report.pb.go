@@ -185,8 +185,8 @@ type SalesByServiceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. The first month, in UTC: `2026-01`.
 	StartMonth string `protobuf:"bytes,1,opt,name=start_month,json=startMonth,proto3" json:"start_month,omitempty"`
-	// Required. The last month, which counts, too; not before the first, and of at
-	// most 120 months.
+	// Required. The last month, which counts, too: not before the first, and both
+	// within ten years.
 	EndMonth string `protobuf:"bytes,2,opt,name=end_month,json=endMonth,proto3" json:"end_month,omitempty"`
 	// Optional. Keeps sales of this service, by its id.
 	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`

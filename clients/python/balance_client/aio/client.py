@@ -92,7 +92,7 @@ class AsyncClient(AsyncShortcuts):
         self.approvals = AsyncApprovalService(somebody)
         self.events = AsyncEvents(somebody)
         self.audits = AsyncAuditService(somebody)
-        self.ledger = AsyncLedgerService(somebody)
+        self.ledgers = AsyncLedgerService(somebody)
         self.webhooks = AsyncWebhookService(somebody)
 
     async def close(self) -> None:

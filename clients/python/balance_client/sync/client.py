@@ -92,7 +92,7 @@ class Client(Shortcuts):
         self.approvals = ApprovalService(somebody)
         self.events = Events(somebody)
         self.audits = AuditService(somebody)
-        self.ledger = LedgerService(somebody)
+        self.ledgers = LedgerService(somebody)
         self.webhooks = WebhookService(somebody)
 
     def close(self) -> None:

@@ -111,8 +111,8 @@ class SalesByServiceRequest(_message.Message):
     start_month: _builtins.str
     """Required. The first month, in UTC: `2026-01`."""
     end_month: _builtins.str
-    """Required. The last month, which counts, too; not before the first, and of at
-    most 120 months.
+    """Required. The last month, which counts, too: not before the first, and both
+    within ten years.
     """
     service: _builtins.str
     """Optional. Keeps sales of this service, by its id."""

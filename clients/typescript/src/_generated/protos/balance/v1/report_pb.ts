@@ -143,8 +143,8 @@ export type SalesByServiceRequest = Message<"balance.v1.SalesByServiceRequest"> 
   startMonth: string;
 
   /**
-   * Required. The last month, which counts, too; not before the first, and of at
-   * most 120 months.
+   * Required. The last month, which counts, too: not before the first, and both
+   * within ten years.
    *
    * @generated from field: string end_month = 2;
    */
