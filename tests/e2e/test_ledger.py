@@ -101,7 +101,7 @@ async def test_trial_balance_is_refused_of_the_future_and_to_others(service: Ser
     error = await refused(admin.client.ledgers.GetTrialBalance(far))
     assert [violation.field for violation in error.violations] == ["time"]
     for refusing in (anna.client, await service.sibling()):
-        ask = refusing.ledger.GetTrialBalance(v1.GetTrialBalanceRequest())
+        ask = refusing.ledgers.GetTrialBalance(v1.GetTrialBalanceRequest())
         assert await reason(ask) == "PERMISSION_MISSING"
 
 
