@@ -26,11 +26,19 @@ CREATE TABLE service_sales (
 -- A row is added to for as long as its month lasts; room on its page keeps its index as it is.
 WITH (fillfactor = 70);
 
--- Sales go as far as totals do, so both begin again: no release has the one without the other.
+-- Sales go as far as totals do, so both begin again: no release has the one without the other. And
+-- they begin when the log of events does, for workers of earlier versions write none.
 UPDATE totals_progress
 SET
     followed_sequence = (SELECT max(last_sequence) FROM events),
-    begins_at = clock_timestamp() + interval '10 seconds',
+    begins_at = greatest(
+        clock_timestamp() + interval '10 seconds',
+        (
+            SELECT e.numbered_at
+            FROM events AS e
+            WHERE e.last_sequence = 0
+        )
+    ),
     built = FALSE
 WHERE EXISTS (SELECT FROM accounts);
 TRUNCATE ledger_totals;

@@ -36,6 +36,14 @@ async def export(
             write(text)
 
 
+# A moment that is nearer than this is waited for.
+WAITED_SECONDS = 60
+
+
+class TotalsNotDue(ValueError):  # noqa: N818 - it is what it says
+    """Workers of a version without events may still write what totals would lack."""
+
+
 async def build_totals(settings: Settings) -> bool:
     """Adds up what was posted before the totals began; it reads the whole journal.
 
@@ -43,6 +51,7 @@ async def build_totals(settings: Settings) -> bool:
         Whether that was to be done.
 
     Raises:
+        TotalsNotDue: It is too early; the message says when it is not.
         DatabaseUnavailable: Postgres is away.
     """
     async with connect(settings) as connections:
@@ -52,7 +61,13 @@ async def build_totals(settings: Settings) -> bool:
             return False
         now = await trial_balance.settle(connections, begins_at, None)
         if now < begins_at:
-            await asyncio.sleep((begins_at - now).total_seconds())
+            left = (begins_at - now).total_seconds()
+            if left > WAITED_SECONDS:
+                raise TotalsNotDue(
+                    "workers of the version before the upgrade may run until"
+                    f" {begins_at:%Y-%m-%d %H:%M} UTC: build the totals after that"
+                )
+            await asyncio.sleep(left)
             await trial_balance.settle(connections, begins_at, None)
         async with transaction(connections) as conn:
             await totals.build(conn)

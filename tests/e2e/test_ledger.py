@@ -129,6 +129,17 @@ async def test_journal_is_the_same_by_rpc_and_by_command(
     assert built.stdout == "The totals were built before.\n"
 
 
+async def test_totals_are_not_built_while_the_version_before_may_run(
+    service: Service, database_url: str
+) -> None:
+    with psycopg.connect(database_url) as owner:
+        owner.execute(
+            "UPDATE totals_progress SET built = FALSE, begins_at = now() + interval '1 day'"
+        )
+    with pytest.raises(journals.TotalsNotDue, match="build the totals after that"):
+        await journals.build_totals(service.settings)
+
+
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [

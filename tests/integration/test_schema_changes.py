@@ -244,6 +244,9 @@ async def test_debits_of_the_version_before_do_not_count(url: str) -> None:
         # As after the migration of a ledger: the version before writes no events.
         owner.execute("UPDATE events SET numbered_at = now() + interval '1 day'")
         owner.execute("UPDATE uncovered_history SET until = now() + interval '1 day', done = false")
+        owner.execute(
+            "UPDATE totals_progress SET begins_at = now() + interval '1 day', built = false"
+        )
     async with pools.create(postgres.of_service(url), 2) as pool:
         async with pools.transaction(pool) as conn:
             account, _ = await accounts.open_account(conn, ids.new_id(), "RUB")
