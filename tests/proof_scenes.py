@@ -4,7 +4,7 @@ import psycopg
 
 from balance_client import v1
 from balance_service.domain import errors
-from balance_service.repositories import checkpoints
+from balance_service.repositories import checkpoints, verification
 from tests.refusal_scenes import Ask, World, provokes
 
 
@@ -26,3 +26,9 @@ async def movement_that_is_not_covered(world: World) -> Ask:
 async def checkpoint_that_is_not_made(world: World) -> Ask:
     request = v1.GetCheckpointRequest(checkpoint="1000000000")
     return Ask("ProofService/GetCheckpoint", request, world.admin)
+
+
+@provokes(errors.VerificationRunning)
+async def ledger_that_is_being_verified(world: World) -> Ask:
+    world.patch.setitem(verification._SQL, "lock", "SELECT %(lock)s IS NULL")
+    return Ask("ProofService/VerifyLedger", v1.VerifyLedgerRequest(), world.admin)

@@ -57,6 +57,7 @@ OFFSETS = {
     "approvals.sql": (1, "pages by number, as of every list; SKIP_MAX bounds them"),
     "audit.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "catalogue.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
+    "checkpoints.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "entries.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "leaves.sql": (3, "OFFSET 0 keeps what is computed from being computed again; none is skipped"),

@@ -251,6 +251,8 @@ TABLE: Mapping[str, Rule] = {
     "ListMovements": _READING_ALL,
     "GetReceipt": _OF_PARTY,
     "GetCheckpoint": _READING_ALL,
+    "ListCheckpoints": _READING_ALL,
+    "VerifyLedger": _admins(Scope.ACCOUNTS_READ),
     "ListCurrencies": _ANYBODY,
     "GetRate": _ANYBODY,
     "ListRates": _ANYBODY,

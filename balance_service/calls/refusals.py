@@ -103,6 +103,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "Такой контрольной точки нет.",
         resource="checkpoint",
     ),
+    errors.VerificationRunning: Row(
+        code_pb2.ABORTED,
+        "VERIFICATION_RUNNING",
+        "Книга уже проверяется по другому запросу; повторите позже.",
+    ),
     errors.TokenMissing: Row(
         code_pb2.UNAUTHENTICATED, "TOKEN_MISSING", "Для вызова нужен токен доступа."
     ),

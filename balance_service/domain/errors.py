@@ -30,7 +30,7 @@ Refusal
   the schedule forbids it   ScheduleNotActive, ScheduleNotPaused, ScheduleLimit
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
   not now                   ConfirmationCodeLimit, SecondFactorLimit, QuotaExceeded, Overloaded,
-                            Unavailable, DeadlinePassed
+                            Unavailable, DeadlinePassed, VerificationRunning
   there are too many        WebhookEndpointLimit
   only over HTTP            HttpRefusal and its subclasses, in `calls/http.py`
 
@@ -173,6 +173,13 @@ class CheckpointNotFound(Refusal):
     """There is no such checkpoint."""
 
     checkpoint: str
+
+
+@dataclass
+class VerificationRunning(Refusal):
+    """The ledger is being verified for another caller; try again later."""
+
+    retry_after_seconds: int
 
 
 @dataclass

@@ -17,3 +17,5 @@ MAILS_FULL_SECONDS = 1.0
 MAIL_SERVER_FAILED_SECONDS = 5.0
 # A restart or a failover; only HTTP tells it, for the service cannot know how long it takes.
 UNAVAILABLE_SECONDS = 1.0
+# Verifying what is new takes seconds to minutes, and all of a large ledger longer.
+VERIFICATION_RUNNING_SECONDS = 30

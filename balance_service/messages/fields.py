@@ -294,6 +294,18 @@ def order(value: str) -> Order:
         raise errors.invalid("order_by", f"must be one of {choices}") from None
 
 
+def oldest_first(value: str) -> bool:
+    """Whether the oldest come first in a list that goes by date alone.
+
+    Raises:
+        InvalidFields: It is no order by date.
+    """
+    found = order(value)
+    if not found.by_date:
+        raise errors.invalid("order_by", f'must be "{Order.DATE}" or "{Order.DATE_DESC}"')
+    return found == Order.DATE
+
+
 def kind(value: int) -> Kind | None:
     """Reads a kind of movement; unspecified is any."""
     if value == account_pb2.MOVEMENT_KIND_UNSPECIFIED:

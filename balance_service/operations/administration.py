@@ -3,7 +3,7 @@
 import dataclasses
 import secrets as random_source
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID
@@ -29,6 +29,7 @@ from balance_service.repositories import (
     users,
     verification,
 )
+from balance_service.repositories.verification_steps import Step
 
 # Of a service principal, which the contract does not show.
 DESCRIPTION_LENGTH_MAX = 200
@@ -134,7 +135,7 @@ async def prove_secret(settings: Settings) -> None:
 
 async def verify(
     settings: Settings,
-    report_progress: verification.Progress = lambda _done, _total: None,
+    report_progress: Callable[[int, int], None] = lambda _done, _total: None,
     kept: Mapping[int, str] = MappingProxyType({}),
     *,
     incremental: bool = False,
@@ -150,23 +151,21 @@ async def verify(
         incremental: Whether only what is new is looked at, and a part of what is old.
     """
     began = time.monotonic()
+
+    def report_step(step: Step) -> None:
+        report_progress(step.done, step.total)
+
     async with connect(settings) as connections, connections.connection() as conn:
         if incremental:
-            report = await verification.verify_new(conn, report_progress, kept)
+            report = await verification.verify_new(conn, report_step, kept)
         else:
             calendar = settings.limits.calendar
-            report = await verification.verify(conn, calendar, report_progress, kept)
+            report = await verification.verify(conn, calendar, report_step, kept)
         read_only = await monitoring.is_read_only(conn)
     if not read_only:
-        found = {
-            "faults": str(sum(len(faults) for faults in report.faults.values())),
-            "seconds": f"{time.monotonic() - began:.1f}",
-            "checkpoint": str(report.run.checkpoint),
-            "checkpoint_hash": report.run.hash,
-            "rechecked": str(report.run.rechecked),
-        }
-        async with act(settings) as conn:
-            await audit.record(conn, event(Action.LEDGER_VERIFIED, "ledger", after=found))
+        found = report.audited(time.monotonic() - began)
+        async with act(settings) as recording:
+            await audit.record(recording, event(Action.LEDGER_VERIFIED, "ledger", after=found))
     return report
 
 

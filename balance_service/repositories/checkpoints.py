@@ -159,6 +159,23 @@ async def find(conn: AsyncConnection, number: int | None = None) -> Signed | Non
     return _signed(row) if row else None
 
 
+async def page(
+    conn: AsyncConnection, after: int | None, limit: int, skip: int, *, oldest_first: bool
+) -> list[Signed]:
+    """Checkpoints by their numbers.
+
+    Args:
+        conn: Any connection.
+        after: The number of the checkpoint after which the page starts; None for the first page.
+        limit: How many at most.
+        skip: How many to leave out before them.
+        oldest_first: Whether the numbers ascend.
+    """
+    name = "page_from_oldest" if oldest_first else "page"
+    values = {"after": after, "limit": limit, "skip": skip}
+    return [_signed(row) for row in await (await conn.execute(_SQL[name], values)).fetchall()]
+
+
 async def part(conn: AsyncConnection, first: int, last: int) -> list[Part]:
     """Checkpoints from a number to another that there are, with what they cover."""
     cursor = await conn.execute(_SQL["part"], {"first": first, "last": last})

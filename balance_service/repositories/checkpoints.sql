@@ -115,6 +115,24 @@ WHERE number > 0 AND (%(number)s::bigint IS NULL OR number = %(number)s)
 ORDER BY number DESC
 LIMIT 1;
 
+-- page --
+-- Checkpoints before a number, newest first.
+SELECT
+    -- include columns --
+FROM checkpoints
+WHERE number > 0 AND (%(after)s::bigint IS NULL OR number < %(after)s)
+ORDER BY number DESC
+LIMIT %(limit)s OFFSET %(skip)s;
+
+-- page_from_oldest --
+-- Checkpoints after a number, oldest first.
+SELECT
+    -- include columns --
+FROM checkpoints
+WHERE number > coalesce(%(after)s::bigint, 0)
+ORDER BY number
+LIMIT %(limit)s OFFSET %(skip)s;
+
 -- part --
 -- Checkpoints from a number on, with what they cover.
 SELECT

@@ -1,13 +1,14 @@
 """Recomputes what must be true of the whole ledger, from its entries up, in one snapshot."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
+from balance_service.domain import errors, retry_after
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
 from balance_service.domain.days import Calendar, Day
 from balance_service.domain.holds import HoldStatus
@@ -28,6 +29,7 @@ from balance_service.repositories import (
     totals_checks,
 )
 from balance_service.repositories.incremental_checks import Run
+from balance_service.repositories.verification_steps import Fault, Findings, Found, Progress
 
 _SQL = {
     **queries.load(__file__),
@@ -75,23 +77,9 @@ CHECKS = {
     **partition_checks.CHECKS,
     **audit_seals.CHECKS,
 }
-# Those that more than one statement makes.
-_READ_IN_PARTS = (
-    proof_checks.CHAIN_CHECKS.keys()
-    | proof_checks.PUBLISHED_CHECKS.keys()
-    | audit_seals.CHECKS.keys()
-)
 FAULTS_SHOWN_MAX = 10
 
-Progress: TypeAlias = Callable[[int, int], None]
-
-
-class Fault(NamedTuple):
-    """One row that breaks a rule: what it is about, what is stored, what it should be."""
-
-    subject: str
-    stored: object
-    computed: object
+_LOCK = 0x766572696679  # "verify"
 
 
 class TrialBalance(NamedTuple):
@@ -124,87 +112,133 @@ class Report:
             balance.users_minor + balance.system_minor for balance in self.balances
         )
 
+    @property
+    def fault_count(self) -> int:
+        return sum(len(faults) for faults in self.faults.values())
+
+    def audited(self, seconds: float) -> dict[str, str]:
+        """What the audit log has of it, for the next run to go on from.
+
+        Args:
+            seconds: How long it took.
+        """
+        return {
+            "faults": str(self.fault_count),
+            "seconds": f"{seconds:.1f}",
+            "checkpoint": str(self.run.checkpoint),
+            "checkpoint_hash": self.run.hash,
+            "rechecked": str(self.run.rechecked),
+        }
+
 
 async def verify(
     conn: AsyncConnection,
     calendar: Calendar | None = None,
-    report_progress: Progress = lambda _done, _total: None,
+    report_progress: Progress = lambda _step: None,
     kept: Mapping[int, str] = MappingProxyType({}),
+    *,
+    alone: bool = False,
 ) -> Report:
     """Checks everything in one snapshot, without locking anyone out.
 
     Args:
         conn: A connection outside any transaction.
         calendar: The days on which debits count; those of UTC by default.
-        report_progress: Is told how many checks are done, of how many.
+        report_progress: Is told of every step.
         kept: Hashes of checkpoints that were kept elsewhere, by their numbers.
+        alone: Whether it is refused while another run is under way that asked for this.
+
+    Raises:
+        VerificationRunning: Another run is under way.
     """
     async with conn.transaction():
-        now = await _begin(conn)
+        now = await _begin(conn, alone=alone)
         parameters = _parameters((calendar or Calendar()).day(now))
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
-        faults: dict[str, list[Fault]] = {}
-        for check in CHECKS.keys() & _SQL.keys():
-            report_progress(len(faults), len(CHECKS))
-            cursor = await conn.execute(_SQL[check], parameters)
-            faults[check] = [Fault(*row) for row in await cursor.fetchall()]
-        report_progress(len(faults), len(CHECKS))
-        for module in (proof_checks, partition_checks, audit_seals):
-            _add(faults, await module.find_faults(conn, FAULTS_SHOWN_MAX))
-        _add(faults, await proof_checks.find_unpublished(conn, kept))
+        findings = Findings(report_progress, len(CHECKS))
+        for check in CHECKS:
+            if check in _SQL:
+                findings.progress(len(findings.faults), len(CHECKS))
+                await findings.make([check], _find(conn, check, parameters))
+        findings.progress(len(findings.faults), len(CHECKS))
+        chain = proof_checks.find_faults(conn, FAULTS_SHOWN_MAX)
+        await findings.make(proof_checks.CHAIN_CHECKS, chain)
+        elsewhere = partition_checks.find_faults(conn, FAULTS_SHOWN_MAX)
+        await findings.make(partition_checks.CHECKS, elsewhere)
+        await findings.make(audit_seals.CHECKS, audit_seals.find_faults(conn, FAULTS_SHOWN_MAX))
+        await findings.make(proof_checks.PUBLISHED_CHECKS, _find_unpublished(conn, kept))
         cursor = await conn.execute(_SQL["balances"], parameters)
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]
         newest = (await checkpoints.head(conn)).checkpoint
-    return Report(totals, faults, balances, Run(newest.number, newest.hash().hex()))
+    return Report(totals, findings.faults, balances, Run(newest.number, newest.hash().hex()))
 
 
 async def verify_new(
     conn: AsyncConnection,
-    report_progress: Progress = lambda _done, _total: None,
+    report_progress: Progress = lambda _step: None,
     kept: Mapping[int, str] = MappingProxyType({}),
+    *,
+    alone: bool = False,
 ) -> Report:
     """Checks what is new since the last run that found nothing, and a part of what is old.
 
-    Args:
-        conn: A connection outside any transaction.
-        report_progress: Is told how many checkpoints are done, of how many.
-        kept: As of `verify`.
+    Args, Raises:
+        As of `verify`.
     """
     async with conn.transaction():
-        await _begin(conn)
+        await _begin(conn, alone=alone)
         since = await incremental_checks.last_run(conn)
         newest = (await checkpoints.head(conn)).checkpoint
         again, new = incremental_checks.plan(since, newest.number)
-        faults: dict[str, list[Fault]] = {check: [] for check in incremental_checks.CHECKS}
-        for done, numbers in ((0, again), (len(again), new)):
-            report_progress(done, len(again) + len(new))
-            found = await incremental_checks.find_faults(conn, FAULTS_SHOWN_MAX, numbers)
-            _add(faults, found)
+        findings = Findings(report_progress, len(CHECKS))
+        finding = _find_in_two(conn, findings.progress, again, new)
+        await findings.make(incremental_checks.CHECKS, finding)
         known = {since.checkpoint: since.hash} if since.checkpoint else {}
-        _add(faults, await proof_checks.find_unpublished(conn, {**known, **kept}))
+        unpublished = _find_unpublished(conn, {**known, **kept})
+        await findings.make(proof_checks.PUBLISHED_CHECKS, unpublished)
     rechecked = again[-1] if again else 0
     looked_at = {"new_checkpoints": len(new), "old_checkpoints": len(again)}
-    return Report(looked_at, faults, [], Run(newest.number, newest.hash().hex(), rechecked))
+    return Report(
+        looked_at, findings.faults, [], Run(newest.number, newest.hash().hex(), rechecked)
+    )
 
 
-async def _begin(conn: AsyncConnection) -> datetime:
+async def _begin(conn: AsyncConnection, *, alone: bool) -> datetime:
     """Takes one view of everything; when."""
     await conn.execute(_SQL["snapshot"])
     await conn.execute(_SQL["plan_for_whole_tables"])
+    if alone:
+        locked = await (await conn.execute(_SQL["lock"], {"lock": _LOCK})).fetchone()
+        if locked is None or not locked[0]:
+            raise errors.VerificationRunning(retry_after.VERIFICATION_RUNNING_SECONDS)
     clock = await (await conn.execute(_SQL["read_clock"])).fetchone()
     assert clock is not None, "a clock always answers"
     moment: datetime = clock[0]
     return moment
 
 
-def _add(
-    faults: dict[str, list[Fault]], found: Mapping[str, Sequence[tuple[str, object, object]]]
-) -> None:
-    for check, more in found.items():
-        all_found = [*faults.get(check, ()), *(Fault(*fault) for fault in more)]
-        faults[check] = all_found[:FAULTS_SHOWN_MAX]
+async def _find(conn: AsyncConnection, check: str, parameters: Mapping[str, object]) -> Found:
+    return {check: await (await conn.execute(_SQL[check], parameters)).fetchall()}
+
+
+async def _find_unpublished(conn: AsyncConnection, kept: Mapping[int, str]) -> Found:
+    found = await proof_checks.find_unpublished(conn, kept)
+    return {check: faults[:FAULTS_SHOWN_MAX] for check, faults in found.items()}
+
+
+async def _find_in_two(
+    conn: AsyncConnection, progress: Callable[[int, int], None], again: range, new: range
+) -> Found:
+    """What is wrong with old checkpoints, and then with new ones."""
+    faults: dict[str, list[tuple[str, object, object]]] = {}
+    for done, numbers in ((0, again), (len(again), new)):
+        progress(done, len(again) + len(new))
+        found = await incremental_checks.find_faults(conn, FAULTS_SHOWN_MAX, numbers)
+        for check, more in found.items():
+            faults[check] = [*faults.get(check, ()), *more][:FAULTS_SHOWN_MAX]
+    return faults
 
 
 def _parameters(day: Day) -> dict[str, object]:

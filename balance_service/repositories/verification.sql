@@ -12,6 +12,10 @@ SELECT
     set_config('statement_timeout', '0', true),
     set_config('TimeZone', 'UTC', true);
 
+-- lock --
+-- Whether no other run is under way; until the transaction ends, none begins.
+SELECT pg_try_advisory_xact_lock(%(lock)s);
+
 -- read_clock --
 -- When the transaction began, by which its day is told.
 SELECT now();

@@ -26,6 +26,7 @@ from balance_service.database.pool import Pool
 from balance_service.database.primary import Primary
 from balance_service.domain import money
 from balance_service.domain.approvals import Ceilings
+from balance_service.domain.limits import Limits
 from balance_service.domain.movements import Kind
 from balance_service.domain.networks import parse_networks
 from balance_service.domain.searches import parse_keys
@@ -47,6 +48,7 @@ from balance_service.reading import lookups, statements
 from balance_service.reading.balances import AccountReads
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
+from balance_service.reading.verification import Verifier
 from balance_service.reading.watch import AccountWatch
 from balance_service.server import reporting, sign_in
 from balance_service.server.door import Door, GrpcioDoor
@@ -106,6 +108,7 @@ class App:
     watch_list: AccountWatch
     event_log: EventLog
     streams: Streams
+    verifier: Verifier
     calls: Calls
     health: Health
     changes: AccountChanges
@@ -157,6 +160,7 @@ class App:
         self.watch_list.close()
         self.event_log.close()
         self.streams.close()
+        self.verifier.close()
         await self.door.stop()
 
 
@@ -193,10 +197,7 @@ def build(
     asked = all_kinds.build(found, rates, rules)
 
     calls = _calls(settings, auth.tokens, rules)
-    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, auth.refused))
-    data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
-    directory = UserDirectory(connections, page_tokens)
-    calls.add(UserServicer(connections, auth.of_users, directory, data))
+    _add_users(calls, auth, connections, listing, limits, page_tokens)
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts, AccountDirectory(connections, page_tokens, limits)))
     _add_settlements(calls, connections, submission, listing, asked, streams)
@@ -211,8 +212,10 @@ def build(
     calls.add(EventServicer(connections, event_log, page_tokens, settings.token_issuer))
     webhooks = _add_webhooks(calls, settings, connections, page_tokens, secrets)
     _add_records(calls, settings, connections, page_tokens, approvals, found.accounts, rules)
+    verifier = _add_proof(calls, settings, connections, page_tokens)
     calls.check_access()
     health = _health(calls, (connections, commit_connections))
+    sampled = {"calls": connections, "commits": commit_connections}
     worked_at = rates, watch_list, event_log, calls, queue, changes, webhooks
     return App(
         settings=settings,
@@ -223,13 +226,12 @@ def build(
         watch_list=watch_list,
         event_log=event_log,
         streams=streams,
+        verifier=verifier,
         calls=calls,
         health=health,
         changes=changes,
         maintenance=_maintenance(settings, connections, auth, health, *worked_at),
-        sampling=Sampling(
-            calls, queue, {"calls": connections, "commits": commit_connections}, rates
-        ),
+        sampling=Sampling(calls, queue, sampled, rates),
         door=make_door(settings, calls, health.servicer),
     )
 
@@ -293,11 +295,34 @@ def _add_records(
     calls.add(ReversalServicer(connections))
     calls.add(MovementServicer(connections, page_tokens, searchable))
     calls.add(LedgerServicer(connections))
-    calls.add(ProofServicer(connections, settings.checkpoint_interval))
     calls.add(ScheduleServicer(connections, page_tokens, rules, settings))
     calls.add(AuditServicer(connections, page_tokens))
     calls.add(ApprovalServicer(connections, approvals, page_tokens))
     reporting.add(calls, connections, page_tokens, accounts)
+
+
+def _add_users(
+    calls: Calls,
+    auth: SignsIn,
+    connections: Pool,
+    listing: Listing,
+    limits: Limits,
+    page_tokens: PageTokens,
+) -> None:
+    calls.add(AuthServicer(auth.codes, auth.sign_in, auth.tokens, auth.keys, auth.refused))
+    data = UserData(connections, listing, limits, auth.sessions, auth.erasure)
+    directory = UserDirectory(connections, page_tokens)
+    calls.add(UserServicer(connections, auth.of_users, directory, data))
+
+
+def _add_proof(
+    calls: Calls, settings: Settings, connections: Pool, page_tokens: PageTokens
+) -> Verifier:
+    url = settings.database_url.get_secret_value()
+    verifier = Verifier(url, connections, settings.limits.calendar)
+    interval = settings.checkpoint_interval
+    calls.add(ProofServicer(connections, interval, page_tokens, verifier))
+    return verifier
 
 
 def _add_settlements(

@@ -8,7 +8,6 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain import errors
 from balance_service.domain.audit import Action, RecordedEvent
-from balance_service.domain.paging import Order
 from balance_service.messages import audit_messages, fields, page_bytes, time_places
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import audit
@@ -67,7 +66,7 @@ def _read_query(checks: fields.Checks, request: audit_pb2.ListAuditEventsRequest
         action=checks(_read_action, message.action),
         start_time=limit("start_time"),
         end_time=limit("end_time"),
-        oldest_first=checks(_read_order, request.order_by),
+        oldest_first=checks(fields.oldest_first, request.order_by),
     )
 
 
@@ -76,14 +75,6 @@ def _read_action(value: str) -> str:
     if value and value not in set(Action):
         raise errors.invalid("filter.action", "must be a known action, such as user.role_changed")
     return value
-
-
-def _read_order(value: str) -> bool:
-    """Whether the oldest come first."""
-    order = fields.order(value)
-    if not order.by_date:
-        raise errors.invalid("order_by", f'must be "{Order.DATE}" or "{Order.DATE_DESC}"')
-    return order == Order.DATE
 
 
 def _texts(event: RecordedEvent) -> list[str]:

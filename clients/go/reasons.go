@@ -342,4 +342,8 @@ const (
 	// FAILED_PRECONDITION. The caller has as many schedules that are active or
 	// paused as one caller may; metadata says how many. Cancel one first.
 	ReasonScheduleLimit Reason = "SCHEDULE_LIMIT"
+
+	// ABORTED. The ledger is being verified for another caller; one run at a time is
+	// made. RetryInfo says when to ask again.
+	ReasonVerificationRunning Reason = "VERIFICATION_RUNNING"
 )

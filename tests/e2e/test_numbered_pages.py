@@ -51,7 +51,7 @@ async def test_every_list_has_pages_by_number(service: Service) -> None:
     lists = [b for b in BINDINGS if "total_size" in b.method.output.fields_by_name]
     hears = {"url": "https://93.184.216.34/", "disabled": True}
     endpoint = (await admin.http("POST", "/api/v1/webhooks/endpoints", hears)).json["id"]
-    assert len(lists) == 20
+    assert len(lists) == 21
     _, other = await somebody(service)
     schedule = (await schedules.make(admin.client, schedules.once(other))).id
     account = (await admin.http("GET", "/api/v1/accounts")).json["accounts"][0]["id"]

@@ -102,7 +102,7 @@ async def test_each_form_of_a_list_has_a_document_of_its_own(service: Service) -
             names.add(operation["operationId"])
             assert numbered != ("page_token" in parameters)
             assert numbered != ("next_page_token" in properties)
-    assert len(answers["/openapi.json"]) == 20
+    assert len(answers["/openapi.json"]) == 21
     assert answers["/openapi.json"] == answers["/openapi-pages.json"]
 
 

@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from google.protobuf import json_format
 
 from balance_client import ReceiptInvalid, check_receipt, v1
+from balance_service.domain.checkpoints import Checkpoint
 from tests.checkpoints import guides_check
 from tests.parity_world import make_checkpoint
 from tests.service import Service, reason, refused
@@ -134,3 +135,39 @@ async def test_checkpoints_are_for_who_may_read_all(service: Service) -> None:
         wrong = v1.GetCheckpointRequest(checkpoint=text)
         error = await refused(admin.client.proofs.GetCheckpoint(wrong))
         assert [violation.field for violation in error.violations] == ["checkpoint"], text
+
+
+async def test_checkpoints_are_listed_both_ways_by_pages(service: Service) -> None:
+    anna, admin = await service.person(), await service.admin()
+    account = await anna.open()
+    for _ in range(3):
+        await anna.deposit("1", account.id)
+        await make_checkpoint(service.settings)
+    proofs, ask = admin.client.proofs, v1.ListCheckpointsRequest
+    assert await reason(anna.client.proofs.ListCheckpoints(ask())) == "PERMISSION_MISSING"
+    whole = await proofs.ListCheckpoints(ask(count_total=True))
+    newest = [Checkpoint.number_in(each.text) for each in whole.checkpoints]
+    assert newest == list(range(whole.total_size, 0, -1))
+    assert len(newest) >= 3
+    for order_by, expected in (("", newest), ("date", newest[::-1]), ("date desc", newest)):
+        found: list[v1.Checkpoint] = []
+        token = ""
+        while token or not found:
+            request = ask(page_size=2, page_token=token, order_by=order_by)
+            page = await proofs.ListCheckpoints(request)
+            found += page.checkpoints
+            token = page.next_page_token
+        assert [Checkpoint.number_in(each.text) for each in found] == expected
+    one = await proofs.GetCheckpoint(v1.GetCheckpointRequest(checkpoint=str(newest[0])))
+    assert one == whole.checkpoints[0]
+    skipped = await proofs.ListCheckpoints(ask(skip=1, page_size=1))
+    assert skipped.checkpoints == [whole.checkpoints[1]]
+    other = ask(page_token=skipped.next_page_token, order_by="date")
+    assert await reason(proofs.ListCheckpoints(other)) == "PAGE_TOKEN_INVALID"
+    for request, field in (
+        (ask(page_size=-1), "page_size"),
+        (ask(skip=-1), "skip"),
+        (ask(order_by="amount"), "order_by"),
+    ):
+        error = await refused(proofs.ListCheckpoints(request))
+        assert [violation.field for violation in error.violations] == [field]

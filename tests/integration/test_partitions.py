@@ -17,6 +17,7 @@ from balance_service.domain.paging import Part
 from balance_service.domain.periods import Period
 from balance_service.domain.state import Done, How
 from balance_service.repositories import entries, monitoring, verification
+from balance_service.repositories.verification_steps import Fault
 from tests.commits import commit
 from tests.integration.test_commit_path import (
     Verified,
@@ -30,7 +31,7 @@ from tests.partitions import BEGINS_WHOLE, PAST, ask, convert, dated, make, plac
 pytestmark = BEGINS_WHOLE
 
 
-async def faults(pool: Pool) -> dict[str, list[verification.Fault]]:
+async def faults(pool: Pool) -> dict[str, list[Fault]]:
     async with pool.connection() as conn:
         report = await verification.verify(conn)
     return {check: found for check, found in report.faults.items() if found}

@@ -30,6 +30,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.StatementTooLong: ("FAILED_PRECONDITION", 400),
     errors.ReceiptNotReady: ("FAILED_PRECONDITION", 400),
     errors.CheckpointNotFound: ("NOT_FOUND", 404),
+    errors.VerificationRunning: ("ABORTED", 409),
     errors.TokenMissing: ("UNAUTHENTICATED", 401),
     errors.TokenInvalid: ("UNAUTHENTICATED", 401),
     errors.TokenExpired: ("UNAUTHENTICATED", 401),

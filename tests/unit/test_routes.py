@@ -57,6 +57,8 @@ def found(verb: str, path: str) -> tuple[str, dict[str, str]]:
         ("POST", f"/api/v1/approvals/{ID}:approve", "ApproveChange", {"approval": ID}),
         ("GET", f"/api/v1/movements/{ID}/receipt", "GetReceipt", {"movement": ID}),
         ("GET", "/api/v1/checkpoints/latest/", "GetCheckpoint", {"checkpoint": "latest"}),
+        ("GET", "/api/v1/checkpoints/", "ListCheckpoints", {}),
+        ("GET", "/api/v1/ledger:verify", "VerifyLedger", {}),
         ("GET", "/.well-known/jwks.json", "GetJwks", {}),
         ("GET", f"/api/v1/services/{ID}/purchase/", "CreatePurchase", {"service": ID}),
     ],

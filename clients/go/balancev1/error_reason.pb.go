@@ -280,6 +280,9 @@ const (
 	// FAILED_PRECONDITION. The caller has as many schedules that are active or
 	// paused as one caller may; metadata says how many. Cancel one first.
 	ErrorReason_ERROR_REASON_SCHEDULE_LIMIT ErrorReason = 183
+	// ABORTED. The ledger is being verified for another caller; one run at a time is
+	// made. RetryInfo says when to ask again.
+	ErrorReason_ERROR_REASON_VERIFICATION_RUNNING ErrorReason = 195
 )
 
 // Enum value maps for ErrorReason.
@@ -372,6 +375,7 @@ var (
 		181: "ERROR_REASON_SCHEDULE_NOT_ACTIVE",
 		182: "ERROR_REASON_SCHEDULE_NOT_PAUSED",
 		183: "ERROR_REASON_SCHEDULE_LIMIT",
+		195: "ERROR_REASON_VERIFICATION_RUNNING",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -461,6 +465,7 @@ var (
 		"ERROR_REASON_SCHEDULE_NOT_ACTIVE":        181,
 		"ERROR_REASON_SCHEDULE_NOT_PAUSED":        182,
 		"ERROR_REASON_SCHEDULE_LIMIT":             183,
+		"ERROR_REASON_VERIFICATION_RUNNING":       195,
 	}
 )
 
@@ -496,7 +501,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xab\x18\n" +
+	"balance.v1*\xd3\x18\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -585,7 +590,8 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\x1fERROR_REASON_SCHEDULE_NOT_FOUND\x10\xb4\x01\x12%\n" +
 	" ERROR_REASON_SCHEDULE_NOT_ACTIVE\x10\xb5\x01\x12%\n" +
 	" ERROR_REASON_SCHEDULE_NOT_PAUSED\x10\xb6\x01\x12 \n" +
-	"\x1bERROR_REASON_SCHEDULE_LIMIT\x10\xb7\x01BC\n" +
+	"\x1bERROR_REASON_SCHEDULE_LIMIT\x10\xb7\x01\x12&\n" +
+	"!ERROR_REASON_VERIFICATION_RUNNING\x10\xc3\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -22,6 +22,411 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How much of the ledger is verified.
+type VerificationMode int32
+
+const (
+	// The same as VERIFICATION_MODE_INCREMENTAL.
+	VerificationMode_VERIFICATION_MODE_UNSPECIFIED VerificationMode = 0
+	// What checkpoints covered since the last run that found nothing, and a thirtieth
+	// of what older ones cover, in turns.
+	VerificationMode_VERIFICATION_MODE_INCREMENTAL VerificationMode = 1
+	// Everything.
+	VerificationMode_VERIFICATION_MODE_FULL VerificationMode = 2
+)
+
+// Enum value maps for VerificationMode.
+var (
+	VerificationMode_name = map[int32]string{
+		0: "VERIFICATION_MODE_UNSPECIFIED",
+		1: "VERIFICATION_MODE_INCREMENTAL",
+		2: "VERIFICATION_MODE_FULL",
+	}
+	VerificationMode_value = map[string]int32{
+		"VERIFICATION_MODE_UNSPECIFIED": 0,
+		"VERIFICATION_MODE_INCREMENTAL": 1,
+		"VERIFICATION_MODE_FULL":        2,
+	}
+)
+
+func (x VerificationMode) Enum() *VerificationMode {
+	p := new(VerificationMode)
+	*p = x
+	return p
+}
+
+func (x VerificationMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (VerificationMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_balance_v1_proof_proto_enumTypes[0].Descriptor()
+}
+
+func (VerificationMode) Type() protoreflect.EnumType {
+	return &file_balance_v1_proof_proto_enumTypes[0]
+}
+
+func (x VerificationMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use VerificationMode.Descriptor instead.
+func (VerificationMode) EnumDescriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{0}
+}
+
+// A check begins. Those that are made together begin and end together.
+type LedgerCheckStarted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. Its name, such as "balance_is_sum_of_entries".
+	Check string `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	// Output only. What it holds the ledger to, in English.
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerCheckStarted) Reset() {
+	*x = LedgerCheckStarted{}
+	mi := &file_balance_v1_proof_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerCheckStarted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerCheckStarted) ProtoMessage() {}
+
+func (x *LedgerCheckStarted) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerCheckStarted.ProtoReflect.Descriptor instead.
+func (*LedgerCheckStarted) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *LedgerCheckStarted) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *LedgerCheckStarted) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+// A check has ended.
+type LedgerCheckFinished struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. Its name.
+	Check string `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	// Output only. How long it took, together with those that were made with it.
+	Milliseconds int32 `protobuf:"varint,2,opt,name=milliseconds,proto3" json:"milliseconds,omitempty"`
+	// Output only. The first faults that it found, ten at most; none if all is right.
+	Faults        []*LedgerFault `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerCheckFinished) Reset() {
+	*x = LedgerCheckFinished{}
+	mi := &file_balance_v1_proof_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerCheckFinished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerCheckFinished) ProtoMessage() {}
+
+func (x *LedgerCheckFinished) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerCheckFinished.ProtoReflect.Descriptor instead.
+func (*LedgerCheckFinished) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LedgerCheckFinished) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *LedgerCheckFinished) GetMilliseconds() int32 {
+	if x != nil {
+		return x.Milliseconds
+	}
+	return 0
+}
+
+func (x *LedgerCheckFinished) GetFaults() []*LedgerFault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+// A place where the ledger is wrong. Each text has 200 characters at most.
+type LedgerFault struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. What it is about, such as an account's id.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Output only. What is stored.
+	Stored string `protobuf:"bytes,2,opt,name=stored,proto3" json:"stored,omitempty"`
+	// Output only. What it should be.
+	Computed      string `protobuf:"bytes,3,opt,name=computed,proto3" json:"computed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerFault) Reset() {
+	*x = LedgerFault{}
+	mi := &file_balance_v1_proof_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerFault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerFault) ProtoMessage() {}
+
+func (x *LedgerFault) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerFault.ProtoReflect.Descriptor instead.
+func (*LedgerFault) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LedgerFault) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *LedgerFault) GetStored() string {
+	if x != nil {
+		return x.Stored
+	}
+	return ""
+}
+
+func (x *LedgerFault) GetComputed() string {
+	if x != nil {
+		return x.Computed
+	}
+	return ""
+}
+
+// How many rows of a kind were looked at.
+type VerifiedRows struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. What they are: the name of a table, or "new_checkpoints" or
+	// "old_checkpoints".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Output only. How many.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifiedRows) Reset() {
+	*x = VerifiedRows{}
+	mi := &file_balance_v1_proof_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifiedRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifiedRows) ProtoMessage() {}
+
+func (x *VerifiedRows) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifiedRows.ProtoReflect.Descriptor instead.
+func (*VerifiedRows) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *VerifiedRows) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VerifiedRows) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// What a run found in all.
+type VerificationSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. Whether nothing is wrong.
+	Clean bool `protobuf:"varint,1,opt,name=clean,proto3" json:"clean,omitempty"`
+	// Output only. How many faults were told, of all checks.
+	FaultCount int32 `protobuf:"varint,2,opt,name=fault_count,json=faultCount,proto3" json:"fault_count,omitempty"`
+	// Output only. Currencies, ISO 4217, in which all accounts together do not sum to
+	// zero; only a full run adds them up.
+	UnbalancedCurrencies []string `protobuf:"bytes,3,rep,name=unbalanced_currencies,json=unbalancedCurrencies,proto3" json:"unbalanced_currencies,omitempty"`
+	// Output only. How much of the ledger was verified.
+	Mode VerificationMode `protobuf:"varint,4,opt,name=mode,proto3,enum=balance.v1.VerificationMode" json:"mode,omitempty"`
+	// Output only. How long it took.
+	Milliseconds int32 `protobuf:"varint,5,opt,name=milliseconds,proto3" json:"milliseconds,omitempty"`
+	// Output only. How much was looked at: the rows of tables in a full run, else
+	// checkpoints.
+	Rows []*VerifiedRows `protobuf:"bytes,6,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Output only. The number of the last checkpoint that was verified; 0 if there is
+	// none yet.
+	Checkpoint int64 `protobuf:"varint,7,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// Output only. The hash of its text, in hexadecimal digits.
+	CheckpointHash string `protobuf:"bytes,8,opt,name=checkpoint_hash,json=checkpointHash,proto3" json:"checkpoint_hash,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *VerificationSummary) Reset() {
+	*x = VerificationSummary{}
+	mi := &file_balance_v1_proof_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerificationSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerificationSummary) ProtoMessage() {}
+
+func (x *VerificationSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerificationSummary.ProtoReflect.Descriptor instead.
+func (*VerificationSummary) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *VerificationSummary) GetClean() bool {
+	if x != nil {
+		return x.Clean
+	}
+	return false
+}
+
+func (x *VerificationSummary) GetFaultCount() int32 {
+	if x != nil {
+		return x.FaultCount
+	}
+	return 0
+}
+
+func (x *VerificationSummary) GetUnbalancedCurrencies() []string {
+	if x != nil {
+		return x.UnbalancedCurrencies
+	}
+	return nil
+}
+
+func (x *VerificationSummary) GetMode() VerificationMode {
+	if x != nil {
+		return x.Mode
+	}
+	return VerificationMode_VERIFICATION_MODE_UNSPECIFIED
+}
+
+func (x *VerificationSummary) GetMilliseconds() int32 {
+	if x != nil {
+		return x.Milliseconds
+	}
+	return 0
+}
+
+func (x *VerificationSummary) GetRows() []*VerifiedRows {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *VerificationSummary) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *VerificationSummary) GetCheckpointHash() string {
+	if x != nil {
+		return x.CheckpointHash
+	}
+	return ""
+}
+
 // What the service signed of the movements between two moments, and of all
 // before by naming the checkpoint before it.
 type Checkpoint struct {
@@ -45,7 +450,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_balance_v1_proof_proto_msgTypes[0]
+	mi := &file_balance_v1_proof_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -57,7 +462,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_proof_proto_msgTypes[0]
+	mi := &file_balance_v1_proof_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -70,7 +475,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_balance_v1_proof_proto_rawDescGZIP(), []int{0}
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Checkpoint) GetText() string {
@@ -131,7 +536,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_balance_v1_proof_proto_msgTypes[1]
+	mi := &file_balance_v1_proof_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -143,7 +548,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_proof_proto_msgTypes[1]
+	mi := &file_balance_v1_proof_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -156,7 +561,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_balance_v1_proof_proto_rawDescGZIP(), []int{1}
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Receipt) GetMovement() string {
@@ -230,7 +635,7 @@ type GetReceiptRequest struct {
 
 func (x *GetReceiptRequest) Reset() {
 	*x = GetReceiptRequest{}
-	mi := &file_balance_v1_proof_proto_msgTypes[2]
+	mi := &file_balance_v1_proof_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +647,7 @@ func (x *GetReceiptRequest) String() string {
 func (*GetReceiptRequest) ProtoMessage() {}
 
 func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_proof_proto_msgTypes[2]
+	mi := &file_balance_v1_proof_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +660,7 @@ func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_proof_proto_rawDescGZIP(), []int{2}
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetReceiptRequest) GetMovement() string {
@@ -283,7 +688,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_balance_v1_proof_proto_msgTypes[3]
+	mi := &file_balance_v1_proof_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -295,7 +700,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_proof_proto_msgTypes[3]
+	mi := &file_balance_v1_proof_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -308,7 +713,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_proof_proto_rawDescGZIP(), []int{3}
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetCheckpointRequest) GetCheckpoint() string {
@@ -318,12 +723,335 @@ func (x *GetCheckpointRequest) GetCheckpoint() string {
 	return ""
 }
 
+// Request for ListCheckpoints.
+type ListCheckpointsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. How many to return: 10 by default, at most 1000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Optional. next_page_token of the last answer.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Optional. "date" or "date desc", the default.
+	OrderBy string `protobuf:"bytes,3,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// Optional. How many to leave out before the page, at most 100000: for pages by
+	// number. What lies before them costs time, which page tokens do not.
+	Skip int32 `protobuf:"varint,4,opt,name=skip,proto3" json:"skip,omitempty"`
+	// Optional. Whether to count all that the list keeps, which costs time, too.
+	CountTotal    bool `protobuf:"varint,5,opt,name=count_total,json=countTotal,proto3" json:"count_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCheckpointsRequest) Reset() {
+	*x = ListCheckpointsRequest{}
+	mi := &file_balance_v1_proof_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCheckpointsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCheckpointsRequest) ProtoMessage() {}
+
+func (x *ListCheckpointsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCheckpointsRequest.ProtoReflect.Descriptor instead.
+func (*ListCheckpointsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListCheckpointsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCheckpointsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCheckpointsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
+func (x *ListCheckpointsRequest) GetSkip() int32 {
+	if x != nil {
+		return x.Skip
+	}
+	return 0
+}
+
+func (x *ListCheckpointsRequest) GetCountTotal() bool {
+	if x != nil {
+		return x.CountTotal
+	}
+	return false
+}
+
+// Response of ListCheckpoints.
+type ListCheckpointsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The checkpoints, in the order that was asked for.
+	Checkpoints []*Checkpoint `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	// Output only. The next page's token; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Output only. With count_total, how many resources all pages have together.
+	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCheckpointsResponse) Reset() {
+	*x = ListCheckpointsResponse{}
+	mi := &file_balance_v1_proof_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCheckpointsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCheckpointsResponse) ProtoMessage() {}
+
+func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
+func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListCheckpointsResponse) GetCheckpoints() []*Checkpoint {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
+func (x *ListCheckpointsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListCheckpointsResponse) GetTotalSize() int32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+// Request for VerifyLedger.
+type VerifyLedgerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. How much to verify; what is new, by default.
+	Mode          VerificationMode `protobuf:"varint,1,opt,name=mode,proto3,enum=balance.v1.VerificationMode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyLedgerRequest) Reset() {
+	*x = VerifyLedgerRequest{}
+	mi := &file_balance_v1_proof_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyLedgerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyLedgerRequest) ProtoMessage() {}
+
+func (x *VerifyLedgerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyLedgerRequest.ProtoReflect.Descriptor instead.
+func (*VerifyLedgerRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *VerifyLedgerRequest) GetMode() VerificationMode {
+	if x != nil {
+		return x.Mode
+	}
+	return VerificationMode_VERIFICATION_MODE_UNSPECIFIED
+}
+
+// Response of VerifyLedger.
+type VerifyLedgerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. What happened.
+	//
+	// Types that are valid to be assigned to Step:
+	//
+	//	*VerifyLedgerResponse_Started
+	//	*VerifyLedgerResponse_Finished
+	//	*VerifyLedgerResponse_Summary
+	Step          isVerifyLedgerResponse_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyLedgerResponse) Reset() {
+	*x = VerifyLedgerResponse{}
+	mi := &file_balance_v1_proof_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyLedgerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyLedgerResponse) ProtoMessage() {}
+
+func (x *VerifyLedgerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_proof_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyLedgerResponse.ProtoReflect.Descriptor instead.
+func (*VerifyLedgerResponse) Descriptor() ([]byte, []int) {
+	return file_balance_v1_proof_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *VerifyLedgerResponse) GetStep() isVerifyLedgerResponse_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *VerifyLedgerResponse) GetStarted() *LedgerCheckStarted {
+	if x != nil {
+		if x, ok := x.Step.(*VerifyLedgerResponse_Started); ok {
+			return x.Started
+		}
+	}
+	return nil
+}
+
+func (x *VerifyLedgerResponse) GetFinished() *LedgerCheckFinished {
+	if x != nil {
+		if x, ok := x.Step.(*VerifyLedgerResponse_Finished); ok {
+			return x.Finished
+		}
+	}
+	return nil
+}
+
+func (x *VerifyLedgerResponse) GetSummary() *VerificationSummary {
+	if x != nil {
+		if x, ok := x.Step.(*VerifyLedgerResponse_Summary); ok {
+			return x.Summary
+		}
+	}
+	return nil
+}
+
+type isVerifyLedgerResponse_Step interface {
+	isVerifyLedgerResponse_Step()
+}
+
+type VerifyLedgerResponse_Started struct {
+	// A check begins.
+	Started *LedgerCheckStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
+}
+
+type VerifyLedgerResponse_Finished struct {
+	// A check has ended.
+	Finished *LedgerCheckFinished `protobuf:"bytes,2,opt,name=finished,proto3,oneof"`
+}
+
+type VerifyLedgerResponse_Summary struct {
+	// The run has ended, and with it the stream.
+	Summary *VerificationSummary `protobuf:"bytes,3,opt,name=summary,proto3,oneof"`
+}
+
+func (*VerifyLedgerResponse_Started) isVerifyLedgerResponse_Step() {}
+
+func (*VerifyLedgerResponse_Finished) isVerifyLedgerResponse_Step() {}
+
+func (*VerifyLedgerResponse_Summary) isVerifyLedgerResponse_Step() {}
+
 var File_balance_v1_proof_proto protoreflect.FileDescriptor
 
 const file_balance_v1_proof_proto_rawDesc = "" +
 	"\n" +
 	"\x16balance/v1/proof.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x8c\x01\n" +
+	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"X\n" +
+	"\x12LedgerCheckStarted\x12\x1a\n" +
+	"\x05check\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x05check\x12&\n" +
+	"\vdescription\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\vdescription\"\x92\x01\n" +
+	"\x13LedgerCheckFinished\x12\x1a\n" +
+	"\x05check\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x05check\x12(\n" +
+	"\fmilliseconds\x18\x02 \x01(\x05B\x04\xe2A\x01\x03R\fmilliseconds\x125\n" +
+	"\x06faults\x18\x03 \x03(\v2\x17.balance.v1.LedgerFaultB\x04\xe2A\x01\x03R\x06faults\"m\n" +
+	"\vLedgerFault\x12\x1e\n" +
+	"\asubject\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\asubject\x12\x1c\n" +
+	"\x06stored\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06stored\x12 \n" +
+	"\bcomputed\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\bcomputed\"D\n" +
+	"\fVerifiedRows\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x04name\x12\x1a\n" +
+	"\x05count\x18\x02 \x01(\x03B\x04\xe2A\x01\x03R\x05count\"\xfe\x02\n" +
+	"\x13VerificationSummary\x12\x1a\n" +
+	"\x05clean\x18\x01 \x01(\bB\x04\xe2A\x01\x03R\x05clean\x12%\n" +
+	"\vfault_count\x18\x02 \x01(\x05B\x04\xe2A\x01\x03R\n" +
+	"faultCount\x129\n" +
+	"\x15unbalanced_currencies\x18\x03 \x03(\tB\x04\xe2A\x01\x03R\x14unbalancedCurrencies\x126\n" +
+	"\x04mode\x18\x04 \x01(\x0e2\x1c.balance.v1.VerificationModeB\x04\xe2A\x01\x03R\x04mode\x12(\n" +
+	"\fmilliseconds\x18\x05 \x01(\x05B\x04\xe2A\x01\x03R\fmilliseconds\x122\n" +
+	"\x04rows\x18\x06 \x03(\v2\x18.balance.v1.VerifiedRowsB\x04\xe2A\x01\x03R\x04rows\x12$\n" +
+	"\n" +
+	"checkpoint\x18\a \x01(\x03B\x04\xe2A\x01\x03R\n" +
+	"checkpoint\x12-\n" +
+	"\x0fcheckpoint_hash\x18\b \x01(\tB\x04\xe2A\x01\x03R\x0echeckpointHash\"\x8c\x01\n" +
 	"\n" +
 	"Checkpoint\x12\x18\n" +
 	"\x04text\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x04text\x12\"\n" +
@@ -351,11 +1079,41 @@ const file_balance_v1_proof_proto_rawDesc = "" +
 	"\x14GetCheckpointRequest\x12>\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tB\x1e\xe2A\x01\x02\xa2\xb8\x18\x16\x12\x12latest|[1-9][0-9]* \x12R\n" +
-	"checkpoint2\xf9\x01\n" +
+	"checkpoint\"\xe6\x01\n" +
+	"\x16ListCheckpointsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\tR\bpageSize\x12)\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\x121\n" +
+	"\border_by\x18\x03 \x01(\tB\x16\xe2A\x01\x01\xa2\xb8\x18\x0e\x12\fdate( desc)?R\aorderBy\x12\x1e\n" +
+	"\x04skip\x18\x04 \x01(\x05B\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
+	"R\x04skip\x12%\n" +
+	"\vcount_total\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"countTotal\"\xac\x01\n" +
+	"\x17ListCheckpointsResponse\x12>\n" +
+	"\vcheckpoints\x18\x01 \x03(\v2\x16.balance.v1.CheckpointB\x04\xe2A\x01\x03R\vcheckpoints\x12,\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"M\n" +
+	"\x13VerifyLedgerRequest\x126\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x1c.balance.v1.VerificationModeB\x04\xe2A\x01\x01R\x04mode\"\xe8\x01\n" +
+	"\x14VerifyLedgerResponse\x12@\n" +
+	"\astarted\x18\x01 \x01(\v2\x1e.balance.v1.LedgerCheckStartedB\x04\xe2A\x01\x03H\x00R\astarted\x12C\n" +
+	"\bfinished\x18\x02 \x01(\v2\x1f.balance.v1.LedgerCheckFinishedB\x04\xe2A\x01\x03H\x00R\bfinished\x12A\n" +
+	"\asummary\x18\x03 \x01(\v2\x1f.balance.v1.VerificationSummaryB\x04\xe2A\x01\x03H\x00R\asummaryB\x06\n" +
+	"\x04step*t\n" +
+	"\x10VerificationMode\x12!\n" +
+	"\x1dVERIFICATION_MODE_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dVERIFICATION_MODE_INCREMENTAL\x10\x01\x12\x1a\n" +
+	"\x16VERIFICATION_MODE_FULL\x10\x022\xec\x03\n" +
 	"\fProofService\x12q\n" +
 	"\n" +
 	"GetReceipt\x12\x1d.balance.v1.GetReceiptRequest\x1a\x13.balance.v1.Receipt\"/\x82\xd3\xe4\x93\x02&\x12$/api/v1/movements/{movement}/receipt\x90\x02\x01\x12v\n" +
-	"\rGetCheckpoint\x12 .balance.v1.GetCheckpointRequest\x1a\x16.balance.v1.Checkpoint\"+\x82\xd3\xe4\x93\x02\"\x12 /api/v1/checkpoints/{checkpoint}\x90\x02\x01BC\n" +
+	"\rGetCheckpoint\x12 .balance.v1.GetCheckpointRequest\x1a\x16.balance.v1.Checkpoint\"+\x82\xd3\xe4\x93\x02\"\x12 /api/v1/checkpoints/{checkpoint}\x90\x02\x01\x12z\n" +
+	"\x0fListCheckpoints\x12\".balance.v1.ListCheckpointsRequest\x1a#.balance.v1.ListCheckpointsResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/checkpoints\x90\x02\x01\x12u\n" +
+	"\fVerifyLedger\x12\x1f.balance.v1.VerifyLedgerRequest\x1a .balance.v1.VerifyLedgerResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/ledger:verify\x90\x02\x010\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"
@@ -372,24 +1130,47 @@ func file_balance_v1_proof_proto_rawDescGZIP() []byte {
 	return file_balance_v1_proof_proto_rawDescData
 }
 
-var file_balance_v1_proof_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_balance_v1_proof_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_balance_v1_proof_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_balance_v1_proof_proto_goTypes = []any{
-	(*Checkpoint)(nil),           // 0: balance.v1.Checkpoint
-	(*Receipt)(nil),              // 1: balance.v1.Receipt
-	(*GetReceiptRequest)(nil),    // 2: balance.v1.GetReceiptRequest
-	(*GetCheckpointRequest)(nil), // 3: balance.v1.GetCheckpointRequest
+	(VerificationMode)(0),           // 0: balance.v1.VerificationMode
+	(*LedgerCheckStarted)(nil),      // 1: balance.v1.LedgerCheckStarted
+	(*LedgerCheckFinished)(nil),     // 2: balance.v1.LedgerCheckFinished
+	(*LedgerFault)(nil),             // 3: balance.v1.LedgerFault
+	(*VerifiedRows)(nil),            // 4: balance.v1.VerifiedRows
+	(*VerificationSummary)(nil),     // 5: balance.v1.VerificationSummary
+	(*Checkpoint)(nil),              // 6: balance.v1.Checkpoint
+	(*Receipt)(nil),                 // 7: balance.v1.Receipt
+	(*GetReceiptRequest)(nil),       // 8: balance.v1.GetReceiptRequest
+	(*GetCheckpointRequest)(nil),    // 9: balance.v1.GetCheckpointRequest
+	(*ListCheckpointsRequest)(nil),  // 10: balance.v1.ListCheckpointsRequest
+	(*ListCheckpointsResponse)(nil), // 11: balance.v1.ListCheckpointsResponse
+	(*VerifyLedgerRequest)(nil),     // 12: balance.v1.VerifyLedgerRequest
+	(*VerifyLedgerResponse)(nil),    // 13: balance.v1.VerifyLedgerResponse
 }
 var file_balance_v1_proof_proto_depIdxs = []int32{
-	0, // 0: balance.v1.Receipt.checkpoint:type_name -> balance.v1.Checkpoint
-	2, // 1: balance.v1.ProofService.GetReceipt:input_type -> balance.v1.GetReceiptRequest
-	3, // 2: balance.v1.ProofService.GetCheckpoint:input_type -> balance.v1.GetCheckpointRequest
-	1, // 3: balance.v1.ProofService.GetReceipt:output_type -> balance.v1.Receipt
-	0, // 4: balance.v1.ProofService.GetCheckpoint:output_type -> balance.v1.Checkpoint
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3,  // 0: balance.v1.LedgerCheckFinished.faults:type_name -> balance.v1.LedgerFault
+	0,  // 1: balance.v1.VerificationSummary.mode:type_name -> balance.v1.VerificationMode
+	4,  // 2: balance.v1.VerificationSummary.rows:type_name -> balance.v1.VerifiedRows
+	6,  // 3: balance.v1.Receipt.checkpoint:type_name -> balance.v1.Checkpoint
+	6,  // 4: balance.v1.ListCheckpointsResponse.checkpoints:type_name -> balance.v1.Checkpoint
+	0,  // 5: balance.v1.VerifyLedgerRequest.mode:type_name -> balance.v1.VerificationMode
+	1,  // 6: balance.v1.VerifyLedgerResponse.started:type_name -> balance.v1.LedgerCheckStarted
+	2,  // 7: balance.v1.VerifyLedgerResponse.finished:type_name -> balance.v1.LedgerCheckFinished
+	5,  // 8: balance.v1.VerifyLedgerResponse.summary:type_name -> balance.v1.VerificationSummary
+	8,  // 9: balance.v1.ProofService.GetReceipt:input_type -> balance.v1.GetReceiptRequest
+	9,  // 10: balance.v1.ProofService.GetCheckpoint:input_type -> balance.v1.GetCheckpointRequest
+	10, // 11: balance.v1.ProofService.ListCheckpoints:input_type -> balance.v1.ListCheckpointsRequest
+	12, // 12: balance.v1.ProofService.VerifyLedger:input_type -> balance.v1.VerifyLedgerRequest
+	7,  // 13: balance.v1.ProofService.GetReceipt:output_type -> balance.v1.Receipt
+	6,  // 14: balance.v1.ProofService.GetCheckpoint:output_type -> balance.v1.Checkpoint
+	11, // 15: balance.v1.ProofService.ListCheckpoints:output_type -> balance.v1.ListCheckpointsResponse
+	13, // 16: balance.v1.ProofService.VerifyLedger:output_type -> balance.v1.VerifyLedgerResponse
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_proof_proto_init() }
@@ -398,18 +1179,24 @@ func file_balance_v1_proof_proto_init() {
 		return
 	}
 	file_balance_v1_options_proto_init()
+	file_balance_v1_proof_proto_msgTypes[12].OneofWrappers = []any{
+		(*VerifyLedgerResponse_Started)(nil),
+		(*VerifyLedgerResponse_Finished)(nil),
+		(*VerifyLedgerResponse_Summary)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_proof_proto_rawDesc), len(file_balance_v1_proof_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   4,
+			NumEnums:      1,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_balance_v1_proof_proto_goTypes,
 		DependencyIndexes: file_balance_v1_proof_proto_depIdxs,
+		EnumInfos:         file_balance_v1_proof_proto_enumTypes,
 		MessageInfos:      file_balance_v1_proof_proto_msgTypes,
 	}.Build()
 	File_balance_v1_proof_proto = out.File

@@ -19,8 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ProofService_GetReceipt_FullMethodName    = "/balance.v1.ProofService/GetReceipt"
-	ProofService_GetCheckpoint_FullMethodName = "/balance.v1.ProofService/GetCheckpoint"
+	ProofService_GetReceipt_FullMethodName      = "/balance.v1.ProofService/GetReceipt"
+	ProofService_GetCheckpoint_FullMethodName   = "/balance.v1.ProofService/GetCheckpoint"
+	ProofService_ListCheckpoints_FullMethodName = "/balance.v1.ProofService/ListCheckpoints"
+	ProofService_VerifyLedger_FullMethodName    = "/balance.v1.ProofService/VerifyLedger"
 )
 
 // ProofServiceClient is the client API for ProofService service.
@@ -40,6 +42,20 @@ type ProofServiceClient interface {
 	// much moved. Keep the latest one where the service cannot change it: it
 	// covers all that came before.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*Checkpoint, error)
+	// Lists checkpoints, newest first unless order_by says otherwise, to callers who
+	// may read every account.
+	ListCheckpoints(ctx context.Context, in *ListCheckpointsRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
+	// Verifies the ledger in one snapshot, for admins and for services with the scope
+	// accounts:read, as the command `balance-service verify` does: a message when each
+	// check begins and when it has ended, and a summary as the last one. It takes no
+	// lock that a movement waits for. One run at a time is made for all callers:
+	// VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+	// cancelled. One that came to its end is recorded in the audit log
+	// (ledger.verified).
+	//
+	// A stream ends when its access token does: a run that takes longer is for the
+	// command.
+	VerifyLedger(ctx context.Context, in *VerifyLedgerRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyLedgerResponse], error)
 }
 
 type proofServiceClient struct {
@@ -70,6 +86,35 @@ func (c *proofServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpoin
 	return out, nil
 }
 
+func (c *proofServiceClient) ListCheckpoints(ctx context.Context, in *ListCheckpointsRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCheckpointsResponse)
+	err := c.cc.Invoke(ctx, ProofService_ListCheckpoints_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *proofServiceClient) VerifyLedger(ctx context.Context, in *VerifyLedgerRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyLedgerResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ProofService_ServiceDesc.Streams[0], ProofService_VerifyLedger_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyLedgerRequest, VerifyLedgerResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ProofService_VerifyLedgerClient = grpc.ServerStreamingClient[VerifyLedgerResponse]
+
 // ProofServiceServer is the server API for ProofService service.
 // All implementations must embed UnimplementedProofServiceServer
 // for forward compatibility.
@@ -87,6 +132,20 @@ type ProofServiceServer interface {
 	// much moved. Keep the latest one where the service cannot change it: it
 	// covers all that came before.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error)
+	// Lists checkpoints, newest first unless order_by says otherwise, to callers who
+	// may read every account.
+	ListCheckpoints(context.Context, *ListCheckpointsRequest) (*ListCheckpointsResponse, error)
+	// Verifies the ledger in one snapshot, for admins and for services with the scope
+	// accounts:read, as the command `balance-service verify` does: a message when each
+	// check begins and when it has ended, and a summary as the last one. It takes no
+	// lock that a movement waits for. One run at a time is made for all callers:
+	// VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+	// cancelled. One that came to its end is recorded in the audit log
+	// (ledger.verified).
+	//
+	// A stream ends when its access token does: a run that takes longer is for the
+	// command.
+	VerifyLedger(*VerifyLedgerRequest, grpc.ServerStreamingServer[VerifyLedgerResponse]) error
 	mustEmbedUnimplementedProofServiceServer()
 }
 
@@ -102,6 +161,12 @@ func (UnimplementedProofServiceServer) GetReceipt(context.Context, *GetReceiptRe
 }
 func (UnimplementedProofServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*Checkpoint, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedProofServiceServer) ListCheckpoints(context.Context, *ListCheckpointsRequest) (*ListCheckpointsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCheckpoints not implemented")
+}
+func (UnimplementedProofServiceServer) VerifyLedger(*VerifyLedgerRequest, grpc.ServerStreamingServer[VerifyLedgerResponse]) error {
+	return status.Error(codes.Unimplemented, "method VerifyLedger not implemented")
 }
 func (UnimplementedProofServiceServer) mustEmbedUnimplementedProofServiceServer() {}
 func (UnimplementedProofServiceServer) testEmbeddedByValue()                      {}
@@ -160,6 +225,35 @@ func _ProofService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProofService_ListCheckpoints_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCheckpointsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProofServiceServer).ListCheckpoints(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProofService_ListCheckpoints_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProofServiceServer).ListCheckpoints(ctx, req.(*ListCheckpointsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProofService_VerifyLedger_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(VerifyLedgerRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ProofServiceServer).VerifyLedger(m, &grpc.GenericServerStream[VerifyLedgerRequest, VerifyLedgerResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ProofService_VerifyLedgerServer = grpc.ServerStreamingServer[VerifyLedgerResponse]
+
 // ProofService_ServiceDesc is the grpc.ServiceDesc for ProofService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -175,7 +269,17 @@ var ProofService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "GetCheckpoint",
 			Handler:    _ProofService_GetCheckpoint_Handler,
 		},
+		{
+			MethodName: "ListCheckpoints",
+			Handler:    _ProofService_ListCheckpoints_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "VerifyLedger",
+			Handler:       _ProofService_VerifyLedger_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "balance/v1/proof.proto",
 }

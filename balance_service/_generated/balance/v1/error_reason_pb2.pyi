@@ -333,6 +333,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The caller has as many schedules that are active or
     paused as one caller may; metadata says how many. Cancel one first.
     """
+    ERROR_REASON_VERIFICATION_RUNNING: _ErrorReason.ValueType  # 195
+    """ABORTED. The ledger is being verified for another caller; one run at a time is
+    made. RetryInfo says when to ask again.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -651,5 +655,9 @@ metadata says what it is.
 ERROR_REASON_SCHEDULE_LIMIT: ErrorReason.ValueType  # 183
 """FAILED_PRECONDITION. The caller has as many schedules that are active or
 paused as one caller may; metadata says how many. Cancel one first.
+"""
+ERROR_REASON_VERIFICATION_RUNNING: ErrorReason.ValueType  # 195
+"""ABORTED. The ledger is being verified for another caller; one run at a time is
+made. RetryInfo says when to ask again.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,210 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _VerificationMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerificationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VerificationMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERIFICATION_MODE_UNSPECIFIED: _VerificationMode.ValueType  # 0
+    """The same as VERIFICATION_MODE_INCREMENTAL."""
+    VERIFICATION_MODE_INCREMENTAL: _VerificationMode.ValueType  # 1
+    """What checkpoints covered since the last run that found nothing, and a thirtieth
+    of what older ones cover, in turns.
+    """
+    VERIFICATION_MODE_FULL: _VerificationMode.ValueType  # 2
+    """Everything."""
+
+class VerificationMode(_VerificationMode, metaclass=_VerificationModeEnumTypeWrapper):
+    """How much of the ledger is verified."""
+
+VERIFICATION_MODE_UNSPECIFIED: VerificationMode.ValueType  # 0
+"""The same as VERIFICATION_MODE_INCREMENTAL."""
+VERIFICATION_MODE_INCREMENTAL: VerificationMode.ValueType  # 1
+"""What checkpoints covered since the last run that found nothing, and a thirtieth
+of what older ones cover, in turns.
+"""
+VERIFICATION_MODE_FULL: VerificationMode.ValueType  # 2
+"""Everything."""
+Global___VerificationMode: _TypeAlias = VerificationMode  # noqa: Y015
+
+@_typing.final
+class LedgerCheckStarted(_message.Message):
+    """A check begins. Those that are made together begin and end together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    check: _builtins.str
+    """Output only. Its name, such as "balance_is_sum_of_entries"."""
+    description: _builtins.str
+    """Output only. What it holds the ledger to, in English."""
+    def __init__(
+        self,
+        *,
+        check: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "description", b"description"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerCheckStarted: _TypeAlias = LedgerCheckStarted  # noqa: Y015
+
+@_typing.final
+class LedgerCheckFinished(_message.Message):
+    """A check has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    FAULTS_FIELD_NUMBER: _builtins.int
+    check: _builtins.str
+    """Output only. Its name."""
+    milliseconds: _builtins.int
+    """Output only. How long it took, together with those that were made with it."""
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerFault]:
+        """Output only. The first faults that it found, ten at most; none if all is right."""
+
+    def __init__(
+        self,
+        *,
+        check: _builtins.str = ...,
+        milliseconds: _builtins.int = ...,
+        faults: _abc.Iterable[Global___LedgerFault] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "faults", b"faults", "milliseconds", b"milliseconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerCheckFinished: _TypeAlias = LedgerCheckFinished  # noqa: Y015
+
+@_typing.final
+class LedgerFault(_message.Message):
+    """A place where the ledger is wrong. Each text has 200 characters at most."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
+    COMPUTED_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Output only. What it is about, such as an account's id."""
+    stored: _builtins.str
+    """Output only. What is stored."""
+    computed: _builtins.str
+    """Output only. What it should be."""
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        stored: _builtins.str = ...,
+        computed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computed", b"computed", "stored", b"stored", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerFault: _TypeAlias = LedgerFault  # noqa: Y015
+
+@_typing.final
+class VerifiedRows(_message.Message):
+    """How many rows of a kind were looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Output only. What they are: the name of a table, or "new_checkpoints" or
+    "old_checkpoints".
+    """
+    count: _builtins.int
+    """Output only. How many."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifiedRows: _TypeAlias = VerifiedRows  # noqa: Y015
+
+@_typing.final
+class VerificationSummary(_message.Message):
+    """What a run found in all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLEAN_FIELD_NUMBER: _builtins.int
+    FAULT_COUNT_FIELD_NUMBER: _builtins.int
+    UNBALANCED_CURRENCIES_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_HASH_FIELD_NUMBER: _builtins.int
+    clean: _builtins.bool
+    """Output only. Whether nothing is wrong."""
+    fault_count: _builtins.int
+    """Output only. How many faults were told, of all checks."""
+    mode: Global___VerificationMode.ValueType
+    """Output only. How much of the ledger was verified."""
+    milliseconds: _builtins.int
+    """Output only. How long it took."""
+    checkpoint: _builtins.int
+    """Output only. The number of the last checkpoint that was verified; 0 if there is
+    none yet.
+    """
+    checkpoint_hash: _builtins.str
+    """Output only. The hash of its text, in hexadecimal digits."""
+    @_builtins.property
+    def unbalanced_currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Currencies, ISO 4217, in which all accounts together do not sum to
+        zero; only a full run adds them up.
+        """
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifiedRows]:
+        """Output only. How much was looked at: the rows of tables in a full run, else
+        checkpoints.
+        """
+
+    def __init__(
+        self,
+        *,
+        clean: _builtins.bool = ...,
+        fault_count: _builtins.int = ...,
+        unbalanced_currencies: _abc.Iterable[_builtins.str] | None = ...,
+        mode: Global___VerificationMode.ValueType = ...,
+        milliseconds: _builtins.int = ...,
+        rows: _abc.Iterable[Global___VerifiedRows] | None = ...,
+        checkpoint: _builtins.int = ...,
+        checkpoint_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "checkpoint_hash", b"checkpoint_hash", "clean", b"clean", "fault_count", b"fault_count", "milliseconds", b"milliseconds", "mode", b"mode", "rows", b"rows", "unbalanced_currencies", b"unbalanced_currencies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerificationSummary: _TypeAlias = VerificationSummary  # noqa: Y015
 
 @_typing.final
 class Checkpoint(_message.Message):
@@ -176,3 +381,135 @@ class GetCheckpointRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckpointRequest: _TypeAlias = GetCheckpointRequest  # noqa: Y015
+
+@_typing.final
+class ListCheckpointsRequest(_message.Message):
+    """Request for ListCheckpoints."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    COUNT_TOTAL_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Optional. How many to return: 10 by default, at most 1000."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the last answer."""
+    order_by: _builtins.str
+    """Optional. "date" or "date desc", the default."""
+    skip: _builtins.int
+    """Optional. How many to leave out before the page, at most 100000: for pages by
+    number. What lies before them costs time, which page tokens do not.
+    """
+    count_total: _builtins.bool
+    """Optional. Whether to count all that the list keeps, which costs time, too."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        count_total: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_total", b"count_total", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckpointsRequest: _TypeAlias = ListCheckpointsRequest  # noqa: Y015
+
+@_typing.final
+class ListCheckpointsResponse(_message.Message):
+    """Response of ListCheckpoints."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. The next page's token; empty on the last page."""
+    total_size: _builtins.int
+    """Output only. With count_total, how many resources all pages have together."""
+    @_builtins.property
+    def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checkpoint]:
+        """Output only. The checkpoints, in the order that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        checkpoints: _abc.Iterable[Global___Checkpoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckpointsResponse: _TypeAlias = ListCheckpointsResponse  # noqa: Y015
+
+@_typing.final
+class VerifyLedgerRequest(_message.Message):
+    """Request for VerifyLedger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___VerificationMode.ValueType
+    """Optional. How much to verify; what is new, by default."""
+    def __init__(
+        self,
+        *,
+        mode: Global___VerificationMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyLedgerRequest: _TypeAlias = VerifyLedgerRequest  # noqa: Y015
+
+@_typing.final
+class VerifyLedgerResponse(_message.Message):
+    """Response of VerifyLedger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def started(self) -> Global___LedgerCheckStarted:
+        """A check begins."""
+
+    @_builtins.property
+    def finished(self) -> Global___LedgerCheckFinished:
+        """A check has ended."""
+
+    @_builtins.property
+    def summary(self) -> Global___VerificationSummary:
+        """The run has ended, and with it the stream."""
+
+    def __init__(
+        self,
+        *,
+        started: Global___LedgerCheckStarted | None = ...,
+        finished: Global___LedgerCheckFinished | None = ...,
+        summary: Global___VerificationSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "started", b"started", "step", b"step", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "started", b"started", "step", b"step", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["started", "finished", "summary"]  # noqa: Y015
+    _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
+
+Global___VerifyLedgerResponse: _TypeAlias = VerifyLedgerResponse  # noqa: Y015

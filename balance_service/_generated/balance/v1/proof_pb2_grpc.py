@@ -48,6 +48,16 @@ class ProofServiceStub:
                 request_serializer=balance_dot_v1_dot_proof__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_proof__pb2.Checkpoint.FromString,
                 _registered_method=True)
+        self.ListCheckpoints = channel.unary_unary(
+                '/balance.v1.ProofService/ListCheckpoints',
+                request_serializer=balance_dot_v1_dot_proof__pb2.ListCheckpointsRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_proof__pb2.ListCheckpointsResponse.FromString,
+                _registered_method=True)
+        self.VerifyLedger = channel.unary_stream(
+                '/balance.v1.ProofService/VerifyLedger',
+                request_serializer=balance_dot_v1_dot_proof__pb2.VerifyLedgerRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_proof__pb2.VerifyLedgerResponse.FromString,
+                _registered_method=True)
 
 
 class ProofServiceServicer:
@@ -75,6 +85,30 @@ class ProofServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCheckpoints(self, request, context):
+        """Lists checkpoints, newest first unless order_by says otherwise, to callers who
+        may read every account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyLedger(self, request, context):
+        """Verifies the ledger in one snapshot, for admins and for services with the scope
+        accounts:read, as the command `balance-service verify` does: a message when each
+        check begins and when it has ended, and a summary as the last one. It takes no
+        lock that a movement waits for. One run at a time is made for all callers:
+        VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+        cancelled. One that came to its end is recorded in the audit log
+        (ledger.verified).
+
+        A stream ends when its access token does: a run that takes longer is for the
+        command.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProofServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -87,6 +121,16 @@ def add_ProofServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=balance_dot_v1_dot_proof__pb2.GetCheckpointRequest.FromString,
                     response_serializer=balance_dot_v1_dot_proof__pb2.Checkpoint.SerializeToString,
+            ),
+            'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCheckpoints,
+                    request_deserializer=balance_dot_v1_dot_proof__pb2.ListCheckpointsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_proof__pb2.ListCheckpointsResponse.SerializeToString,
+            ),
+            'VerifyLedger': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyLedger,
+                    request_deserializer=balance_dot_v1_dot_proof__pb2.VerifyLedgerRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_proof__pb2.VerifyLedgerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -147,6 +191,60 @@ class ProofService:
             '/balance.v1.ProofService/GetCheckpoint',
             balance_dot_v1_dot_proof__pb2.GetCheckpointRequest.SerializeToString,
             balance_dot_v1_dot_proof__pb2.Checkpoint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.ProofService/ListCheckpoints',
+            balance_dot_v1_dot_proof__pb2.ListCheckpointsRequest.SerializeToString,
+            balance_dot_v1_dot_proof__pb2.ListCheckpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/balance.v1.ProofService/VerifyLedger',
+            balance_dot_v1_dot_proof__pb2.VerifyLedgerRequest.SerializeToString,
+            balance_dot_v1_dot_proof__pb2.VerifyLedgerResponse.FromString,
             options,
             channel_credentials,
             insecure,

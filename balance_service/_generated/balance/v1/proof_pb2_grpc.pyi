@@ -47,6 +47,22 @@ class ProofServiceStub:
     much moved. Keep the latest one where the service cannot change it: it
     covers all that came before.
     """
+    ListCheckpoints: _grpc.UnaryUnaryMultiCallable[_proof_pb2.ListCheckpointsRequest, _proof_pb2.ListCheckpointsResponse]
+    """Lists checkpoints, newest first unless order_by says otherwise, to callers who
+    may read every account.
+    """
+    VerifyLedger: _grpc.UnaryStreamMultiCallable[_proof_pb2.VerifyLedgerRequest, _proof_pb2.VerifyLedgerResponse]
+    """Verifies the ledger in one snapshot, for admins and for services with the scope
+    accounts:read, as the command `balance-service verify` does: a message when each
+    check begins and when it has ended, and a summary as the last one. It takes no
+    lock that a movement waits for. One run at a time is made for all callers:
+    VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+    cancelled. One that came to its end is recorded in the audit log
+    (ledger.verified).
+
+    A stream ends when its access token does: a run that takes longer is for the
+    command.
+    """
 
 @_typing.type_check_only
 class ProofServiceAsyncStub(ProofServiceStub):
@@ -66,6 +82,22 @@ class ProofServiceAsyncStub(ProofServiceStub):
     """Returns a checkpoint, to callers who may read every account: it tells how
     much moved. Keep the latest one where the service cannot change it: it
     covers all that came before.
+    """
+    ListCheckpoints: _aio.UnaryUnaryMultiCallable[_proof_pb2.ListCheckpointsRequest, _proof_pb2.ListCheckpointsResponse]  # type: ignore[assignment]
+    """Lists checkpoints, newest first unless order_by says otherwise, to callers who
+    may read every account.
+    """
+    VerifyLedger: _aio.UnaryStreamMultiCallable[_proof_pb2.VerifyLedgerRequest, _proof_pb2.VerifyLedgerResponse]  # type: ignore[assignment]
+    """Verifies the ledger in one snapshot, for admins and for services with the scope
+    accounts:read, as the command `balance-service verify` does: a message when each
+    check begins and when it has ended, and a summary as the last one. It takes no
+    lock that a movement waits for. One run at a time is made for all callers:
+    VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+    cancelled. One that came to its end is recorded in the audit log
+    (ledger.verified).
+
+    A stream ends when its access token does: a run that takes longer is for the
+    command.
     """
 
 class ProofServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +127,34 @@ class ProofServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a checkpoint, to callers who may read every account: it tells how
         much moved. Keep the latest one where the service cannot change it: it
         covers all that came before.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCheckpoints(
+        self,
+        request: _proof_pb2.ListCheckpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_proof_pb2.ListCheckpointsResponse, _abc.Awaitable[_proof_pb2.ListCheckpointsResponse]]:
+        """Lists checkpoints, newest first unless order_by says otherwise, to callers who
+        may read every account.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyLedger(
+        self,
+        request: _proof_pb2.VerifyLedgerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_proof_pb2.VerifyLedgerResponse], _abc.AsyncIterator[_proof_pb2.VerifyLedgerResponse]]:
+        """Verifies the ledger in one snapshot, for admins and for services with the scope
+        accounts:read, as the command `balance-service verify` does: a message when each
+        check begins and when it has ended, and a summary as the last one. It takes no
+        lock that a movement waits for. One run at a time is made for all callers:
+        VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+        cancelled. One that came to its end is recorded in the audit log
+        (ledger.verified).
+
+        A stream ends when its access token does: a run that takes longer is for the
+        command.
         """
 
 def add_ProofServiceServicer_to_server(servicer: ProofServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -315,3 +315,7 @@ class Reason(StrEnum):
     """FAILED_PRECONDITION. The caller has as many schedules that are active or
     paused as one caller may; metadata says how many. Cancel one first.
     """
+    VERIFICATION_RUNNING = "VERIFICATION_RUNNING"
+    """ABORTED. The ledger is being verified for another caller; one run at a time is
+    made. RetryInfo says when to ask again.
+    """

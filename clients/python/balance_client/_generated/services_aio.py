@@ -844,6 +844,34 @@ class AsyncProofService:
         much moved. Keep the latest one where the service cannot change it: it
         covers all that came before.
         """
+        self.ListCheckpoints: AsyncUnary[v1.ListCheckpointsRequest, v1.ListCheckpointsResponse] = (
+            caller.unary(
+                "/balance.v1.ProofService/ListCheckpoints",
+                v1.ListCheckpointsRequest,
+                v1.ListCheckpointsResponse,
+            )
+        )
+        """Lists checkpoints, newest first unless order_by says otherwise, to callers who
+        may read every account.
+        """
+        self.VerifyLedger: AsyncServerStream[v1.VerifyLedgerRequest, v1.VerifyLedgerResponse] = (
+            caller.server_stream(
+                "/balance.v1.ProofService/VerifyLedger",
+                v1.VerifyLedgerRequest,
+                v1.VerifyLedgerResponse,
+            )
+        )
+        """Verifies the ledger in one snapshot, for admins and for services with the scope
+        accounts:read, as the command `balance-service verify` does: a message when each
+        check begins and when it has ended, and a summary as the last one. It takes no
+        lock that a movement waits for. One run at a time is made for all callers:
+        VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+        cancelled. One that came to its end is recorded in the audit log
+        (ledger.verified).
+
+        A stream ends when its access token does: a run that takes longer is for the
+        command.
+        """
 
 
 class AsyncReportService:

@@ -424,6 +424,11 @@ export const Reason = {
    * paused as one caller may; metadata says how many. Cancel one first.
    */
   SCHEDULE_LIMIT: "SCHEDULE_LIMIT",
+  /**
+   * ABORTED. The ledger is being verified for another caller; one run at a time is
+   * made. RetryInfo says when to ask again.
+   */
+  VERIFICATION_RUNNING: "VERIFICATION_RUNNING",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

@@ -301,6 +301,10 @@ export const serviceConfig = {
           "method": "GetCheckpoint"
         },
         {
+          "service": "balance.v1.ProofService",
+          "method": "ListCheckpoints"
+        },
+        {
           "service": "balance.v1.ReportService",
           "method": "ListBalances"
         },

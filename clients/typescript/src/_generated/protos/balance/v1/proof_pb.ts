@@ -2,8 +2,8 @@
 // @generated from file balance/v1/proof.proto (package balance.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_balance_v1_options } from "./options_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
@@ -13,7 +13,207 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file balance/v1/proof.proto.
  */
 export const file_balance_v1_proof: GenFile = /*@__PURE__*/
-  fileDesc("ChZiYWxhbmNlL3YxL3Byb29mLnByb3RvEgpiYWxhbmNlLnYxImkKCkNoZWNrcG9pbnQSEgoEdGV4dBgBIAEoCUIE4kEBAxIXCglzaWduYXR1cmUYAiABKAlCBOJBAQMSFAoGa2V5X2lkGAMgASgJQgTiQQEDEhgKCnB1YmxpY19rZXkYBCABKAlCBOJBAQMi1wEKB1JlY2VpcHQSFgoIbW92ZW1lbnQYASABKAlCBOJBAQMSEwoFZW50cnkYAiABKAlCBOJBAQMSFgoIcmVjZWl2ZWQYAyABKAhCBOJBAQMSEgoEc2FsdBgEIAEoCUIE4kEBAxIYCgpvdGhlcl9zaWRlGAUgASgJQgTiQQEDEhMKBXBsYWNlGAYgASgFQgTiQQEDEhIKBHBhdGgYByADKAlCBOJBAQMSMAoKY2hlY2twb2ludBgIIAEoCzIWLmJhbGFuY2UudjEuQ2hlY2twb2ludEIE4kEBAyJOChFHZXRSZWNlaXB0UmVxdWVzdBIcCghtb3ZlbWVudBgBIAEoCUIK4kEBAqK4GAIIARIbCgdhY2NvdW50GAIgASgJQgriQQEBorgYAggBIkoKFEdldENoZWNrcG9pbnRSZXF1ZXN0EjIKCmNoZWNrcG9pbnQYASABKAlCHuJBAQKiuBgWEhJsYXRlc3R8WzEtOV1bMC05XSogEjL5AQoMUHJvb2ZTZXJ2aWNlEnEKCkdldFJlY2VpcHQSHS5iYWxhbmNlLnYxLkdldFJlY2VpcHRSZXF1ZXN0GhMuYmFsYW5jZS52MS5SZWNlaXB0Ii+QAgGC0+STAiYSJC9hcGkvdjEvbW92ZW1lbnRzL3ttb3ZlbWVudH0vcmVjZWlwdBJ2Cg1HZXRDaGVja3BvaW50EiAuYmFsYW5jZS52MS5HZXRDaGVja3BvaW50UmVxdWVzdBoWLmJhbGFuY2UudjEuQ2hlY2twb2ludCIrkAIBgtPkkwIiEiAvYXBpL3YxL2NoZWNrcG9pbnRzL3tjaGVja3BvaW50fUJDCgpiYWxhbmNlLnYxUAFaJmJhbGFuY2UuZXhhbXBsZS9nby9iYWxhbmNldjE7YmFsYW5jZXYxqgIKQmFsYW5jZS5WMWIGcHJvdG8z", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior]);
+  fileDesc("ChZiYWxhbmNlL3YxL3Byb29mLnByb3RvEgpiYWxhbmNlLnYxIkQKEkxlZGdlckNoZWNrU3RhcnRlZBITCgVjaGVjaxgBIAEoCUIE4kEBAxIZCgtkZXNjcmlwdGlvbhgCIAEoCUIE4kEBAyJ1ChNMZWRnZXJDaGVja0ZpbmlzaGVkEhMKBWNoZWNrGAEgASgJQgTiQQEDEhoKDG1pbGxpc2Vjb25kcxgCIAEoBUIE4kEBAxItCgZmYXVsdHMYAyADKAsyFy5iYWxhbmNlLnYxLkxlZGdlckZhdWx0QgTiQQEDIlIKC0xlZGdlckZhdWx0EhUKB3N1YmplY3QYASABKAlCBOJBAQMSFAoGc3RvcmVkGAIgASgJQgTiQQEDEhYKCGNvbXB1dGVkGAMgASgJQgTiQQEDIjcKDFZlcmlmaWVkUm93cxISCgRuYW1lGAEgASgJQgTiQQEDEhMKBWNvdW50GAIgASgDQgTiQQEDIp8CChNWZXJpZmljYXRpb25TdW1tYXJ5EhMKBWNsZWFuGAEgASgIQgTiQQEDEhkKC2ZhdWx0X2NvdW50GAIgASgFQgTiQQEDEiMKFXVuYmFsYW5jZWRfY3VycmVuY2llcxgDIAMoCUIE4kEBAxIwCgRtb2RlGAQgASgOMhwuYmFsYW5jZS52MS5WZXJpZmljYXRpb25Nb2RlQgTiQQEDEhoKDG1pbGxpc2Vjb25kcxgFIAEoBUIE4kEBAxIsCgRyb3dzGAYgAygLMhguYmFsYW5jZS52MS5WZXJpZmllZFJvd3NCBOJBAQMSGAoKY2hlY2twb2ludBgHIAEoA0IE4kEBAxIdCg9jaGVja3BvaW50X2hhc2gYCCABKAlCBOJBAQMiaQoKQ2hlY2twb2ludBISCgR0ZXh0GAEgASgJQgTiQQEDEhcKCXNpZ25hdHVyZRgCIAEoCUIE4kEBAxIUCgZrZXlfaWQYAyABKAlCBOJBAQMSGAoKcHVibGljX2tleRgEIAEoCUIE4kEBAyLXAQoHUmVjZWlwdBIWCghtb3ZlbWVudBgBIAEoCUIE4kEBAxITCgVlbnRyeRgCIAEoCUIE4kEBAxIWCghyZWNlaXZlZBgDIAEoCEIE4kEBAxISCgRzYWx0GAQgASgJQgTiQQEDEhgKCm90aGVyX3NpZGUYBSABKAlCBOJBAQMSEwoFcGxhY2UYBiABKAVCBOJBAQMSEgoEcGF0aBgHIAMoCUIE4kEBAxIwCgpjaGVja3BvaW50GAggASgLMhYuYmFsYW5jZS52MS5DaGVja3BvaW50QgTiQQEDIk4KEUdldFJlY2VpcHRSZXF1ZXN0EhwKCG1vdmVtZW50GAEgASgJQgriQQECorgYAggBEhsKB2FjY291bnQYAiABKAlCCuJBAQGiuBgCCAEiSgoUR2V0Q2hlY2twb2ludFJlcXVlc3QSMgoKY2hlY2twb2ludBgBIAEoCUIe4kEBAqK4GBYSEmxhdGVzdHxbMS05XVswLTldKiASIrYBChZMaXN0Q2hlY2twb2ludHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIK4kEBAaK4GAIICRIeCgpwYWdlX3Rva2VuGAIgASgJQgriQQEBorgYAggIEigKCG9yZGVyX2J5GAMgASgJQhbiQQEBorgYDhIMZGF0ZSggZGVzYyk/EhgKBHNraXAYBCABKAVCCuJBAQGiuBgCCAoSGQoLY291bnRfdG90YWwYBSABKAhCBOJBAQEihQEKF0xpc3RDaGVja3BvaW50c1Jlc3BvbnNlEjEKC2NoZWNrcG9pbnRzGAEgAygLMhYuYmFsYW5jZS52MS5DaGVja3BvaW50QgTiQQEDEh0KD25leHRfcGFnZV90b2tlbhgCIAEoCUIE4kEBAxIYCgp0b3RhbF9zaXplGAMgASgFQgTiQQEDIkcKE1ZlcmlmeUxlZGdlclJlcXVlc3QSMAoEbW9kZRgBIAEoDjIcLmJhbGFuY2UudjEuVmVyaWZpY2F0aW9uTW9kZUIE4kEBASLMAQoUVmVyaWZ5TGVkZ2VyUmVzcG9uc2USNwoHc3RhcnRlZBgBIAEoCzIeLmJhbGFuY2UudjEuTGVkZ2VyQ2hlY2tTdGFydGVkQgTiQQEDSAASOQoIZmluaXNoZWQYAiABKAsyHy5iYWxhbmNlLnYxLkxlZGdlckNoZWNrRmluaXNoZWRCBOJBAQNIABI4CgdzdW1tYXJ5GAMgASgLMh8uYmFsYW5jZS52MS5WZXJpZmljYXRpb25TdW1tYXJ5QgTiQQEDSABCBgoEc3RlcCp0ChBWZXJpZmljYXRpb25Nb2RlEiEKHVZFUklGSUNBVElPTl9NT0RFX1VOU1BFQ0lGSUVEEAASIQodVkVSSUZJQ0FUSU9OX01PREVfSU5DUkVNRU5UQUwQARIaChZWRVJJRklDQVRJT05fTU9ERV9GVUxMEAIy7AMKDFByb29mU2VydmljZRJxCgpHZXRSZWNlaXB0Eh0uYmFsYW5jZS52MS5HZXRSZWNlaXB0UmVxdWVzdBoTLmJhbGFuY2UudjEuUmVjZWlwdCIvkAIBgtPkkwImEiQvYXBpL3YxL21vdmVtZW50cy97bW92ZW1lbnR9L3JlY2VpcHQSdgoNR2V0Q2hlY2twb2ludBIgLmJhbGFuY2UudjEuR2V0Q2hlY2twb2ludFJlcXVlc3QaFi5iYWxhbmNlLnYxLkNoZWNrcG9pbnQiK5ACAYLT5JMCIhIgL2FwaS92MS9jaGVja3BvaW50cy97Y2hlY2twb2ludH0SegoPTGlzdENoZWNrcG9pbnRzEiIuYmFsYW5jZS52MS5MaXN0Q2hlY2twb2ludHNSZXF1ZXN0GiMuYmFsYW5jZS52MS5MaXN0Q2hlY2twb2ludHNSZXNwb25zZSIekAIBgtPkkwIVEhMvYXBpL3YxL2NoZWNrcG9pbnRzEnUKDFZlcmlmeUxlZGdlchIfLmJhbGFuY2UudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBogLmJhbGFuY2UudjEuVmVyaWZ5TGVkZ2VyUmVzcG9uc2UiIJACAYLT5JMCFxIVL2FwaS92MS9sZWRnZXI6dmVyaWZ5MAFCQwoKYmFsYW5jZS52MVABWiZiYWxhbmNlLmV4YW1wbGUvZ28vYmFsYW5jZXYxO2JhbGFuY2V2MaoCCkJhbGFuY2UuVjFiBnByb3RvMw", [file_balance_v1_options, file_google_api_annotations, file_google_api_field_behavior]);
+
+/**
+ * A check begins. Those that are made together begin and end together.
+ *
+ * @generated from message balance.v1.LedgerCheckStarted
+ */
+export type LedgerCheckStarted = Message<"balance.v1.LedgerCheckStarted"> & {
+  /**
+   * Output only. Its name, such as "balance_is_sum_of_entries".
+   *
+   * @generated from field: string check = 1;
+   */
+  check: string;
+
+  /**
+   * Output only. What it holds the ledger to, in English.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message balance.v1.LedgerCheckStarted.
+ * Use `create(LedgerCheckStartedSchema)` to create a new message.
+ */
+export const LedgerCheckStartedSchema: GenMessage<LedgerCheckStarted> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 0);
+
+/**
+ * A check has ended.
+ *
+ * @generated from message balance.v1.LedgerCheckFinished
+ */
+export type LedgerCheckFinished = Message<"balance.v1.LedgerCheckFinished"> & {
+  /**
+   * Output only. Its name.
+   *
+   * @generated from field: string check = 1;
+   */
+  check: string;
+
+  /**
+   * Output only. How long it took, together with those that were made with it.
+   *
+   * @generated from field: int32 milliseconds = 2;
+   */
+  milliseconds: number;
+
+  /**
+   * Output only. The first faults that it found, ten at most; none if all is right.
+   *
+   * @generated from field: repeated balance.v1.LedgerFault faults = 3;
+   */
+  faults: LedgerFault[];
+};
+
+/**
+ * Describes the message balance.v1.LedgerCheckFinished.
+ * Use `create(LedgerCheckFinishedSchema)` to create a new message.
+ */
+export const LedgerCheckFinishedSchema: GenMessage<LedgerCheckFinished> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 1);
+
+/**
+ * A place where the ledger is wrong. Each text has 200 characters at most.
+ *
+ * @generated from message balance.v1.LedgerFault
+ */
+export type LedgerFault = Message<"balance.v1.LedgerFault"> & {
+  /**
+   * Output only. What it is about, such as an account's id.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Output only. What is stored.
+   *
+   * @generated from field: string stored = 2;
+   */
+  stored: string;
+
+  /**
+   * Output only. What it should be.
+   *
+   * @generated from field: string computed = 3;
+   */
+  computed: string;
+};
+
+/**
+ * Describes the message balance.v1.LedgerFault.
+ * Use `create(LedgerFaultSchema)` to create a new message.
+ */
+export const LedgerFaultSchema: GenMessage<LedgerFault> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 2);
+
+/**
+ * How many rows of a kind were looked at.
+ *
+ * @generated from message balance.v1.VerifiedRows
+ */
+export type VerifiedRows = Message<"balance.v1.VerifiedRows"> & {
+  /**
+   * Output only. What they are: the name of a table, or "new_checkpoints" or
+   * "old_checkpoints".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Output only. How many.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message balance.v1.VerifiedRows.
+ * Use `create(VerifiedRowsSchema)` to create a new message.
+ */
+export const VerifiedRowsSchema: GenMessage<VerifiedRows> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 3);
+
+/**
+ * What a run found in all.
+ *
+ * @generated from message balance.v1.VerificationSummary
+ */
+export type VerificationSummary = Message<"balance.v1.VerificationSummary"> & {
+  /**
+   * Output only. Whether nothing is wrong.
+   *
+   * @generated from field: bool clean = 1;
+   */
+  clean: boolean;
+
+  /**
+   * Output only. How many faults were told, of all checks.
+   *
+   * @generated from field: int32 fault_count = 2;
+   */
+  faultCount: number;
+
+  /**
+   * Output only. Currencies, ISO 4217, in which all accounts together do not sum to
+   * zero; only a full run adds them up.
+   *
+   * @generated from field: repeated string unbalanced_currencies = 3;
+   */
+  unbalancedCurrencies: string[];
+
+  /**
+   * Output only. How much of the ledger was verified.
+   *
+   * @generated from field: balance.v1.VerificationMode mode = 4;
+   */
+  mode: VerificationMode;
+
+  /**
+   * Output only. How long it took.
+   *
+   * @generated from field: int32 milliseconds = 5;
+   */
+  milliseconds: number;
+
+  /**
+   * Output only. How much was looked at: the rows of tables in a full run, else
+   * checkpoints.
+   *
+   * @generated from field: repeated balance.v1.VerifiedRows rows = 6;
+   */
+  rows: VerifiedRows[];
+
+  /**
+   * Output only. The number of the last checkpoint that was verified; 0 if there is
+   * none yet.
+   *
+   * @generated from field: int64 checkpoint = 7;
+   */
+  checkpoint: bigint;
+
+  /**
+   * Output only. The hash of its text, in hexadecimal digits.
+   *
+   * @generated from field: string checkpoint_hash = 8;
+   */
+  checkpointHash: string;
+};
+
+/**
+ * Describes the message balance.v1.VerificationSummary.
+ * Use `create(VerificationSummarySchema)` to create a new message.
+ */
+export const VerificationSummarySchema: GenMessage<VerificationSummary> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 4);
 
 /**
  * What the service signed of the movements between two moments, and of all
@@ -61,7 +261,7 @@ export type Checkpoint = Message<"balance.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_balance_v1_proof, 0);
+  messageDesc(file_balance_v1_proof, 5);
 
 /**
  * Proves that a movement stands in the ledger as it is told here.
@@ -136,7 +336,7 @@ export type Receipt = Message<"balance.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_balance_v1_proof, 1);
+  messageDesc(file_balance_v1_proof, 6);
 
 /**
  * Request for GetReceipt.
@@ -166,7 +366,7 @@ export type GetReceiptRequest = Message<"balance.v1.GetReceiptRequest"> & {
  * Use `create(GetReceiptRequestSchema)` to create a new message.
  */
 export const GetReceiptRequestSchema: GenMessage<GetReceiptRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_proof, 2);
+  messageDesc(file_balance_v1_proof, 7);
 
 /**
  * Request for GetCheckpoint.
@@ -187,7 +387,193 @@ export type GetCheckpointRequest = Message<"balance.v1.GetCheckpointRequest"> & 
  * Use `create(GetCheckpointRequestSchema)` to create a new message.
  */
 export const GetCheckpointRequestSchema: GenMessage<GetCheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_balance_v1_proof, 3);
+  messageDesc(file_balance_v1_proof, 8);
+
+/**
+ * Request for ListCheckpoints.
+ *
+ * @generated from message balance.v1.ListCheckpointsRequest
+ */
+export type ListCheckpointsRequest = Message<"balance.v1.ListCheckpointsRequest"> & {
+  /**
+   * Optional. How many to return: 10 by default, at most 1000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Optional. next_page_token of the last answer.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Optional. "date" or "date desc", the default.
+   *
+   * @generated from field: string order_by = 3;
+   */
+  orderBy: string;
+
+  /**
+   * Optional. How many to leave out before the page, at most 100000: for pages by
+   * number. What lies before them costs time, which page tokens do not.
+   *
+   * @generated from field: int32 skip = 4;
+   */
+  skip: number;
+
+  /**
+   * Optional. Whether to count all that the list keeps, which costs time, too.
+   *
+   * @generated from field: bool count_total = 5;
+   */
+  countTotal: boolean;
+};
+
+/**
+ * Describes the message balance.v1.ListCheckpointsRequest.
+ * Use `create(ListCheckpointsRequestSchema)` to create a new message.
+ */
+export const ListCheckpointsRequestSchema: GenMessage<ListCheckpointsRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 9);
+
+/**
+ * Response of ListCheckpoints.
+ *
+ * @generated from message balance.v1.ListCheckpointsResponse
+ */
+export type ListCheckpointsResponse = Message<"balance.v1.ListCheckpointsResponse"> & {
+  /**
+   * Output only. The checkpoints, in the order that was asked for.
+   *
+   * @generated from field: repeated balance.v1.Checkpoint checkpoints = 1;
+   */
+  checkpoints: Checkpoint[];
+
+  /**
+   * Output only. The next page's token; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * Output only. With count_total, how many resources all pages have together.
+   *
+   * @generated from field: int32 total_size = 3;
+   */
+  totalSize: number;
+};
+
+/**
+ * Describes the message balance.v1.ListCheckpointsResponse.
+ * Use `create(ListCheckpointsResponseSchema)` to create a new message.
+ */
+export const ListCheckpointsResponseSchema: GenMessage<ListCheckpointsResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 10);
+
+/**
+ * Request for VerifyLedger.
+ *
+ * @generated from message balance.v1.VerifyLedgerRequest
+ */
+export type VerifyLedgerRequest = Message<"balance.v1.VerifyLedgerRequest"> & {
+  /**
+   * Optional. How much to verify; what is new, by default.
+   *
+   * @generated from field: balance.v1.VerificationMode mode = 1;
+   */
+  mode: VerificationMode;
+};
+
+/**
+ * Describes the message balance.v1.VerifyLedgerRequest.
+ * Use `create(VerifyLedgerRequestSchema)` to create a new message.
+ */
+export const VerifyLedgerRequestSchema: GenMessage<VerifyLedgerRequest> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 11);
+
+/**
+ * Response of VerifyLedger.
+ *
+ * @generated from message balance.v1.VerifyLedgerResponse
+ */
+export type VerifyLedgerResponse = Message<"balance.v1.VerifyLedgerResponse"> & {
+  /**
+   * Output only. What happened.
+   *
+   * @generated from oneof balance.v1.VerifyLedgerResponse.step
+   */
+  step: {
+    /**
+     * A check begins.
+     *
+     * @generated from field: balance.v1.LedgerCheckStarted started = 1;
+     */
+    value: LedgerCheckStarted;
+    case: "started";
+  } | {
+    /**
+     * A check has ended.
+     *
+     * @generated from field: balance.v1.LedgerCheckFinished finished = 2;
+     */
+    value: LedgerCheckFinished;
+    case: "finished";
+  } | {
+    /**
+     * The run has ended, and with it the stream.
+     *
+     * @generated from field: balance.v1.VerificationSummary summary = 3;
+     */
+    value: VerificationSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message balance.v1.VerifyLedgerResponse.
+ * Use `create(VerifyLedgerResponseSchema)` to create a new message.
+ */
+export const VerifyLedgerResponseSchema: GenMessage<VerifyLedgerResponse> = /*@__PURE__*/
+  messageDesc(file_balance_v1_proof, 12);
+
+/**
+ * How much of the ledger is verified.
+ *
+ * @generated from enum balance.v1.VerificationMode
+ */
+export enum VerificationMode {
+  /**
+   * The same as VERIFICATION_MODE_INCREMENTAL.
+   *
+   * @generated from enum value: VERIFICATION_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What checkpoints covered since the last run that found nothing, and a thirtieth
+   * of what older ones cover, in turns.
+   *
+   * @generated from enum value: VERIFICATION_MODE_INCREMENTAL = 1;
+   */
+  INCREMENTAL = 1,
+
+  /**
+   * Everything.
+   *
+   * @generated from enum value: VERIFICATION_MODE_FULL = 2;
+   */
+  FULL = 2,
+}
+
+/**
+ * Describes the enum balance.v1.VerificationMode.
+ */
+export const VerificationModeSchema: GenEnum<VerificationMode> = /*@__PURE__*/
+  enumDesc(file_balance_v1_proof, 0);
 
 /**
  * Proves what the ledger holds to whoever does not trust it. Every minute, the
@@ -221,6 +607,36 @@ export const ProofService: GenService<{
     methodKind: "unary";
     input: typeof GetCheckpointRequestSchema;
     output: typeof CheckpointSchema;
+  },
+  /**
+   * Lists checkpoints, newest first unless order_by says otherwise, to callers who
+   * may read every account.
+   *
+   * @generated from rpc balance.v1.ProofService.ListCheckpoints
+   */
+  listCheckpoints: {
+    methodKind: "unary";
+    input: typeof ListCheckpointsRequestSchema;
+    output: typeof ListCheckpointsResponseSchema;
+  },
+  /**
+   * Verifies the ledger in one snapshot, for admins and for services with the scope
+   * accounts:read, as the command `balance-service verify` does: a message when each
+   * check begins and when it has ended, and a summary as the last one. It takes no
+   * lock that a movement waits for. One run at a time is made for all callers:
+   * VERIFICATION_RUNNING tells others to wait. A run whose caller leaves is
+   * cancelled. One that came to its end is recorded in the audit log
+   * (ledger.verified).
+   *
+   * A stream ends when its access token does: a run that takes longer is for the
+   * command.
+   *
+   * @generated from rpc balance.v1.ProofService.VerifyLedger
+   */
+  verifyLedger: {
+    methodKind: "server_streaming";
+    input: typeof VerifyLedgerRequestSchema;
+    output: typeof VerifyLedgerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_balance_v1_proof, 0);
