@@ -15,7 +15,7 @@ from balance_service.domain.commands import Settle
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.ledger import checkpoints as making
-from balance_service.repositories import checkpoints, events, leaves
+from balance_service.repositories import checkpoints, events, leaves, totals
 from tests.checkpoints import ORIGIN, cover_all, maker
 from tests.events import number_all
 from tests.integration.small_ledger import by, history, made, opened
@@ -119,6 +119,9 @@ async def test_events_that_are_not_covered_are_kept(pool: Pool, service_settings
     await deposits(pool, 3)
     async with pools.transaction(pool) as conn:
         assert await events.delete_old(conn, timedelta(0), 100) == 1
+    async with pools.transaction(pool) as conn:
+        await totals.roll_up(conn)
+        assert await events.delete_old(conn, timedelta(0), 100) == 0
     await cover_all(pool, service_settings)
     async with pools.transaction(pool) as conn:
         assert await events.delete_old(conn, timedelta(0), 100) == 3
@@ -138,6 +141,7 @@ async def test_history_that_has_no_events_is_covered(
     await history(pool)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
         await conn.execute("DELETE FROM outbox")
+        await conn.execute("UPDATE totals_progress SET built = FALSE")
         newest = "(SELECT max(created_at) FROM movements)"
         await conn.execute(f"UPDATE events SET numbered_at = {newest} WHERE last_sequence = 0")
         await conn.execute(f"UPDATE uncovered_history SET until = {newest}, done = false")

@@ -76,10 +76,14 @@ async def test_body_with_a_field_of_no_contract_is_refused_by_name(service: Serv
     for binding in BINDINGS:
         if not binding.body:
             continue
-        path = binding.template
+        path, message = binding.template, binding.method.input
+        if binding.body != "*":
+            message = message.fields_by_name[binding.body].message_type
         for name in binding.variables:
             path = path.replace(f"{{{name}}}", "0190a1b2-0000-7000-8000-00000000abcd")
         for name in ("owner_id", "is_admin", "balance_minor", "__proto__", "principal"):
+            if name in message.fields_by_name:
+                continue
             answer = await admin.http(binding.verb, path, {name: "x"})
             assert (answer.status, answer.reason) == (400, "INVALID_FIELD"), (path, name)
             assert any(field.endswith(name) for field in answer.fields), (path, answer.fields)
