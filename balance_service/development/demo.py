@@ -22,6 +22,8 @@ from balance_service._generated.balance.v1 import (
     event_pb2_grpc,
     hold_pb2,
     hold_pb2_grpc,
+    proof_pb2,
+    proof_pb2_grpc,
     purchase_pb2,
     purchase_pb2_grpc,
     statement_pb2,
@@ -33,11 +35,14 @@ from balance_service._generated.balance.v1 import (
 )
 from balance_service.calls import channels
 from balance_service.config import Settings
+from balance_service.development import demo_receipt
 
 Metadata = tuple[tuple[str, str], ...]
 TIMEOUT_SECONDS = 10
 MAIL_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 5
+# Longer than a checkpoint is waited for unless a setting says otherwise.
+RECEIPT_TIMEOUT_SECONDS = 90
 
 
 class DemoError(RuntimeError):
@@ -194,6 +199,7 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
     yield _sum_up(channel, anna)
     yield "Boris was told of it as it happened:"
     yield from _follow(channel, boris)
+    yield _prove(channel, boris)
 
 
 def _follow(channel: grpc.Channel, person: Person) -> Iterator[str]:
@@ -211,6 +217,33 @@ def _follow(channel: grpc.Channel, person: Person) -> Iterator[str]:
         if event.movement.id == last.movement:
             events.cancel()
             return
+
+
+def _prove(channel: grpc.Channel, person: Person) -> str:
+    """A receipt for the person's last entry, once a checkpoint covers it, and what it proves."""
+    last = list(person.list_entries())[-1]
+    proofs = proof_pb2_grpc.ProofServiceStub(channel)
+    request = proof_pb2.GetReceiptRequest(movement=last.movement)
+    deadline = time.monotonic() + RECEIPT_TIMEOUT_SECONDS
+    while True:
+        try:
+            receipt = proofs.GetReceipt(request, metadata=person.metadata, timeout=TIMEOUT_SECONDS)
+            break
+        except grpc.RpcError as error:
+            assert isinstance(error, grpc.Call)
+            early = error.code() is grpc.StatusCode.FAILED_PRECONDITION
+            if not early or time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+    published = auth_pb2_grpc.AuthServiceStub(channel).GetJwks(
+        auth_pb2.GetJwksRequest(), timeout=TIMEOUT_SECONDS
+    )
+    (key,) = (key for key in published.keys if key.kid == receipt.checkpoint.key_id)
+    proved = demo_receipt.check(receipt, key)
+    return (
+        f"A receipt, checked without the service: entry {proved['sequence']} of Boris's account is"
+        f" {proved['amount_minor']} kopecks, and {proved['balance_after_minor']} after it"
+    )
 
 
 def _sum_up(channel: grpc.Channel, person: Person) -> str:

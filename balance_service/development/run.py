@@ -65,6 +65,8 @@ def complete(settings: Settings, database_url: str) -> Settings:
         changes["user_deposits"] = True
     if "connect" not in settings.model_fields_set:
         changes["connect"] = True
+    if "checkpoint_seconds" not in settings.model_fields_set:
+        changes["checkpoint_seconds"] = 1
     if not settings.secret.get_secret_value():
         changes["secret"] = SecretStr(_read_or_make_secret(Path(settings.data_dir)))
     return settings.model_copy(update=changes)

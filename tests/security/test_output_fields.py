@@ -78,7 +78,9 @@ async def test_body_with_a_field_of_no_contract_is_refused_by_name(service: Serv
             continue
         path, message = binding.template, binding.method.input
         if binding.body != "*":
-            message = message.fields_by_name[binding.body].message_type
+            inner = message.fields_by_name[binding.body].message_type
+            assert inner is not None, "a body is a message"
+            message = inner
         for name in binding.variables:
             path = path.replace(f"{{{name}}}", "0190a1b2-0000-7000-8000-00000000abcd")
         for name in ("owner_id", "is_admin", "balance_minor", "__proto__", "principal"):
