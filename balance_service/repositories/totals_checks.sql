@@ -20,7 +20,7 @@ skipped AS (
     SELECT unnest(w.movement_ids) AS id FROM waiting AS w
     UNION ALL
     SELECT w.subject_id FROM waiting AS w
-    WHERE w.kind IS NOT NULL
+    WHERE w.kind = %(account_opened)s
 ),
 
 posted AS (

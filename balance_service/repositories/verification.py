@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from balance_service.domain import errors, retry_after
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
 from balance_service.domain.days import Calendar, Day
+from balance_service.domain.events import EventType
 from balance_service.domain.holds import HoldStatus
 from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
@@ -249,6 +250,7 @@ def _parameters(day: Day) -> dict[str, object]:
     """
     return {
         "limit": FAULTS_SHOWN_MAX,
+        "account_opened": int(EventType.ACCOUNT_OPENED),
         "system_ids": list(SYSTEM_ACCOUNTS),
         "system_roles": [str(account.role) for account in SYSTEM_ACCOUNTS.values()],
         "system_names": [account.name for account in SYSTEM_ACCOUNTS.values()],

@@ -55,8 +55,8 @@ def test_verify_is_clean_and_then_finds_each_forgery(cli: Cli, database_url: str
         )
     report = cli("verify", status=1)
     assert "The ledger is NOT clean." in report
-    # Its balance, its owner and its number.
-    assert len(re.findall(r"FAULT", report)) == 3
+    # Its balance, its owner, its number, and that no total counts it.
+    assert len(re.findall(r"FAULT", report)) == 4
     assert re.search(r": 5, should be 0", report)
 
 

@@ -70,7 +70,7 @@ def test_secret_is_resealed_with_what_the_environment_says(command: Type) -> Non
         BALANCE_PREVIOUS_SECRET="only-for-tests-and-long-enough-0123456789",
     )
     assert told.splitlines() == [
-        "sealed again: 2 signing keys, 0 second factors",
+        "sealed again: 2 signing keys, 0 second factors, 0 webhook secrets",
         "hashed with another secret: 0 client secrets, 0 recovery codes",
     ]
     assert "BALANCE_SECRET is not the one" in command("keys list", status=1)

@@ -66,6 +66,7 @@ async def test_all_that_can_happen_is_told_as_the_journal_has_it(
         EventType.USER_DISABLED,
         EventType.USER_ENABLED,
         EventType.USER_ERASED,
+        *(event_type for event_type in EventType if event_type.name.startswith("SCHEDULE_")),
     }
     await verified()
     # Each page on its own, and from every place, is a part of the whole.

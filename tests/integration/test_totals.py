@@ -12,10 +12,11 @@ from balance_service.domain import errors
 from balance_service.domain.accounts import SYSTEM_ACCOUNTS
 from balance_service.domain.chart import CHART, USERS, Total
 from balance_service.domain.commands import Settle, Transfer
+from balance_service.domain.events import EventType
 from balance_service.domain.money import Money
 from balance_service.domain.movements import MOVING_NOTHING, Kind
 from balance_service.reading import trial_balance
-from balance_service.repositories import totals, verification
+from balance_service.repositories import outbox, totals, verification
 from tests.events import number_all
 from tests.integration.small_ledger import by, history, made, opened, quoted
 from tests.integration.test_commit_path import Verified
@@ -210,6 +211,19 @@ async def test_totals_that_are_far_behind_are_not_added_up_for_an_answer(
         await trial_balance.read(pool, None, "time", None)
     await roll_up(pool)
     assert (await trial_balance.read(pool, None, "time", None)).totals == await posted(pool)
+
+
+async def test_account_that_was_counted_stays_so_while_another_event_of_it_waits(
+    pool: Pool, verified: Verified
+) -> None:
+    await history(pool)
+    await number_all(pool)
+    await roll_up(pool)
+    async with transaction(pool) as conn:
+        found = await (await conn.execute("SELECT account_id FROM accounts LIMIT 1")).fetchone()
+        assert found is not None
+        await outbox.record_account(conn, EventType.ACCOUNT_LIMITS_SET, found[0])
+    await verified()
 
 
 async def test_a_total_that_is_wrong_is_found(pool: Pool, owner: Pool) -> None:

@@ -48,7 +48,7 @@ SERVICES = {
     "events",
     "exchanges",
     "holds",
-    "ledger",
+    "ledgers",
     "movements",
     "proofs",
     "purchases",
