@@ -121,7 +121,11 @@ async def test_own_commands_speak_tls(start_envoy: StartService, tmp_path: Path)
     own.write_bytes(authority.pem)
     other.write_bytes(Authority("two").pem)
     service = await start_envoy(
-        tls_certificate=certificate, tls_key=key, tls_client_ca=str(own), http=False
+        tls_certificate=certificate,
+        tls_key=key,
+        tls_client_ca=str(own),
+        http=False,
+        checkpoint_seconds=1,
     )
     await demo_data.load(service.settings)
     target = ("--target", service.target)
