@@ -3,8 +3,8 @@
 -- By number, from 1 without gaps. What was signed of a group of movements: the root of a Merkle
 -- tree over their leaves, and the hash of the checkpoint before. The sequences are those of the
 -- movements' entries, as in events. salt_key keeps what a receipt shows of a movement from telling
--- what it does not show. The row with number 0 stands for the beginning; last_event is the number of
--- the event up to which movements are covered.
+-- what it does not show. The row with number 0 stands for the beginning; last_event is the number
+-- of the event up to which movements are covered.
 CREATE TABLE checkpoints (
     number bigint PRIMARY KEY,
     origin text NOT NULL,

@@ -1,7 +1,8 @@
 -- Expands: schedules of transfers and purchases, and what became of their occurrences.
 --
 -- By schedule_id. What is to be carried out, as whom, and when. run_at says when a worker tries the
--- occurrence of next_at; while one does, leased_until says until when it has the schedule to itself.
+-- occurrence of next_at; while one does, leased_until says until when it has the schedule for
+-- itself.
 CREATE TABLE schedules (
     schedule_id uuid PRIMARY KEY,
     principal text NOT NULL,

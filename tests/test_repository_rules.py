@@ -60,7 +60,6 @@ OFFSETS = {
     "checkpoints.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "entries.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
-    "leaves.sql": (3, "OFFSET 0 keeps what is computed from being computed again; none is skipped"),
     "movement_searches.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "schedules.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "webhook_deliveries.sql": (1, "pages by number, as of every list; SKIP_MAX bounds them"),

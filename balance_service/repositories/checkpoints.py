@@ -180,7 +180,8 @@ async def part(conn: AsyncConnection, first: int, last: int) -> list[Part]:
     """Checkpoints from a number to another that there are, with what they cover."""
     cursor = await conn.execute(_SQL["part"], {"first": first, "last": last})
     return [
-        Part(_signed(row[:-2]), row[-2], leaves.split(row[-1])) for row in await cursor.fetchall()
+        Part(_signed(signed), movement_ids, leaves.split(hashes))
+        for movement_ids, hashes, *signed in await cursor.fetchall()
     ]
 
 

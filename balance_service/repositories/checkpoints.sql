@@ -93,23 +93,14 @@ VALUES (
 INSERT INTO covered_movements (movement_id, number)
 SELECT
     movement_id,
-    %(number)s AS number
+    %(number)s::bigint AS number
 FROM unnest(%(movement_ids)s::uuid[]) AS covered (movement_id)
 ORDER BY movement_id;
 
 -- signed --
 -- A checkpoint with its signature; the last one without a number.
 SELECT
-    -- begin columns --
-    number,
-    origin,
-    created_at,
-    size,
-    root,
-    previous_hash,
-    key_id,
-    signature
-    -- end columns --
+    -- include columns --
 FROM checkpoints
 WHERE number > 0 AND (%(number)s::bigint IS NULL OR number = %(number)s)
 ORDER BY number DESC
@@ -136,10 +127,18 @@ LIMIT %(limit)s OFFSET %(skip)s;
 -- part --
 -- Checkpoints from a number on, with what they cover.
 SELECT
-    -- include columns --
-    , -- noqa: LT04
     movement_ids,
-    leaves
+    leaves,
+    -- begin columns --
+    number,
+    origin,
+    created_at,
+    size,
+    root,
+    previous_hash,
+    key_id,
+    signature
+    -- end columns --
 FROM checkpoints
 WHERE number >= %(first)s AND number <= %(last)s
 ORDER BY number;

@@ -11,7 +11,7 @@ LIMIT 1;
 
 -- entry_follows --
 -- Entries of some checkpoints that do not follow from the one before on their account.
-SELECT
+SELECT -- noqa: ST06
     account_id::text || ' #' || sequence AS subject,
     balance_after_minor AS stored,
     coalesce(before_minor, 0) + amount_minor AS computed
@@ -60,9 +60,9 @@ SELECT
     (a.balance_minor, a.sequence, a.held_minor)::text AS stored,
     (newest.balance_after_minor, newest.sequence, held.total)::text AS computed
 FROM (
-    SELECT DISTINCT side.account_id
+    SELECT DISTINCT account_id
     -- include entries_looked_at --
-    WHERE side.sequence IS NOT NULL
+    WHERE sequence IS NOT NULL
 ) AS touched
 INNER JOIN accounts AS a ON touched.account_id = a.account_id
 CROSS JOIN LATERAL (

@@ -49,7 +49,7 @@ LEFT JOIN LATERAL (
 ) AS t ON TRUE
 CROSS JOIN LATERAL (
     SELECT sha256(item.salt_key || int8send(item.place)) AS both_sides
-    OFFSET 0
+    LIMIT 1
 ) AS salt
 CROSS JOIN LATERAL (
     SELECT
@@ -101,7 +101,7 @@ CROSS JOIN LATERAL (
             WHEN
                 (f.movement_id, f.kind, f.counterparty_id, f.created_at, f.balance_after_minor)
                 = (m.movement_id, m.kind, m.to_account_id, m.created_at, m.balance_after_minor)
-                AND f.effective_at IS NOT DISTINCT FROM m.effective_at
+                AND (f.effective_at IS NOT DISTINCT FROM m.effective_at)
                 THEN concat(
                     '{"account_id":"', f.account_id,
                     '","sequence":', f.sequence,
@@ -131,7 +131,7 @@ CROSS JOIN LATERAL (
             WHEN
                 (t.movement_id, t.kind, t.counterparty_id, t.created_at)
                 = (m.movement_id, m.kind, m.from_account_id, m.created_at)
-                AND t.effective_at IS NOT DISTINCT FROM m.effective_at
+                AND (t.effective_at IS NOT DISTINCT FROM m.effective_at)
                 AND (
                     m.kind <> ALL(%(paying_in)s) OR t.balance_after_minor = m.balance_after_minor
                 )
@@ -160,7 +160,7 @@ CROSS JOIN LATERAL (
                 ) AS entry
             )
         END AS to_side
-    OFFSET 0
+    LIMIT 1
 ) AS told
 -- end told --
 ;
@@ -170,7 +170,7 @@ CROSS JOIN LATERAL (
 SELECT
     item.number,
     -- include joined --
-    count(m.movement_id) AS movements
+    count(m.movement_id) AS movements -- noqa: RF01
 FROM (
     SELECT
         c.number,
@@ -195,10 +195,10 @@ SELECT
     item.number,
     item.place,
     item.leaves,
-    salt.both_sides AS salts,
-    told.movement,
-    told.from_side,
-    told.to_side
+    salt.both_sides AS salts, -- noqa: RF01
+    told.movement, -- noqa: RF01
+    told.from_side, -- noqa: RF01
+    told.to_side -- noqa: RF01
 FROM (
     SELECT
         c.number,
@@ -212,7 +212,7 @@ FROM (
     INNER JOIN checkpoints AS c ON v.number = c.number
     CROSS JOIN LATERAL (
         SELECT array_position(c.movement_ids, v.movement_id)::bigint AS place
-        OFFSET 0
+        LIMIT 1
     ) AS p
     WHERE v.movement_id = %(movement_id)s
 ) AS item

@@ -1,6 +1,6 @@
 -- movement_is_covered --
--- Movements that no checkpoint covers and none is about to, and what is said to be covered twice, by
--- another checkpoint, or is not there.
+-- Movements that no checkpoint covers and none is about to, and what is said to be covered twice,
+-- by another checkpoint, or is not there.
 WITH waiting AS (
     SELECT unnest(movement_ids) AS movement_id
     FROM outbox

@@ -53,7 +53,7 @@ expected AS (
 SELECT
     (e.schedule_id, e.occurs_at)::text AS subject,
     (e.outcome, e.movement_id)::text AS stored,
-    m.movement_id::text AS computed
+    (m.movement_id, m.kind)::text AS computed
 FROM expected AS e
 LEFT JOIN movements AS m
     ON

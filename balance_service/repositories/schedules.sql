@@ -91,30 +91,7 @@ WHERE schedule_id = %(schedule_id)s;
 -- get --
 -- A schedule.
 SELECT
-    -- begin columns --
-    s.schedule_id,
-    s.principal,
-    s.account_id,
-    s.kind,
-    s.request,
-    s.description,
-    s.starts_at,
-    s.rule,
-    s.zone,
-    s.starts_local,
-    s.last_local,
-    s.ends_at,
-    s.retry_interval,
-    s.retry_lasting,
-    s.status,
-    s.version,
-    s.created_at,
-    s.updated_at,
-    s.next_at,
-    s.run_at,
-    s.leased_until,
-    s.attempts
-    -- end columns --
+    -- include columns --
 FROM schedules AS s
 WHERE s.schedule_id = %(schedule_id)s;
 
@@ -149,8 +126,9 @@ SELECT
     -- include columns --
 FROM schedules AS s
 WHERE
+    TRUE
     -- begin of_status --
-    s.status = %(status)s
+    AND s.status = %(status)s
     -- end of_status --
     -- include page --
 ;
@@ -161,8 +139,9 @@ SELECT
     -- include columns --
 FROM schedules AS s
 WHERE
+    TRUE
     -- begin of_principal --
-    s.principal = %(principal)s
+    AND s.principal = %(principal)s
     AND (%(status)s::smallint IS NULL OR s.status = %(status)s)
     -- end of_principal --
     -- include page --
@@ -174,8 +153,9 @@ SELECT
     -- include columns --
 FROM schedules AS s
 WHERE
+    TRUE
     -- begin of_account --
-    s.account_id = %(account_id)s
+    AND s.account_id = %(account_id)s
     AND (%(principal)s::text IS NULL OR s.principal = %(principal)s)
     AND (%(status)s::smallint IS NULL OR s.status = %(status)s)
     -- end of_account --
@@ -189,25 +169,28 @@ FROM schedules;
 
 -- count_of_status --
 -- How many schedules of a status there are.
-SELECT count(*)
+SELECT count(s.schedule_id)
 FROM schedules AS s
 WHERE
+    TRUE
     -- include of_status --
 ;
 
 -- count_of_principal --
 -- How many schedules a principal made.
-SELECT count(*)
+SELECT count(s.schedule_id)
 FROM schedules AS s
 WHERE
+    TRUE
     -- include of_principal --
 ;
 
 -- count_of_account --
 -- By how many schedules an account pays.
-SELECT count(*)
+SELECT count(s.schedule_id)
 FROM schedules AS s
 WHERE
+    TRUE
     -- include of_account --
 ;
 
@@ -227,7 +210,30 @@ FROM (
 ) AS due
 WHERE s.schedule_id = due.schedule_id
 RETURNING
-    -- include columns --
+    -- begin columns --
+    s.schedule_id,
+    s.principal,
+    s.account_id,
+    s.kind,
+    s.request,
+    s.description,
+    s.starts_at,
+    s.rule,
+    s.zone,
+    s.starts_local,
+    s.last_local,
+    s.ends_at,
+    s.retry_interval,
+    s.retry_lasting,
+    s.status,
+    s.version,
+    s.created_at,
+    s.updated_at,
+    s.next_at,
+    s.run_at,
+    s.leased_until,
+    s.attempts
+    -- end columns --
 ;
 
 -- add_occurrence --
