@@ -13,7 +13,10 @@ CREATE TABLE schedules (
     starts_at timestamptz NOT NULL,
     rule text NOT NULL,
     zone text NOT NULL,
+    -- Times of a clock on the wall in the zone: they are no moments.
+    -- squawk-ignore prefer-timestamp-tz
     starts_local timestamp,
+    -- squawk-ignore prefer-timestamp-tz
     last_local timestamp,
     ends_at timestamptz,
     retry_interval interval,
