@@ -21,7 +21,7 @@ from balance_service.repositories.leaves import Covered
 
 SALT_KEY_BYTES = 32
 # How long what is new, and the history, leave the processor to others, in times of what they took.
-PAUSES = 9
+PAUSES = 39
 HISTORY_PAUSES = 4
 # After so long without catching up, what is new pauses no longer than it takes.
 PATIENCE_SECONDS = 300
