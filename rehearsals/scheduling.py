@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import grpc
+import psycopg
 
 from balance_client import AsyncClient, BalanceError, v1
 from balance_client.policy import new_request_id
@@ -35,6 +36,7 @@ DECIDED_SECONDS_MAX = 180
 # Within it, what no lease holds back is decided.
 QUICK_SECONDS = 5
 CALLS_AT_ONCE = 8
+PRICE_MINOR = 3_000
 # By how much Postgres's clock and this process's may be set meanwhile.
 CLOCKS_SECONDS = 1.0
 PRINCIPAL = f"service:{stage.CALLER}"
@@ -47,14 +49,14 @@ class Due:
     Args:
         schedule: The schedule's id.
         occurs_at: When.
-        accounts: Who pays, and who is paid.
+        accounts: Who pays, and of a transfer who is paid.
         amount_minor: How much.
         decided: What became of it, as the service tells; none until it is known.
     """
 
     schedule: str
     occurs_at: datetime
-    accounts: tuple[str, str]
+    accounts: tuple[str, ...]
     amount_minor: int
     decided: list[v1.Occurrence] = field(default_factory=list)
 
@@ -64,6 +66,20 @@ class Due:
         return str(schedules.movement_id(PRINCIPAL, UUID(self.schedule), self.occurs_at))
 
 
+def sell(url: str) -> str:
+    """Adds a service that may be bought again and again; its id."""
+    with psycopg.connect(url) as conn:
+        row = conn.execute(
+            "INSERT INTO services"
+            " (service_id, name, price_minor, currency, repeatable, created_at, updated_at)"
+            " VALUES (gen_random_uuid(), 'Subscription', %s, 'RUB', TRUE, now(), now())"
+            " RETURNING service_id",
+            (PRICE_MINOR,),
+        ).fetchone()
+    assert row, "an insert returns its row"
+    return str(row[0])
+
+
 @dataclass
 class Planner:
     """Makes schedules, waits until each occurrence is decided, and finds what is wrong with them.
@@ -71,11 +87,13 @@ class Planner:
     Args:
         client: Calls the service as the rehearsal's caller.
         accounts: Those that pay and are paid.
+        sold: A service that some schedules buy, by its id.
         rng: Decides amounts, accounts and times.
     """
 
     client: AsyncClient
     accounts: list[str]
+    sold: str
     rng: random.Random
     due: list[Due] = field(default_factory=list)
     _strays: list[str] = field(default_factory=list)
@@ -92,28 +110,32 @@ class Planner:
         repeated = self._draw(), begun + LEAD, begun + LEAD + timedelta(seconds=seconds)
         room = asyncio.Semaphore(CALLS_AT_ONCE)
         moments = [begun + timedelta(seconds=offset) for offset in drawn]
-        once = [(self._draw(), moment, None) for moment in moments]
+        # The second of each moment buys, the others transfer.
+        once = [
+            (self._draw(buys=number % AT_ONCE == 1), moment, None)
+            for number, moment in enumerate(moments)
+        ]
         await asyncio.gather(*(self._make(room, *each) for each in (repeated, *once)))
 
-    def _draw(self) -> tuple[tuple[str, str], int]:
+    def _draw(self, *, buys: bool = False) -> tuple[tuple[str, ...], int]:
+        """The accounts, of which a purchase has one, and the amount."""
         # A refusal for a limit of the day tells what was spent; an occurrence does not keep that.
         payers = [each for number, each in enumerate(self.accounts) if number % 4 != 2]
         payer = self.rng.choice(payers)
+        if buys:
+            return (payer,), PRICE_MINOR
         receiver = self.rng.choice([each for each in self.accounts if each != payer])
         return (payer, receiver), self.rng.randint(1, self.rng.choice([4_000, 40_000]))
 
     async def _make(
         self,
         room: asyncio.Semaphore,
-        what: tuple[tuple[str, str], int],
+        what: tuple[tuple[str, ...], int],
         start: datetime,
         end: datetime | None,
     ) -> None:
-        (payer, receiver), minor = what
-        schedule = v1.Schedule()
-        transfer = schedule.create_transfer
-        transfer.from_account, transfer.to_account = payer, receiver
-        transfer.amount = f"{minor / 100:.2f}"
+        accounts, minor = what
+        schedule = self._schedule(accounts, minor)
         async with room:
             made = None
             while made is None:
@@ -128,8 +150,19 @@ class Planner:
                 made = await self._create(schedule)
         moment = start
         while moment <= (max(end, start) if end else start):
-            self.due.append(Due(made.id, moment, (payer, receiver), minor))
+            self.due.append(Due(made.id, moment, accounts, minor))
             moment += timedelta(minutes=1)
+
+    def _schedule(self, accounts: tuple[str, ...], minor: int) -> v1.Schedule:
+        match accounts:
+            case (payer,):
+                purchase = v1.CreatePurchaseRequest(account=payer, service=self.sold)
+                return v1.Schedule(create_purchase=purchase)
+            case _:
+                payer, receiver = accounts
+                transfer = v1.CreateTransferRequest(from_account=payer, to_account=receiver)
+                transfer.amount = f"{minor / 100:.2f}"
+                return v1.Schedule(create_transfer=transfer)
 
     async def _create(self, schedule: v1.Schedule) -> v1.Schedule | None:
         """The schedule; None if its start has passed meanwhile."""

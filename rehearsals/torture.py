@@ -82,7 +82,8 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             target, credentials = f"127.0.0.1:{clients[0].port}", (stage.CALLER, secret)
             watcher = Watcher(target, secret, random.Random(options.seed))
             async with AsyncClient(target, AsyncServiceCredentials(*credentials)) as client:
-                planner = Planner(client, accounts, random.Random(f"{options.seed} schedules"))
+                drawing = random.Random(f"{options.seed} schedules")
+                planner = Planner(client, accounts, scheduling.sell(postgres.url), drawing)
                 receiver = Receiver(client, random.Random(f"{options.seed} webhooks"))
                 beside = Beside(watcher, planner, receiver)
                 operations, injected, slowest = await _torture(

@@ -97,6 +97,14 @@ class Clock:
             {"id": schedule.id},
         )
 
+    def come_again(self, schedule: v1.Schedule, moment: datetime) -> None:
+        """Has an occurrence that is over be the next one."""
+        self._execute(
+            "UPDATE schedules SET next_at = %(moment)s, run_at = %(moment)s"
+            " WHERE schedule_id = %(id)s",
+            {"moment": moment, "id": schedule.id},
+        )
+
     def _execute(self, statement: LiteralString, values: Mapping[str, object]) -> None:
         with psycopg.connect(self._url) as conn:
             conn.execute(statement, values)

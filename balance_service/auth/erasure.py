@@ -33,6 +33,7 @@ from balance_service.repositories import (
     second_factors,
     users,
     verifications,
+    webhook_endpoints,
 )
 
 OWN_REASON = "The user erased themselves."
@@ -160,6 +161,7 @@ class Erasure:
         if user.email:
             await verifications.forget(conn, user.email, self._askers.hash_mailbox(user.email))
         await idempotency.forget(conn, f"user:{user.user_id}")
+        await webhook_endpoints.forget(conn, f"user:{user.user_id}")
         await outbox.record(conn, EventType.USER_ERASED, user.user_id)
         return erased, ended
 

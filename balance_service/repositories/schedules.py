@@ -128,9 +128,10 @@ async def claim(
     return now[0], [_schedule(row) for row in rows]
 
 
-async def add_occurrence(conn: AsyncConnection, occurrence: Occurrence) -> None:
-    """Records what became of an occurrence."""
-    await conn.execute(_SQL["add_occurrence"], occurrence._asdict())
+async def add_occurrence(conn: AsyncConnection, occurrence: Occurrence) -> bool:
+    """Records what became of an occurrence; tells whether that was not recorded before."""
+    cursor = await conn.execute(_SQL["add_occurrence"], occurrence._asdict())
+    return cursor.rowcount == 1
 
 
 async def occurrences(

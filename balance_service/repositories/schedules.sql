@@ -237,7 +237,8 @@ RETURNING
 ;
 
 -- add_occurrence --
--- What became of an occurrence.
+-- What became of an occurrence, unless that is known: a schedule resumed by a clock that went back
+-- may come to it again.
 INSERT INTO schedule_occurrences (
     schedule_id, occurs_at, outcome, reason, movement_id, attempts, decided_at
 )
@@ -249,7 +250,8 @@ VALUES (
     %(movement_id)s,
     %(attempts)s,
     %(decided_at)s
-);
+)
+ON CONFLICT (schedule_id, occurs_at) DO NOTHING;
 
 -- occurrences --
 -- What became of a schedule's occurrences, newest first.

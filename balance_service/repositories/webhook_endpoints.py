@@ -81,6 +81,11 @@ async def delete(conn: AsyncConnection, endpoint_id: UUID) -> None:
     await conn.execute(_SQL["delete"], {"endpoint_id": endpoint_id})
 
 
+async def forget(conn: AsyncConnection, owner: str) -> None:
+    """Deletes all endpoints of somebody, and what they say; their deliveries follow."""
+    await conn.execute(_SQL["forget"], {"owner": owner})
+
+
 async def replace_seal(conn: AsyncConnection, endpoint: Endpoint) -> bool:
     """Writes an endpoint's secrets, unless they were rotated since; whether it did."""
     return (await conn.execute(_SQL["replace_seal"], _values(endpoint))).rowcount == 1

@@ -148,6 +148,19 @@ SET
     deleted_at = clock_timestamp()
 WHERE endpoint_id = %(endpoint_id)s;
 
+-- forget --
+-- Takes somebody's endpoints away with all that was said of them; their deliveries follow.
+UPDATE webhook_endpoints
+SET
+    url = '',
+    description = '',
+    account_ids = '{}',
+    disabled = TRUE,
+    secret = '',
+    old_secret = NULL,
+    deleted_at = clock_timestamp()
+WHERE owner = %(owner)s AND deleted_at IS NULL;
+
 -- replace_seal --
 -- The same secrets, sealed again.
 UPDATE webhook_endpoints

@@ -241,7 +241,8 @@ async def _record(conn: Connection, after: Schedule, decided: list[Occurrence]) 
     """Records decided occurrences of a locked schedule, and what it does since."""
     await repository.update(conn, after)
     for occurrence in decided:
-        await repository.add_occurrence(conn, occurrence)
+        if not await repository.add_occurrence(conn, occurrence):
+            continue
         change = ScheduleChange(after.schedule_id, after.account_id, after.status, occurrence)
         await outbox.record_schedule(conn, OF_OCCURRENCES[occurrence.outcome], change)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from balance_service.domain.events import entry_numbers
 from balance_service.domain.movements import Entry
+from balance_service.domain.schedules import ScheduleChange
 from balance_service.domain.state import Plan
 
 RESTARTS = 0.1
@@ -34,12 +35,12 @@ class Row:
     Args:
         transaction: The number that it drew with its first lock.
         place: The number that it drew when it wrote.
-        told: Its movements, in their order.
+        told: Its movements, in their order, or what happened to a schedule.
     """
 
     transaction: int
     place: int
-    told: Sequence[Told]
+    told: Sequence[Told | ScheduleChange]
 
     @property
     def order(self) -> int:
@@ -59,7 +60,7 @@ class EventLog:
     rng: random.Random
     trouble: float
     outbox: list[Row] = field(default_factory=list)
-    numbered: list[Told] = field(default_factory=list)
+    numbered: list[Told | ScheduleChange] = field(default_factory=list)
     _drawn: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _numbering: bool = False
 
@@ -85,6 +86,10 @@ class EventLog:
             for movement, sent, received in zip(plan.movements, left, reached, strict=True)
         ]
         self.outbox.append(Row(transaction, place, told))
+
+    def tell(self, place: int, change: ScheduleChange) -> None:
+        """Adds what happened to a schedule, as its transaction commits."""
+        self.outbox.append(Row(place, place, [change]))
 
     async def number(self, count: int = 1000) -> None:
         """Numbers what can be seen now, unless another transaction does so or this one fails."""
@@ -117,7 +122,7 @@ class EventReader:
     """Keeps what it saw with the place after it; after a restart it knows no more than that."""
 
     log: EventLog
-    seen: list[Told] = field(default_factory=list)
+    seen: list[Told | ScheduleChange] = field(default_factory=list)
     place: int = 0
 
     async def run(self) -> None:
@@ -141,11 +146,12 @@ def find_anomalies(
 ) -> Iterator[str]:
     """What readers saw otherwise than the journal has it."""
     for reader in readers:
-        told = [each.movement_id for each in reader.seen]
+        moved = [each for each in reader.seen if isinstance(each, Told)]
+        told = [each.movement_id for each in moved]
         if sorted(told) != sorted(movement_ids):
             yield f"{len(told)} events of {len(movement_ids)} movements, or of others"
         numbers: dict[UUID, list[int]] = defaultdict(list)
-        for each in reader.seen:
+        for each in moved:
             for account_id, number in each.numbers.items():
                 numbers[account_id].append(number)
         for account_id, entered in entries.items():

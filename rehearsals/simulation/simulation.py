@@ -30,9 +30,10 @@ from balance_service.domain.state import Outcome
 from balance_service.reading.past import is_over
 from rehearsals.checker import Entry, Journal, Stored, find_anomalies
 from rehearsals.operation import Operation
-from rehearsals.simulation import events, follow_ups, notes
+from rehearsals.simulation import events, follow_ups, notes, schedule_checks
 from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.quotes import make_quotes
+from rehearsals.simulation.schedules import Schedules
 from rehearsals.simulation.store import EPOCH, Database
 from rehearsals.simulation.worker import Worker, WorkerKilled
 
@@ -204,7 +205,11 @@ class Simulation:
             for principal in PRINCIPALS
         }
         self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
-        self.workers = [Worker(self.database, self.limits, rng) for _ in range(WORKERS)]
+        self.schedules = Schedules(self.database, self.accounts, PRINCIPALS[0])
+        self.workers = [
+            Worker(self.database, self.limits, rng, jobs=[self.schedules.keep_running])
+            for _ in range(WORKERS)
+        ]
         self.operations: list[Operation] = []
         self.sent: set[asyncio.Task[Sequence[Outcome]]] = set()
         self.past_answers: list[Past] = []
@@ -228,18 +233,26 @@ class Simulation:
 
     async def run(self) -> None:
         """Runs until every client knows every outcome, and nothing is under way."""
+        with self.schedules.in_place():
+            await self._run()
+
+    async def _run(self) -> None:
+        for worker in self.workers:
+            worker.start_jobs()
         clients = [asyncio.create_task(Client(self, n).run()) for n in range(CLIENTS)]
         readers = [asyncio.create_task(Reader(self).run()) for _ in range(READERS)]
         log = self.database.events
         following = [log.keep_numbering() for _ in self.workers]
         following += [reader.run() for reader in self.event_readers]
         beside = [asyncio.create_task(each) for each in (self._chaos(), *following)]
-        await asyncio.gather(*clients, *readers)
+        await asyncio.gather(*clients, *readers, self.schedules.stop_some())
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await asyncio.gather(*self.sent, return_exceptions=True)
+        await self.schedules.finish()
         for worker in self.workers:
+            await worker.stop_jobs()
             await worker.queue.drain()
         while self.database.lingering:
             await asyncio.wait(self.database.lingering)
@@ -287,7 +300,9 @@ class Simulation:
         stored = {str(key): self._stored(account) for key, account in database.accounts.items()}
         held = follow_ups.amounts_held(database)
         there = Journal(dict(movements), statements, stored, held)
-        yield from find_anomalies(self.operations, there)
+        scheduled = schedule_checks.operations(self.schedules)
+        yield from find_anomalies([*self.operations, *scheduled], there)
+        yield from schedule_checks.find_anomalies(self.schedules, self.event_readers)
         yield from follow_ups.find_anomalies(database)
         yield from events.find_anomalies(
             self.event_readers, list(database.movements), database.entries

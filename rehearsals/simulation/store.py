@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors as pg
 
 from balance_service.domain.accounts import Account
-from balance_service.domain.commands import Exchange, Settle, Transfer
+from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement
@@ -85,6 +85,7 @@ class Database:
     movements: dict[UUID, Movement] = field(default_factory=dict)
     references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
     quote_uses: dict[UUID, UUID] = field(default_factory=dict)
+    purchases: dict[tuple[UUID, UUID], Movement] = field(default_factory=dict)
     holds: dict[UUID, Hold] = field(default_factory=dict)
     followed: dict[UUID, Follow] = field(default_factory=dict)
     entries: dict[UUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -165,6 +166,7 @@ class SimulatedTransaction:
         self._database = database
         self._life = life
         self._plan: Plan | None = None
+        self._changes: list[Callable[[], None]] = []
         self._drawn = (0, 0)
 
     @property
@@ -180,6 +182,10 @@ class SimulatedTransaction:
         if database.rng.random() < database.trouble:
             kinds = [psycopg.OperationalError, pg.DeadlockDetected, pg.QueryCanceled]
             raise database.rng.choice(kinds)("trouble")
+
+    def stage(self, change: Callable[[], None]) -> None:
+        """Has something changed when this commits."""
+        self._changes.append(change)
 
     async def load(
         self, commands: Sequence[Command], tried: Collection[UUID]
@@ -206,12 +212,17 @@ class SimulatedTransaction:
         quotes = [c.quote for c in commands if isinstance(c, Transfer | Exchange) and c.quote]
         held = [c.hold.movement_id for c in commands if isinstance(c, Capture | Release)]
         originals = [c.original.movement_id for c in commands if isinstance(c, Reverse)]
+        bought = _rows_of(
+            database.purchases,
+            [(c.account_id, c.service_id) for c in commands if isinstance(c, Purchase)],
+        )
+        paid = [movement.movement_id for movement in bought.values()]
         state = State(
             accounts=_rows_of(database.accounts, account_ids),
             movements=_rows_of(database.movements, wanted),
-            purchases={},
+            purchases={key: [movement] for key, movement in bought.items()},
             references=_rows_of(database.references, referred),
-            followed=_rows_of(database.followed, held + originals),
+            followed=_rows_of(database.followed, held + originals + paid),
             holds=_rows_of(database.holds, held),
             tried=set(tried),
             quote_uses=_rows_of(database.quote_uses, [quote.quote_id for quote in quotes]),
@@ -257,10 +268,13 @@ class SimulatedTransaction:
                 )
                 database.followed[movement.original_id] = after
             database.holds.update(plan.holds)
+            database.purchases.update(plan.purchases)
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)
             database.events.add(*self._drawn, plan)
+        for change in self._changes:
+            change()
         self.end()
 
     def end(self) -> None:

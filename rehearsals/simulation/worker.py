@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class Worker:
         database: What it commits to.
         limits: What accounts are held to.
         rng: Decides its bounds, from the run's seed.
+        jobs: What it does beside its calls.
     """
 
     database: Database
@@ -33,6 +34,8 @@ class Worker:
     rng: random.Random
     queue: CommitQueue = field(init=False)
     calls: set[asyncio.Task[Sequence[Outcome]]] = field(default_factory=set)
+    jobs: list[Callable[["Worker"], Coroutine[Any, Any, None]]] = field(default_factory=list)
+    _running: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.start()
@@ -49,10 +52,20 @@ class Worker:
     def kill(self) -> None:
         """Kill -9, and a new process at once."""
         # In the order in which they began, for a set has none that replays.
-        began = sorted([*self.calls, *self.queue._commits], key=_number)
+        began = sorted([*self.calls, *self.queue._commits, *self._running], key=_number)
         for task in began:
             task.cancel()
         self.start()
+        self.start_jobs()
+
+    def start_jobs(self) -> None:
+        """Starts what a process does beside its calls."""
+        self._running = [asyncio.create_task(job(self)) for job in self.jobs]
+
+    async def stop_jobs(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def call(self, request: Request, timeout_seconds: float) -> Sequence[Outcome]:
         """A request as its client sees it.

@@ -1,9 +1,11 @@
 """All that is kept on a user: exported whole, and erased so that nothing personal is left."""
 
 import asyncio
+import re
 
 import jwt
 import psycopg
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from balance_client import AsyncUserCredentials, BalanceError, v1
@@ -141,6 +143,41 @@ async def test_money_holds_and_frozen_accounts_keep_a_user(
     )
     assert changes.changes[0].kind == v1.ACCOUNT_CHANGE_KIND_CLOSE
     assert changes.changes[0].reason == "asked for"
+
+
+@pytest.mark.usefixtures("within")
+async def test_erased_admins_leave_no_webhooks(service: Service, database_url: str) -> None:
+    admin, other = await service.admin(), await service.admin()
+    endpoint = v1.WebhookEndpoint(
+        url="https://zoe.example.com/personal", description="Zoë's", disabled=True
+    )
+    made = await admin.client.webhooks.CreateWebhookEndpoint(
+        v1.CreateWebhookEndpointRequest(endpoint=endpoint)
+    )
+    with psycopg.connect(database_url) as conn:
+        conn.execute(
+            "INSERT INTO webhook_deliveries (endpoint_id, event_id, state, attempts, http_status,"
+            " error, created_at, next_attempt_at)"
+            " VALUES (%s, gen_random_uuid(), 1, 0, 0, '', now(), now())",
+            (made.id,),
+        )
+    await other.client.users.EraseUser(v1.EraseUserRequest(user=admin.user_id, reason="asked for"))
+    get = v1.GetWebhookEndpointRequest(endpoint=made.id)
+    assert (
+        await reason(other.client.webhooks.GetWebhookEndpoint(get)) == "WEBHOOK_ENDPOINT_NOT_FOUND"
+    )
+    with psycopg.connect(database_url) as conn:
+        left = conn.execute("SELECT e::text FROM webhook_endpoints AS e").fetchone()
+        assert left
+        assert not re.search("zoe|Zo", left[0])
+        assert conn.execute("SELECT secret, old_secret FROM webhook_endpoints").fetchone() == (
+            b"",
+            None,
+        )
+    await service.app.maintenance.delete_old_deliveries()
+    with psycopg.connect(database_url) as conn:
+        for table in (b"webhook_deliveries", b"webhook_endpoints"):
+            assert conn.execute(b"SELECT FROM " + table).rowcount == 0
 
 
 async def test_erasing_again_changes_nothing_and_nothing_else_is_changed(

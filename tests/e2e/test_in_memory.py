@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from balance_client import BalanceError, Client, UserCredentials, each, v1
 from balance_client.testing import EphemeralService, Service, in_memory
 from balance_client.values import to_timestamp
+from balance_service.calls.methods import load_contract
 
 pytestmark = pytest.mark.xdist_group("ephemeral")
 
@@ -245,6 +246,33 @@ def test_memory_answers_as_the_service_does_for_long(
     histories(history)
 
 
+@pytest.mark.parametrize("basis", [v1.STATEMENT_BASIS_BOOKING_DATE, v1.STATEMENT_BASIS_VALUE_DATE])
+def test_statements_in_memory_add_up(basis: Any) -> None:
+    with in_memory() as memory:
+        anna, began = memory.user(10), datetime.now(UTC)
+        anna.client.withdraw(anna.account, 4, "RUB")
+        memory.client().deposit(anna.account, 3, "RUB")
+        ended = datetime.now(UTC)
+        anna.client.withdraw(anna.account, 1, "RUB")
+
+        def get(start: datetime, end: datetime) -> tuple[str, ...]:
+            request = v1.GetStatementRequest(
+                account=anna.account,
+                start_time=to_timestamp(start),
+                end_time=to_timestamp(end),
+                basis=basis,
+            )
+            found = anna.client.statements.GetStatement(request)
+            kinds = [v1.MovementKind.Name(total.kind) for total in found.totals]
+            balances = found.opening_balance, found.closing_balance
+            return (*balances, found.total_in, found.total_out, *kinds)
+
+        kinds = "MOVEMENT_KIND_DEPOSIT", "MOVEMENT_KIND_WITHDRAWAL"
+        assert get(began, ended) == ("10.00", "9.00", "3.00", "4.00", *kinds)
+        hour = timedelta(hours=1)
+        assert get(began - hour, began - hour / 2) == ("0.00",) * 4
+
+
 def test_memory_says_of_what_it_does_not_know_that_it_does_not() -> None:
     with in_memory() as memory:
         anna = memory.user(10)
@@ -270,7 +298,42 @@ def test_memory_says_of_what_it_does_not_know_that_it_does_not() -> None:
             with pytest.raises(BalanceError) as error:
                 call()
             assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+            assert error.value.reason == "NOT_IN_MEMORY"
         assert balance.balance(anna.account).balance == 10
+
+
+def test_memory_knows_these_methods_and_refuses_all_others() -> None:
+    known = {
+        "AccountService": "CreateAccount GetAccount ListEntries",
+        "AuthService": "CreateToken",
+        "DepositService": "CreateDeposit GetDeposit",
+        "EventService": "ListEvents WatchEvents",
+        "HoldService": "CaptureHold CreateHold GetHold VoidHold",
+        "StatementService": "GetStatement",
+        "TransferService": "CreateTransfer GetTransfer",
+        "UserService": "GetMe",
+        "WithdrawalService": "CreateWithdrawal GetWithdrawal",
+    }
+    with in_memory() as memory, grpc.insecure_channel(memory.grpc) as channel:
+        for file in load_contract():
+            for name, service in file.services_by_name.items():
+                lacking = [
+                    method
+                    for method in service.methods
+                    if not _is_known(channel, f"/{service.full_name}/{method.name}")
+                ]
+                there = {method.name for method in service.methods if method not in lacking}
+                assert there == set(known.get(name, "").split()), name
+
+
+def _is_known(channel: grpc.Channel, method: str) -> bool:
+    """Whether a call without a token is answered, or refused for another reason than that."""
+    calling: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(method)
+    try:
+        list(calling(b"", timeout=30))
+    except grpc.RpcError as error:
+        return error.code() is not grpc.StatusCode.UNIMPLEMENTED
+    return True
 
 
 def test_holds_lapse_in_memory_too() -> None:

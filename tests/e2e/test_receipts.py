@@ -1,20 +1,27 @@
 """Receipts: who gets which, and that they are checked without the service, byte by byte."""
 
+import asyncio
 import base64
 import copy
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from google.protobuf import json_format
 
-from balance_client import ReceiptInvalid, check_receipt, v1
+from balance_client import Client, ReceiptInvalid, ServiceCredentials, check_receipt, v1
+from balance_client.receipts import checked
 from balance_service.domain.checkpoints import Checkpoint
+from balance_service.domain.principals import Scope
+from balance_service.operations import administration
 from tests.checkpoints import guides_check
 from tests.parity_world import make_checkpoint
 from tests.service import Service, reason, refused
 
+ROOT = Path(__file__).parent.parent.parent
 check = guides_check()
 
 
@@ -94,6 +101,47 @@ async def test_receipt_is_checked_by_the_lines_of_the_guide(service: Service) ->
         assert tried >= 11
         with pytest.raises(InvalidSignature):
             check(in_json(found), bytes(31) + b"\x01")
+
+
+def readme_example() -> str:
+    """The README's example of `receipt`."""
+    text = (ROOT / "clients/python/README.md").read_text(encoding="utf-8")
+    found = re.search(r"(?ms)^## Receipts\n\n```python\n(.*?)^```$", text)
+    assert found is not None
+    return found[1]
+
+
+async def test_client_fetches_and_checks_in_one_call(service: Service) -> None:
+    anna = await service.person()
+    account = await anna.open()
+    first, second = [await anna.deposit(amount, account.id) for amount in ("100", "1")]
+    await make_checkpoint(service.settings)
+    receipt, proved = await anna.client.receipt(first.id)
+    key_id = receipt.checkpoint.key_id
+    keys = {key_id: await key_of(service, key_id)}
+    assert proved.movement["movement_id"] == first.id
+    assert await anna.client.receipt(first.id.upper(), account=account.id, keys=keys) == (
+        receipt,
+        proved,
+    )
+    for wrong in ({}, {key_id: bytes(31) + b"\x01"}):
+        with pytest.raises(ReceiptInvalid):
+            await anna.client.receipt(first.id, keys=wrong)
+    for movement, of_account in ((second.id, ""), (first.id, second.id)):
+        with pytest.raises(ReceiptInvalid, match="another"):
+            checked(receipt, keys, movement, of_account)
+    assert await reason(anna.client.receipt(account.id)) == "MOVEMENT_NOT_FOUND"
+
+    secret = await administration.create_service_principal(
+        service.settings, "auditor", "", [Scope.ACCOUNTS_READ]
+    )
+    example = readme_example().replace("127.0.0.1:50051", service.target)
+    printed: list[tuple[object, ...]] = []
+    names: dict[str, Any] = {"secret": secret, "movement_id": second.id, "keys": keys}
+    names |= {"Client": Client, "ServiceCredentials": ServiceCredentials}
+    names["print"] = lambda *values: printed.append(values)
+    await asyncio.to_thread(exec, example, names)
+    assert printed == [(second.id, 10_100), ("1", key_id)]
 
 
 async def test_receipts_are_for_parties(service: Service) -> None:

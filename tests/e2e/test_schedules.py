@@ -1,7 +1,7 @@
 """ScheduleService: transfers and purchases that are made later, as their makers would make them."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import psycopg
@@ -298,6 +298,18 @@ async def test_pausing_leaves_out_and_cancelling_ends(service: Service) -> None:
     assert same.etag == cancelled.etag
     await run_due(service)
     assert await payer.balance(paying) == "100.00"
+
+
+async def test_a_decided_occurrence_is_passed_over(service: Service, clock: Clock) -> None:
+    payer, _, _, receiving = await pair(service)
+    schedule = await make(payer.client, daily(receiving))
+    clock.set_due(schedule)
+    await run_due(service)
+    (done,) = await occurrences(payer.client, schedule)
+    clock.come_again(schedule, done.time.ToDatetime(UTC))
+    await run_due(service)
+    assert await occurrences(payer.client, schedule) == [done]
+    assert (await seen(payer.client, schedule)).next_time.seconds > done.time.seconds
 
 
 async def test_updates_change_what_may_change(service: Service) -> None:

@@ -19,6 +19,7 @@ EXPORTS = {
     "AsyncUserCredentials",
     "Balance",
     "BalanceError",
+    "CheckedReceipt",
     "Client",
     "Credentials",
     "Money",

@@ -3,9 +3,12 @@
 import asyncio
 import random
 import time
+from typing import Any
 
 import pytest
 
+from balance_service.domain import ids
+from balance_service.messages import schedule_requests
 from rehearsals.simulation import events, simulation
 
 SECONDS = 20
@@ -47,3 +50,17 @@ def test_log_ordered_by_the_ids_of_transactions_is_found_out(
     monkeypatch.setattr(events.Row, "order", property(lambda row: row.transaction))
     found = (anomaly for seed in range(300) for anomaly in simulation.run(seed))
     assert any("not in the order of its entries" in anomaly for anomaly in found)
+
+
+def test_an_occurrence_that_is_done_twice_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a request id stood for an attempt, and not for the occurrence."""
+    asked = schedule_requests.occurrence_request
+
+    def under_another_id(*occurrence: Any) -> Any:
+        request = asked(*occurrence)
+        request.request_id = str(ids.new_id())
+        return request
+
+    monkeypatch.setattr(schedule_requests, "occurrence_request", under_another_id)
+    found = (anomaly for seed in range(100) for anomaly in simulation.run(seed))
+    assert any("done and never asked" in anomaly for anomaly in found)

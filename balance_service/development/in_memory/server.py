@@ -10,15 +10,15 @@ from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from balance_service.calls import access, refusals
 from balance_service.calls.call import Call, from_metadata
-from balance_service.calls.methods import Method
-from balance_service.development.in_memory import events, servicers
+from balance_service.calls.methods import Method, load_contract
+from balance_service.development.in_memory import events, servicers, statements
 from balance_service.development.in_memory.ledger import MemoryLedger, no_pool
 from balance_service.domain import errors
 from balance_service.domain.limits import Limits
@@ -33,6 +33,9 @@ CALLS_MAX = 16
 # How soon a stream ends that its caller has left.
 LEFT_SECONDS = 0.1
 RULES = access.in_force({"user_deposits"})
+# The reason of what only a real service knows; no reason of the contract.
+NOT_IN_MEMORY = "NOT_IN_MEMORY"
+_ARITY = {False: "unary", True: "stream"}
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 T = TypeVar("T")
@@ -115,21 +118,40 @@ def _servicers(ledger: MemoryLedger, queue: CommitQueue) -> list[_Servicer]:
         servicers.TransferServicer(*shared),
         servicers.HoldServicer(*shared),
         events.EventServicer(ledger),
+        statements.StatementServicer(ledger),
     ]
 
 
 def _handlers(
     answering: list[_Servicer], loop: asyncio.AbstractEventLoop
 ) -> dict[str, dict[str, "grpc.RpcMethodHandler[Any, Any]"]]:
-    """By service, the methods that there are; gRPC itself says UNIMPLEMENTED of others."""
+    """By service of the contract, all its methods; those that are not in memory are refused."""
+    by_service = {servicer.service.full_name: servicer for servicer in answering}
     return {
-        servicer.service.full_name: {
+        service.full_name: {
             descriptor.name: _handler(Method(descriptor), found, loop)
-            for descriptor in servicer.service.methods
-            if (found := getattr(servicer, descriptor.name, None))
+            if (found := getattr(by_service.get(service.full_name), descriptor.name, None))
+            else _lacking(descriptor)
+            for descriptor in service.methods
         }
-        for servicer in answering
+        for service in _contract()
     }
+
+
+def _contract() -> list[ServiceDescriptor]:
+    """The services of the contract."""
+    return [service for file in load_contract() for service in file.services_by_name.values()]
+
+
+def _lacking(method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
+    """Refuses a method that is not in memory."""
+
+    def refuse(_sent: object, context: grpc.ServicerContext) -> NoReturn:
+        _abort(context, _not_in_memory(method.name), {})
+
+    shape = f"{_ARITY[method.client_streaming]}_{_ARITY[method.server_streaming]}"
+    handler: grpc.RpcMethodHandler[Any, Any] = getattr(grpc, f"{shape}_rpc_method_handler")(refuse)
+    return handler
 
 
 def _handler(
@@ -173,7 +195,7 @@ def _refusing(context: grpc.ServicerContext, call: Call) -> Iterator[None]:
     except errors.Refusal as refusal:
         _abort(context, refusals.status(refusal, call.language), call.trailers)
     except NotImplementedError as error:
-        _abort(context, status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=str(error)), {})
+        _abort(context, _not_in_memory(str(error)), {})
 
 
 def _wait(
@@ -215,9 +237,20 @@ async def _admitted(method: Method, sent: bytes, call: Call) -> Message:
     except DecodeError:
         raise errors.MalformedRequest from None
     if unknown := servicers.find_unknown(method.descriptor.name, request):
-        raise NotImplementedError(f"The service in memory does not know {', '.join(unknown)}.")
+        raise NotImplementedError(", ".join(unknown))
     call.admit(RULES[method.descriptor.name].admit(call.caller))
     return request
+
+
+def _not_in_memory(what: str) -> status_pb2.Status:
+    """What refuses a method, or fields of one, that only a real service knows."""
+    message = f"The service in memory does not know {what}."
+    status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=message)
+    facts = {"unknown": what}
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(reason=NOT_IN_MEMORY, domain=refusals.DOMAIN, metadata=facts)
+    )
+    return status
 
 
 def _abort(

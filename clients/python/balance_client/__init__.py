@@ -11,7 +11,7 @@ from balance_client.aio import (
 )
 from balance_client.errors import BalanceError, Violation
 from balance_client.policy import RetryPolicy
-from balance_client.receipts import Proved, ReceiptInvalid, check_receipt
+from balance_client.receipts import CheckedReceipt, Proved, ReceiptInvalid, check_receipt
 from balance_client.sync import Client, Credentials, ServiceCredentials, UserCredentials, each
 from balance_client.values import Amount, Balance, Money, money, to_decimal
 from balance_client.webhooks import WebhookInvalid, verify_webhook
@@ -24,6 +24,7 @@ __all__ = [
     "AsyncUserCredentials",
     "Balance",
     "BalanceError",
+    "CheckedReceipt",
     "Client",
     "Credentials",
     "Money",

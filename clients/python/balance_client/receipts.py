@@ -3,6 +3,7 @@
 Signatures need `cryptography`: install `balance-ledger-client[receipts]`.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -28,6 +29,18 @@ class Proved(NamedTuple):
     movement: Mapping[str, Any]
     entry: Mapping[str, Any]
     checkpoint: Mapping[str, str]
+
+
+class CheckedReceipt(NamedTuple):
+    """A receipt that was checked.
+
+    Args:
+        receipt: As the service answered it, to be kept: whoever has it checks it again.
+        proved: What it proves.
+    """
+
+    receipt: v1.Receipt
+    proved: Proved
 
 
 def check_receipt(receipt: v1.Receipt, public_key: bytes) -> Proved:
@@ -59,6 +72,35 @@ def check_receipt(receipt: v1.Receipt, public_key: bytes) -> Proved:
         raise ReceiptInvalid("the key did not sign the checkpoint") from None
     except (ValueError, KeyError) as error:
         raise ReceiptInvalid(f"the receipt is malformed: {error}") from error
+
+
+def published(jwks: v1.Jwks) -> Mapping[str, bytes]:
+    """The Ed25519 keys that the service publishes, by their ids."""
+    return {key.kid: base64.urlsafe_b64decode(key.x + "=" * (-len(key.x) % 4)) for key in jwks.keys}
+
+
+def checked(
+    receipt: v1.Receipt, keys: Mapping[str, bytes], movement: str, account: str
+) -> CheckedReceipt:
+    """Checks a receipt, and that it is the one that was asked for.
+
+    Args:
+        receipt: As GetReceipt answered it.
+        keys: The service's keys, by their ids.
+        movement: The movement's id.
+        account: The account whose entry it shows; empty for any.
+
+    Raises:
+        ReceiptInvalid: It proves nothing, or something else.
+    """
+    key = keys.get(receipt.checkpoint.key_id)
+    if key is None:
+        raise ReceiptInvalid(f"the key {receipt.checkpoint.key_id!r} is none of those given")
+    proved = check_receipt(receipt, key)
+    told = proved.movement.get("movement_id"), proved.entry.get("account_id")
+    if told != (movement.lower(), account.lower() or told[1]):
+        raise ReceiptInvalid("the receipt is that of another movement or account")
+    return CheckedReceipt(receipt, proved)
 
 
 def _root(receipt: v1.Receipt, size: int) -> bytes | None:

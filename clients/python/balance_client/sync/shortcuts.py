@@ -10,12 +10,15 @@ from datetime import datetime
 from balance_client import v1
 from balance_client._generated.services_sync import (
     AccountService,
+    AuthService,
     DepositService,
     HoldService,
+    ProofService,
     PurchaseService,
     TransferService,
     WithdrawalService,
 )
+from balance_client.receipts import CheckedReceipt, checked, published
 from balance_client.sync.lists import each
 from balance_client.values import Amount, Balance, to_decimal, to_timestamp, to_wire
 
@@ -41,6 +44,8 @@ class Shortcuts:
     purchases: PurchaseService
     transfers: TransferService
     holds: HoldService
+    proofs: ProofService
+    auth: AuthService
 
     def open_account(
         self, user: str = "", currency: str = "RUB", *, timeout: float | None = None
@@ -255,3 +260,33 @@ class Shortcuts:
         """Gives back what is held."""
         request = v1.VoidHoldRequest(hold=hold, reason=reason, request_id=request_id)
         return self.holds.VoidHold(request, timeout=timeout)
+
+    def receipt(
+        self,
+        movement: str,
+        *,
+        account: str = "",
+        keys: Mapping[str, bytes] | None = None,
+        timeout: float | None = None,
+    ) -> CheckedReceipt:
+        """A movement's receipt, checked here and not believed.
+
+        Args:
+            movement: Its id.
+            account: Whose entry to show, where the caller may read both sides; empty for the
+                caller's own, or the side that the money left.
+            keys: The service's Ed25519 keys by their ids, from where you know that they are the
+                service's. Without them those that it publishes now are asked for: then the receipt
+                proves that the service says one thing to all, and not that it is the service.
+
+        Raises:
+            ReceiptInvalid: The receipt does not lead to a checkpoint that one of the keys signed,
+                or is that of another movement or account.
+            BalanceError: There is none, or not yet (RECEIPT_NOT_READY).
+            ImportError: The extra `receipts` is not installed.
+        """
+        request = v1.GetReceiptRequest(movement=movement, account=account)
+        found = self.proofs.GetReceipt(request, timeout=timeout)
+        if keys is None:
+            keys = published(self.auth.GetJwks(v1.GetJwksRequest(), timeout=timeout))
+        return checked(found, keys, movement, account)
