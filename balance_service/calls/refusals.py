@@ -92,6 +92,11 @@ TABLE: Mapping[type[errors.Refusal], Row] = {
         "STATEMENT_TOO_LONG",
         "В выписке за этот период {entries} записей, а в такой форме — не больше {entries_max}.",
     ),
+    errors.PeriodArchived: Row(
+        code_pb2.FAILED_PRECONDITION,
+        "PERIOD_ARCHIVED",
+        "Нужные для ответа записи перенесены в архив; в учёте есть записи с {available_from}.",
+    ),
     errors.ReceiptNotReady: Row(
         code_pb2.FAILED_PRECONDITION,
         "RECEIPT_NOT_READY",

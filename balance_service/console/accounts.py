@@ -46,6 +46,7 @@ async def statement(visit: Visit) -> Response:
         chart=await _chart(visit, account, listed),
         asked=asked,
         next_page=listed.next_page_token,
+        archived=listed.archived_before if listed.HasField("archived_before") else None,
     )
 
 

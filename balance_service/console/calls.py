@@ -71,6 +71,11 @@ class Refused(Exception):  # noqa: N818 - the service's word for it
         """Whether there is no such thing, as far as the caller may know."""
         return self.code in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED}
 
+    @property
+    def is_archived(self) -> bool:
+        """Whether the answer would need entries that are archived."""
+        return self.reason == "PERIOD_ARCHIVED"
+
 
 class Service:
     """The service's RPCs, over a channel."""

@@ -15,7 +15,7 @@ from balance_service._generated.balance.v1 import (
     withdrawal_pb2,
 )
 from balance_service.console import queries
-from balance_service.console.calls import found, gather
+from balance_service.console.calls import Refused, found, gather
 from balance_service.console.visits import Visit
 
 Original: TypeAlias = (
@@ -78,12 +78,20 @@ async def show(visit: Visit) -> Response:
     if movement is None:
         return visit.problem("problem.no_movement", 404)
     accounts = {movement.from_account, movement.to_account} - {""}
-    entries = await gather(*(_entry(visit, account, movement) for account in sorted(accounts)))
+    archived = False
+    entries: list[tuple[str, account_pb2.Entry | None]] = []
+    try:
+        entries = await gather(*(_entry(visit, account, movement) for account in sorted(accounts)))
+    except Refused as refusal:
+        if not refusal.is_archived:
+            raise
+        archived = True
     return visit.page(
         "movement.html",
         movement=movement,
         message=movement.message,
         entries=[entry for entry in entries if entry[1]],
+        archived=archived,
     )
 
 

@@ -26,6 +26,7 @@ Refusal
   the price has no charge   RateUnavailable, RateStale, ChargeTooSmall
   the quote does not hold   QuoteMismatch, QuoteExpired
   it is too much at once    StatementTooLong
+  it is too long ago        PeriodArchived
   another item was refused  BatchRefused
   the schedule forbids it   ScheduleNotActive, ScheduleNotPaused, ScheduleLimit
   two people decide         ApprovalRequired, ApprovalByRequester, ApprovalNotPending
@@ -158,6 +159,13 @@ class StatementTooLong(Refusal):
 
     entries: int
     entries_max: int
+
+
+@dataclass
+class PeriodArchived(Refusal):
+    """The answer would need entries that are archived, and not in the ledger any more."""
+
+    available_from: datetime
 
 
 @dataclass

@@ -53,10 +53,12 @@ class Place(NamedTuple):
     Args:
         sequence: The number of the entry before it; 0 for the account's beginning.
         balance_minor: The balance there, in minor units.
+        archived: Whether it stands for an earlier one, which lies among archived entries.
     """
 
     sequence: int
     balance_minor: int
+    archived: bool = False
 
 
 class Sum(NamedTuple):

@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
+from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
+from balance_service.domain.archived import Archived
 from balance_service.domain.movements import Followed, Kind, Line, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Part, Position
-from balance_service.messages import account_access, fields, page_bytes
+from balance_service.messages import account_access, convert, fields, page_bytes
 from balance_service.messages.page_tokens import PageTokens, position_from_bytes, position_to_bytes
 from balance_service.reading.balances import AccountReads
 from balance_service.reading.past import settled
 from balance_service.reading.statements import StatementReads
-from balance_service.repositories import entries, journal
+from balance_service.repositories import entries, horizon, journal
+
+# A statement is read again if entries of it were archived or restored meanwhile.
+READS_MAX = 3
 
 
 class ListRequest(Protocol):
@@ -66,13 +73,30 @@ class Page:
         lines: What it shows.
         next_page_token: Where the next one starts; empty if there is none.
         total_size: The total of all pages; 0 unless it was asked for.
+        archived_before: Before when entries are archived, if the list meets them on this page.
         followed: The movements with what followed each, in a list of one kind.
     """
 
     lines: Sequence[Line]
     next_page_token: str
     total_size: int
+    archived_before: Timestamp | None
     followed: Sequence[Followed] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was read for a page.
+
+    Args:
+        lines: Its lines and one more, which tells that there is another page.
+        total: Of all pages, if it was asked for.
+        archived: What is archived of the accounts, unless this page does not depend on that.
+    """
+
+    lines: Sequence[Line]
+    total: int
+    archived: Archived | None
 
 
 def read_query(
@@ -137,6 +161,7 @@ class Listing:
             InvalidFields: The amounts do not fit the accounts' currencies, or the page is too large
                 and cannot be followed by another.
             PageTokenInvalid: The token was made for another list.
+            PeriodArchived: Entries of the time that is asked for are archived.
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
         """
         profiles = await account_access.get_listed_accounts(
@@ -154,7 +179,8 @@ class Listing:
             profiles = past.accounts
         position = position_from_bytes(place, currencies) if place else _start(profiles)
         size, skip = query.page_size, query.skip
-        listed, total = await self._read(query, position, wanted)
+        found = await self._read(query, position, wanted)
+        listed, total = found.lines, found.total
         shown = page_bytes.fit(listed[:size], lambda line: movement_texts(line.movement))
         # By date, a position has a place on each account's statement. Skipping across several
         # accounts does not tell how far it went on each, so such a page has none after it.
@@ -162,10 +188,12 @@ class Listing:
         if place_unknown and len(shown) < min(size, len(listed)):
             raise page_bytes.too_large(len(shown))
         followed = await self._followed(query, shown)
-        if len(listed) == len(shown) or place_unknown:
-            return Page(shown, "", total, followed)
+        last = len(listed) == len(shown)
+        before = _archived_before(found.archived, query.order, position, last=last)
+        if last or place_unknown:
+            return Page(shown, "", total, before, followed)
         end = position_to_bytes(_after(position, shown, query.order, skip), currencies)
-        return Page(shown, self._page_tokens.write(signed, call, end), total, followed)
+        return Page(shown, self._page_tokens.write(signed, call, end), total, before, followed)
 
     async def _followed(self, query: Query, shown: Sequence[Line]) -> Sequence[Followed]:
         if query.filter.kind is None or not shown:
@@ -173,19 +201,47 @@ class Listing:
         async with self._pool.connection() as conn:
             return await journal.all_followed(conn, [line.movement for line in shown])
 
-    async def _read(
-        self, query: Query, position: Position, wanted: Filter
-    ) -> tuple[Sequence[Line], int]:
-        """The lines of a page and one more, which tells that there is another page; the total."""
+    async def _read(self, query: Query, position: Position, wanted: Filter) -> _Found:
         limit = query.page_size + 1
-        if query.order.by_date and wanted == Filter() and len(position.ends) == 1:
-            part = _part(position, query.order, query.skip, limit)
-            lines = (await self._statements.get(part) or []) if part.length > 0 else []
-            total = entries.count_all(position) if query.count_total else 0
-            return lines[::-1] if query.order.descending else lines, total
+        whole = wanted == Filter()
+        if query.order.by_date and whole and len(position.ends) == 1:
+            return await self._read_part(query, position, limit)
         async with self._pool.connection() as conn:
             total = await entries.count(conn, position, wanted) if query.count_total else 0
-            return await entries.page(conn, query.order, position, wanted, limit, query.skip), total
+            lines = await entries.page(conn, query.order, position, wanted, limit, query.skip)
+            # Read after the entries: what is missing among them is known by then.
+            archived = None
+            if _depends_on_archives(query, wanted, last=len(lines) < limit):
+                archived = await horizon.of_accounts(conn, list(position.ends))
+        if archived is None:
+            return _Found(lines, total, None)
+        archived.check(wanted)
+        if query.count_total and whole:
+            total -= archived.count(position)
+        return _Found(lines, total, archived if archived.is_met_by(wanted) else None)
+
+    async def _read_part(self, query: Query, position: Position, limit: int) -> _Found:
+        """A page of one account's whole statement, which has no gaps but for what is archived."""
+        archived = None
+        if query.skip or query.count_total:
+            archived = await self._archived(position)
+        for _ in range(READS_MAX):
+            start = archived.begin_after(position) if archived else position
+            part = _part(start, query.order, query.skip, limit)
+            lines = (await self._statements.get(part) or []) if part.length > 0 else []
+            if len(lines) >= part.length:
+                break
+            archived = await self._archived(position)
+        else:
+            raise errors.Unavailable
+        total = 0
+        if query.count_total:
+            total = entries.count_all(position) - (archived.count(position) if archived else 0)
+        return _Found(lines[::-1] if query.order.descending else lines, total, archived)
+
+    async def _archived(self, position: Position) -> Archived | None:
+        async with self._pool.connection() as conn:
+            return await horizon.of_accounts(conn, list(position.ends))
 
 
 def movement_texts(movement: Movement) -> Iterable[str]:
@@ -213,6 +269,26 @@ def _filter_with_amounts(query: Query, profiles: Sequence[AccountProfile]) -> Fi
         fields.check_amounts(checks, query.amounts)
     checks.finish()
     return wanted
+
+
+def _depends_on_archives(query: Query, wanted: Filter, *, last: bool) -> bool:
+    """Whether a page has to be read with what is archived.
+
+    Newest first and by amount, only the last page meets archived entries. One with bounds in time
+    may be refused.
+    """
+    times = (wanted.start_time, wanted.end_time, wanted.start_effective_time)
+    return last or query.count_total or query.order == Order.DATE or any(times)
+
+
+def _archived_before(
+    archived: Archived | None, order: Order, position: Position, *, last: bool
+) -> Timestamp | None:
+    """Before when entries are archived, for the page where a list meets them."""
+    if archived is None:
+        return None
+    met = archived.lies_after(position) if order == Order.DATE else last
+    return convert.timestamp(archived.horizon.booked) if met else None
 
 
 def _start(profiles: Sequence[AccountProfile]) -> Position:

@@ -16,9 +16,10 @@ from balance_service.domain.chart import Total
 from balance_service.domain.journals.forms import WRITERS, Detail, Form, Period
 from balance_service.domain.journals.transactions import Side, Transaction, of_days, of_sides
 from balance_service.domain.journals.transactions import opening as opening_of
+from balance_service.domain.statements import Basis
 from balance_service.reading import trial_balance
 from balance_service.reading.past import LOOK_AGAIN_SECONDS, SKEW_MAX
-from balance_service.repositories import events, journal_export, totals
+from balance_service.repositories import events, horizon, journal_export, totals
 
 PART_DAYS = timedelta(days=31)
 # Of one part, read from the journal itself.
@@ -52,6 +53,7 @@ async def export(
     Raises:
         InvalidFields: The period's end is in the future.
         EventsExpired: The log does not have all movements of the period.
+        PeriodArchived: Entries of it are archived, and it is told movement by movement.
         LedgerTotalsMissing, DeadlinePassed, Unavailable: As `trial_balance.read`.
     """
     if period.end > await trial_balance.settle(pool, period.end, timeout_seconds):
@@ -71,6 +73,9 @@ async def export(
     yield writer.head(period) + "".join(map(writer.write, first))
     async with aclosing(parts):
         async for part in parts:
+            if detail is not Detail.DAY:
+                # Once they are read: what is missing among them is archived by then.
+                await _check_kept(pool, period)
             if text := "".join(map(writer.write, part)):
                 yield text
 
@@ -149,6 +154,13 @@ async def _by_day(pool: Pool, period: Period) -> AsyncGenerator[Sequence[Transac
             days = await totals.days(conn, start, end)
         yield list(of_days(days))
         start = end
+
+
+async def _check_kept(pool: Pool, period: Period) -> None:
+    async with pool.connection() as conn:
+        found = await horizon.read(conn)
+    if found:
+        found.check(period.start, Basis.BOOKING_DATE)
 
 
 async def _expired(pool: Pool) -> errors.EventsExpired:

@@ -4,6 +4,9 @@ Booked entries of an account are in the order of their times. So the ends of a p
 that order, with the balance that the entry before them left. By value date, the entries that may be
 in a period are those booked not long before or after it; a balance at its ends is that of booking
 at the ends of these, with what lies between added or taken away.
+
+What was brought forward from archived entries stands for these. By value date, that is right of a
+period that begins after the value date of the last of them.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -11,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from balance_service.database.pool import Pool
+from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors, paging
 from balance_service.domain.movements import Line
 from balance_service.domain.statements import (
@@ -23,7 +26,7 @@ from balance_service.domain.statements import (
     net_minor,
 )
 from balance_service.reading.past import settled
-from balance_service.repositories import entries, statements
+from balance_service.repositories import entries, horizon, statements
 
 # As many are summed up in a fifth of a second on a machine that is busy with others.
 ENTRIES_MAX = 100_000
@@ -67,6 +70,7 @@ async def find(pool: Pool, account_id: UUID, period: Period, timeout_seconds: fl
 
     Raises:
         InvalidFields: It is not over by Postgres's clock.
+        PeriodArchived: Entries that may be in it are archived.
         DeadlinePassed, Unavailable: A commit is under way that may be in it.
     """
     past = await settled(pool, [account_id], period.end, timeout_seconds)
@@ -77,6 +81,8 @@ async def find(pool: Pool, account_id: UUID, period: Period, timeout_seconds: fl
     async with pool.connection() as conn:
         start = await statements.place_before(conn, account_id, account.sequence, booked_from)
         end = await statements.place_before(conn, account_id, account.sequence, booked_until)
+        if start.archived:
+            (await horizon.read_met(conn)).check(period.start, period.basis)
     return Part(account_id, account.currency, period, start, end, past.now)
 
 
@@ -86,12 +92,15 @@ async def add_up(pool: Pool, part: Part) -> Statement:
     Raises:
         StatementTooLong: It has more than ENTRIES_MAX entries.
         StatementFalse: It does not add up.
+        PeriodArchived: Entries of it were archived since it was found.
     """
     if part.length > ENTRIES_MAX:
         raise errors.StatementTooLong(part.length, ENTRIES_MAX)
     numbers = part.account_id, part.start.sequence, part.end.sequence
     async with pool.connection() as conn:
         before, within, after = await statements.sums(conn, *numbers, part.period)
+        if sum(one.entries for one in (*before, *within, *after)) < part.length:
+            await _check_not_archived(conn, part)
     return _checked(part, within, net_minor(before), net_minor(after))
 
 
@@ -104,12 +113,17 @@ async def lines(
         pool: Where they are.
         part: By booking date.
         added_up: Gets what has been read.
+
+    Raises:
+        PeriodArchived: Entries of it were archived since it was found.
     """
     for before in range(part.start.sequence, part.end.sequence, LINES_MAX):
         last = min(before + LINES_MAX, part.end.sequence)
         wanted = paging.Part(part.account_id, before + 1, last)
         async with pool.connection() as conn:
             found = (await entries.parts(conn, [wanted]))[wanted]
+            if len(found) < wanted.length:
+                await _check_not_archived(conn, part)
         added_up.add(line.entry for line in found)
         yield found
 
@@ -117,6 +131,13 @@ async def lines(
 def conclude(part: Part, added_up: RunningSums) -> Statement:
     """The statement of a part whose entries have all been read; raises as `add_up`."""
     return _checked(part, added_up.sums)
+
+
+async def _check_not_archived(conn: Connection, part: Part) -> None:
+    """Checks that a part's entries have not been archived since it was found."""
+    archived = await horizon.of_accounts(conn, [part.account_id])
+    if archived and archived.last[part.account_id].sequence > part.start.sequence:
+        raise errors.PeriodArchived(archived.horizon.booked)
 
 
 def _checked(

@@ -10,7 +10,8 @@ from psycopg import AsyncConnection
 from balance_service.domain.movements import BETWEEN_USERS, Entry, Kind, Line, Movement
 from balance_service.domain.paging import Filter, Order, Part, Position
 from balance_service.domain.pricing import Rate
-from balance_service.repositories import arrays, queries
+from balance_service.domain.statements import Basis
+from balance_service.repositories import arrays, horizon, queries
 
 _SQL = queries.load(__file__)
 
@@ -162,7 +163,15 @@ def _line(row: Sequence[Any]) -> Line:
 
 
 async def balance_at(conn: AsyncConnection, account_id: UUID, as_of: datetime) -> int:
-    """The balance in minor units that an account had right after a moment."""
+    """The balance in minor units that an account had right after a moment.
+
+    Raises:
+        PeriodArchived: The entry that left it is archived.
+    """
     cursor = await conn.execute(_SQL["balance_at"], {"account_id": account_id, "as_of": as_of})
     row = await cursor.fetchone()
-    return row[0] if row else 0
+    assert row is not None, "one account was asked for"
+    balance_minor, archived = row
+    if archived:
+        (await horizon.read_met(conn)).check(as_of, Basis.BOOKING_DATE)
+    return int(balance_minor)

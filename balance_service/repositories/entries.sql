@@ -155,9 +155,17 @@ INNER JOIN unnest(%(account_ids)s::uuid[], %(highs)s::bigint[]) AS a (account_id
         AND e.sequence <= a.high;
 
 -- balance_at --
--- The balance an account had right after a moment. Times never go back along a statement.
-SELECT balance_after_minor
-FROM entries
-WHERE account_id = %(account_id)s AND created_at <= %(as_of)s
-ORDER BY sequence DESC
-LIMIT 1;
+-- The balance an account had right after a moment, and whether it is not known, because the entry
+-- that left it is archived. Times never go back along a statement.
+SELECT
+    coalesce(e.balance_after_minor, forward.balance_minor, 0) AS balance_minor,
+    e.balance_after_minor IS NULL AND coalesce(forward.created_at > %(as_of)s, FALSE) AS archived
+FROM (VALUES (%(account_id)s::uuid)) AS a (account_id)
+LEFT JOIN brought_forward AS forward ON a.account_id = forward.account_id
+LEFT JOIN LATERAL (
+    SELECT entries.balance_after_minor
+    FROM entries
+    WHERE entries.account_id = a.account_id AND entries.created_at <= %(as_of)s
+    ORDER BY entries.sequence DESC
+    LIMIT 1
+) AS e ON TRUE;

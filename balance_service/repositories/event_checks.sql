@@ -86,6 +86,7 @@ WITH sides AS (
     CROSS JOIN LATERAL (
         VALUES (m.from_account_id, item.from_sequence), (m.to_account_id, item.to_sequence)
     ) AS side (account_id, sequence)
+    WHERE m.created_at >= %(since)s::timestamptz
 )
 -- end sides --
 

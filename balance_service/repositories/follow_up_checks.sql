@@ -108,6 +108,12 @@ WHERE
         OR (m.kind IN (%(transfer_reversal)s, %(exchange_reversal)s) AND m.price_minor = 0)
     )
     AND m.balance_after_minor <> 0
+    AND m.created_at >= %(since)s::timestamptz AND m.created_at < %(until)s::timestamptz
+    AND NOT EXISTS (
+        SELECT
+        FROM brought_forward AS b
+        WHERE b.account_id = m.from_account_id AND b.balance_minor = m.balance_after_minor
+    )
     AND NOT EXISTS (
         SELECT
         FROM entries AS e

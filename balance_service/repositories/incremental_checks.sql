@@ -22,8 +22,8 @@ FROM (
         e.amount_minor,
         e.balance_after_minor,
         e.created_at,
-        earlier.balance_after_minor AS before_minor,
-        earlier.created_at AS before_at
+        coalesce(earlier.balance_after_minor, forward.balance_minor) AS before_minor,
+        coalesce(earlier.created_at, forward.created_at) AS before_at
     -- begin entries_looked_at --
     FROM (
         SELECT
@@ -46,6 +46,8 @@ FROM (
     INNER JOIN entries AS e ON side.account_id = e.account_id AND side.sequence = e.sequence
     LEFT JOIN entries AS earlier
         ON side.account_id = earlier.account_id AND side.sequence - 1 = earlier.sequence
+    LEFT JOIN brought_forward AS forward
+        ON side.account_id = forward.account_id AND side.sequence - 1 = forward.sequence
 ) AS found
 WHERE
     balance_after_minor <> coalesce(before_minor, 0) + amount_minor
@@ -69,7 +71,19 @@ CROSS JOIN LATERAL (
     SELECT
         e.balance_after_minor,
         e.sequence
-    FROM entries AS e
+    FROM (
+        SELECT
+            account_id,
+            sequence,
+            balance_after_minor
+        FROM entries
+        UNION ALL
+        SELECT
+            account_id,
+            sequence,
+            balance_minor
+        FROM brought_forward
+    ) AS e
     WHERE e.account_id = a.account_id
     ORDER BY e.sequence DESC
     LIMIT 1

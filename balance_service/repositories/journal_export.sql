@@ -100,12 +100,18 @@ CROSS JOIN LATERAL (
         WHERE accounts.account_id = entry.account_id
         LIMIT 1
     ) AS account
+    -- begin before --
     LEFT JOIN LATERAL (
         SELECT e.created_at
         FROM entries AS e
         WHERE e.account_id = entry.account_id AND e.sequence = entry.sequence - 1
+        UNION ALL
+        SELECT b.created_at
+        FROM brought_forward AS b
+        WHERE b.account_id = entry.account_id AND b.sequence = entry.sequence - 1
         LIMIT 1
     ) AS previous ON TRUE
+    -- end before --
     UNION ALL
     SELECT
         2 AS place,
@@ -151,7 +157,7 @@ FROM (
         account.currency AS own_currency,
         entry.amount_minor,
         CASE
-            WHEN previous.created_at < %(since)s
+            WHEN previous.created_at < %(since)s -- noqa: RF01
                 THEN entry.balance_after_minor - entry.amount_minor
         END AS opening_minor
     FROM entries AS entry
@@ -163,12 +169,7 @@ FROM (
         WHERE accounts.account_id = entry.account_id
         LIMIT 1
     ) AS account
-    LEFT JOIN LATERAL (
-        SELECT e.created_at
-        FROM entries AS e
-        WHERE e.account_id = entry.account_id AND e.sequence = entry.sequence - 1
-        LIMIT 1
-    ) AS previous ON TRUE
+    -- include before --
     WHERE entry.created_at >= %(since)s AND entry.created_at < %(before)s
     UNION ALL
     SELECT

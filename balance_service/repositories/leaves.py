@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from balance_service.domain.checkpoints import NO_SIDE, Proved
 from balance_service.domain.movements import PAYING_IN
 from balance_service.repositories import queries
+from balance_service.repositories.archives import Window
 
 _SQL = queries.load(__file__)
 HASH_BYTES = 32
@@ -41,7 +42,7 @@ async def of_movements(conn: AsyncConnection, covered: Covered, salt_key: bytes)
         covered: They exist.
         salt_key: Random bytes, kept with the checkpoint.
     """
-    values = {**_VALUES, **covered._asdict(), "salt_key": salt_key}
+    values = {**_VALUES, **Window()._asdict(), **covered._asdict(), "salt_key": salt_key}
     row = await (await conn.execute(_SQL["leaves"], values)).fetchone()
     assert row is not None, "an aggregate always answers"
     leaves = split(row[0] or b"")
@@ -49,9 +50,18 @@ async def of_movements(conn: AsyncConnection, covered: Covered, salt_key: bytes)
     return leaves
 
 
-async def of_checkpoints(conn: AsyncConnection, first: int, last: int) -> dict[int, list[bytes]]:
-    """The leaves of all that some checkpoints cover, as it is now, by their numbers."""
-    values = {**_VALUES, "first": first, "last": last}
+async def of_checkpoints(
+    conn: AsyncConnection, first: int, last: int, window: Window
+) -> dict[int, list[bytes]]:
+    """The leaves of all that some checkpoints cover, as it is now, by their numbers.
+
+    Args:
+        conn: With time zone UTC.
+        first: The number of the first checkpoint.
+        last: That of the last.
+        window: Whose entries are looked at; other leaves are those that are stored.
+    """
+    values = {**_VALUES, **window._asdict(), "first": first, "last": last}
     cursor = await conn.execute(_SQL["of_checkpoints"], values)
     return {number: split(leaves) for number, leaves, _ in await cursor.fetchall()}
 

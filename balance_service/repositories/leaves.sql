@@ -3,17 +3,25 @@
 SELECT
     -- begin joined --
     string_agg(
-        sha256(
-            '\x00'::bytea
-            || coalesce(
-                sha256(substr(salt.both_sides, 1, 16) || convert_to(told.from_side, 'UTF8')),
-                %(no_side)s::bytea
+        coalesce(
+            CASE
+                WHEN
+                    m.created_at < %(since)s::timestamptz
+                    OR m.created_at >= %(until)s::timestamptz
+                    THEN item.leaf
+            END,
+            sha256(
+                '\x00'::bytea
+                || coalesce(
+                    sha256(substr(salt.both_sides, 1, 16) || convert_to(told.from_side, 'UTF8')),
+                    %(no_side)s::bytea
+                )
+                || coalesce(
+                    sha256(substr(salt.both_sides, 17, 16) || convert_to(told.to_side, 'UTF8')),
+                    %(no_side)s::bytea
+                )
+                || convert_to(told.movement, 'UTF8')
             )
-            || coalesce(
-                sha256(substr(salt.both_sides, 17, 16) || convert_to(told.to_side, 'UTF8')),
-                %(no_side)s::bytea
-            )
-            || convert_to(told.movement, 'UTF8')
         ),
         ''::bytea
         ORDER BY item.place
@@ -23,6 +31,7 @@ SELECT
 FROM (
     SELECT
         *,
+        NULL::bytea AS leaf,
         %(salt_key)s::bytea AS salt_key
     FROM
         unnest(%(movement_ids)s::uuid[], %(from_sequences)s::bigint[], %(to_sequences)s::bigint[])
@@ -166,7 +175,8 @@ CROSS JOIN LATERAL (
 ;
 
 -- of_checkpoints --
--- The leaves of the movements that some checkpoints cover, as they are now.
+-- The leaves of the movements that some checkpoints cover, as they are now; of those whose entries
+-- are not looked at, as they were.
 SELECT
     item.number,
     -- include joined --
@@ -178,7 +188,8 @@ FROM (
         covered.movement_id,
         covered.from_sequence,
         covered.to_sequence,
-        covered.place
+        covered.place,
+        substr(c.leaves, (32 * (covered.place - 1) + 1)::integer, 32) AS leaf
     FROM checkpoints AS c
     CROSS JOIN LATERAL unnest(c.movement_ids, c.from_sequences, c.to_sequences)
     WITH ORDINALITY AS covered (movement_id, from_sequence, to_sequence, place)

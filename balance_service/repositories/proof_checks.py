@@ -11,7 +11,8 @@ from psycopg import AsyncConnection
 
 from balance_service.domain import merkle
 from balance_service.domain.checkpoints import CHAIN_START, Signed
-from balance_service.repositories import checkpoints, leaves, queries
+from balance_service.repositories import archives, checkpoints, leaves, queries
+from balance_service.repositories.archives import Window
 from balance_service.repositories.checkpoints import Part
 
 SQL = queries.load(__file__)
@@ -33,7 +34,10 @@ Fault: TypeAlias = tuple[str, object, object]
 
 
 async def find_faults(
-    conn: AsyncConnection, faults_max: int, numbers: range | None = None
+    conn: AsyncConnection,
+    faults_max: int,
+    numbers: range | None = None,
+    window: Window | None = None,
 ) -> dict[str, list[Fault]]:
     """What is wrong with checkpoints, by check: what it is about, what is stored, what should be.
 
@@ -41,11 +45,13 @@ async def find_faults(
         conn: Within a transaction with time zone UTC.
         faults_max: How many at most, of each check; the first are named.
         numbers: Of the checkpoints to look at; all by default.
+        window: Whose entries are looked at; those in the database by default.
     """
     if numbers is None:
         numbers = range(1, (await checkpoints.head(conn)).checkpoint.number + 1)
     found: dict[str, list[Fault]] = {check: [] for check in CHAIN_CHECKS}
-    async for check, fault in _faults(conn, numbers):
+    window = window or await archives.window(conn)
+    async for check, fault in _faults(conn, numbers, window):
         if len(found[check]) < faults_max:
             found[check].append(fault)
         elif all(len(faults) == faults_max for faults in found.values()):
@@ -71,14 +77,16 @@ async def find_unpublished(
     return {"checkpoint_is_as_published": faults}
 
 
-async def _faults(conn: AsyncConnection, numbers: range) -> AsyncIterator[tuple[str, Fault]]:
+async def _faults(
+    conn: AsyncConnection, numbers: range, window: Window
+) -> AsyncIterator[tuple[str, Fault]]:
     cursor = await conn.execute(SQL["public_keys"])
     keys: dict[str, bytes] = dict(await cursor.fetchall())
     before = await checkpoints.find(conn, numbers.start - 1) if numbers.start > 1 else None
     last = (before.checkpoint.number, before.checkpoint.hash()) if before else (0, CHAIN_START)
     for start in numbers[::PART_CHECKPOINTS]:
         end = min(start + PART_CHECKPOINTS, numbers.stop) - 1
-        now = await leaves.of_checkpoints(conn, start, end)
+        now = await leaves.of_checkpoints(conn, start, end, window)
         for part in await checkpoints.part(conn, start, end):
             checkpoint = part.signed.checkpoint
             for fault in _broken_links(part, *last, keys):

@@ -16,7 +16,8 @@ WHERE
 
 -- balances --
 -- What a part of all accounts had right after a moment, oldest first. An account that has not
--- changed since has it still; of any other, the entry is found as in statements.sql.
+-- changed since has it still; of any other, the entry is found as in statements.sql. What one had
+-- before its last archived entry is not known.
 SELECT
     a.account_id,
     a.number,
@@ -43,8 +44,10 @@ FROM (
 LEFT JOIN LATERAL (
     WITH RECURSIVE halves (low, high) AS (
         SELECT
-            0::bigint AS low,
+            coalesce(max(b.sequence), 0) AS low,
             a.sequence AS high
+        FROM brought_forward AS b
+        WHERE b.account_id = a.account_id
         UNION ALL
         SELECT
             CASE WHEN middle.created_at <= %(as_of)s THEN middle.sequence ELSE h.low END AS low,
@@ -64,10 +67,12 @@ LEFT JOIN LATERAL (
     )
 
     SELECT
-        e.sequence,
-        e.balance_after_minor AS balance_minor
+        h.low AS sequence,
+        coalesce(e.balance_after_minor, forward.balance_minor) AS balance_minor
     FROM halves AS h
-    INNER JOIN entries AS e ON a.account_id = e.account_id AND h.low = e.sequence
+    LEFT JOIN entries AS e ON a.account_id = e.account_id AND h.low = e.sequence
+    LEFT JOIN brought_forward AS forward
+        ON a.account_id = forward.account_id AND h.low = forward.sequence
     WHERE h.low = h.high
 ) AS past ON a.changed_at > %(as_of)s
 ORDER BY a.account_id;

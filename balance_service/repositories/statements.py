@@ -18,6 +18,8 @@ async def place_before(
 ) -> Place:
     """The place after all entries of an account that are dated before a moment.
 
+    If it lies among archived entries, it is the place after these.
+
     Args:
         conn: Any connection.
         account_id: The account.
@@ -26,7 +28,8 @@ async def place_before(
     """
     values = {"account_id": account_id, "last": last, "moment": moment}
     row = await (await conn.execute(_SQL["place_before"], values)).fetchone()
-    return Place(*row) if row else Place(0, 0)
+    assert row is not None, "halving ends at one number"
+    return Place(*row)
 
 
 async def sums(

@@ -1,11 +1,21 @@
 -- place_before --
 -- The last entry of an account that is dated before a moment. Times never go back along an
 -- account's entries, so it is found by halving what is left: in as many steps as its number has
--- binary digits, each a look-up by key.
-WITH RECURSIVE halves (low, high) AS (
+-- binary digits, each a look-up by key. If it is archived, the last one that is stands for it.
+WITH RECURSIVE forward AS MATERIALIZED (
     SELECT
-        0::bigint AS low,
-        %(last)s::bigint AS high
+        b.sequence,
+        b.balance_minor,
+        b.created_at
+    FROM (VALUES (%(account_id)s::uuid)) AS a (account_id)
+    LEFT JOIN brought_forward AS b ON a.account_id = b.account_id
+),
+
+halves (low, high) AS (
+    SELECT
+        coalesce(f.sequence, 0) AS low,
+        greatest(f.sequence, %(last)s::bigint) AS high
+    FROM forward AS f
     UNION ALL
     SELECT
         CASE WHEN middle.created_at < %(moment)s THEN middle.sequence ELSE h.low END AS low,
@@ -25,10 +35,12 @@ WITH RECURSIVE halves (low, high) AS (
 )
 
 SELECT
-    e.sequence,
-    e.balance_after_minor
+    h.low AS sequence,
+    coalesce(e.balance_after_minor, f.balance_minor, 0) AS balance_minor,
+    coalesce(f.created_at >= %(moment)s, FALSE) AS archived
 FROM halves AS h
-INNER JOIN entries AS e ON h.low = e.sequence AND e.account_id = %(account_id)s
+CROSS JOIN forward AS f
+LEFT JOIN entries AS e ON h.low = e.sequence AND e.account_id = %(account_id)s
 WHERE h.low = h.high;
 
 -- sums --

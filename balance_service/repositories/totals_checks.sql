@@ -1,6 +1,6 @@
 -- totals_are_of_entries --
 -- Totals of minutes that are not the sums of what was posted in them, without what was not rolled
--- up yet.
+-- up yet. Where entries are elsewhere, what is counted here is accounts that were opened.
 WITH waiting AS (
     SELECT
         e.movement_ids,
@@ -92,8 +92,61 @@ FULL JOIN (
     ON c.starts_at = t.starts_at AND c.role = t.role AND c.currency = t.currency
 WHERE
     (SELECT p.built FROM totals_progress AS p)
-    AND (t.debit_minor, t.credit_minor, t.entries, t.opened)
-    IS DISTINCT FROM (c.debit_minor, c.credit_minor, c.entries, c.opened)
+    AND (
+        coalesce(t.opened, 0) <> coalesce(c.opened, 0)
+        OR (
+            coalesce(t.starts_at, c.starts_at) >= %(since)s::timestamptz
+            AND coalesce(t.starts_at, c.starts_at) < %(until)s::timestamptz
+            AND (t.debit_minor, t.credit_minor, t.entries)
+            IS DISTINCT FROM (c.debit_minor, c.credit_minor, c.entries)
+        )
+    )
+LIMIT %(limit)s;
+
+-- totals_are_brought_forward --
+-- Totals before the horizon that do not lead to what was brought forward.
+SELECT
+    (coalesce(t.role, b.role), coalesce(t.currency, b.currency))::text AS subject,
+    (t.amount_minor, t.entries)::text AS stored,
+    (b.amount_minor, b.entries)::text AS computed
+FROM (
+    SELECT
+        role,
+        currency,
+        sum(credit_minor - debit_minor) AS amount_minor,
+        sum(entries) AS entries
+    FROM ledger_totals
+    WHERE span = 1 AND starts_at < %(since)s::timestamptz
+    GROUP BY 1, 2
+) AS t
+FULL JOIN (
+    SELECT
+        'users' AS role,
+        a.currency,
+        sum(f.balance_minor) AS amount_minor,
+        sum(f.sequence) AS entries
+    FROM brought_forward AS f
+    INNER JOIN accounts AS a ON f.account_id = a.account_id
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT
+        system.role,
+        system.currency,
+        f.amount_minor,
+        f.entries
+    FROM system_brought_forward AS f
+    INNER JOIN unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS system (account_id, role, currency) ON f.account_id = system.account_id
+) AS b ON t.role = b.role AND t.currency = b.currency
+WHERE
+    (SELECT p.built FROM totals_progress AS p)
+    AND (
+        coalesce(t.amount_minor, 0) <> coalesce(b.amount_minor, 0)
+        OR coalesce(t.entries, 0) <> coalesce(b.entries, 0)
+    )
 LIMIT %(limit)s;
 
 -- totals_add_up --

@@ -17,6 +17,7 @@ from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
 from balance_service.domain.quotes import Rounding
 from balance_service.repositories import (
+    archives,
     audit_seals,
     checkpoints,
     event_checks,
@@ -29,6 +30,7 @@ from balance_service.repositories import (
     schedule_checks,
     totals_checks,
 )
+from balance_service.repositories.archives import Window
 from balance_service.repositories.incremental_checks import Run
 from balance_service.repositories.verification_steps import Fault, Findings, Found, Progress
 
@@ -56,6 +58,11 @@ CHECKS = {
     "entries_are_of_movements": "every movement has its entries, and they agree",
     "system_entries_are_of_movements": "every movement has its system entries, and they agree",
     "system_balance_is_sum_of_entries": "every system balance is the sum of its entries",
+    "brought_forward_is_of_movements": "balances brought forward are the sums of movements before",
+    "system_brought_forward_is_of_movements": "and those of system accounts are, too",
+    "archive_is_of_movements": "every period in files has what its movements say",
+    "archives_add_up": "periods in files add up to what was brought forward",
+    "entry_is_after_horizon": "no entry is from a time whose entries are in files",
     "system_account_is_named": "every system account has the id of its name",
     "movement_is_of_its_kind": "every movement is what its kind says",
     "movement_in_its_accounts_currency": "every movement is in its accounts' currency",
@@ -154,7 +161,8 @@ async def verify(
     """
     async with conn.transaction():
         now = await _begin(conn, alone=alone)
-        parameters = _parameters((calendar or Calendar()).day(now))
+        day = (calendar or Calendar()).day(now)
+        parameters = _parameters(day, await archives.window(conn))
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
@@ -209,6 +217,7 @@ async def verify_new(
 async def _begin(conn: AsyncConnection, *, alone: bool) -> datetime:
     """Takes one view of everything; when."""
     await conn.execute(_SQL["snapshot"])
+    await conn.execute(_SQL["keep_partitions"])
     await conn.execute(_SQL["plan_for_whole_tables"])
     if alone:
         locked = await (await conn.execute(_SQL["lock"], {"lock": _LOCK})).fetchone()
@@ -242,13 +251,15 @@ async def _find_in_two(
     return faults
 
 
-def _parameters(day: Day) -> dict[str, object]:
+def _parameters(day: Day, window: Window) -> dict[str, object]:
     """What the checks take.
 
     Args:
         day: Today.
+        window: The times of booking whose entries are looked at.
     """
     return {
+        **window._asdict(),
         "limit": FAULTS_SHOWN_MAX,
         "account_opened": int(EventType.ACCOUNT_OPENED),
         "system_ids": list(SYSTEM_ACCOUNTS),

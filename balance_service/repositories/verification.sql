@@ -3,6 +3,11 @@
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
 ;
 
+-- keep_partitions --
+-- Keeps partitions from being archived meanwhile: a snapshot does not show those that are detached.
+LOCK TABLE entries, system_entries IN ACCESS SHARE MODE -- noqa: PRS
+;
+
 -- plan_for_whole_tables --
 -- Undoes, for this transaction, what bounds the service's other queries: whole tables are scanned,
 -- joined in memory where they fit, and take their time.
@@ -30,12 +35,16 @@ SELECT
 
 -- balance_is_sum_of_entries --
 -- Accounts whose balance is not the sum of their entries.
-SELECT a.account_id::text AS subject, a.balance_minor AS stored, coalesce(e.total, 0) AS computed
+SELECT
+    a.account_id::text AS subject,
+    a.balance_minor AS stored,
+    coalesce(b.balance_minor, 0) + coalesce(e.total, 0) AS computed
 FROM accounts AS a
+LEFT JOIN brought_forward AS b ON a.account_id = b.account_id
 LEFT JOIN (
     SELECT account_id, sum(amount_minor) AS total FROM entries GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
-WHERE a.balance_minor <> coalesce(e.total, 0)
+WHERE a.balance_minor <> coalesce(b.balance_minor, 0) + coalesce(e.total, 0)
 LIMIT %(limit)s;
 
 -- sequence_without_gaps --
@@ -43,19 +52,23 @@ LIMIT %(limit)s;
 SELECT
     a.account_id::text AS subject,
     a.sequence AS stored,
-    coalesce(e.entries, 0) AS computed
+    coalesce(b.sequence, 0) + coalesce(e.entries, 0) AS computed
 FROM accounts AS a
+LEFT JOIN brought_forward AS b ON a.account_id = b.account_id
 LEFT JOIN (
     SELECT account_id, count(*) AS entries, max(sequence) AS last
     FROM entries
     GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
-WHERE a.sequence <> coalesce(e.entries, 0) OR a.sequence <> coalesce(e.last, 0)
+WHERE
+    a.sequence <> coalesce(b.sequence, 0) + coalesce(e.entries, 0)
+    OR a.sequence <> coalesce(e.last, b.sequence, 0)
 LIMIT %(limit)s;
 
 -- balance_after_follows --
 -- Entries whose balance_after is not the one before plus their amount, or that go back in time, or
--- do not have the next number: the key of a partition does not know the numbers of another.
+-- do not have the next number: the key of a partition does not know the numbers of another. The
+-- first follows from what its account brought forward.
 SELECT
     account_id::text || ' #' || sequence AS subject,
     balance_after_minor AS stored,
@@ -70,7 +83,13 @@ FROM (
         lag(sequence) OVER statement AS before_sequence,
         lag(balance_after_minor) OVER statement AS before_minor,
         lag(created_at) OVER statement AS before_at
-    FROM entries
+    FROM (
+        SELECT account_id, sequence, amount_minor, balance_after_minor, created_at
+        FROM entries
+        UNION ALL
+        SELECT account_id, sequence, NULL, balance_minor, created_at
+        FROM brought_forward
+    ) AS forward
     WINDOW statement AS (PARTITION BY account_id ORDER BY sequence)
 ) AS e
 WHERE
@@ -84,14 +103,17 @@ LIMIT %(limit)s;
 SELECT
     a.account_id::text AS subject,
     a.changed_at AS stored,
-    coalesce(e.last_at, a.created_at) AS computed
+    coalesce(e.last_at, b.created_at, a.created_at) AS computed
 FROM accounts AS a
+LEFT JOIN brought_forward AS b ON a.account_id = b.account_id
 LEFT JOIN (
     SELECT account_id, min(created_at) AS first_at, max(created_at) AS last_at
     FROM entries
     GROUP BY account_id
 ) AS e ON a.account_id = e.account_id
-WHERE a.changed_at <> coalesce(e.last_at, a.created_at) OR e.first_at < a.created_at
+WHERE
+    a.changed_at <> coalesce(e.last_at, b.created_at, a.created_at)
+    OR least(b.created_at, e.first_at) < a.created_at
 LIMIT %(limit)s;
 
 -- limit_respected --
@@ -204,7 +226,8 @@ LEFT JOIN (
     GROUP BY movement_id, currency
 ) AS s ON m.movement_id = s.movement_id
 WHERE
-    CASE
+    m.created_at >= %(since)s::timestamptz AND m.created_at < %(until)s::timestamptz
+    AND CASE
         WHEN m.kind IN (%(hold)s, %(release)s, %(expiry)s) THEN s.total IS NOT NULL
         ELSE s.total IS NULL OR s.total <> 0 OR s.currency IS NULL
     END
@@ -235,52 +258,58 @@ SELECT
     )::text AS computed
 FROM entries AS e
 FULL JOIN (
-    SELECT
-        movement_id,
-        from_account_id AS account_id,
-        to_account_id AS counterparty_id,
-        CASE
-            WHEN kind IN (%(transfer_reversal)s, %(exchange_reversal)s) AND price_minor IS NOT NULL
-                THEN -price_minor
-            ELSE -amount_minor
-        END AS amount_minor,
-        balance_after_minor,
-        kind,
-        created_at,
-        effective_at
-    FROM movements
-    WHERE
-        kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
-        AND kind NOT IN (%(hold)s, %(release)s, %(expiry)s)
-        AND (
-            kind NOT IN (%(transfer_reversal)s, %(exchange_reversal)s)
-            OR price_minor IS DISTINCT FROM 0
-        )
-    UNION ALL
-    SELECT
-        movement_id,
-        to_account_id,
-        from_account_id,
-        CASE WHEN quote_id IS NULL THEN amount_minor ELSE price_minor END,
-        CASE
-            WHEN
-                kind IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
-                THEN balance_after_minor
-        END,
-        kind,
-        created_at,
-        effective_at
-    FROM movements
-    WHERE
-        kind IN (
-            %(deposit)s,
-            %(withdrawal_reversal)s,
-            %(refund)s,
-            %(transfer)s,
-            %(transfer_reversal)s,
-            %(exchange)s,
-            %(exchange_reversal)s
-        )
+    SELECT *
+    FROM (
+        -- begin user_sides --
+        SELECT
+            movement_id,
+            from_account_id AS account_id,
+            to_account_id AS counterparty_id,
+            CASE
+                WHEN kind IN (%(transfer_reversal)s, %(exchange_reversal)s) AND price_minor IS NOT NULL
+                    THEN -price_minor
+                ELSE -amount_minor
+            END AS amount_minor,
+            balance_after_minor,
+            kind,
+            created_at,
+            effective_at
+        FROM movements
+        WHERE
+            kind NOT IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
+            AND kind NOT IN (%(hold)s, %(release)s, %(expiry)s)
+            AND (
+                kind NOT IN (%(transfer_reversal)s, %(exchange_reversal)s)
+                OR price_minor IS DISTINCT FROM 0
+            )
+        UNION ALL
+        SELECT
+            movement_id,
+            to_account_id,
+            from_account_id,
+            CASE WHEN quote_id IS NULL THEN amount_minor ELSE price_minor END,
+            CASE
+                WHEN
+                    kind IN (%(deposit)s, %(withdrawal_reversal)s, %(refund)s)
+                    THEN balance_after_minor
+            END,
+            kind,
+            created_at,
+            effective_at
+        FROM movements
+        WHERE
+            kind IN (
+                %(deposit)s,
+                %(withdrawal_reversal)s,
+                %(refund)s,
+                %(transfer)s,
+                %(transfer_reversal)s,
+                %(exchange)s,
+                %(exchange_reversal)s
+            )
+        -- end user_sides --
+    ) AS sides
+    WHERE created_at >= %(since)s::timestamptz AND created_at < %(until)s::timestamptz
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE
     (e.amount_minor, e.counterparty_id, e.kind, e.created_at, e.effective_at)
@@ -292,7 +321,9 @@ LIMIT %(limit)s;
 -- System entries that are not as their movements say, or are missing. By quote, the fx accounts give
 -- what is paid at the rate, rounded half to even, and the rounding account takes what the receiver
 -- does not get of it. A reversal takes a share of both, rounded so that all parts take the whole: the
--- entries of the account that is paid back tell the order of the parts.
+-- entries of the account that is paid back tell the order of the parts; those before what is looked at
+-- count together.
+-- begin by_quote --
 WITH exchanged AS (
     SELECT
         movement_id,
@@ -341,11 +372,16 @@ returned_until AS (
             e.sequence,
             o.amount_minor AS unit,
             o.exchanged_minor
-            * sum(m.amount_minor) OVER (PARTITION BY m.original_id ORDER BY e.sequence) AS exact
+            * sum(m.amount_minor)
+                OVER (PARTITION BY m.original_id ORDER BY e.sequence NULLS FIRST)
+                AS exact
         FROM movements AS m
         INNER JOIN exchanged AS o ON m.original_id = o.movement_id
-        INNER JOIN entries AS e
+        LEFT JOIN entries AS e
             ON m.to_account_id = e.account_id AND m.movement_id = e.movement_id
+        WHERE
+            (e.sequence IS NOT NULL OR m.created_at < %(since)s::timestamptz)
+            AND m.created_at < %(until)s::timestamptz
     ) AS exact_parts
 ),
 
@@ -358,10 +394,12 @@ by_quote AS (
         price_currency,
         -price_minor,
         created_at,
-        lag(until_minor, 1, 0::numeric) OVER (PARTITION BY original_id ORDER BY sequence)
+        lag(until_minor, 1, 0::numeric)
+            OVER (PARTITION BY original_id ORDER BY sequence NULLS FIRST)
         - until_minor
     FROM returned_until
 )
+-- end by_quote --
 
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
@@ -370,6 +408,7 @@ SELECT
     (m.amount_minor, m.created_at)::text AS computed
 FROM system_entries AS e
 FULL JOIN (
+    -- begin system_sides --
     SELECT sides.movement_id, s.account_id, sides.amount_minor, sides.created_at
     FROM (
         SELECT
@@ -432,12 +471,16 @@ FULL JOIN (
         unnest(%(system_ids)s::uuid[], %(system_roles)s::text[], %(system_currencies)s::text[])
             AS s (account_id, role, currency)
         ON sides.role = s.role AND sides.currency = s.currency
+    -- end system_sides --
+    WHERE
+        sides.created_at >= %(since)s::timestamptz AND sides.created_at < %(until)s::timestamptz
 ) AS m ON e.movement_id = m.movement_id AND e.account_id = m.account_id
 WHERE (e.amount_minor, e.created_at) IS DISTINCT FROM (m.amount_minor, m.created_at)
 LIMIT %(limit)s;
 
 -- system_balance_is_sum_of_entries --
--- System accounts whose balance, with what waits to be rolled up, is not the sum of their entries.
+-- System accounts whose balance, with what waits to be rolled up and without what was brought
+-- forward, is not the sum of their entries.
 SELECT
     coalesce(k.account_id, e.account_id)::text AS subject,
     coalesce(k.total, 0) AS stored,
@@ -448,6 +491,8 @@ FROM (
         SELECT account_id, balance_minor AS amount_minor, entries FROM system_accounts
         UNION ALL
         SELECT account_id, amount_minor, entries FROM system_deltas
+        UNION ALL
+        SELECT account_id, -amount_minor, -entries FROM system_brought_forward
     ) AS parts
     GROUP BY account_id
 ) AS k
@@ -457,6 +502,130 @@ FULL JOIN (
     GROUP BY account_id
 ) AS e ON k.account_id = e.account_id
 WHERE coalesce(k.total, 0) <> coalesce(e.total, 0) OR coalesce(k.entries, 0) <> coalesce(e.entries, 0)
+LIMIT %(limit)s;
+
+-- brought_forward_is_of_movements --
+-- Accounts that brought forward something else than their movements before the horizon add up to.
+SELECT
+    coalesce(b.account_id, m.account_id)::text AS subject,
+    (b.sequence, b.balance_minor, b.created_at)::text AS stored,
+    (m.entries, m.total, m.last_at)::text AS computed
+FROM brought_forward AS b
+FULL JOIN (
+    SELECT
+        account_id,
+        count(*) AS entries,
+        sum(amount_minor) AS total,
+        max(created_at) AS last_at
+    FROM (
+        -- include user_sides --
+    ) AS sides
+    WHERE
+        created_at < %(since)s::timestamptz
+        AND %(since)s::timestamptz > '-infinity'
+    GROUP BY account_id
+) AS m ON b.account_id = m.account_id
+WHERE
+    (b.sequence, b.balance_minor, b.created_at) IS DISTINCT FROM (m.entries, m.total, m.last_at)
+LIMIT %(limit)s;
+
+-- system_brought_forward_is_of_movements --
+-- The like of system accounts; of how many entries a movement has, only its sides tell.
+-- include by_quote --
+
+SELECT
+    coalesce(b.account_id, m.account_id)::text AS subject,
+    coalesce(b.amount_minor, 0) AS stored,
+    coalesce(m.total, 0) AS computed
+FROM system_brought_forward AS b
+FULL JOIN (
+    SELECT account_id, sum(amount_minor) AS total
+    FROM (
+        -- include system_sides --
+        WHERE
+            sides.created_at < %(since)s::timestamptz
+            AND %(since)s::timestamptz > '-infinity'
+    ) AS before
+    GROUP BY account_id
+) AS m ON b.account_id = m.account_id
+WHERE coalesce(b.amount_minor, 0) <> coalesce(m.total, 0)
+LIMIT %(limit)s;
+
+-- archive_is_of_movements --
+-- Periods in files that do not begin where the one before ends, or of which another number of
+-- entries, sum or last value date is kept than their movements say.
+SELECT
+    a.ends_at AS subject,
+    (a.starts_at, a.entries, a.entries_minor, a.values_end_at)::text AS stored,
+    (a.before_at, coalesce(m.entries, 0), coalesce(m.total, 0), m.values_end_at)::text AS computed
+FROM (
+    SELECT *, lag(ends_at) OVER (ORDER BY ends_at) AS before_at FROM archives
+) AS a
+LEFT JOIN (
+    SELECT
+        period.ends_at,
+        count(*) AS entries,
+        sum(sides.amount_minor) AS total,
+        max(coalesce(sides.effective_at, sides.created_at)) AS values_end_at
+    FROM (
+        -- include user_sides --
+    ) AS sides
+    INNER JOIN archives AS period
+        ON
+            sides.created_at < period.ends_at
+            AND (period.starts_at IS NULL OR sides.created_at >= period.starts_at)
+    WHERE %(since)s::timestamptz > '-infinity'
+    GROUP BY period.ends_at
+) AS m ON a.ends_at = m.ends_at
+WHERE
+    (a.starts_at, a.entries, a.entries_minor, a.values_end_at)
+    IS DISTINCT FROM
+    (a.before_at, coalesce(m.entries, 0), coalesce(m.total, 0), m.values_end_at)
+LIMIT %(limit)s;
+
+-- archives_add_up --
+-- What periods in files have together, where it is not what was brought forward.
+SELECT
+    'archives' AS subject,
+    archived.sums AS stored,
+    forward.sums AS computed
+FROM (
+    SELECT
+        (
+            coalesce(sum(entries), 0),
+            coalesce(sum(entries_minor), 0),
+            coalesce(sum(system_entries), 0),
+            coalesce(sum(system_entries_minor), 0)
+        )::text AS sums
+    FROM archives
+) AS archived
+CROSS JOIN (
+    SELECT
+        (
+            (SELECT coalesce(sum(sequence), 0) FROM brought_forward),
+            (SELECT coalesce(sum(balance_minor), 0) FROM brought_forward),
+            (SELECT coalesce(sum(entries), 0) FROM system_brought_forward),
+            (SELECT coalesce(sum(amount_minor), 0) FROM system_brought_forward)
+        )::text AS sums
+) AS forward
+WHERE archived.sums <> forward.sums
+LIMIT %(limit)s;
+
+-- entry_is_after_horizon --
+-- Entries that were booked in a time whose entries are in files.
+SELECT
+    account_id::text || ' #' || sequence AS subject,
+    created_at AS stored,
+    %(since)s AS computed
+FROM entries
+WHERE created_at < %(since)s::timestamptz
+UNION ALL
+SELECT
+    account_id::text || ' of ' || movement_id,
+    created_at,
+    %(since)s
+FROM system_entries
+WHERE created_at < %(since)s::timestamptz
 LIMIT %(limit)s;
 
 -- system_account_is_named --
@@ -795,6 +964,11 @@ FROM (
     INNER JOIN unnest(%(system_ids)s::uuid[], %(system_currencies)s::text[])
         AS s (account_id, currency) ON e.account_id = s.account_id
     GROUP BY s.currency
+    UNION ALL
+    SELECT s.currency, 0, b.amount_minor
+    FROM system_brought_forward AS b
+    INNER JOIN unnest(%(system_ids)s::uuid[], %(system_currencies)s::text[])
+        AS s (account_id, currency) ON b.account_id = s.account_id
 ) AS sides
 GROUP BY currency
 ORDER BY currency;

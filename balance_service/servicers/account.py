@@ -183,6 +183,7 @@ class AccountServicer:
             entries=map(convert.entry, page.lines),
             next_page_token=page.next_page_token,
             total_size=page.total_size,
+            archived_before=page.archived_before,
         )
 
     async def FreezeAccount(

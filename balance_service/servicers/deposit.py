@@ -78,6 +78,7 @@ class DepositServicer:
             deposits=[convert.settlement(deposit_pb2.Deposit, found) for found in page.followed],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
+            archived_before=page.archived_before,
         )
 
     async def ReverseDeposit(

@@ -170,6 +170,7 @@ class ExchangeServicer:
             exchanges=list(map(convert.exchange, page.followed)),
             next_page_token=page.next_page_token,
             total_size=page.total_size,
+            archived_before=page.archived_before,
         )
 
 

@@ -11,10 +11,19 @@ from balance_service.calls.call import Call
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain import errors, merkle
 from balance_service.domain.checkpoints import Proved, Signed
+from balance_service.domain.movements import Movement
+from balance_service.domain.statements import Basis
 from balance_service.messages import fields, proof_messages
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.reading.verification import Verified, Verifier
-from balance_service.repositories import accounts, checkpoints, journal, leaves, signing_keys
+from balance_service.repositories import (
+    accounts,
+    checkpoints,
+    horizon,
+    journal,
+    leaves,
+    signing_keys,
+)
 
 LATEST = "latest"
 
@@ -48,12 +57,15 @@ class ProofServicer:
         checks.finish()
 
         async with transaction(self._pool) as conn:
-            received = await _find_side(conn, call, movement_id, account_id)
+            movement, received = await _find_side(conn, call, movement_id, account_id)
             proved = await leaves.find(conn, movement_id)
             if proved is None:
                 raise errors.ReceiptNotReady(
                     str(movement_id), retry_after_seconds=int(self._interval.total_seconds())
                 )
+            if kept := await horizon.read(conn):
+                # Without its entries, another leaf was made than the one that is covered.
+                kept.check(movement.created_at, Basis.BOOKING_DATE)
             signed = await checkpoints.find(conn, proved.number)
             assert signed is not None, "what a checkpoint covers goes by its number"
             (checkpoint,) = await _show(conn, [signed])
@@ -114,8 +126,8 @@ class ProofServicer:
 
 async def _find_side(
     conn: Connection, call: Call, movement_id: UUID, account_id: UUID | None
-) -> bool:
-    """Which side of a movement the caller is shown: whether it is the one that the money reached.
+) -> tuple[Movement, bool]:
+    """A movement, and which side the caller is shown: whether it is the one that money reached.
 
     Raises:
         MovementNotFound: There is no such movement, or it is between other people's accounts.
@@ -131,13 +143,13 @@ async def _find_side(
         if owner_id is not None and profile.account.owner_id == owner_id
     }
     shown = [*(own or (sides if call.unconditional else ()))]
-    if not shown:
+    if movement is None or not shown:
         raise errors.MovementNotFound(str(movement_id))
     if account_id is None:
-        return min(sides[each] for each in shown)
+        return movement, min(sides[each] for each in shown)
     if account_id not in (sides if call.unconditional else own):
         raise errors.AccountNotFound(str(account_id))
-    return sides[account_id]
+    return movement, sides[account_id]
 
 
 async def _show(conn: Connection, listed: Sequence[Signed]) -> list[proof_pb2.Checkpoint]:

@@ -214,6 +214,7 @@ class PurchaseServicer:
             purchases=[convert.purchase(found) for found in page.followed],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
+            archived_before=page.archived_before,
         )
 
     async def RefundPurchase(

@@ -11,12 +11,13 @@ from balance_service.domain.money import format_minor
 from balance_service.domain.movements import Movement
 from balance_service.domain.paging import REACH_MAX
 from balance_service.domain.reports import BalanceThen, MonthlySales, MovementSearch
+from balance_service.domain.statements import Basis
 from balance_service.messages import convert, field_limits, fields, page_bytes, time_places
 from balance_service.messages.listing import movement_texts
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.reading.past import SKEW_MAX, settled_everywhere
 from balance_service.reading.trial_balance import check_built
-from balance_service.repositories import accounts, events, journal, reports, sales
+from balance_service.repositories import accounts, events, horizon, journal, reports, sales
 from balance_service.repositories.sales import Place
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -56,6 +57,9 @@ class ReportServicer:
         as_of = await self._past(as_of, call)
         async with self._pool.connection() as conn:
             found = await reports.balances(conn, as_of, currency, after, REACH_MAX, size + 1)
+            if kept := await horizon.read(conn):
+                # Right after a moment is from the next one on: entries have microseconds.
+                kept.check(as_of + _MICROSECOND, Basis.BOOKING_DATE)
             last = found[size - 1].account_id if len(found) > size else None
             if last is None:
                 last = await accounts.end_of_reach(conn, after, REACH_MAX)

@@ -140,6 +140,7 @@ class TransferServicer:
             transfers=[convert.transfer(found, for_sender=sent) for found in page.followed],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
+            archived_before=page.archived_before,
         )
 
 

@@ -71,6 +71,8 @@ class UserData:
         page = await self._listing.page(query, dataclasses.replace(call, caller=as_user))
         answer.entries.extend(map(convert.entry, page.lines))
         answer.next_page_token = page.next_page_token
+        if page.archived_before:
+            answer.archived_before.CopyFrom(page.archived_before)
         return answer
 
     async def erase(self, request: user_pb2.EraseUserRequest, call: Call) -> user_pb2.User:

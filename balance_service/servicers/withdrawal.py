@@ -50,6 +50,7 @@ class WithdrawalServicer:
             ],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
+            archived_before=page.archived_before,
         )
 
     async def ReverseWithdrawal(

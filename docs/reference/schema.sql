@@ -78,6 +78,24 @@ CREATE TABLE public.approvals (
     CONSTRAINT approval_status_known CHECK (((status >= 1) AND (status <= 3)))
 );
 
+CREATE TABLE public.archives (
+    ends_at timestamp with time zone NOT NULL,
+    starts_at timestamp with time zone,
+    values_end_at timestamp with time zone,
+    entries bigint NOT NULL,
+    entries_minor numeric NOT NULL,
+    entries_bytes bigint NOT NULL,
+    entries_sha256 bytea NOT NULL,
+    system_entries bigint NOT NULL,
+    system_entries_minor numeric NOT NULL,
+    system_entries_bytes bigint NOT NULL,
+    system_entries_sha256 bytea NOT NULL,
+    last_checkpoint bigint NOT NULL,
+    archived_at timestamp with time zone NOT NULL,
+    CONSTRAINT archive_begins_before_it_ends CHECK ((starts_at < ends_at)),
+    CONSTRAINT archive_of_so_many CHECK (((entries >= 0) AND (system_entries >= 0)))
+);
+
 CREATE TABLE public.audit_events (
     event_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
@@ -102,6 +120,14 @@ CREATE TABLE public.audit_seals (
 CREATE TABLE public.audit_unsealed (
     event_id uuid NOT NULL,
     transaction_id xid8 NOT NULL
+);
+
+CREATE TABLE public.brought_forward (
+    account_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    balance_minor bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT brought_forward_sequence_positive CHECK ((sequence > 0))
 );
 
 CREATE TABLE public.caller_references (
@@ -570,6 +596,13 @@ CREATE TABLE public.system_accounts (
     entries bigint DEFAULT 0 NOT NULL
 );
 
+CREATE TABLE public.system_brought_forward (
+    account_id uuid NOT NULL,
+    amount_minor numeric NOT NULL,
+    entries bigint NOT NULL,
+    CONSTRAINT system_brought_forward_of_entries CHECK ((entries > 0))
+);
+
 CREATE TABLE public.system_deltas (
     delta_id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -777,6 +810,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.approvals
     ADD CONSTRAINT approvals_pkey PRIMARY KEY (approval_id);
 
+ALTER TABLE ONLY public.archives
+    ADD CONSTRAINT archives_pkey PRIMARY KEY (ends_at);
+
 ALTER TABLE ONLY public.audit_events
     ADD CONSTRAINT audit_events_pkey PRIMARY KEY (event_id);
 
@@ -785,6 +821,9 @@ ALTER TABLE ONLY public.audit_seals
 
 ALTER TABLE ONLY public.audit_unsealed
     ADD CONSTRAINT audit_unsealed_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY public.brought_forward
+    ADD CONSTRAINT brought_forward_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.caller_references
     ADD CONSTRAINT caller_references_pkey PRIMARY KEY (reference, source, principal);
@@ -953,6 +992,9 @@ ALTER TABLE ONLY public.subject_external_ids
 ALTER TABLE ONLY public.system_accounts
     ADD CONSTRAINT system_accounts_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY public.system_brought_forward
+    ADD CONSTRAINT system_brought_forward_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.system_deltas
     ADD CONSTRAINT system_deltas_pkey PRIMARY KEY (account_id, delta_id);
 
@@ -1089,11 +1131,15 @@ GRANT UPDATE(decided_at) ON TABLE public.approvals TO balance_service;
 
 GRANT UPDATE(decision_reason) ON TABLE public.approvals TO balance_service;
 
+GRANT SELECT ON TABLE public.archives TO balance_service;
+
 GRANT SELECT,INSERT ON TABLE public.audit_events TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.audit_seals TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.audit_unsealed TO balance_service;
+
+GRANT SELECT ON TABLE public.brought_forward TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.caller_references TO balance_service;
 
@@ -1326,6 +1372,8 @@ GRANT SELECT,INSERT ON TABLE public.system_accounts TO balance_service;
 GRANT UPDATE(balance_minor) ON TABLE public.system_accounts TO balance_service;
 
 GRANT UPDATE(entries) ON TABLE public.system_accounts TO balance_service;
+
+GRANT SELECT ON TABLE public.system_brought_forward TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.system_deltas TO balance_service;
 

@@ -1,11 +1,13 @@
 """What the console shows: what is found, accounts, movements, the catalogue, the audit log."""
 
 import re
+from datetime import UTC
 
 from balance_client import AsyncServiceCredentials, v1
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from tests.approvals import asked
+from tests.archived import archive
 from tests.console.visitors import Console, Visitor
 from tests.service import Person, rich
 
@@ -129,6 +131,21 @@ async def test_statement_is_filtered_paged_and_drawn(console: Console) -> None:
     assert await rows("from=2020-01-01&to=2099-01-01") == 25
     for query, status in {"from=x": 400, "kind=x": 400, "min=x": 400, "page=x": 400}.items():
         assert (await visitor.get(f"/accounts/{account}?{query}")).status == status, query
+
+
+async def test_pages_say_what_is_archived(console: Console, database_url: str) -> None:
+    person, account = await rich(console.service)
+    old = await person.deposit("5", account)
+    new = await person.deposit("7", account)
+    await archive(database_url, new.date.ToDatetime(tzinfo=UTC))
+    visitor = await console.admin()
+    shown = await visitor.get(f"/accounts/{account}")
+    assert "UTC are archived." in shown.text
+    assert ("7.00" in shown.text, f"/movements/{old.id}" in shown.links) == (True, False)
+    movement = await visitor.get(f"/movements/{old.id}")
+    assert (movement.status, "The entries are archived." in movement.text) == (200, True)
+    for page in (f"/movements/{new.id}", f"/accounts/{account}?from=2020-01-01"):
+        assert "are archived." not in (await visitor.get(page)).text
 
 
 async def test_movement_shows_both_sides_and_what_belongs_to_it(console: Console) -> None:

@@ -15,6 +15,7 @@ from balance_service.domain.movements import Kind
 from balance_service.reading import journal_export
 from balance_service.repositories import journal_export as parts
 from balance_service.repositories import totals
+from tests.archived import archive
 from tests.events import number_all
 from tests.integration.small_ledger import exchanges, history, made, opened
 from tests.integration.test_totals import at
@@ -162,3 +163,21 @@ async def test_period_with_nothing_in_it_has_the_balances_of_its_start_alone(
         assert text.count(" * (") == text.count("(opening-")
     with pytest.raises(errors.InvalidFields):
         await exported(pool, today(), today() + 2 * DAY, Form.HLEDGER, Detail.DAY)
+
+
+async def test_journal_of_archived_time_is_told_by_day_alone(pool: Pool, database_url: str) -> None:
+    await books(pool, database_url)
+    horizon = today() - 7 * DAY
+    days = await exported(pool, LONG_AGO, today(), Form.HLEDGER, Detail.DAY)
+    later = await exported(pool, horizon, today(), Form.HLEDGER, Detail.MOVEMENT)
+    await archive(database_url, horizon)
+    for from_journal in (True, False):
+        for start in (LONG_AGO, horizon - timedelta(minutes=1)):
+            with pytest.raises(errors.PeriodArchived) as refused:
+                await exported(
+                    pool, start, today(), Form.HLEDGER, Detail.MOVEMENT, from_journal=from_journal
+                )
+            assert refused.value.available_from == horizon
+    assert await exported(pool, LONG_AGO, today(), Form.HLEDGER, Detail.DAY) == days
+    # With the openings of accounts whose last entry before is archived.
+    assert await exported(pool, horizon, today(), Form.HLEDGER, Detail.MOVEMENT) == later

@@ -28,6 +28,7 @@ PROMISED: dict[type[errors.Refusal], tuple[str, int]] = {
     errors.WebhookDeliveryNotFound: ("NOT_FOUND", 404),
     errors.WebhookEndpointLimit: ("FAILED_PRECONDITION", 400),
     errors.StatementTooLong: ("FAILED_PRECONDITION", 400),
+    errors.PeriodArchived: ("FAILED_PRECONDITION", 400),
     errors.ReceiptNotReady: ("FAILED_PRECONDITION", 400),
     errors.CheckpointNotFound: ("NOT_FOUND", 404),
     errors.VerificationRunning: ("ABORTED", 409),

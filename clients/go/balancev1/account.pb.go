@@ -1849,9 +1849,15 @@ type ListEntriesResponse struct {
 	// Output only. The next page's token; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Output only. With count_total, how many resources all pages have together.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived: on its last page, or oldest first on the first page after them.
+	// Entries booked before this moment are not in the list, nor counted. Unset where the
+	// list lacks none. A filter that asks for such entries by a time is refused
+	// (PERIOD_ARCHIVED).
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListEntriesResponse) Reset() {
@@ -1903,6 +1909,13 @@ func (x *ListEntriesResponse) GetTotalSize() int32 {
 		return x.TotalSize
 	}
 	return 0
+}
+
+func (x *ListEntriesResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for FreezeAccount.
@@ -2841,12 +2854,13 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\b \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\x9b\x01\n" +
+	"countTotal\"\xe6\x01\n" +
 	"\x13ListEntriesResponse\x121\n" +
 	"\aentries\x18\x01 \x03(\v2\x11.balance.v1.EntryB\x04\xe2A\x01\x03R\aentries\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\xec\x01\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\x12I\n" +
+	"\x0farchived_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\xec\x01\n" +
 	"\x14FreezeAccountRequest\x12$\n" +
 	"\aaccount\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\aaccount\x12)\n" +
@@ -3070,43 +3084,44 @@ var file_balance_v1_account_proto_depIdxs = []int32{
 	10, // 25: balance.v1.ListEntriesRequest.filter:type_name -> balance.v1.MovementFilter
 	3,  // 26: balance.v1.ListEntriesRequest.kind:type_name -> balance.v1.MovementKind
 	9,  // 27: balance.v1.ListEntriesResponse.entries:type_name -> balance.v1.Entry
-	1,  // 28: balance.v1.FreezeAccountRequest.scope:type_name -> balance.v1.FreezeScope
-	7,  // 29: balance.v1.ListAccountChangesResponse.changes:type_name -> balance.v1.AccountChange
-	11, // 30: balance.v1.AccountService.CreateAccount:input_type -> balance.v1.CreateAccountRequest
-	12, // 31: balance.v1.AccountService.GetAccount:input_type -> balance.v1.GetAccountRequest
-	13, // 32: balance.v1.AccountService.LookupAccount:input_type -> balance.v1.LookupAccountRequest
-	14, // 33: balance.v1.AccountService.WatchAccount:input_type -> balance.v1.WatchAccountRequest
-	15, // 34: balance.v1.AccountService.ListAccounts:input_type -> balance.v1.ListAccountsRequest
-	17, // 35: balance.v1.AccountService.SearchAccounts:input_type -> balance.v1.SearchAccountsRequest
-	19, // 36: balance.v1.AccountService.ListEntries:input_type -> balance.v1.ListEntriesRequest
-	21, // 37: balance.v1.AccountService.FreezeAccount:input_type -> balance.v1.FreezeAccountRequest
-	22, // 38: balance.v1.AccountService.UnfreezeAccount:input_type -> balance.v1.UnfreezeAccountRequest
-	23, // 39: balance.v1.AccountService.CloseAccount:input_type -> balance.v1.CloseAccountRequest
-	24, // 40: balance.v1.AccountService.ReopenAccount:input_type -> balance.v1.ReopenAccountRequest
-	25, // 41: balance.v1.AccountService.SetAccountLimit:input_type -> balance.v1.SetAccountLimitRequest
-	26, // 42: balance.v1.AccountService.SetAccountLimits:input_type -> balance.v1.SetAccountLimitsRequest
-	27, // 43: balance.v1.AccountService.SetAccountExternalId:input_type -> balance.v1.SetAccountExternalIdRequest
-	28, // 44: balance.v1.AccountService.ListAccountChanges:input_type -> balance.v1.ListAccountChangesRequest
-	5,  // 45: balance.v1.AccountService.CreateAccount:output_type -> balance.v1.Account
-	5,  // 46: balance.v1.AccountService.GetAccount:output_type -> balance.v1.Account
-	5,  // 47: balance.v1.AccountService.LookupAccount:output_type -> balance.v1.Account
-	5,  // 48: balance.v1.AccountService.WatchAccount:output_type -> balance.v1.Account
-	16, // 49: balance.v1.AccountService.ListAccounts:output_type -> balance.v1.ListAccountsResponse
-	18, // 50: balance.v1.AccountService.SearchAccounts:output_type -> balance.v1.SearchAccountsResponse
-	20, // 51: balance.v1.AccountService.ListEntries:output_type -> balance.v1.ListEntriesResponse
-	5,  // 52: balance.v1.AccountService.FreezeAccount:output_type -> balance.v1.Account
-	5,  // 53: balance.v1.AccountService.UnfreezeAccount:output_type -> balance.v1.Account
-	5,  // 54: balance.v1.AccountService.CloseAccount:output_type -> balance.v1.Account
-	5,  // 55: balance.v1.AccountService.ReopenAccount:output_type -> balance.v1.Account
-	5,  // 56: balance.v1.AccountService.SetAccountLimit:output_type -> balance.v1.Account
-	5,  // 57: balance.v1.AccountService.SetAccountLimits:output_type -> balance.v1.Account
-	5,  // 58: balance.v1.AccountService.SetAccountExternalId:output_type -> balance.v1.Account
-	29, // 59: balance.v1.AccountService.ListAccountChanges:output_type -> balance.v1.ListAccountChangesResponse
-	45, // [45:60] is the sub-list for method output_type
-	30, // [30:45] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	32, // 28: balance.v1.ListEntriesResponse.archived_before:type_name -> google.protobuf.Timestamp
+	1,  // 29: balance.v1.FreezeAccountRequest.scope:type_name -> balance.v1.FreezeScope
+	7,  // 30: balance.v1.ListAccountChangesResponse.changes:type_name -> balance.v1.AccountChange
+	11, // 31: balance.v1.AccountService.CreateAccount:input_type -> balance.v1.CreateAccountRequest
+	12, // 32: balance.v1.AccountService.GetAccount:input_type -> balance.v1.GetAccountRequest
+	13, // 33: balance.v1.AccountService.LookupAccount:input_type -> balance.v1.LookupAccountRequest
+	14, // 34: balance.v1.AccountService.WatchAccount:input_type -> balance.v1.WatchAccountRequest
+	15, // 35: balance.v1.AccountService.ListAccounts:input_type -> balance.v1.ListAccountsRequest
+	17, // 36: balance.v1.AccountService.SearchAccounts:input_type -> balance.v1.SearchAccountsRequest
+	19, // 37: balance.v1.AccountService.ListEntries:input_type -> balance.v1.ListEntriesRequest
+	21, // 38: balance.v1.AccountService.FreezeAccount:input_type -> balance.v1.FreezeAccountRequest
+	22, // 39: balance.v1.AccountService.UnfreezeAccount:input_type -> balance.v1.UnfreezeAccountRequest
+	23, // 40: balance.v1.AccountService.CloseAccount:input_type -> balance.v1.CloseAccountRequest
+	24, // 41: balance.v1.AccountService.ReopenAccount:input_type -> balance.v1.ReopenAccountRequest
+	25, // 42: balance.v1.AccountService.SetAccountLimit:input_type -> balance.v1.SetAccountLimitRequest
+	26, // 43: balance.v1.AccountService.SetAccountLimits:input_type -> balance.v1.SetAccountLimitsRequest
+	27, // 44: balance.v1.AccountService.SetAccountExternalId:input_type -> balance.v1.SetAccountExternalIdRequest
+	28, // 45: balance.v1.AccountService.ListAccountChanges:input_type -> balance.v1.ListAccountChangesRequest
+	5,  // 46: balance.v1.AccountService.CreateAccount:output_type -> balance.v1.Account
+	5,  // 47: balance.v1.AccountService.GetAccount:output_type -> balance.v1.Account
+	5,  // 48: balance.v1.AccountService.LookupAccount:output_type -> balance.v1.Account
+	5,  // 49: balance.v1.AccountService.WatchAccount:output_type -> balance.v1.Account
+	16, // 50: balance.v1.AccountService.ListAccounts:output_type -> balance.v1.ListAccountsResponse
+	18, // 51: balance.v1.AccountService.SearchAccounts:output_type -> balance.v1.SearchAccountsResponse
+	20, // 52: balance.v1.AccountService.ListEntries:output_type -> balance.v1.ListEntriesResponse
+	5,  // 53: balance.v1.AccountService.FreezeAccount:output_type -> balance.v1.Account
+	5,  // 54: balance.v1.AccountService.UnfreezeAccount:output_type -> balance.v1.Account
+	5,  // 55: balance.v1.AccountService.CloseAccount:output_type -> balance.v1.Account
+	5,  // 56: balance.v1.AccountService.ReopenAccount:output_type -> balance.v1.Account
+	5,  // 57: balance.v1.AccountService.SetAccountLimit:output_type -> balance.v1.Account
+	5,  // 58: balance.v1.AccountService.SetAccountLimits:output_type -> balance.v1.Account
+	5,  // 59: balance.v1.AccountService.SetAccountExternalId:output_type -> balance.v1.Account
+	29, // 60: balance.v1.AccountService.ListAccountChanges:output_type -> balance.v1.ListAccountChangesResponse
+	46, // [46:61] is the sub-list for method output_type
+	31, // [31:46] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_account_proto_init() }

@@ -71,7 +71,8 @@ type AccountServiceClient interface {
 	// count_total, which look at all.
 	SearchAccounts(ctx context.Context, in *SearchAccountsRequest, opts ...grpc.CallOption) (*SearchAccountsResponse, error)
 	// Lists an account's statement: every movement, with who, why and when. Pages
-	// are stable while movements are added.
+	// are stable while movements are added. Entries that are archived are not in it:
+	// `archived_before` says so where the list meets them.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
 	// Freezes an account, for operators: no money enters or leaves until it is
 	// unfrozen; or, with the scope of debits, none leaves. A freeze is never
@@ -310,7 +311,8 @@ type AccountServiceServer interface {
 	// count_total, which look at all.
 	SearchAccounts(context.Context, *SearchAccountsRequest) (*SearchAccountsResponse, error)
 	// Lists an account's statement: every movement, with who, why and when. Pages
-	// are stable while movements are added.
+	// are stable while movements are added. Entries that are archived are not in it:
+	// `archived_before` says so where the list meets them.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
 	// Freezes an account, for operators: no money enters or leaves until it is
 	// unfrozen; or, with the scope of debits, none leaves. A freeze is never

@@ -713,9 +713,12 @@ type ListDepositsResponse struct {
 	// where skip was given for several accounts.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Output only. With count_total, how many resources all pages have together.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived, as in ListEntriesResponse.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListDepositsResponse) Reset() {
@@ -767,6 +770,13 @@ func (x *ListDepositsResponse) GetTotalSize() int32 {
 		return x.TotalSize
 	}
 	return 0
+}
+
+func (x *ListDepositsResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for ReverseDeposit.
@@ -977,12 +987,13 @@ const file_balance_v1_deposit_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\a \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\xa0\x01\n" +
+	"countTotal\"\xeb\x01\n" +
 	"\x14ListDepositsResponse\x125\n" +
 	"\bdeposits\x18\x01 \x03(\v2\x13.balance.v1.DepositB\x04\xe2A\x01\x03R\bdeposits\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\x88\x04\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\x12I\n" +
+	"\x0farchived_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\x88\x04\n" +
 	"\x15ReverseDepositRequest\x12$\n" +
 	"\adeposit\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\adeposit\x12\"\n" +
@@ -1057,25 +1068,26 @@ var file_balance_v1_deposit_proto_depIdxs = []int32{
 	1,  // 8: balance.v1.BatchCreateDepositsResponse.outcomes:type_name -> balance.v1.DepositOutcome
 	14, // 9: balance.v1.ListDepositsRequest.filter:type_name -> balance.v1.MovementFilter
 	0,  // 10: balance.v1.ListDepositsResponse.deposits:type_name -> balance.v1.Deposit
-	11, // 11: balance.v1.ReverseDepositRequest.metadata:type_name -> balance.v1.ReverseDepositRequest.MetadataEntry
-	12, // 12: balance.v1.ReverseDepositRequest.effective_time:type_name -> google.protobuf.Timestamp
-	2,  // 13: balance.v1.DepositService.CreateDeposit:input_type -> balance.v1.CreateDepositRequest
-	3,  // 14: balance.v1.DepositService.BatchCreateDeposits:input_type -> balance.v1.BatchCreateDepositsRequest
-	2,  // 15: balance.v1.DepositService.StreamDeposits:input_type -> balance.v1.CreateDepositRequest
-	5,  // 16: balance.v1.DepositService.GetDeposit:input_type -> balance.v1.GetDepositRequest
-	6,  // 17: balance.v1.DepositService.ListDeposits:input_type -> balance.v1.ListDepositsRequest
-	8,  // 18: balance.v1.DepositService.ReverseDeposit:input_type -> balance.v1.ReverseDepositRequest
-	0,  // 19: balance.v1.DepositService.CreateDeposit:output_type -> balance.v1.Deposit
-	4,  // 20: balance.v1.DepositService.BatchCreateDeposits:output_type -> balance.v1.BatchCreateDepositsResponse
-	1,  // 21: balance.v1.DepositService.StreamDeposits:output_type -> balance.v1.DepositOutcome
-	0,  // 22: balance.v1.DepositService.GetDeposit:output_type -> balance.v1.Deposit
-	7,  // 23: balance.v1.DepositService.ListDeposits:output_type -> balance.v1.ListDepositsResponse
-	15, // 24: balance.v1.DepositService.ReverseDeposit:output_type -> balance.v1.Reversal
-	19, // [19:25] is the sub-list for method output_type
-	13, // [13:19] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	12, // 11: balance.v1.ListDepositsResponse.archived_before:type_name -> google.protobuf.Timestamp
+	11, // 12: balance.v1.ReverseDepositRequest.metadata:type_name -> balance.v1.ReverseDepositRequest.MetadataEntry
+	12, // 13: balance.v1.ReverseDepositRequest.effective_time:type_name -> google.protobuf.Timestamp
+	2,  // 14: balance.v1.DepositService.CreateDeposit:input_type -> balance.v1.CreateDepositRequest
+	3,  // 15: balance.v1.DepositService.BatchCreateDeposits:input_type -> balance.v1.BatchCreateDepositsRequest
+	2,  // 16: balance.v1.DepositService.StreamDeposits:input_type -> balance.v1.CreateDepositRequest
+	5,  // 17: balance.v1.DepositService.GetDeposit:input_type -> balance.v1.GetDepositRequest
+	6,  // 18: balance.v1.DepositService.ListDeposits:input_type -> balance.v1.ListDepositsRequest
+	8,  // 19: balance.v1.DepositService.ReverseDeposit:input_type -> balance.v1.ReverseDepositRequest
+	0,  // 20: balance.v1.DepositService.CreateDeposit:output_type -> balance.v1.Deposit
+	4,  // 21: balance.v1.DepositService.BatchCreateDeposits:output_type -> balance.v1.BatchCreateDepositsResponse
+	1,  // 22: balance.v1.DepositService.StreamDeposits:output_type -> balance.v1.DepositOutcome
+	0,  // 23: balance.v1.DepositService.GetDeposit:output_type -> balance.v1.Deposit
+	7,  // 24: balance.v1.DepositService.ListDeposits:output_type -> balance.v1.ListDepositsResponse
+	15, // 25: balance.v1.DepositService.ReverseDeposit:output_type -> balance.v1.Reversal
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_deposit_proto_init() }

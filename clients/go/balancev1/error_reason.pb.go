@@ -283,6 +283,11 @@ const (
 	// ABORTED. The ledger is being verified for another caller; one run at a time is
 	// made. RetryInfo says when to ask again.
 	ErrorReason_ERROR_REASON_VERIFICATION_RUNNING ErrorReason = 195
+	// FAILED_PRECONDITION. The answer would need entries that are archived: they are in
+	// files that operators keep, and not in the ledger. metadata says from when on the
+	// ledger has what was asked for (available_from). Ask for a time from then on, or
+	// ask the operators, who can restore what is archived.
+	ErrorReason_ERROR_REASON_PERIOD_ARCHIVED ErrorReason = 210
 )
 
 // Enum value maps for ErrorReason.
@@ -376,6 +381,7 @@ var (
 		182: "ERROR_REASON_SCHEDULE_NOT_PAUSED",
 		183: "ERROR_REASON_SCHEDULE_LIMIT",
 		195: "ERROR_REASON_VERIFICATION_RUNNING",
+		210: "ERROR_REASON_PERIOD_ARCHIVED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -466,6 +472,7 @@ var (
 		"ERROR_REASON_SCHEDULE_NOT_PAUSED":        182,
 		"ERROR_REASON_SCHEDULE_LIMIT":             183,
 		"ERROR_REASON_VERIFICATION_RUNNING":       195,
+		"ERROR_REASON_PERIOD_ARCHIVED":            210,
 	}
 )
 
@@ -501,7 +508,7 @@ var File_balance_v1_error_reason_proto protoreflect.FileDescriptor
 const file_balance_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1dbalance/v1/error_reason.proto\x12\n" +
-	"balance.v1*\xd3\x18\n" +
+	"balance.v1*\xf6\x18\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -591,7 +598,8 @@ const file_balance_v1_error_reason_proto_rawDesc = "" +
 	" ERROR_REASON_SCHEDULE_NOT_ACTIVE\x10\xb5\x01\x12%\n" +
 	" ERROR_REASON_SCHEDULE_NOT_PAUSED\x10\xb6\x01\x12 \n" +
 	"\x1bERROR_REASON_SCHEDULE_LIMIT\x10\xb7\x01\x12&\n" +
-	"!ERROR_REASON_VERIFICATION_RUNNING\x10\xc3\x01BC\n" +
+	"!ERROR_REASON_VERIFICATION_RUNNING\x10\xc3\x01\x12!\n" +
+	"\x1cERROR_REASON_PERIOD_ARCHIVED\x10\xd2\x01BC\n" +
 	"\n" +
 	"balance.v1P\x01Z&balance.example/go/balancev1;balancev1\xaa\x02\n" +
 	"Balance.V1b\x06proto3"

@@ -834,9 +834,12 @@ type ListExchangesResponse struct {
 	// where skip was given for several accounts.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Output only. With count_total, how many resources all pages have together.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived, as in ListEntriesResponse.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListExchangesResponse) Reset() {
@@ -888,6 +891,13 @@ func (x *ListExchangesResponse) GetTotalSize() int32 {
 		return x.TotalSize
 	}
 	return 0
+}
+
+func (x *ListExchangesResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for ReverseExchange.
@@ -1120,12 +1130,13 @@ const file_balance_v1_exchange_proto_rawDesc = "" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\a \x01(\bB\x04\xe2A\x01\x01R\n" +
 	"countTotal\x12 \n" +
-	"\breceived\x18\b \x01(\bB\x04\xe2A\x01\x01R\breceived\"\xa4\x01\n" +
+	"\breceived\x18\b \x01(\bB\x04\xe2A\x01\x01R\breceived\"\xef\x01\n" +
 	"\x15ListExchangesResponse\x128\n" +
 	"\texchanges\x18\x01 \x03(\v2\x14.balance.v1.ExchangeB\x04\xe2A\x01\x03R\texchanges\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\x8c\x04\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\x12I\n" +
+	"\x0farchived_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\x8c\x04\n" +
 	"\x16ReverseExchangeRequest\x12&\n" +
 	"\bexchange\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\bexchange\x12\"\n" +
@@ -1206,25 +1217,26 @@ var file_balance_v1_exchange_proto_depIdxs = []int32{
 	14, // 9: balance.v1.CreateExchangeRequest.effective_time:type_name -> google.protobuf.Timestamp
 	15, // 10: balance.v1.ListExchangesRequest.filter:type_name -> balance.v1.MovementFilter
 	2,  // 11: balance.v1.ListExchangesResponse.exchanges:type_name -> balance.v1.Exchange
-	12, // 12: balance.v1.ReverseExchangeRequest.metadata:type_name -> balance.v1.ReverseExchangeRequest.MetadataEntry
-	14, // 13: balance.v1.ReverseExchangeRequest.effective_time:type_name -> google.protobuf.Timestamp
-	3,  // 14: balance.v1.ExchangeService.CreateQuote:input_type -> balance.v1.CreateQuoteRequest
-	4,  // 15: balance.v1.ExchangeService.GetQuote:input_type -> balance.v1.GetQuoteRequest
-	5,  // 16: balance.v1.ExchangeService.CreateExchange:input_type -> balance.v1.CreateExchangeRequest
-	6,  // 17: balance.v1.ExchangeService.GetExchange:input_type -> balance.v1.GetExchangeRequest
-	7,  // 18: balance.v1.ExchangeService.ListExchanges:input_type -> balance.v1.ListExchangesRequest
-	9,  // 19: balance.v1.ExchangeService.ReverseExchange:input_type -> balance.v1.ReverseExchangeRequest
-	1,  // 20: balance.v1.ExchangeService.CreateQuote:output_type -> balance.v1.Quote
-	1,  // 21: balance.v1.ExchangeService.GetQuote:output_type -> balance.v1.Quote
-	2,  // 22: balance.v1.ExchangeService.CreateExchange:output_type -> balance.v1.Exchange
-	2,  // 23: balance.v1.ExchangeService.GetExchange:output_type -> balance.v1.Exchange
-	8,  // 24: balance.v1.ExchangeService.ListExchanges:output_type -> balance.v1.ListExchangesResponse
-	16, // 25: balance.v1.ExchangeService.ReverseExchange:output_type -> balance.v1.Reversal
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 12: balance.v1.ListExchangesResponse.archived_before:type_name -> google.protobuf.Timestamp
+	12, // 13: balance.v1.ReverseExchangeRequest.metadata:type_name -> balance.v1.ReverseExchangeRequest.MetadataEntry
+	14, // 14: balance.v1.ReverseExchangeRequest.effective_time:type_name -> google.protobuf.Timestamp
+	3,  // 15: balance.v1.ExchangeService.CreateQuote:input_type -> balance.v1.CreateQuoteRequest
+	4,  // 16: balance.v1.ExchangeService.GetQuote:input_type -> balance.v1.GetQuoteRequest
+	5,  // 17: balance.v1.ExchangeService.CreateExchange:input_type -> balance.v1.CreateExchangeRequest
+	6,  // 18: balance.v1.ExchangeService.GetExchange:input_type -> balance.v1.GetExchangeRequest
+	7,  // 19: balance.v1.ExchangeService.ListExchanges:input_type -> balance.v1.ListExchangesRequest
+	9,  // 20: balance.v1.ExchangeService.ReverseExchange:input_type -> balance.v1.ReverseExchangeRequest
+	1,  // 21: balance.v1.ExchangeService.CreateQuote:output_type -> balance.v1.Quote
+	1,  // 22: balance.v1.ExchangeService.GetQuote:output_type -> balance.v1.Quote
+	2,  // 23: balance.v1.ExchangeService.CreateExchange:output_type -> balance.v1.Exchange
+	2,  // 24: balance.v1.ExchangeService.GetExchange:output_type -> balance.v1.Exchange
+	8,  // 25: balance.v1.ExchangeService.ListExchanges:output_type -> balance.v1.ListExchangesResponse
+	16, // 26: balance.v1.ExchangeService.ReverseExchange:output_type -> balance.v1.Reversal
+	21, // [21:27] is the sub-list for method output_type
+	15, // [15:21] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_exchange_proto_init() }

@@ -42,7 +42,8 @@ type LedgerServiceClient interface {
 	//
 	// Movements are told in the order of the log of events, as long as that is kept
 	// (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-	// the command `balance-service journal export` still tell them.
+	// the command `balance-service journal export` still tell them. Of a time whose
+	// entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
 	ExportJournal(ctx context.Context, in *ExportJournalRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportJournalResponse], error)
 }
 
@@ -102,7 +103,8 @@ type LedgerServiceServer interface {
 	//
 	// Movements are told in the order of the log of events, as long as that is kept
 	// (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-	// the command `balance-service journal export` still tell them.
+	// the command `balance-service journal export` still tell them. Of a time whose
+	// entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
 	ExportJournal(*ExportJournalRequest, grpc.ServerStreamingServer[ExportJournalResponse]) error
 	mustEmbedUnimplementedLedgerServiceServer()
 }

@@ -36,7 +36,8 @@ const (
 type ProofServiceClient interface {
 	// Returns a receipt for a movement, to the owners of its accounts, and to
 	// callers who may read every account. Until a checkpoint covers the movement,
-	// RECEIPT_NOT_READY says how long to wait.
+	// RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+	// archived, it is PERIOD_ARCHIVED.
 	GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*Receipt, error)
 	// Returns a checkpoint, to callers who may read every account: it tells how
 	// much moved. Keep the latest one where the service cannot change it: it
@@ -126,7 +127,8 @@ type ProofService_VerifyLedgerClient = grpc.ServerStreamingClient[VerifyLedgerRe
 type ProofServiceServer interface {
 	// Returns a receipt for a movement, to the owners of its accounts, and to
 	// callers who may read every account. Until a checkpoint covers the movement,
-	// RECEIPT_NOT_READY says how long to wait.
+	// RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+	// archived, it is PERIOD_ARCHIVED.
 	GetReceipt(context.Context, *GetReceiptRequest) (*Receipt, error)
 	// Returns a checkpoint, to callers who may read every account: it tells how
 	// much moved. Keep the latest one where the service cannot change it: it

@@ -1057,9 +1057,12 @@ type ListPurchasesResponse struct {
 	// where skip was given for several accounts.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Output only. With count_total, how many resources all pages have together.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived, as in ListEntriesResponse.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListPurchasesResponse) Reset() {
@@ -1111,6 +1114,13 @@ func (x *ListPurchasesResponse) GetTotalSize() int32 {
 		return x.TotalSize
 	}
 	return 0
+}
+
+func (x *ListPurchasesResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for RefundPurchase.
@@ -1372,12 +1382,13 @@ const file_balance_v1_purchase_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\a \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\xa4\x01\n" +
+	"countTotal\"\xef\x01\n" +
 	"\x15ListPurchasesResponse\x128\n" +
 	"\tpurchases\x18\x01 \x03(\v2\x14.balance.v1.PurchaseB\x04\xe2A\x01\x03R\tpurchases\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\x8a\x04\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\x12I\n" +
+	"\x0farchived_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\x8a\x04\n" +
 	"\x15RefundPurchaseRequest\x12&\n" +
 	"\bpurchase\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\bpurchase\x12\"\n" +
@@ -1464,31 +1475,32 @@ var file_balance_v1_purchase_proto_depIdxs = []int32{
 	16, // 11: balance.v1.CreatePurchaseRequest.effective_time:type_name -> google.protobuf.Timestamp
 	19, // 12: balance.v1.ListPurchasesRequest.filter:type_name -> balance.v1.MovementFilter
 	1,  // 13: balance.v1.ListPurchasesResponse.purchases:type_name -> balance.v1.Purchase
-	15, // 14: balance.v1.RefundPurchaseRequest.metadata:type_name -> balance.v1.RefundPurchaseRequest.MetadataEntry
-	16, // 15: balance.v1.RefundPurchaseRequest.effective_time:type_name -> google.protobuf.Timestamp
-	2,  // 16: balance.v1.PurchaseService.ListServices:input_type -> balance.v1.ListServicesRequest
-	4,  // 17: balance.v1.PurchaseService.GetService:input_type -> balance.v1.GetServiceRequest
-	5,  // 18: balance.v1.PurchaseService.CreateService:input_type -> balance.v1.CreateServiceRequest
-	6,  // 19: balance.v1.PurchaseService.UpdateService:input_type -> balance.v1.UpdateServiceRequest
-	7,  // 20: balance.v1.PurchaseService.DeleteService:input_type -> balance.v1.DeleteServiceRequest
-	8,  // 21: balance.v1.PurchaseService.CreatePurchase:input_type -> balance.v1.CreatePurchaseRequest
-	9,  // 22: balance.v1.PurchaseService.GetPurchase:input_type -> balance.v1.GetPurchaseRequest
-	10, // 23: balance.v1.PurchaseService.ListPurchases:input_type -> balance.v1.ListPurchasesRequest
-	12, // 24: balance.v1.PurchaseService.RefundPurchase:input_type -> balance.v1.RefundPurchaseRequest
-	3,  // 25: balance.v1.PurchaseService.ListServices:output_type -> balance.v1.ListServicesResponse
-	0,  // 26: balance.v1.PurchaseService.GetService:output_type -> balance.v1.Service
-	0,  // 27: balance.v1.PurchaseService.CreateService:output_type -> balance.v1.Service
-	0,  // 28: balance.v1.PurchaseService.UpdateService:output_type -> balance.v1.Service
-	20, // 29: balance.v1.PurchaseService.DeleteService:output_type -> google.protobuf.Empty
-	1,  // 30: balance.v1.PurchaseService.CreatePurchase:output_type -> balance.v1.Purchase
-	1,  // 31: balance.v1.PurchaseService.GetPurchase:output_type -> balance.v1.Purchase
-	11, // 32: balance.v1.PurchaseService.ListPurchases:output_type -> balance.v1.ListPurchasesResponse
-	21, // 33: balance.v1.PurchaseService.RefundPurchase:output_type -> balance.v1.Reversal
-	25, // [25:34] is the sub-list for method output_type
-	16, // [16:25] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	16, // 14: balance.v1.ListPurchasesResponse.archived_before:type_name -> google.protobuf.Timestamp
+	15, // 15: balance.v1.RefundPurchaseRequest.metadata:type_name -> balance.v1.RefundPurchaseRequest.MetadataEntry
+	16, // 16: balance.v1.RefundPurchaseRequest.effective_time:type_name -> google.protobuf.Timestamp
+	2,  // 17: balance.v1.PurchaseService.ListServices:input_type -> balance.v1.ListServicesRequest
+	4,  // 18: balance.v1.PurchaseService.GetService:input_type -> balance.v1.GetServiceRequest
+	5,  // 19: balance.v1.PurchaseService.CreateService:input_type -> balance.v1.CreateServiceRequest
+	6,  // 20: balance.v1.PurchaseService.UpdateService:input_type -> balance.v1.UpdateServiceRequest
+	7,  // 21: balance.v1.PurchaseService.DeleteService:input_type -> balance.v1.DeleteServiceRequest
+	8,  // 22: balance.v1.PurchaseService.CreatePurchase:input_type -> balance.v1.CreatePurchaseRequest
+	9,  // 23: balance.v1.PurchaseService.GetPurchase:input_type -> balance.v1.GetPurchaseRequest
+	10, // 24: balance.v1.PurchaseService.ListPurchases:input_type -> balance.v1.ListPurchasesRequest
+	12, // 25: balance.v1.PurchaseService.RefundPurchase:input_type -> balance.v1.RefundPurchaseRequest
+	3,  // 26: balance.v1.PurchaseService.ListServices:output_type -> balance.v1.ListServicesResponse
+	0,  // 27: balance.v1.PurchaseService.GetService:output_type -> balance.v1.Service
+	0,  // 28: balance.v1.PurchaseService.CreateService:output_type -> balance.v1.Service
+	0,  // 29: balance.v1.PurchaseService.UpdateService:output_type -> balance.v1.Service
+	20, // 30: balance.v1.PurchaseService.DeleteService:output_type -> google.protobuf.Empty
+	1,  // 31: balance.v1.PurchaseService.CreatePurchase:output_type -> balance.v1.Purchase
+	1,  // 32: balance.v1.PurchaseService.GetPurchase:output_type -> balance.v1.Purchase
+	11, // 33: balance.v1.PurchaseService.ListPurchases:output_type -> balance.v1.ListPurchasesResponse
+	21, // 34: balance.v1.PurchaseService.RefundPurchase:output_type -> balance.v1.Reversal
+	26, // [26:35] is the sub-list for method output_type
+	17, // [17:26] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_purchase_proto_init() }

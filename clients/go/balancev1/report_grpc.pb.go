@@ -36,7 +36,8 @@ type ReportServiceClient interface {
 	// same whenever it is asked for. So the answer waits, within the call's deadline,
 	// until no movement of that time is under way any more, on whichever account; if
 	// that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-	// it may hold fewer than asked for, or none, and be followed by others.
+	// it may hold fewer than asked for, or none, and be followed by others. A moment
+	// whose entries are archived is PERIOD_ARCHIVED.
 	ListBalances(ctx context.Context, in *ListBalancesRequest, opts ...grpc.CallOption) (*ListBalancesResponse, error)
 	// Lists movements of all accounts by when the money moved, in the order of the
 	// log of events: that of their times, but for those that were committed beside
@@ -107,7 +108,8 @@ type ReportServiceServer interface {
 	// same whenever it is asked for. So the answer waits, within the call's deadline,
 	// until no movement of that time is under way any more, on whichever account; if
 	// that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-	// it may hold fewer than asked for, or none, and be followed by others.
+	// it may hold fewer than asked for, or none, and be followed by others. A moment
+	// whose entries are archived is PERIOD_ARCHIVED.
 	ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error)
 	// Lists movements of all accounts by when the money moved, in the order of the
 	// log of events: that of their times, but for those that were committed beside

@@ -42,7 +42,7 @@ type StatementServiceClient interface {
 	//
 	// A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
 	// entries that are booked up to 367 days before and after the period count,
-	// too.
+	// too. A period with archived entries is PERIOD_ARCHIVED.
 	GetStatement(ctx context.Context, in *GetStatementRequest, opts ...grpc.CallOption) (*Statement, error)
 	// Sends an account's statement for a period by booking date as a file, entry by
 	// entry, in parts that follow one another. The first says what it is by
@@ -53,7 +53,8 @@ type StatementServiceClient interface {
 	// is missing; a call that fails before that has sent a part of a file. CSV and
 	// PDF are in the caller's language. A PDF has at most 5000 entries, or is
 	// STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-	// period does not change the file, byte for byte.
+	// period does not change the file, byte for byte. A period with archived entries
+	// is PERIOD_ARCHIVED.
 	DownloadStatement(ctx context.Context, in *DownloadStatementRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
@@ -112,7 +113,7 @@ type StatementServiceServer interface {
 	//
 	// A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
 	// entries that are booked up to 367 days before and after the period count,
-	// too.
+	// too. A period with archived entries is PERIOD_ARCHIVED.
 	GetStatement(context.Context, *GetStatementRequest) (*Statement, error)
 	// Sends an account's statement for a period by booking date as a file, entry by
 	// entry, in parts that follow one another. The first says what it is by
@@ -123,7 +124,8 @@ type StatementServiceServer interface {
 	// is missing; a call that fails before that has sent a part of a file. CSV and
 	// PDF are in the caller's language. A PDF has at most 5000 entries, or is
 	// STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-	// period does not change the file, byte for byte.
+	// period does not change the file, byte for byte. A period with archived entries
+	// is PERIOD_ARCHIVED.
 	DownloadStatement(*DownloadStatementRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedStatementServiceServer()
 }

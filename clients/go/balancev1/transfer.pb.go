@@ -1088,9 +1088,12 @@ type ListTransfersResponse struct {
 	// where skip was given for several accounts.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Output only. With count_total, how many resources all pages have together.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived, as in ListEntriesResponse.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListTransfersResponse) Reset() {
@@ -1142,6 +1145,13 @@ func (x *ListTransfersResponse) GetTotalSize() int32 {
 		return x.TotalSize
 	}
 	return 0
+}
+
+func (x *ListTransfersResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for ReverseTransfer.
@@ -1395,12 +1405,13 @@ const file_balance_v1_transfer_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\b \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\xa4\x01\n" +
+	"countTotal\"\xef\x01\n" +
 	"\x15ListTransfersResponse\x128\n" +
 	"\ttransfers\x18\x01 \x03(\v2\x14.balance.v1.TransferB\x04\xe2A\x01\x03R\ttransfers\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\x8c\x04\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\x12I\n" +
+	"\x0farchived_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\x8c\x04\n" +
 	"\x16ReverseTransferRequest\x12&\n" +
 	"\btransfer\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\btransfer\x12\"\n" +
@@ -1488,29 +1499,30 @@ var file_balance_v1_transfer_proto_depIdxs = []int32{
 	7,  // 14: balance.v1.CreateSplitResponse.parts:type_name -> balance.v1.SplitPart
 	20, // 15: balance.v1.ListTransfersRequest.filter:type_name -> balance.v1.MovementFilter
 	0,  // 16: balance.v1.ListTransfersResponse.transfers:type_name -> balance.v1.Transfer
-	16, // 17: balance.v1.ReverseTransferRequest.metadata:type_name -> balance.v1.ReverseTransferRequest.MetadataEntry
-	17, // 18: balance.v1.ReverseTransferRequest.effective_time:type_name -> google.protobuf.Timestamp
-	2,  // 19: balance.v1.TransferService.CreateTransfer:input_type -> balance.v1.CreateTransferRequest
-	3,  // 20: balance.v1.TransferService.BatchCreateTransfers:input_type -> balance.v1.BatchCreateTransfersRequest
-	6,  // 21: balance.v1.TransferService.CreateSplit:input_type -> balance.v1.CreateSplitRequest
-	2,  // 22: balance.v1.TransferService.StreamTransfers:input_type -> balance.v1.CreateTransferRequest
-	9,  // 23: balance.v1.TransferService.GetTransfer:input_type -> balance.v1.GetTransferRequest
-	10, // 24: balance.v1.TransferService.ListTransfers:input_type -> balance.v1.ListTransfersRequest
-	10, // 25: balance.v1.TransferService.ListReceivedTransfers:input_type -> balance.v1.ListTransfersRequest
-	12, // 26: balance.v1.TransferService.ReverseTransfer:input_type -> balance.v1.ReverseTransferRequest
-	0,  // 27: balance.v1.TransferService.CreateTransfer:output_type -> balance.v1.Transfer
-	4,  // 28: balance.v1.TransferService.BatchCreateTransfers:output_type -> balance.v1.BatchCreateTransfersResponse
-	8,  // 29: balance.v1.TransferService.CreateSplit:output_type -> balance.v1.CreateSplitResponse
-	1,  // 30: balance.v1.TransferService.StreamTransfers:output_type -> balance.v1.TransferOutcome
-	0,  // 31: balance.v1.TransferService.GetTransfer:output_type -> balance.v1.Transfer
-	11, // 32: balance.v1.TransferService.ListTransfers:output_type -> balance.v1.ListTransfersResponse
-	11, // 33: balance.v1.TransferService.ListReceivedTransfers:output_type -> balance.v1.ListTransfersResponse
-	21, // 34: balance.v1.TransferService.ReverseTransfer:output_type -> balance.v1.Reversal
-	27, // [27:35] is the sub-list for method output_type
-	19, // [19:27] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	17, // 17: balance.v1.ListTransfersResponse.archived_before:type_name -> google.protobuf.Timestamp
+	16, // 18: balance.v1.ReverseTransferRequest.metadata:type_name -> balance.v1.ReverseTransferRequest.MetadataEntry
+	17, // 19: balance.v1.ReverseTransferRequest.effective_time:type_name -> google.protobuf.Timestamp
+	2,  // 20: balance.v1.TransferService.CreateTransfer:input_type -> balance.v1.CreateTransferRequest
+	3,  // 21: balance.v1.TransferService.BatchCreateTransfers:input_type -> balance.v1.BatchCreateTransfersRequest
+	6,  // 22: balance.v1.TransferService.CreateSplit:input_type -> balance.v1.CreateSplitRequest
+	2,  // 23: balance.v1.TransferService.StreamTransfers:input_type -> balance.v1.CreateTransferRequest
+	9,  // 24: balance.v1.TransferService.GetTransfer:input_type -> balance.v1.GetTransferRequest
+	10, // 25: balance.v1.TransferService.ListTransfers:input_type -> balance.v1.ListTransfersRequest
+	10, // 26: balance.v1.TransferService.ListReceivedTransfers:input_type -> balance.v1.ListTransfersRequest
+	12, // 27: balance.v1.TransferService.ReverseTransfer:input_type -> balance.v1.ReverseTransferRequest
+	0,  // 28: balance.v1.TransferService.CreateTransfer:output_type -> balance.v1.Transfer
+	4,  // 29: balance.v1.TransferService.BatchCreateTransfers:output_type -> balance.v1.BatchCreateTransfersResponse
+	8,  // 30: balance.v1.TransferService.CreateSplit:output_type -> balance.v1.CreateSplitResponse
+	1,  // 31: balance.v1.TransferService.StreamTransfers:output_type -> balance.v1.TransferOutcome
+	0,  // 32: balance.v1.TransferService.GetTransfer:output_type -> balance.v1.Transfer
+	11, // 33: balance.v1.TransferService.ListTransfers:output_type -> balance.v1.ListTransfersResponse
+	11, // 34: balance.v1.TransferService.ListReceivedTransfers:output_type -> balance.v1.ListTransfersResponse
+	21, // 35: balance.v1.TransferService.ReverseTransfer:output_type -> balance.v1.Reversal
+	28, // [28:36] is the sub-list for method output_type
+	20, // [20:28] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_transfer_proto_init() }

@@ -1870,8 +1870,11 @@ type ExportUserResponse struct {
 	Entries []*Entry `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Output only. The next page's token; empty on the last page.
 	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived, as in ListEntriesResponse.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ExportUserResponse) Reset() {
@@ -1937,6 +1940,13 @@ func (x *ExportUserResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ExportUserResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for EraseUser.
@@ -2199,13 +2209,14 @@ const file_balance_v1_user_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\tR\bpageSize\x12)\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\n" +
-	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\"\x95\x02\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\bR\tpageToken\"\xe0\x02\n" +
 	"\x12ExportUserResponse\x120\n" +
 	"\aprofile\x18\x01 \x01(\v2\x10.balance.v1.UserB\x04\xe2A\x01\x03R\aprofile\x125\n" +
 	"\bsessions\x18\x02 \x03(\v2\x13.balance.v1.SessionB\x04\xe2A\x01\x03R\bsessions\x125\n" +
 	"\baccounts\x18\x03 \x03(\v2\x13.balance.v1.AccountB\x04\xe2A\x01\x03R\baccounts\x121\n" +
 	"\aentries\x18\x04 \x03(\v2\x11.balance.v1.EntryB\x04\xe2A\x01\x03R\aentries\x12,\n" +
-	"\x0fnext_page_token\x18\x05 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\"\x89\x02\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12I\n" +
+	"\x0farchived_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\x89\x02\n" +
 	"\x10EraseUserRequest\x12\x1e\n" +
 	"\x04user\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\x04user\x12#\n" +
@@ -2327,53 +2338,54 @@ var file_balance_v1_user_proto_depIdxs = []int32{
 	2,  // 18: balance.v1.ExportUserResponse.sessions:type_name -> balance.v1.Session
 	33, // 19: balance.v1.ExportUserResponse.accounts:type_name -> balance.v1.Account
 	34, // 20: balance.v1.ExportUserResponse.entries:type_name -> balance.v1.Entry
-	3,  // 21: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
-	4,  // 22: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
-	5,  // 23: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
-	7,  // 24: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
-	8,  // 25: balance.v1.UserService.LookupUser:input_type -> balance.v1.LookupUserRequest
-	9,  // 26: balance.v1.UserService.EnsureUser:input_type -> balance.v1.EnsureUserRequest
-	11, // 27: balance.v1.UserService.SetUserExternalId:input_type -> balance.v1.SetUserExternalIdRequest
-	12, // 28: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
-	13, // 29: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
-	15, // 30: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
-	17, // 31: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
-	18, // 32: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
-	19, // 33: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
-	21, // 34: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
-	22, // 35: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
-	23, // 36: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
-	24, // 37: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
-	25, // 38: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
-	26, // 39: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
-	27, // 40: balance.v1.UserService.ExportUser:input_type -> balance.v1.ExportUserRequest
-	29, // 41: balance.v1.UserService.EraseUser:input_type -> balance.v1.EraseUserRequest
-	1,  // 42: balance.v1.UserService.GetMe:output_type -> balance.v1.User
-	1,  // 43: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
-	6,  // 44: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
-	1,  // 45: balance.v1.UserService.GetUser:output_type -> balance.v1.User
-	1,  // 46: balance.v1.UserService.LookupUser:output_type -> balance.v1.User
-	10, // 47: balance.v1.UserService.EnsureUser:output_type -> balance.v1.EnsureUserResponse
-	1,  // 48: balance.v1.UserService.SetUserExternalId:output_type -> balance.v1.User
-	1,  // 49: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
-	14, // 50: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
-	16, // 51: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
-	1,  // 52: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
-	1,  // 53: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
-	20, // 54: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
-	35, // 55: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
-	35, // 56: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
-	35, // 57: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
-	1,  // 58: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
-	1,  // 59: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
-	1,  // 60: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
-	28, // 61: balance.v1.UserService.ExportUser:output_type -> balance.v1.ExportUserResponse
-	1,  // 62: balance.v1.UserService.EraseUser:output_type -> balance.v1.User
-	42, // [42:63] is the sub-list for method output_type
-	21, // [21:42] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	31, // 21: balance.v1.ExportUserResponse.archived_before:type_name -> google.protobuf.Timestamp
+	3,  // 22: balance.v1.UserService.GetMe:input_type -> balance.v1.GetMeRequest
+	4,  // 23: balance.v1.UserService.UpdateMe:input_type -> balance.v1.UpdateMeRequest
+	5,  // 24: balance.v1.UserService.ListUsers:input_type -> balance.v1.ListUsersRequest
+	7,  // 25: balance.v1.UserService.GetUser:input_type -> balance.v1.GetUserRequest
+	8,  // 26: balance.v1.UserService.LookupUser:input_type -> balance.v1.LookupUserRequest
+	9,  // 27: balance.v1.UserService.EnsureUser:input_type -> balance.v1.EnsureUserRequest
+	11, // 28: balance.v1.UserService.SetUserExternalId:input_type -> balance.v1.SetUserExternalIdRequest
+	12, // 29: balance.v1.UserService.UpdateUser:input_type -> balance.v1.UpdateUserRequest
+	13, // 30: balance.v1.UserService.EnrolSecondFactor:input_type -> balance.v1.EnrolSecondFactorRequest
+	15, // 31: balance.v1.UserService.ConfirmSecondFactor:input_type -> balance.v1.ConfirmSecondFactorRequest
+	17, // 32: balance.v1.UserService.RemoveSecondFactor:input_type -> balance.v1.RemoveSecondFactorRequest
+	18, // 33: balance.v1.UserService.ResetSecondFactor:input_type -> balance.v1.ResetSecondFactorRequest
+	19, // 34: balance.v1.UserService.ListSessions:input_type -> balance.v1.ListSessionsRequest
+	21, // 35: balance.v1.UserService.EndSession:input_type -> balance.v1.EndSessionRequest
+	22, // 36: balance.v1.UserService.EndSessions:input_type -> balance.v1.EndSessionsRequest
+	23, // 37: balance.v1.UserService.EndUserSessions:input_type -> balance.v1.EndUserSessionsRequest
+	24, // 38: balance.v1.UserService.DisableUser:input_type -> balance.v1.DisableUserRequest
+	25, // 39: balance.v1.UserService.EnableUser:input_type -> balance.v1.EnableUserRequest
+	26, // 40: balance.v1.UserService.ChangeEmail:input_type -> balance.v1.ChangeEmailRequest
+	27, // 41: balance.v1.UserService.ExportUser:input_type -> balance.v1.ExportUserRequest
+	29, // 42: balance.v1.UserService.EraseUser:input_type -> balance.v1.EraseUserRequest
+	1,  // 43: balance.v1.UserService.GetMe:output_type -> balance.v1.User
+	1,  // 44: balance.v1.UserService.UpdateMe:output_type -> balance.v1.User
+	6,  // 45: balance.v1.UserService.ListUsers:output_type -> balance.v1.ListUsersResponse
+	1,  // 46: balance.v1.UserService.GetUser:output_type -> balance.v1.User
+	1,  // 47: balance.v1.UserService.LookupUser:output_type -> balance.v1.User
+	10, // 48: balance.v1.UserService.EnsureUser:output_type -> balance.v1.EnsureUserResponse
+	1,  // 49: balance.v1.UserService.SetUserExternalId:output_type -> balance.v1.User
+	1,  // 50: balance.v1.UserService.UpdateUser:output_type -> balance.v1.User
+	14, // 51: balance.v1.UserService.EnrolSecondFactor:output_type -> balance.v1.EnrolSecondFactorResponse
+	16, // 52: balance.v1.UserService.ConfirmSecondFactor:output_type -> balance.v1.ConfirmSecondFactorResponse
+	1,  // 53: balance.v1.UserService.RemoveSecondFactor:output_type -> balance.v1.User
+	1,  // 54: balance.v1.UserService.ResetSecondFactor:output_type -> balance.v1.User
+	20, // 55: balance.v1.UserService.ListSessions:output_type -> balance.v1.ListSessionsResponse
+	35, // 56: balance.v1.UserService.EndSession:output_type -> google.protobuf.Empty
+	35, // 57: balance.v1.UserService.EndSessions:output_type -> google.protobuf.Empty
+	35, // 58: balance.v1.UserService.EndUserSessions:output_type -> google.protobuf.Empty
+	1,  // 59: balance.v1.UserService.DisableUser:output_type -> balance.v1.User
+	1,  // 60: balance.v1.UserService.EnableUser:output_type -> balance.v1.User
+	1,  // 61: balance.v1.UserService.ChangeEmail:output_type -> balance.v1.User
+	28, // 62: balance.v1.UserService.ExportUser:output_type -> balance.v1.ExportUserResponse
+	1,  // 63: balance.v1.UserService.EraseUser:output_type -> balance.v1.User
+	43, // [43:64] is the sub-list for method output_type
+	22, // [22:43] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_user_proto_init() }

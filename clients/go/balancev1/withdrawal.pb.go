@@ -502,9 +502,12 @@ type ListWithdrawalsResponse struct {
 	// where skip was given for several accounts.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Output only. With count_total, how many resources all pages have together.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// Output only. From when on the ledger has entries, where the list meets older ones
+	// that are archived, as in ListEntriesResponse.
+	ArchivedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_before,json=archivedBefore,proto3" json:"archived_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListWithdrawalsResponse) Reset() {
@@ -556,6 +559,13 @@ func (x *ListWithdrawalsResponse) GetTotalSize() int32 {
 		return x.TotalSize
 	}
 	return 0
+}
+
+func (x *ListWithdrawalsResponse) GetArchivedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedBefore
+	}
+	return nil
 }
 
 // Request for ReverseWithdrawal.
@@ -756,12 +766,13 @@ const file_balance_v1_withdrawal_proto_rawDesc = "" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\n" +
 	"R\x04skip\x12%\n" +
 	"\vcount_total\x18\a \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"countTotal\"\xac\x01\n" +
+	"countTotal\"\xf7\x01\n" +
 	"\x17ListWithdrawalsResponse\x12>\n" +
 	"\vwithdrawals\x18\x01 \x03(\v2\x16.balance.v1.WithdrawalB\x04\xe2A\x01\x03R\vwithdrawals\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\rnextPageToken\x12#\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\"\x94\x04\n" +
+	"total_size\x18\x03 \x01(\x05B\x04\xe2A\x01\x03R\ttotalSize\x12I\n" +
+	"\x0farchived_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0earchivedBefore\"\x94\x04\n" +
 	"\x18ReverseWithdrawalRequest\x12*\n" +
 	"\n" +
 	"withdrawal\x18\x01 \x01(\tB\n" +
@@ -827,21 +838,22 @@ var file_balance_v1_withdrawal_proto_depIdxs = []int32{
 	9,  // 4: balance.v1.CreateWithdrawalRequest.effective_time:type_name -> google.protobuf.Timestamp
 	10, // 5: balance.v1.ListWithdrawalsRequest.filter:type_name -> balance.v1.MovementFilter
 	0,  // 6: balance.v1.ListWithdrawalsResponse.withdrawals:type_name -> balance.v1.Withdrawal
-	8,  // 7: balance.v1.ReverseWithdrawalRequest.metadata:type_name -> balance.v1.ReverseWithdrawalRequest.MetadataEntry
-	9,  // 8: balance.v1.ReverseWithdrawalRequest.effective_time:type_name -> google.protobuf.Timestamp
-	1,  // 9: balance.v1.WithdrawalService.CreateWithdrawal:input_type -> balance.v1.CreateWithdrawalRequest
-	2,  // 10: balance.v1.WithdrawalService.GetWithdrawal:input_type -> balance.v1.GetWithdrawalRequest
-	3,  // 11: balance.v1.WithdrawalService.ListWithdrawals:input_type -> balance.v1.ListWithdrawalsRequest
-	5,  // 12: balance.v1.WithdrawalService.ReverseWithdrawal:input_type -> balance.v1.ReverseWithdrawalRequest
-	0,  // 13: balance.v1.WithdrawalService.CreateWithdrawal:output_type -> balance.v1.Withdrawal
-	0,  // 14: balance.v1.WithdrawalService.GetWithdrawal:output_type -> balance.v1.Withdrawal
-	4,  // 15: balance.v1.WithdrawalService.ListWithdrawals:output_type -> balance.v1.ListWithdrawalsResponse
-	11, // 16: balance.v1.WithdrawalService.ReverseWithdrawal:output_type -> balance.v1.Reversal
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 7: balance.v1.ListWithdrawalsResponse.archived_before:type_name -> google.protobuf.Timestamp
+	8,  // 8: balance.v1.ReverseWithdrawalRequest.metadata:type_name -> balance.v1.ReverseWithdrawalRequest.MetadataEntry
+	9,  // 9: balance.v1.ReverseWithdrawalRequest.effective_time:type_name -> google.protobuf.Timestamp
+	1,  // 10: balance.v1.WithdrawalService.CreateWithdrawal:input_type -> balance.v1.CreateWithdrawalRequest
+	2,  // 11: balance.v1.WithdrawalService.GetWithdrawal:input_type -> balance.v1.GetWithdrawalRequest
+	3,  // 12: balance.v1.WithdrawalService.ListWithdrawals:input_type -> balance.v1.ListWithdrawalsRequest
+	5,  // 13: balance.v1.WithdrawalService.ReverseWithdrawal:input_type -> balance.v1.ReverseWithdrawalRequest
+	0,  // 14: balance.v1.WithdrawalService.CreateWithdrawal:output_type -> balance.v1.Withdrawal
+	0,  // 15: balance.v1.WithdrawalService.GetWithdrawal:output_type -> balance.v1.Withdrawal
+	4,  // 16: balance.v1.WithdrawalService.ListWithdrawals:output_type -> balance.v1.ListWithdrawalsResponse
+	11, // 17: balance.v1.WithdrawalService.ReverseWithdrawal:output_type -> balance.v1.Reversal
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_balance_v1_withdrawal_proto_init() }

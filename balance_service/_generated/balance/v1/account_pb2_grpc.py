@@ -176,7 +176,8 @@ class AccountServiceServicer:
 
     def ListEntries(self, request, context):
         """Lists an account's statement: every movement, with who, why and when. Pages
-        are stable while movements are added.
+        are stable while movements are added. Entries that are archived are not in it:
+        `archived_before` says so where the list meets them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,7 +69,8 @@ class AccountServiceStub:
     """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]
     """Lists an account's statement: every movement, with who, why and when. Pages
-    are stable while movements are added.
+    are stable while movements are added. Entries that are archived are not in it:
+    `archived_before` says so where the list meets them.
     """
     FreezeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.Account]
     """Freezes an account, for operators: no money enters or leaves until it is
@@ -153,7 +154,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     ListEntries: _aio.UnaryUnaryMultiCallable[_account_pb2.ListEntriesRequest, _account_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists an account's statement: every movement, with who, why and when. Pages
-    are stable while movements are added.
+    are stable while movements are added. Entries that are archived are not in it:
+    `archived_before` says so where the list meets them.
     """
     FreezeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.FreezeAccountRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Freezes an account, for operators: no money enters or leaves until it is
@@ -276,7 +278,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.ListEntriesResponse, _abc.Awaitable[_account_pb2.ListEntriesResponse]]:
         """Lists an account's statement: every movement, with who, why and when. Pages
-        are stable while movements are added.
+        are stable while movements are added. Entries that are archived are not in it:
+        `archived_before` says so where the list meets them.
         """
 
     @_abc_1.abstractmethod

@@ -421,6 +421,7 @@ class ListDepositsResponse(_message.Message):
     DEPOSITS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    ARCHIVED_BEFORE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page, and
     where skip was given for several accounts.
@@ -431,16 +432,23 @@ class ListDepositsResponse(_message.Message):
     def deposits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deposit]:
         """Output only. The deposits, in the order asked for."""
 
+    @_builtins.property
+    def archived_before(self) -> _timestamp_pb2.Timestamp:
+        """Output only. From when on the ledger has entries, where the list meets older ones
+        that are archived, as in ListEntriesResponse.
+        """
+
     def __init__(
         self,
         *,
         deposits: _abc.Iterable[Global___Deposit] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        archived_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archived_before", b"archived_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deposits", b"deposits", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived_before", b"archived_before", "deposits", b"deposits", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

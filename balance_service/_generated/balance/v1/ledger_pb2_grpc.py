@@ -71,7 +71,8 @@ class LedgerServiceServicer:
 
         Movements are told in the order of the log of events, as long as that is kept
         (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-        the command `balance-service journal export` still tell them.
+        the command `balance-service journal export` still tell them. Of a time whose
+        entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,8 @@ class LedgerServiceStub:
 
     Movements are told in the order of the log of events, as long as that is kept
     (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-    the command `balance-service journal export` still tell them.
+    the command `balance-service journal export` still tell them. Of a time whose
+    entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
     """
 
 @_typing.type_check_only
@@ -73,7 +74,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
 
     Movements are told in the order of the log of events, as long as that is kept
     (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-    the command `balance-service journal export` still tell them.
+    the command `balance-service journal export` still tell them. Of a time whose
+    entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
     """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -106,7 +108,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Movements are told in the order of the log of events, as long as that is kept
         (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-        the command `balance-service journal export` still tell them.
+        the command `balance-service journal export` still tell them. Of a time whose
+        entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
         """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -70,7 +70,8 @@ class ProofServiceServicer:
     def GetReceipt(self, request, context):
         """Returns a receipt for a movement, to the owners of its accounts, and to
         callers who may read every account. Until a checkpoint covers the movement,
-        RECEIPT_NOT_READY says how long to wait.
+        RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+        archived, it is PERIOD_ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

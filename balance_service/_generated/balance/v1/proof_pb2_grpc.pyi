@@ -40,7 +40,8 @@ class ProofServiceStub:
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_proof_pb2.GetReceiptRequest, _proof_pb2.Receipt]
     """Returns a receipt for a movement, to the owners of its accounts, and to
     callers who may read every account. Until a checkpoint covers the movement,
-    RECEIPT_NOT_READY says how long to wait.
+    RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+    archived, it is PERIOD_ARCHIVED.
     """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_proof_pb2.GetCheckpointRequest, _proof_pb2.Checkpoint]
     """Returns a checkpoint, to callers who may read every account: it tells how
@@ -76,7 +77,8 @@ class ProofServiceAsyncStub(ProofServiceStub):
     GetReceipt: _aio.UnaryUnaryMultiCallable[_proof_pb2.GetReceiptRequest, _proof_pb2.Receipt]  # type: ignore[assignment]
     """Returns a receipt for a movement, to the owners of its accounts, and to
     callers who may read every account. Until a checkpoint covers the movement,
-    RECEIPT_NOT_READY says how long to wait.
+    RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+    archived, it is PERIOD_ARCHIVED.
     """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_proof_pb2.GetCheckpointRequest, _proof_pb2.Checkpoint]  # type: ignore[assignment]
     """Returns a checkpoint, to callers who may read every account: it tells how
@@ -115,7 +117,8 @@ class ProofServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_proof_pb2.Receipt, _abc.Awaitable[_proof_pb2.Receipt]]:
         """Returns a receipt for a movement, to the owners of its accounts, and to
         callers who may read every account. Until a checkpoint covers the movement,
-        RECEIPT_NOT_READY says how long to wait.
+        RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+        archived, it is PERIOD_ARCHIVED.
         """
 
     @_abc_1.abstractmethod

@@ -64,7 +64,8 @@ class ReportServiceServicer:
         same whenever it is asked for. So the answer waits, within the call's deadline,
         until no movement of that time is under way any more, on whichever account; if
         that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-        it may hold fewer than asked for, or none, and be followed by others.
+        it may hold fewer than asked for, or none, and be followed by others. A moment
+        whose entries are archived is PERIOD_ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

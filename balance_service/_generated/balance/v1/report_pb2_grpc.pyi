@@ -41,7 +41,8 @@ class ReportServiceStub:
     same whenever it is asked for. So the answer waits, within the call's deadline,
     until no movement of that time is under way any more, on whichever account; if
     that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-    it may hold fewer than asked for, or none, and be followed by others.
+    it may hold fewer than asked for, or none, and be followed by others. A moment
+    whose entries are archived is PERIOD_ARCHIVED.
     """
     SearchMovements: _grpc.UnaryUnaryMultiCallable[_report_pb2.SearchMovementsRequest, _report_pb2.SearchMovementsResponse]
     """Lists movements of all accounts by when the money moved, in the order of the
@@ -76,7 +77,8 @@ class ReportServiceAsyncStub(ReportServiceStub):
     same whenever it is asked for. So the answer waits, within the call's deadline,
     until no movement of that time is under way any more, on whichever account; if
     that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-    it may hold fewer than asked for, or none, and be followed by others.
+    it may hold fewer than asked for, or none, and be followed by others. A moment
+    whose entries are archived is PERIOD_ARCHIVED.
     """
     SearchMovements: _aio.UnaryUnaryMultiCallable[_report_pb2.SearchMovementsRequest, _report_pb2.SearchMovementsResponse]  # type: ignore[assignment]
     """Lists movements of all accounts by when the money moved, in the order of the
@@ -114,7 +116,8 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         same whenever it is asked for. So the answer waits, within the call's deadline,
         until no movement of that time is under way any more, on whichever account; if
         that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-        it may hold fewer than asked for, or none, and be followed by others.
+        it may hold fewer than asked for, or none, and be followed by others. A moment
+        whose entries are archived is PERIOD_ARCHIVED.
         """
 
     @_abc_1.abstractmethod

@@ -65,7 +65,7 @@ class StatementServiceServicer:
 
         A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
         entries that are booked up to 367 days before and after the period count,
-        too.
+        too. A period with archived entries is PERIOD_ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,7 +81,8 @@ class StatementServiceServicer:
         is missing; a call that fails before that has sent a part of a file. CSV and
         PDF are in the caller's language. A PDF has at most 5000 entries, or is
         STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-        period does not change the file, byte for byte.
+        period does not change the file, byte for byte. A period with archived entries
+        is PERIOD_ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class StatementServiceStub:
 
     A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
     entries that are booked up to 367 days before and after the period count,
-    too.
+    too. A period with archived entries is PERIOD_ARCHIVED.
     """
     DownloadStatement: _grpc.UnaryStreamMultiCallable[_statement_pb2.DownloadStatementRequest, _httpbody_pb2.HttpBody]
     """Sends an account's statement for a period by booking date as a file, entry by
@@ -59,7 +59,8 @@ class StatementServiceStub:
     is missing; a call that fails before that has sent a part of a file. CSV and
     PDF are in the caller's language. A PDF has at most 5000 entries, or is
     STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-    period does not change the file, byte for byte.
+    period does not change the file, byte for byte. A period with archived entries
+    is PERIOD_ARCHIVED.
     """
 
 @_typing.type_check_only
@@ -80,7 +81,7 @@ class StatementServiceAsyncStub(StatementServiceStub):
 
     A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
     entries that are booked up to 367 days before and after the period count,
-    too.
+    too. A period with archived entries is PERIOD_ARCHIVED.
     """
     DownloadStatement: _aio.UnaryStreamMultiCallable[_statement_pb2.DownloadStatementRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends an account's statement for a period by booking date as a file, entry by
@@ -92,7 +93,8 @@ class StatementServiceAsyncStub(StatementServiceStub):
     is missing; a call that fails before that has sent a part of a file. CSV and
     PDF are in the caller's language. A PDF has at most 5000 entries, or is
     STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-    period does not change the file, byte for byte.
+    period does not change the file, byte for byte. A period with archived entries
+    is PERIOD_ARCHIVED.
     """
 
 class StatementServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,7 +118,7 @@ class StatementServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
         entries that are booked up to 367 days before and after the period count,
-        too.
+        too. A period with archived entries is PERIOD_ARCHIVED.
         """
 
     @_abc_1.abstractmethod
@@ -134,7 +136,8 @@ class StatementServiceServicer(metaclass=_abc_1.ABCMeta):
         is missing; a call that fails before that has sent a part of a file. CSV and
         PDF are in the caller's language. A PDF has at most 5000 entries, or is
         STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-        period does not change the file, byte for byte.
+        period does not change the file, byte for byte. A period with archived entries
+        is PERIOD_ARCHIVED.
         """
 
 def add_StatementServiceServicer_to_server(servicer: StatementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

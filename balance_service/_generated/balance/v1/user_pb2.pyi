@@ -981,6 +981,7 @@ class ExportUserResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ARCHIVED_BEFORE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page."""
     @_builtins.property
@@ -999,6 +1000,12 @@ class ExportUserResponse(_message.Message):
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_account_pb2.Entry]:
         """Output only. What was booked on the accounts, oldest first."""
 
+    @_builtins.property
+    def archived_before(self) -> _timestamp_pb2.Timestamp:
+        """Output only. From when on the ledger has entries, where the list meets older ones
+        that are archived, as in ListEntriesResponse.
+        """
+
     def __init__(
         self,
         *,
@@ -1007,10 +1014,11 @@ class ExportUserResponse(_message.Message):
         accounts: _abc.Iterable[_account_pb2.Account] | None = ...,
         entries: _abc.Iterable[_account_pb2.Entry] | None = ...,
         next_page_token: _builtins.str = ...,
+        archived_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archived_before", b"archived_before", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "entries", b"entries", "next_page_token", b"next_page_token", "profile", b"profile", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "archived_before", b"archived_before", "entries", b"entries", "next_page_token", b"next_page_token", "profile", b"profile", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -319,3 +319,9 @@ class Reason(StrEnum):
     """ABORTED. The ledger is being verified for another caller; one run at a time is
     made. RetryInfo says when to ask again.
     """
+    PERIOD_ARCHIVED = "PERIOD_ARCHIVED"
+    """FAILED_PRECONDITION. The answer would need entries that are archived: they are in
+    files that operators keep, and not in the ledger. metadata says from when on the
+    ledger has what was asked for (available_from). Ask for a time from then on, or
+    ask the operators, who can restore what is archived.
+    """

@@ -71,7 +71,8 @@ class AsyncAccountService:
             "/balance.v1.AccountService/ListEntries", v1.ListEntriesRequest, v1.ListEntriesResponse
         )
         """Lists an account's statement: every movement, with who, why and when. Pages
-        are stable while movements are added.
+        are stable while movements are added. Entries that are archived are not in it:
+        `archived_before` says so where the list meets them.
         """
         self.FreezeAccount: AsyncUnary[v1.FreezeAccountRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/FreezeAccount", v1.FreezeAccountRequest, v1.Account
@@ -818,7 +819,8 @@ class AsyncLedgerService:
 
         Movements are told in the order of the log of events, as long as that is kept
         (BALANCE_EVENTS_RETENTION_DAYS); EVENTS_EXPIRED before that, where days and
-        the command `balance-service journal export` still tell them.
+        the command `balance-service journal export` still tell them. Of a time whose
+        entries are archived, days alone are told; movements are PERIOD_ARCHIVED.
         """
 
 
@@ -835,7 +837,8 @@ class AsyncProofService:
         )
         """Returns a receipt for a movement, to the owners of its accounts, and to
         callers who may read every account. Until a checkpoint covers the movement,
-        RECEIPT_NOT_READY says how long to wait.
+        RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+        archived, it is PERIOD_ARCHIVED.
         """
         self.GetCheckpoint: AsyncUnary[v1.GetCheckpointRequest, v1.Checkpoint] = caller.unary(
             "/balance.v1.ProofService/GetCheckpoint", v1.GetCheckpointRequest, v1.Checkpoint
@@ -892,7 +895,8 @@ class AsyncReportService:
         same whenever it is asked for. So the answer waits, within the call's deadline,
         until no movement of that time is under way any more, on whichever account; if
         that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-        it may hold fewer than asked for, or none, and be followed by others.
+        it may hold fewer than asked for, or none, and be followed by others. A moment
+        whose entries are archived is PERIOD_ARCHIVED.
         """
         self.SearchMovements: AsyncUnary[v1.SearchMovementsRequest, v1.SearchMovementsResponse] = (
             caller.unary(
@@ -946,7 +950,7 @@ class AsyncStatementService:
 
         A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
         entries that are booked up to 367 days before and after the period count,
-        too.
+        too. A period with archived entries is PERIOD_ARCHIVED.
         """
         self.DownloadStatement: AsyncServerStream[v1.DownloadStatementRequest, HttpBody] = (
             caller.server_stream(
@@ -964,7 +968,8 @@ class AsyncStatementService:
         is missing; a call that fails before that has sent a part of a file. CSV and
         PDF are in the caller's language. A PDF has at most 5000 entries, or is
         STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-        period does not change the file, byte for byte.
+        period does not change the file, byte for byte. A period with archived entries
+        is PERIOD_ARCHIVED.
         """
 
 

@@ -70,7 +70,7 @@ class Shortcuts:
         )
 
     def entries(self, account: str, *, order_by: str = "date") -> Iterator[v1.Entry]:
-        """An account's statement, line by line over all its pages.
+        """An account's statement, line by line over all its pages; without what is archived.
 
         Args:
             order_by: `date` for the oldest first, `date desc` for the newest.

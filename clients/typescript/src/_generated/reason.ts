@@ -429,6 +429,13 @@ export const Reason = {
    * made. RetryInfo says when to ask again.
    */
   VERIFICATION_RUNNING: "VERIFICATION_RUNNING",
+  /**
+   * FAILED_PRECONDITION. The answer would need entries that are archived: they are in
+   * files that operators keep, and not in the ledger. metadata says from when on the
+   * ledger has what was asked for (available_from). Ask for a time from then on, or
+   * ask the operators, who can restore what is archived.
+   */
+  PERIOD_ARCHIVED: "PERIOD_ARCHIVED",
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];

@@ -1036,6 +1036,7 @@ class ListEntriesResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    ARCHIVED_BEFORE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Output only. The next page's token; empty on the last page."""
     total_size: _builtins.int
@@ -1044,16 +1045,26 @@ class ListEntriesResponse(_message.Message):
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]:
         """Output only. The entries, in the order asked for."""
 
+    @_builtins.property
+    def archived_before(self) -> _timestamp_pb2.Timestamp:
+        """Output only. From when on the ledger has entries, where the list meets older ones
+        that are archived: on its last page, or oldest first on the first page after them.
+        Entries booked before this moment are not in the list, nor counted. Unset where the
+        list lacks none. A filter that asks for such entries by a time is refused
+        (PERIOD_ARCHIVED).
+        """
+
     def __init__(
         self,
         *,
         entries: _abc.Iterable[Global___Entry] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        archived_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archived_before", b"archived_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived_before", b"archived_before", "entries", b"entries", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -337,6 +337,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. The ledger is being verified for another caller; one run at a time is
     made. RetryInfo says when to ask again.
     """
+    ERROR_REASON_PERIOD_ARCHIVED: _ErrorReason.ValueType  # 210
+    """FAILED_PRECONDITION. The answer would need entries that are archived: they are in
+    files that operators keep, and not in the ledger. metadata says from when on the
+    ledger has what was asked for (available_from). Ask for a time from then on, or
+    ask the operators, who can restore what is archived.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of every refusal a caller can meet, carried in
@@ -659,5 +665,11 @@ paused as one caller may; metadata says how many. Cancel one first.
 ERROR_REASON_VERIFICATION_RUNNING: ErrorReason.ValueType  # 195
 """ABORTED. The ledger is being verified for another caller; one run at a time is
 made. RetryInfo says when to ask again.
+"""
+ERROR_REASON_PERIOD_ARCHIVED: ErrorReason.ValueType  # 210
+"""FAILED_PRECONDITION. The answer would need entries that are archived: they are in
+files that operators keep, and not in the ledger. metadata says from when on the
+ledger has what was asked for (available_from). Ask for a time from then on, or
+ask the operators, who can restore what is archived.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

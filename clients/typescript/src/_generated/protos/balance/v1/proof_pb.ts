@@ -587,7 +587,8 @@ export const ProofService: GenService<{
   /**
    * Returns a receipt for a movement, to the owners of its accounts, and to
    * callers who may read every account. Until a checkpoint covers the movement,
-   * RECEIPT_NOT_READY says how long to wait.
+   * RECEIPT_NOT_READY says how long to wait. Once the movement's entries are
+   * archived, it is PERIOD_ARCHIVED.
    *
    * @generated from rpc balance.v1.ProofService.GetReceipt
    */

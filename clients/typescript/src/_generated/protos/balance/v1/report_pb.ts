@@ -457,7 +457,8 @@ export const ReportService: GenService<{
    * same whenever it is asked for. So the answer waits, within the call's deadline,
    * until no movement of that time is under way any more, on whichever account; if
    * that takes long, it is UNAVAILABLE. A page looks at 10000 accounts at most, so
-   * it may hold fewer than asked for, or none, and be followed by others.
+   * it may hold fewer than asked for, or none, and be followed by others. A moment
+   * whose entries are archived is PERIOD_ARCHIVED.
    *
    * @generated from rpc balance.v1.ReportService.ListBalances
    */

@@ -394,7 +394,7 @@ export const StatementService: GenService<{
    *
    * A period with more than 100000 entries is STATEMENT_TOO_LONG. By value date,
    * entries that are booked up to 367 days before and after the period count,
-   * too.
+   * too. A period with archived entries is PERIOD_ARCHIVED.
    *
    * @generated from rpc balance.v1.StatementService.GetStatement
    */
@@ -413,7 +413,8 @@ export const StatementService: GenService<{
    * is missing; a call that fails before that has sent a part of a file. CSV and
    * PDF are in the caller's language. A PDF has at most 5000 entries, or is
    * STATEMENT_TOO_LONG; the others may have any number. What is booked after the
-   * period does not change the file, byte for byte.
+   * period does not change the file, byte for byte. A period with archived entries
+   * is PERIOD_ARCHIVED.
    *
    * @generated from rpc balance.v1.StatementService.DownloadStatement
    */
