@@ -8,6 +8,7 @@ from uuid import UUID
 from balance_service._generated.balance.v1 import account_pb2
 from balance_service.calls.call import Call
 from balance_service.database.pool import Pool
+from balance_service.domain import errors
 from balance_service.domain.accounts import AccountProfile
 from balance_service.domain.movements import Followed, Kind, Line, Movement
 from balance_service.domain.paging import AmountPosition, Direction, Filter, Order, Part, Position
@@ -138,6 +139,7 @@ class Listing:
                 and cannot be followed by another.
             PageTokenInvalid: The token was made for another list.
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
+        Unavailable: A standby does not show yet what the page's token stands for.
         """
         profiles = await account_access.get_listed_accounts(
             self._pool, self._accounts, call, query.account_id
@@ -153,6 +155,9 @@ class Listing:
             )
             profiles = past.accounts
         position = position_from_bytes(place, currencies) if place else _start(profiles)
+        if any(p.account.sequence < position.ends.get(p.account.account_id, 0) for p in profiles):
+            # A standby that does not show yet what the first page, read elsewhere, fixed.
+            raise errors.Unavailable
         size, skip = query.page_size, query.skip
         listed, total = await self._read(query, position, wanted)
         shown = page_bytes.fit(listed[:size], lambda line: movement_texts(line.movement))
