@@ -72,7 +72,8 @@ class Standby:
         self._seen = Gathering(pool, read_seen, 1)
         self.under_way = 0
         self._reached: Reached | None = None
-        self._fault = ""
+        # Why it is not read from; empty while it may be, and before it was looked at.
+        self.fault = ""
 
     @property
     def reached(self) -> "Reached | None":
@@ -105,17 +106,17 @@ class Standby:
 
     def reach(self, reached: "Reached") -> None:
         """It was found to show so much; a standby that goes on never shows less."""
-        if self._fault:
+        if self.fault:
             _log.info("standby_fit", standby=self.name)
-        self._fault = ""
+        self.fault = ""
         known = self.reached
         self._reached = reached if known is None or known.asked < reached.asked else known
 
     def suspend(self, fault: str) -> None:
         """It is not read from until it is found fit again."""
-        if fault != self._fault:
+        if fault != self.fault:
             _log.warning("standby_unfit", standby=self.name, cause=fault)
-        self._reached, self._fault = None, fault
+        self._reached, self.fault = None, fault
 
 
 class Standbys:

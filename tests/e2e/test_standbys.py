@@ -6,14 +6,23 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
+from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from balance_client import BalanceError, v1
+from balance_service.calls.standby_reads import OFFERED
+from balance_service.database.roles import ROLE
 from rehearsals.standbys import run
+from tests.e2e.test_parity import requests
+from tests.http import BINDINGS
+from tests.parity_world import world
+from tests.postgres import TEMPLATE, of_database, of_service
 from tests.service import Person, Service, StartService, rich
-from tests.standbys import Pair, Told, ask, caught_up, locked, pair, until
+from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, caught_up, locked, pair, until
 
 pytestmark = [pytest.mark.xdist_group("standbys"), pytest.mark.usefixtures("within")]
+
+BY_NAME = {binding.method.descriptor.name: binding for binding in reversed(BINDINGS)}
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +273,64 @@ async def test_no_answer_is_older_than_it_says_nor_leaves_out_what_it_has_to_sho
     assert course.faults == []
     assert course.reads["standby"]
     assert course.movements
+
+
+async def test_standby_answers_every_offered_request_as_the_primary_does(
+    replicated: Service,
+) -> None:
+    there = await world(replicated)
+    call, asked = there.admin.http.call, requests(there)
+    position = (await call(BY_NAME["GetMe"], asked["GetMe"], balance_at_least="")).headers[
+        "balance-position"
+    ]
+    seen = {"balance_max_staleness": "60s", "balance_at_least": position}
+    for name in OFFERED:
+        binding, request = BY_NAME[name], asked[name]
+        by_primary = await call(binding, request)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                by_standby = await call(binding, request, **seen)
+                if by_standby.headers["balance-read-from"] == "standby":
+                    break
+                await asyncio.sleep(0.05)
+        assert by_primary.status == 200, name
+        assert by_standby.text == by_primary.text, name
+
+
+@pytest.mark.long
+async def test_standby_of_a_primary_that_lost_its_place_is_not_read_from(
+    start_service: StartService,
+) -> None:
+    with pair() as servers, ExitStack() as stack:
+        first, second, reads = servers.primary, servers.standby, servers.another("reads")
+        stack.callback(reads.close)
+        first.execute(f"CREATE DATABASE balance TEMPLATE {TEMPLATE}")
+        url = of_database(servers.url, "balance")
+        hosts = ",".join(str(server.socket.parent) for server in (first, second))
+        both = make_conninfo(of_service(url), host=hosts, target_session_attrs="read-write")
+        service = await start_service(
+            database_url=SecretStr(both), replica_url=SecretStr(servers.behind(url, reads))
+        )
+        person, account = await rich(service)
+        await until(lambda: balance(person, account, "2s"), "standby")
+        # It must not be ahead of the one that takes over, or it could not follow.
+        await asyncio.to_thread(reads.stop)
+        caught_up(first, second)
+        first.vanish()
+        await asyncio.to_thread(second.promote)
+        await asyncio.to_thread(reads.start)
+
+        await person.deposit("1", account)
+        (known,) = service.app.standbys.standbys
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while known.fault != "of another history than the primary":
+                await asyncio.sleep(0.05)
+        told = await balance(person, account)
+        assert (told.read_from, told.answer.balance) == ("primary", "1001.00")
+
+        reads.execute(f"ALTER SYSTEM SET primary_conninfo = '{second.url}'")
+        reads.execute("SELECT pg_reload_conf()")
+        # Replayed, it lets the service read which timeline is received.
+        second.execute(f"GRANT pg_read_all_stats TO {ROLE}")
+        told = await until(lambda: balance(person, account), "standby")
+        assert told.answer.balance == "1001.00"
