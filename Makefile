@@ -111,6 +111,10 @@ torture-restore: setup ## Restore a back-up to a point in time, and hold it to w
 torture-limits: setup ## Overload the service in every way, and watch its memory and health
 	$(BIN)/python -m rehearsals.limits $(TORTURE)
 
+.PHONY: torture-standbys
+torture-standbys: setup ## Hold up a standby, and hold what is read from it to what it says
+	$(BIN)/python -m rehearsals.standbys $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         description="Where `backup create` keeps back-ups and `restore` finds them; the Postgres "
         "of `run` archives its log there.",
     )
+    replica_url: SecretStr = Field(
+        SecretStr(""),
+        description="Standbys of the same database, in one libpq URL with a host for each, for "
+        "reads whose callers say how old an answer they accept; unset, the primary answers all.",
+    )
     data_dir: str = Field(
         ".balance", description="Where `run` keeps its Postgres, secret, mail and address."
     )
@@ -160,6 +165,16 @@ class Settings(BaseSettings):
         le=16,
         description="Commits that a worker has under way at once, each on one of as many "
         "connections that are kept for them; others are left for everything else.",
+    )
+    replica_pool_size: int = Field(
+        4, ge=1, le=100, description="Postgres connections of a worker with each standby."
+    )
+    replica_staleness_max_seconds: float = Field(
+        60,
+        gt=0,
+        le=600,
+        description="How old an answer from a standby is at most, also where its caller accepts "
+        "an older one.",
     )
     commit_commands_max: int = Field(
         1000, ge=1, le=10_000, description="Commands that share one commit."

@@ -31,13 +31,18 @@ _FAST = ("fsync=off", "full_page_writes=off", "max_connections=300", "shared_buf
 def server(folder: Path) -> Iterator[str]:
     """A running server with the template database; the URL of its superuser."""
     with _choose(folder) as url:
-        with psycopg.connect(url, autocommit=True) as conn:
-            conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        template = of_database(url, TEMPLATE)
-        migrate.up(template, of_service(template))
-        if os.environ.get("TEST_PARTITIONED"):
-            conversion.convert(template, cutover=datetime(2026, 1, 1, tzinfo=UTC))
+        make_template(url)
         yield url
+
+
+def make_template(url: str) -> None:
+    """Makes the template database on a server; the URL is its superuser's."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    template = of_database(url, TEMPLATE)
+    migrate.up(template, of_service(template))
+    if os.environ.get("TEST_PARTITIONED"):
+        conversion.convert(template, cutover=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 class SharedServer:

@@ -52,6 +52,8 @@ class Call:
         proven: Whether that was checked.
         certificate: The certificate that the caller showed, if any.
         proxies: Networks of the proxies in front, whose word for a caller's address is believed.
+        max_staleness: What it says of how old its answer may be; None for nothing.
+        at_least: What it says of what its answer must show; None for nothing.
     """
 
     method: str
@@ -71,6 +73,8 @@ class Call:
     proven: bool = False
     certificate: ClientCertificate | None = None
     proxies: Sequence[Network] = field(default=(), repr=False)
+    max_staleness: str | None = None
+    at_least: str | None = None
 
     @property
     def network(self) -> str:
@@ -157,6 +161,10 @@ def from_metadata(
             call.forwarded_for = f"{call.forwarded_for},{value}" if call.forwarded_for else value
         elif key == "grpc-previous-rpc-attempts":
             call.sent_before = True
+        elif key == "balance-max-staleness":
+            call.max_staleness = value if call.max_staleness is None else "given twice"
+        elif key == "balance-at-least":
+            call.at_least = value if call.at_least is None else f"{call.at_least},{value}"
         elif key == "traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
             call.trace_id, call.traceparent = trace[1], value
     call.correlation_id = correlation_id(sent_id)

@@ -16,13 +16,14 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from balance_service.auth.tokens import Tokens
-from balance_service.calls import access, endings
+from balance_service.calls import access, endings, freshness
 from balance_service.calls.access import Rule
 from balance_service.calls.call import Call, Metadata, from_metadata
 from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
 from balance_service.calls.repeats import is_repeatable
+from balance_service.calls.standby_reads import StandbyReads
 from balance_service.calls.strangers import COSTS, COUNTED, FORGED
 from balance_service.domain import errors, retry_after
 from balance_service.domain.client_certificates import read_header
@@ -85,6 +86,8 @@ class Calls:
     ) -> None:
         self._certified = certified
         self.serving = False
+        # What answers from standbys; None where nothing is asked of freshness.
+        self.standby_reads: StandbyReads | None = None
         self._tokens = tokens
         self._quotas = quotas
         self._rules = rules
@@ -198,10 +201,9 @@ class Calls:
                 cost = COSTS.get(method.descriptor.name, 1)
                 self.count_stranger(peer, call.forwarded_for, calls=cost)
             with self._quotas.call(call.caller) if call.caller else contextlib.nullcontext():
-                handler = self._handlers[method.full_name]
                 parsed = _parse(method, request, call)
                 self._admit(method, call)
-                message: Message = await handler(parsed, call)
+                message = await self._answer(method, parsed, call)
                 call.check_proven()
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
             raise endings.refused(call, error, started) from None
@@ -212,6 +214,13 @@ class Calls:
             self._under_way -= 1
         endings.answered(call, started)
         return Answer(message, endings.trailers(call))
+
+    async def _answer(self, method: Method, request: Message, call: Call) -> Message:
+        handler = self._handlers[method.full_name]
+        if self.standby_reads and freshness.is_asked(call):
+            return await self.standby_reads.answer(method, request, call, handler)
+        answer: Message = await handler(request, call)
+        return answer
 
     async def operate(self, method: Method, request: Message, call: Call) -> Message:
         """Answers a call of an operator whom this machine vouches for, without a token.

@@ -108,6 +108,10 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
             conn.sever()
         await self.drain()
 
+    def beside(self, size: int) -> "Pool":
+        """Another pool of the same URL, which learns with this one that the primary changed."""
+        return Pool(self._url, size, self._primary)
+
     async def try_once(self) -> None:
         """Makes a connection and closes it, for its error: the pool raises only a timeout."""
         async with await PostgresConnection.connect(self._url, **_OPTIONS) as conn:

@@ -23,9 +23,14 @@ from balance_service.gateway.transcoder import RequestLimits, Transcoder
 from balance_service.gateway.upstream import Upstream
 
 HEALTH_PATH = "/healthz"
+_ALLOWED_HEADERS = (
+    "authorization", "content-type", "idempotency-key", "x-request-id", "balance-max-staleness",
+    "balance-at-least",
+)  # fmt: skip
 # What pages of another origin may read; of other headers, browsers show them only a few.
 _EXPOSED_HEADERS = (
     "x-request-id", "idempotency-replayed", "retry-after", "ratelimit", "ratelimit-policy",
+    "balance-read-from", "balance-as-of", "balance-position",
 )  # fmt: skip
 
 
@@ -127,6 +132,6 @@ def _allow_origins(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         application,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+        allow_headers=_ALLOWED_HEADERS,
         expose_headers=_EXPOSED_HEADERS,
     )

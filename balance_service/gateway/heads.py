@@ -19,13 +19,17 @@ FORWARDED_HEADERS = {
     "x-forwarded-client-cert": 4096,
     "accept-language": 256,
     "traceparent": 256,
+    # Ten ids or positions, and what is cut off is more than ten: see `calls.freshness`.
+    "balance-at-least": 2048,
+    "balance-max-staleness": 256,
 }
 # About ten addresses.
 FORWARDED_FOR_LENGTH_MAX = 512
 # Given twice, nobody knows which of these was meant, and a proxy in front may take the other one.
 # The other headers that are read are lists, which may come in parts (RFC 9110, 5.3).
 _SINGLE_HEADERS = (
-    "authorization", "content-encoding", "content-length", "content-type", "expect", "host",
+    "authorization", "balance-max-staleness", "content-encoding", "content-length", "content-type",
+    "expect", "host",
     "idempotency-key", "origin", "traceparent", "transfer-encoding", "x-request-id",
 )  # fmt: skip
 # Envoy joins these by a comma when they are repeated, and none of them may hold one.

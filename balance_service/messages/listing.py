@@ -163,6 +163,7 @@ class Listing:
             PageTokenInvalid: The token was made for another list.
             PeriodArchived: Entries of the time that is asked for are archived.
             DeadlinePassed, Unavailable: The list ends at a moment that is not over in time.
+        Unavailable: A standby does not show yet what the page's token stands for.
         """
         profiles = await account_access.get_listed_accounts(
             self._pool, self._accounts, call, query.account_id
@@ -178,6 +179,9 @@ class Listing:
             )
             profiles = past.accounts
         position = position_from_bytes(place, currencies) if place else _start(profiles)
+        if any(p.account.sequence < position.ends.get(p.account.account_id, 0) for p in profiles):
+            # A standby that does not show yet what the first page, read elsewhere, fixed.
+            raise errors.Unavailable
         size, skip = query.page_size, query.skip
         found = await self._read(query, position, wanted)
         listed, total = found.lines, found.total

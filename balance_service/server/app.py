@@ -13,17 +13,13 @@ from grpc_health.v1 import health as grpc_health
 from balance_service.auth.keys import KeySet
 from balance_service.auth.sealing import Secrets
 from balance_service.auth.settings import read_secrets
-from balance_service.auth.tokens import Tokens
 from balance_service.calls import access
 from balance_service.calls.access import Rule
 from balance_service.calls.dispatch import Calls
-from balance_service.calls.quotas import Quota, Quotas
-from balance_service.calls.strangers import Strangers
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database import migrate, pool, roles
 from balance_service.database.pool import Pool
-from balance_service.database.primary import Primary
 from balance_service.domain import money
 from balance_service.domain.approvals import Ceilings
 from balance_service.domain.limits import Limits
@@ -48,9 +44,10 @@ from balance_service.reading import lookups, statements
 from balance_service.reading.balances import AccountReads
 from balance_service.reading.events import EventLog
 from balance_service.reading.rates import ExchangeRates
+from balance_service.reading.standbys import Standbys
 from balance_service.reading.verification import Verifier
 from balance_service.reading.watch import AccountWatch
-from balance_service.server import reporting, sign_in
+from balance_service.server import calling, reporting, sign_in, standbys
 from balance_service.server.door import Door, GrpcioDoor
 from balance_service.server.health import Health
 from balance_service.server.maintenance import Maintenance
@@ -109,6 +106,7 @@ class App:
     event_log: EventLog
     streams: Streams
     verifier: Verifier
+    standbys: Standbys
     calls: Calls
     health: Health
     changes: AccountChanges
@@ -138,6 +136,8 @@ class App:
             started.push_async_callback(traces.stop)
             await started.enter_async_context(pool.opened(self.pool))
             await started.enter_async_context(pool.opened(self.commit_pool))
+            started.push_async_callback(self.standbys.stop)
+            await self.standbys.start()
             await self.keys.load()
             await self.maintenance.start()
             started.push_async_callback(self.maintenance.stop)
@@ -196,7 +196,7 @@ def build(
     changes = AccountChanges(connections, page_tokens, limits, ceilings, approvals)
     asked = all_kinds.build(found, rates, rules)
 
-    calls = _calls(settings, auth.tokens, rules)
+    calls = calling.build(settings, auth.tokens, rules)
     _add_users(calls, auth, connections, listing, limits, page_tokens)
     accounts = connections, listing, page_tokens, rates, found.accounts, watch_list, changes, limits
     calls.add(AccountServicer(*accounts, AccountDirectory(connections, page_tokens, limits)))
@@ -214,6 +214,8 @@ def build(
     _add_records(calls, settings, connections, page_tokens, approvals, found.accounts, rules)
     verifier = _add_proof(calls, settings, connections, page_tokens)
     calls.check_access()
+    shared = settings, page_tokens, rates, ceilings, watch_list, submission, asked, streams
+    replicas = standbys.add(calls, connections, secrets, standbys.Shared(*shared))
     health = _health(calls, (connections, commit_connections))
     sampled = {"calls": connections, "commits": commit_connections}
     worked_at = rates, watch_list, event_log, calls, queue, changes, webhooks
@@ -227,6 +229,7 @@ def build(
         event_log=event_log,
         streams=streams,
         verifier=verifier,
+        standbys=replicas,
         calls=calls,
         health=health,
         changes=changes,
@@ -342,35 +345,12 @@ def _add_settlements(
 def _pools(settings: Settings) -> tuple[Pool, Pool]:
     """The connections for everything but commits, and those for commits."""
     url, commits = settings.database_url.get_secret_value(), settings.commits_in_flight
-    primary = Primary()
-    others = settings.pool_size - commits
-    return pool.create(url, others, primary), pool.create(url, commits, primary)
+    connections = pool.create(url, settings.pool_size - commits)
+    return connections, connections.beside(commits)
 
 
 def _health(calls: Calls, pools: Sequence[Pool]) -> Health:
     return Health(calls, functools.partial(pool.answers, pools, DATABASE_TIMEOUT_SECONDS))
-
-
-def _calls(settings: Settings, tokens: Tokens, rules: Mapping[str, Rule]) -> Calls:
-    certified = bool(settings.tls_client_ca)
-    proxies = parse_networks(settings.trusted_proxies)
-    return Calls(tokens, _quotas(settings), rules, settings.calls_max, proxies, certified=certified)
-
-
-def _quotas(settings: Settings) -> Quotas:
-    return Quotas(
-        users=Quota(
-            settings.user_calls_per_second, settings.user_calls_max, settings.user_streams_max
-        ),
-        services=Quota(
-            settings.service_calls_per_second,
-            settings.service_calls_max,
-            settings.service_streams_max,
-        ),
-        strangers=Strangers(
-            settings.network_calls_per_second, parse_networks(settings.trusted_proxies)
-        ),
-    )
 
 
 def _ceilings(settings: Settings) -> Ceilings:

@@ -163,6 +163,28 @@ RATES_STALE = _gauge(
     "source",
     mode="livemax",
 )
+READS = _counter(
+    "balance_bounded_reads",
+    "Answers to callers who say how stale they may be, by who was read from: `standby`, `primary`.",
+    "server",
+)
+STANDBY_FALLBACKS = _counter(
+    "balance_standby_fallbacks",
+    "Reads that a standby might have answered and the primary did: none was `stale` little enough, "
+    "it was `behind` what the caller has seen, `loaded`, `slow`, it `failed`, or it `refused` what "
+    "the primary may know better.",
+    "cause",
+)
+READ_STALENESS = _histogram(
+    "balance_read_staleness_seconds",
+    "How old what a standby showed was at most, when it was read.",
+)
+STANDBY_AGE = _gauge(
+    "balance_standby_age_seconds",
+    "How old what a standby shows is at most; infinite while it cannot be read from.",
+    "standby",
+    mode="livemax",
+)
 
 # There from the start: a counter that appears when it has counted shows no increase.
 for _outcome in ("done", "skipped", "failed", "retried", "fault"):
@@ -171,3 +193,7 @@ for _cause in ("crowded", "quota"):
     DOOR_REFUSED.labels(_cause)
 for _outcome in ("delivered", "failed", "dead"):
     WEBHOOK_ATTEMPTS.labels(_outcome)
+for _server in ("standby", "primary"):
+    READS.labels(_server)
+for _cause in ("stale", "behind", "loaded", "slow", "failed", "refused"):
+    STANDBY_FALLBACKS.labels(_cause)

@@ -190,3 +190,23 @@ def lines_left_out(count: int) -> None:
 def webhook_tried(outcome: str) -> None:
     """Counts an attempt to send an event, by what came of it."""
     instruments.WEBHOOK_ATTEMPTS.labels(outcome).inc()
+
+
+def read_by(server: str) -> None:
+    """Counts an answer to a caller who says how stale it may be, by who was read from."""
+    instruments.READS.labels(server).inc()
+
+
+def standby_fell_back(cause: str) -> None:
+    """Counts a read that a standby might have answered and the primary does."""
+    instruments.STANDBY_FALLBACKS.labels(cause).inc()
+
+
+def stale_read(seconds: float) -> None:
+    """Observes how old what a standby showed was at most."""
+    instruments.READ_STALENESS.observe(seconds)
+
+
+def look_at_standby(standby: str, age_seconds: float) -> None:
+    """Says how old what a standby shows is at most; infinite while it cannot be read from."""
+    instruments.STANDBY_AGE.labels(standby).set(age_seconds)

@@ -16,6 +16,7 @@ SECRETS = {
     "backup_database_url": "postgresql://backup:hunter2@db/balance",
     "secret": "hunter2-hunter2-hunter2-hunter2-hunter2",
     "previous_secret": "hunter2-before-hunter2-before-hunter2-0",
+    "replica_url": "postgresql://u:hunter2@db2/x",
     "smtp_url": "smtp://u:hunter2@mail",
 }
 

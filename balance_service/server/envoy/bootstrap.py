@@ -36,10 +36,11 @@ _REPLIES = (
 
 _EXPOSED = (
     "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,idempotency-replayed,"
-    "retry-after,ratelimit,ratelimit-policy"
+    "retry-after,ratelimit,ratelimit-policy,balance-read-from,balance-as-of,balance-position"
 )
 _ALLOWED = (
     "authorization,content-type,idempotency-key,x-request-id,accept-language,x-grpc-web,"
+    "balance-max-staleness,balance-at-least,"
     "x-user-agent,grpc-timeout,connect-protocol-version,connect-timeout-ms"
 )
 

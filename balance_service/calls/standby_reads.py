@@ -1,0 +1,290 @@
+"""Reads that a standby may answer, if their callers say how old an answer they accept.
+
+Money never moves by what a standby says, and nothing is refused by it: whoever calls is verified
+as ever, and where a standby has no answer, or would refuse, the primary is asked. Of what a caller
+may read, a standby knows whose accounts and movements are, which never changes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+import structlog
+from google.protobuf.message import Message
+
+from balance_service.calls.call import Call
+from balance_service.calls.freshness import AS_OF, POSITION, READ_FROM, Freshness, Positions, read
+from balance_service.calls.methods import Method
+from balance_service.domain import errors
+from balance_service.reading.gathering import Gathering
+from balance_service.reading.standbys import Reached, Standby, Standbys
+from balance_service.telemetry import metrics
+
+# How long a standby has; of a caller who waits for less than twice as long, half of that.
+STANDBY_SECONDS_MAX = 2.0
+# How long the primary's position is waited for: an answer is worth more than what is said of it.
+POSITION_SECONDS = 0.5
+
+# What a standby may answer, with the fields that leave a request to the primary. An answer about
+# the past waits for commits under way, which only the primary knows of.
+OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
+    "GetAccount": ("as_of",),
+    "ListAccounts": (),
+    "LookupAccount": (),
+    "SearchAccounts": (),
+    "ListEntries": ("filter.end_time",),
+    "ListAccountChanges": (),
+    "GetDeposit": (),
+    "ListDeposits": ("filter.end_time",),
+    "GetExchange": (),
+    "ListExchanges": ("filter.end_time",),
+    "GetHold": (),
+    "ListHolds": (),
+    "GetPurchase": (),
+    "ListPurchases": ("filter.end_time",),
+    "ListMovements": (),
+    "SalesByService": (),
+    "GetReversal": (),
+    "GetTransfer": (),
+    "ListTransfers": ("filter.end_time",),
+    "ListReceivedTransfers": ("filter.end_time",),
+    "GetWithdrawal": (),
+    "ListWithdrawals": ("filter.end_time",),
+}
+_WAITS = "it waits for commits under way, which only the primary knows of"
+_DECIDES = "somebody decides by it"
+_SIGN_IN = "it is about who may sign in"
+_SMALL = "it is kept in memory, or small"
+_NUMBERED = "it follows numbers that are given on the primary"
+# What only the primary answers, and why.
+KEPT: Final[Mapping[str, str]] = {
+    "ListApprovals": _DECIDES,
+    "ListAuditEvents": "an act is to be seen at once",
+    "GetJwks": _SIGN_IN,
+    "ListEvents": _NUMBERED,
+    "GetQuote": _DECIDES,
+    "GetTrialBalance": _WAITS,
+    "GetReceipt": "it proves what is true now",
+    "GetCheckpoint": "it proves what is true now",
+    "ListCheckpoints": "it proves what is true now",
+    "ListServices": _SMALL,
+    "GetService": _SMALL,
+    "ListCurrencies": _SMALL,
+    "GetRate": _SMALL,
+    "ListRates": _SMALL,
+    "ListBalances": _WAITS,
+    "SearchMovements": _NUMBERED,
+    "GetSchedule": _DECIDES,
+    "ListSchedules": _DECIDES,
+    "ListOccurrences": _DECIDES,
+    "GetStatement": _WAITS,
+    "GetMe": _SIGN_IN,
+    "ListUsers": _SIGN_IN,
+    "GetUser": _SIGN_IN,
+    "LookupUser": _SIGN_IN,
+    "ListSessions": _SIGN_IN,
+    "ExportUser": "it is complete as of now",
+    "GetWebhookEndpoint": _DECIDES,
+    "ListWebhookEndpoints": _DECIDES,
+    "ListWebhookDeliveries": _DECIDES,
+}
+
+Handler: TypeAlias = Callable[[Message, Call], Awaitable[Message]]
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a standby answered.
+
+    Args:
+        message: The answer.
+        reached: What it was known to show before it was asked.
+        age_seconds: How old that was then, at most.
+        position: Before which everything lies that the answer shows; None if it is not known.
+    """
+
+    message: Message
+    reached: Reached
+    age_seconds: float
+    position: int | None
+
+
+class _Behind(Exception):  # noqa: N818 - no fault
+    """The standby does not show yet what it must, or began to show less."""
+
+
+class StandbyReads:
+    """Answers calls that say how fresh their answers are to be.
+
+    Args:
+        standbys: Know what each shows.
+        handlers: Of the offered methods, by their full names, that read each of the standbys.
+        positions: Seals what callers are told of the log.
+        primary: Reads the position of the primary.
+    """
+
+    def __init__(
+        self,
+        standbys: Standbys,
+        handlers: Mapping[Standby, Mapping[str, Handler]],
+        positions: Positions,
+        primary: Gathering[None, int],
+    ) -> None:
+        self._standbys = standbys
+        self._handlers = handlers
+        self._positions = positions
+        self._primary = primary
+        # Tasks that nobody waits for any more; the event loop itself holds them weakly.
+        self._abandoned: set[asyncio.Task[Shown]] = set()
+
+    async def answer(
+        self, method: Method, request: Message, call: Call, primary: Handler
+    ) -> Message:
+        """Answers a call by a standby if one may and can, and else by the primary.
+
+        Args:
+            method: The method.
+            request: What is asked.
+            call: Who asks, verified and let in.
+            primary: Answers by the primary.
+
+        Raises:
+            InvalidFields: What the call says of freshness cannot be understood.
+            Refusal: The primary refuses.
+        """
+        asked = read(call, self._positions)
+        shown = None
+        if asked.max_staleness_seconds is not None and is_offered(method, request):
+            shown = await self._by_standby(method, request, call, asked)
+        if shown is None:
+            message = await primary(request, call)
+            await self._tell_primary(method, call)
+            return message
+        call.proven = True
+        metrics.read_by("standby")
+        metrics.stale_read(shown.age_seconds)
+        call.trailers[READ_FROM] = "standby"
+        call.trailers[AS_OF] = _text(shown.reached.as_of)
+        if shown.position is not None:
+            call.trailers[POSITION] = self._positions.write(shown.position)
+        return shown.message
+
+    async def _tell_primary(self, method: Method, call: Call) -> None:
+        if method.reads:
+            metrics.read_by("primary")
+            call.trailers[READ_FROM] = "primary"
+        # Money may have moved: whatever happens here, the caller gets the answer.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(POSITION_SECONDS):
+                position = await self._primary.get(None)
+            if position is not None:
+                call.trailers[POSITION] = self._positions.write(position)
+
+    async def _by_standby(
+        self, method: Method, request: Message, call: Call, asked: Freshness
+    ) -> Shown | None:
+        """What a standby answers; None where the primary is to be asked."""
+        if not self._standbys.standbys:
+            return None
+        assert asked.max_staleness_seconds is not None, "offered to whoever says so"
+        fresh = self._standbys.fresh(asked.max_staleness_seconds)
+        free = [standby for standby in fresh if not standby.loaded]
+        if not free:
+            metrics.standby_fell_back("loaded" if fresh else "stale")
+            return None
+        standby = min(free, key=lambda each: each.under_way)
+        try:
+            return await self._ask(standby, method, request, call, asked)
+        except _Behind:
+            cause = "behind"
+        except TimeoutError:
+            cause = "slow"
+        except errors.Refusal:
+            cause = "refused"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the primary is asked
+            cause = "failed"
+            _log.warning(
+                "standby_read_failed",
+                standby=standby.name,
+                method=call.method,
+                request_id=call.correlation_id,
+                cause=type(error).__name__,
+            )
+        metrics.standby_fell_back(cause)
+        return None
+
+    async def _ask(
+        self, standby: Standby, method: Method, request: Message, call: Call, asked: Freshness
+    ) -> Shown:
+        """Asks a standby, for as long as leaves time for the primary.
+
+        Raises:
+            TimeoutError: It did not answer by then.
+            Exception: Whatever it failed with.
+        """
+        seconds = STANDBY_SECONDS_MAX
+        if call.timeout_seconds is not None:
+            seconds = min(seconds, call.timeout_seconds / 2)
+        handler = self._handlers[standby][method.full_name]
+        standby.under_way += 1
+        # Not awaited once it is late: psycopg waits long for a server that is to end a query.
+        reading = asyncio.create_task(_read(standby, handler, request, call, asked))
+        try:
+            done, _ = await asyncio.wait([reading], timeout=seconds)
+            if not done:
+                raise TimeoutError
+            return reading.result()
+        finally:
+            standby.under_way -= 1
+            if not reading.done():
+                reading.cancel()
+                self._abandoned.add(reading)
+                reading.add_done_callback(self._forget)
+
+    def _forget(self, reading: asyncio.Task[Shown]) -> None:
+        self._abandoned.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # Asked for, or asyncio logs it when nobody waits.
+
+
+def is_offered(method: Method, request: Message) -> bool:
+    """Whether a standby may answer a request."""
+    left = OFFERED.get(method.descriptor.name)
+    return left is not None and not any(_has(request, path) for path in left)
+
+
+async def _read(
+    standby: Standby, handler: Handler, request: Message, call: Call, asked: Freshness
+) -> Shown:
+    reached, age_seconds = standby.reached, standby.age_seconds
+    if reached is None:
+        raise _Behind
+    if (asked.movement_ids or asked.position) and not await standby.shows(
+        asked.movement_ids, asked.position
+    ):
+        raise _Behind
+    # Of its own, so that nothing of it is left where the primary answers.
+    own = replace(call, trailers={})
+    message = await handler(request, own)
+    own.check_proven()
+    position = await standby.seen()
+    if standby.pool.generation != reached.generation:
+        raise _Behind
+    return Shown(message, reached, age_seconds, position)
+
+
+def _has(request: Message, path: str) -> bool:
+    name, _, rest = path.partition(".")
+    if not request.HasField(name):
+        return False
+    return not rest or _has(getattr(request, name), rest)
+
+
+def _text(moment: datetime) -> str:
+    """A moment as in JSON (RFC 3339), rounded down to the millisecond: it is a promise."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

@@ -1,0 +1,179 @@
+"""Standbys that lag: no answer is older than it says, and none leaves out what it has to show.
+
+Usage: python -m rehearsals.standbys [--seconds 60] [--seed N]
+
+A primary, a standby whose replay is held up again and again, and a service that reads from it.
+Somebody deposits one rouble after the other on an account, and others read it, with what they
+accept and with what they have seen. A balance tells how many deposits it shows, which is held to
+those that were acknowledged by the moment that the answer claims, by the primary's clock.
+"""
+
+import argparse
+import asyncio
+import logging
+import random
+import secrets
+import tempfile
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import structlog
+from pydantic import SecretStr
+
+from balance_client import freshness, v1
+from balance_service.config import Settings
+from tests import postgres
+from tests.service import Person, rich, start_within, stop_service
+from tests.standbys import Pair, pair
+
+READERS = 4
+# Of claims, which are told to the millisecond.
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass
+class Course:
+    """What happened so far.
+
+    Args:
+        person: Who deposits, and reads.
+        account: Where the money goes.
+        acknowledged: When each deposit was known to be, by the primary's clock.
+        movements: Their ids.
+        reads: How many were answered by whom.
+        faults: What must not be.
+    """
+
+    person: Person
+    account: str
+    acknowledged: list[datetime] = field(default_factory=list)
+    movements: list[str] = field(default_factory=list)
+    reads: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def check(self, holds: bool, fault: str) -> None:  # noqa: FBT001 - the point of it
+        if not holds:
+            self.faults.append(fault)
+
+
+async def run(servers: Pair, person: Person, account: str, seconds: float, seed: int) -> Course:
+    """Deposits and reads for a while, and checks every read.
+
+    Args:
+        servers: Whose standby is held up.
+        person: Signed in to a service that reads from it.
+        account: Theirs, with 1000 roubles, of which no deposit but these is made.
+        seconds: How long.
+        seed: Of what readers ask for, and when the standby is held up.
+    """
+    course = Course(person, account)
+    stopped = asyncio.Event()
+    rng = random.Random(seed)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_deposit(servers, course, stopped))
+        group.create_task(_hold_up(servers, random.Random(rng.random()), stopped))
+        for _ in range(READERS):
+            group.create_task(_read(servers, course, random.Random(rng.random()), stopped))
+        await asyncio.sleep(seconds)
+        stopped.set()
+    return course
+
+
+async def _deposit(servers: Pair, course: Course, stopped: asyncio.Event) -> None:
+    async with await _clock(servers) as clock:
+        while not stopped.is_set():
+            made = await course.person.deposit("1", course.account)
+            course.acknowledged.append(await _now(clock))
+            course.movements.append(made.id)
+
+
+async def _hold_up(servers: Pair, rng: random.Random, stopped: asyncio.Event) -> None:
+    conninfo = servers.standby.url
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as conn:
+        while not stopped.is_set():
+            await asyncio.sleep(rng.uniform(0, 0.8))
+            await conn.execute("SELECT pg_wal_replay_pause()")
+            # Longer than it takes until the primary is asked again.
+            await asyncio.sleep(rng.uniform(0.7, 1.5))
+            await conn.execute("SELECT pg_wal_replay_resume()")
+
+
+async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyncio.Event) -> None:
+    request = v1.GetAccountRequest(account=course.account)
+    method, position, shown = course.person.client.accounts.GetAccount, "", 0
+    async with await _clock(servers) as clock:
+        while not stopped.is_set():
+            staleness = rng.choice([0.5, 1.0, 2.0, 60.0])
+            wanted = rng.choice(["", "movement", "position"])
+            known, began = len(course.acknowledged), await _now(clock)
+            newest = course.movements[known - 1] if known else ""
+            seen = {"movement": newest, "position": position, "": ""}[wanted]
+            metadata = freshness.ask(staleness, [seen] if seen else [])
+            answer, trailers = await method.with_trailers(request, metadata=metadata)
+            told, before = freshness.read(trailers), shown
+            shown = int(Decimal(answer.balance)) - 1000
+            course.reads["standby" if told.standby else "primary"] += 1
+            if wanted == "movement":
+                course.check(shown >= known, f"own write: {shown} of {known}")
+            if wanted == "position":
+                course.check(shown >= before, f"back in time: {shown} after {before}")
+            position = told.position
+            if told.as_of is None:
+                course.check(shown >= known, f"primary: {shown} of {known}")
+                continue
+            complete = bisect_left(course.acknowledged, told.as_of.astimezone(UTC))
+            course.check(shown >= complete, f"as of {told.as_of}: {shown} of {complete}")
+            oldest = began - timedelta(seconds=staleness) - _MILLISECOND
+            course.check(told.as_of >= oldest, f"as of {told.as_of}, accepted from {oldest} on")
+
+
+async def _clock(servers: Pair) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(servers.primary.url, autocommit=True)
+
+
+async def _now(conn: psycopg.AsyncConnection) -> datetime:
+    row = await (await conn.execute("SELECT clock_timestamp()")).fetchone()
+    assert row, "a query of one row"
+    moment: datetime = row[0]
+    return moment.astimezone(UTC)
+
+
+async def main(options: argparse.Namespace, servers: Pair, folder: Path) -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with postgres.database(servers.url, "rehearsal") as url:
+        settings = Settings(
+            database_url=SecretStr(postgres.of_service(url)),
+            replica_url=SecretStr(servers.behind(url)),
+            secret=SecretStr(secrets.token_urlsafe(32)),
+            data_dir=str(folder),
+            grpc_port=0,
+            http_port=0,
+            development=True,
+            user_deposits=True,
+            user_calls_per_second=0,
+            network_calls_per_second=0,
+        )
+        service = await start_within(settings)
+        try:
+            person, account = await rich(service)
+            course = await run(servers, person, account, options.seconds, options.seed)
+        finally:
+            await stop_service(service)
+    print(f"seed {options.seed}: {len(course.movements)} deposits, reads {dict(course.reads)}")
+    for fault in course.faults:
+        print(fault)
+    return 1 if course.faults or not course.reads["standby"] else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32))
+    parsed = parser.parse_args()
+    with pair() as running, tempfile.TemporaryDirectory() as data:
+        raise SystemExit(asyncio.run(main(parsed, running, Path(data))))

@@ -1,0 +1,89 @@
+"""Which reads a standby may answer, and what is read of it in headers and settings."""
+
+import pytest
+
+from balance_service._generated.balance.v1 import account_pb2, transfer_pb2
+from balance_service.auth.sealing import Secrets
+from balance_service.calls import freshness
+from balance_service.calls.call import from_metadata
+from balance_service.calls.methods import Method, load_contract
+from balance_service.calls.standby_reads import KEPT, OFFERED, is_offered
+from balance_service.database.standbys import History, split
+from balance_service.server.standbys import positions
+
+METHODS = {
+    method.name: Method(method)
+    for file in load_contract()
+    for service in file.services_by_name.values()
+    for method in service.methods
+}
+SECRETS = Secrets("only-for-tests-and-long-enough-0123456789")
+
+
+def test_every_read_with_one_answer_is_offered_or_kept() -> None:
+    reads = {
+        name
+        for name, method in METHODS.items()
+        if method.reads and not method.descriptor.server_streaming
+    }
+    assert set(OFFERED) | set(KEPT) == reads
+    assert not set(OFFERED) & set(KEPT)
+
+
+def test_every_list_that_ends_at_a_moment_is_kept_if_it_does() -> None:
+    for name, left in OFFERED.items():
+        fields = METHODS[name].input.fields_by_name
+        dated = {"as_of"} & set(fields)
+        kept = fields["filter"].message_type if "filter" in fields else None
+        if kept and "end_time" in kept.fields_by_name:
+            dated.add("filter.end_time")
+        assert set(left) == dated, name
+
+
+def test_request_about_the_past_is_not_offered() -> None:
+    request = transfer_pb2.ListTransfersRequest()
+    assert is_offered(METHODS["ListTransfers"], request)
+    request.filter.start_time.seconds = 1
+    assert is_offered(METHODS["ListTransfers"], request)
+    request.filter.end_time.seconds = 1
+    assert not is_offered(METHODS["ListTransfers"], request)
+    assert not is_offered(METHODS["CreateAccount"], account_pb2.CreateAccountRequest())
+
+
+def test_position_is_read_by_whoever_has_the_secret() -> None:
+    made = positions(SECRETS).write(1 << 40)
+    assert positions(SECRETS).read(made) == 1 << 40
+    with pytest.raises(ValueError, match="sealed"):
+        positions(Secrets("another-of-the-tests-and-long-enough-98765")).read(made)
+
+
+def test_several_things_that_were_seen_may_come_in_several_headers() -> None:
+    known = positions(SECRETS)
+    ids = ["0198f3a0-0000-7000-8000-000000000001", "0198f3a0-0000-7000-8000-000000000002"]
+    sent = [
+        ("balance-max-staleness", "0.5s"),
+        ("balance-at-least", f"{ids[0]}, {known.write(7)}"),
+        ("balance-at-least", f"{ids[1]},{known.write(5)}"),
+    ]
+    read = freshness.read(from_metadata("/a.B/C", sent, None), known)
+    assert (read.max_staleness_seconds, read.position) == (0.5, 7)
+    assert {str(each) for each in read.movement_ids} == set(ids)
+
+
+def test_url_of_several_standbys_is_one_for_each() -> None:
+    common = "target_session_attrs=standby load_balance_hosts=disable"
+    assert split("postgresql://u@a,b:5433/d?target_session_attrs=any") == [
+        f"user=u dbname=d {common} host=a",
+        f"user=u dbname=d {common} host=b port=5433",
+    ]
+    assert split("host=a,b port=1") == [f"{common} host=a port=1", f"{common} host=b port=1"]
+    with pytest.raises(ValueError, match="port"):
+        split("host=a,b,c port=1,2")
+    with pytest.raises(ValueError, match="at most 16"):
+        split(f"host={','.join('a' * 17)}")
+
+
+def test_history_before_a_promotion_is_that_of_the_same_cluster() -> None:
+    assert History("1", 2).precedes(History("1", 3))
+    assert not History("1", 3).precedes(History("1", 3))
+    assert not History("2", 2).precedes(History("1", 3))
