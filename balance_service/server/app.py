@@ -268,14 +268,14 @@ def _maintenance(
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
         webhooks_kept=timedelta(days=settings.webhooks_retention_days),
+        calendar=settings.limits.calendar,
     )
 
 
 def _add_webhooks(
     calls: Calls, settings: Settings, pool_: Pool, page_tokens: PageTokens, secrets: Secrets
 ) -> Deliveries:
-    networks = parse_networks(settings.webhooks_networks)
-    sender = Sender(Rules(settings.webhooks_plain_http, networks))
+    sender = Sender(Rules(settings.webhooks_plain_http, parse_networks(settings.webhooks_networks)))
     calls.add(WebhookServicer(pool_, page_tokens, secrets, sender))
     proven = settings.second_factor_required
     return Deliveries(pool_, secrets, sender, settings.token_issuer, second_factor_required=proven)
@@ -342,9 +342,8 @@ def _add_settlements(
 def _pools(settings: Settings) -> tuple[Pool, Pool]:
     """The connections for everything but commits, and those for commits."""
     url, commits = settings.database_url.get_secret_value(), settings.commits_in_flight
-    primary = Primary()
-    others = settings.pool_size - commits
-    return pool.create(url, others, primary), pool.create(url, commits, primary)
+    sizes, primary = (settings.pool_size - commits, commits), Primary()
+    return pool.create(url, sizes[0], primary), pool.create(url, sizes[1], primary)
 
 
 def _health(calls: Calls, pools: Sequence[Pool]) -> Health:
@@ -391,7 +390,8 @@ def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
 
 
 def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
-    store = PostgresStore(connections, parse_keys(settings.searchable_metadata))
+    searchable = parse_keys(settings.searchable_metadata)
+    store = PostgresStore(connections, searchable, settings.limits.calendar)
     return CommitQueue(
         Committer(store, settings.limits).commit,
         commits_in_flight_max=settings.commits_in_flight,

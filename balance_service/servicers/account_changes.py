@@ -33,7 +33,7 @@ from balance_service.messages.approvals import Approvals, CarryOut, NeedsApprova
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import account_changes as repository
-from balance_service.repositories import accounts, audit, limit_ends
+from balance_service.repositories import accounts, audit, limit_ends, sub_accounts
 from balance_service.repositories.limit_ends import LimitEnd
 
 _SERVICE = "/balance.v1.AccountService/"
@@ -234,7 +234,8 @@ class AccountChanges:
         Raises:
             NeedsApproval: It raises a limit above its ceiling, and nobody has approved that.
         """
-        profile = await accounts.lock(conn, values.account)
+        calendar = self._limits.calendar
+        profile = await sub_accounts.lock_account(conn, values.account, calendar)
         if profile is None:
             raise errors.AccountNotFound(str(values.account))
         now = await repository.read_clock(conn)
@@ -256,7 +257,7 @@ class AccountChanges:
 
     async def _end_limits(self, conn: Connection, account_id: UUID) -> None:
         """Has the limits of an account go back, unless others were set since."""
-        profile = await accounts.lock(conn, account_id)
+        profile = await sub_accounts.lock_account(conn, account_id, self._limits.calendar)
         assert profile, "it was there when its limits were set"
         end = await limit_ends.take(conn, account_id)
         if end is None or end.change_id != await _last_set(conn, account_id):
