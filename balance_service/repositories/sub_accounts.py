@@ -121,6 +121,8 @@ async def check_shared(
     Raises:
         LockedOtherwise: An account has other sub-accounts than were known, or one has no room.
     """
+    if shared is None and not any(account.sub_account_count for account in locked.values()):
+        return {}
     found, by_place = await shared.read() if shared else ({}, {})
     whole, receiving = shared.sharing if shared else Sharing(frozenset(), {})
     wrong = False

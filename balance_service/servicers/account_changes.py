@@ -14,8 +14,9 @@ from balance_service.domain import audited_accounts, errors, ids
 from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
 from balance_service.domain.accounts import Account, AccountProfile
 from balance_service.domain.approvals import Ceilings, NewApproval
-from balance_service.domain.audit import Actor
+from balance_service.domain.audit import Action, Actor, AuditEvent
 from balance_service.domain.limits import Limits
+from balance_service.domain.sub_accounts import SUB_ACCOUNTS_MAX
 from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.account_change_requests import (
     CLOSE,
@@ -142,6 +143,36 @@ class AccountChanges:
             act=self._acting(SET_LIMITS, request, call, life),
             answer_type=account_pb2.Account,
         )
+
+    async def set_sub_accounts(
+        self, request: account_pb2.CloseAccountRequest, count: int, actor: Actor
+    ) -> None:
+        """Gives an account so many sub-accounts, once what waits on those that it has is numbered.
+
+        Args:
+            request: Names the account and the reason, as for any change that takes nothing else.
+            count: How many, up to SUB_ACCOUNTS_MAX; 0 for none.
+            actor: Who asks.
+
+        Raises:
+            InvalidFields: The count or the reason is out of bounds.
+            AccountNotFound, AccountClosed: There is no account that money could move on.
+        """
+        asked = CLOSE.read(request)
+        if not 0 <= count <= SUB_ACCOUNTS_MAX:
+            raise errors.invalid("sub_accounts", f"must be from 0 to {SUB_ACCOUNTS_MAX}")
+        async with transaction(self._pool) as conn:
+            profile = await sub_accounts.lock_account(conn, asked.account, self._limits.calendar)
+            if profile is None:
+                raise errors.AccountNotFound(str(asked.account))
+            profile.account.check_not_closed()
+            await sub_accounts.set_count(conn, asked.account, count)
+            before, after = (
+                {"sub_accounts": str(each)} for each in (profile.account.sub_account_count, count)
+            )
+            action, target = Action.ACCOUNT_SUB_ACCOUNTS_SET, f"account:{asked.account}"
+            event = AuditEvent(action, actor, target, before, after, asked.reason)
+            await audit.record(conn, event)
 
     async def end_limits(self) -> None:
         """Has limits go back whose time is over; to be called every few seconds."""
