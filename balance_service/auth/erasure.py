@@ -15,6 +15,7 @@ from balance_service.domain import account_changes, errors, ids
 from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
 from balance_service.domain.accounts import Status
 from balance_service.domain.audit import Action, Actor, AuditEvent
+from balance_service.domain.days import Calendar
 from balance_service.domain.events import EventType
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.domain.principals import Principal
@@ -31,6 +32,7 @@ from balance_service.repositories import (
     outbox,
     schedules,
     second_factors,
+    sub_accounts,
     users,
     verifications,
     webhook_endpoints,
@@ -48,6 +50,7 @@ class Erasure:
         proofs: Have a second factor proved.
         known: Names what is kept of a mailbox.
         sessions: Learn what ended.
+        calendar: The days on which debits count.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Erasure:
         proofs: SecondFactors,
         known: Askers,
         sessions: Sessions,
+        calendar: Calendar,
     ) -> None:
         self._pool = pool
         self._codes = codes
         self._proofs = proofs
         self._askers = known
         self._sessions = sessions
+        self._calendar = calendar
 
     async def erase_own(
         self, principal: Principal, sent: CodeOfAddress, second_factor_code: str, actor: Actor
@@ -134,7 +139,7 @@ class Erasure:
         """Erases a locked user; what is left, and the sign-ins that this ended."""
         # Before accounts are locked: in the order of whoever carries schedules out.
         await schedules.forget(conn, f"user:{user.user_id}")
-        await _close_accounts(conn, user.user_id, principal, reason)
+        await self._close_accounts(conn, user.user_id, principal, reason)
         now = datetime.now(UTC)
         erased = dataclasses.replace(
             user,
@@ -165,32 +170,34 @@ class Erasure:
         await outbox.record(conn, EventType.USER_ERASED, user.user_id)
         return erased, ended
 
-
-async def _close_accounts(
-    conn: Connection, owner_id: UUID, principal: Principal, reason: str
-) -> None:
-    """Closes all accounts of a locked user, in the order in which commits lock them."""
-    for account_id in await accounts.ids_of_owner(conn, owner_id):
-        profile = await accounts.lock(conn, account_id)
-        assert profile, "an owner's account exists"
-        before = profile.account
-        if before.status == Status.CLOSED:
-            continue
-        if before.status != Status.ACTIVE:
-            scope = "DEBITS" if before.status == Status.DEBITS_FROZEN else "ALL"
-            raise errors.AccountFrozen(str(account_id), scope)
-        after = account_changes.close(before)
-        await accounts.set_rules(conn, after)
-        now = await changes.read_clock(conn)
-        change = AccountChange(
-            change_id=ids.dated_id(now),
-            account_id=account_id,
-            kind=ChangeKind.CLOSE,
-            before=Rules.of(before),
-            after=Rules.of(after),
-            reason=reason,
-            principal=principal.name,
-            request_id=None,
-            created_at=now,
-        )
-        await changes.insert(conn, change)
+    async def _close_accounts(
+        self, conn: Connection, owner_id: UUID, principal: Principal, reason: str
+    ) -> None:
+        """Closes all accounts of a locked user, in the order in which commits lock them."""
+        owned = await accounts.ids_of_owner(conn, owner_id)
+        for account_id in owned:
+            await accounts.lock(conn, account_id)
+        for account_id in owned:
+            profile = await sub_accounts.lock_account(conn, account_id, self._calendar)
+            assert profile, "an owner's account exists"
+            before = profile.account
+            if before.status == Status.CLOSED:
+                continue
+            if before.status != Status.ACTIVE:
+                scope = "DEBITS" if before.status == Status.DEBITS_FROZEN else "ALL"
+                raise errors.AccountFrozen(str(account_id), scope)
+            after = account_changes.close(before)
+            await accounts.set_rules(conn, after)
+            now = await changes.read_clock(conn)
+            change = AccountChange(
+                change_id=ids.dated_id(now),
+                account_id=account_id,
+                kind=ChangeKind.CLOSE,
+                before=Rules.of(before),
+                after=Rules.of(after),
+                reason=reason,
+                principal=principal.name,
+                request_id=None,
+                created_at=now,
+            )
+            await changes.insert(conn, change)

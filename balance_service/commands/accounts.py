@@ -74,9 +74,13 @@ def show(account: Account, output: Output = Format.TABLE) -> None:
     """Show an account: its balance, what is held of it, its limits and its status."""
     from balance_service.operations import accounts
 
-    found, limits_end = at_desk(lambda desk: accounts.show(desk, account))
-    ends = {"limits_end_time": limits_end.isoformat()} if limits_end else {}
-    show_one({**row(found), **ends}, output, LEFT_OUT)
+    found, limits_end, sub_accounts = at_desk(lambda desk: accounts.show(desk, account))
+    more: dict[str, object] = {}
+    if limits_end:
+        more["limits_end_time"] = limits_end.isoformat()
+    if sub_accounts:
+        more["sub_accounts"] = sub_accounts
+    show_one({**row(found), **more}, output, LEFT_OUT)
 
 
 @app.command(
@@ -225,3 +229,28 @@ def limit(
     limits = accounts.NewLimits(overdraft, debit, daily)
     done = at_desk(lambda desk: accounts.set_limits(desk, account, limits, reason, life))
     show_one(row(done), output, LEFT_OUT)
+
+
+@app.command(
+    name="sub-accounts",
+    epilog=examples(
+        'balance-service account sub-accounts 1234567897 8 --reason "The shop on a sale day"',
+        'balance-service account sub-accounts 1234567897 0 --reason "The sale is over"',
+    ),
+)
+def sub_accounts(
+    account: Account,
+    count: Annotated[
+        int, typer.Argument(min=0, max=64, help="How many; 0 for none.", show_default=False)
+    ],
+    reason: Reason,
+    output: Output = Format.TABLE,
+) -> None:
+    """Give an account sub-accounts, so that many workers can add to it at once.
+
+    They are not seen outside: balance, limits, statement and number stay those of the account.
+    """
+    from balance_service.operations import accounts
+
+    done = at_desk(lambda desk: accounts.set_sub_accounts(desk, account, count, reason))
+    show_one({**row(done), "sub_accounts": count}, output, LEFT_OUT)

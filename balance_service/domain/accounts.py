@@ -41,6 +41,7 @@ class Account(NamedTuple):
         spent_minor: What was debited on the calendar day of `changed_at`.
         debit_limit_minor: The most that may be debited at once, if the account has such a limit.
         daily_limit_minor: The most that may be debited in a day, if it has such a limit.
+        sub_account_count: How many sub-accounts take receipts beside it; 0 for none.
     """
 
     account_id: UUID
@@ -55,6 +56,7 @@ class Account(NamedTuple):
     spent_minor: int = 0
     debit_limit_minor: int | None = None
     daily_limit_minor: int | None = None
+    sub_account_count: int = 0
 
     @property
     def available_minor(self) -> int:
@@ -97,6 +99,7 @@ class Account(NamedTuple):
             spent_minor,
             self.debit_limit_minor,
             self.daily_limit_minor,
+            self.sub_account_count,
         )
 
     def reserved(self, amount_minor: int) -> "Account":
@@ -195,11 +198,25 @@ class AccountProfile(NamedTuple):
         account: Its state.
         number: Its public number.
         created_at: When it was opened.
+        waiting_minor: What it received that has no number on it yet, in minor units.
+        waiting: In how many receipts.
     """
 
     account: Account
     number: int
     created_at: datetime
+    waiting_minor: int = 0
+    waiting: int = 0
+
+    @property
+    def merged(self) -> Account:
+        """The account with what waits, as people see it; its entries end before that."""
+        if not self.waiting:
+            return self.account
+        return self.account._replace(
+            balance_minor=self.account.balance_minor + self.waiting_minor,
+            sequence=self.account.sequence + self.waiting,
+        )
 
 
 class SystemRole(enum.StrEnum):

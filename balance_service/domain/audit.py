@@ -44,6 +44,7 @@ class Action(enum.StrEnum):
     ACCOUNT_CLOSED = "account.closed"
     ACCOUNT_REOPENED = "account.reopened"
     ACCOUNT_LIMITS_SET = "account.limits_set"
+    ACCOUNT_SUB_ACCOUNTS_SET = "account.sub_accounts_set"
     MOVEMENT_REVERSED = "movement.reversed"
     HOLD_VOIDED = "hold.voided"
     SERVICE_CREATED = "catalogue.service_created"

@@ -27,6 +27,11 @@ class Calendar:
         self._zone = zone
         self._latest = Day(datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
+    @property
+    def zone_name(self) -> str:
+        """The name of the zone, as Postgres knows it."""
+        return str(self._zone)
+
     def day(self, moment: datetime) -> Day:
         """The day that a moment lies in."""
         day = self._latest

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from balance_service.domain.account_changes import ChangeKind
 from balance_service.domain.accounts import Account
-from balance_service.domain.movements import MOVING_NOTHING, Entry, Movement
+from balance_service.domain.movements import MOVING_NOTHING, Entry, Movement, Receipt
 from balance_service.domain.schedules import OccurrenceOutcome, ScheduleChange
 
 # What stands before each type in the contract.
@@ -85,23 +85,25 @@ TYPES = {event_type.text: event_type for event_type in EventType}
 
 
 def entry_numbers(
-    made: Sequence[Movement], entered: Sequence[Entry]
+    made: Sequence[Movement], entered: Sequence[Entry], receipts: Sequence[Receipt] = ()
 ) -> tuple[list[int | None], list[int | None]]:
     """The numbers of movements' entries: on the accounts that they left, and that they reached.
 
     Args:
         made: The movements of a commit.
         entered: Their entries on users' accounts, in the same order.
+        receipts: What waits by them to become entries.
 
     Returns:
-        Two numbers for each movement; None where it has no such entry.
+        Two numbers for each movement; None where it has no such entry, 0 where that waits.
     """
+    waiting = {receipt.movement_id for receipt in receipts}
     left: list[int | None] = []
     reached: list[int | None] = []
     entries = iter(entered)
     entry = next(entries, None)
     for movement in made:
-        sent = received = None
+        sent, received = None, 0 if movement.movement_id in waiting else None
         while entry is not None and entry.movement_id == movement.movement_id:
             if entry.account_id == movement.from_account_id:
                 sent = entry.sequence

@@ -177,6 +177,26 @@ class Line(NamedTuple):
     movement: Movement
 
 
+class Receipt(NamedTuple):
+    """An entry on an account that has no number yet.
+
+    Args:
+        account_id: The account that received.
+        movement_id: By which movement.
+        kind: The movement's.
+        amount_minor: How much, above zero, in minor units.
+        counterparty_id: From which account.
+        effective_at: The value date, where it is not that of booking.
+    """
+
+    account_id: UUID
+    movement_id: UUID
+    kind: Kind
+    amount_minor: int
+    counterparty_id: UUID
+    effective_at: datetime | None
+
+
 class SystemEntry(NamedTuple):
     """One side of a movement on a system account, which has no locked state and so no sequence."""
 

@@ -11,7 +11,7 @@ from balance_service.domain.accounts import Account, SystemAccount
 from balance_service.domain.days import Day
 from balance_service.domain.holds import Hold
 from balance_service.domain.limits import Limits
-from balance_service.domain.movements import Entry, Kind, Movement, SystemEntry
+from balance_service.domain.movements import Entry, Kind, Movement, Receipt, SystemEntry
 from balance_service.domain.postings import Posting, are_balanced
 
 
@@ -78,6 +78,7 @@ class State:
             it did. The first command that finds such a movement posted it.
         limits: What the service is configured to let be debited.
         quote_uses: Movement ids by the quotes that they carried out.
+        receiving: Accounts of which one sub-account is locked, that has room for what they receive.
     """
 
     accounts: MutableMapping[UUID, Account]
@@ -89,6 +90,7 @@ class State:
     tried: set[UUID] = field(default_factory=set)
     limits: Limits = field(default_factory=Limits)
     quote_uses: MutableMapping[UUID, UUID] = field(default_factory=dict)
+    receiving: frozenset[UUID] = frozenset()
 
     def copy(self) -> "State":
         """A state that can be changed and thrown away."""
@@ -102,6 +104,7 @@ class State:
             set(self.tried),
             self.limits,
             dict(self.quote_uses),
+            self.receiving,
         )
 
     def adopt(self, other: "State") -> None:
@@ -139,6 +142,7 @@ class Plan:
         movements: New journal rows, in order.
         entries: Their entries on users' accounts.
         system_entries: Their entries on system accounts.
+        receipts: What waits on sub-accounts to become entries.
         accounts: The new state of every account that changed.
         holds: The new state of every hold that is new or changed.
         purchases: By account and service, the movements by which accounts have services now.
@@ -148,6 +152,7 @@ class Plan:
     movements: list[Movement] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     system_entries: list[SystemEntry] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
     accounts: dict[UUID, Account] = field(default_factory=dict)
     holds: dict[UUID, Hold] = field(default_factory=dict)
     purchases: dict[tuple[UUID, UUID], Movement] = field(default_factory=dict)
@@ -188,6 +193,9 @@ class Plan:
             )
             return
         before, amount_minor = posting.account, posting.amount_minor
+        if before.account_id in state.receiving:
+            self._receive(state, movement, before, amount_minor)
+            return
         debited_minor = -amount_minor if amount_minor < 0 and posting.is_debit else 0
         after = before.entered(amount_minor, movement.created_at, day, debited_minor)
         sent = before.account_id == movement.from_account_id
@@ -206,6 +214,24 @@ class Plan:
         )
         state.accounts[before.account_id] = after
         self.accounts[before.account_id] = after
+
+    def _receive(
+        self, state: State, movement: Movement, before: Account, amount_minor: int
+    ) -> None:
+        assert amount_minor > 0, "whoever takes from an account locks it whole"
+        self.receipts.append(
+            Receipt(
+                before.account_id,
+                movement.movement_id,
+                movement.kind,
+                amount_minor,
+                movement.from_account_id,
+                movement.effective_at,
+            )
+        )
+        state.accounts[before.account_id] = before._replace(
+            balance_minor=before.balance_minor + amount_minor, changed_at=movement.created_at
+        )
 
     def _hold(self, state: State, after: Hold) -> None:
         before = state.holds.get(after.hold_id)
@@ -234,6 +260,7 @@ class Plan:
         self.movements += other.movements
         self.entries += other.entries
         self.system_entries += other.system_entries
+        self.receipts += other.receipts
         self.accounts |= other.accounts
         self.holds |= other.holds
         self.purchases |= other.purchases

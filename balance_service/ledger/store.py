@@ -9,8 +9,10 @@ from uuid import UUID
 
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
+from balance_service.domain.days import Calendar
 from balance_service.domain.requests import Command
 from balance_service.domain.state import Plan, State
+from balance_service.domain.sub_accounts import KnownSubAccounts
 from balance_service.repositories.journal import Journal
 from balance_service.telemetry import metrics, traces
 
@@ -52,17 +54,25 @@ class PostgresStore:
     Args:
         pool: Each transaction takes one connection of it.
         searchable: The keys of metadata that movements may be found by.
+        calendar: The days on which debits count.
     """
 
-    def __init__(self, pool: Pool, searchable: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        searchable: frozenset[str] = frozenset(),
+        calendar: Calendar | None = None,
+    ) -> None:
         self._pool = pool
         self._searchable = searchable
+        self._zone = (calendar or Calendar()).zone_name
+        self._known = KnownSubAccounts()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         with ExitStack() as ending:
             async with pools.pipelined_transaction(self._pool) as conn:
-                yield Journal(conn, self._searchable)
+                yield Journal(conn, self._searchable, self._known, self._zone)
                 began = time.perf_counter()
                 ending.enter_context(traces.round_trip("write and COMMIT"))
         metrics.commit_written(time.perf_counter() - began)

@@ -41,7 +41,7 @@ def account_message(
         target: The currency asked for; empty for the account's own.
         shown: The rate from its own currency to that one; None if none is known.
     """
-    own = profile.account
+    own = profile.merged
     minors = {
         "balance": own.balance_minor,
         "limit": own.limit_minor,

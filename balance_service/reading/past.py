@@ -17,7 +17,7 @@ from balance_service.database.pool import Pool
 from balance_service.database.roles import LOCK_TIMEOUT_MS
 from balance_service.domain import errors
 from balance_service.domain.accounts import Account, AccountProfile
-from balance_service.repositories import accounts, reports
+from balance_service.repositories import accounts, reports, sub_accounts
 
 # How far the clocks of Postgres servers that take over from each other may be apart.
 SKEW_MAX = timedelta(seconds=1)
@@ -81,7 +81,7 @@ async def settled_everywhere(pool: Pool, end: datetime, timeout_seconds: float |
                 # Asked for after the clock, and so with all that dated something before.
                 under_way = await reports.under_way(conn)
                 waited_for = under_way if waited_for is None else waited_for & under_way
-                if not waited_for:
+                if not waited_for and not await sub_accounts.waits_before(conn, end):
                     return now
         await _pause(end - now, loop.time() - began, timeout_seconds)
 

@@ -1,5 +1,6 @@
 """Accounts outside the hot path: opening, reading, and operators' changes."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -171,14 +172,14 @@ async def get(conn: AsyncConnection, account_ids: Sequence[UUID]) -> list[Accoun
 
 
 async def lock(conn: AsyncConnection, account_id: UUID) -> AccountProfile | None:
-    """An account, locked until the transaction ends."""
+    """An account, locked until the transaction ends; its sub-accounts may take receipts still."""
     return await _find(conn, "lock", {"account_id": account_id})
 
 
 async def find_unlocked(
     conn: AsyncConnection, account_ids: Sequence[UUID]
 ) -> tuple[datetime, set[UUID]]:
-    """Postgres's time, and which of some accounts no commit had locked then.
+    """Postgres's time, and which of some accounts no commit had locked then; nothing waits on them.
 
     Movements are dated under the accounts' locks, so what is committed on these later is dated
     later.
@@ -192,7 +193,9 @@ async def find_unlocked(
         cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
         row = await cursor.fetchone()
     assert row is not None, "a clock always answers"
-    return row[0], set(row[1])
+    now, free, with_sub_accounts, free_sub_accounts = row
+    taken: Counter[UUID] = Counter(with_sub_accounts) - Counter(free_sub_accounts)
+    return now, set(free) - taken.keys()
 
 
 async def set_rules(conn: AsyncConnection, account: Account) -> None:
@@ -209,6 +212,12 @@ async def set_rules(conn: AsyncConnection, account: Account) -> None:
     )
 
 
+async def read_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) -> AsyncCursor:
+    """As `lock_for_commit`, for accounts that the commit has locked, or a sub-account of each."""
+    columns = {"account_ids": arrays.uuids(account_ids)}
+    return await conn.execute(_SQL["read_for_commit"], columns, prepare=True)
+
+
 async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) -> AsyncCursor:
     """Sends the statement that locks the accounts of a commit; its rows are for `account_of`.
 
@@ -223,7 +232,7 @@ async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) ->
 def account_of(row: Sequence[Any]) -> Account:
     """The account of a row with the columns of Account, in their order: names cost time here."""
     account_id, owner_id, currency, balance, held, limit, status, sequence, *rest = row
-    changed_at, spent, debit_limit, daily_limit = rest
+    changed_at, spent, debit_limit, daily_limit, sub_account_count = rest
     return Account(
         account_id,
         owner_id,
@@ -237,6 +246,7 @@ def account_of(row: Sequence[Any]) -> Account:
         spent,
         debit_limit,
         daily_limit,
+        sub_account_count,
     )
 
 
@@ -249,5 +259,5 @@ async def _find(
 
 
 def _profile(row: Sequence[Any]) -> AccountProfile:
-    number, created_at, *account = row
-    return AccountProfile(account_of(account), number, created_at)
+    number, created_at, *account, waiting_minor, waiting = row
+    return AccountProfile(account_of(account), number, created_at, waiting_minor, waiting)

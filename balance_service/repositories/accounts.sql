@@ -118,8 +118,28 @@ SELECT
     changed_at,
     spent_minor,
     debit_limit_minor,
-    daily_limit_minor
+    daily_limit_minor,
+    sub_account_count
     -- end account --
+    ,
+    CASE
+        WHEN sub_account_count > 0
+            THEN (
+                SELECT sum(s.received_minor)::bigint
+                FROM sub_accounts AS s
+                WHERE s.account_id = accounts.account_id
+            )
+        ELSE 0
+    END AS waiting_minor,
+    CASE
+        WHEN sub_account_count > 0
+            THEN (
+                SELECT sum(s.receipts)::bigint
+                FROM sub_accounts AS s
+                WHERE s.account_id = accounts.account_id
+            )
+        ELSE 0
+    END AS waiting
     -- end profile --
 FROM accounts
 WHERE account_id = ANY(%(account_ids)s)
@@ -181,8 +201,16 @@ WHERE account_id = ANY(%(account_ids)s::uuid[])
 ORDER BY account_id
 FOR NO KEY UPDATE;
 
+-- read_for_commit --
+-- The same without a lock, for what does not change while the commit holds others.
+SELECT
+    -- include account --
+FROM accounts
+WHERE account_id = ANY(%(account_ids)s::uuid[]);
+
 -- lock_if_free --
--- The time, and those accounts that no commit has locked then.
+-- The time, and those accounts that no commit has locked then; and of which accounts there are
+-- sub-accounts, and those of which none is locked and nothing waits on.
 SELECT
     clock_timestamp() AS now,
     ARRAY(
@@ -190,7 +218,18 @@ SELECT
         FROM accounts
         WHERE account_id = ANY(%(account_ids)s)
         FOR SHARE SKIP LOCKED
-    ) AS free_ids;
+    ) AS free_ids,
+    ARRAY(
+        SELECT s.account_id
+        FROM sub_accounts AS s
+        WHERE s.account_id = ANY(%(account_ids)s)
+    ) AS with_sub_accounts,
+    ARRAY(
+        SELECT s.account_id
+        FROM sub_accounts AS s
+        WHERE s.account_id = ANY(%(account_ids)s) AND s.receipts = 0
+        FOR SHARE SKIP LOCKED
+    ) AS free_sub_accounts;
 
 -- set_rules --
 -- What an operator changes: whether and how far money may move.

@@ -11,6 +11,7 @@ from balance_service.domain.events import entry_numbers
 from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement, SystemEntry
 from balance_service.domain.searches import Label
+from balance_service.domain.state import Plan
 from balance_service.repositories import arrays
 
 Columns: TypeAlias = dict[str, object]
@@ -121,18 +122,14 @@ def entries(written: Sequence[Entry]) -> Columns:
     }
 
 
-def events(made: Sequence[Movement], entered: Sequence[Entry]) -> Columns:
-    """Movements in the order in which they were made, with the numbers of their entries.
-
-    Args:
-        made: The movements of a commit.
-        entered: Their entries, in the same order.
-    """
-    left, reached = entry_numbers(made, entered)
+def events(plan: Plan) -> Columns:
+    """A commit's movements in the order of its events, with the numbers of their entries."""
+    left, reached = entry_numbers(plan.movements, plan.entries, plan.receipts)
     return {
-        "event_movement_id": arrays.uuids(m.movement_id for m in made),
+        "event_movement_id": arrays.uuids(m.movement_id for m in plan.movements),
         "event_from_sequence": arrays.bigints(left),
         "event_to_sequence": arrays.bigints(reached),
+        "event_waiting": len({receipt.account_id for receipt in plan.receipts}),
     }
 
 

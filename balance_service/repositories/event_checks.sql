@@ -103,7 +103,7 @@ FROM (
     FROM (
         SELECT *
         FROM sides
-        WHERE sequence IS NOT NULL
+        WHERE sequence > 0
     ) AS s
     FULL JOIN (
         SELECT

@@ -39,12 +39,16 @@ _TRANSIENT = (
 )
 
 
+class LockedOtherwise(Exception):  # noqa: N818 - no fault
+    """A commit locked its accounts in a way that will not do; the next attempt knows how."""
+
+
 def is_transient(error: Exception) -> bool:
     """Whether the same work may succeed if it is done again."""
     if isinstance(error, pg.UniqueViolation):
         name = error.diag.constraint_name or ""
         return _OF_PARTITION.sub("movements_pkey", name) in _RACES
-    if isinstance(error, _TRANSIENT):
+    if isinstance(error, (LockedOtherwise, *_TRANSIENT)):
         return True
     # A lost connection has no SQLSTATE, or one of class 08 where a pooler tells of it. Its commit
     # may or may not have happened.

@@ -17,9 +17,11 @@ from balance_service.domain.movements import BETWEEN_USERS, Followed, Kind, Move
 from balance_service.domain.pricing import Rate
 from balance_service.domain.requests import Command
 from balance_service.domain.state import Follow, Plan, State
+from balance_service.domain.sub_accounts import KnownSubAccounts, Sharing
 from balance_service.repositories import arrays, audit, columns, queries
 from balance_service.repositories.accounts import account_of, lock_for_commit
 from balance_service.repositories.holds import hold_of
+from balance_service.repositories.sub_accounts import SharedAccounts, check_shared
 from balance_service.telemetry import metrics, traces
 
 _SQL = queries.load(__file__)
@@ -31,11 +33,22 @@ class Journal:
     Args:
         conn: A connection in pipeline mode, within a transaction.
         searchable: The keys of metadata that movements may be found by.
+        known: What this worker knows of accounts with sub-accounts.
+        zone: The zone of the days on which debits count.
     """
 
-    def __init__(self, conn: AsyncConnection, searchable: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        conn: AsyncConnection,
+        searchable: frozenset[str] = frozenset(),
+        known: KnownSubAccounts | None = None,
+        zone: str = "UTC",
+    ) -> None:
         self._conn = conn
         self._searchable = searchable
+        self._known = known or KnownSubAccounts()
+        self._zone = zone
+        self._shared: SharedAccounts | None = None
         self._operated: list[Command] = []
 
     async def load(
@@ -59,21 +72,23 @@ class Journal:
         # granted; to send it with find_movements, as one statement, gains nothing measurable.
         began = time.perf_counter()
         account_ids = {account_id for command in commands for account_id in command.account_ids}
+        sharing = self._known.sharing(commands)
         traces.statement_sent("lock_for_commit")
-        locked = await lock_for_commit(self._conn, account_ids)
-        clock = await self._send("read_clock")
+        locked = await lock_for_commit(self._conn, account_ids - sharing.receiving.keys())
+        clock = await self._lock_shared(sharing, account_ids)
         replayed = await self._find_movements(commands, tried)
         bought = await self._find_purchases(commands)
         referred = await self._find_references(commands)
         followed = await self._find_follows(commands)
         held = await self._find_holds(commands)
         used = await self._find_quote_uses(commands)
-        accounts = [account_of(row) for row in await locked.fetchall()]
+        accounts = {row[0]: account_of(row) for row in await locked.fetchall()}
+        accounts |= await check_shared(self._known, self._shared, accounts)
         metrics.accounts_locked(time.perf_counter() - began)
         replays = [_movement(row) for row in await _rows(replayed)]
         purchases = [_movement(row) for row in await _rows(bought)]
         state = State(
-            accounts={account.account_id: account for account in accounts},
+            accounts=accounts,
             movements={movement.movement_id: movement for movement in replays},
             purchases=_by_purchase(purchases),
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
@@ -81,10 +96,23 @@ class Journal:
             holds={hold.hold_id: hold for hold in map(hold_of, await _rows(held))},
             tried=set(tried),
             quote_uses=dict(await _rows(used)),
+            receiving=frozenset(sharing.receiving),
         )
-        clock_row = await clock.fetchone()
+        if self._shared:
+            return state, self._shared.now
+        clock_row = await clock.fetchone() if clock else None
         assert clock_row is not None, "a clock always answers"
         return state, clock_row[0]
+
+    async def _lock_shared(
+        self, sharing: Sharing, account_ids: Collection[UUID]
+    ) -> AsyncCursor | None:
+        """Sends what locks sub-accounts and tells the time; without any, the clock that does."""
+        if not sharing.whole and not sharing.receiving:
+            return await self._send("read_clock")
+        self._shared = SharedAccounts(self._conn, sharing, self._zone)
+        await self._shared.lock(account_ids)
+        return None
 
     async def _find_movements(
         self, commands: Sequence[Command], tried: Collection[UUID]
@@ -170,8 +198,11 @@ class Journal:
             await self._write_details(plan, detailed)
         entries = [e for e in plan.entries if e.effective_at is None]
         values = columns.movements(plain) | columns.entries(entries)
-        values |= columns.events(plan.movements, plan.entries)
+        values |= columns.events(plan)
+        values |= {"place": self._shared and self._shared.place}
         await self._send("write", values | columns.accounts(plan.accounts.values()))
+        if self._shared and plan.receipts:
+            await self._shared.receive(plan.movements, plan.receipts)
         if self._searchable and (labels := searches.labels(ordered, self._searchable)):
             await self._send("insert_labels", columns.labels(labels))
         if plan.system_entries:

@@ -177,8 +177,10 @@ entered AS (
 ),
 
 told AS (
-    INSERT INTO outbox (movement_ids, from_sequences, to_sequences)
+    INSERT INTO outbox (place, waiting, movement_ids, from_sequences, to_sequences)
     VALUES (
+        coalesce(%(place)s::pg_lsn, pg_current_wal_insert_lsn()),
+        %(event_waiting)s,
         %(event_movement_id)s::uuid[],
         %(event_from_sequence)s::bigint[],
         %(event_to_sequence)s::bigint[]

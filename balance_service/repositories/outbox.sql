@@ -36,15 +36,33 @@ SELECT pg_try_advisory_xact_lock(%(lock)s);
 -- number --
 -- Gives numbers to what this statement sees in the outbox. Who shares an account with another and
 -- comes later in its order can be seen only where the other can: the order of places is theirs.
--- A place beyond the end of the log comes from a dump, and so from before all others.
-WITH ripe AS (
+-- A place beyond the end of the log comes from a dump, and so from before all others. A row whose
+-- receipts wait for their own numbers holds up what comes after it, and that is not for long.
+WITH seen AS (
     SELECT
         o.place,
         o.transaction_id,
+        o.waiting,
         o.place <= (SELECT pg_current_wal_insert_lsn()) AS written_here
     FROM outbox AS o
     ORDER BY written_here, o.place, o.transaction_id
     LIMIT %(limit)s
+),
+
+ripe AS (
+    SELECT
+        r.place,
+        r.transaction_id,
+        r.written_here
+    FROM (
+        SELECT
+            seen.*,
+            max(seen.waiting)
+                OVER (ORDER BY seen.written_here, seen.place, seen.transaction_id)
+                AS waiting_before
+        FROM seen
+    ) AS r
+    WHERE r.waiting_before = 0
 ),
 
 taken AS (

@@ -36,6 +36,7 @@ moved AS (
         item.from_sequence,
         item.to_sequence,
         m.price_currency,
+        CASE WHEN m.quote_id IS NULL THEN m.amount_minor ELSE m.price_minor END AS received_minor,
         CASE
             WHEN m.kind = ANY(%(given_back_kinds)s::smallint[])
                 THEN coalesce(m.price_currency, m.currency)
@@ -75,6 +76,10 @@ posted AS (
         SELECT entries.amount_minor
         FROM entries
         WHERE entries.account_id = side.account_id AND entries.sequence = side.sequence
+        UNION ALL
+        -- It waits for its number.
+        SELECT moved.received_minor
+        WHERE side.sequence = 0
         LIMIT 1
     ) AS entry
     UNION ALL

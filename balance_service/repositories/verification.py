@@ -28,6 +28,7 @@ from balance_service.repositories import (
     proof_checks,
     queries,
     schedule_checks,
+    sub_account_checks,
     totals_checks,
 )
 from balance_service.repositories.archives import Window
@@ -42,6 +43,7 @@ _SQL = {
     **totals_checks.SQL,
     **proof_checks.SQL,
     **schedule_checks.SQL,
+    **sub_account_checks.SQL,
 }
 
 CHECKS = {
@@ -82,6 +84,7 @@ CHECKS = {
     **proof_checks.CHAIN_CHECKS,
     **proof_checks.PUBLISHED_CHECKS,
     **schedule_checks.CHECKS,
+    **sub_account_checks.CHECKS,
     **partition_checks.CHECKS,
     **audit_seals.CHECKS,
 }

@@ -218,6 +218,11 @@ LEFT JOIN (
         FROM entries AS e
         LEFT JOIN accounts AS a ON e.account_id = a.account_id
         UNION ALL
+        SELECT r.movement_id, a.currency, r.amount_minor
+        FROM waiting_receipts AS w
+        CROSS JOIN LATERAL unnest(w.movement_ids, w.amounts_minor) AS r (movement_id, amount_minor)
+        LEFT JOIN accounts AS a ON w.account_id = a.account_id
+        UNION ALL
         SELECT e.movement_id, s.currency, e.amount_minor
         FROM system_entries AS e
         LEFT JOIN unnest(%(system_ids)s::uuid[], %(system_currencies)s::text[])
@@ -235,7 +240,8 @@ LIMIT %(limit)s;
 
 -- entries_are_of_movements --
 -- Entries that are not as their movements say, and movements without an entry that they must have.
--- Of a transfer or exchange, the receiver's balance stands on its entry alone. A reversal by quote
+-- Of a transfer or exchange, the receiver's balance stands on its entry alone; and on none while
+-- that waits for its number. A reversal by quote
 -- may be too small to take anything from who had received.
 SELECT
     coalesce(e.account_id, m.account_id)::text || ' of '
@@ -256,7 +262,32 @@ SELECT
         m.created_at,
         m.effective_at
     )::text AS computed
-FROM entries AS e
+FROM (
+    SELECT
+        account_id,
+        movement_id,
+        amount_minor,
+        balance_after_minor,
+        counterparty_id,
+        kind,
+        created_at,
+        effective_at
+    FROM entries
+    UNION ALL
+    SELECT
+        w.account_id,
+        r.movement_id,
+        r.amount_minor,
+        NULL,
+        r.counterparty_id,
+        r.kind,
+        w.created_at,
+        r.effective_at
+    FROM waiting_receipts AS w
+    CROSS JOIN LATERAL unnest(
+        w.movement_ids, w.amounts_minor, w.counterparty_ids, w.kinds, w.effective_at
+    ) AS r (movement_id, amount_minor, counterparty_id, kind, effective_at)
+) AS e
 FULL JOIN (
     SELECT *
     FROM (
@@ -958,6 +989,11 @@ FROM (
     SELECT currency, sum(balance_minor) AS users_minor, 0 AS system_minor
     FROM accounts
     GROUP BY currency
+    UNION ALL
+    SELECT a.currency, sum(s.received_minor), 0
+    FROM sub_accounts AS s
+    INNER JOIN accounts AS a ON s.account_id = a.account_id
+    GROUP BY a.currency
     UNION ALL
     SELECT s.currency, 0, sum(e.amount_minor)
     FROM system_entries AS e

@@ -271,14 +271,14 @@ def _maintenance(
         answers_kept=timedelta(days=settings.answers_kept_days),
         events_kept=timedelta(days=settings.events_retention_days),
         webhooks_kept=timedelta(days=settings.webhooks_retention_days),
+        calendar=settings.limits.calendar,
     )
 
 
 def _add_webhooks(
     calls: Calls, settings: Settings, pool_: Pool, page_tokens: PageTokens, secrets: Secrets
 ) -> Deliveries:
-    networks = parse_networks(settings.webhooks_networks)
-    sender = Sender(Rules(settings.webhooks_plain_http, networks))
+    sender = Sender(Rules(settings.webhooks_plain_http, parse_networks(settings.webhooks_networks)))
     calls.add(WebhookServicer(pool_, page_tokens, secrets, sender))
     proven = settings.second_factor_required
     return Deliveries(pool_, secrets, sender, settings.token_issuer, second_factor_required=proven)
@@ -371,7 +371,8 @@ def _exchange_rates(settings: Settings, connections: Pool) -> ExchangeRates:
 
 
 def _commit_queue(settings: Settings, connections: Pool) -> CommitQueue:
-    store = PostgresStore(connections, parse_keys(settings.searchable_metadata))
+    searchable = parse_keys(settings.searchable_metadata)
+    store = PostgresStore(connections, searchable, settings.limits.calendar)
     return CommitQueue(
         Committer(store, settings.limits).commit,
         commits_in_flight_max=settings.commits_in_flight,

@@ -14,6 +14,7 @@ from balance_service.auth.sessions import Sessions
 from balance_service.calls.dispatch import Calls
 from balance_service.database import cancelling
 from balance_service.database.pool import Pool, transaction
+from balance_service.domain.days import Calendar
 from balance_service.ledger.checkpoints import Checkpoints
 from balance_service.ledger.expiry import HoldExpiry
 from balance_service.reading.events import EventLog
@@ -25,6 +26,7 @@ from balance_service.repositories import (
     outbox,
     quotes,
     retention,
+    sub_accounts,
     system_accounts,
     totals,
     webhook_deliveries,
@@ -84,6 +86,7 @@ class Maintenance:
         webhooks: Sends events to those who asked for it.
         events_kept: How long events are kept.
         webhooks_kept: How long it is kept what became of those that were sent.
+        calendar: The days on which debits count.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Maintenance:
         answers_kept: timedelta,
         events_kept: timedelta,
         webhooks_kept: timedelta,
+        calendar: Calendar,
     ) -> None:
         self._pool = pool
         self._health = health
@@ -122,6 +126,7 @@ class Maintenance:
         self._answers_kept = answers_kept
         self._events_kept = events_kept
         self._webhooks_kept = webhooks_kept
+        self._calendar = calendar
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -174,8 +179,18 @@ class Maintenance:
             async with transaction(self._pool) as conn:
                 more = await totals.roll_up(conn) > 0
 
+    async def number_receipts(self) -> None:
+        """Numbers what has waited on sub-accounts for a while, an account at a time."""
+        async with self._pool.connection() as conn:
+            waiting = await sub_accounts.find_waiting(conn)
+        for account_id in waiting:
+            async with transaction(self._pool) as conn:
+                if await sub_accounts.lock_if_free(conn, account_id):
+                    await sub_accounts.number(conn, account_id, self._calendar)
+
     async def number_events(self) -> None:
         """Numbers the events of what was committed since, so that they can be read."""
+        await self.number_receipts()
         numbered = outbox.NUMBERED_AT_ONCE_MAX
         while numbered == outbox.NUMBERED_AT_ONCE_MAX:
             async with transaction(self._pool) as conn:

@@ -54,7 +54,9 @@ def build(
     codes = ConfirmationCodes(connections, mailer, secrets, askers)
     second_factors = SecondFactors(connections, secrets, askers, settings.token_issuer)
     sign_in = SignIn(connections, codes, second_factors, tokens)
-    erasure = Erasure(connections, codes, second_factors, askers, sessions)
+    erasure = Erasure(
+        connections, codes, second_factors, askers, sessions, settings.limits.calendar
+    )
     refused = RefusedSignIns(connections, codes)
     of_users = UserSignIn(second_factors, sign_in, sessions, refused)
     return SignsIn(keys, sessions, tokens, codes, sign_in, of_users, erasure, refused)

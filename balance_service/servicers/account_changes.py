@@ -14,8 +14,9 @@ from balance_service.domain import audited_accounts, errors, ids
 from balance_service.domain.account_changes import AccountChange, ChangeKind, Rules
 from balance_service.domain.accounts import Account, AccountProfile
 from balance_service.domain.approvals import Ceilings, NewApproval
-from balance_service.domain.audit import Actor
+from balance_service.domain.audit import Action, Actor, AuditEvent
 from balance_service.domain.limits import Limits
+from balance_service.domain.sub_accounts import SUB_ACCOUNTS_MAX
 from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.account_change_requests import (
     CLOSE,
@@ -33,7 +34,7 @@ from balance_service.messages.approvals import Approvals, CarryOut, NeedsApprova
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import account_changes as repository
-from balance_service.repositories import accounts, audit, limit_ends
+from balance_service.repositories import accounts, audit, limit_ends, sub_accounts
 from balance_service.repositories.limit_ends import LimitEnd
 
 _SERVICE = "/balance.v1.AccountService/"
@@ -143,6 +144,36 @@ class AccountChanges:
             answer_type=account_pb2.Account,
         )
 
+    async def set_sub_accounts(
+        self, request: account_pb2.CloseAccountRequest, count: int, actor: Actor
+    ) -> None:
+        """Gives an account so many sub-accounts, once what waits on those that it has is numbered.
+
+        Args:
+            request: Names the account and the reason, as for any change that takes nothing else.
+            count: How many, up to SUB_ACCOUNTS_MAX; 0 for none.
+            actor: Who asks.
+
+        Raises:
+            InvalidFields: The count or the reason is out of bounds.
+            AccountNotFound, AccountClosed: There is no account that money could move on.
+        """
+        asked = CLOSE.read(request)
+        if not 0 <= count <= SUB_ACCOUNTS_MAX:
+            raise errors.invalid("sub_accounts", f"must be from 0 to {SUB_ACCOUNTS_MAX}")
+        async with transaction(self._pool) as conn:
+            profile = await sub_accounts.lock_account(conn, asked.account, self._limits.calendar)
+            if profile is None:
+                raise errors.AccountNotFound(str(asked.account))
+            profile.account.check_not_closed()
+            await sub_accounts.set_count(conn, asked.account, count)
+            before, after = (
+                {"sub_accounts": str(each)} for each in (profile.account.sub_account_count, count)
+            )
+            action, target = Action.ACCOUNT_SUB_ACCOUNTS_SET, f"account:{asked.account}"
+            event = AuditEvent(action, actor, target, before, after, asked.reason)
+            await audit.record(conn, event)
+
     async def end_limits(self) -> None:
         """Has limits go back whose time is over; to be called every few seconds."""
         async with self._pool.connection() as conn:
@@ -234,7 +265,8 @@ class AccountChanges:
         Raises:
             NeedsApproval: It raises a limit above its ceiling, and nobody has approved that.
         """
-        profile = await accounts.lock(conn, values.account)
+        calendar = self._limits.calendar
+        profile = await sub_accounts.lock_account(conn, values.account, calendar)
         if profile is None:
             raise errors.AccountNotFound(str(values.account))
         now = await repository.read_clock(conn)
@@ -256,7 +288,7 @@ class AccountChanges:
 
     async def _end_limits(self, conn: Connection, account_id: UUID) -> None:
         """Has the limits of an account go back, unless others were set since."""
-        profile = await accounts.lock(conn, account_id)
+        profile = await sub_accounts.lock_account(conn, account_id, self._limits.calendar)
         assert profile, "it was there when its limits were set"
         end = await limit_ends.take(conn, account_id)
         if end is None or end.change_id != await _last_set(conn, account_id):

@@ -2,6 +2,32 @@
 
 CREATE SCHEMA reports;
 
+CREATE FUNCTION public.receipt_turn(account_ids uuid[], OUT now timestamp with time zone, OUT place pg_lsn) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    last_changed bigint := (
+        SELECT (extract(EPOCH FROM max(a.changed_at)) * 1000000)::bigint
+        FROM accounts AS a
+        WHERE a.account_id = ANY(account_ids)
+    );
+    moment bigint;
+BEGIN
+    BEGIN
+        PERFORM pg_advisory_xact_lock(32199624922591348);
+        SELECT setval('receipts_clock', greatest(
+            c.last_value, last_changed, (extract(EPOCH FROM clock_timestamp()) * 1000000)::bigint
+        ))
+        INTO moment
+        FROM receipts_clock AS c;
+        place := pg_current_wal_insert_lsn();
+        RAISE EXCEPTION USING ERRCODE = 'TURNS';
+    EXCEPTION WHEN SQLSTATE 'TURNS' THEN
+        now := timestamptz 'epoch' + moment * interval '1 microsecond';
+    END;
+END;
+$$;
+
 CREATE TABLE public.account_changes (
     account_id uuid NOT NULL,
     change_id uuid NOT NULL,
@@ -49,6 +75,7 @@ CREATE TABLE public.accounts (
     spent_minor bigint DEFAULT 0 NOT NULL,
     debit_limit_minor bigint,
     daily_limit_minor bigint,
+    sub_account_count smallint DEFAULT 0 NOT NULL,
     CONSTRAINT balance_within_limit CHECK (((balance_minor - held_minor) >= (- limit_minor))),
     CONSTRAINT closed_is_empty CHECK (((status <> 3) OR ((balance_minor = 0) AND (held_minor = 0)))),
     CONSTRAINT currency_well_formed CHECK ((currency ~ '^[A-Z]{3}$'::text)),
@@ -385,6 +412,7 @@ CREATE TABLE public.outbox (
     subject_id uuid,
     details jsonb,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    waiting smallint DEFAULT 0 NOT NULL,
     CONSTRAINT outbox_of_one_sort CHECK (((cardinality(movement_ids) = 0) = (kind IS NOT NULL))),
     CONSTRAINT outbox_sides_of_movements CHECK (((cardinality(from_sequences) = cardinality(movement_ids)) AND (cardinality(to_sequences) = cardinality(movement_ids)))),
     CONSTRAINT outbox_subject_of_kind CHECK ((num_nulls(kind, event_id, subject_id) = ANY (ARRAY[0, 3])))
@@ -444,6 +472,13 @@ CREATE TABLE public.rate_sheets (
     CONSTRAINT sheet_even CHECK (((cardinality(units) = cardinality(currencies)) AND (cardinality(worth) = cardinality(currencies)))),
     CONSTRAINT sheet_figures_positive CHECK ((((0)::numeric < ALL (units)) AND ((0)::numeric < ALL (worth))))
 );
+
+CREATE SEQUENCE public.receipts_clock
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE TABLE public.recovery_codes (
     user_id uuid NOT NULL,
@@ -582,6 +617,16 @@ CREATE TABLE public.signing_keys (
     stops_at timestamp with time zone
 );
 
+CREATE TABLE public.sub_accounts (
+    account_id uuid NOT NULL,
+    place smallint NOT NULL,
+    received_minor bigint DEFAULT 0 NOT NULL,
+    receipts bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT sub_account_receipts_not_negative CHECK ((receipts >= 0)),
+    CONSTRAINT sub_account_received_not_negative CHECK ((received_minor >= 0))
+)
+WITH (fillfactor='70');
+
 CREATE TABLE public.subject_external_ids (
     subject_id uuid NOT NULL,
     source text NOT NULL,
@@ -663,6 +708,20 @@ CREATE TABLE public.verifications (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT guesses_limited CHECK (((guesses >= 0) AND (guesses <= 5)))
+);
+
+CREATE TABLE public.waiting_receipts (
+    account_id uuid NOT NULL,
+    place pg_lsn NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    sub_account smallint NOT NULL,
+    ordinals bigint[] NOT NULL,
+    movement_ids uuid[] NOT NULL,
+    kinds smallint[] NOT NULL,
+    amounts_minor bigint[] NOT NULL,
+    counterparty_ids uuid[] NOT NULL,
+    effective_at timestamp with time zone[] NOT NULL,
+    created_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.webhook_deliveries (
@@ -986,6 +1045,9 @@ ALTER TABLE public.accounts
 ALTER TABLE public.accounts
     ADD CONSTRAINT status_known CHECK (((status >= 1) AND (status <= 4))) NOT VALID;
 
+ALTER TABLE ONLY public.sub_accounts
+    ADD CONSTRAINT sub_accounts_pkey PRIMARY KEY (account_id, place);
+
 ALTER TABLE ONLY public.subject_external_ids
     ADD CONSTRAINT subject_external_ids_pkey PRIMARY KEY (subject_id, source);
 
@@ -1012,6 +1074,9 @@ ALTER TABLE ONLY public.users
 
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (verification_hash);
+
+ALTER TABLE ONLY public.waiting_receipts
+    ADD CONSTRAINT waiting_receipts_pkey PRIMARY KEY (account_id, place, transaction_id);
 
 ALTER TABLE ONLY public.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (endpoint_id, event_id);
@@ -1120,6 +1185,8 @@ GRANT UPDATE(spent_minor) ON TABLE public.accounts TO balance_service;
 GRANT UPDATE(debit_limit_minor) ON TABLE public.accounts TO balance_service;
 
 GRANT UPDATE(daily_limit_minor) ON TABLE public.accounts TO balance_service;
+
+GRANT UPDATE(sub_account_count) ON TABLE public.accounts TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.approvals TO balance_service;
 
@@ -1235,6 +1302,10 @@ GRANT SELECT,INSERT ON TABLE public.movements TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.outbox TO balance_service;
 
+GRANT UPDATE(to_sequences) ON TABLE public.outbox TO balance_service;
+
+GRANT UPDATE(waiting) ON TABLE public.outbox TO balance_service;
+
 GRANT SELECT,INSERT ON TABLE public.purchases TO balance_service;
 
 GRANT UPDATE(movement_id) ON TABLE public.purchases TO balance_service;
@@ -1260,6 +1331,8 @@ GRANT UPDATE(units) ON TABLE public.rate_sheets TO balance_service;
 GRANT UPDATE(worth) ON TABLE public.rate_sheets TO balance_service;
 
 GRANT UPDATE(fetched_at) ON TABLE public.rate_sheets TO balance_service;
+
+GRANT SELECT,UPDATE ON SEQUENCE public.receipts_clock TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.recovery_codes TO balance_service;
 
@@ -1365,6 +1438,12 @@ GRANT UPDATE(full_at) ON TABLE public.sign_in_quotas TO balance_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.signing_keys TO balance_service;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.sub_accounts TO balance_service;
+
+GRANT UPDATE(received_minor) ON TABLE public.sub_accounts TO balance_service;
+
+GRANT UPDATE(receipts) ON TABLE public.sub_accounts TO balance_service;
+
 GRANT SELECT,INSERT,DELETE ON TABLE public.subject_external_ids TO balance_service;
 
 GRANT SELECT,INSERT ON TABLE public.system_accounts TO balance_service;
@@ -1420,6 +1499,8 @@ GRANT UPDATE(erased_at) ON TABLE public.users TO balance_service;
 GRANT SELECT,INSERT,DELETE ON TABLE public.verifications TO balance_service;
 
 GRANT UPDATE(guesses) ON TABLE public.verifications TO balance_service;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.waiting_receipts TO balance_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.webhook_deliveries TO balance_service;
 

@@ -109,6 +109,19 @@ def test_hold_is_shown_and_voided(typed: Typed, story: Story) -> None:
     assert "The ledger is clean." in typed("verify")
 
 
+def test_account_is_given_sub_accounts(typed: Typed, story: Story) -> None:
+    assert one(typed, "account", "sub-accounts", story.number, "8", *WHY)["sub_accounts"] == 8
+    assert one(typed, "account", "show", story.number)["sub_accounts"] == 8
+    typed("account", "sub-accounts", story.number, "3", *WHY)
+    typed("account", "sub-accounts", story.number, "0", *WHY)
+    assert "sub_accounts" not in one(typed, "account", "show", story.number)
+    told = events(typed, "account.sub_accounts_set")
+    counts = [(event["before"]["sub_accounts"], event["after"]["sub_accounts"]) for event in told]
+    assert counts == [("3", "0"), ("8", "3"), ("0", "8")]
+    assert {event["reason"] for event in told} == {"Ticket 812"}
+    assert "The ledger is clean." in typed("verify")
+
+
 def test_account_is_frozen_unfrozen_closed_and_reopened(typed: Typed, story: Story) -> None:
     number = story.number
     assert "debits frozen" in typed("account", "freeze", number, *WHY, "--debits-alone")
@@ -214,6 +227,8 @@ REFUSED = {
     "account find --currency XXX": 2,
     f"account freeze {NOBODY} --reason a": 3,
     f"account freeze {NOBODY}": 2,
+    f"account sub-accounts {NOBODY} 8 --reason a": 3,
+    f"account sub-accounts {NOBODY} 65 --reason a": 2,
     f"account limit {NOBODY} --reason a --daily 1": 3,
     "movement show x": 2,
     f"movement show {NOBODY}": 3,

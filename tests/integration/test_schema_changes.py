@@ -20,11 +20,12 @@ from balance_service.database import pool as pools
 from balance_service.domain import ids
 from balance_service.domain.accounts import SystemAccount, SystemRole
 from balance_service.domain.commands import Origin, Settle
+from balance_service.domain.events import EventType
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.requests import Request
 from balance_service.domain.state import Done
-from balance_service.repositories import accounts, rates, verification
+from balance_service.repositories import accounts, outbox, rates, verification
 from tests import postgres
 from tests.commits import commit
 
@@ -183,12 +184,14 @@ INSERT INTO account_numbers (number, account_id) SELECT number, account_id FROM 
 """
 
 
-async def old_open(conn: pools.Connection) -> UUID:
-    """Opens an account as versions before events do."""
+async def old_open(conn: pools.Connection, *, tells: bool = False) -> UUID:
+    """Opens an account as versions before events do, or as those that tell of it."""
     account = ids.new_id()
     number = ids.new_account_number()
     values = {"account": account, "owner": ids.new_id(), "number": number}
     await conn.execute(OLD_OPEN, values)
+    if tells:
+        await outbox.record_account(conn, EventType.ACCOUNT_OPENED, account)
     return account
 
 
@@ -203,7 +206,7 @@ async def _populate(url: str, pool: pools.Pool, version: int) -> list[UUID]:
     if version < LEDGER:
         return []
     async with pools.transaction(pool) as conn:
-        return [await old_open(conn) for _ in range(20)]
+        return [await old_open(conn, tells=version >= EVENTS) for _ in range(20)]
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))

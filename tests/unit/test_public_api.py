@@ -74,6 +74,7 @@ COMMANDS: dict[str, set[str]] = {
         "reopen",
         "show",
         "statement",
+        "sub-accounts",
         "unfreeze",
     },
     "admin": {"create", "list", "revoke"},
