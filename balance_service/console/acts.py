@@ -11,6 +11,7 @@ from balance_service.console import (
     catalogue_acts,
     hold_acts,
     reversal_acts,
+    schedule_acts,
     user_acts,
 )
 from balance_service.console.act_kinds import Act, Order
@@ -22,7 +23,15 @@ from balance_service.domain.ids import new_id
 
 ACTS: Mapping[str, Act] = {
     act.name: act
-    for group in (account_acts, reversal_acts, hold_acts, user_acts, approval_acts, catalogue_acts)
+    for group in (
+        account_acts,
+        reversal_acts,
+        hold_acts,
+        user_acts,
+        approval_acts,
+        catalogue_acts,
+        schedule_acts,
+    )
     for act in group.ACTS
 }
 _WAITS = "APPROVAL_REQUIRED"

@@ -14,6 +14,7 @@ from balance_service._generated.balance.v1 import (
     approval_pb2,
     audit_pb2,
     hold_pb2,
+    schedule_pb2,
     user_pb2,
 )
 from balance_service.console import texts
@@ -29,6 +30,11 @@ ENUMS: Mapping[str, EnumDescriptor] = {
     "hold_status": hold_pb2.DESCRIPTOR.enum_types_by_name["HoldStatus"],
     "approval_status": approval_pb2.DESCRIPTOR.enum_types_by_name["ApprovalStatus"],
     "outcome": audit_pb2.DESCRIPTOR.enum_types_by_name["AuditOutcome"],
+    "schedule_status": schedule_pb2.DESCRIPTOR.enum_types_by_name["ScheduleStatus"],
+    "occurrence_outcome": schedule_pb2.DESCRIPTOR.enum_types_by_name["OccurrenceOutcome"],
+    "insufficient_funds_policy": schedule_pb2.DESCRIPTOR.enum_types_by_name[
+        "InsufficientFundsPolicy"
+    ],
     "role": user_pb2.DESCRIPTOR.enum_types_by_name["Role"],
 }
 _PREFIXES = {"change_kind": "ACCOUNT_CHANGE_KIND_", "outcome": "AUDIT_OUTCOME_"}
