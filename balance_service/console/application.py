@@ -33,6 +33,7 @@ from balance_service.console import (
     sign_in,
     statement_files,
     users,
+    webhooks,
 )
 from balance_service.console.calls import LazyService
 from balance_service.console.protection import HEADERS, within_console
@@ -99,6 +100,8 @@ def _routes(reception: Reception, now: Callable[[], float]) -> list[Route]:
         Route("/approvals", page(approvals.show)),
         Route(schedules.PATH, page(schedules.show_all)),
         Route("/schedules/{schedule}", page(schedules.show)),
+        Route(webhooks.PATH, page(webhooks.show_all)),
+        Route("/webhooks/{endpoint}", page(webhooks.show)),
         Route("/catalogue", page(catalogue.show)),
         Route("/credentials", page(credentials.show)),
         Route(ledger.PATH, page(ledger.show)),

@@ -25,6 +25,7 @@ from balance_service._generated.balance.v1 import (
     statement_pb2_grpc,
     transfer_pb2_grpc,
     user_pb2_grpc,
+    webhook_pb2_grpc,
     withdrawal_pb2_grpc,
 )
 
@@ -92,6 +93,7 @@ class Service:
         self.statements = statement_pb2_grpc.StatementServiceStub(channel)
         self.transfers = transfer_pb2_grpc.TransferServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)
+        self.webhooks = webhook_pb2_grpc.WebhookServiceStub(channel)
         self.withdrawals = withdrawal_pb2_grpc.WithdrawalServiceStub(channel)
 
 

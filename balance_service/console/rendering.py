@@ -16,6 +16,7 @@ from balance_service._generated.balance.v1 import (
     hold_pb2,
     schedule_pb2,
     user_pb2,
+    webhook_pb2,
 )
 from balance_service.console import texts
 
@@ -35,6 +36,8 @@ ENUMS: Mapping[str, EnumDescriptor] = {
     "insufficient_funds_policy": schedule_pb2.DESCRIPTOR.enum_types_by_name[
         "InsufficientFundsPolicy"
     ],
+    "webhook_delivery_state": webhook_pb2.DESCRIPTOR.enum_types_by_name["WebhookDeliveryState"],
+    "webhook_disabled_reason": webhook_pb2.DESCRIPTOR.enum_types_by_name["WebhookDisabledReason"],
     "role": user_pb2.DESCRIPTOR.enum_types_by_name["Role"],
 }
 _PREFIXES = {"change_kind": "ACCOUNT_CHANGE_KIND_", "outcome": "AUDIT_OUTCOME_"}
