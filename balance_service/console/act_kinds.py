@@ -105,6 +105,7 @@ class Act:
         changes: What it changes, by the answer of the rehearsal.
         path: The page of what it is about, by its id.
         done_path: Where to go when it is done, by the answer; that page by default.
+        shown_once: The secret in the answer, which a page of its own shows once.
         settled: What of the rehearsal is ordered when it is confirmed, as it may have been left to
             the service.
         rehearses: Whether the RPC can rehearse.
@@ -119,6 +120,7 @@ class Act:
     changes: Callable[[Visit, Order, Any], Awaitable[Sequence[Change]]]
     path: Callable[[str], str]
     done_path: Callable[[Any], str] | None = None
+    shown_once: Callable[[Any], str] | None = None
     settled: Callable[[Any], Mapping[str, str]] = lambda _: {}
     rehearses: bool = True
     is_danger: bool = False

@@ -11,7 +11,9 @@ from balance_service.console import (
     catalogue_acts,
     hold_acts,
     reversal_acts,
+    schedule_acts,
     user_acts,
+    webhook_acts,
 )
 from balance_service.console.act_kinds import Act, Order
 from balance_service.console.calls import Refused
@@ -22,7 +24,16 @@ from balance_service.domain.ids import new_id
 
 ACTS: Mapping[str, Act] = {
     act.name: act
-    for group in (account_acts, reversal_acts, hold_acts, user_acts, approval_acts, catalogue_acts)
+    for group in (
+        account_acts,
+        reversal_acts,
+        hold_acts,
+        user_acts,
+        approval_acts,
+        catalogue_acts,
+        schedule_acts,
+        webhook_acts,
+    )
     for act in group.ACTS
 }
 _WAITS = "APPROVAL_REQUIRED"
@@ -93,6 +104,9 @@ async def _do(visit: Visit, act: Act, order: Order) -> Response:
         if refused.reason == _WAITS and refused.metadata.get("status") == "PENDING":
             return visit.page("waiting.html", refused=refused)
         return await _refuse(visit, act, order, refused)
+    if act.shown_once:
+        secret, path = act.shown_once(answer), act.path(order.target)
+        return visit.page("secret.html", act=act, secret=secret, path=path)
     path = act.done_path(answer) if act.done_path else act.path(order.target)
     return visit.redirect(path, f"done.{act.key}")
 

@@ -29,9 +29,11 @@ from balance_service.console import (
     ledger,
     live,
     movements,
+    schedules,
     sign_in,
     statement_files,
     users,
+    webhooks,
 )
 from balance_service.console.calls import LazyService
 from balance_service.console.protection import HEADERS, within_console
@@ -96,6 +98,10 @@ def _routes(reception: Reception, now: Callable[[], float]) -> list[Route]:
         Route("/acts/{act}/{target}", page(acts.show)),
         Route("/acts/{act}/{target}", page(acts.go_on), methods=["POST"]),
         Route("/approvals", page(approvals.show)),
+        Route(schedules.PATH, page(schedules.show_all)),
+        Route("/schedules/{schedule}", page(schedules.show)),
+        Route(webhooks.PATH, page(webhooks.show_all)),
+        Route("/webhooks/{endpoint}", page(webhooks.show)),
         Route("/catalogue", page(catalogue.show)),
         Route("/credentials", page(credentials.show)),
         Route(ledger.PATH, page(ledger.show)),

@@ -21,9 +21,11 @@ from balance_service._generated.balance.v1 import (
     movement_pb2_grpc,
     purchase_pb2_grpc,
     reversal_pb2_grpc,
+    schedule_pb2_grpc,
     statement_pb2_grpc,
     transfer_pb2_grpc,
     user_pb2_grpc,
+    webhook_pb2_grpc,
     withdrawal_pb2_grpc,
 )
 
@@ -92,9 +94,11 @@ class Service:
         self.movements = movement_pb2_grpc.MovementServiceStub(channel)
         self.purchases = purchase_pb2_grpc.PurchaseServiceStub(channel)
         self.reversals = reversal_pb2_grpc.ReversalServiceStub(channel)
+        self.schedules = schedule_pb2_grpc.ScheduleServiceStub(channel)
         self.statements = statement_pb2_grpc.StatementServiceStub(channel)
         self.transfers = transfer_pb2_grpc.TransferServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)
+        self.webhooks = webhook_pb2_grpc.WebhookServiceStub(channel)
         self.withdrawals = withdrawal_pb2_grpc.WithdrawalServiceStub(channel)
 
 

@@ -14,7 +14,9 @@ from balance_service._generated.balance.v1 import (
     approval_pb2,
     audit_pb2,
     hold_pb2,
+    schedule_pb2,
     user_pb2,
+    webhook_pb2,
 )
 from balance_service.console import texts
 
@@ -29,6 +31,13 @@ ENUMS: Mapping[str, EnumDescriptor] = {
     "hold_status": hold_pb2.DESCRIPTOR.enum_types_by_name["HoldStatus"],
     "approval_status": approval_pb2.DESCRIPTOR.enum_types_by_name["ApprovalStatus"],
     "outcome": audit_pb2.DESCRIPTOR.enum_types_by_name["AuditOutcome"],
+    "schedule_status": schedule_pb2.DESCRIPTOR.enum_types_by_name["ScheduleStatus"],
+    "occurrence_outcome": schedule_pb2.DESCRIPTOR.enum_types_by_name["OccurrenceOutcome"],
+    "insufficient_funds_policy": schedule_pb2.DESCRIPTOR.enum_types_by_name[
+        "InsufficientFundsPolicy"
+    ],
+    "webhook_delivery_state": webhook_pb2.DESCRIPTOR.enum_types_by_name["WebhookDeliveryState"],
+    "webhook_disabled_reason": webhook_pb2.DESCRIPTOR.enum_types_by_name["WebhookDisabledReason"],
     "role": user_pb2.DESCRIPTOR.enum_types_by_name["Role"],
 }
 _PREFIXES = {"change_kind": "ACCOUNT_CHANGE_KIND_", "outcome": "AUDIT_OUTCOME_"}

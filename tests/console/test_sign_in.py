@@ -15,7 +15,8 @@ from tests.service import Service, StartService, reason, somebody
 EVERY_PAGE = (
     "/", "/users/x", "/accounts/x", "/accounts/x/holds", "/accounts/x/changes", "/accounts/x/live",
     "/accounts/x/live/entries", "/movements/x", "/holds/x", "/acts/freeze-account/x", "/approvals",
-    "/catalogue", "/credentials", "/audit", "/ledger",
+    "/catalogue", "/credentials", "/audit", "/ledger", "/schedules", "/schedules/x",
+    "/webhooks", "/webhooks/x",
 )  # fmt: skip
 
 
