@@ -105,7 +105,7 @@ class Shown:
         message: The answer.
         reached: What it was known to show before it was asked.
         age_seconds: How old that was then, at most.
-        position: Before which everything lies that the answer shows; None if it is not known.
+        position: Before which everything lies that the answer shows; None if nobody asked.
     """
 
     message: Message
@@ -178,6 +178,8 @@ class StandbyReads:
         if method.reads:
             metrics.read_by("primary")
             call.trailers[READ_FROM] = "primary"
+        if call.at_least is None:
+            return
         # Money may have moved: whatever happens here, the caller gets the answer.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(POSITION_SECONDS):
@@ -272,7 +274,7 @@ async def _read(
     own = replace(call, trailers={})
     message = await handler(request, own)
     own.check_proven()
-    position = await standby.seen()
+    position = None if call.at_least is None else await standby.seen()
     if standby.pool.generation != reached.generation:
         raise _Behind
     return Shown(message, reached, age_seconds, position)

@@ -24,7 +24,7 @@ class Freshness:
         as_of: Up to when a standby's answer is complete, by the primary's clock; None from the
             primary, which leaves nothing out.
         position: Before which everything lies that the answer shows, for `at_least` of the next
-            call; empty if it was not told.
+            call; empty if `at_least` was not sent.
     """
 
     standby: bool
@@ -33,18 +33,17 @@ class Freshness:
 
 
 def ask(
-    max_staleness: float | None = None, at_least: Iterable[str] = ()
+    max_staleness: float | None = None, at_least: Iterable[str] | None = None
 ) -> tuple[tuple[str, str], ...]:
     """The metadata of a call whose answer may be stale, or has to show something.
 
     Args:
         max_staleness: How old it may be, in seconds; None for what only the primary has.
-        at_least: Ids of movements, and positions of earlier answers, which it has to show.
+        at_least: Ids of movements, and positions of earlier answers, which it has to show. Without
+            any, the answer's position is told all the same; None if nobody wants that.
     """
-    seen = (AT_LEAST, ",".join(at_least))
-    if max_staleness is None:
-        return (seen,)
-    return ((MAX_STALENESS, f"{max_staleness:.6f}s"), seen)
+    stale = () if max_staleness is None else ((MAX_STALENESS, f"{max_staleness:.6f}s"),)
+    return stale if at_least is None else (*stale, (AT_LEAST, ",".join(at_least)))
 
 
 def read(trailers: Iterable[tuple[str, str | bytes]]) -> Freshness:
