@@ -100,11 +100,15 @@ def statement(
     from balance_service.operations import accounts
 
     period = accounts.Period(since, until)
-    found, entries = at_desk(lambda desk: accounts.statement(desk, account, period, limit))
+    found, entries, archived = at_desk(
+        lambda desk: accounts.statement(desk, account, period, limit)
+    )
     if output is Format.TABLE:
         show_list([row(found)], COLUMNS[:-1], output)
         typer.echo()
     show_list(rows(entries), ENTRY_COLUMNS, output)
+    if archived:
+        typer.echo(f"Entries before {archived.isoformat()} are archived.", err=True)
 
 
 @app.command(

@@ -1,6 +1,6 @@
 """What operators do with accounts, at the desk."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, NamedTuple
 from uuid import UUID
 
@@ -73,8 +73,11 @@ async def show(desk: Desk, name: str) -> tuple[account_pb2.Account, datetime | N
 
 async def statement(
     desk: Desk, name: str, period: Period, limit: int
-) -> tuple[account_pb2.Account, list[account_pb2.Entry]]:
-    """An account, and its entries of a period, the newest first."""
+) -> tuple[account_pb2.Account, list[account_pb2.Entry], datetime | None]:
+    """An account, its entries of a period, the newest first, and before when they are archived.
+
+    That is told if the entries go back as far.
+    """
     account = await desk.account(name)
     kept = account_pb2.MovementFilter()
     if period.since:
@@ -82,8 +85,13 @@ async def statement(
     if period.until:
         kept.end_time.FromDatetime(period.until)
     request = account_pb2.ListEntriesRequest(account=account.id, filter=kept)
-    entries = await desk.list(request, account_pb2.ListEntriesResponse, "entries", limit)
-    return account, entries
+    entries: list[account_pb2.Entry] = []
+    archived = None
+    async for page in desk.pages(request, account_pb2.ListEntriesResponse, "entries", limit):
+        entries += page.entries
+        if page.HasField("archived_before"):
+            archived = page.archived_before.ToDatetime(UTC)
+    return account, entries, archived
 
 
 async def download(desk: Desk, name: str, period: Period, form: Form, file: BinaryIO) -> None:

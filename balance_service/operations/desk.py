@@ -112,15 +112,26 @@ class Desk:
             field: Where that has what is listed.
             limit: How much at most.
         """
-        found: list[Any] = []
-        while len(found) < limit:
-            request.page_size = min(limit - len(found), PAGE_SIZE_MAX)
+        pages = self.pages(request, answer, field, limit)
+        return [one async for page in pages for one in getattr(page, field)]
+
+    async def pages(
+        self,
+        request: Any,  # noqa: ANN401 - any request with pages
+        answer: type[Message],
+        field: str,
+        limit: int,
+    ) -> AsyncIterator[Any]:
+        """The answers of an RPC that lists page by page; the arguments are those of `list`."""
+        found = 0
+        while found < limit:
+            request.page_size = min(limit - found, PAGE_SIZE_MAX)
             page: Any = await self.ask(request, answer)
-            found += getattr(page, field)
+            found += len(getattr(page, field))
+            yield page
             request.page_token = page.next_page_token
             if not request.page_token:
-                break
-        return found
+                return
 
     async def user(self, name: str) -> user_pb2.User:
         """The user of an id, an e-mail address or a username.

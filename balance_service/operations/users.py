@@ -105,6 +105,8 @@ async def export(desk: Desk, name: str) -> AsyncIterator[tuple[str, Message]]:
             yield "account", account
         for entry in page.entries:
             yield "entry", entry
+        if page.HasField("archived_before"):
+            yield "archived", user_pb2.ExportUserResponse(archived_before=page.archived_before)
         request.page_token = page.next_page_token
         if not request.page_token:
             return

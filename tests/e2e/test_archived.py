@@ -8,7 +8,11 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from balance_client import BalanceError, v1
+from balance_service._generated.balance.v1 import user_pb2
 from balance_service.database import pool as pools
+from balance_service.domain import errors
+from balance_service.operations import accounts, desk, users
+from balance_service.operations.accounts import Period
 from balance_service.repositories import totals
 from tests.archived import archive
 from tests.parity_world import make_checkpoint
@@ -95,7 +99,8 @@ async def test_list_of_an_archived_time_is_refused(service: Service, database_ur
         v1.MovementFilter(end_time=horizon),
         v1.MovementFilter(start_effective_time=earlier),
     ):
-        error = await refused(page(person, account, filter=wanted))
+        # Also on a page that does not come to what is archived.
+        error = await refused(page(person, account, filter=wanted, page_size=1))
         assert error.reason == "PERIOD_ARCHIVED"
         available = datetime.fromisoformat(error.metadata["available_from"])
         assert available <= moment(horizon)
@@ -218,7 +223,7 @@ async def test_requests_of_archived_time_are_answered_as_before(
     await client.proofs.GetReceipt(receipt)
     await all_added_up(database_url)
     trial = v1.GetTrialBalanceRequest()
-    accounts = (await admin.client.ledgers.GetTrialBalance(trial)).currencies
+    balances = (await admin.client.ledgers.GetTrialBalance(trial)).currencies
 
     await archive(database_url, datetime.now(UTC))
     for call in calls():
@@ -226,7 +231,7 @@ async def test_requests_of_archived_time_are_answered_as_before(
     again = [await call for call in calls()]  # type: ignore[misc]
     assert again == first
     assert await client.accounts.GetAccount(limits) == shown
-    assert (await admin.client.ledgers.GetTrialBalance(trial)).currencies == accounts
+    assert (await admin.client.ledgers.GetTrialBalance(trial)).currencies == balances
     assert await reason(client.proofs.GetReceipt(receipt)) == "PERIOD_ARCHIVED"
     twice = await client.purchases.CreatePurchase(v1.CreatePurchaseRequest(service=tea))
     assert twice.id == bought.id
@@ -243,3 +248,15 @@ async def test_requests_of_archived_time_are_answered_as_before(
         "1019.00",
         "1025.00",
     ]
+
+
+async def test_operators_are_told_at_the_command_line(service: Service, database_url: str) -> None:
+    person, account, horizon = await half_archived(service, database_url)
+    async with desk.opened(service.settings) as at:
+        for limit, archived in ((10, moment(horizon)), (2, None)):
+            _, entries, before = await accounts.statement(at, account, Period(None, None), limit)
+            assert ([entry.sequence for entry in entries], before) == ([7, 6, 5][:limit], archived)
+        with pytest.raises(errors.PeriodArchived):
+            await accounts.statement(at, account, Period(datetime(2020, 1, 1, tzinfo=UTC), None), 5)
+        told = {what: message async for what, message in users.export(at, person.email)}
+    assert told["archived"] == user_pb2.ExportUserResponse(archived_before=horizon)

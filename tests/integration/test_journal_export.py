@@ -166,8 +166,15 @@ async def test_period_with_nothing_in_it_has_the_balances_of_its_start_alone(
 
 
 async def test_journal_of_archived_time_is_told_by_day_alone(pool: Pool, database_url: str) -> None:
-    await books(pool, database_url)
-    horizon = today() - 7 * DAY
+    anna, boris = await opened(pool, "RUB", "RUB")
+    await made(pool, Settle(Origin(principal="service:x"), Kind.DEPOSIT, anna, Money(1_000, "RUB")))
+    await number_all(pool)
+    back_date(database_url, 5)
+    await made(pool, Transfer(Origin(principal="service:x"), anna, boris, Money(10, "RUB")))
+    await number_all(pool)
+    back_date(database_url, 1)
+    await roll_up(pool)
+    horizon = today() - 3 * DAY
     days = await exported(pool, LONG_AGO, today(), Form.HLEDGER, Detail.DAY)
     later = await exported(pool, horizon, today(), Form.HLEDGER, Detail.MOVEMENT)
     await archive(database_url, horizon)
@@ -179,5 +186,5 @@ async def test_journal_of_archived_time_is_told_by_day_alone(pool: Pool, databas
                 )
             assert refused.value.available_from == horizon
     assert await exported(pool, LONG_AGO, today(), Form.HLEDGER, Detail.DAY) == days
-    # With the openings of accounts whose last entry before is archived.
+    # With the opening of an account whose last entry before is archived.
     assert await exported(pool, horizon, today(), Form.HLEDGER, Detail.MOVEMENT) == later
