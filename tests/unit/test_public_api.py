@@ -109,6 +109,7 @@ COMMANDS: dict[str, set[str]] = {
         "show",
         "unbind",
     },
+    "archives": {"list", "restore", "write"},
     "partitions": {"convert", "list", "prepare"},
     "sizing": set(),
     "token": set(),
