@@ -167,7 +167,9 @@ async def refuse_obstacles(conn: AsyncConnection, ends_at: datetime) -> None:
 async def seal(conn: AsyncConnection, span: Span) -> None:
     """Has the partitions of a period refuse new rows."""
     for name in span.tables.values():
-        if not await (await conn.execute(_HAS_CONSTRAINT, (name, _SEAL))).fetchone():
+        found = await conn.execute(_HAS_CONSTRAINT, (name, _SEAL))
+        # A row without columns is false.
+        if await found.fetchone() is None:
             await _alter(conn, name, "ADD CONSTRAINT {} CHECK (FALSE) NOT VALID")
 
 
@@ -203,8 +205,11 @@ async def tables(conn: AsyncConnection, names: Iterable[str]) -> list[str]:
 
 
 async def drop(conn: AsyncConnection, names: Iterable[str]) -> None:
-    """Drops tables that are partitions no more."""
+    """Drops tables that are partitions no more; refuses one that somebody attached again."""
+    attached = "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relispartition"
     for name in names:
+        if await (await conn.execute(attached, (name,))).fetchone():
+            raise ArchivingRefused(f"{name} is attached, although files are said to have its rows")
         await conn.execute(named("DROP TABLE IF EXISTS {}", name))
 
 

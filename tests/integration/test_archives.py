@@ -93,9 +93,9 @@ async def ledger(
     yield service_settings.model_copy(update={"owner_database_url": SecretStr(database_url)})
 
 
-async def write(settings: Settings, folder: Path) -> list[str]:
+async def write(settings: Settings, folder: Path, *, keep: bool = False) -> list[str]:
     made = await asyncio.to_thread(
-        archives.write, settings, folder, THIS_YEAR, timedelta(seconds=0)
+        archives.write, settings, folder, THIS_YEAR, timedelta(seconds=0), keep=keep
     )
     return [f"{manifest.ends_at:%Y}" for manifest in made]
 
@@ -280,6 +280,25 @@ async def test_what_must_stay_is_not_written(
     with pytest.raises(ArchiveBroken):
         await write(ledger, tmp_path / "faulty")
     assert await write(ledger, tmp_path / "right")
+
+
+async def test_run_goes_on_from_what_another_left(
+    ledger: Settings, database_url: str, tmp_path: Path
+) -> None:
+    # As a run that was killed leaves it.
+    await run(
+        database_url,
+        "ALTER TABLE entries_before ADD CONSTRAINT is_archived CHECK (FALSE) NOT VALID",
+    )
+    assert len(await write(ledger, tmp_path, keep=True)) == 2
+    # What was kept, and was attached again by hand, is not taken for what is left over.
+    attach: LiteralString = "ALTER TABLE entries ATTACH PARTITION entries_before DEFAULT"
+    await run(database_url, "ALTER TABLE entries DETACH PARTITION entries_rest", attach)
+    with pytest.raises(ArchivingRefused, match="entries_before is attached"):
+        await write(ledger, tmp_path)
+    await run(database_url, "ALTER TABLE entries DETACH PARTITION entries_before")
+    assert await write(ledger, tmp_path) == []
+    assert await ask(database_url, "SELECT to_regclass('entries_before')") == [(None,)]
 
 
 @pytest.mark.long
