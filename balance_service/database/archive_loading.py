@@ -2,6 +2,9 @@
 
 Postgres looks for a name among temporary tables first. So the checks that are made of the entries
 in the database are made of those in files by the same queries, a period at a time.
+
+The tables end with their transaction. In a session that outlives it, as a pooler's does, they would
+stand for the journal's in what callers do next: a commit's entries would go there, and be lost.
 """
 
 from collections.abc import Mapping
@@ -15,14 +18,22 @@ from balance_service.database import archive_files, archive_rows, archiving
 from balance_service.database.archive_files import UNREADABLE, ArchiveBroken, File, Manifest
 
 _STAND_IN: LiteralString = """
-CREATE TEMPORARY TABLE entries (LIKE public.entries, PRIMARY KEY (account_id, sequence));
+CREATE TEMPORARY TABLE entries (LIKE public.entries, PRIMARY KEY (account_id, sequence))
+ON COMMIT DROP;
 CREATE TEMPORARY TABLE system_entries (
     LIKE public.system_entries, PRIMARY KEY (movement_id, account_id)
-);
-CREATE TEMPORARY TABLE brought_forward (LIKE public.brought_forward, PRIMARY KEY (account_id));
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE brought_forward (LIKE public.brought_forward, PRIMARY KEY (account_id))
+ON COMMIT DROP;
 CREATE TEMPORARY TABLE system_brought_forward (
     LIKE public.system_brought_forward, PRIMARY KEY (account_id)
-)
+) ON COMMIT DROP
+"""
+# The service's role bounds statements, and how long a transaction may wait for a file to be read.
+_UNHURRIED: LiteralString = """
+SELECT
+    set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true)
 """
 _AS_STORED: LiteralString = """
 INSERT INTO pg_temp.brought_forward SELECT * FROM public.brought_forward;
@@ -71,27 +82,38 @@ async def begin(conn: AsyncConnection, *, from_stored: bool) -> None:
     """Makes the tables.
 
     Args:
-        conn: Of a session that has not read those for which they stand; in autocommit mode.
+        conn: Within the transaction that the tables end with. Until then no period is put into
+            files, or back: making them takes a shared lock of the journal's.
         from_stored: Whether accounts bring forward what the database says, as before the next
             period; or nothing, as before the first.
     """
+    await conn.execute(_UNHURRIED)
     await conn.execute(_STAND_IN)
     if from_stored:
         await conn.execute(_AS_STORED)
+
+
+async def empty(conn: AsyncConnection) -> None:
+    """Has the tables hold no entries.
+
+    Args:
+        conn: Within that transaction, and in no savepoint: so the room of what they held is free
+            at once, and not when the transaction ends.
+    """
+    await conn.execute(_EMPTY)
 
 
 async def load(conn: AsyncConnection, place: Path, files: Mapping[str, File]) -> Sums:
     """Has the tables hold what a period's files have.
 
     Args:
-        conn: Within a transaction.
+        conn: Within a savepoint, after `empty`.
         place: The period's folder.
         files: By table.
 
     Raises:
         ArchiveBroken: A file cannot be read, or not as rows of its table.
     """
-    await conn.execute(_EMPTY)
     for table, file in files.items():
         path = archive_files.path_of(place, table)
         try:

@@ -20,7 +20,7 @@ from balance_service.database.archive_rows import Span
 from balance_service.database.archiving import ArchivingRefused
 from balance_service.database.pool import Connection
 from balance_service.domain.audit import Action
-from balance_service.operations.acts import event
+from balance_service.operations.acts import connect, event
 from balance_service.repositories import archive_checks, archives, audit, audit_seals, verification
 from balance_service.repositories.archives import Archive, Window
 from balance_service.repositories.verification import FAULTS_SHOWN_MAX
@@ -116,9 +116,13 @@ async def find_faults(settings: Settings, folder: Path) -> dict[str, list[Fault]
         folder: The folder of archives.
     """
     faults: dict[str, list[Fault]] = {check: [] for check in archive_checks.CHECKS}
-    async with await archiving.connect(settings.database_url.get_secret_value()) as conn:
-        periods = await archives.every(conn)
+    async with (
+        connect(settings) as connections,
+        connections.connection() as conn,
+        conn.transaction(),
+    ):
         await archive_loading.begin(conn, from_stored=False)
+        periods = await archives.every(conn)
         whole = True
         for period in periods:
             place = archive_files.place_of(folder, period.ends_at)
@@ -205,7 +209,7 @@ async def _restore(conn: Connection, folder: Path, report: Callable[[str], None]
 async def _insist(settings: Settings, place: Path, manifest: Manifest) -> None:
     """Insists that the files of the next period are right, by all that can be checked."""
     faults = {_WRITTEN: [Fault(*each) for each in archive_files.find_faults(place, manifest)]}
-    async with await archiving.connect(settings.migration_url) as conn:
+    async with await archiving.connect(settings.migration_url) as conn, conn.transaction():
         await archive_loading.begin(conn, from_stored=True)
         found, _ = await _find_in_period(conn, place)
     for each in (faults, found):
@@ -219,6 +223,7 @@ async def _find_in_period(conn: Connection, place: Path) -> tuple[dict[str, list
     manifest = archive_files.read_manifest(place)
     since = manifest.starts_at.isoformat() if manifest.starts_at else "-infinity"
     window = Window(since, manifest.ends_at.isoformat())
+    await archive_loading.empty(conn)
     try:
         async with conn.transaction():
             sums = await archive_loading.load(conn, place, manifest.files)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import LiteralString
@@ -280,6 +281,29 @@ async def test_what_must_stay_is_not_written(
     with pytest.raises(ArchiveBroken):
         await write(ledger, tmp_path / "faulty")
     assert await write(ledger, tmp_path / "right")
+
+
+async def test_session_is_left_as_it_was(
+    ledger: Settings, pool: Pool, database_url: str, tmp_path: Path
+) -> None:
+    """What reads files leaves nothing in a session that a pooler gives to others next."""
+    await write(ledger, tmp_path)
+    settings: LiteralString = "SELECT name, setting FROM pg_settings ORDER BY name"
+    async with pools.opened(pools.create(ledger.database_url.get_secret_value(), 1)) as one:
+
+        @asynccontextmanager
+        async def pooled(_settings: Settings) -> AsyncIterator[Pool]:
+            yield one
+
+        async with one.connection() as conn:
+            before = await (await conn.execute(settings)).fetchall()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archives, "connect", pooled)
+            assert not any((await archives.find_faults(ledger, tmp_path)).values())
+        async with one.connection() as conn:
+            assert await (await conn.execute(settings)).fetchall() == before
+            found = await conn.execute("SELECT relname FROM pg_class WHERE relpersistence = 't'")
+            assert await found.fetchall() == []
 
 
 async def test_run_goes_on_from_what_another_left(
