@@ -18,6 +18,7 @@ from balance_service.commands import (
     accounts,
     admins,
     approvals,
+    archives,
     audit,
     backups,
     checkpoints,
@@ -73,6 +74,7 @@ for _name, _noun in {
     "config": configuration.app,
     "backup": backups.app,
     "partitions": partitions.app,
+    "archives": archives.app,
 }.items():
     app.add_typer(_noun, name=_name)
 # As the other nouns are called.

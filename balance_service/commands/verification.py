@@ -31,6 +31,12 @@ def verify(
         list[Path] | None,
         typer.Option(help="A file of `checkpoint export`, kept elsewhere; may be given again."),
     ] = None,
+    archives: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY", help="The folder of archives: look at its files as well."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -43,7 +49,9 @@ def verify(
     kept = dict(map(checkpoints.read_kept, checkpoint or ()))
     with progress.shown("Verifying") as report_progress, open_database() as settings:
         report = asyncio.run(
-            administration.verify(settings, report_progress, kept, incremental=incremental)
+            administration.verify(
+                settings, report_progress, kept, incremental=incremental, archives=archives
+            )
         )
     if json or output is Format.JSON:
         show_one(_row(report), Format.JSON)
@@ -100,10 +108,10 @@ def _print(report: "Report") -> None:
 
 def _meanings(report: "Report") -> dict[str, str]:
     """What the checks that were made mean, in their order."""
-    from balance_service.repositories import incremental_checks
+    from balance_service.repositories import archive_checks, incremental_checks
     from balance_service.repositories.verification import CHECKS
 
-    known = {**CHECKS, **incremental_checks.SET_CHECKS}
+    known = {**CHECKS, **incremental_checks.SET_CHECKS, **archive_checks.CHECKS}
     return {check: meaning for check, meaning in known.items() if check in report.faults}
 
 

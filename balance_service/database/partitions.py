@@ -217,7 +217,7 @@ def _missing(dated: list[Partition], period: Period | None) -> Iterator[tuple[da
 def _make(conn: psycopg.Connection, table: str, start: datetime, end: datetime) -> bool:
     """Makes one partition and moves what it holds from the rest; False if that is too much."""
     name, rest = sql.Identifier(name_of(table, start)), sql.Identifier(f"{table}_rest")
-    parent, before = sql.Identifier(table), sql.Identifier(f"{table}_before")
+    parent = sql.Identifier(table)
     bounds = bound(table, start), bound(table, end)
     held = sql.SQL("{0} >= {1} AND {0} < {2}").format(
         sql.Identifier(KEYS[table]), *map(sql.Literal, bounds)
@@ -231,7 +231,7 @@ def _make(conn: psycopg.Connection, table: str, start: datetime, end: datetime) 
     ).fetchone()
     if counted is None or counted[0] > MOVED_MAX:
         return False
-    conn.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(name, before))
+    conn.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(name, rest))
     move(conn, rest, name, held)
     attach(conn, table, name_of(table, start), *bounds)
     return True

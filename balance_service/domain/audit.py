@@ -75,6 +75,8 @@ class Action(enum.StrEnum):
     KEY_REVOKED = "key.revoked"
     SECRET_RESEALED = "secret.resealed"  # noqa: S105 - no password
     LEDGER_VERIFIED = "ledger.verified"
+    ENTRIES_ARCHIVED = "entries.archived"
+    ENTRIES_RESTORED = "entries.restored"
 
 
 class Actor(NamedTuple):

@@ -5,6 +5,7 @@ import secrets as random_source
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from balance_service.domain.principals import Scope, parse_client_id
 from balance_service.domain.searches import parse_keys
 from balance_service.domain.users import Role
 from balance_service.messages import fields
+from balance_service.operations import archives as archive_operations
 from balance_service.operations.acts import act, connect, event
 from balance_service.repositories import (
     audit,
@@ -139,6 +141,7 @@ async def verify(
     kept: Mapping[int, str] = MappingProxyType({}),
     *,
     incremental: bool = False,
+    archives: Path | None = None,
 ) -> verification.Report:
     """Recomputes the whole ledger from its entries, and reports where balances differ.
 
@@ -149,6 +152,7 @@ async def verify(
         report_progress: Is told how many checks are done, of how many.
         kept: Hashes of checkpoints that were kept elsewhere, by their numbers.
         incremental: Whether only what is new is looked at, and a part of what is old.
+        archives: The folder of archives, whose files are looked at, too.
     """
     began = time.monotonic()
 
@@ -162,6 +166,8 @@ async def verify(
             calendar = settings.limits.calendar
             report = await verification.verify(conn, calendar, report_step, kept)
         read_only = await monitoring.is_read_only(conn)
+    if archives:
+        report = report.with_faults(await archive_operations.find_faults(settings, archives))
     if not read_only:
         found = report.audited(time.monotonic() - began)
         async with act(settings) as recording:

@@ -1,7 +1,7 @@
 """Recomputes what must be true of the whole ledger, from its entries up, in one snapshot."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from balance_service.domain.money import DECIMALS, MINOR_MAX
 from balance_service.domain.movements import Kind
 from balance_service.domain.quotes import Rounding
 from balance_service.repositories import (
+    archive_checks,
     archives,
     audit_seals,
     checkpoints,
@@ -88,6 +89,15 @@ CHECKS = {
     **partition_checks.CHECKS,
     **audit_seals.CHECKS,
 }
+# What is checked of the entries of one period alone, wherever they are.
+PERIOD_CHECKS = (
+    "balance_after_follows",
+    "movement_sums_to_zero",
+    "entries_are_of_movements",
+    "system_entries_are_of_movements",
+    "hold_shows_balance",
+    "totals_are_of_entries",
+)
 FAULTS_SHOWN_MAX = 10
 
 _LOCK = 0x766572696679  # "verify"
@@ -126,6 +136,14 @@ class Report:
     @property
     def fault_count(self) -> int:
         return sum(len(faults) for faults in self.faults.values())
+
+    def with_faults(self, more: Mapping[str, list[Fault]]) -> "Report":
+        """It with what was found elsewhere, by checks of its own or others."""
+        faults = {
+            check: [*self.faults.get(check, ()), *found][:FAULTS_SHOWN_MAX]
+            for check, found in more.items()
+        }
+        return replace(self, faults=self.faults | faults)
 
     def audited(self, seconds: float) -> dict[str, str]:
         """What the audit log has of it, for the next run to go on from.
@@ -185,6 +203,27 @@ async def verify(
         balances = [TrialBalance(*row) for row in await cursor.fetchall()]
         newest = (await checkpoints.head(conn)).checkpoint
     return Report(totals, findings.faults, balances, Run(newest.number, newest.hash().hex()))
+
+
+async def verify_period(conn: AsyncConnection, window: Window) -> dict[str, list[Fault]]:
+    """Makes the checks of entries of a period, whose tables have the entries of that alone.
+
+    Args:
+        conn: Within a transaction.
+        window: The period.
+
+    Returns:
+        What was found, by check, at most FAULTS_SHOWN_MAX each.
+    """
+    await conn.execute(_SQL["plan_for_whole_tables"])
+    now = await (await conn.execute(_SQL["read_clock"])).fetchone()
+    assert now is not None, "a clock always answers"
+    parameters = _parameters(Calendar().day(now[0]), window)
+    found: dict[str, list[tuple[str, object, object]]] = {}
+    for check in PERIOD_CHECKS:
+        found |= {check: await (await conn.execute(_SQL[check], parameters)).fetchall()}
+    found |= await archive_checks.find_faults(conn, FAULTS_SHOWN_MAX, window)
+    return {check: [Fault(*each) for each in faults] for check, faults in found.items()}
 
 
 async def verify_new(

@@ -1,6 +1,8 @@
 """`balance-service partitions`, as an operator types it."""
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -44,3 +46,19 @@ def test_service_that_may_not_make_tables_cannot_convert(service_settings: Setti
     told = Typed(service_settings.environment())("partitions", "convert", status=1)
     assert "Postgres refused" in told
     assert "Traceback" not in told
+
+
+def test_operator_is_told_why_nothing_is_archived(typed: Typed, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    typed("partitions", "convert")
+    assert "No period ended by 2025-01-01" in typed(
+        "archives", "write", folder, "--before", "2025-01-01"
+    )
+    assert typed("archives", "list", "--output", "json") == ""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    told = typed("archives", "write", folder, "--before", today, status=1)
+    assert f"{today} is less than 365 days ago" in told
+    told += typed("archives", "restore", folder, status=1)
+    assert "no entries are in files" in told
+    assert "Traceback" not in told
+    assert "every file of entries is there" in typed("verify", "--archives", folder)

@@ -111,6 +111,7 @@ COMMANDS: dict[str, set[str]] = {
         "show",
         "unbind",
     },
+    "archives": {"list", "restore", "write"},
     "partitions": {"convert", "list", "prepare"},
     "sizing": set(),
     "token": set(),
