@@ -21,6 +21,7 @@ from balance_service.commands import (
     audit,
     backups,
     checkpoints,
+    cluster,
     configuration,
     events,
     holds,
@@ -73,6 +74,7 @@ for _name, _noun in {
     "config": configuration.app,
     "backup": backups.app,
     "partitions": partitions.app,
+    "cluster": cluster.app,
 }.items():
     app.add_typer(_noun, name=_name)
 # As the other nouns are called.

@@ -80,6 +80,7 @@ COMMANDS: dict[str, set[str]] = {
     "audit": {"export", "list"},
     "backup": {"create", "list"},
     "checkpoint": {"export"},
+    "cluster": {"distribute", "status"},
     "config": {"check", "show"},
     "demo": set(),
     "deposit": {"reverse"},
