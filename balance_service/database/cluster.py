@@ -2,7 +2,8 @@
 
 A row of a distributed table lies on the shard that the hash of one column decides, and tables that
 are placed beside each other have their rows of equal values on one shard: what is decided under an
-account's lock is read there. All other tables are whole, on the coordinator. See docs/operating/cluster.md.
+account's lock is read there. All other tables are whole, on the coordinator. See
+docs/operating/cluster.md.
 """
 
 from collections.abc import Callable
@@ -146,6 +147,12 @@ class Table:
 def installed(conn: psycopg.Connection) -> bool:
     """Whether the database is one of a cluster, distributed or not."""
     found = conn.execute(_INSTALLED, (EXTENSION,)).fetchone()
+    return bool(found and found[0])
+
+
+async def leads_to_one(conn: psycopg.AsyncConnection) -> bool:
+    """As `installed`, for a connection of the service."""
+    found = await (await conn.execute(_INSTALLED, (EXTENSION,))).fetchone()
     return bool(found and found[0])
 
 

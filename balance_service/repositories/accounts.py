@@ -189,10 +189,26 @@ async def find_unlocked(
     """
     # Rolled back, because a commit would wait for the disk and for standbys.
     async with conn.transaction(force_rollback=True):
+        if queries.is_of_cluster(conn):
+            return await _find_each_unlocked(conn, account_ids)
         cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
         row = await cursor.fetchone()
     assert row is not None, "a clock always answers"
     return row[0], set(row[1])
+
+
+async def _find_each_unlocked(
+    conn: AsyncConnection, account_ids: Sequence[UUID]
+) -> tuple[datetime, set[UUID]]:
+    """As `find_unlocked`, by a statement an account: no statement locks on several shards."""
+    clock = await (await conn.execute(_SQL.on_cluster["clock"])).fetchone()
+    assert clock is not None, "a clock always answers"
+    free = set()
+    for account_id in account_ids:
+        values = {"account_id": account_id}
+        if await (await conn.execute(_SQL.on_cluster["lock_if_free"], values)).fetchone():
+            free.add(account_id)
+    return clock[0], free
 
 
 async def set_rules(conn: AsyncConnection, account: Account) -> None:

@@ -132,6 +132,15 @@ ORDER BY moved.last_sequence, moved.place, side.place, side.role, side.currency;
 
 -- of_journal --
 -- The same from the journal itself, by time: it reads all entries, and takes its time.
+WITH system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+)
+
 SELECT
     side.movement_id,
     m.kind,
@@ -161,13 +170,13 @@ FROM (
             accounts.currency
         FROM accounts
         WHERE accounts.account_id = entry.account_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS account
     LEFT JOIN LATERAL (
         SELECT e.created_at
         FROM entries AS e
         WHERE e.account_id = entry.account_id AND e.sequence = entry.sequence - 1
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS previous ON TRUE
     WHERE entry.created_at >= %(since)s AND entry.created_at < %(before)s
     UNION ALL
@@ -179,11 +188,7 @@ FROM (
         entry.amount_minor,
         NULL AS opening_minor
     FROM system_entries AS entry
-    INNER JOIN unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS system (account_id, role, currency) ON entry.account_id = system.account_id
+    INNER JOIN system ON entry.account_id = system.account_id
     WHERE entry.created_at >= %(since)s AND entry.created_at < %(before)s
 ) AS side
 INNER JOIN movements AS m ON side.movement_id = m.movement_id
@@ -196,6 +201,15 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
 
 -- plan_for_whole_tables --
 -- For this transaction: the whole journal is read, which takes its time.
+WITH system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+)
+
 SELECT
     set_config('enable_seqscan', 'on', TRUE),
     set_config('work_mem', '64MB', TRUE),

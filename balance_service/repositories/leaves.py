@@ -42,7 +42,7 @@ async def of_movements(conn: AsyncConnection, covered: Covered, salt_key: bytes)
         salt_key: Random bytes, kept with the checkpoint.
     """
     values = {**_VALUES, **covered._asdict(), "salt_key": salt_key}
-    row = await (await conn.execute(_SQL["leaves"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["leaves"], values)).fetchone()
     assert row is not None, "an aggregate always answers"
     leaves = split(row[0] or b"")
     assert len(leaves) == row[1], "what an event names is in the journal"
@@ -52,7 +52,7 @@ async def of_movements(conn: AsyncConnection, covered: Covered, salt_key: bytes)
 async def of_checkpoints(conn: AsyncConnection, first: int, last: int) -> dict[int, list[bytes]]:
     """The leaves of all that some checkpoints cover, as it is now, by their numbers."""
     values = {**_VALUES, "first": first, "last": last}
-    cursor = await conn.execute(_SQL["of_checkpoints"], values)
+    cursor = await conn.execute(_SQL.of(conn)["of_checkpoints"], values)
     return {number: split(leaves) for number, leaves, _ in await cursor.fetchall()}
 
 
@@ -64,7 +64,7 @@ async def find(conn: AsyncConnection, movement_id: UUID) -> Proved | None:
         movement_id: The movement.
     """
     values = {**_VALUES, "movement_id": movement_id}
-    row = await (await conn.execute(_SQL["receipt"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["receipt"], values)).fetchone()
     if row is None:
         return None
     number, place, leaves, salts, *texts = row

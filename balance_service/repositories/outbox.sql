@@ -47,6 +47,7 @@ WITH ripe AS (
     LIMIT %(limit)s
 ),
 
+-- begin numbered --
 taken AS (
     DELETE FROM outbox AS o
     USING ripe
@@ -87,4 +88,6 @@ SELECT
     details,
     created_at,
     clock_timestamp() AS numbered_at
-FROM sized;
+FROM sized
+-- end numbered --
+;

@@ -62,7 +62,7 @@ async def movements(
         limit: How many at most.
     """
     values = wanted._asdict() | {"after": after, "until": until, "limit": limit}
-    return list(await (await conn.execute(_SQL["movements"], values)).fetchall())
+    return list(await (await conn.execute(_SQL.of(conn)["movements"], values)).fetchall())
 
 
 async def oldest(conn: AsyncConnection) -> datetime:

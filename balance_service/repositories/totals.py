@@ -79,7 +79,7 @@ async def roll_up(conn: AsyncConnection) -> int:
         How many commits; 0 if there are none, or another transaction does so.
     """
     values = {**_POSTED, "reach": ROLLED_UP_AT_ONCE_MAX, "commit_max": COMMIT_EVENTS_MAX}
-    row = await (await conn.execute(_SQL["roll_up"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["roll_up"], values)).fetchone()
     if row is None:
         return 0
     commits, after, until = row
@@ -104,7 +104,7 @@ async def at(conn: AsyncConnection, moment: datetime | None) -> list[Total]:
     """
     day = moment and moment.replace(hour=0, minute=0)
     values = {**_POSTED, "moment": moment, "day": day}
-    rows = await (await conn.execute(_SQL["at"], values)).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["at"], values)).fetchall()
     return [
         Total(CHART[role], currency, int(debit), int(credit), entries, opened)
         for role, currency, debit, credit, entries, opened in rows

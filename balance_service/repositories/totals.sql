@@ -27,6 +27,16 @@ taken AS (
 ),
 
 -- begin posted --
+-- Written apart: Citus takes no function among the parts of a union.
+system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+),
+
 moved AS (
     SELECT
         m.movement_id,
@@ -53,7 +63,7 @@ moved AS (
         SELECT *
         FROM movements
         WHERE movements.movement_id = item.movement_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS m
     WHERE m.created_at >= (SELECT p.begins_at FROM progress AS p)
 ),
@@ -75,7 +85,7 @@ posted AS (
         SELECT entries.amount_minor
         FROM entries
         WHERE entries.account_id = side.account_id AND entries.sequence = side.sequence
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS entry
     UNION ALL
     SELECT
@@ -91,13 +101,9 @@ posted AS (
             system_entries.amount_minor
         FROM system_entries
         WHERE system_entries.movement_id = moved.movement_id
-        LIMIT 10
+        LIMIT 10 -- on one server --
     ) AS entry
-    INNER JOIN unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS system (account_id, role, currency) ON entry.account_id = system.account_id
+    INNER JOIN system ON entry.account_id = system.account_id
     -- Between two users in one currency there is none.
     WHERE
         moved.from_sequence IS NULL
@@ -117,7 +123,7 @@ posted AS (
             accounts.created_at
         FROM accounts
         WHERE accounts.account_id = t.subject_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS account
     WHERE
         t.kind = %(account_opened)s
@@ -312,6 +318,15 @@ WITH progress AS (
     WHERE NOT p.built
 ),
 
+system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+),
+
 posted AS (
     SELECT
         'users' AS role,
@@ -330,11 +345,7 @@ posted AS (
         0 AS opened,
         e.created_at
     FROM system_entries AS e
-    INNER JOIN unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS system (account_id, role, currency) ON e.account_id = system.account_id
+    INNER JOIN system ON e.account_id = system.account_id
     WHERE e.created_at < (SELECT p.begins_at FROM progress AS p)
     UNION ALL
     SELECT
