@@ -129,7 +129,7 @@ async def days(conn: AsyncConnection, start: datetime, end: datetime) -> Sequenc
 
 async def read_horizon(conn: AsyncConnection) -> Horizon:
     """The present moment, and what may still be dated before it."""
-    row = await (await conn.execute(_SQL["read_horizon"])).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["read_horizon"])).fetchone()
     assert row is not None, "a clock always answers"
     return Horizon(*row)
 
@@ -137,7 +137,7 @@ async def read_horizon(conn: AsyncConnection) -> Horizon:
 async def is_over(conn: AsyncConnection, horizon: Horizon) -> bool:
     """Whether all that is dated before a moment can be seen."""
     values = {"transaction_ids": horizon.transaction_ids}
-    row = await (await conn.execute(_SQL["is_over"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["is_over"], values)).fetchone()
     return bool(row and row[0])
 
 

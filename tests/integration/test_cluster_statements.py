@@ -21,6 +21,7 @@ from balance_service.repositories import (
     holds,
     leaves,
     outbox,
+    reports,
     sales,
     totals,
 )
@@ -104,6 +105,32 @@ async def test_unlocked_accounts(pool: Pool) -> None:
     async with transaction(pool) as conn:
         await accounts.lock(conn, account_ids[0])
         assert await _both(pool, free) == set(account_ids[1:])
+
+
+async def test_balances_of_a_past_moment(pool: Pool) -> None:
+    await history(pool)
+    async with pool.connection() as conn:
+        rows = await conn.execute("SELECT DISTINCT created_at FROM entries")
+        moments = [moment for (moment,) in await rows.fetchall()]
+    for moment in moments:
+        found = await _both(
+            pool,
+            lambda c: reports.balances(c, moment, "", UUID(int=0), 100, 100),  # noqa: B023
+        )
+        assert found
+
+
+async def test_commit_that_has_no_number_yet_is_waited_for(pool: Pool) -> None:
+    (account_id,) = await open_accounts(pool, 1)
+    async with transaction(pool) as conn:
+        await accounts.lock(conn, account_id)
+        async with _by_cluster(pool) as reader:
+            assert len(await reports.under_way(reader)) == 1
+            horizon = await totals.read_horizon(reader)
+            assert not await totals.is_over(reader, horizon)
+    async with _by_cluster(pool) as reader:
+        assert not await reports.under_way(reader)
+        assert await totals.is_over(reader, horizon)
 
 
 async def test_events_totals_and_sales(pool: Pool) -> None:
