@@ -50,6 +50,9 @@ FROM pg_locks AS l
 WHERE
     l.locktype = 'relation'
     AND l.relation = 'accounts'::regclass
-    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND l.database = (
+        SELECT d.oid FROM pg_database AS d
+        WHERE d.datname = current_database()
+    )
     AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
     AND l.granted;
