@@ -2,8 +2,8 @@
 
 A row of a distributed table lies on the shard that the hash of one column decides, and tables that
 are placed beside each other have their rows of equal values on one shard: what is decided under an
-account's lock is read there. All other tables are whole, on the coordinator. See
-docs/operating/cluster.md.
+account's lock is read there. All other tables are whole, on the coordinator.
+See docs/operating/cluster.md.
 """
 
 from collections.abc import Callable
@@ -109,6 +109,8 @@ JOIN pg_dist_shard USING (logicalrelid)
 WHERE partmethod = 'h'
 GROUP BY logicalrelid, partkey
 """
+_CATALOGUE = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
+_LEDGER = "SELECT FROM pg_dist_partition WHERE logicalrelid = 'movements'::regclass"
 _WORKERS = "SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards"
 _PARTITIONED = "SELECT relname FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'"
 
@@ -150,15 +152,17 @@ def installed(conn: psycopg.Connection) -> bool:
     return bool(found and found[0])
 
 
-async def leads_to_one(conn: psycopg.AsyncConnection) -> bool:
-    """As `installed`, for a connection of the service."""
-    found = await (await conn.execute(_INSTALLED, (EXTENSION,))).fetchone()
-    return bool(found and found[0])
-
-
 def distributed(conn: psycopg.Connection) -> bool:
     """Whether the ledger's tables are distributed."""
     return installed(conn) and any(table.shards for table in read(conn))
+
+
+async def is_distributed(conn: psycopg.AsyncConnection) -> bool:
+    """As `distributed`, for who only asks for the ledger's sake."""
+    catalogue = await (await conn.execute(_CATALOGUE)).fetchone()
+    if catalogue is None or not catalogue[0]:
+        return False
+    return await (await conn.execute(_LEDGER)).fetchone() is not None
 
 
 def read(conn: psycopg.Connection) -> list[Table]:

@@ -138,7 +138,7 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
             except BaseException:
                 await conn.close()
                 raise
-        conn.of_cluster = await cluster.leads_to_one(conn)
+        conn.of_cluster = await cluster.is_distributed(conn)
         self._current.add(conn)
         self._searching = None
         waiting, self._waiting_for_search = self._waiting_for_search, []

@@ -236,6 +236,21 @@ async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) ->
     return await conn.execute(_SQL["lock_for_commit"], columns, prepare=True)
 
 
+async def lock_each_for_commit(
+    conn: AsyncConnection, account_ids: Iterable[UUID]
+) -> list[AsyncCursor]:
+    """As `lock_for_commit`, by a statement an account: no statement locks on several shards.
+
+    Args:
+        conn: A connection in pipeline mode, within a transaction.
+        account_ids: In any order.
+    """
+    return [
+        await conn.execute(_SQL["lock_one_for_commit"], {"account_id": account_id}, prepare=True)
+        for account_id in sorted(account_ids)
+    ]
+
+
 def account_of(row: Sequence[Any]) -> Account:
     """The account of a row with the columns of Account, in their order: names cost time here."""
     account_id, owner_id, currency, balance, held, limit, status, sequence, *rest = row

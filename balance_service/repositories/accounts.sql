@@ -181,6 +181,14 @@ WHERE account_id = ANY(%(account_ids)s::uuid[])
 ORDER BY account_id
 FOR NO KEY UPDATE;
 
+-- lock_one_for_commit --
+-- One account, for a commit on a cluster.
+SELECT
+    -- include account --
+FROM accounts
+WHERE account_id = %(account_id)s
+FOR NO KEY UPDATE;
+
 -- lock_if_free --
 -- The time, and those accounts that no commit has locked then.
 SELECT

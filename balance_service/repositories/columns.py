@@ -121,6 +121,12 @@ def entries(written: Sequence[Entry]) -> Columns:
     }
 
 
+def dated_entries(written: Sequence[Entry]) -> Columns:
+    """Entries with their value dates."""
+    dates = {"entry_effective_at": arrays.times(e.effective_at for e in written)}
+    return entries(written) | dates
+
+
 def events(made: Sequence[Movement], entered: Sequence[Entry]) -> Columns:
     """Movements in the order in which they were made, with the numbers of their entries.
 
