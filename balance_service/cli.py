@@ -22,6 +22,7 @@ from balance_service.commands import (
     audit,
     backups,
     checkpoints,
+    cluster,
     configuration,
     events,
     holds,
@@ -75,6 +76,7 @@ for _name, _noun in {
     "backup": backups.app,
     "partitions": partitions.app,
     "archives": archives.app,
+    "cluster": cluster.app,
 }.items():
     app.add_typer(_noun, name=_name)
 # As the other nouns are called.

@@ -17,7 +17,7 @@ from balance_service.config import Settings, variable
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.repositories import verification
-from tests import postgres
+from tests import cluster, postgres
 from tests.approvals import CEILING, CURRENCY
 from tests.service import (
     LEDGER_TABLES,
@@ -91,6 +91,22 @@ def database_url(server_url: str) -> Iterator[str]:
     """A migrated database of the test's own."""
     with postgres.database(server_url, f"test_{secrets.token_hex(8)}") as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def cluster_url() -> Iterator[str]:
+    """A distributed database, which a module's tests share: to make one takes some seconds."""
+    if not cluster.url():
+        pytest.skip("TEST_CLUSTER_URL names no Citus cluster")
+    with cluster.database(f"test_{secrets.token_hex(8)}") as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def cluster_pool(cluster_url: str) -> AsyncIterator[Pool]:
+    """Connections to it as the service makes them."""
+    async with pools.create(postgres.of_service(cluster_url), 8) as connections:
+        yield connections
 
 
 @pytest_asyncio.fixture

@@ -59,6 +59,8 @@ OFFSETS = {
     "catalogue.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "checkpoints.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "entries.sql": (3, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
+    "entries.cluster.sql": (3, "as entries.sql"),
+    "holds.cluster.sql": (1, "as holds.sql"),
     "holds.sql": (1, "pages by number, which earlier callers ask for; SKIP_MAX bounds them"),
     "movement_searches.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
     "schedules.sql": (2, "pages by number, as of every list; SKIP_MAX bounds them"),
@@ -152,12 +154,13 @@ def test_lines_fit_a_screen() -> None:
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.name)
 def test_every_query_is_used_and_says_its_purpose(path: Path) -> None:
-    module = path.with_suffix(".py")
+    module = path.with_name(path.name.split(".")[0]).with_suffix(".py")
     text = module.read_text(encoding="utf-8")
     used = set(re.findall(r'"(\w+)"', text))
     if "CHECKS" in text:
         used |= set(re.findall(r'^    "(\w+)":', text, re.MULTILINE))
-    for name, body in queries.load(str(module)).items():
+    statements = queries.load(str(module))
+    for name, body in (*statements.items(), *statements.on_cluster.items()):
         assert name in used, f"{name} is not used"
         assert body.startswith("-- "), f"{name} has no purpose line"
 

@@ -27,6 +27,8 @@ class PostgresConnection(AsyncConnection):
     """
 
     warning_received = False
+    # Whether the tables lie on several servers: a pool finds out.
+    of_cluster = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
         super().__init__(*args, **kwargs)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from balance_service.database import partitions
+from balance_service.database import cluster, partitions
 from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS
 from balance_service.database.pool import DatabaseUnavailable, check_url, one_line
 from balance_service.database.roles import ROLE, ensure_login
@@ -75,7 +75,8 @@ def read() -> list[Migration]:
 def up(database_url: str, service_url: str = "") -> list[Migration]:
     """Applies what is missing, after waiting for any other process that does.
 
-    Partitions of the journal that are due are made, too, where it has any.
+    Partitions of the journal that are due are made, too, where it has any; and on a cluster, new
+    tables are distributed.
 
     Args:
         database_url: Signs in as the owner of the tables.
@@ -95,6 +96,8 @@ def up(database_url: str, service_url: str = "") -> list[Migration]:
             _apply(conn, migration)
         if service_url:
             ensure_login(conn, service_url)
+        if cluster.distributed(conn):
+            cluster.distribute(conn)
         partitions.prepare(conn)
         return pending
 

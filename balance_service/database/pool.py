@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 
+from balance_service.database import cluster
 from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS, PostgresConnection
 from balance_service.database.primary import Primary
 
@@ -141,6 +142,7 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
             except BaseException:
                 await conn.close()
                 raise
+        conn.of_cluster = await cluster.is_distributed(conn)
         self._current.add(conn)
         self._searching = None
         waiting, self._waiting_for_search = self._waiting_for_search, []

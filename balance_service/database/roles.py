@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from balance_service.database import cluster
 from balance_service.database.connection import CONNECT_TIMEOUT_SECONDS
 from balance_service.database.pool import DatabaseUnavailable, one_line
 
@@ -40,6 +41,12 @@ SESSION: Final[Mapping[str, str]] = {
     "jit": "off",
     # Times are compared with and sent as UTC; parsing their zone by name is slower.
     "TimeZone": "UTC",
+}
+# The servers of a cluster sign in to each other as the login role, which acts by what it inherits:
+# `role` would have them sign in as who cannot. And Citus finds a row's shard as it plans.
+SESSION_ON_CLUSTER: Final[Mapping[str, str]] = {
+    **{name: value for name, value in SESSION.items() if name != "role"},
+    "plan_cache_mode": "force_custom_plan",
 }
 
 _FOUND = """
@@ -97,11 +104,15 @@ def ensure_login(conn: psycopg.Connection, url: str) -> None:
         _create(conn, name, password)
     if found is None or not found[0]:
         conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(ROLE), role))
-    kept = _kept(conn, name)
-    for setting, value in SESSION.items():
+    kept, session = _kept(conn, name), _session(conn)
+    for setting, value in session.items():
         if kept.get(setting.lower()) != value:
             change = sql.SQL("ALTER ROLE {} SET {} = {}")
             conn.execute(change.format(role, sql.Identifier(setting), sql.Literal(value)))
+    for setting in SESSION.keys() - session.keys():
+        if setting.lower() in kept:
+            reset = sql.SQL("ALTER ROLE {} RESET {}")
+            conn.execute(reset.format(role, sql.Identifier(setting)))
 
 
 def check_login(database_url: str) -> None:
@@ -128,14 +139,21 @@ def check_login(database_url: str) -> None:
                 "holds back. Set BALANCE_OWNER_DATABASE_URL to that URL, BALANCE_DATABASE_URL to "
                 f"one with another user, and run `balance-service migrate up`: {_ADVICE}"
             )
+        session = _session(conn)
         shown: dict[str, str] = dict(conn.execute(_SHOWN, {"names": list(SESSION)}).fetchall())
-    lacking = [f"{key} = {value}" for key, value in SESSION.items() if shown[key] != value]
+    lacking = [f"{key} = {value}" for key, value in session.items() if shown[key] != value]
+    if "role" not in session and shown["role"] != "none":
+        lacking.append("role = none")
     if not member or lacking:
         what = "; ".join(lacking) if member else f"membership in {ROLE}"
         raise RoleUnfit(
             f"the role {name} lacks {what}: run `balance-service migrate up` with "
             f"BALANCE_OWNER_DATABASE_URL set: {_ADVICE}"
         )
+
+
+def _session(conn: psycopg.Connection) -> Mapping[str, str]:
+    return SESSION_ON_CLUSTER if cluster.installed(conn) else SESSION
 
 
 def _create(conn: psycopg.Connection, name: str, password: str) -> None:

@@ -99,7 +99,9 @@ class Committer:
                 state, now = await transaction.load(commands, tried)
             staying = [waiter for waiter in waiting if not waiter.gone()]
             state = dataclasses.replace(state, limits=self._limits)
-            plan = ledger.plan(state, [waiter.request for waiter in staying], now)
+            requests = [waiter.request for waiter in staying]
+            plan = ledger.plan(state, requests, now)
+            await transaction.confirm(requests, plan)
             if plan.movements:
                 tried.update(movement.movement_id for movement in plan.movements)
                 await transaction.write(plan)

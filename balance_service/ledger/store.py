@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from balance_service.database import cluster
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain.days import Calendar
-from balance_service.domain.requests import Command
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Plan, State
 from balance_service.domain.sub_accounts import KnownSubAccounts
+from balance_service.repositories import failures
+from balance_service.repositories.cluster_journal import ClusterJournal
 from balance_service.repositories.journal import Journal
 from balance_service.telemetry import metrics, traces
 
@@ -32,6 +35,14 @@ class Transaction(Protocol):
         Returns:
             The state, and the store's time once the accounts are locked: what is posted now is
             dated by the one clock that all workers share.
+        """
+
+    async def confirm(self, requests: Sequence[Request], plan: Plan) -> None:
+        """Makes sure that what is to be told of some requests is all there is to tell.
+
+        Args:
+            requests: As planned.
+            plan: What was decided on what `load` found.
         """
 
     async def write(self, plan: Plan) -> None:
@@ -67,12 +78,27 @@ class PostgresStore:
         self._searchable = searchable
         self._zone = (calendar or Calendar()).zone_name
         self._known = KnownSubAccounts()
+        self._journal: type[Journal] | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        with ExitStack() as ending:
-            async with pools.pipelined_transaction(self._pool) as conn:
-                yield Journal(conn, self._searchable, self._known, self._zone)
-                began = time.perf_counter()
-                ending.enter_context(traces.round_trip("write and COMMIT"))
+        journal = self._journal or await self._choose()
+        try:
+            with ExitStack() as ending:
+                async with pools.pipelined_transaction(self._pool) as conn:
+                    yield journal(conn, self._searchable, self._known, self._zone)
+                    began = time.perf_counter()
+                    ending.enter_context(traces.round_trip("write and COMMIT"))
+        except failures.WITHOUT_CODE as error:
+            if journal is Journal:
+                raise
+            # It may be a key that another commit took just now, or a worker that is away.
+            raise failures.Unsettled(str(error)) from error
         metrics.commit_written(time.perf_counter() - began)
+
+    async def _choose(self) -> type[Journal]:
+        """Which statements the database is asked, once for all."""
+        async with self._pool.connection() as conn:
+            distributed = await cluster.is_distributed(conn)
+        self._journal = ClusterJournal if distributed else Journal
+        return self._journal

@@ -190,12 +190,28 @@ async def find_unlocked(
     """
     # Rolled back, because a commit would wait for the disk and for standbys.
     async with conn.transaction(force_rollback=True):
+        if queries.is_of_cluster(conn):
+            return await _find_each_unlocked(conn, account_ids)
         cursor = await conn.execute(_SQL["lock_if_free"], {"account_ids": list(account_ids)})
         row = await cursor.fetchone()
     assert row is not None, "a clock always answers"
     now, free, with_sub_accounts, free_sub_accounts = row
     taken: Counter[UUID] = Counter(with_sub_accounts) - Counter(free_sub_accounts)
     return now, set(free) - taken.keys()
+
+
+async def _find_each_unlocked(
+    conn: AsyncConnection, account_ids: Sequence[UUID]
+) -> tuple[datetime, set[UUID]]:
+    """As `find_unlocked`, by a statement an account: no statement locks on several shards."""
+    clock = await (await conn.execute(_SQL.on_cluster["clock"])).fetchone()
+    assert clock is not None, "a clock always answers"
+    free = set()
+    for account_id in account_ids:
+        values = {"account_id": account_id}
+        if await (await conn.execute(_SQL.on_cluster["lock_if_free"], values)).fetchone():
+            free.add(account_id)
+    return clock[0], free
 
 
 async def set_rules(conn: AsyncConnection, account: Account) -> None:
@@ -227,6 +243,21 @@ async def lock_for_commit(conn: AsyncConnection, account_ids: Iterable[UUID]) ->
     """
     columns = {"account_ids": arrays.uuids(account_ids)}
     return await conn.execute(_SQL["lock_for_commit"], columns, prepare=True)
+
+
+async def lock_each_for_commit(
+    conn: AsyncConnection, account_ids: Iterable[UUID]
+) -> list[AsyncCursor]:
+    """As `lock_for_commit`, by a statement an account: no statement locks on several shards.
+
+    Args:
+        conn: A connection in pipeline mode, within a transaction.
+        account_ids: In any order.
+    """
+    return [
+        await conn.execute(_SQL["lock_one_for_commit"], {"account_id": account_id}, prepare=True)
+        for account_id in sorted(account_ids)
+    ]
 
 
 def account_of(row: Sequence[Any]) -> Account:

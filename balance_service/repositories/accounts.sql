@@ -208,6 +208,14 @@ SELECT
 FROM accounts
 WHERE account_id = ANY(%(account_ids)s::uuid[]);
 
+-- lock_one_for_commit --
+-- One account, for a commit on a cluster.
+SELECT
+    -- include account --
+FROM accounts
+WHERE account_id = %(account_id)s
+FOR NO KEY UPDATE;
+
 -- lock_if_free --
 -- The time, and those accounts that no commit has locked then; and of which accounts there are
 -- sub-accounts, and those of which none is locked and nothing waits on.

@@ -122,6 +122,12 @@ def entries(written: Sequence[Entry]) -> Columns:
     }
 
 
+def dated_entries(written: Sequence[Entry]) -> Columns:
+    """Entries with their value dates."""
+    dates = {"entry_effective_at": arrays.times(e.effective_at for e in written)}
+    return entries(written) | dates
+
+
 def events(plan: Plan) -> Columns:
     """A commit's movements in the order of its events, with the numbers of their entries."""
     left, reached = entry_numbers(plan.movements, plan.entries, plan.receipts)

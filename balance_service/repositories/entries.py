@@ -1,12 +1,16 @@
 """Reads statements, and balances of the past."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from balance_service.database.roles import LOCK_TIMEOUT_MS
+from balance_service.domain import errors
 from balance_service.domain.movements import BETWEEN_USERS, Entry, Kind, Line, Movement
 from balance_service.domain.paging import Filter, Order, Part, Position
 from balance_service.domain.pricing import Rate
@@ -14,6 +18,9 @@ from balance_service.domain.statements import Basis
 from balance_service.repositories import arrays, horizon, queries
 
 _SQL = queries.load(__file__)
+# The column of a movement, counted from the end: it is never null, where there is a movement.
+_PRINCIPAL = -19
+LOOK_AGAIN_SECONDS = 0.02
 
 
 async def page(
@@ -36,9 +43,9 @@ async def page(
     """
     after = position.after_amount
     query = {Order.DATE: "by_date", Order.DATE_DESC: "by_date_desc"}.get(order, "by_amount")
-    cursor = conn.cursor(binary=True)
-    await cursor.execute(
-        _SQL[query],
+    rows = await _rows(
+        conn,
+        query,
         {
             "account_ids": arrays.uuids(position.ends),
             "lows": arrays.bigints(position.after.get(a, 0) + 1 for a in position.ends),
@@ -53,7 +60,7 @@ async def page(
             "reach": limit + skip,
         },
     )
-    return [_line(row) for row in await cursor.fetchall()]
+    return [_line(row) for row in rows]
 
 
 async def parts(conn: AsyncConnection, wanted: Sequence[Part]) -> dict[Part, list[Line]]:
@@ -63,16 +70,14 @@ async def parts(conn: AsyncConnection, wanted: Sequence[Part]) -> dict[Part, lis
         conn: Any connection.
         wanted: Any parts; those of one account may overlap.
     """
-    cursor = conn.cursor(binary=True)
     columns = {
         "account_ids": arrays.uuids(part.account_id for part in wanted),
         "lows": arrays.bigints(part.first for part in wanted),
         "highs": arrays.bigints(part.last for part in wanted),
         "lengths": arrays.bigints(part.length for part in wanted),
     }
-    await cursor.execute(_SQL["parts"], columns, prepare=True)
     found: dict[Part, list[Line]] = {part: [] for part in wanted}
-    for place, *row in await cursor.fetchall():
+    for place, *row in await _rows(conn, "parts", columns, prepare=True):
         found[wanted[place - 1]].append(_line(row))
     return found
 
@@ -94,6 +99,29 @@ async def count(conn: AsyncConnection, position: Position, entry_filter: Filter)
     row = await cursor.fetchone()
     assert row is not None, "a count always has a row"
     return position.passed + int(row[0])
+
+
+async def _rows(
+    conn: AsyncConnection, query: str, values: Mapping[str, object], *, prepare: bool | None = None
+) -> Sequence[Sequence[Any]]:
+    """The rows of lines, each with its movement.
+
+    On a cluster, a commit is seen on one shard before another: an entry, and its movement not yet.
+    So they are read again until every line is whole.
+
+    Raises:
+        Unavailable: A commit stays in part for longer than anybody waits for a lock.
+    """
+    cursor = conn.cursor(binary=True)
+    began = time.monotonic()
+    while True:
+        await cursor.execute(_SQL.of(conn)[query], values, prepare=prepare)
+        rows = await cursor.fetchall()
+        if all(row[_PRINCIPAL] is not None for row in rows):
+            return rows
+        if time.monotonic() - began > LOCK_TIMEOUT_MS / 1000:
+            raise errors.Unavailable
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _filter_values(entry_filter: Filter) -> dict[str, object]:

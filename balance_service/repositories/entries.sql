@@ -139,7 +139,7 @@ CROSS JOIN LATERAL (
     SELECT *
     FROM movements AS m
     WHERE m.movement_id = e.movement_id
-    LIMIT 1
+    LIMIT 1 -- on one server --
 ) AS m
 -- end movement --
 ORDER BY a.place, e.sequence;

@@ -103,7 +103,7 @@ async def page(
     values = _page_values(after.sequence, end_sequence, wanted, limit)
     rows: Sequence[_Row] = ()
     if end_sequence > after.sequence:
-        cursor = await conn.execute(_SQL["page"], values)
+        cursor = await conn.execute(_SQL.of(conn)["page"], values)
         rows = [_Row(*row) for row in await cursor.fetchall()]
     # Deletion goes on from the oldest: what is there now was there when the page was read.
     await check(conn, after)
@@ -119,7 +119,7 @@ async def page(
 async def at(conn: AsyncConnection, sequence: int) -> Event | None:
     """The event with a number; None if it is not kept, or there is none yet."""
     values = _page_values(sequence - 1, sequence, Wanted(), 1)
-    rows = await (await conn.execute(_SQL["page"], values)).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["page"], values)).fetchall()
     return next(iter(await _events(conn, [_Row(*row) for row in rows])), None)
 
 
@@ -173,7 +173,7 @@ async def _balances(
         "account_ids": arrays.uuids(account_id for account_id, _ in sides),
         "sequences": arrays.bigints(sequence for _, sequence in sides),
     }
-    rows = await (await conn.execute(_SQL["balances"], values)).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["balances"], values)).fetchall()
     return {(account_id, sequence): minor for account_id, sequence, minor in rows}
 
 

@@ -38,6 +38,7 @@ LIMIT 1;
 -- Events after a number and up to another. Their movements are looked up by their keys, as in
 -- journal.sql. A movement that moves nothing is about the account that it holds money on alone.
 SELECT
+    -- begin told_columns --
     e.sequence,
     e.subject_id,
     e.details,
@@ -52,7 +53,9 @@ SELECT
             ELSE m.kind
         END
     ) AS kind
+    -- end told_columns --
 FROM (
+    -- begin told_items --
     SELECT
         r.event_id,
         r.kind,
@@ -81,6 +84,7 @@ FROM (
     WHERE
         r.last_sequence - r.size + coalesce(item.place, 1) > %(after)s
         AND r.last_sequence - r.size + coalesce(item.place, 1) <= %(until)s
+    -- end told_items --
 ) AS e
 LEFT JOIN LATERAL (
     SELECT
@@ -92,6 +96,7 @@ LEFT JOIN LATERAL (
     WHERE movements.movement_id = e.movement_id
     LIMIT 1
 ) AS m ON TRUE
+-- begin kept --
 WHERE
     (
         %(kinds)s::smallint[] IS NULL
@@ -116,7 +121,9 @@ WHERE
         OR (m.to_account_id = ANY(%(account_ids)s) AND e.to_sequence IS NOT NULL)
     )
 ORDER BY e.sequence
-LIMIT %(limit)s;
+LIMIT %(limit)s
+-- end kept --
+;
 
 -- balances --
 -- What entries left on their accounts, looked up by their keys.
@@ -129,7 +136,7 @@ CROSS JOIN LATERAL (
     SELECT entries.balance_after_minor
     FROM entries
     WHERE entries.account_id = wanted.account_id AND entries.sequence = wanted.sequence
-    LIMIT 1
+    LIMIT 1 -- on one server --
 ) AS entry;
 
 -- delete_old --

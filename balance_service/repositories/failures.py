@@ -22,6 +22,8 @@ _RACES = {
 }
 # A partition of the journal has a key of its own.
 _OF_PARTITION = re.compile(r"^movements_(\d{4}_\d{2}|rest)_pkey$")
+# Citus repeats what a shard said, but only in words: the constraint and the shard's number.
+_OF_SHARD = re.compile(r"\b(\w+?)_\d{6,}\b")
 _TRANSIENT = (
     pg.SerializationFailure,
     pg.DeadlockDetected,
@@ -43,11 +45,18 @@ class LockedOtherwise(Exception):  # noqa: N818 - no fault
     """A commit locked its accounts in a way that will not do; the next attempt knows how."""
 
 
+# What Citus makes of any failure on a worker while rows are copied there, without its code.
+WITHOUT_CODE = (pg.InternalError_, pg.IoError)
+
+
+class Unsettled(pg.SerializationFailure):
+    """What a commit depends on was committed by another, and cannot be seen on all shards yet."""
+
+
 def is_transient(error: Exception) -> bool:
     """Whether the same work may succeed if it is done again."""
     if isinstance(error, pg.UniqueViolation):
-        name = error.diag.constraint_name or ""
-        return _OF_PARTITION.sub("movements_pkey", name) in _RACES
+        return _OF_PARTITION.sub("movements_pkey", _constraint(error)) in _RACES
     if isinstance(error, (LockedOtherwise, *_TRANSIENT)):
         return True
     # A lost connection has no SQLSTATE, or one of class 08 where a pooler tells of it. Its commit
@@ -62,4 +71,11 @@ def refusal_of(error: Exception) -> errors.Refusal | None:
 
 def violates(error: psycopg.Error, constraint: str) -> bool:
     """Whether the error is the violation of the named constraint."""
-    return error.diag.constraint_name == constraint
+    return _constraint(error) == constraint
+
+
+def _constraint(error: psycopg.Error) -> str:
+    """The constraint that was violated, by the name that the migrations give it."""
+    name = error.diag.constraint_name
+    found = _OF_SHARD.search(name or error.diag.message_primary or "")
+    return found[1] if found else name or ""

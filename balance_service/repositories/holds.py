@@ -55,7 +55,7 @@ async def page(
         "skip": skip,
         "reach": limit + skip,
     }
-    cursor = await conn.execute(_SQL["page"], values)
+    cursor = await conn.execute(_SQL.of(conn)["page"], values)
     return [hold_of(row) for row in await cursor.fetchall()]
 
 

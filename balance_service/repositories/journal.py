@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -15,7 +15,7 @@ from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.movements import BETWEEN_USERS, Followed, Kind, Movement
 from balance_service.domain.pricing import Rate
-from balance_service.domain.requests import Command
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Follow, Plan, State
 from balance_service.domain.sub_accounts import KnownSubAccounts, Sharing
 from balance_service.repositories import arrays, audit, columns, queries
@@ -36,6 +36,9 @@ class Journal:
         known: What this worker knows of accounts with sub-accounts.
         zone: The zone of the days on which debits count.
     """
+
+    # A cluster is asked some of them in other words.
+    statements: ClassVar[Mapping[str, LiteralString]] = _SQL
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class Journal:
         account_ids = {account_id for command in commands for account_id in command.account_ids}
         sharing = self._known.sharing(commands)
         traces.statement_sent("lock_for_commit")
-        locked = await lock_for_commit(self._conn, account_ids - sharing.receiving.keys())
+        locked = await self._lock(account_ids - sharing.receiving.keys())
         clock = await self._lock_shared(sharing, account_ids)
         replayed = await self._find_movements(commands, tried)
         bought = await self._find_purchases(commands)
@@ -82,7 +85,7 @@ class Journal:
         followed = await self._find_follows(commands)
         held = await self._find_holds(commands)
         used = await self._find_quote_uses(commands)
-        accounts = {row[0]: account_of(row) for row in await locked.fetchall()}
+        accounts = {r[0]: account_of(r) for cursor in locked for r in await cursor.fetchall()}
         accounts |= await check_shared(self._known, self._shared, accounts)
         metrics.accounts_locked(time.perf_counter() - began)
         replays = [_movement(row) for row in await _rows(replayed)]
@@ -90,7 +93,7 @@ class Journal:
         state = State(
             accounts=accounts,
             movements={movement.movement_id: movement for movement in replays},
-            purchases=_by_purchase(purchases),
+            purchases=by_purchase(purchases),
             references={(p, s, r): m for p, s, r, m in await _rows(referred)},
             followed={o: Follow(amount, price) for o, amount, price in await _rows(followed)},
             holds={hold.hold_id: hold for hold in map(hold_of, await _rows(held))},
@@ -114,6 +117,9 @@ class Journal:
         await self._shared.lock(account_ids)
         return None
 
+    async def _lock(self, account_ids: Collection[UUID]) -> Sequence[AsyncCursor]:
+        return (await lock_for_commit(self._conn, account_ids),)
+
     async def _find_movements(
         self, commands: Sequence[Command], tried: Collection[UUID]
     ) -> AsyncCursor | None:
@@ -126,17 +132,9 @@ class Journal:
         )
 
     async def _find_purchases(self, commands: Sequence[Command]) -> AsyncCursor | None:
-        purchases = list(filter(None, map(_purchase_key, commands)))
-        if not purchases:
+        if not (purchases := purchase_keys(commands)):
             return None
-        return await self._send(
-            "find_purchases",
-            {
-                "account_ids": arrays.uuids(account_id for account_id, _ in purchases),
-                "service_ids": arrays.uuids(service_id for _, service_id in purchases),
-            },
-            named=True,
-        )
+        return await self._send("find_purchases", purchases, named=True)
 
     async def _find_follows(self, commands: Sequence[Command]) -> AsyncCursor | None:
         originals = [c.original for c in commands if isinstance(c, Reverse)]
@@ -183,6 +181,9 @@ class Journal:
             },
         )
 
+    async def confirm(self, requests: Sequence[Request], plan: Plan) -> None:
+        """Nothing: what was looked up under the locks is all that there was."""
+
     async def write(self, plan: Plan) -> None:
         """Writes a plan: journal, entries, accounts and what decides the next ones.
 
@@ -191,11 +192,13 @@ class Journal:
         """
         # In the order of the key, so that commits which claim the same ids meet in one order.
         ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
-        plain = [m for m in ordered if not _has_details(m)]
-        if detailed := [m for m in ordered if _has_details(m)]:
+        plain = [m for m in ordered if not has_details(m)]
+        if detailed := [m for m in ordered if has_details(m)]:
             values = columns.movements(detailed) | columns.details(detailed)
             await self._send("insert_detailed_movements", values)
             await self._write_details(plan, detailed)
+            if dated := [e for e in plan.entries if e.effective_at is not None]:
+                await self._send("insert_dated_entries", columns.dated_entries(dated))
         entries = [e for e in plan.entries if e.effective_at is None]
         values = columns.movements(plain) | columns.entries(entries)
         values |= columns.events(plan)
@@ -203,12 +206,19 @@ class Journal:
         await self._send("write", values | columns.accounts(plan.accounts.values()))
         if self._shared and plan.receipts:
             await self._shared.receive(plan.movements, plan.receipts)
+        await self._write_rest(plan, ordered)
+
+    async def _write_rest(self, plan: Plan, ordered: Sequence[Movement]) -> None:
+        """Writes what does not change the accounts of users."""
         if self._searchable and (labels := searches.labels(ordered, self._searchable)):
             await self._send("insert_labels", columns.labels(labels))
         if plan.system_entries:
-            await self._send("write_system_entries", columns.system_entries(plan.system_entries))
+            await self._write_system_entries(columns.system_entries(plan.system_entries))
         if self._operated:
             await audit.record(self._conn, *operated.events(self._operated, plan.movements))
+
+    async def _write_system_entries(self, values: Mapping[str, object]) -> None:
+        await self._send("write_system_entries", values)
 
     async def _write_details(self, plan: Plan, detailed: Sequence[Movement]) -> None:
         """Writes what only movements with details bring along."""
@@ -219,9 +229,6 @@ class Journal:
             await self._send("insert_follows", columns.follows(follows))
         if plan.holds:
             await self._send("write_holds", columns.holds(plan.holds.values()))
-        if dated := [e for e in plan.entries if e.effective_at is not None]:
-            dates = {"entry_effective_at": arrays.times(e.effective_at for e in dated)}
-            await self._send("insert_dated_entries", columns.entries(dated) | dates)
 
     async def _claim(self, movements: Sequence[Movement]) -> None:
         """Takes the quotes and external references that movements use."""
@@ -254,7 +261,7 @@ class Journal:
         """
         traces.statement_sent(query)
         cursor = self._conn.cursor(row_factory=namedtuple_row if named else tuple_row)
-        await cursor.execute(_SQL[query], values, prepare=True)
+        await cursor.execute(self.statements[query], values, prepare=True)
         return cursor
 
 
@@ -267,6 +274,17 @@ def _intended(command: Command) -> Command:
     return command.purpose if isinstance(command, Place) else command
 
 
+def purchase_keys(commands: Sequence[Command]) -> columns.Columns:
+    """What `find_purchases` takes for some commands; nothing if none needs it."""
+    purchases = list(filter(None, map(_purchase_key, commands)))
+    if not purchases:
+        return {}
+    return {
+        "account_ids": arrays.uuids(account_id for account_id, _ in purchases),
+        "service_ids": arrays.uuids(service_id for _, service_id in purchases),
+    }
+
+
 def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
     """The account and the service of a command that may only be carried out if it has none yet."""
     intended = _intended(command)
@@ -277,7 +295,7 @@ def _purchase_key(command: Command) -> tuple[UUID, UUID] | None:
     return None
 
 
-def _by_purchase(movements: Iterable[Movement]) -> dict[tuple[UUID, UUID], Sequence[Movement]]:
+def by_purchase(movements: Iterable[Movement]) -> dict[tuple[UUID, UUID], Sequence[Movement]]:
     """Movements by the account and the service that they bought."""
     found: dict[tuple[UUID, UUID], Sequence[Movement]] = {}
     for m in movements:
@@ -287,7 +305,8 @@ def _by_purchase(movements: Iterable[Movement]) -> dict[tuple[UUID, UUID], Seque
     return found
 
 
-def _has_details(movement: Movement) -> bool:
+def has_details(movement: Movement) -> bool:
+    """Whether a movement has more to say than every one does."""
     return (
         movement.reference is not None
         or movement.service_id is not None

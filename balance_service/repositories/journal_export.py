@@ -91,7 +91,7 @@ async def of_journal(conn: AsyncConnection, period: Period) -> AsyncGenerator[Si
         await conn.execute(_SQL["plan_for_whole_tables"])
         async with conn.cursor("journal") as cursor:
             cursor.itersize = SIDES_AT_ONCE
-            await cursor.execute(_SQL["of_journal"], _within(period))
+            await cursor.execute(_SQL.of(conn)["of_journal"], _within(period))
             async for row in cursor:
                 yield _side(row)
 

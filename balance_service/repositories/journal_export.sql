@@ -109,7 +109,7 @@ CROSS JOIN LATERAL (
         SELECT b.created_at
         FROM brought_forward AS b
         WHERE b.account_id = entry.account_id AND b.sequence = entry.sequence - 1
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS previous ON TRUE
     -- end before --
     UNION ALL
@@ -138,6 +138,15 @@ ORDER BY moved.last_sequence, moved.place, side.place, side.role, side.currency;
 
 -- of_journal --
 -- The same from the journal itself, by time: it reads all entries, and takes its time.
+WITH system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+)
+
 SELECT
     side.movement_id,
     m.kind,
@@ -167,7 +176,7 @@ FROM (
             accounts.currency
         FROM accounts
         WHERE accounts.account_id = entry.account_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS account
     -- include before --
     WHERE entry.created_at >= %(since)s AND entry.created_at < %(before)s
@@ -180,11 +189,7 @@ FROM (
         entry.amount_minor,
         NULL AS opening_minor
     FROM system_entries AS entry
-    INNER JOIN unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS system (account_id, role, currency) ON entry.account_id = system.account_id
+    INNER JOIN system ON entry.account_id = system.account_id
     WHERE entry.created_at >= %(since)s AND entry.created_at < %(before)s
 ) AS side
 INNER JOIN movements AS m ON side.movement_id = m.movement_id
@@ -197,6 +202,15 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
 
 -- plan_for_whole_tables --
 -- For this transaction: the whole journal is read, which takes its time.
+WITH system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+)
+
 SELECT
     set_config('enable_seqscan', 'on', TRUE),
     set_config('work_mem', '64MB', TRUE),

@@ -43,7 +43,7 @@ async def of_movements(conn: AsyncConnection, covered: Covered, salt_key: bytes)
         salt_key: Random bytes, kept with the checkpoint.
     """
     values = {**_VALUES, **Window()._asdict(), **covered._asdict(), "salt_key": salt_key}
-    row = await (await conn.execute(_SQL["leaves"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["leaves"], values)).fetchone()
     assert row is not None, "an aggregate always answers"
     leaves = split(row[0] or b"")
     assert len(leaves) == row[1], "what an event names is in the journal"
@@ -62,7 +62,7 @@ async def of_checkpoints(
         window: Whose entries are looked at; other leaves are those that are stored.
     """
     values = {**_VALUES, **window._asdict(), "first": first, "last": last}
-    cursor = await conn.execute(_SQL["of_checkpoints"], values)
+    cursor = await conn.execute(_SQL.of(conn)["of_checkpoints"], values)
     return {number: split(leaves) for number, leaves, _ in await cursor.fetchall()}
 
 
@@ -74,7 +74,7 @@ async def find(conn: AsyncConnection, movement_id: UUID) -> Proved | None:
         movement_id: The movement.
     """
     values = {**_VALUES, "movement_id": movement_id}
-    row = await (await conn.execute(_SQL["receipt"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["receipt"], values)).fetchone()
     if row is None:
         return None
     number, place, leaves, salts, *texts = row

@@ -29,6 +29,7 @@ SELECT
     -- end joined --
     count(m.movement_id) AS movements
 FROM (
+    -- begin given --
     SELECT
         *,
         NULL::bytea AS leaf,
@@ -36,6 +37,7 @@ FROM (
     FROM
         unnest(%(movement_ids)s::uuid[], %(from_sequences)s::bigint[], %(to_sequences)s::bigint[])
         WITH ORDINALITY AS covered (movement_id, from_sequence, to_sequence, place)
+    -- end given --
 ) AS item
 -- begin told --
 LEFT JOIN LATERAL (
@@ -56,6 +58,7 @@ LEFT JOIN LATERAL (
     WHERE entries.account_id = m.to_account_id AND entries.sequence = item.to_sequence
     LIMIT 1
 ) AS t ON TRUE
+-- begin texts --
 CROSS JOIN LATERAL (
     SELECT sha256(item.salt_key || int8send(item.place)) AS both_sides
     LIMIT 1
@@ -171,6 +174,7 @@ CROSS JOIN LATERAL (
         END AS to_side
     LIMIT 1
 ) AS told
+-- end texts --
 -- end told --
 ;
 
@@ -182,6 +186,7 @@ SELECT
     -- include joined --
     count(m.movement_id) AS movements -- noqa: RF01
 FROM (
+    -- begin of_checkpoints_covered --
     SELECT
         c.number,
         c.salt_key,
@@ -194,6 +199,7 @@ FROM (
     CROSS JOIN LATERAL unnest(c.movement_ids, c.from_sequences, c.to_sequences)
     WITH ORDINALITY AS covered (movement_id, from_sequence, to_sequence, place)
     WHERE c.number BETWEEN %(first)s AND %(last)s
+    -- end of_checkpoints_covered --
 ) AS item
 -- include told --
 GROUP BY item.number
@@ -203,6 +209,7 @@ ORDER BY item.number;
 -- What a receipt shows of a movement: its texts, the salts of both sides, its place among the
 -- leaves of its checkpoint, and these.
 SELECT
+    -- begin shown --
     item.number,
     item.place,
     item.leaves,
@@ -210,7 +217,9 @@ SELECT
     told.movement, -- noqa: RF01
     told.from_side, -- noqa: RF01
     told.to_side -- noqa: RF01
+    -- end shown --
 FROM (
+    -- begin of_receipt --
     SELECT
         c.number,
         c.salt_key,
@@ -226,6 +235,7 @@ FROM (
         LIMIT 1
     ) AS p
     WHERE v.movement_id = %(movement_id)s
+    -- end of_receipt --
 ) AS item
 -- include told --
 ;

@@ -41,7 +41,7 @@ LIMIT %(limit)s;
 -- take --
 -- The end of a locked account's limits, if it has come; it is carried out once.
 DELETE FROM limit_ends
-WHERE account_id = %(account_id)s AND ends_at <= clock_timestamp()
+WHERE account_id = %(account_id)s AND ends_at <= statement_timestamp()
 RETURNING
     account_id,
     change_id,

@@ -27,7 +27,7 @@ async def page(
     query = "by_reference" if isinstance(wanted, ByReference) else "by_label"
     place = {"after_time": after.created_at, "after_id": after.movement_id}
     values = {**wanted._asdict(), **place, "limit": limit, "skip": skip}
-    found = [row[0] for row in await (await conn.execute(_SQL[query], values)).fetchall()]
+    found = [row[0] for row in await (await conn.execute(_SQL.of(conn)[query], values)).fetchall()]
     movements = await journal.movements(conn, found)
     return [movements[movement_id] for movement_id in found]
 
@@ -35,7 +35,7 @@ async def page(
 async def count(conn: AsyncConnection, wanted: ByReference | ByLabel) -> int:
     """How many movements are found so."""
     query = "count_by_reference" if isinstance(wanted, ByReference) else "count_by_label"
-    row = await (await conn.execute(_SQL[query], wanted._asdict())).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)[query], wanted._asdict())).fetchone()
     assert row is not None, "a count always has a row"
     return int(row[0])
 

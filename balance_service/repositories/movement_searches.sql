@@ -18,7 +18,7 @@ CROSS JOIN LATERAL (
         movements.created_at
     FROM movements
     WHERE movements.movement_id = r.movement_id AND movements.kind NOT IN (10, 11, 12)
-    LIMIT 1
+    LIMIT 1 -- on one server --
 ) AS m
 -- end found --
 WHERE (m.created_at, m.movement_id) < (%(after_time)s, %(after_id)s)

@@ -72,4 +72,13 @@ async def number(conn: AsyncConnection) -> int:
     locked = await (await conn.execute(_SQL["lock"], {"lock": _LOCK})).fetchone()
     if locked is None or not locked[0]:
         return 0
-    return (await conn.execute(_SQL["number"], {"limit": NUMBERED_AT_ONCE_MAX})).rowcount
+    limit = {"limit": NUMBERED_AT_ONCE_MAX}
+    if not queries.is_of_cluster(conn):
+        return (await conn.execute(_SQL["number"], limit)).rowcount
+    values = limit | {"account_opened": int(EventType.ACCOUNT_OPENED)}
+    settled = await (await conn.execute(_SQL.on_cluster["settled"], values)).fetchall()
+    rows = {
+        "places": [place for place, _ in settled],
+        "transaction_ids": [transaction_id for _, transaction_id in settled],
+    }
+    return (await conn.execute(_SQL.on_cluster["number"], rows)).rowcount

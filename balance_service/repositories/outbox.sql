@@ -65,6 +65,7 @@ ripe AS (
     WHERE r.waiting_before = 0
 ),
 
+-- begin numbered --
 taken AS (
     DELETE FROM outbox AS o
     USING ripe
@@ -105,4 +106,6 @@ SELECT
     details,
     created_at,
     clock_timestamp() AS numbered_at
-FROM sized;
+FROM sized
+-- end numbered --
+;

@@ -21,7 +21,7 @@ async def clock(conn: AsyncConnection) -> datetime:
 
 async def under_way(conn: AsyncConnection) -> frozenset[str]:
     """The numbers of the database's transactions that have one and have not ended."""
-    rows = await (await conn.execute(_SQL["under_way"])).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["under_way"])).fetchall()
     return frozenset(row[0] for row in rows)
 
 
@@ -45,7 +45,7 @@ async def balances(
         "reach": reach,
         "limit": limit,
     }
-    rows = await (await conn.execute(_SQL["balances"], values)).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["balances"], values)).fetchall()
     return [BalanceThen(*row) for row in rows]
 
 
@@ -62,7 +62,7 @@ async def movements(
         limit: How many at most.
     """
     values = wanted._asdict() | {"after": after, "until": until, "limit": limit}
-    return list(await (await conn.execute(_SQL["movements"], values)).fetchall())
+    return list(await (await conn.execute(_SQL.of(conn)["movements"], values)).fetchall())
 
 
 async def oldest(conn: AsyncConnection) -> datetime:

@@ -113,7 +113,7 @@ CROSS JOIN LATERAL (
         movements.created_at
     FROM movements
     WHERE movements.movement_id = e.movement_id
-    LIMIT 1
+    LIMIT 1 -- on one server --
 ) AS m
 WHERE
     m.created_at >= %(start_time)s

@@ -36,7 +36,7 @@ async def roll_up(conn: AsyncConnection, after: int, until: int) -> None:
         after: The number of the event before the first.
         until: That of the last, which ends a commit.
     """
-    await conn.execute(_SQL["roll_up"], {**_KINDS, "after": after, "until": until})
+    await conn.execute(_SQL.of(conn)["roll_up"], {**_KINDS, "after": after, "until": until})
 
 
 async def build(conn: AsyncConnection) -> None:
@@ -68,5 +68,5 @@ async def page(
         "last": service_id or _HIGHEST,
         "limit": limit,
     }
-    rows = await (await conn.execute(_SQL["page"], values)).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["page"], values)).fetchall()
     return [MonthlySales(*row[:4], *map(int, row[4:])) for row in rows]

@@ -14,7 +14,7 @@ moved AS (
         SELECT *
         FROM movements
         WHERE movements.movement_id = t.movement_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS m
     WHERE
         m.kind IN (%(purchase)s, %(refund)s)
@@ -34,7 +34,7 @@ bought AS (
         SELECT *
         FROM movements
         WHERE movements.movement_id = refunded.original_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS m
 ),
 

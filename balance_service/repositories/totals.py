@@ -79,7 +79,7 @@ async def roll_up(conn: AsyncConnection) -> int:
         How many commits; 0 if there are none, or another transaction does so.
     """
     values = {**_POSTED, "reach": ROLLED_UP_AT_ONCE_MAX, "commit_max": COMMIT_EVENTS_MAX}
-    row = await (await conn.execute(_SQL["roll_up"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["roll_up"], values)).fetchone()
     if row is None:
         return 0
     commits, after, until = row
@@ -104,7 +104,7 @@ async def at(conn: AsyncConnection, moment: datetime | None) -> list[Total]:
     """
     day = moment and moment.replace(hour=0, minute=0)
     values = {**_POSTED, "moment": moment, "day": day}
-    rows = await (await conn.execute(_SQL["at"], values)).fetchall()
+    rows = await (await conn.execute(_SQL.of(conn)["at"], values)).fetchall()
     return [
         Total(CHART[role], currency, int(debit), int(credit), entries, opened)
         for role, currency, debit, credit, entries, opened in rows
@@ -129,7 +129,7 @@ async def days(conn: AsyncConnection, start: datetime, end: datetime) -> Sequenc
 
 async def read_horizon(conn: AsyncConnection) -> Horizon:
     """The present moment, and what may still be dated before it."""
-    row = await (await conn.execute(_SQL["read_horizon"])).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["read_horizon"])).fetchone()
     assert row is not None, "a clock always answers"
     return Horizon(*row)
 
@@ -137,7 +137,7 @@ async def read_horizon(conn: AsyncConnection) -> Horizon:
 async def is_over(conn: AsyncConnection, horizon: Horizon) -> bool:
     """Whether all that is dated before a moment can be seen."""
     values = {"transaction_ids": horizon.transaction_ids}
-    row = await (await conn.execute(_SQL["is_over"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["is_over"], values)).fetchone()
     return bool(row and row[0])
 
 

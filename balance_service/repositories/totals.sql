@@ -27,6 +27,16 @@ taken AS (
 ),
 
 -- begin posted --
+-- Written apart: Citus takes no function among the parts of a union.
+system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+),
+
 moved AS (
     SELECT
         m.movement_id,
@@ -54,7 +64,7 @@ moved AS (
         SELECT *
         FROM movements
         WHERE movements.movement_id = item.movement_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS m
     WHERE m.created_at >= (SELECT p.begins_at FROM progress AS p)
 ),
@@ -80,7 +90,7 @@ posted AS (
         -- It waits for its number.
         SELECT moved.received_minor
         WHERE side.sequence = 0
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS entry
     UNION ALL
     SELECT
@@ -96,13 +106,9 @@ posted AS (
             system_entries.amount_minor
         FROM system_entries
         WHERE system_entries.movement_id = moved.movement_id
-        LIMIT 10
+        LIMIT 10 -- on one server --
     ) AS entry
-    INNER JOIN unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS system (account_id, role, currency) ON entry.account_id = system.account_id
+    INNER JOIN system ON entry.account_id = system.account_id
     -- Between two users in one currency there is none.
     WHERE
         moved.from_sequence IS NULL
@@ -122,7 +128,7 @@ posted AS (
             accounts.created_at
         FROM accounts
         WHERE accounts.account_id = t.subject_id
-        LIMIT 1
+        LIMIT 1 -- on one server --
     ) AS account
     WHERE
         t.kind = %(account_opened)s
@@ -317,6 +323,15 @@ WITH progress AS (
     WHERE NOT p.built
 ),
 
+system AS (
+    SELECT *
+    FROM unnest(
+        %(system_ids)s::uuid[],
+        %(system_roles)s::text[],
+        %(system_currencies)s::text[]
+    ) AS s (account_id, role, currency)
+),
+
 posted AS (
     SELECT
         'users' AS role,
@@ -335,11 +350,7 @@ posted AS (
         0 AS opened,
         e.created_at
     FROM system_entries AS e
-    INNER JOIN unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS system (account_id, role, currency) ON e.account_id = system.account_id
+    INNER JOIN system ON e.account_id = system.account_id
     WHERE e.created_at < (SELECT p.begins_at FROM progress AS p)
     UNION ALL
     SELECT

@@ -3,13 +3,22 @@
 import traceback
 from pathlib import Path
 
+from balance_service.database.cluster import ClusterUnfit
 from balance_service.database.migrate import SchemaError
 from balance_service.database.pool import DatabaseUnavailable, PostgresError, one_line
 from balance_service.database.roles import RoleUnfit
 from balance_service.domain import errors
 
 # Raised with a message that the service wrote, which may be shown.
-_OURS = (DatabaseUnavailable, LookupError, RoleUnfit, RuntimeError, SchemaError, ValueError)
+_OURS = (
+    ClusterUnfit,
+    DatabaseUnavailable,
+    LookupError,
+    RoleUnfit,
+    RuntimeError,
+    SchemaError,
+    ValueError,
+)
 
 # What commands end with, besides 0.
 FAILED, WRONGLY_USED, REFUSED = 1, 2, 3

@@ -18,7 +18,7 @@ from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement
-from balance_service.domain.requests import Command
+from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Follow, Plan, State
 from balance_service.reading.past import SKEW_MAX
 from rehearsals.simulation.events import EventLog
@@ -228,6 +228,9 @@ class SimulatedTransaction:
             quote_uses=_rows_of(database.quote_uses, [quote.quote_id for quote in quotes]),
         )
         return state, now
+
+    async def confirm(self, requests: Sequence[Request], plan: Plan) -> None:
+        """Nothing: a commit can be seen as a whole."""
 
     async def write(self, plan: Plan) -> None:
         database = self._database

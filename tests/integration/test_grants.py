@@ -10,10 +10,19 @@ from balance_service.repositories import queries
 from tests import postgres
 
 REPOSITORIES = Path(queries.__file__).parent
-STATEMENTS = {
-    (path.stem, name): text
+_LOADED = {
+    path.stem: queries.load(str(path))
     for path in sorted(REPOSITORIES.glob("*.sql"))
-    for name, text in queries.load(str(path)).items()
+    if not path.stem.endswith(".cluster")
+}
+STATEMENTS = {
+    **{(stem, name): text for stem, found in _LOADED.items() for name, text in found.items()},
+    **{
+        (f"{stem} on a cluster", name): text
+        for stem, found in _LOADED.items()
+        for name, text in found.on_cluster.items()
+        if text != found.get(name)
+    },
 }
 # What was posted stays as it is, and so does what it refers to.
 JOURNAL = {

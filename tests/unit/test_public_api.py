@@ -82,6 +82,7 @@ COMMANDS: dict[str, set[str]] = {
     "audit": {"export", "list"},
     "backup": {"create", "list"},
     "checkpoint": {"export"},
+    "cluster": {"distribute", "status"},
     "config": {"check", "show"},
     "demo": set(),
     "deposit": {"reverse"},

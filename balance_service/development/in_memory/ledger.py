@@ -50,6 +50,9 @@ class MemoryLedger:
         """The state, which `plan` enters in what it posts."""
         return self.state, self.expire()
 
+    async def confirm(self, requests: Sequence[Request], plan: Plan) -> None:
+        """Nothing: all that was done is there."""
+
     async def write(self, plan: Plan) -> None:
         """Keeps what is not in the state: the lines of statements, and what captured a hold."""
         self._keep(plan)

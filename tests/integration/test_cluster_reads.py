@@ -1,0 +1,34 @@
+"""What is read on a Citus cluster, of a ledger with a little of everything."""
+
+from uuid import UUID
+
+from balance_service.database.pool import Pool, transaction
+from balance_service.domain.paging import Filter, Order, Position
+from balance_service.repositories import accounts, checkpoints, entries, holds, leaves, totals
+from tests.events import assert_as_journal, beginning, number_all, read_on
+from tests.integration.small_ledger import history
+
+
+async def test_ledger_is_read_as_it_was_written(cluster_pool: Pool) -> None:
+    await history(cluster_pool)
+    await number_all(cluster_pool)
+    told, _ = await read_on(cluster_pool, await beginning(cluster_pool))
+    await assert_as_journal(cluster_pool, told)
+    async with transaction(cluster_pool) as conn:
+        assert await totals.roll_up(conn)
+    async with cluster_pool.connection() as conn:
+        rows = await conn.execute("SELECT account_id, sequence FROM accounts WHERE sequence > 0")
+        ends: dict[UUID, int] = dict(await rows.fetchall())
+        for order in Order:
+            page = await entries.page(conn, order, Position(ends), Filter(), 1000)
+            assert len(page) == sum(ends.values())
+        assert await holds.page(conn, list(ends), None, None, 9)
+        assert (await accounts.find_unlocked(conn, list(ends)))[1] == ends.keys()
+        posted = await totals.at(conn, None)
+        newest = (await checkpoints.head(conn)).newest_event
+        covered = await checkpoints.told_by_events(conn, 0, newest)
+        assert await leaves.of_movements(conn, covered, b"salt")
+    currencies = {total.currency for total in posted}
+    for currency in currencies:
+        mine = [total for total in posted if total.currency == currency]
+        assert sum(total.credit_minor for total in mine) == sum(t.debit_minor for t in mine)

@@ -1,0 +1,78 @@
+"""Doors of workers that let the second half of a commit through late, each by itself.
+
+What a commit wrote on one shard is then to be seen long before what it wrote on another, so that
+whoever comes between the two, as seldom happens, comes there every time.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections.abc import Iterator, Sequence
+
+LATE = b"COMMIT PREPARED"
+DELAY_SECONDS_MAX = 0.04
+_CHUNK = 1 << 16
+
+Place = tuple[str, int]
+
+
+@contextlib.contextmanager
+def doors(workers: Sequence[Place]) -> Iterator[list[Place]]:
+    """A door before each worker, as long as the context; where they are."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    opening = asyncio.run_coroutine_threadsafe(_open(workers), loop)
+    servers = opening.result(timeout=30)
+    try:
+        yield [server.sockets[0].getsockname()[:2] for server in servers]
+    finally:
+        asyncio.run_coroutine_threadsafe(_close(servers), loop).result(timeout=30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=30)
+        loop.close()
+
+
+async def _open(workers: Sequence[Place]) -> list[asyncio.Server]:
+    return [
+        await asyncio.start_server(_Door(worker).pass_through, "127.0.0.1") for worker in workers
+    ]
+
+
+async def _close(servers: Sequence[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
+    own = asyncio.current_task()
+    passing = [task for task in asyncio.all_tasks() if task is not own]
+    for task in passing:
+        task.cancel()
+    await asyncio.gather(*passing, return_exceptions=True)
+
+
+class _Door:
+    def __init__(self, worker: Place) -> None:
+        self._worker = worker
+
+    async def pass_through(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Connects a coordinator that knocked to the worker."""
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            there, back = await asyncio.open_connection(*self._worker)
+            try:
+                await asyncio.gather(
+                    _carry(reader, back, late=True), _carry(there, writer, late=False)
+                )
+            finally:
+                back.close()
+                writer.close()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool) -> None:
+    while data := await reader.read(_CHUNK):
+        if late and LATE in data:
+            await asyncio.sleep(random.uniform(0, DELAY_SECONDS_MAX))
+        writer.write(data)
+        await writer.drain()
+    writer.close()
