@@ -87,13 +87,16 @@ LOCAL: Final = frozenset(
         "sessions",
         "sign_in_quotas",
         "signing_keys",
+        "sub_accounts",
         "subject_external_ids",
         "system_accounts",
+        "system_brought_forward",
         "system_deltas",
         "totals_progress",
         "uncovered_history",
         "users",
         "verifications",
+        "waiting_receipts",
         "webhook_deliveries",
         "webhook_endpoints",
     }
@@ -114,6 +117,14 @@ GROUP BY logicalrelid, partkey
 _CATALOGUE = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
 _LEDGER = "SELECT FROM pg_dist_partition WHERE logicalrelid = 'movements'::regclass"
 _WORKERS = "SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards"
+# The service looks for references nowhere else on a cluster, where no version before 0004 runs.
+_MOVE_REFERENCES = """
+INSERT INTO caller_references (reference, source, principal, movement_id)
+SELECT e.reference, e.source, m.principal, e.movement_id
+FROM external_references AS e
+JOIN movements AS m ON m.movement_id = e.movement_id
+ON CONFLICT DO NOTHING
+"""
 _PARTITIONED = "SELECT relname FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'"
 
 
@@ -213,6 +224,8 @@ def distribute(
     whole = [table for table in found if not table.shards]
     if whole:
         _check(conn, whole)
+        if any(table.name == "caller_references" for table in whole):
+            conn.execute(_MOVE_REFERENCES)
     shards = shards or max(table.shards for table in found) or SHARDS
     for table in whole:
         if report:

@@ -3,7 +3,7 @@
 Whoever holds an account's lock sees all that was decided under it on the account's own shard. Of
 other shards that is not so: the last holder's commit may be prepared there and not yet visible.
 What is read there is therefore either decided by a key when it is written, or read under a lock of
-its own, which a prepared commit keeps until it can be seen.
+its own, which a prepared commit keeps until it can be seen. Decision 0012.
 """
 
 from collections.abc import Collection, Mapping, Sequence

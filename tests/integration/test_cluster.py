@@ -17,6 +17,7 @@ from tests import postgres
 from tests.cli import Cli
 from tests.commits import commit
 from tests.integration.test_commit_path import deposit, open_accounts, transfer
+from tests.integration.test_references import refer
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 _COLUMNS = """
@@ -94,7 +95,11 @@ async def test_what_a_ledger_has_goes_along(empty_cluster_url: str, tmp_path: Pa
     async with pools.create(postgres.of_service(empty_cluster_url), 2) as pool:
         sender, receiver = await open_accounts(pool, 2)
         await commit(pool, deposit(sender, 100), transfer(sender, receiver, 30))
+        await commit(pool, refer(sender, "service:test"))
     before = contents(empty_cluster_url)
+    with psycopg.connect(empty_cluster_url) as conn:
+        # As a version before 0004 left it.
+        conn.execute("DELETE FROM caller_references")
     cli = Cli(
         {
             "PATH": os.environ["PATH"],
@@ -106,7 +111,7 @@ async def test_what_a_ledger_has_goes_along(empty_cluster_url: str, tmp_path: Pa
     assert "accounts" in cli("cluster", "status", status=1)
     assert "distributing  movements" in cli("cluster", "distribute", "--shards", "4")
     assert contents(empty_cluster_url) == before
-    assert len(before["entries"]) == 3
+    assert (len(before["entries"]), len(before["caller_references"])) == (4, 1)
     assert "distributing" not in cli("cluster", "distribute")
     # Not even hidden from statements is a row left on the coordinator.
     with psycopg.connect(empty_cluster_url) as conn:
