@@ -34,7 +34,7 @@ from balance_service.messages.approvals import Approvals, CarryOut, NeedsApprova
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import account_changes as repository
-from balance_service.repositories import accounts, audit, limit_ends, sub_accounts
+from balance_service.repositories import accounts, audit, limit_ends, queries, sub_accounts
 from balance_service.repositories.limit_ends import LimitEnd
 
 _SERVICE = "/balance.v1.AccountService/"
@@ -155,13 +155,15 @@ class AccountChanges:
             actor: Who asks.
 
         Raises:
-            InvalidFields: The count or the reason is out of bounds.
+            InvalidFields: The count or the reason is out of bounds, or the database a cluster.
             AccountNotFound, AccountClosed: There is no account that money could move on.
         """
         asked = CLOSE.read(request)
         if not 0 <= count <= SUB_ACCOUNTS_MAX:
             raise errors.invalid("sub_accounts", f"must be from 0 to {SUB_ACCOUNTS_MAX}")
         async with transaction(self._pool) as conn:
+            if queries.is_of_cluster(conn):
+                raise errors.invalid("sub_accounts", "must be 0 on a cluster")
             profile = await sub_accounts.lock_account(conn, asked.account, self._limits.calendar)
             if profile is None:
                 raise errors.AccountNotFound(str(asked.account))
