@@ -20,6 +20,7 @@ from balance_service.database import pool as pools
 from balance_service.domain import ids
 from balance_service.domain.accounts import SystemAccount, SystemRole
 from balance_service.domain.commands import Origin, Settle
+from balance_service.domain.events import EventType
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.requests import Request
@@ -32,6 +33,8 @@ MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*
 # The first version that has a ledger.
 LEDGER = 2
 EVENTS = 15
+# The migration since which totals hold whatever was opened.
+TOTALS_ANEW = 22
 USERS = 20_000
 NO_REWRITES = """
 CREATE FUNCTION forbid_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -183,12 +186,22 @@ INSERT INTO account_numbers (number, account_id) SELECT number, account_id FROM 
 """
 
 
-async def old_open(conn: pools.Connection) -> UUID:
+# The event of an account that was opened.
+TELL_OPENED = """
+INSERT INTO outbox (event_id, kind, subject_id)
+VALUES (gen_random_uuid(), %(account_opened)s, %(account)s)
+"""
+
+
+async def old_open(conn: pools.Connection, *, tells: bool = False) -> UUID:
     """Opens an account as versions before events do."""
     account = ids.new_id()
     number = ids.new_account_number()
     values = {"account": account, "owner": ids.new_id(), "number": number}
     await conn.execute(OLD_OPEN, values)
+    if tells:
+        opened = {**values, "account_opened": int(EventType.ACCOUNT_OPENED)}
+        await conn.execute(TELL_OPENED, opened)
     return account
 
 
@@ -203,7 +216,7 @@ async def _populate(url: str, pool: pools.Pool, version: int) -> list[UUID]:
     if version < LEDGER:
         return []
     async with pools.transaction(pool) as conn:
-        return [await old_open(conn) for _ in range(20)]
+        return [await old_open(conn, tells=version >= TOTALS_ANEW) for _ in range(20)]
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
