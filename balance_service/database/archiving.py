@@ -167,9 +167,8 @@ async def refuse_obstacles(conn: AsyncConnection, ends_at: datetime) -> None:
 async def seal(conn: AsyncConnection, span: Span) -> None:
     """Has the partitions of a period refuse new rows."""
     for name in span.tables.values():
-        found = await conn.execute(_HAS_CONSTRAINT, (name, _SEAL))
-        # A row without columns is false.
-        if await found.fetchone() is None:
+        # A row without columns is there, and empty.
+        if await (await conn.execute(_HAS_CONSTRAINT, (name, _SEAL))).fetchone() is None:
             await _alter(conn, name, "ADD CONSTRAINT {} CHECK (FALSE) NOT VALID")
 
 

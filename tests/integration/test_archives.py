@@ -17,6 +17,7 @@ from balance_service.config import Settings
 from balance_service.database import archive_files, archive_rows, archiving
 from balance_service.database import pool as pools
 from balance_service.database.archive_files import ArchiveBroken
+from balance_service.database.archive_rows import Span
 from balance_service.database.archiving import ArchivingRefused
 from balance_service.database.pool import Pool
 from balance_service.domain import ids
@@ -323,6 +324,21 @@ async def test_run_goes_on_from_what_another_left(
     await run(database_url, "ALTER TABLE entries DETACH PARTITION entries_before")
     assert await write(ledger, tmp_path) == []
     assert await ask(database_url, "SELECT to_regclass('entries_before')") == [(None,)]
+
+
+async def test_sealed_partition_takes_no_rows(database_url: str) -> None:
+    await convert(database_url, cutover=LAST_YEAR)
+    span = Span(None, LAST_YEAR, {table: f"{table}_before" for table in archive_files.ORDERS})
+    late: LiteralString = (
+        "INSERT INTO system_entries VALUES (gen_random_uuid(), gen_random_uuid(), 1, '2000-01-01')"
+    )
+    async with await archiving.connect(database_url) as conn:
+        for _ in range(2):
+            await archiving.seal(conn, span)
+            with pytest.raises(psycopg.errors.CheckViolation):
+                await run(database_url, late)
+        await archiving.unseal(conn, span)
+    await run(database_url, late)
 
 
 @pytest.mark.long

@@ -222,6 +222,10 @@ async def test_every_table_is_money_or_known_not_to_be(conn: Connection) -> None
         # Proved by the journal: test_events.py.
         "events",
         "outbox",
+        # What is in files: test_archives.py.
+        "archives",
+        "brought_forward",
+        "system_brought_forward",
         # Where the totals are: test_totals.py.
         "totals_progress",
         # Proved by its chain: test_audit_chain.py.
