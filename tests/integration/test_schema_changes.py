@@ -34,7 +34,6 @@ MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*
 LEDGER = 2
 EVENTS = 15
 # The migration since which totals hold whatever was opened.
-TOTALS_ANEW = 22
 USERS = 20_000
 NO_REWRITES = """
 CREATE FUNCTION forbid_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS $$
