@@ -33,7 +33,6 @@ MIGRATIONS = sorted((Path(__file__).parent.parent.parent / "migrations").glob("*
 # The first version that has a ledger.
 LEDGER = 2
 EVENTS = 15
-# The migration since which totals hold whatever was opened.
 USERS = 20_000
 NO_REWRITES = """
 CREATE FUNCTION forbid_rewrite() RETURNS event_trigger LANGUAGE plpgsql AS $$
