@@ -173,8 +173,9 @@ def readme_programs() -> str:
     for readme in (ROOT / "README.md", CLIENT / "README.md"):
         programs += re.findall(r"(?ms)^```python\n(.*?)^```$", readme.read_text())
     assert len(programs) >= 2
+    known = "secret: str, account_id: str, movement_id: str, keys: dict[str, bytes]"
     return "\n\n".join(
-        f"def program_{number}(secret: str, account_id: str) -> None:\n{indent(text, '    ')}"
+        f"def program_{number}({known}) -> None:\n{indent(text, '    ')}"
         for number, text in enumerate(programs)
     )
 
