@@ -44,7 +44,7 @@ async def three_years(
     await convert(database_url, cutover=LAST_YEAR)
     worker, account, (payer, *_) = await shop(pool)
     paid = []
-    # The receipts before the horizon are booked in its last second.
+    # The receipts of the second year are booked just before the horizon.
     for then in (LAST_YEAR - timedelta(days=100), THIS_YEAR - timedelta(seconds=1), None):
         request_ids = [ids.new_id() for _ in range(3)]
         await worker.commit(*(transfer(payer, account, 10, each) for each in request_ids))
