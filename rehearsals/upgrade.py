@@ -108,6 +108,8 @@ def _choose_versions(folder: Path, owner_url: str, number: str) -> tuple[Version
         "BALANCE_DATABASE_URL": stage.service_url(owner_url),
         "BALANCE_OWNER_DATABASE_URL": owner_url,
         "BALANCE_NETWORK_CALLS_PER_SECOND": "0",
+        # Both hosts are this machine, on which one alone could have the port.
+        "BALANCE_OPERATORS_PORT": "0",
     }
     return (
         Version(number, folder / "release", common | {"BALANCE_DATABASE_URL": owner_url}),

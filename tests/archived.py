@@ -1,12 +1,24 @@
 """A ledger whose older entries are archived, for tests of what callers are told of it."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 
 import psycopg
 
 from balance_service.domain.archived import Horizon
 from balance_service.repositories import horizon
 
+# What has a time, and is dated back with the rest of a ledger.
+DATED: dict[LiteralString, tuple[LiteralString, ...]] = {
+    "movements": ("created_at", "expires_at"),
+    "entries": ("created_at",),
+    "system_entries": ("created_at",),
+    "movement_labels": ("created_at",),
+    "accounts": ("created_at", "changed_at"),
+    "holds": ("created_at", "expires_at"),
+    "outbox": ("created_at",),
+    "waiting_receipts": ("created_at",),
+}
 _ARCHIVE = """
 WITH taken AS (
     DELETE FROM entries WHERE created_at < %(before)s RETURNING *
@@ -51,3 +63,26 @@ async def archive(owner_url: str, before: datetime) -> Horizon:
     async with await psycopg.AsyncConnection.connect(owner_url) as conn:
         await conn.execute(_ARCHIVE, {"before": before})
         return await horizon.read_met(conn)
+
+
+async def run(url: str, *statements: LiteralString) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        for statement in statements:
+            await conn.execute(statement)
+
+
+async def date_back(url: str, to: datetime) -> None:
+    """Has all that is newer than the year before last have been booked then."""
+    by_ = datetime.now(UTC) - to
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        for table, columns in DATED.items():
+            for column in columns:
+                change = f"UPDATE {table} SET {column} = {column} - %s WHERE {column} > %s"
+                await conn.execute(change.encode(), (by_, datetime.now(UTC) - timedelta(days=1)))
+
+
+async def expire_events(url: str) -> None:
+    """Deletes all events but the newest, as happens when their time is over."""
+    await run(
+        url, "DELETE FROM events WHERE last_sequence < (SELECT max(last_sequence) FROM events)"
+    )

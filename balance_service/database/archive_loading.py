@@ -1,7 +1,8 @@
 """Tables that stand for those of the journal in one session, filled from a period's files.
 
 Postgres looks for a name among temporary tables first. So the checks that are made of the entries
-in the database are made of those in files by the same queries, a period at a time.
+in the database are made of those in files by the same queries, a period at a time. No receipt of
+such a period waits for its number, so that table stays empty.
 
 The tables end with their transaction. In a session that outlives it, as a pooler's does, they would
 stand for the journal's in what callers do next: a commit's entries would go there, and be lost.
@@ -23,6 +24,7 @@ ON COMMIT DROP;
 CREATE TEMPORARY TABLE system_entries (
     LIKE public.system_entries, PRIMARY KEY (movement_id, account_id)
 ) ON COMMIT DROP;
+CREATE TEMPORARY TABLE waiting_receipts (LIKE public.waiting_receipts) ON COMMIT DROP;
 CREATE TEMPORARY TABLE brought_forward (LIKE public.brought_forward, PRIMARY KEY (account_id))
 ON COMMIT DROP;
 CREATE TEMPORARY TABLE system_brought_forward (

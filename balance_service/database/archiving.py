@@ -30,6 +30,7 @@ _OBSTACLES: LiteralString = """
 SELECT
     EXISTS (SELECT FROM outbox WHERE created_at < %(ends_at)s)
     OR EXISTS (SELECT FROM events WHERE last_sequence > 0 AND created_at < %(ends_at)s),
+    EXISTS (SELECT FROM waiting_receipts WHERE created_at < %(ends_at)s),
     NOT (SELECT built FROM totals_progress),
     EXISTS (SELECT FROM uncovered_history WHERE NOT done),
     EXISTS (
@@ -43,6 +44,7 @@ SELECT
 """
 _REASONS: Final = (
     "events of that time are still kept",
+    "receipts of that time wait for their numbers",
     "totals of that time are still added up",
     "movements of that time are still to be covered by checkpoints",
     "a transaction is open that began in that time",

@@ -12,9 +12,12 @@ import pytest
 
 from balance_client import v1
 from balance_service.operations import administration
+from tests import webhooks
 from tests.console.visitors import Console
 from tests.e2e.test_pages import BROWSER, DRIVER, REASON, SCREENSHOTS, Page
+from tests.schedules import daily, make
 from tests.service import Person, rich
+from tests.webhooks import LISTENING
 
 NPM = shutil.which("npm")
 INSTALL_SECONDS_MAX = 120
@@ -191,12 +194,18 @@ async def test_every_page_fits_a_phone_and_the_rules_of_axe(
     hold = await person.client.holds.CreateHold(
         v1.CreateHoldRequest(amount="5", to_account=(await rich(console.service))[1])
     )
+    schedule = await make(person.client, daily((await rich(console.service))[1]))
+    crm = await console.service.sibling(*LISTENING)
+    webhook = await webhooks.add(crm, "https://crm.example.com/hook", disabled=True)
+    await crm.webhooks.SendTestEvent(v1.SendTestEventRequest(endpoint=webhook.id))
     paths = (
         "/", f"/users/{person.user_id}", f"/accounts/{account}?min=1",
         f"/accounts/{account}/holds", f"/accounts/{account}/changes", f"/accounts/{account}/live",
         f"/movements/{purchase}", f"/holds/{hold.id}", f"/acts/set-limits/{account}",
         f"/acts/freeze-account/{account}", "/approvals", "/catalogue", "/acts/create-service/new",
         "/credentials", "/audit", "/ledger", "/none", "/accounts/none",
+        "/schedules", f"/schedules/{schedule.id}", f"/acts/pause-schedule/{schedule.id}",
+        "/webhooks", f"/webhooks/{webhook.id}", f"/acts/rotate-webhook-secret/{webhook.id}",
     )  # fmt: skip
 
     def look(path: str) -> None:

@@ -27,41 +27,18 @@ from balance_service.operations import administration, archives
 from balance_service.repositories import archives as stored
 from balance_service.repositories import totals, verification
 from balance_service.repositories.verification import Report
+from tests.archived import date_back, expire_events, run
 from tests.checkpoints import cover_all
 from tests.events import number_all
 from tests.integration.small_ledger import by, carry_out, history, opened
+from tests.integration.test_commit_path import transfer
+from tests.integration.test_sub_accounts import number, shop
 from tests.partitions import BEGINS_WHOLE, ask, convert, post
 
 pytestmark = BEGINS_WHOLE
 
 THIS_YEAR = datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)
 LAST_YEAR = THIS_YEAR.replace(year=THIS_YEAR.year - 1)
-# What has a time, and is dated back with the rest of a ledger.
-DATED: dict[LiteralString, tuple[LiteralString, ...]] = {
-    "movements": ("created_at", "expires_at"),
-    "entries": ("created_at",),
-    "system_entries": ("created_at",),
-    "movement_labels": ("created_at",),
-    "accounts": ("created_at", "changed_at"),
-    "holds": ("created_at", "expires_at"),
-    "outbox": ("created_at",),
-}
-
-
-async def run(url: str, *statements: LiteralString) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        for statement in statements:
-            await conn.execute(statement)
-
-
-async def date_back(url: str, to: datetime) -> None:
-    """Has all that is newer than the year before last have been booked then."""
-    by_ = datetime.now(UTC) - to
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        for table, columns in DATED.items():
-            for column in columns:
-                change = f"UPDATE {table} SET {column} = {column} - %s WHERE {column} > %s"
-                await conn.execute(change.encode(), (by_, datetime.now(UTC) - timedelta(days=1)))
 
 
 @pytest_asyncio.fixture
@@ -81,17 +58,10 @@ async def ledger(
     async with pools.transaction(pool) as conn:
         await totals.roll_up(conn)
     await cover_all(pool, service_settings)
-    # As the log of events expires.
-    await run(
-        database_url,
-        "DELETE FROM events WHERE last_sequence < (SELECT max(last_sequence) FROM events)",
-    )
+    await expire_events(database_url)
     await post(pool, second, ids.new_id())
     await number_all(pool)
-    await run(
-        database_url,
-        "DELETE FROM events WHERE last_sequence < (SELECT max(last_sequence) FROM events)",
-    )
+    await expire_events(database_url)
     yield service_settings.model_copy(update={"owner_database_url": SecretStr(database_url)})
 
 
@@ -282,6 +252,33 @@ async def test_what_must_stay_is_not_written(
     with pytest.raises(ArchiveBroken):
         await write(ledger, tmp_path / "faulty")
     assert await write(ledger, tmp_path / "right")
+
+
+async def test_receipts_get_their_numbers_before_they_are_written(
+    ledger: Settings, pool: Pool, database_url: str, tmp_path: Path
+) -> None:
+    worker, account, (payer, *_) = await shop(pool)
+    await worker.commit(transfer(payer, account, 10), transfer(payer, account, 20))
+    await date_back(database_url, THIS_YEAR - timedelta(seconds=1))
+    # They are of the second period, and not in the way of the first.
+    with pytest.raises(ArchivingRefused, match="receipts of that time wait for their numbers"):
+        await write(ledger, tmp_path)
+    assert await verify(ledger, tmp_path) == {}
+    await number(pool, account)
+    await post(pool, payer, ids.new_id())
+    await number_all(pool)
+    async with pools.transaction(pool) as conn:
+        await totals.roll_up(conn)
+    await cover_all(pool, ledger)
+    await expire_events(database_url)
+    assert await write(ledger, tmp_path) == [f"{THIS_YEAR:%Y}"]
+    forward = await ask(
+        database_url,
+        "SELECT b.account_id, b.sequence, b.balance_minor FROM brought_forward AS b"
+        " JOIN accounts AS a ON a.account_id = b.account_id WHERE a.sub_account_count > 0",
+    )
+    assert forward == [(account, 3, 31)]
+    assert await verify(ledger, tmp_path) == {}
 
 
 async def test_session_is_left_as_it_was(

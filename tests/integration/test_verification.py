@@ -82,10 +82,6 @@ NOT_DERIVABLE: dict[str, tuple[str, LiteralString]] = {
         "kind IN (11, 12)",
     ),
     "movements.effective_at": ("what moves nothing has no entry", "kind IN (10, 11, 12)"),
-    "movements.movement_id": (
-        "nothing refers to a release, and its id is random without a request id",
-        "kind IN (11, 12) AND request_id IS NULL",
-    ),
     "movements.whole": ("how the last part was asked for", "original_id IS NOT NULL"),
     "movements.quantity": ("the price of one is not kept elsewhere", "kind IN (3, 10)"),
     "quotes.created_at": ("stands once; an hour or less before the end", "true"),
@@ -112,6 +108,7 @@ OTHERS: dict[str, list[LiteralString]] = {
         "coalesce({0}, now()) + interval '1 microsecond'",
         "coalesce({0}, now()) - interval '1 year'",
     ],
+    "date": ["({0} + interval '1 month')::date", "({0} - interval '1 year')::date"],
     "boolean": ["NOT coalesce({0}, false)"],
     "jsonb": ["""'{{"other": "words"}}'"""],
 }
