@@ -68,7 +68,20 @@ def empty_database(name: str, *, late: bool = False) -> Iterator[str]:
 
 def _drop(nodes: list[Node], name: str) -> None:
     for node in nodes:
+        _take_back_prepared(node, name)
         _on(node, "postgres", "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def _take_back_prepared(node: Node, name: str) -> None:
+    """Takes back what an interrupted test left prepared, beside which no database is dropped."""
+    where = make_conninfo(url(), host=node[0], port=str(node[1]))
+    with psycopg.connect(make_conninfo(where, dbname="postgres"), autocommit=True) as conn:
+        left = conn.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", (name,))
+        if not (gids := left.fetchall()):
+            return
+    with psycopg.connect(make_conninfo(where, dbname=name), autocommit=True) as conn:
+        for (gid,) in gids:
+            conn.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
 
 
 def _nodes() -> list[Node]:

@@ -1,4 +1,4 @@
-"""Doors of workers that let the second half of a commit through late, each by itself.
+"""Doors of workers that let the second half of a commit through late, the last worker's latest.
 
 What a commit wrote on one shard is then to be seen long before what it wrote on another, so that
 whoever comes between the two, as seldom happens, comes there every time.
@@ -7,12 +7,21 @@ whoever comes between the two, as seldom happens, comes there every time.
 import asyncio
 import contextlib
 import random
+import re
 import threading
 from collections.abc import Iterator, Sequence
 
 LATE = b"COMMIT PREPARED"
-DELAY_SECONDS_MAX = 0.04
+DELAY_SECONDS_MAX = 0.02
+LAST_DELAY_SECONDS = 0.06
 _CHUNK = 1 << 16
+_WRITES = re.compile(rb"(COPY|INSERT INTO|UPDATE|DELETE FROM) public\.\w+")
+_TAKES_BACK = b"ROLLBACK TO SAVEPOINT"
+_PLAIN = re.compile(rb"Q\x00\x00\x00\x0bCOMMIT\x00")
+_BEGINS = b"BEGIN TRANSACTION"
+
+# What was written through the doors of this process and not prepared before it was committed.
+committed_plainly: list[str] = []
 
 Place = tuple[str, int]
 
@@ -36,7 +45,11 @@ def doors(workers: Sequence[Place]) -> Iterator[list[Place]]:
 
 async def _open(workers: Sequence[Place]) -> list[asyncio.Server]:
     return [
-        await asyncio.start_server(_Door(worker).pass_through, "127.0.0.1") for worker in workers
+        await asyncio.start_server(
+            _Door(worker, LAST_DELAY_SECONDS if worker == workers[-1] else 0).pass_through,
+            "127.0.0.1",
+        )
+        for worker in workers
     ]
 
 
@@ -51,8 +64,9 @@ async def _close(servers: Sequence[asyncio.Server]) -> None:
 
 
 class _Door:
-    def __init__(self, worker: Place) -> None:
+    def __init__(self, worker: Place, delay_seconds: float) -> None:
         self._worker = worker
+        self._delay_seconds = delay_seconds
 
     async def pass_through(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -61,18 +75,38 @@ class _Door:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             there, back = await asyncio.open_connection(*self._worker)
             try:
-                await asyncio.gather(
-                    _carry(reader, back, late=True), _carry(there, writer, late=False)
-                )
+                await asyncio.gather(self._carry_to_worker(reader, back), _carry(there, writer))
             finally:
                 back.close()
                 writer.close()
 
+    async def _carry_to_worker(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        written = ""
+        while data := await reader.read(_CHUNK):
+            written = _note(written, data)
+            if LATE in data:
+                await asyncio.sleep(self._delay_seconds + random.uniform(0, DELAY_SECONDS_MAX))
+            writer.write(data)
+            await writer.drain()
+        writer.close()
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool) -> None:
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(_CHUNK):
-        if late and LATE in data:
-            await asyncio.sleep(random.uniform(0, DELAY_SECONDS_MAX))
         writer.write(data)
         await writer.drain()
     writer.close()
+
+
+def _note(written: str, data: bytes) -> str:
+    """Which write a transaction began with, after some more of what it sent; none if empty."""
+    if _PLAIN.search(data):
+        if written:
+            committed_plainly.append(written)
+        return ""
+    if _BEGINS in data or _TAKES_BACK in data:
+        return ""
+    found = _WRITES.search(data)
+    return written or (found[0].decode() if found else "")

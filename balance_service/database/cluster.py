@@ -116,6 +116,9 @@ GROUP BY logicalrelid, partkey
 """
 _CATALOGUE = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
 _LEDGER = "SELECT FROM pg_dist_partition WHERE logicalrelid = 'movements'::regclass"
+# Copies no rows. Citus commits a single write on its worker before the coordinator's own rows,
+# unless rows are copied in the same transaction: then it prepares every part.
+_IN_TWO_PHASES = "INSERT INTO limit_ends (account_id) SELECT * FROM unnest('{}'::uuid[])"
 _WORKERS = "SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards"
 # The service looks for references nowhere else on a cluster, where no version before 0004 runs.
 _MOVE_REFERENCES = """
@@ -176,6 +179,11 @@ async def is_distributed(conn: psycopg.AsyncConnection) -> bool:
     if catalogue is None or not catalogue[0]:
         return False
     return await (await conn.execute(_LEDGER)).fetchone() is not None
+
+
+async def commit_in_two_phases(conn: psycopg.AsyncConnection) -> None:
+    """Has a transaction on a cluster be committed on all servers or on none."""
+    await conn.execute(_IN_TWO_PHASES)
 
 
 def read(conn: psycopg.Connection) -> list[Table]:

@@ -18,10 +18,13 @@ CONNECT_TIMEOUT_SECONDS: Final = 5
 HEAD_START_SECONDS: Final = 0.25
 # How soon a server that refused is asked again while another one is silent.
 ASK_AGAIN_SECONDS: Final = 0.25
+# Of Citus, where its background worker found no slot; it tells nothing of a commit. Its SQLSTATE is
+# that of any warning, and it is translated nowhere.
+_NOT_OF_A_COMMIT: Final = "could not start maintenance background worker"
 
 
 class PostgresConnection(AsyncConnection):
-    """A connection that remembers whether Postgres sent a warning.
+    """A connection that remembers whether Postgres warned of a commit.
 
     A commit that was not replicated ends in nothing but a warning: see `pool.check_replicated`.
     """
@@ -35,7 +38,8 @@ class PostgresConnection(AsyncConnection):
         self.add_notice_handler(self._remember_warning)
 
     def _remember_warning(self, notice: psycopg.errors.Diagnostic) -> None:
-        if notice.severity_nonlocalized == "WARNING":
+        of_a_commit = not (notice.message_primary or "").endswith(_NOT_OF_A_COMMIT)
+        if notice.severity_nonlocalized == "WARNING" and of_a_commit:
             self.warning_received = True
 
     @classmethod

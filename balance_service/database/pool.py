@@ -238,8 +238,8 @@ def check_replicated(conn: Connection) -> None:
     """Raises NotReplicated if a commit on the connection did not reach the standby it waited for.
 
     A statement timeout or a cancellation ends that wait with a warning, and a COMMIT that succeeded
-    (PostgreSQL's manual, "Synchronous Replication"). It is the only warning that the service's
-    transactions meet.
+    (PostgreSQL's manual, "Synchronous Replication"). So does Citus where a part was prepared and
+    could not be committed yet.
     """
     if isinstance(conn, PostgresConnection) and conn.warning_received:
         conn.warning_received = False
@@ -273,5 +273,7 @@ async def transaction(pool: Pool, *, rehearsal: bool = False) -> AsyncIterator[A
     """
     async with pool.connection() as conn:
         async with conn.transaction(force_rollback=rehearsal):
+            if conn.of_cluster:
+                await cluster.commit_in_two_phases(conn)
             yield conn
         check_replicated(conn)

@@ -105,6 +105,7 @@ class ClusterJournal(journal.Journal):
     async def write(self, plan: Plan) -> None:
         """As `Journal.write`, by a statement a table."""
         ordered = sorted(plan.movements, key=lambda movement: movement.movement_id)
+        await self._begin_writing(ordered)
         values = columns.movements(ordered) | columns.details(ordered)
         await self._send("insert_detailed_movements", values)
         if detailed := [m for m in ordered if journal.has_details(m)]:
@@ -115,6 +116,15 @@ class ClusterJournal(journal.Journal):
         if plan.accounts:
             await self._send("update_accounts", columns.accounts(plan.accounts.values()))
         await self._write_rest(plan, ordered)
+
+    async def _begin_writing(self, movements: Sequence[Movement]) -> None:
+        """Has Citus prepare the commit wherever it read before; accounts are updated later."""
+        written = {m.movement_id for m in movements} | {
+            m.original_id for m in movements if m.original_id
+        }
+        await self._send("write_to_movements", {"movement_ids": arrays.uuids(written)})
+        if references := {m.reference for m in movements if m.reference}:
+            await self._send("write_to_references", {"references": arrays.texts(references)})
 
     async def _lock(self, account_ids: Collection[UUID]) -> Sequence[AsyncCursor]:
         return await lock_each_for_commit(self._conn, account_ids)

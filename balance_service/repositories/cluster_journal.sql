@@ -36,6 +36,21 @@ VALUES (
 ON CONFLICT DO NOTHING
 RETURNING movement_id;
 
+-- write_to_movements --
+-- Inserts nothing, on the shards of some movements. Citus prepares the parts of a commit on
+-- connections that it knows to have written; where it read before, copying rows does not tell it.
+INSERT INTO movements
+SELECT *
+FROM movements
+WHERE movement_id = ANY(%(movement_ids)s::uuid[]) AND created_at > 'infinity';
+
+-- write_to_references --
+-- The same, on the shards of some references.
+INSERT INTO caller_references
+SELECT *
+FROM caller_references
+WHERE reference = ANY(%(references)s::text[]) AND reference <> ALL(%(references)s::text[]);
+
 -- find_holds --
 -- What is left of some holds.
 SELECT

@@ -166,6 +166,14 @@ async def test_commit_that_no_standby_confirmed_is_not_acknowledged(
     await verified()
 
 
+async def test_warning_that_tells_nothing_of_a_commit_is_passed_over(pool: Pool) -> None:
+    """Citus's own, from the coordinator or repeated from a worker."""
+    warning = "could not start maintenance background worker"
+    for said in (warning, f"WARNING:  {warning}"):
+        async with pools.transaction(pool) as conn:
+            await conn.execute(f"DO $$ BEGIN RAISE WARNING '{said}'; END $$".encode())
+
+
 async def test_killed_connections_are_retried_without_loss(
     pool: Pool, database_url: str, verified: Verified
 ) -> None:
