@@ -202,15 +202,6 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
 
 -- plan_for_whole_tables --
 -- For this transaction: the whole journal is read, which takes its time.
-WITH system AS (
-    SELECT *
-    FROM unnest(
-        %(system_ids)s::uuid[],
-        %(system_roles)s::text[],
-        %(system_currencies)s::text[]
-    ) AS s (account_id, role, currency)
-)
-
 SELECT
     set_config('enable_seqscan', 'on', TRUE),
     set_config('work_mem', '64MB', TRUE),
