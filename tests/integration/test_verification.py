@@ -286,9 +286,9 @@ async def test_verify_rounds_as_the_domain_does(pool: Pool, verified: Verified) 
     """Also where exactly half a unit is left, up and down to even."""
     codes = ["RUB", *HALVES]
     opened_ = dict(zip(codes, await opened(pool, *codes), strict=True))
-    # At one rouble a yen: 1.5, 2.5, 3.5 and 4.5 yen.
+    # At one rouble a yen: 1.5, 2.5, 3.5 and 4.5 yen. A price of half a yen would charge nothing.
     prices = [
-        Money(random.randint(1, 9_999) * 10 ** max(DECIMALS[code] - 1, 0), code)
+        Money(random.randint(10, 9_999) * 10 ** max(DECIMALS[code] - 1, 0), code)
         for code in codes
         for _ in range(20)
     ] + [Money(minor, "RUB") for minor in (150, 250, 350, 450)]
