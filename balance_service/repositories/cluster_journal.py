@@ -22,6 +22,15 @@ from balance_service.repositories import arrays, columns, journal, queries
 from balance_service.repositories.accounts import lock_each_for_commit
 from balance_service.repositories.failures import Unsettled
 
+# Statements of journal.sql that are put in other words.
+INSTEAD = (
+    "find_holds",
+    "find_purchases",
+    "find_quote_uses",
+    "find_references",
+    "insert_references",
+)
+
 
 class ClusterJournal(journal.Journal):
     """As Journal, by statements that Citus finds the shards of.
