@@ -38,8 +38,9 @@ from balance_service.repositories import accounts, journal, outbox, principals, 
 from balance_service.repositories import schedules as repository
 from balance_service.telemetry import metrics
 
-# How long a worker has a schedule to itself. It asks the ledger for less than that, so that nobody
-# else decides about the occurrence while its request may still be carried out.
+# How long a worker has a schedule to itself. It asks the ledger for what it leased within less than
+# that, counted from before it had the lease, so that nobody else decides about the occurrence while
+# its request may still be carried out.
 LEASE = timedelta(seconds=30)
 RUN_SECONDS = 10.0
 # Of each round; the next goes on at once.
@@ -106,9 +107,10 @@ class ScheduleRuns:
         """Carries out all that is due now; to be called every second."""
         found = CLAIMED_MAX
         while found == CLAIMED_MAX:
+            end = asyncio.get_running_loop().time() + RUN_SECONDS
             async with transaction(self._pool) as conn:
                 now, due = await repository.claim(conn, LEASE, CLAIMED_MAX)
-            await asyncio.gather(*(self._run_or_tell(schedule, now) for schedule in due))
+            await asyncio.gather(*(self._run_or_tell(schedule, now, end) for schedule in due))
             found = len(due)
 
     async def delete_old(self) -> None:
@@ -118,16 +120,21 @@ class ScheduleRuns:
             async with transaction(self._pool) as conn:
                 deleted = await repository.delete_old_occurrences(conn, self._kept, DELETED_MAX)
 
-    async def _run_or_tell(self, schedule: Schedule, now: datetime) -> None:
+    async def _run_or_tell(self, schedule: Schedule, now: datetime, end: float) -> None:
         try:
-            await self._run(schedule, now)
+            await self._run(schedule, now, end)
         except Exception as error:  # noqa: BLE001 - another try follows once the lease is over
             metrics.schedule_ran("fault")
             about = {"schedule": str(schedule.schedule_id), "cause": type(error).__name__}
             _log.warning("schedule_not_run", **about)
 
-    async def _run(self, schedule: Schedule, now: datetime) -> None:
+    async def _run(self, schedule: Schedule, now: datetime, end: float) -> None:
         """Carries out the occurrence of a leased schedule.
+
+        Args:
+            schedule: As it was leased.
+            now: Postgres's time then.
+            end: The event loop's time after which the ledger is not asked any more.
 
         Raises:
             Exception: A fault that says nothing of it.
@@ -138,7 +145,7 @@ class ScheduleRuns:
         if late or schedule.status is not ScheduleStatus.ACTIVE:
             await self._settle(schedule, occurs_at, now)
             return
-        result = await self._try(schedule, occurs_at)
+        result = await self._try(schedule, occurs_at, end)
         async with transaction(self._pool) as conn:
             held, now = await _lock_leased(conn, schedule)
             if held is None:
@@ -154,7 +161,7 @@ class ScheduleRuns:
                 outcome = decided.outcome.name.lower()
         metrics.schedule_ran(outcome)
 
-    async def _try(self, schedule: Schedule, occurs_at: datetime) -> _Result:
+    async def _try(self, schedule: Schedule, occurs_at: datetime, end: float) -> _Result:
         """Has the call answered that an occurrence stands for."""
         method = _METHODS[schedule.kind]
         asked = schedule.request, schedule.schedule_id, occurs_at
@@ -162,9 +169,10 @@ class ScheduleRuns:
         try:
             async with self._pool.connection() as conn:
                 maker = await _find_principal(conn, schedule.principal)
-            call = Call(
-                method.full_name, correlation_id(""), timeout_seconds=RUN_SECONDS, caller=maker
-            )
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise errors.DeadlinePassed
+            call = Call(method.full_name, correlation_id(""), timeout_seconds=left, caller=maker)
             answer = await self._calls.operate(method, request, call)
         except _FAULTS:
             raise
