@@ -41,11 +41,14 @@ moved AS (
     SELECT
         m.movement_id,
         m.created_at,
-        m.from_account_id,
-        m.to_account_id,
         item.from_sequence,
         item.to_sequence,
         m.price_currency,
+        CASE
+            WHEN m.kind = ANY(%(given_back_kinds)s::smallint[])
+                THEN coalesce(m.price_minor, m.amount_minor)
+            ELSE m.amount_minor
+        END AS given_minor,
         CASE WHEN m.quote_id IS NULL THEN m.amount_minor ELSE m.price_minor END AS received_minor,
         CASE
             WHEN m.kind = ANY(%(given_back_kinds)s::smallint[])
@@ -70,28 +73,20 @@ moved AS (
 ),
 
 posted AS (
+    -- As the movement says, which spares looking for its entries; `verify` holds these to it.
     SELECT
         'users' AS role,
         side.currency,
-        entry.amount_minor,
+        side.amount_minor,
         0 AS opened,
         moved.created_at
     FROM moved
     CROSS JOIN LATERAL (
         VALUES
-        (moved.from_account_id, moved.from_sequence, moved.from_currency),
-        (moved.to_account_id, moved.to_sequence, moved.to_currency)
-    ) AS side (account_id, sequence, currency)
-    CROSS JOIN LATERAL (
-        SELECT entries.amount_minor
-        FROM entries
-        WHERE entries.account_id = side.account_id AND entries.sequence = side.sequence
-        UNION ALL
-        -- It waits for its number.
-        SELECT moved.received_minor
-        WHERE side.sequence = 0
-        LIMIT 1 -- on one server --
-    ) AS entry
+        (moved.from_sequence, moved.from_currency, -moved.given_minor),
+        (moved.to_sequence, moved.to_currency, moved.received_minor)
+    ) AS side (sequence, currency, amount_minor)
+    WHERE side.sequence IS NOT NULL
     UNION ALL
     SELECT
         system.role,
