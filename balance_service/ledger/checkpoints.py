@@ -20,11 +20,12 @@ from balance_service.repositories.checkpoints import COVERED_AT_ONCE_MAX, Head
 from balance_service.repositories.leaves import Covered
 
 SALT_KEY_BYTES = 32
-# How long what is new, and the history, leave the processor to others, in times of what they took.
-PAUSES = 39
+# In a peak all workers together make one checkpoint in so long, until what waits has waited for the
+# latter.
+REST = timedelta(seconds=3)
+PATIENCE = timedelta(minutes=5)
+# How long the history leaves the processor to others, in times of what it took.
 HISTORY_PAUSES = 4
-# After so long without catching up, what is new pauses no longer than it takes.
-PATIENCE_SECONDS = 300
 
 
 class Checkpoints:
@@ -52,13 +53,11 @@ class Checkpoints:
 
     async def cover_new(self) -> None:
         """Covers what is due, and leaves most of the time to others, as in a peak, at first."""
-        going_on, since = True, time.monotonic()
+        going_on = True
         while going_on:
             began = time.monotonic()
-            going_on = await self.cover_events()
-            ended = time.monotonic()
-            pauses = PAUSES if ended - since < PATIENCE_SECONDS else 1
-            await asyncio.sleep((ended - began) * pauses if going_on else 0)
+            going_on = await self.cover_events(REST)
+            await asyncio.sleep(time.monotonic() - began if going_on else 0)
 
     async def cover_old(self) -> None:
         """Covers what the log of events does not name, and leaves most of the time to others."""
@@ -69,20 +68,28 @@ class Checkpoints:
             pause = (time.monotonic() - began) * HISTORY_PAUSES
             await asyncio.sleep(pause if going_on else 0)
 
-    async def cover_events(self) -> bool:
-        """Makes one checkpoint over new movements if it is due; whether another may be."""
+    async def cover_events(self, rest: timedelta = timedelta()) -> bool:
+        """Makes one checkpoint over new movements if it is due; whether another may be.
+
+        Args:
+            rest: How long after the last one at least, unless what waits has waited for long.
+        """
         async with transaction(self._pool) as conn:
             if not await checkpoints.lock(conn):
                 return False
             head = await checkpoints.head(conn)
             waiting = head.newest_event - head.last_event
-            due = head.now - head.checkpoint.created_at >= self._interval
-            if waiting <= 0 or not (due or waiting >= COVERED_AT_ONCE_MAX):
+            if waiting <= 0 or not self._is_due(head, waiting, rest):
                 return False
             until = head.last_event + min(waiting, COVERED_AT_ONCE_MAX)
             told = await checkpoints.told_by_events(conn, head.last_event, until)
             await self._add(conn, head, told, until)
             return waiting > COVERED_AT_ONCE_MAX
+
+    def _is_due(self, head: Head, waiting: int, rest: timedelta) -> bool:
+        age = head.now - head.checkpoint.created_at
+        rested = age >= rest or head.now - head.waiting_since >= PATIENCE
+        return age >= self._interval or (waiting >= COVERED_AT_ONCE_MAX and rested)
 
     async def cover_history(self) -> bool:
         """Makes one checkpoint over old movements if any are left; whether there may be more."""

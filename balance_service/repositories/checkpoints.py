@@ -30,12 +30,15 @@ class Head(NamedTuple):
         checkpoint: The last one.
         last_event: The number of the event up to which movements are covered.
         newest_event: The number of the newest event.
+        waiting_since: Since when the first event that is not covered has its number; the time if
+            there is none.
         now: Postgres's time.
     """
 
     checkpoint: Checkpoint
     last_event: int
     newest_event: int
+    waiting_since: datetime
     now: datetime
 
 

@@ -3,7 +3,8 @@
 SELECT pg_try_advisory_xact_lock(%(lock)s);
 
 -- head --
--- The last checkpoint, the event up to which it covers movements, the newest event, and the time.
+-- The last checkpoint, the event up to which it covers movements, the newest event, since when the
+-- first that it does not cover has its number, and the time.
 SELECT
     number,
     origin,
@@ -18,6 +19,16 @@ SELECT
         ORDER BY last_sequence DESC
         LIMIT 1
     ) AS newest_event,
+    coalesce(
+        (
+            SELECT numbered_at
+            FROM events
+            WHERE last_sequence > checkpoints.last_event
+            ORDER BY last_sequence
+            LIMIT 1
+        ),
+        clock_timestamp()
+    ) AS waiting_since,
     clock_timestamp() AS now
 FROM checkpoints
 ORDER BY number DESC

@@ -82,8 +82,9 @@ async def roll_up(conn: AsyncConnection) -> int:
     row = await (await conn.execute(_SQL.of(conn)["roll_up"], values)).fetchone()
     if row is None:
         return 0
-    commits, after, until = row
-    await sales.roll_up(conn, after, until)
+    commits, after, until, sold = row
+    if sold:
+        await sales.roll_up(conn, after, until)
     return int(commits)
 
 
@@ -170,4 +171,6 @@ _POSTED: Mapping[str, object] = {
     "received_kinds": arrays.smallints([Kind.TRANSFER, Kind.EXCHANGE]),
     "given_back_kinds": arrays.smallints([Kind.TRANSFER_REVERSAL, Kind.EXCHANGE_REVERSAL]),
     "account_opened": int(EventType.ACCOUNT_OPENED),
+    "purchase": int(Kind.PURCHASE),
+    "refund": int(Kind.REFUND),
 }

@@ -1,6 +1,6 @@
 -- roll_up --
 -- Adds what follows in the log of events to the totals, some thousand events and one commit at
--- most; another that does so now is left to it.
+-- most, and says whether something was sold; another that does so now is left to it.
 WITH progress AS (
     SELECT
         followed_sequence,
@@ -41,6 +41,7 @@ moved AS (
     SELECT
         m.movement_id,
         m.created_at,
+        m.kind,
         item.from_sequence,
         item.to_sequence,
         m.price_currency,
@@ -144,26 +145,43 @@ added AS (
     )
     SELECT
         span.number,
-        date_trunc(span.unit, posted.created_at, 'UTC') AS starts_at,
-        posted.role,
-        posted.currency,
-        sum(greatest(-posted.amount_minor, 0)) AS debit_minor,
-        sum(greatest(posted.amount_minor, 0)) AS credit_minor,
-        count(nullif(posted.amount_minor, 0)) AS entries,
-        sum(posted.opened) AS opened
-    FROM posted
+        date_trunc(span.unit, moments.created_at, 'UTC') AS starts_at,
+        moments.role,
+        moments.currency,
+        sum(moments.debit_minor) AS debit_minor,
+        sum(moments.credit_minor) AS credit_minor,
+        sum(moments.entries) AS entries,
+        sum(moments.opened) AS opened
+    FROM (
+        -- Those of one commit have their moment in common, and so are few.
+        SELECT
+            posted.created_at,
+            posted.role,
+            posted.currency,
+            sum(greatest(-posted.amount_minor, 0)) AS debit_minor,
+            sum(greatest(posted.amount_minor, 0)) AS credit_minor,
+            count(nullif(posted.amount_minor, 0)) AS entries,
+            sum(posted.opened) AS opened
+        FROM posted
+        GROUP BY posted.created_at, posted.role, posted.currency
+    ) AS moments
     CROSS JOIN (VALUES (1, 'minute'), (2, 'day')) AS span (number, unit)
     GROUP BY
         span.number,
-        date_trunc(span.unit, posted.created_at, 'UTC'),
-        posted.role,
-        posted.currency
-    ORDER BY span.number, starts_at, posted.role, posted.currency
+        date_trunc(span.unit, moments.created_at, 'UTC'),
+        moments.role,
+        moments.currency
+    ORDER BY span.number, starts_at, moments.role, moments.currency
     ON CONFLICT (span, starts_at, role, currency) DO UPDATE SET
         debit_minor = total.debit_minor + excluded.debit_minor,
         credit_minor = total.credit_minor + excluded.credit_minor,
         entries = total.entries + excluded.entries,
         opened = total.opened + excluded.opened
+),
+
+sold AS (
+    SELECT bool_or(moved.kind IN (%(purchase)s, %(refund)s)) AS any_sold
+    FROM moved
 )
 
 UPDATE totals_progress AS p
@@ -175,11 +193,13 @@ FROM (
         count(*) AS taken
     FROM taken
 ) AS followed
+CROSS JOIN sold
 WHERE followed.taken > 0
 RETURNING
     followed.taken,
     followed.after_sequence,
-    followed.last_sequence;
+    followed.last_sequence,
+    sold.any_sold;
 
 -- progress --
 -- Whether the totals have all that was posted before they began, up to which event they go, which

@@ -96,6 +96,21 @@ async def test_checkpoint_is_made_when_it_is_due(
     assert len(await all_parts(pool)) == 1
 
 
+async def test_peak_rests_until_movements_have_waited_for_long(
+    pool: Pool, service_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "COVERED_AT_ONCE_MAX", 2)
+    rarely = await maker(pool, service_settings, timedelta(hours=1))
+    await deposits(pool, 6)
+    rest = timedelta(minutes=30)
+    await rarely.cover_events()
+    assert not await rarely.cover_events(rest)
+    assert len(await all_parts(pool)) == 1
+    monkeypatch.setattr(making, "PATIENCE", timedelta(0))
+    await rarely.cover_events(rest)
+    assert len(await all_parts(pool)) == 2
+
+
 async def test_workers_cover_each_movement_once(
     pool: Pool,
     service_settings: Settings,
