@@ -5,6 +5,7 @@ afterwards, to what is committed, so that no commit waits for another and none c
 behind a number that was read already.
 """
 
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -58,6 +59,25 @@ async def record_schedule(
         }
     values = {"event_id": ids.new_id(), "kind": event_type, "subject_id": change.schedule_id}
     await conn.execute(_SQL["record_schedule"], values | {"details": Jsonb(details)})
+
+
+class Waiting(NamedTuple):
+    """What has no number yet.
+
+    Args:
+        commits: Rows of the outbox, NUMBERED_AT_ONCE_MAX at most.
+        receipts: Receipts of sub-accounts in these.
+    """
+
+    commits: int
+    receipts: int
+
+
+async def look(conn: AsyncConnection) -> Waiting:
+    """What waits for its number."""
+    row = await (await conn.execute(_SQL["look"], {"limit": NUMBERED_AT_ONCE_MAX})).fetchone()
+    assert row is not None, "an aggregate always answers"
+    return Waiting(*row)
 
 
 async def number(conn: AsyncConnection) -> int:

@@ -33,6 +33,18 @@ VALUES (%(event_id)s, %(kind)s, %(subject_id)s, %(details)s);
 -- Whether this transaction numbers events; another that does so now is left to it.
 SELECT pg_try_advisory_xact_lock(%(lock)s);
 
+-- look --
+-- How many commits wait for their numbers, of some, and how many receipts in these do.
+SELECT
+    count(*) AS commits,
+    coalesce(sum(o.waiting), 0)::bigint AS receipts
+FROM (
+    SELECT waiting
+    FROM outbox
+    ORDER BY place, transaction_id
+    LIMIT %(limit)s
+) AS o;
+
 -- number --
 -- Gives numbers to what this statement sees in the outbox. Who shares an account with another and
 -- comes later in its order can be seen only where the other can: the order of places is theirs.

@@ -272,6 +272,7 @@ def _maintenance(
         events_kept=timedelta(days=settings.events_retention_days),
         webhooks_kept=timedelta(days=settings.webhooks_retention_days),
         calendar=settings.limits.calendar,
+        workers=settings.workers,
     )
 
 

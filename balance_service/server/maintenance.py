@@ -1,8 +1,12 @@
 """What a worker does in the background: health, rates, revocations, watches, events, webhooks,
 roll-ups, expiry, sealing, checkpoints, clearing.
+
+Some of it every worker does for itself, and some of it one does for all: of that, each takes its
+turn, and the intervals are those of all workers together.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -87,6 +91,7 @@ class Maintenance:
         events_kept: How long events are kept.
         webhooks_kept: How long it is kept what became of those that were sent.
         calendar: The days on which debits count.
+        workers: How many share what one does for all.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class Maintenance:
         events_kept: timedelta,
         webhooks_kept: timedelta,
         calendar: Calendar,
+        workers: int,
     ) -> None:
         self._pool = pool
         self._health = health
@@ -127,6 +133,7 @@ class Maintenance:
         self._events_kept = events_kept
         self._webhooks_kept = webhooks_kept
         self._calendar = calendar
+        self._workers = workers
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -140,8 +147,11 @@ class Maintenance:
             (STREAMS_INTERVAL_SECONDS, self._calls.end_streams),
             (RATES_INTERVAL_SECONDS, self._rates.refresh),
             (WATCH_INTERVAL_SECONDS, self._watch.look),
-            (EVENTS_INTERVAL_SECONDS, self.number_events),
             (EVENTS_INTERVAL_SECONDS, self._event_log.look),
+        ):
+            self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
+        for seconds, work in (
+            (EVENTS_INTERVAL_SECONDS, self.number_events),
             (WEBHOOKS_INTERVAL_SECONDS, self._webhooks.look),
             (ROLL_UP_INTERVAL_SECONDS, self.roll_up),
             (TOTALS_INTERVAL_SECONDS, self.roll_up_totals),
@@ -158,7 +168,7 @@ class Maintenance:
             (DELETE_INTERVAL_SECONDS, self._schedules.delete_old),
             (DELETE_INTERVAL_SECONDS, self._keys.remove_old),
         ):
-            self._tasks.append(asyncio.create_task(_repeat(seconds, work)))
+            self._tasks.append(asyncio.create_task(_repeat(seconds * self._workers, work)))
 
     async def stop(self) -> None:
         """Ends every task, also in the middle of its work: transactions roll back."""
@@ -190,8 +200,11 @@ class Maintenance:
 
     async def number_events(self) -> None:
         """Numbers the events of what was committed since, so that they can be read."""
-        await self.number_receipts()
-        numbered = outbox.NUMBERED_AT_ONCE_MAX
+        async with self._pool.connection() as conn:
+            waiting = await outbox.look(conn)
+        if waiting.receipts:
+            await self.number_receipts()
+        numbered = outbox.NUMBERED_AT_ONCE_MAX if waiting.commits else 0
         while numbered == outbox.NUMBERED_AT_ONCE_MAX:
             async with transaction(self._pool) as conn:
                 numbered = await outbox.number(conn)
@@ -275,9 +288,11 @@ def _tell_acts(head: audit_seals.Head) -> None:
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
     """Does some work for ever, pausing before each round; a failed round is logged and passed."""
+    # Workers start at once, and are to take turns.
+    await asyncio.sleep(random.uniform(0, seconds))  # noqa: S311 - no secret
     while True:
-        await asyncio.sleep(seconds)
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - the next round tries again
             _log.warning("maintenance_failed", work=work.__name__, cause=type(error).__name__)
+        await asyncio.sleep(seconds)

@@ -112,7 +112,7 @@ class Deliveries:
         free = TURNS_MAX - len(self._turns)
         if not free:
             return
-        async with self._transaction() as conn:
+        async with self._room, self._pool.connection() as conn:
             claimed = await endpoints.claim(conn, self._lease, LEASE_LIFE, free)
         for endpoint_id in claimed:
             turn = asyncio.create_task(self._take_turn(endpoint_id))
