@@ -101,6 +101,7 @@ class Schedule:
         run_at: When that is to be tried; None if it is not.
         leased_until: Until when a worker has it to itself; None if none has.
         attempts: How often it was tried and lacked funds.
+        resumed_at: When it was resumed while a worker had it; None if it was not.
     """
 
     schedule_id: UUID
@@ -119,6 +120,7 @@ class Schedule:
     run_at: datetime | None
     leased_until: datetime | None
     attempts: int
+    resumed_at: datetime | None = None
 
     @property
     def is_live(self) -> bool:
@@ -150,7 +152,9 @@ class Schedule:
     def resumed(self, now: datetime) -> "Schedule":
         """Active again, from its first occurrence after now; what is under way is finished."""
         active = dataclasses.replace(_touched(self, now), status=ScheduleStatus.ACTIVE)
-        return active if self.leased_until else _with_next(active, now)
+        if self.leased_until:
+            return dataclasses.replace(active, resumed_at=now)
+        return _with_next(active, now)
 
     def retried(self, run_at: datetime) -> "Schedule":
         """Its occurrence lacked funds, and is tried again."""
@@ -159,8 +163,9 @@ class Schedule:
         )
 
     def settled(self, occurs_at: datetime) -> "Schedule":
-        """An occurrence is decided: on to the next."""
-        return _with_next(dataclasses.replace(self, leased_until=None), occurs_at)
+        """An occurrence is decided: on to the next, past a pause that was over meanwhile."""
+        moment = max(occurs_at, self.resumed_at or occurs_at)
+        return _with_next(dataclasses.replace(self, leased_until=None), moment)
 
     def retry_at(self, now: datetime) -> datetime | None:
         """When an occurrence that lacks funds now is tried again; None if it is not."""
@@ -221,7 +226,9 @@ def _with_next(schedule: Schedule, moment: datetime) -> Schedule:
     if status is ScheduleStatus.ACTIVE:
         found = schedule.timing.first_after(moment)
         status = ScheduleStatus.ACTIVE if found else ScheduleStatus.COMPLETED
-    return dataclasses.replace(schedule, status=status, next_at=found, run_at=found, attempts=0)
+    return dataclasses.replace(
+        schedule, status=status, next_at=found, run_at=found, attempts=0, resumed_at=None
+    )
 
 
 def _touched(schedule: Schedule, now: datetime) -> Schedule:

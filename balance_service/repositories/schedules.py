@@ -222,4 +222,5 @@ def _values(schedule: Schedule) -> dict[str, object]:
         "run_at": schedule.run_at,
         "leased_until": schedule.leased_until,
         "attempts": schedule.attempts,
+        "resumed_at": schedule.resumed_at,
     }

@@ -44,7 +44,8 @@ INSERT INTO schedules (
     next_at,
     run_at,
     leased_until,
-    attempts
+    attempts,
+    resumed_at
 )
 VALUES (
     %(schedule_id)s,
@@ -68,7 +69,8 @@ VALUES (
     %(next_at)s,
     %(run_at)s,
     %(leased_until)s,
-    %(attempts)s
+    %(attempts)s,
+    %(resumed_at)s
 );
 
 -- update --
@@ -85,7 +87,8 @@ SET
     next_at = %(next_at)s,
     run_at = %(run_at)s,
     leased_until = %(leased_until)s,
-    attempts = %(attempts)s
+    attempts = %(attempts)s,
+    resumed_at = %(resumed_at)s
 WHERE schedule_id = %(schedule_id)s;
 
 -- get --
@@ -232,7 +235,8 @@ RETURNING
     s.next_at,
     s.run_at,
     s.leased_until,
-    s.attempts
+    s.attempts,
+    s.resumed_at
     -- end columns --
 ;
 

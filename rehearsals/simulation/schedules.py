@@ -198,29 +198,21 @@ class Schedules:
             await self._change(schedule_id, ScheduleStatus.CANCELLED)
             self.stopped[schedule_id].append((since, float("inf")))
             return
-        until = loop.time()
-        # Resumed before a worker's lease is over, it goes on after the occurrence under way.
-        if not await self._change(schedule_id, ScheduleStatus.ACTIVE):
-            self.stopped[schedule_id].append((since, until))
+        self.stopped[schedule_id].append((since, loop.time()))
+        await self._change(schedule_id, ScheduleStatus.ACTIVE)
 
-    async def _change(self, schedule_id: UUID, status: ScheduleStatus) -> bool:
-        """Has a schedule do something else, again until that is known.
-
-        Returns:
-            Whether a worker had it leased meanwhile.
-        """
-        changed = leased = False
+    async def _change(self, schedule_id: UUID, status: ScheduleStatus) -> None:
+        """Has a schedule do something else, again until that is known."""
+        changed = False
         while not changed:
             with contextlib.suppress(psycopg.Error):
                 async with self.database.transaction() as conn:
                     held = await self.store.lock(conn, schedule_id)
                     assert held, "schedules are never deleted"
-                    leased = leased or bool(held.leased_until)
                     now = await self.store.read_clock(conn)
                     if held.is_live and held.status is not status:
                         await self.store.update(conn, _stepped(held, status, now))
                 changed = True
-        return leased
 
     def _uuid(self) -> UUID:
         return UUID(int=self.database.rng.getrandbits(128), version=4)
