@@ -36,8 +36,8 @@ needs_release = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
             "worker killed,database answers lost",
             "--quick",
         ],
-        ["rehearsals.failover", "--failovers", "2"],
-        ["rehearsals.restarts", "--restarts", "2"],
+        ["rehearsals.failover", "--failovers", "1"],
+        ["rehearsals.restarts", "--restarts", "1"],
         pytest.param(
             ["rehearsals.upgrade", "--seconds", "0.5", "--clients", "4"],
             marks=[pytest.mark.long, needs_release],

@@ -11,7 +11,7 @@ from balance_service.domain import ids
 from balance_service.messages import schedule_requests
 from rehearsals.simulation import events, simulation
 
-SECONDS = 20
+SECONDS = 10
 SEEDS_MIN = 50
 
 
