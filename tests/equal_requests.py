@@ -34,6 +34,7 @@ def rows(there: World) -> dict[str, Row]:
 def accounts(there: World) -> dict[str, Row]:
     create, limit = v1.CreateAccountRequest, v1.SetAccountLimitRequest
     freeze, limits = v1.FreezeAccountRequest, partial(v1.SetAccountLimitsRequest, reason="Why")
+    split = partial(v1.SetSubAccountsRequest, reason="Why")
     other, empty = there.other.id, there.empty
     me = there.admin.user_id
 
@@ -62,6 +63,15 @@ def accounts(there: World) -> dict[str, Row]:
         "UnfreezeAccount": operator(v1.UnfreezeAccountRequest, other),
         "CloseAccount": operator(v1.CloseAccountRequest, empty),
         "ReopenAccount": operator(partial(v1.ReopenAccountRequest, reason="Why"), empty),
+        "SetSubAccounts": Row(
+            split(account=empty, sub_accounts=2),
+            [split(account=empty.upper(), sub_accounts=2)],
+            {
+                "account": split(account=other, sub_accounts=2),
+                "sub_accounts": split(account=empty, sub_accounts=0),
+                "reason": split(account=empty, sub_accounts=2, reason="Because"),
+            },
+        ),
         "SetAccountExternalId": external(v1.SetAccountExternalIdRequest, "account", other, empty),
         "SetAccountLimits": Row(
             limits(account=other, overdraft="100", debit_limit="5", unset_daily_limit=True),

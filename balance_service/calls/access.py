@@ -195,6 +195,7 @@ TABLE: Mapping[str, Rule] = {
     "ReopenAccount": _OPERATORS,
     "SetAccountLimit": _OPERATORS,
     "SetAccountLimits": _OPERATORS,
+    "SetSubAccounts": _OPERATORS,
     "ListAccountChanges": _OF_OWNER,
     "ListApprovals": _admins(),
     "ApproveChange": _admins(note="nobody what they asked for"),

@@ -74,12 +74,8 @@ def show(account: Account, output: Output = Format.TABLE) -> None:
     """Show an account: its balance, what is held of it, its limits and its status."""
     from balance_service.operations import accounts
 
-    found, limits_end, sub_accounts = at_desk(lambda desk: accounts.show(desk, account))
-    more: dict[str, object] = {}
-    if limits_end:
-        more["limits_end_time"] = limits_end.isoformat()
-    if sub_accounts:
-        more["sub_accounts"] = sub_accounts
+    found, limits_end = at_desk(lambda desk: accounts.show(desk, account))
+    more = {"limits_end_time": limits_end.isoformat()} if limits_end else {}
     show_one({**row(found), **more}, output, LEFT_OUT)
 
 
@@ -257,4 +253,4 @@ def sub_accounts(
     from balance_service.operations import accounts
 
     done = at_desk(lambda desk: accounts.set_sub_accounts(desk, account, count, reason))
-    show_one({**row(done), "sub_accounts": count}, output, LEFT_OUT)
+    show_one(row(done), output, LEFT_OUT)

@@ -1,5 +1,7 @@
 """What operators do with an account: freeze, unfreeze, limit, close and reopen it."""
 
+import asyncio
+import re
 from collections.abc import Sequence
 
 from balance_service._generated.balance.v1 import account_pb2
@@ -9,6 +11,8 @@ from balance_service.console.rendering import amount, value_label
 from balance_service.console.visits import Visit
 
 _SCOPES = {"all": account_pb2.FREEZE_SCOPE_ALL, "debits": account_pb2.FREEZE_SCOPE_DEBITS}
+# As the contract's numbers can be.
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 async def _subject(visit: Visit, target: str) -> Subject:
@@ -32,6 +36,18 @@ async def _changes(
     after = answer or _as_ordered(before, order)
     old, new = (_rules(visit, account) for account in (before, after))
     return [Change(label, old[label], new[label]) for label in old]
+
+
+async def _splitting(visit: Visit, target: str) -> Subject:
+    """The account, whose sub-accounts are to be more or fewer."""
+    subject, account = await asyncio.gather(_subject(visit, target), accounts.read(visit, target))
+    return Subject(subject.facts, {"sub_accounts": str(account.sub_accounts)})
+
+
+async def _split(visit: Visit, order: Order, answer: account_pb2.Account) -> Sequence[Change]:
+    """How many sub-accounts the account has, before and after."""
+    before = await accounts.read(visit, order.target)
+    return [Change("sub_accounts", str(before.sub_accounts), str(answer.sub_accounts))]
 
 
 def _rules(visit: Visit, account: account_pb2.Account) -> dict[str, str]:
@@ -87,6 +103,18 @@ def _set_limits(order: Order) -> account_pb2.SetAccountLimitsRequest:
     )
 
 
+def _set_sub_accounts(order: Order) -> account_pb2.SetSubAccountsRequest:
+    typed = order["sub_accounts"].strip()
+    return account_pb2.SetSubAccountsRequest(
+        account=order.target,
+        # Left out where no number is typed, which the service refuses.
+        sub_accounts=int(typed) if _NUMBER.fullmatch(typed) else None,
+        reason=order["reason"],
+        request_id=order.request_id,
+        validate_only=order.rehearsal,
+    )
+
+
 _LIMITS = (
     Field("overdraft", "amount"),
     Field("debit_limit", "amount"),
@@ -127,6 +155,15 @@ ACTS = (
         method=lambda service: service.accounts.SetAccountLimits,
         request=_set_limits,
         changes=_changes,
+        path=_path,
+    ),
+    Act(
+        name="set-sub-accounts",
+        fields=(Field("sub_accounts", "number", required=True), REASON),
+        subject=_splitting,
+        method=lambda service: service.accounts.SetSubAccounts,
+        request=_set_sub_accounts,
+        changes=_split,
         path=_path,
     ),
     Act(

@@ -19,7 +19,7 @@ class Field:
 
     Args:
         name: Its name, and the key of its label in the group `field`.
-        kind: `text`, `long`, `amount`, `flag`, `choice`, or `hidden`.
+        kind: `text`, `long`, `amount`, `number`, `flag`, `choice`, or `hidden`.
         choices: Of a choice, the keys of the values in the group named like the field.
         required: Whether it may not be empty.
         length_max: The most characters of a text.

@@ -92,6 +92,10 @@ BODIES: Mapping[str, Mapping[str, object]] = {
         "daily_limit": "40000",
         "reason": "Asked for by its owner.",
     },
+    "SetSubAccountsRequest": {
+        "sub_accounts": 8,
+        "reason": "The shop on a sale day.",
+    },
     "WebhookEndpoint": {
         "url": "https://crm.example.com/hooks",
         "filter": {"types": ["balance.v1.transfer.created"]},

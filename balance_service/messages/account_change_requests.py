@@ -13,6 +13,7 @@ from balance_service.domain import account_changes, errors, money
 from balance_service.domain.account_changes import ChangeKind, NewLimits
 from balance_service.domain.accounts import Account, FreezeScope
 from balance_service.domain.limits import Limits
+from balance_service.domain.sub_accounts import SUB_ACCOUNTS_MAX
 from balance_service.messages import fields
 
 TargetRequest: TypeAlias = (
@@ -48,6 +49,14 @@ class _Limits(NamedTuple):
     daily_limit: Decimal | None
     unset_debit_limit: bool
     unset_daily_limit: bool
+    reason: str
+
+
+class SubAccounts(NamedTuple):
+    """How many sub-accounts an account is to have, and why."""
+
+    account: UUID
+    sub_accounts: int
     reason: str
 
 
@@ -138,6 +147,17 @@ def _read_limits(request: account_pb2.SetAccountLimitsRequest) -> _Limits:
         checks.refuse("overdraft", "must be given where no other limit is set or unset")
     checks.finish()
     return values
+
+
+def read_sub_accounts(request: account_pb2.SetSubAccountsRequest) -> SubAccounts:
+    """Reads how many sub-accounts an account is to have; 0 has to be said."""
+    checks = fields.Checks()
+    account_id = checks(fields.identifier, request.account, "account")
+    reason = checks(fields.text, request, "reason")
+    if not (request.HasField("sub_accounts") and 0 <= request.sub_accounts <= SUB_ACCOUNTS_MAX):
+        checks.refuse("sub_accounts", f"must be from 0 to {SUB_ACCOUNTS_MAX}")
+    checks.finish()
+    return SubAccounts(account_id, request.sub_accounts, reason)
 
 
 def _read_optional_number(text: str, field: str) -> Decimal | None:

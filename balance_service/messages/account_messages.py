@@ -31,15 +31,21 @@ class _Amounts(NamedTuple):
 
 
 def account_message(
-    profile: AccountProfile, allowance: Allowance, target: str = "", shown: Shown | None = None
+    profile: AccountProfile,
+    allowance: Allowance,
+    target: str = "",
+    shown: Shown | None = None,
+    *,
+    in_full: bool = False,
 ) -> account_pb2.Account:
-    """An account as its owner sees it: in another currency if that is asked for and can be.
+    """An account as it is now: in another currency if that is asked for and can be.
 
     Args:
         profile: The account.
         allowance: What may be debited from it today.
         target: The currency asked for; empty for the account's own.
         shown: The rate from its own currency to that one; None if none is known.
+        in_full: Whether what its owner is not told is told, too.
     """
     own = profile.merged
     minors = {
@@ -59,6 +65,8 @@ def account_message(
     message.daily_limit_is_own = own.daily_limit_minor is not None
     message.etag = own.etag
     message.day_end.CopyFrom(timestamp(allowance.day.end))
+    if in_full and own.sub_account_count:
+        message.sub_accounts = own.sub_account_count
     return message
 
 

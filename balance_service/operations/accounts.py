@@ -10,7 +10,7 @@ from balance_service.domain.account_changes import ChangeKind
 from balance_service.messages.approvals import NeedsApproval
 from balance_service.messages.statement_files.forms import Form
 from balance_service.operations.desk import Desk
-from balance_service.repositories import account_changes, accounts, limit_ends
+from balance_service.repositories import account_changes, limit_ends
 
 # More than the currencies there are, of each of which a user has one account at most.
 OF_USER_MAX = 1000
@@ -63,12 +63,10 @@ async def find(
     return await desk.list(request, account_pb2.SearchAccountsResponse, "accounts", limit)
 
 
-async def show(desk: Desk, name: str) -> tuple[account_pb2.Account, datetime | None, int]:
-    """An account, when its limits go back if they do, and how many sub-accounts it has."""
+async def show(desk: Desk, name: str) -> tuple[account_pb2.Account, datetime | None]:
+    """An account, and when its limits go back if they do."""
     account = await desk.account(name)
-    async with desk.pool.connection() as conn:
-        (profile,) = await accounts.get(conn, [UUID(account.id)])
-    return account, await limits_end(desk, account.id), profile.account.sub_account_count
+    return account, await limits_end(desk, account.id)
 
 
 async def statement(
@@ -183,9 +181,10 @@ async def set_limits(
 async def set_sub_accounts(desk: Desk, name: str, count: int, reason: str) -> account_pb2.Account:
     """Gives an account so many sub-accounts; 0 for none."""
     account = await desk.account(name)
-    request = account_pb2.CloseAccountRequest(account=account.id, reason=reason)
-    await desk.set_sub_accounts(request, count)
-    return account
+    request = account_pb2.SetSubAccountsRequest(
+        account=account.id, sub_accounts=count, reason=reason
+    )
+    return await desk.ask(request, account_pb2.Account)
 
 
 async def limits_end(desk: Desk, account_id: str) -> datetime | None:

@@ -97,12 +97,6 @@ class Desk:
         call = self._call(self._methods["SetAccountLimits"])
         return await self._changes.set_limits_for(request, call, life)
 
-    async def set_sub_accounts(self, request: account_pb2.CloseAccountRequest, count: int) -> None:
-        """Gives an account sub-accounts, which no RPC does; as of `AccountChanges`."""
-        self.acted = True
-        call = self._call(self._methods["CloseAccount"])
-        await self._changes.set_sub_accounts(request, count, call.actor)
-
     async def list(self, request: Any, answer: type[Message], field: str, limit: int) -> list[Any]:  # noqa: ANN401 - any request with pages
         """What an RPC lists, page by page.
 

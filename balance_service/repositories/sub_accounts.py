@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -105,8 +106,17 @@ class SharedAccounts:
         return await self._conn.execute(_SQL[query], values, prepare=True)
 
 
+class Shares(Protocol):
+    """What a commit has locked of accounts that have sub-accounts, in any store."""
+
+    sharing: Sharing
+
+    async def read(self) -> tuple[dict[UUID, Account], dict[tuple[UUID, int], SubAccount]]:
+        """As of `SharedAccounts`."""
+
+
 async def check_shared(
-    known: KnownSubAccounts, shared: SharedAccounts | None, locked: Mapping[UUID, Account]
+    known: KnownSubAccounts, shared: Shares | None, locked: Mapping[UUID, Account]
 ) -> Mapping[UUID, Account]:
     """Checks that a commit locked the sub-accounts that it has to.
 

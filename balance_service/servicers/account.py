@@ -90,7 +90,9 @@ class AccountServicer:
                 event = AuditEvent(Action.ACCOUNT_OPENED, call.actor, target, after=after)
                 await audit.record(conn, event)
             (profile,) = await accounts.get(conn, [account_id])
-            return account_message(profile, self._allowance(profile))
+            return account_message(
+                profile, self._allowance(profile), in_full=call.principal.reads_all
+            )
 
         return await once(
             self._pool, request, call, read=read, act=act, answer_type=account_pb2.Account
@@ -107,7 +109,7 @@ class AccountServicer:
 
         profile = await self._readable(account_id, call)
         if as_of is None:
-            return self._as_it_is(profile, currency)
+            return self._as_it_is(profile, currency, call)
         balance_minor = await self._balance_at(account_id, as_of, call)
         async with self._pool.connection() as conn:
             rates = await self._rates.past(conn, as_of) if currency else self._rates.current
@@ -134,10 +136,10 @@ class AccountServicer:
         checks.finish()
 
         profile = await self._readable(account_id, call)
-        yield self._as_it_is(profile, currency)
+        yield self._as_it_is(profile, currency, call)
         async with contextlib.aclosing(self._watch.changes(profile)) as changes:
             async for changed in changes:
-                yield self._as_it_is(changed, currency)
+                yield self._as_it_is(changed, currency, call)
 
     async def ListAccounts(
         self, request: account_pb2.ListAccountsRequest, call: Call
@@ -160,7 +162,7 @@ class AccountServicer:
             total = await accounts.count(conn, owner_id) if request.count_total else 0
 
         answer = account_pb2.ListAccountsResponse(
-            accounts=[self._as_it_is(profile, currency) for profile in profiles[:size]],
+            accounts=[self._as_it_is(profile, currency, call) for profile in profiles[:size]],
             total_size=total,
         )
         if len(profiles) > size:
@@ -216,6 +218,11 @@ class AccountServicer:
     ) -> account_pb2.Account:
         return await self._changes.set_limits(request, call)
 
+    async def SetSubAccounts(
+        self, request: account_pb2.SetSubAccountsRequest, call: Call
+    ) -> account_pb2.Account:
+        return await self._changes.set_sub_accounts(request, call)
+
     async def SetAccountExternalId(
         self, request: account_pb2.SetAccountExternalIdRequest, call: Call
     ) -> account_pb2.Account:
@@ -230,10 +237,11 @@ class AccountServicer:
         profile = await self._reads.get(account_id)
         return account_access.check_readable(profile, call, account_id)
 
-    def _as_it_is(self, profile: AccountProfile, currency: str) -> account_pb2.Account:
+    def _as_it_is(self, profile: AccountProfile, currency: str, call: Call) -> account_pb2.Account:
         """An account as it is now, in a currency if that can be."""
         rate = _rate(self._rates.current, profile, currency, datetime.now(UTC))
-        return account_message(profile, self._allowance(profile), currency, rate)
+        allowance, in_full = self._allowance(profile), call.principal.reads_all
+        return account_message(profile, allowance, currency, rate, in_full=in_full)
 
     def _allowance(self, profile: AccountProfile) -> Allowance:
         """What may be debited from an account today, by this worker's clock or the account's."""

@@ -16,7 +16,6 @@ from balance_service.domain.accounts import Account, AccountProfile
 from balance_service.domain.approvals import Ceilings, NewApproval
 from balance_service.domain.audit import Action, Actor, AuditEvent
 from balance_service.domain.limits import Limits
-from balance_service.domain.sub_accounts import SUB_ACCOUNTS_MAX
 from balance_service.messages import account_access, fields, page_bytes
 from balance_service.messages.account_change_requests import (
     CLOSE,
@@ -28,6 +27,8 @@ from balance_service.messages.account_change_requests import (
     Asked,
     Kind,
     Meant,
+    SubAccounts,
+    read_sub_accounts,
 )
 from balance_service.messages.account_messages import account_message, change_message
 from balance_service.messages.approvals import Approvals, CarryOut, NeedsApproval
@@ -145,36 +146,34 @@ class AccountChanges:
         )
 
     async def set_sub_accounts(
-        self, request: account_pb2.CloseAccountRequest, count: int, actor: Actor
-    ) -> None:
-        """Gives an account so many sub-accounts, once what waits on those that it has is numbered.
+        self, request: account_pb2.SetSubAccountsRequest, call: Call
+    ) -> account_pb2.Account:
+        """Gives an account sub-accounts; what waits on those that it had is numbered first."""
 
-        Args:
-            request: Names the account and the reason, as for any change that takes nothing else.
-            count: How many, up to SUB_ACCOUNTS_MAX; 0 for none.
-            actor: Who asks.
-
-        Raises:
-            InvalidFields: The count or the reason is out of bounds, or the database a cluster.
-            AccountNotFound, AccountClosed: There is no account that money could move on.
-        """
-        asked = CLOSE.read(request)
-        if not 0 <= count <= SUB_ACCOUNTS_MAX:
-            raise errors.invalid("sub_accounts", f"must be from 0 to {SUB_ACCOUNTS_MAX}")
-        async with transaction(self._pool) as conn:
-            if queries.is_of_cluster(conn):
+        async def act(conn: Connection, values: SubAccounts) -> account_pb2.Account:
+            count = values.sub_accounts
+            if count and queries.is_of_cluster(conn):
                 raise errors.invalid("sub_accounts", "must be 0 on a cluster")
-            profile = await sub_accounts.lock_account(conn, asked.account, self._limits.calendar)
-            if profile is None:
-                raise errors.AccountNotFound(str(asked.account))
-            profile.account.check_not_closed()
-            await sub_accounts.set_count(conn, asked.account, count)
-            before, after = (
-                {"sub_accounts": str(each)} for each in (profile.account.sub_account_count, count)
-            )
-            action, target = Action.ACCOUNT_SUB_ACCOUNTS_SET, f"account:{asked.account}"
-            event = AuditEvent(action, actor, target, before, after, asked.reason)
+            profile = await self._lock(conn, values.account)
+            before = profile.account
+            before.check_not_closed()
+            if before.sub_account_count != count:
+                await sub_accounts.set_count(conn, values.account, count)
+            was, is_ = ({"sub_accounts": str(n)} for n in (before.sub_account_count, count))
+            action, target = Action.ACCOUNT_SUB_ACCOUNTS_SET, f"account:{values.account}"
+            event = AuditEvent(action, call.actor, target, was, is_, values.reason)
             await audit.record(conn, event)
+            after = before._replace(sub_account_count=count)
+            return self._message(profile, after, await repository.read_clock(conn))
+
+        return await once(
+            self._pool,
+            request,
+            call,
+            read=read_sub_accounts,
+            act=act,
+            answer_type=account_pb2.Account,
+        )
 
     async def end_limits(self) -> None:
         """Has limits go back whose time is over; to be called every few seconds."""
@@ -267,10 +266,7 @@ class AccountChanges:
         Raises:
             NeedsApproval: It raises a limit above its ceiling, and nobody has approved that.
         """
-        calendar = self._limits.calendar
-        profile = await sub_accounts.lock_account(conn, values.account, calendar)
-        if profile is None:
-            raise errors.AccountNotFound(str(values.account))
+        profile = await self._lock(conn, values.account)
         now = await repository.read_clock(conn)
         before = profile.account
         after = kind.change(before, request, values, self._limits)
@@ -285,8 +281,25 @@ class AccountChanges:
         if life and back:
             end = LimitEnd(before.account_id, made.change_id, now + life, *back, by.principal)
             await limit_ends.put(conn, end)
+        return self._message(profile, after, now)
+
+    async def _lock(self, conn: Connection, account_id: UUID) -> AccountProfile:
+        """The account, locked, on whose sub-accounts nothing waits.
+
+        Raises:
+            AccountNotFound: There is none.
+        """
+        profile = await sub_accounts.lock_account(conn, account_id, self._limits.calendar)
+        if profile is None:
+            raise errors.AccountNotFound(str(account_id))
+        return profile
+
+    def _message(
+        self, profile: AccountProfile, after: Account, now: datetime
+    ) -> account_pb2.Account:
+        """A changed account, as operators see it."""
         allowance = self._limits.allowance(after, max(now, after.changed_at))
-        return account_message(AccountProfile(after, *profile[1:]), allowance)
+        return account_message(AccountProfile(after, *profile[1:]), allowance, in_full=True)
 
     async def _end_limits(self, conn: Connection, account_id: UUID) -> None:
         """Has the limits of an account go back, unless others were set since."""

@@ -68,7 +68,7 @@ class AccountDirectory:
             profile = await _find(conn, wanted)
             # A stranger's account is refused after as many queries as one that is not there.
             readable = account_access.check_readable(profile, call, wanted.text)
-            return await self._message(conn, readable)
+            return await self._message(conn, readable, call)
 
     async def search(
         self, request: account_pb2.SearchAccountsRequest, call: Call
@@ -93,7 +93,7 @@ class AccountDirectory:
                 last = await accounts.end_of_reach(conn, after, reach)
 
         answer = account_pb2.SearchAccountsResponse(
-            accounts=map(self._account, found[:size]), total_size=total
+            accounts=[self._account(profile, call) for profile in found[:size]], total_size=total
         )
         if last:
             answer.next_page_token = self._page_tokens.write(wanted, call, last.bytes)
@@ -117,22 +117,25 @@ class AccountDirectory:
                 raise errors.AccountNotFound(str(setting.account))
             external_id = ExternalId(setting.source, setting.external_id)
             await put(conn, call, Subject.ACCOUNT, setting.account, external_id)
-            return await self._message(conn, profile)
+            return await self._message(conn, profile, call)
 
         return await once(
             self._pool, request, call, read=read, act=act, answer_type=account_pb2.Account
         )
 
-    async def _message(self, conn: Connection, profile: AccountProfile) -> account_pb2.Account:
-        message = self._account(profile)
+    async def _message(
+        self, conn: Connection, profile: AccountProfile, call: Call
+    ) -> account_pb2.Account:
+        message = self._account(profile, call)
         account_id = profile.account.account_id
         message.external_ids.update(await external_ids.of_subject(conn, account_id))
         return message
 
-    def _account(self, profile: AccountProfile) -> account_pb2.Account:
+    def _account(self, profile: AccountProfile, call: Call) -> account_pb2.Account:
         account = profile.account
         now = max(datetime.now(UTC), account.changed_at)
-        return account_message(profile, self._limits.allowance(account, now))
+        allowance = self._limits.allowance(account, now)
+        return account_message(profile, allowance, in_full=call.principal.reads_all)
 
 
 def _read_wanted(request: account_pb2.LookupAccountRequest, principal: Principal) -> _Wanted:

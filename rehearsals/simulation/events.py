@@ -28,24 +28,37 @@ class Told:
     numbers: Mapping[UUID, int]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
     """What one commit left.
 
     Args:
         transaction: The number that it drew with its first lock.
-        place: The number that it drew when it wrote.
+        place: The number that it drew when it wrote, or in its turn.
         told: Its movements, in their order, or what happened to a schedule.
+        waiting: On how many accounts receipts of it wait for their numbers, which are 0 until then.
     """
 
     transaction: int
     place: int
-    told: Sequence[Told | ScheduleChange]
+    told: list[Told | ScheduleChange]
+    waiting: int = 0
 
     @property
     def order(self) -> int:
         """What rows that can be seen together are numbered by."""
         return self.place
+
+    @property
+    def waits(self) -> bool:
+        """Whether receipts of it have no number yet, so that it gets none either."""
+        return self.waiting > 0
+
+    def complete(self, place: int, account_id: UUID, number: int) -> None:
+        """Gives the receipt of one of its movements its number."""
+        told = self.told[place]
+        assert isinstance(told, Told), "a schedule receives nothing"
+        self.told[place] = Told(told.movement_id, {**told.numbers, account_id: number})
 
 
 @dataclass
@@ -68,10 +81,10 @@ class EventLog:
         """The next number."""
         return next(self._drawn)
 
-    def add(self, transaction: int, place: int, plan: Plan) -> None:
+    def add(self, transaction: int, place: int, plan: Plan) -> Row:
         """Adds what a transaction leaves as it commits."""
-        left, reached = entry_numbers(plan.movements, plan.entries)
-        told = [
+        left, reached = entry_numbers(plan.movements, plan.entries, plan.receipts)
+        told: list[Told | ScheduleChange] = [
             Told(
                 movement.movement_id,
                 {
@@ -85,7 +98,9 @@ class EventLog:
             )
             for movement, sent, received in zip(plan.movements, left, reached, strict=True)
         ]
-        self.outbox.append(Row(transaction, place, told))
+        row = Row(transaction, place, told)
+        self.outbox.append(row)
+        return row
 
     def tell(self, place: int, change: ScheduleChange) -> None:
         """Adds what happened to a schedule, as its transaction commits."""
@@ -97,7 +112,8 @@ class EventLog:
             return
         self._numbering = True
         try:
-            ripe = sorted(self.outbox, key=lambda row: row.order)[:count]
+            seen = sorted(self.outbox, key=lambda row: row.order)[:count]
+            ripe = list(itertools.takewhile(lambda row: not row.waits, seen))
             await asyncio.sleep(self.rng.expovariate(1 / 0.01))
             if self.rng.random() >= self.trouble:
                 self.outbox = [row for row in self.outbox if row not in ripe]

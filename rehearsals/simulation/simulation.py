@@ -35,6 +35,7 @@ from rehearsals.simulation.loop import SimulatedLoop
 from rehearsals.simulation.quotes import make_quotes
 from rehearsals.simulation.schedules import Schedules
 from rehearsals.simulation.store import EPOCH, Database
+from rehearsals.simulation.sub_accounts import Divider
 from rehearsals.simulation.worker import Worker, WorkerKilled
 
 ACCOUNTS = 5
@@ -71,7 +72,7 @@ class Reader:
                 end,
                 database.now(),
                 database.accounts[account_id],
-                free=account_id not in database.locks.held,
+                free=database.is_free(account_id),
             ):
                 await asyncio.sleep(0.02)
             answer = Past(account_id, end, database.balance_at(account_id, end))
@@ -136,6 +137,8 @@ class Client:
         money = Money(rng.randint(1, 60), "RUB")
         request_id = None if rng.random() < 0.1 else _uuid(rng)
         origin = Origin(principal=PRINCIPALS[self.number % 2], request_id=request_id)
+        if rng.random() < self.simulation.to_shop and sender != self.simulation.shop:
+            return Transfer(origin, sender, self.simulation.shop, Money(rng.randint(1, 9), "RUB"))
         # What callers refer to, they have seen: it is committed.
         seen = self.simulation.database.movements.values()
         if seen and rng.random() < 0.5:
@@ -191,6 +194,9 @@ class Simulation:
         self.rng = rng = random.Random(seed)
         self.accounts = [_uuid(rng) for _ in range(ACCOUNTS)]
         opened = {account_id: self._open(account_id) for account_id in self.accounts}
+        # In every other run many pay to one account, which has sub-accounts from the start.
+        self.shop, self.to_shop = self.accounts[-1], rng.choice([0, 0.6])
+        opened[self.shop] = opened[self.shop]._replace(sub_account_count=3)
         # A day ends while the run goes on, or none does.
         zone = timezone(timedelta(seconds=-rng.choice([0, 1, 2])))
         self.limits = Limits(debit_minor=rng.choice([{}, {"RUB": 50}]), calendar=Calendar(zone))
@@ -204,7 +210,9 @@ class Simulation:
             principal: list(make_quotes(rng, principal, opened, self.other_accounts))
             for principal in PRINCIPALS
         }
-        self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened)
+        calendar = self.limits.calendar
+        self.database = Database(rng, rng.choice([0, 0.02, 0.2]), opened, calendar)
+        self.divider = Divider(self.database)
         self.schedules = Schedules(self.database, self.accounts, PRINCIPALS[0])
         self.workers = [
             Worker(self.database, self.limits, rng, jobs=[self.schedules.keep_running])
@@ -229,6 +237,7 @@ class Simulation:
             changed_at=EPOCH,
             debit_limit_minor=rng.choice([None, None, 30, 70]),
             daily_limit_minor=rng.choice([None, None, 80, 150]),
+            sub_account_count=rng.choice([0, 0, 1, 3]),
         )
 
     async def run(self) -> None:
@@ -243,8 +252,12 @@ class Simulation:
         readers = [asyncio.create_task(Reader(self).run()) for _ in range(READERS)]
         log = self.database.events
         following = [log.keep_numbering() for _ in self.workers]
+        following += [self.divider.keep_numbering() for _ in self.workers]
         following += [reader.run() for reader in self.event_readers]
-        beside = [asyncio.create_task(each) for each in (self._chaos(), *following)]
+        beside = [
+            asyncio.create_task(each)
+            for each in (self._chaos(), self.divider.keep_setting(), *following)
+        ]
         await asyncio.gather(*clients, *readers, self.schedules.stop_some())
         for task in beside:
             task.cancel()
@@ -256,6 +269,7 @@ class Simulation:
             await worker.queue.drain()
         while self.database.lingering:
             await asyncio.wait(self.database.lingering)
+        await self.divider.finish()
         await log.finish()
         for reader in self.event_readers:
             reader.read_rest()

@@ -15,13 +15,18 @@ from psycopg import errors as pg
 
 from balance_service.domain.accounts import Account
 from balance_service.domain.commands import Exchange, Purchase, Settle, Transfer
+from balance_service.domain.days import Calendar
 from balance_service.domain.follow_up_commands import Capture, Place, Release, Reverse
 from balance_service.domain.holds import Hold
 from balance_service.domain.movements import Entry, Movement
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Follow, Plan, State
+from balance_service.domain.sub_accounts import KnownSubAccounts, Sharing
 from balance_service.reading.past import SKEW_MAX
+from balance_service.repositories.failures import LockedOtherwise
+from balance_service.repositories.sub_accounts import check_shared
 from rehearsals.simulation.events import EventLog
+from rehearsals.simulation.sub_accounts import SUB_ACCOUNT, SimulatedShares, Waiting
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 LOCK_TIMEOUT_SECONDS = 5.0
@@ -77,11 +82,13 @@ class Database:
         rng: Decides what fails, from the run's seed.
         trouble: How likely each step is to fail.
         accounts: Each account's state.
+        calendar: The days on which debits count.
     """
 
     rng: random.Random
     trouble: float
     accounts: dict[UUID, Account]
+    calendar: Calendar = field(default_factory=Calendar)
     movements: dict[UUID, Movement] = field(default_factory=dict)
     references: dict[tuple[str, str, str], UUID] = field(default_factory=dict)
     quote_uses: dict[UUID, UUID] = field(default_factory=dict)
@@ -96,6 +103,9 @@ class Database:
     skew: timedelta = timedelta()
     lingering: set[asyncio.Task[None]] = field(default_factory=set)
     events: EventLog = field(init=False)
+    waiting: list[Waiting] = field(default_factory=list)
+    # The time of the last receipt; no rollback takes it back.
+    received_at: datetime = EPOCH
 
     def __post_init__(self) -> None:
         self.events = EventLog(self.rng, self.trouble)
@@ -112,10 +122,27 @@ class Database:
         """The sum of an account's committed entries dated before a moment."""
         return sum(e.amount_minor for e in self.entries[account_id] if e.created_at < end)
 
+    def places(self, account_id: UUID) -> range:
+        """The sub-accounts that an account has."""
+        return range(1, self.accounts[account_id].sub_account_count + 1)
+
+    def is_free(self, account_id: UUID) -> bool:
+        """Whether neither an account nor a sub-account of it is locked, and nothing waits on it."""
+        keys = [account_id, *((SUB_ACCOUNT, account_id, p) for p in self.places(account_id))]
+        return self.locks.held.keys().isdisjoint(keys) and all(
+            waiting.account_id != account_id for waiting in self.waiting
+        )
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["SimulatedTransaction"]:
-        """As `Store.transaction`; its connection may be lost before, within or after the commit."""
-        transaction = SimulatedTransaction(self, self.life)
+    async def transaction(
+        self, known: KnownSubAccounts | None = None
+    ) -> AsyncIterator["SimulatedTransaction"]:
+        """As `Store.transaction`; its connection may be lost before, within or after the commit.
+
+        Args:
+            known: What its worker knows of accounts with sub-accounts.
+        """
+        transaction = SimulatedTransaction(self, self.life, known or KnownSubAccounts())
         committing = False
         try:
             yield transaction
@@ -128,9 +155,9 @@ class Database:
             transaction.apply()
             await transaction.step()
         except BaseException as error:
-            known = isinstance(error, psycopg.Error) and error.sqlstate is not None
+            told = isinstance(error, LockedOtherwise) or getattr(error, "sqlstate", None)
             # Postgres notices late that a client is gone, and may still execute what it was sent.
-            if not known and not transaction.ended and self.rng.random() < 0.5:
+            if not told and not transaction.ended and self.rng.random() < 0.5:
                 self._linger(transaction, may_commit=committing)
             raise
         finally:
@@ -158,9 +185,10 @@ class SimulatedTransaction:
     Args:
         database: The database that it is on.
         life: The database's life when the transaction began.
+        known: What its worker knows of accounts with sub-accounts.
     """
 
-    def __init__(self, database: Database, life: int) -> None:
+    def __init__(self, database: Database, life: int, known: KnownSubAccounts) -> None:
         self.lingers = False
         self.ended = False
         self._database = database
@@ -168,6 +196,8 @@ class SimulatedTransaction:
         self._plan: Plan | None = None
         self._changes: list[Callable[[], None]] = []
         self._drawn = (0, 0)
+        self._known = known
+        self._shares: SimulatedShares | None = None
 
     @property
     def alive(self) -> bool:
@@ -187,20 +217,31 @@ class SimulatedTransaction:
         """Has something changed when this commits."""
         self._changes.append(change)
 
+    async def share(self, sharing: Sharing, account_ids: Collection[UUID]) -> SimulatedShares:
+        """Locks sub-accounts, as `SimulatedShares.lock` has it."""
+        self._shares = SimulatedShares(self._database, self, sharing)
+        await self._shares.lock(account_ids)
+        return self._shares
+
     async def load(
         self, commands: Sequence[Command], tried: Collection[UUID]
     ) -> tuple[State, datetime]:
         database = self._database
         await self.step()
         account_ids = {account_id for command in commands for account_id in command.account_ids}
+        sharing = self._known.sharing(commands)
         drawn = 0
-        for account_id in sorted(account_ids):
+        for account_id in sorted(account_ids - sharing.receiving.keys()):
             await database.locks.take(account_id, self)
             drawn = drawn or database.events.draw()
             # Others may lock the next one meanwhile.
             await asyncio.sleep(database.rng.expovariate(1 / 0.001))
         self._drawn = (drawn, 0)
+        accounts = _rows_of(database.accounts, account_ids - sharing.receiving.keys())
         now = database.now()
+        if sharing.whole or sharing.receiving:
+            now = (await self.share(sharing, account_ids)).now
+        accounts |= await check_shared(self._known, self._shares, accounts)
         await self.step()
         origins = [command.origin for command in commands]
         wanted = [o.movement_id for o in origins if o.request_id or o.movement_id in tried]
@@ -218,7 +259,7 @@ class SimulatedTransaction:
         )
         paid = [movement.movement_id for movement in bought.values()]
         state = State(
-            accounts=_rows_of(database.accounts, account_ids),
+            accounts=accounts,
             movements=_rows_of(database.movements, wanted),
             purchases={key: [movement] for key, movement in bought.items()},
             references=_rows_of(database.references, referred),
@@ -226,6 +267,7 @@ class SimulatedTransaction:
             holds=_rows_of(database.holds, held),
             tried=set(tried),
             quote_uses=_rows_of(database.quote_uses, [quote.quote_id for quote in quotes]),
+            receiving=frozenset(sharing.receiving),
         )
         return state, now
 
@@ -250,11 +292,14 @@ class SimulatedTransaction:
                     raise Collision
         await self.step()
         self._plan = plan
-        self._drawn = (self._drawn[0], database.events.draw())
+        place = self._shares.place if self._shares else database.events.draw()
+        self._drawn = (self._drawn[0], place)
 
     def apply(self) -> None:
         """Commits: all of it is durable at once."""
         database, plan = self._database, self._plan
+        if self._shares:
+            self._shares.numbered.apply(database)
         if plan:
             for movement in plan.movements:
                 database.movements[movement.movement_id] = movement
@@ -275,7 +320,9 @@ class SimulatedTransaction:
             for entry in plan.entries:
                 database.entries[entry.account_id].append(entry)
             database.accounts.update(plan.accounts)
-            database.events.add(*self._drawn, plan)
+            row = database.events.add(*self._drawn, plan)
+            if self._shares:
+                self._shares.receive(plan, row)
         for change in self._changes:
             change()
         self.end()

@@ -12,6 +12,7 @@ from balance_service.domain.state import Outcome
 from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from rehearsals.simulation.store import Database
+from rehearsals.simulation.sub_accounts import WorkerStore
 
 
 class WorkerKilled(Exception):  # noqa: N818 - it is what it says
@@ -42,7 +43,7 @@ class Worker:
 
     def start(self) -> None:
         self.queue = CommitQueue(
-            Committer(self.database, self.limits).commit,
+            Committer(WorkerStore(self.database), self.limits).commit,
             commits_in_flight_max=2,
             commit_commands_max=self.rng.choice([1, 3, 100]),
             queue_commands_max=self.rng.choice([5, 100]),

@@ -47,6 +47,27 @@ async def test_account_is_frozen_limited_closed_and_reopened(console: Console) -
     assert (await read(person, account)).status == v1.ACCOUNT_STATUS_ACTIVE
 
 
+async def test_account_is_given_sub_accounts(console: Console) -> None:
+    _, account = await somebody(console.service)
+    visitor = await console.admin()
+    assert "Sub-accounts" not in (await visitor.get(f"/accounts/{account}")).text
+    for wrong in ("", "many", "-1", "65", "9" * 30):
+        refused = await visitor.check("set-sub-accounts", account, sub_accounts=wrong, reason="x")
+        assert (refused.status, "INVALID_FIELD" in refused.text) == (400, True), wrong
+    confirm = await visitor.check("set-sub-accounts", account, sub_accounts=" 8", reason="A sale")
+    assert "Sub-accounts 0 8" in confirm.text
+    assert "Sub-accounts 8" not in (await visitor.get(f"/accounts/{account}")).text
+    shown = await visitor.submit(confirm, DONE)
+    assert "The sub-accounts are set." in shown.text
+    assert "Sub-accounts 8" in shown.text
+    form = (await visitor.get(f"/acts/set-sub-accounts/{account}")).form({"sub_accounts"})
+    assert form.fields["sub_accounts"] == "8"
+    shown = await visitor.act("set-sub-accounts", account, sub_accounts="0", reason="It is over")
+    assert "Sub-accounts" not in shown.text
+    log = (await visitor.get(f"/audit?target=account:{account}")).text
+    assert ("A sale" in log, "It is over" in log) == (True, True)
+
+
 async def test_purchase_is_refunded_once_however_often_the_button_is_pressed(
     console: Console,
 ) -> None:

@@ -202,8 +202,9 @@ async def test_every_page_fits_a_phone_and_the_rules_of_axe(
         "/", f"/users/{person.user_id}", f"/accounts/{account}?min=1",
         f"/accounts/{account}/holds", f"/accounts/{account}/changes", f"/accounts/{account}/live",
         f"/movements/{purchase}", f"/holds/{hold.id}", f"/acts/set-limits/{account}",
-        f"/acts/freeze-account/{account}", "/approvals", "/catalogue", "/acts/create-service/new",
-        "/credentials", "/audit", "/ledger", "/none", "/accounts/none",
+        f"/acts/set-sub-accounts/{account}", f"/acts/freeze-account/{account}",
+        "/approvals", "/catalogue", "/acts/create-service/new", "/credentials", "/audit",
+        "/ledger", "/none", "/accounts/none",
         "/schedules", f"/schedules/{schedule.id}", f"/acts/pause-schedule/{schedule.id}",
         "/webhooks", f"/webhooks/{webhook.id}", f"/acts/rotate-webhook-secret/{webhook.id}",
     )  # fmt: skip

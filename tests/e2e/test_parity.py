@@ -65,7 +65,9 @@ def assert_same(answer: Message | None, data: Any) -> None:
 def requests(there: World) -> dict[str, Message]:
     """A request of every method that succeeds, by the method's name."""
     account, other, ids = there.account, there.other, there.ids
+    divided = v1.SetSubAccountsRequest(account=ids["third"], sub_accounts=2, reason="Pourquoi ?")
     return {
+        "SetSubAccounts": divided,
         "CreateAccount": v1.CreateAccountRequest(currency="EUR", user=ids["boris"]),
         "GetAccount": v1.GetAccountRequest(account=account, currency="USD"),
         "LookupAccount": v1.LookupAccountRequest(currency="RUB", user=ids["boris"]),

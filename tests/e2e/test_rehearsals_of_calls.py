@@ -33,6 +33,10 @@ async def test_every_call_can_be_rehearsed(
             v1.SetAccountLimitsRequest(account=account, debit_limit="7", reason="Why"),
         ),
         (
+            accounts.SetSubAccounts,
+            v1.SetSubAccountsRequest(account=account, sub_accounts=2, reason="Why"),
+        ),
+        (
             admin.client.exchanges.CreateQuote,
             v1.CreateQuoteRequest(from_currency="RUB", to_currency="USD", from_amount="100"),
         ),

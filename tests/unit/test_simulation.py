@@ -9,7 +9,8 @@ import pytest
 
 from balance_service.domain import ids
 from balance_service.messages import schedule_requests
-from rehearsals.simulation import events, simulation
+from rehearsals.simulation import events, simulation, store
+from rehearsals.simulation.sub_accounts import SUB_ACCOUNT
 
 SECONDS = 10
 SEEDS_MIN = 50
@@ -50,6 +51,30 @@ def test_log_ordered_by_the_ids_of_transactions_is_found_out(
     monkeypatch.setattr(events.Row, "order", property(lambda row: row.transaction))
     found = (anomaly for seed in range(300) for anomaly in simulation.run(seed))
     assert any("not in the order of its entries" in anomaly for anomaly in found)
+
+
+def test_log_that_passes_by_waiting_receipts_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events.Row, "waits", False)
+    found = (anomaly for seed in range(100) for anomaly in simulation.run(seed))
+    assert any("not in the order of its entries" in anomaly for anomaly in found)
+
+
+@pytest.mark.long
+def test_whoever_numbers_receipts_without_their_locks_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = store.Locks.take
+
+    async def but_of_sub_accounts(
+        locks: store.Locks, key: object, holder: store.SimulatedTransaction
+    ) -> None:
+        if not (isinstance(key, tuple) and key[0] == SUB_ACCOUNT):
+            await take(locks, key, holder)
+
+    monkeypatch.setattr(store.Locks, "take", but_of_sub_accounts)
+    assert any(anomaly for seed in range(300) for anomaly in simulation.run(seed))
 
 
 def test_an_occurrence_that_is_done_twice_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -403,7 +403,10 @@ type Account struct {
 	DayEnd *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=day_end,json=dayEnd,proto3" json:"day_end,omitempty"`
 	// Output only. What other systems call the account, by source: a service is
 	// "service:<client id>". Told by LookupAccount and SetAccountExternalId.
-	ExternalIds   map[string]string `protobuf:"bytes,31,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	ExternalIds map[string]string `protobuf:"bytes,31,rep,name=external_ids,json=externalIds,proto3" json:"external_ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Output only. How many sub-accounts the account has. Unset for none, and for
+	// callers who are no operators and may not read every account.
+	SubAccounts   *int32 `protobuf:"varint,32,opt,name=sub_accounts,json=subAccounts,proto3,oneof" json:"sub_accounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,6 +593,13 @@ func (x *Account) GetExternalIds() map[string]string {
 		return x.ExternalIds
 	}
 	return nil
+}
+
+func (x *Account) GetSubAccounts() int32 {
+	if x != nil && x.SubAccounts != nil {
+		return *x.SubAccounts
+	}
+	return 0
 }
 
 // What operators decide about an account. All amounts are decimal strings in the
@@ -2440,6 +2450,90 @@ func (x *SetAccountLimitsRequest) GetValidateOnly() bool {
 	return false
 }
 
+// Request for SetSubAccounts.
+type SetSubAccountsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The account's id.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Required. How many sub-accounts the account is to have: 0 to 64; 0 is none.
+	SubAccounts *int32 `protobuf:"varint,2,opt,name=sub_accounts,json=subAccounts,proto3,oneof" json:"sub_accounts,omitempty"`
+	// Required. Why, for the audit log: 1 to 200 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+	// best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+	// is.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. Whether to answer as if it were done, and change nothing (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,22,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSubAccountsRequest) Reset() {
+	*x = SetSubAccountsRequest{}
+	mi := &file_balance_v1_account_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSubAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSubAccountsRequest) ProtoMessage() {}
+
+func (x *SetSubAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_balance_v1_account_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSubAccountsRequest.ProtoReflect.Descriptor instead.
+func (*SetSubAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SetSubAccountsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *SetSubAccountsRequest) GetSubAccounts() int32 {
+	if x != nil && x.SubAccounts != nil {
+		return *x.SubAccounts
+	}
+	return 0
+}
+
+func (x *SetSubAccountsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetSubAccountsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetSubAccountsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request for SetAccountExternalId.
 type SetAccountExternalIdRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2462,7 +2556,7 @@ type SetAccountExternalIdRequest struct {
 
 func (x *SetAccountExternalIdRequest) Reset() {
 	*x = SetAccountExternalIdRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[22]
+	mi := &file_balance_v1_account_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2474,7 +2568,7 @@ func (x *SetAccountExternalIdRequest) String() string {
 func (*SetAccountExternalIdRequest) ProtoMessage() {}
 
 func (x *SetAccountExternalIdRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[22]
+	mi := &file_balance_v1_account_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2487,7 +2581,7 @@ func (x *SetAccountExternalIdRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAccountExternalIdRequest.ProtoReflect.Descriptor instead.
 func (*SetAccountExternalIdRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{22}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SetAccountExternalIdRequest) GetAccount() string {
@@ -2545,7 +2639,7 @@ type ListAccountChangesRequest struct {
 
 func (x *ListAccountChangesRequest) Reset() {
 	*x = ListAccountChangesRequest{}
-	mi := &file_balance_v1_account_proto_msgTypes[23]
+	mi := &file_balance_v1_account_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2651,7 @@ func (x *ListAccountChangesRequest) String() string {
 func (*ListAccountChangesRequest) ProtoMessage() {}
 
 func (x *ListAccountChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[23]
+	mi := &file_balance_v1_account_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2664,7 @@ func (x *ListAccountChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountChangesRequest) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{23}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListAccountChangesRequest) GetAccount() string {
@@ -2623,7 +2717,7 @@ type ListAccountChangesResponse struct {
 
 func (x *ListAccountChangesResponse) Reset() {
 	*x = ListAccountChangesResponse{}
-	mi := &file_balance_v1_account_proto_msgTypes[24]
+	mi := &file_balance_v1_account_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2729,7 @@ func (x *ListAccountChangesResponse) String() string {
 func (*ListAccountChangesResponse) ProtoMessage() {}
 
 func (x *ListAccountChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_balance_v1_account_proto_msgTypes[24]
+	mi := &file_balance_v1_account_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2742,7 @@ func (x *ListAccountChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountChangesResponse) Descriptor() ([]byte, []int) {
-	return file_balance_v1_account_proto_rawDescGZIP(), []int{24}
+	return file_balance_v1_account_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListAccountChangesResponse) GetChanges() []*AccountChange {
@@ -2677,7 +2771,7 @@ var File_balance_v1_account_proto protoreflect.FileDescriptor
 const file_balance_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"\x18balance/v1/account.proto\x12\n" +
-	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\b\n" +
+	"balance.v1\x1a\x18balance/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\b\n" +
 	"\aAccount\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x02id\x12\x1c\n" +
 	"\x06number\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06number\x12\x18\n" +
@@ -2707,11 +2801,13 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"left_today\x18\x13 \x01(\tB\x04\xe2A\x01\x03R\tleftToday\x129\n" +
 	"\aday_end\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x06dayEnd\x12M\n" +
-	"\fexternal_ids\x18\x1f \x03(\v2$.balance.v1.Account.ExternalIdsEntryB\x04\xe2A\x01\x03R\vexternalIds\x1a>\n" +
+	"\fexternal_ids\x18\x1f \x03(\v2$.balance.v1.Account.ExternalIdsEntryB\x04\xe2A\x01\x03R\vexternalIds\x12,\n" +
+	"\fsub_accounts\x18  \x01(\x05B\x04\xe2A\x01\x03H\x01R\vsubAccounts\x88\x01\x01\x1a>\n" +
 	"\x10ExternalIdsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x16\n" +
-	"\x14_conversion_obstacle\"\xb9\x01\n" +
+	"\x14_conversion_obstacleB\x0f\n" +
+	"\r_sub_accounts\"\xb9\x01\n" +
 	"\fAccountRules\x127\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.balance.v1.AccountStatusB\x04\xe2A\x01\x03R\x06status\x12\"\n" +
 	"\toverdraft\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\toverdraft\x12%\n" +
@@ -2921,7 +3017,17 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\b \x01(\tB\n" +
 	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
-	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\xea\x01\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnly\"\x81\x02\n" +
+	"\x15SetSubAccountsRequest\x12$\n" +
+	"\aaccount\x18\x01 \x01(\tB\n" +
+	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\aaccount\x124\n" +
+	"\fsub_accounts\x18\x02 \x01(\x05B\f\xe2A\x01\x02\xa2\xb8\x18\x048\x00@@H\x00R\vsubAccounts\x88\x01\x01\x12%\n" +
+	"\x06reason\x18\x03 \x01(\tB\r\xe2A\x01\x02\xa2\xb8\x18\x05\x18\x01 \xc8\x01R\x06reason\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe2A\x01\x01\xa2\xb8\x18\x02\b\x06R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x16 \x01(\bB\x04\xe2A\x01\x01R\fvalidateOnlyB\x0f\n" +
+	"\r_sub_accounts\"\xea\x01\n" +
 	"\x1bSetAccountExternalIdRequest\x12$\n" +
 	"\aaccount\x18\x01 \x01(\tB\n" +
 	"\xe2A\x01\x02\xa2\xb8\x18\x02\b\x01R\aaccount\x12+\n" +
@@ -2984,7 +3090,7 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\x12ConversionObstacle\x12#\n" +
 	"\x1fCONVERSION_OBSTACLE_UNSPECIFIED\x10\x00\x12(\n" +
 	"$CONVERSION_OBSTACLE_RATE_UNAVAILABLE\x10\x01\x12(\n" +
-	"$CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE\x10\x022\xa2\x0e\n" +
+	"$CONVERSION_OBSTACLE_AMOUNT_TOO_LARGE\x10\x022\xa2\x0f\n" +
 	"\x0eAccountService\x12c\n" +
 	"\rCreateAccount\x12 .balance.v1.CreateAccountRequest\x1a\x13.balance.v1.Account\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/accounts\x12g\n" +
 	"\n" +
@@ -2999,7 +3105,8 @@ const file_balance_v1_account_proto_rawDesc = "" +
 	"\fCloseAccount\x12\x1f.balance.v1.CloseAccountRequest\x1a\x13.balance.v1.Account\"+\x82\xd3\xe4\x93\x02%:\x01*\" /api/v1/accounts/{account}:close\x12t\n" +
 	"\rReopenAccount\x12 .balance.v1.ReopenAccountRequest\x1a\x13.balance.v1.Account\",\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/accounts/{account}:reopen\x12z\n" +
 	"\x0fSetAccountLimit\x12\".balance.v1.SetAccountLimitRequest\x1a\x13.balance.v1.Account\".\x82\xd3\xe4\x93\x02(:\x01*\"#/api/v1/accounts/{account}:setLimit\x12}\n" +
-	"\x10SetAccountLimits\x12#.balance.v1.SetAccountLimitsRequest\x1a\x13.balance.v1.Account\"/\x82\xd3\xe4\x93\x02):\x01*\"$/api/v1/accounts/{account}:setLimits\x12\x89\x01\n" +
+	"\x10SetAccountLimits\x12#.balance.v1.SetAccountLimitsRequest\x1a\x13.balance.v1.Account\"/\x82\xd3\xe4\x93\x02):\x01*\"$/api/v1/accounts/{account}:setLimits\x12~\n" +
+	"\x0eSetSubAccounts\x12!.balance.v1.SetSubAccountsRequest\x1a\x13.balance.v1.Account\"4\x82\xd3\xe4\x93\x02.:\x01*\")/api/v1/accounts/{account}:setSubAccounts\x12\x89\x01\n" +
 	"\x14SetAccountExternalId\x12'.balance.v1.SetAccountExternalIdRequest\x1a\x13.balance.v1.Account\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/accounts/{account}:setExternalId\x12\x92\x01\n" +
 	"\x12ListAccountChanges\x12%.balance.v1.ListAccountChangesRequest\x1a&.balance.v1.ListAccountChangesResponse\"-\x82\xd3\xe4\x93\x02$\x12\"/api/v1/accounts/{account}/changes\x90\x02\x01BC\n" +
 	"\n" +
@@ -3019,7 +3126,7 @@ func file_balance_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_balance_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_balance_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_balance_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_balance_v1_account_proto_goTypes = []any{
 	(AccountStatus)(0),                  // 0: balance.v1.AccountStatus
 	(FreezeScope)(0),                    // 1: balance.v1.FreezeScope
@@ -3048,43 +3155,44 @@ var file_balance_v1_account_proto_goTypes = []any{
 	(*ReopenAccountRequest)(nil),        // 24: balance.v1.ReopenAccountRequest
 	(*SetAccountLimitRequest)(nil),      // 25: balance.v1.SetAccountLimitRequest
 	(*SetAccountLimitsRequest)(nil),     // 26: balance.v1.SetAccountLimitsRequest
-	(*SetAccountExternalIdRequest)(nil), // 27: balance.v1.SetAccountExternalIdRequest
-	(*ListAccountChangesRequest)(nil),   // 28: balance.v1.ListAccountChangesRequest
-	(*ListAccountChangesResponse)(nil),  // 29: balance.v1.ListAccountChangesResponse
-	nil,                                 // 30: balance.v1.Account.ExternalIdsEntry
-	nil,                                 // 31: balance.v1.Entry.MetadataEntry
-	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
+	(*SetSubAccountsRequest)(nil),       // 27: balance.v1.SetSubAccountsRequest
+	(*SetAccountExternalIdRequest)(nil), // 28: balance.v1.SetAccountExternalIdRequest
+	(*ListAccountChangesRequest)(nil),   // 29: balance.v1.ListAccountChangesRequest
+	(*ListAccountChangesResponse)(nil),  // 30: balance.v1.ListAccountChangesResponse
+	nil,                                 // 31: balance.v1.Account.ExternalIdsEntry
+	nil,                                 // 32: balance.v1.Entry.MetadataEntry
+	(*timestamppb.Timestamp)(nil),       // 33: google.protobuf.Timestamp
 }
 var file_balance_v1_account_proto_depIdxs = []int32{
 	0,  // 0: balance.v1.Account.status:type_name -> balance.v1.AccountStatus
-	32, // 1: balance.v1.Account.date:type_name -> google.protobuf.Timestamp
+	33, // 1: balance.v1.Account.date:type_name -> google.protobuf.Timestamp
 	8,  // 2: balance.v1.Account.conversion:type_name -> balance.v1.Conversion
-	32, // 3: balance.v1.Account.as_of:type_name -> google.protobuf.Timestamp
+	33, // 3: balance.v1.Account.as_of:type_name -> google.protobuf.Timestamp
 	4,  // 4: balance.v1.Account.conversion_obstacle:type_name -> balance.v1.ConversionObstacle
-	32, // 5: balance.v1.Account.day_end:type_name -> google.protobuf.Timestamp
-	30, // 6: balance.v1.Account.external_ids:type_name -> balance.v1.Account.ExternalIdsEntry
+	33, // 5: balance.v1.Account.day_end:type_name -> google.protobuf.Timestamp
+	31, // 6: balance.v1.Account.external_ids:type_name -> balance.v1.Account.ExternalIdsEntry
 	0,  // 7: balance.v1.AccountRules.status:type_name -> balance.v1.AccountStatus
 	2,  // 8: balance.v1.AccountChange.kind:type_name -> balance.v1.AccountChangeKind
 	6,  // 9: balance.v1.AccountChange.before:type_name -> balance.v1.AccountRules
 	6,  // 10: balance.v1.AccountChange.after:type_name -> balance.v1.AccountRules
-	32, // 11: balance.v1.AccountChange.date:type_name -> google.protobuf.Timestamp
-	32, // 12: balance.v1.Conversion.time:type_name -> google.protobuf.Timestamp
+	33, // 11: balance.v1.AccountChange.date:type_name -> google.protobuf.Timestamp
+	33, // 12: balance.v1.Conversion.time:type_name -> google.protobuf.Timestamp
 	3,  // 13: balance.v1.Entry.kind:type_name -> balance.v1.MovementKind
-	31, // 14: balance.v1.Entry.metadata:type_name -> balance.v1.Entry.MetadataEntry
-	32, // 15: balance.v1.Entry.date:type_name -> google.protobuf.Timestamp
-	32, // 16: balance.v1.Entry.effective_time:type_name -> google.protobuf.Timestamp
-	32, // 17: balance.v1.MovementFilter.start_time:type_name -> google.protobuf.Timestamp
-	32, // 18: balance.v1.MovementFilter.end_time:type_name -> google.protobuf.Timestamp
-	32, // 19: balance.v1.MovementFilter.start_effective_time:type_name -> google.protobuf.Timestamp
-	32, // 20: balance.v1.MovementFilter.end_effective_time:type_name -> google.protobuf.Timestamp
-	32, // 21: balance.v1.GetAccountRequest.as_of:type_name -> google.protobuf.Timestamp
+	32, // 14: balance.v1.Entry.metadata:type_name -> balance.v1.Entry.MetadataEntry
+	33, // 15: balance.v1.Entry.date:type_name -> google.protobuf.Timestamp
+	33, // 16: balance.v1.Entry.effective_time:type_name -> google.protobuf.Timestamp
+	33, // 17: balance.v1.MovementFilter.start_time:type_name -> google.protobuf.Timestamp
+	33, // 18: balance.v1.MovementFilter.end_time:type_name -> google.protobuf.Timestamp
+	33, // 19: balance.v1.MovementFilter.start_effective_time:type_name -> google.protobuf.Timestamp
+	33, // 20: balance.v1.MovementFilter.end_effective_time:type_name -> google.protobuf.Timestamp
+	33, // 21: balance.v1.GetAccountRequest.as_of:type_name -> google.protobuf.Timestamp
 	5,  // 22: balance.v1.ListAccountsResponse.accounts:type_name -> balance.v1.Account
 	0,  // 23: balance.v1.SearchAccountsRequest.status:type_name -> balance.v1.AccountStatus
 	5,  // 24: balance.v1.SearchAccountsResponse.accounts:type_name -> balance.v1.Account
 	10, // 25: balance.v1.ListEntriesRequest.filter:type_name -> balance.v1.MovementFilter
 	3,  // 26: balance.v1.ListEntriesRequest.kind:type_name -> balance.v1.MovementKind
 	9,  // 27: balance.v1.ListEntriesResponse.entries:type_name -> balance.v1.Entry
-	32, // 28: balance.v1.ListEntriesResponse.archived_before:type_name -> google.protobuf.Timestamp
+	33, // 28: balance.v1.ListEntriesResponse.archived_before:type_name -> google.protobuf.Timestamp
 	1,  // 29: balance.v1.FreezeAccountRequest.scope:type_name -> balance.v1.FreezeScope
 	7,  // 30: balance.v1.ListAccountChangesResponse.changes:type_name -> balance.v1.AccountChange
 	11, // 31: balance.v1.AccountService.CreateAccount:input_type -> balance.v1.CreateAccountRequest
@@ -3100,25 +3208,27 @@ var file_balance_v1_account_proto_depIdxs = []int32{
 	24, // 41: balance.v1.AccountService.ReopenAccount:input_type -> balance.v1.ReopenAccountRequest
 	25, // 42: balance.v1.AccountService.SetAccountLimit:input_type -> balance.v1.SetAccountLimitRequest
 	26, // 43: balance.v1.AccountService.SetAccountLimits:input_type -> balance.v1.SetAccountLimitsRequest
-	27, // 44: balance.v1.AccountService.SetAccountExternalId:input_type -> balance.v1.SetAccountExternalIdRequest
-	28, // 45: balance.v1.AccountService.ListAccountChanges:input_type -> balance.v1.ListAccountChangesRequest
-	5,  // 46: balance.v1.AccountService.CreateAccount:output_type -> balance.v1.Account
-	5,  // 47: balance.v1.AccountService.GetAccount:output_type -> balance.v1.Account
-	5,  // 48: balance.v1.AccountService.LookupAccount:output_type -> balance.v1.Account
-	5,  // 49: balance.v1.AccountService.WatchAccount:output_type -> balance.v1.Account
-	16, // 50: balance.v1.AccountService.ListAccounts:output_type -> balance.v1.ListAccountsResponse
-	18, // 51: balance.v1.AccountService.SearchAccounts:output_type -> balance.v1.SearchAccountsResponse
-	20, // 52: balance.v1.AccountService.ListEntries:output_type -> balance.v1.ListEntriesResponse
-	5,  // 53: balance.v1.AccountService.FreezeAccount:output_type -> balance.v1.Account
-	5,  // 54: balance.v1.AccountService.UnfreezeAccount:output_type -> balance.v1.Account
-	5,  // 55: balance.v1.AccountService.CloseAccount:output_type -> balance.v1.Account
-	5,  // 56: balance.v1.AccountService.ReopenAccount:output_type -> balance.v1.Account
-	5,  // 57: balance.v1.AccountService.SetAccountLimit:output_type -> balance.v1.Account
-	5,  // 58: balance.v1.AccountService.SetAccountLimits:output_type -> balance.v1.Account
-	5,  // 59: balance.v1.AccountService.SetAccountExternalId:output_type -> balance.v1.Account
-	29, // 60: balance.v1.AccountService.ListAccountChanges:output_type -> balance.v1.ListAccountChangesResponse
-	46, // [46:61] is the sub-list for method output_type
-	31, // [31:46] is the sub-list for method input_type
+	27, // 44: balance.v1.AccountService.SetSubAccounts:input_type -> balance.v1.SetSubAccountsRequest
+	28, // 45: balance.v1.AccountService.SetAccountExternalId:input_type -> balance.v1.SetAccountExternalIdRequest
+	29, // 46: balance.v1.AccountService.ListAccountChanges:input_type -> balance.v1.ListAccountChangesRequest
+	5,  // 47: balance.v1.AccountService.CreateAccount:output_type -> balance.v1.Account
+	5,  // 48: balance.v1.AccountService.GetAccount:output_type -> balance.v1.Account
+	5,  // 49: balance.v1.AccountService.LookupAccount:output_type -> balance.v1.Account
+	5,  // 50: balance.v1.AccountService.WatchAccount:output_type -> balance.v1.Account
+	16, // 51: balance.v1.AccountService.ListAccounts:output_type -> balance.v1.ListAccountsResponse
+	18, // 52: balance.v1.AccountService.SearchAccounts:output_type -> balance.v1.SearchAccountsResponse
+	20, // 53: balance.v1.AccountService.ListEntries:output_type -> balance.v1.ListEntriesResponse
+	5,  // 54: balance.v1.AccountService.FreezeAccount:output_type -> balance.v1.Account
+	5,  // 55: balance.v1.AccountService.UnfreezeAccount:output_type -> balance.v1.Account
+	5,  // 56: balance.v1.AccountService.CloseAccount:output_type -> balance.v1.Account
+	5,  // 57: balance.v1.AccountService.ReopenAccount:output_type -> balance.v1.Account
+	5,  // 58: balance.v1.AccountService.SetAccountLimit:output_type -> balance.v1.Account
+	5,  // 59: balance.v1.AccountService.SetAccountLimits:output_type -> balance.v1.Account
+	5,  // 60: balance.v1.AccountService.SetSubAccounts:output_type -> balance.v1.Account
+	5,  // 61: balance.v1.AccountService.SetAccountExternalId:output_type -> balance.v1.Account
+	30, // 62: balance.v1.AccountService.ListAccountChanges:output_type -> balance.v1.ListAccountChangesResponse
+	47, // [47:63] is the sub-list for method output_type
+	31, // [31:47] is the sub-list for method input_type
 	31, // [31:31] is the sub-list for extension type_name
 	31, // [31:31] is the sub-list for extension extendee
 	0,  // [0:31] is the sub-list for field type_name
@@ -3131,13 +3241,14 @@ func file_balance_v1_account_proto_init() {
 	}
 	file_balance_v1_options_proto_init()
 	file_balance_v1_account_proto_msgTypes[0].OneofWrappers = []any{}
+	file_balance_v1_account_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_balance_v1_account_proto_rawDesc), len(file_balance_v1_account_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,7 @@ const (
 	AccountService_ReopenAccount_FullMethodName        = "/balance.v1.AccountService/ReopenAccount"
 	AccountService_SetAccountLimit_FullMethodName      = "/balance.v1.AccountService/SetAccountLimit"
 	AccountService_SetAccountLimits_FullMethodName     = "/balance.v1.AccountService/SetAccountLimits"
+	AccountService_SetSubAccounts_FullMethodName       = "/balance.v1.AccountService/SetSubAccounts"
 	AccountService_SetAccountExternalId_FullMethodName = "/balance.v1.AccountService/SetAccountExternalId"
 	AccountService_ListAccountChanges_FullMethodName   = "/balance.v1.AccountService/ListAccountChanges"
 )
@@ -99,6 +100,10 @@ type AccountServiceClient interface {
 	// set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
 	// change waits until another admin approves it (ApproveChange).
 	SetAccountLimits(ctx context.Context, in *SetAccountLimitsRequest, opts ...grpc.CallOption) (*Account, error)
+	// Gives an account sub-accounts, or takes them away, for operators: with some,
+	// what only adds to the account is committed side by side. Nothing else is seen
+	// of them; the account keeps its number, balance, limits and statement.
+	SetSubAccounts(ctx context.Context, in *SetSubAccountsRequest, opts ...grpc.CallOption) (*Account, error)
 	// Gives an account an external id in place of the one it had of the same source,
 	// or takes it away, for operators. What another account has is
 	// EXTERNAL_ID_CONFLICT.
@@ -256,6 +261,16 @@ func (c *accountServiceClient) SetAccountLimits(ctx context.Context, in *SetAcco
 	return out, nil
 }
 
+func (c *accountServiceClient) SetSubAccounts(ctx context.Context, in *SetSubAccountsRequest, opts ...grpc.CallOption) (*Account, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Account)
+	err := c.cc.Invoke(ctx, AccountService_SetSubAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) SetAccountExternalId(ctx context.Context, in *SetAccountExternalIdRequest, opts ...grpc.CallOption) (*Account, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Account)
@@ -339,6 +354,10 @@ type AccountServiceServer interface {
 	// set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
 	// change waits until another admin approves it (ApproveChange).
 	SetAccountLimits(context.Context, *SetAccountLimitsRequest) (*Account, error)
+	// Gives an account sub-accounts, or takes them away, for operators: with some,
+	// what only adds to the account is committed side by side. Nothing else is seen
+	// of them; the account keeps its number, balance, limits and statement.
+	SetSubAccounts(context.Context, *SetSubAccountsRequest) (*Account, error)
 	// Gives an account an external id in place of the one it had of the same source,
 	// or takes it away, for operators. What another account has is
 	// EXTERNAL_ID_CONFLICT.
@@ -395,6 +414,9 @@ func (UnimplementedAccountServiceServer) SetAccountLimit(context.Context, *SetAc
 }
 func (UnimplementedAccountServiceServer) SetAccountLimits(context.Context, *SetAccountLimitsRequest) (*Account, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetAccountLimits not implemented")
+}
+func (UnimplementedAccountServiceServer) SetSubAccounts(context.Context, *SetSubAccountsRequest) (*Account, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetSubAccounts not implemented")
 }
 func (UnimplementedAccountServiceServer) SetAccountExternalId(context.Context, *SetAccountExternalIdRequest) (*Account, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetAccountExternalId not implemented")
@@ -650,6 +672,24 @@ func _AccountService_SetAccountLimits_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_SetSubAccounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetSubAccountsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).SetSubAccounts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_SetSubAccounts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).SetSubAccounts(ctx, req.(*SetSubAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_SetAccountExternalId_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetAccountExternalIdRequest)
 	if err := dec(in); err != nil {
@@ -740,6 +780,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetAccountLimits",
 			Handler:    _AccountService_SetAccountLimits_Handler,
+		},
+		{
+			MethodName: "SetSubAccounts",
+			Handler:    _AccountService_SetSubAccounts_Handler,
 		},
 		{
 			MethodName: "SetAccountExternalId",

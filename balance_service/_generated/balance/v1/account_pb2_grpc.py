@@ -100,6 +100,11 @@ class AccountServiceStub:
                 request_serializer=balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.SerializeToString,
                 response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
                 _registered_method=True)
+        self.SetSubAccounts = channel.unary_unary(
+                '/balance.v1.AccountService/SetSubAccounts',
+                request_serializer=balance_dot_v1_dot_account__pb2.SetSubAccountsRequest.SerializeToString,
+                response_deserializer=balance_dot_v1_dot_account__pb2.Account.FromString,
+                _registered_method=True)
         self.SetAccountExternalId = channel.unary_unary(
                 '/balance.v1.AccountService/SetAccountExternalId',
                 request_serializer=balance_dot_v1_dot_account__pb2.SetAccountExternalIdRequest.SerializeToString,
@@ -238,6 +243,15 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetSubAccounts(self, request, context):
+        """Gives an account sub-accounts, or takes them away, for operators: with some,
+        what only adds to the account is committed side by side. Nothing else is seen
+        of them; the account keeps its number, balance, limits and statement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetAccountExternalId(self, request, context):
         """Gives an account an external id in place of the one it had of the same source,
         or takes it away, for operators. What another account has is
@@ -322,6 +336,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
             'SetAccountLimits': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAccountLimits,
                     request_deserializer=balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.FromString,
+                    response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
+            ),
+            'SetSubAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSubAccounts,
+                    request_deserializer=balance_dot_v1_dot_account__pb2.SetSubAccountsRequest.FromString,
                     response_serializer=balance_dot_v1_dot_account__pb2.Account.SerializeToString,
             ),
             'SetAccountExternalId': grpc.unary_unary_rpc_method_handler(
@@ -686,6 +705,33 @@ class AccountService:
             target,
             '/balance.v1.AccountService/SetAccountLimits',
             balance_dot_v1_dot_account__pb2.SetAccountLimitsRequest.SerializeToString,
+            balance_dot_v1_dot_account__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSubAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/balance.v1.AccountService/SetSubAccounts',
+            balance_dot_v1_dot_account__pb2.SetSubAccountsRequest.SerializeToString,
             balance_dot_v1_dot_account__pb2.Account.FromString,
             options,
             channel_credentials,

@@ -102,6 +102,11 @@ class AccountServiceStub:
     set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
     change waits until another admin approves it (ApproveChange).
     """
+    SetSubAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetSubAccountsRequest, _account_pb2.Account]
+    """Gives an account sub-accounts, or takes them away, for operators: with some,
+    what only adds to the account is committed side by side. Nothing else is seen
+    of them; the account keeps its number, balance, limits and statement.
+    """
     SetAccountExternalId: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountExternalIdRequest, _account_pb2.Account]
     """Gives an account an external id in place of the one it had of the same source,
     or takes it away, for operators. What another account has is
@@ -186,6 +191,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
     set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
     change waits until another admin approves it (ApproveChange).
+    """
+    SetSubAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.SetSubAccountsRequest, _account_pb2.Account]  # type: ignore[assignment]
+    """Gives an account sub-accounts, or takes them away, for operators: with some,
+    what only adds to the account is committed side by side. Nothing else is seen
+    of them; the account keeps its number, balance, limits and statement.
     """
     SetAccountExternalId: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountExternalIdRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Gives an account an external id in place of the one it had of the same source,
@@ -346,6 +356,17 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         currency is OVERDRAFT_ABOVE_MAX. Raising a limit above what an operator may
         set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
         change waits until another admin approves it (ApproveChange).
+        """
+
+    @_abc_1.abstractmethod
+    def SetSubAccounts(
+        self,
+        request: _account_pb2.SetSubAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.Account, _abc.Awaitable[_account_pb2.Account]]:
+        """Gives an account sub-accounts, or takes them away, for operators: with some,
+        what only adds to the account is committed side by side. Nothing else is seen
+        of them; the account keeps its number, balance, limits and statement.
         """
 
     @_abc_1.abstractmethod

@@ -112,6 +112,13 @@ class AccountService:
         set alone, where the service has such a ceiling, is APPROVAL_REQUIRED: the
         change waits until another admin approves it (ApproveChange).
         """
+        self.SetSubAccounts: Unary[v1.SetSubAccountsRequest, v1.Account] = caller.unary(
+            "/balance.v1.AccountService/SetSubAccounts", v1.SetSubAccountsRequest, v1.Account
+        )
+        """Gives an account sub-accounts, or takes them away, for operators: with some,
+        what only adds to the account is committed side by side. Nothing else is seen
+        of them; the account keeps its number, balance, limits and statement.
+        """
         self.SetAccountExternalId: Unary[v1.SetAccountExternalIdRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/SetAccountExternalId",
             v1.SetAccountExternalIdRequest,

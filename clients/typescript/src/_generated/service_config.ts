@@ -58,6 +58,10 @@ export const serviceConfig = {
         },
         {
           "service": "balance.v1.AccountService",
+          "method": "SetSubAccounts"
+        },
+        {
+          "service": "balance.v1.AccountService",
           "method": "SetAccountExternalId"
         },
         {

@@ -244,6 +244,7 @@ class Account(_message.Message):
     LEFT_TODAY_FIELD_NUMBER: _builtins.int
     DAY_END_FIELD_NUMBER: _builtins.int
     EXTERNAL_IDS_FIELD_NUMBER: _builtins.int
+    SUB_ACCOUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. The account's id, a UUID."""
     number: _builtins.str
@@ -295,6 +296,10 @@ class Account(_message.Message):
     left_today: _builtins.str
     """Output only. What daily_limit leaves for today, whatever is available; empty
     without a daily_limit.
+    """
+    sub_accounts: _builtins.int
+    """Output only. How many sub-accounts the account has. Unset for none, and for
+    callers who are no operators and may not read every account.
     """
     @_builtins.property
     def date(self) -> _timestamp_pb2.Timestamp:
@@ -349,14 +354,20 @@ class Account(_message.Message):
         left_today: _builtins.str = ...,
         day_end: _timestamp_pb2.Timestamp | None = ...,
         external_ids: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        sub_accounts: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date", "day_end", b"day_end"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "_sub_accounts", b"_sub_accounts", "as_of", b"as_of", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "date", b"date", "day_end", b"day_end", "sub_accounts", b"sub_accounts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "daily_limit", b"daily_limit", "daily_limit_is_own", b"daily_limit_is_own", "date", b"date", "day_end", b"day_end", "debit_limit", b"debit_limit", "debit_limit_is_own", b"debit_limit_is_own", "etag", b"etag", "external_ids", b"external_ids", "held", b"held", "id", b"id", "left_today", b"left_today", "limit", b"limit", "number", b"number", "spent_today", b"spent_today", "status", b"status", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle", "_sub_accounts", b"_sub_accounts", "as_of", b"as_of", "available", b"available", "balance", b"balance", "conversion", b"conversion", "conversion_obstacle", b"conversion_obstacle", "currency", b"currency", "daily_limit", b"daily_limit", "daily_limit_is_own", b"daily_limit_is_own", "date", b"date", "day_end", b"day_end", "debit_limit", b"debit_limit", "debit_limit_is_own", b"debit_limit_is_own", "etag", b"etag", "external_ids", b"external_ids", "held", b"held", "id", b"id", "left_today", b"left_today", "limit", b"limit", "number", b"number", "spent_today", b"spent_today", "status", b"status", "sub_accounts", b"sub_accounts", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversion_obstacle: _TypeAlias = _typing.Literal["conversion_obstacle"]  # noqa: Y015
     _WhichOneofArgType__conversion_obstacle: _TypeAlias = _typing.Literal["_conversion_obstacle", b"_conversion_obstacle"]  # noqa: Y015
+    _WhichOneofReturnType__sub_accounts: _TypeAlias = _typing.Literal["sub_accounts"]  # noqa: Y015
+    _WhichOneofArgType__sub_accounts: _TypeAlias = _typing.Literal["_sub_accounts", b"_sub_accounts"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion_obstacle) -> _WhichOneofReturnType__conversion_obstacle | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sub_accounts) -> _WhichOneofReturnType__sub_accounts | None: ...
 
 Global___Account: _TypeAlias = Account  # noqa: Y015
 
@@ -1335,6 +1346,49 @@ class SetAccountLimitsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAccountLimitsRequest: _TypeAlias = SetAccountLimitsRequest  # noqa: Y015
+
+@_typing.final
+class SetSubAccountsRequest(_message.Message):
+    """Request for SetSubAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SUB_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. The account's id."""
+    sub_accounts: _builtins.int
+    """Required. How many sub-accounts the account is to have: 0 to 64; 0 is none."""
+    reason: _builtins.str
+    """Required. Why, for the audit log: 1 to 200 characters."""
+    request_id: _builtins.str
+    """Optional. Makes a retry safe (AIP-155): 1 to 255 printable ASCII characters,
+    best a UUIDv7. A UUID means the same in capitals; other text is taken as it
+    is.
+    """
+    validate_only: _builtins.bool
+    """Optional. Whether to answer as if it were done, and change nothing (AIP-163)."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        sub_accounts: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sub_accounts", b"_sub_accounts", "sub_accounts", b"sub_accounts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sub_accounts", b"_sub_accounts", "account", b"account", "reason", b"reason", "request_id", b"request_id", "sub_accounts", b"sub_accounts", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__sub_accounts: _TypeAlias = _typing.Literal["sub_accounts"]  # noqa: Y015
+    _WhichOneofArgType__sub_accounts: _TypeAlias = _typing.Literal["_sub_accounts", b"_sub_accounts"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sub_accounts) -> _WhichOneofReturnType__sub_accounts | None: ...
+
+Global___SetSubAccountsRequest: _TypeAlias = SetSubAccountsRequest  # noqa: Y015
 
 @_typing.final
 class SetAccountExternalIdRequest(_message.Message):
