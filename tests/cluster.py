@@ -23,6 +23,7 @@ from tests import late_commits, postgres
 
 # Few, because each costs every test its time; more than one on each of some workers.
 SHARDS = 4
+DROPS_MAX = 12
 _NODES = """
 SELECT nodename, nodeport, groupid = 0 FROM pg_dist_node
 WHERE noderole = 'primary' ORDER BY groupid
@@ -127,7 +128,15 @@ def empty_database(name: str, *, late: bool = False) -> Iterator[str]:
 def _drop(nodes: list[Node], name: str) -> None:
     def drop(node: Node) -> None:
         _take_back_prepared(node, name)
-        _on(node, "postgres", "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        for attempt in range(1, DROPS_MAX + 1):
+            try:
+                _on(node, "postgres", "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            except psycopg.errors.ObjectInUse:
+                # Citus's own worker came back meanwhile. Each attempt waits five seconds for it.
+                if attempt == DROPS_MAX:
+                    raise
+            else:
+                return
 
     _at_once(drop, nodes)
 
