@@ -76,6 +76,11 @@ test-postgres: setup ## Run the tests of the database on another Postgres: VERSI
 	TEST_POSTGRES_BIN="$$($(BIN)/python -m tests.fetch_postgres $(VERSION))" \
 		$(BIN)/pytest --numprocesses auto tests/integration tests/unit/test_simulation.py
 
+.PHONY: test-cluster
+test-cluster: setup ## Run tests with databases on a Citus cluster: at TEST_CLUSTER_URL, else in containers
+	TEST_ON_CLUSTER=1 TEST_CLUSTER_URL="$${TEST_CLUSTER_URL:-docker}" \
+		$(BIN)/pytest --numprocesses auto tests/integration tests/e2e
+
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)
 	$(BIN)/python -m rehearsals.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TORTURE)

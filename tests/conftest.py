@@ -1,5 +1,6 @@
 """Fixtures for every level: a database a test, factories, and a running service."""
 
+import contextlib
 import os
 import secrets
 import signal
@@ -17,7 +18,7 @@ from balance_service.config import Settings, variable
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.repositories import verification
-from tests import cluster, postgres
+from tests import cluster, cluster_containers, not_on_cluster, postgres
 from tests.approvals import CEILING, CURRENCY
 from tests.service import (
     LEDGER_TABLES,
@@ -62,21 +63,46 @@ def pytest_configure(config: pytest.Config) -> None:
     # Shells start jobs in the background with SIGINT ignored, and programs pass that on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
+        if cluster.url() == cluster.IN_CONTAINERS and postgres.docker_answers():
+            containers = contextlib.ExitStack()
+            config.add_cleanup(containers.close)
+            url = containers.enter_context(cluster_containers.cluster())
+            os.environ["TEST_CLUSTER_URL"] = url
+        if cluster.is_for_all() and (lacking := cluster.what_lacks()):
+            raise pytest.UsageError(lacking)
         config.stash[_SERVER] = postgres.SharedServer()
+        config.stash[_TEMPLATE] = cluster.Template()
 
 
 def pytest_configure_node(node: object) -> None:
-    """Tells each xdist worker where the server is."""
-    server = node.config.stash[_SERVER]  # type: ignore[attr-defined]
-    node.workerinput["postgres_url"] = server.url()  # type: ignore[attr-defined]
+    """Tells each xdist worker where the server is, and what databases of the cluster are like."""
+    stash: pytest.Stash = node.config.stash  # type: ignore[attr-defined]
+    told = {"postgres_url": stash[_SERVER].url()}
+    if cluster.is_for_all():
+        told["template"] = stash[_TEMPLATE].name()
+    node.workerinput.update(told)  # type: ignore[attr-defined]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the cluster, leaves out what has no database there, and skips what cannot be there."""
+    if not cluster.is_for_all():
+        return
+    others = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if "database_url" in getattr(item, "fixturenames", ())]
+    for item in items:
+        if reason := not_on_cluster.reason(item.nodeid):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _SERVER in config.stash:
         config.stash[_SERVER].stop()
+        config.stash[_TEMPLATE].stop()
 
 
 _SERVER = pytest.StashKey[postgres.SharedServer]()
+_TEMPLATE = pytest.StashKey[cluster.Template]()
 
 
 @pytest.fixture(scope="session")
@@ -86,18 +112,28 @@ def server_url(request: pytest.FixtureRequest) -> str:
     return workerinput["postgres_url"] if workerinput else request.config.stash[_SERVER].url()
 
 
+@pytest.fixture(scope="session")
+def template(request: pytest.FixtureRequest) -> str:
+    """What the databases of tests are copied from on the cluster; empty for the one server."""
+    if not cluster.is_for_all():
+        return ""
+    workerinput: dict[str, str] | None = getattr(request.config, "workerinput", None)
+    return workerinput["template"] if workerinput else request.config.stash[_TEMPLATE].name()
+
+
 @pytest.fixture
-def database_url(server_url: str) -> Iterator[str]:
+def database_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database of the test's own."""
-    with postgres.database(server_url, f"test_{secrets.token_hex(8)}") as url:
+    name = f"test_{secrets.token_hex(8)}"
+    made = cluster.copied(template, name) if template else postgres.database(server_url, name)
+    with made as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def cluster_url() -> Iterator[str]:
     """A distributed database, which a module's tests share: to make one takes some seconds."""
-    if not cluster.url():
-        pytest.skip("TEST_CLUSTER_URL names no Citus cluster")
+    cluster.skip_without()
     with cluster.database(f"test_{secrets.token_hex(8)}") as url:
         yield url
 
@@ -206,13 +242,25 @@ def contents(database_url: str) -> Callable[[], Contents]:
 
 
 @pytest.fixture
-def verified(pool: Pool) -> Callable[[], Awaitable[verification.Report]]:
-    """Recomputes the ledger and insists that it is clean."""
+def verified(
+    pool: Pool, database_url: str, server_url: str, template: str
+) -> Callable[[], Awaitable[verification.Report]]:
+    """Recomputes the ledger and insists that it is clean; of one on the cluster, a copy."""
 
     async def check() -> verification.Report:
-        async with pool.connection() as conn:
-            report = await verification.verify(conn)
+        if template:
+            with postgres.database(server_url, f"copy_{secrets.token_hex(8)}") as url:
+                cluster.copy(database_url, url)
+                async with pools.create(postgres.of_service(url), 1) as copied:
+                    report = await _verify(copied)
+        else:
+            report = await _verify(pool)
         assert report.clean, {name: found for name, found in report.faults.items() if found}
         return report
 
     return check
+
+
+async def _verify(pool: Pool) -> verification.Report:
+    async with pool.connection() as conn:
+        return await verification.verify(conn)

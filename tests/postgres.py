@@ -91,7 +91,7 @@ def database(url: str, name: str) -> Iterator[str]:
 def _choose(folder: Path) -> contextlib.AbstractContextManager[str]:
     if os.environ.get("TEST_POSTGRES_BIN"):
         return installed(folder, servers.BIN)
-    return _container() if _docker_answers() else _embedded(folder)
+    return _container() if docker_answers() else _embedded(folder)
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def _embedded(folder: Path) -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _docker_answers() -> bool:
+def docker_answers() -> bool:
     """Whether a Docker daemon listens where its clients look for it."""
     if os.environ.get("DOCKER_HOST"):
         return True

@@ -61,6 +61,31 @@ def test_container_of_the_try_out_has_no_right_that_it_does_not_need(name: str) 
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+def test_cluster_of_the_try_out_is_started_by_its_profile_alone() -> None:
+    own = {name for name, service in SERVICES.items() if service.get("profiles")}
+    servers = {"coordinator", "worker-1", "worker-2"}
+    assert own == servers | {"cluster-secrets", "distribute", "cluster-service"}
+    assert all(SERVICES[name]["profiles"] == ["cluster"] for name in own)
+    # Nothing of one try-out waits for the other, whose secrets and data it must not have.
+    for name, service in SERVICES.items():
+        awaited = service.get("depends_on", {}).keys() - {"mail"}
+        assert awaited <= own if name in own else not awaited & own
+    mounted = [volume.split(":")[0] for name in servers for volume in SERVICES[name]["volumes"]]
+    assert set(mounted) == servers | {"cluster-secrets"}
+    assert set(SERVICES["distribute"]["depends_on"]) == servers
+    places = SERVICES["distribute"]["environment"]["SERVERS"].split()
+    assert places == ["coordinator:5432", "worker-1:5432", "worker-2:5432"]
+    assert SERVICES["cluster-secrets"]["environment"]["DATABASE_HOST"] == "coordinator"
+    cluster, single = SERVICES["cluster-service"], SERVICES["service"]
+    assert cluster["volumes"] == ["cluster-secrets:/run/balance:ro"]
+    assert {**cluster, "profiles": 0, "volumes": 0, "depends_on": 0} == {
+        **single,
+        "profiles": 0,
+        "volumes": 0,
+        "depends_on": 0,
+    }
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_try_out_has_no_secret_that_everybody_knows(name: str) -> None:
     environment = SERVICES[name].get("environment", {})

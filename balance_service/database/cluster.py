@@ -128,6 +128,7 @@ FROM external_references AS e
 JOIN movements AS m ON m.movement_id = e.movement_id
 ON CONFLICT DO NOTHING
 """
+_SUB_ACCOUNTS = "SELECT EXISTS (SELECT FROM sub_accounts)"
 _PARTITIONED = "SELECT relname FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'"
 
 
@@ -181,6 +182,19 @@ async def is_distributed(conn: psycopg.AsyncConnection) -> bool:
     return await (await conn.execute(_LEDGER)).fetchone() is not None
 
 
+async def refuse_standbys(conn: psycopg.AsyncConnection) -> None:
+    """Refuses to read from standbys of a cluster: one of a server is at no moment of the others.
+
+    Raises:
+        ClusterUnfit: It is one.
+    """
+    if await is_distributed(conn):
+        raise ClusterUnfit(
+            "BALANCE_REPLICA_URL must not be set: the ledger is distributed over a cluster, whose"
+            " standbys are not read from"
+        )
+
+
 async def commit_in_two_phases(conn: psycopg.AsyncConnection) -> None:
     """Has a transaction on a cluster be committed on all servers or on none."""
     await conn.execute(_IN_TWO_PHASES)
@@ -226,7 +240,8 @@ def distribute(
         The names of the tables that this call distributed.
 
     Raises:
-        ClusterUnfit: As `read`; or no server takes shards, or the journal is partitioned already.
+        ClusterUnfit: As `read`; or no server takes shards, the journal is partitioned already, or
+            an account has sub-accounts.
     """
     found = read(conn)
     whole = [table for table in found if not table.shards]
@@ -255,6 +270,11 @@ def _check(conn: psycopg.Connection, whole: list[Table]) -> None:
     workers = conn.execute(_WORKERS).fetchone()
     if not workers or not workers[0]:
         raise ClusterUnfit("no server of the cluster takes shards: add one with citus_add_node")
+    if (found := conn.execute(_SUB_ACCOUNTS).fetchone()) and found[0]:
+        raise ClusterUnfit(
+            "accounts have sub-accounts, which a cluster does not have: take them away first, by"
+            " `balance-service account sub-accounts`"
+        )
     for table in whole:
         if conn.execute(_PARTITIONED, (table.name,)).fetchone():
             raise ClusterUnfit(

@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from balance_service.database import migrate, partitions, report_views
+from balance_service.database import cluster, migrate, partitions, report_views
 from balance_service.database.partitions import Prepared
 from balance_service.database.roles import ROLE
 from balance_service.domain import ids, periods
@@ -92,10 +92,15 @@ def convert(
         The partitions that were made ahead.
 
     Raises:
-        ConversionRefused: Something depends on a table, or its rows do not allow it.
+        ConversionRefused: The ledger is distributed, something depends on a table, or its rows do
+            not allow it.
         psycopg.Error: A step failed, and left what callers see as it was.
     """
     with migrate.connected(database_url) as conn, migrate.locked(conn):
+        if cluster.distributed(conn):
+            raise ConversionRefused(
+                "the ledger is distributed over a cluster: its shards are whole"
+            )
         found = partitions.read(conn)
         begun = [p.end for p in found if p.end and p.start is None]
         first = begun[0] if begun else cutover

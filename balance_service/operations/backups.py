@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from balance_service.config import Settings
-from balance_service.database import backups, restoring
-from balance_service.database.backups import Backup
+from balance_service.database import backups, cluster, migrate, restoring
+from balance_service.database.backups import Backup, BackupFailed
 from balance_service.database.pool import transaction
 from balance_service.operations import administration
 from balance_service.operations.acts import connect
@@ -46,7 +46,17 @@ class Asked(NamedTuple):
 
 
 def create(settings: Settings, folder: Path, programs: str, *, show_progress: bool) -> Backup:
-    """Makes a base back-up of the database's server; as of `backups.create`."""
+    """Makes a base back-up of the database's server; as of `backups.create`.
+
+    Raises:
+        BackupFailed: Also of a cluster, of which one server is not the ledger.
+    """
+    with migrate.connected(settings.migration_url) as conn:
+        if cluster.distributed(conn):
+            raise BackupFailed(
+                "the ledger is distributed over a cluster: back up each of its servers, as"
+                " docs/operating/cluster.md says"
+            )
     url = settings.backup_database_url.get_secret_value() or settings.migration_url
     return backups.create(url, folder, programs, show_progress=show_progress)
 

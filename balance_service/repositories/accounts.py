@@ -13,6 +13,7 @@ from balance_service.domain.accounts import Account, AccountFilter, AccountProfi
 from balance_service.domain.events import EventType
 from balance_service.domain.external_ids import ExternalId, Subject
 from balance_service.repositories import arrays, outbox, queries
+from balance_service.repositories.failures import Unsettled
 
 _SQL = queries.load(__file__)
 # A number is taken with a chance of one in 900 at a million accounts: ten in a row never are.
@@ -31,12 +32,17 @@ async def open_account(conn: AsyncConnection, owner_id: UUID, currency: str) -> 
 
     Returns:
         The account's id, and whether it is new.
+
+    Raises:
+        Unsettled: On a cluster, it was opened just now and cannot be seen yet.
     """
     account_id = ids.new_id()
     owner = {"owner_id": owner_id, "currency": currency, "account_id": account_id}
     if not (await conn.execute(_SQL["claim_owner"], owner)).rowcount:
-        opened_before = await find_ids(conn, [(owner_id, currency)])
-        return opened_before[owner_id, currency], False
+        opened_before = (await find_ids(conn, [(owner_id, currency)]))[owner_id, currency]
+        if queries.is_of_cluster(conn) and not await get(conn, [opened_before]):
+            raise Unsettled
+        return opened_before, False
     number = await _claim_number(conn, account_id)
     await conn.execute(_SQL["insert"], {**owner, "number": number})
     await outbox.record_account(conn, EventType.ACCOUNT_OPENED, account_id)
@@ -114,7 +120,7 @@ async def search(
         reach: How many accounts it looks at; None for all.
     """
     values = {"after": after, "limit": limit, "skip": skip, "reach": reach}
-    cursor = await conn.execute(_SQL["search"], wanted._asdict() | values)
+    cursor = await conn.execute(_SQL.of(conn)["search"], wanted._asdict() | values)
     return [_profile(row) for row in await cursor.fetchall()]
 
 
@@ -167,7 +173,7 @@ async def find_by_external_id(
 
 async def get(conn: AsyncConnection, account_ids: Sequence[UUID]) -> list[AccountProfile]:
     """Those accounts that exist, oldest first."""
-    cursor = await conn.execute(_SQL["get"], {"account_ids": list(account_ids)})
+    cursor = await conn.execute(_SQL.of(conn)["get"], {"account_ids": list(account_ids)})
     return [_profile(row) for row in await cursor.fetchall()]
 
 
@@ -284,7 +290,7 @@ def account_of(row: Sequence[Any]) -> Account:
 async def _find(
     conn: AsyncConnection, query: str, values: Mapping[str, object]
 ) -> AccountProfile | None:
-    cursor = await conn.execute(_SQL[query], values)
+    cursor = await conn.execute(_SQL.of(conn)[query], values)
     row = await cursor.fetchone()
     return _profile(row) if row else None
 

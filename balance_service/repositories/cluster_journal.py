@@ -192,6 +192,22 @@ class ClusterJournal(journal.Journal):
         await self._send("insert_system_deltas", values)
 
 
+async def is_posted(conn: AsyncConnection, movement_id: UUID) -> bool:
+    """Whether a movement was posted, by whoever had its account locked before.
+
+    On a cluster, it is claimed as in `ClusterJournal.confirm`: it may not be seen yet.
+
+    Args:
+        conn: Within a transaction that has the account locked.
+        movement_id: The movement.
+    """
+    if not queries.is_of_cluster(conn):
+        return movement_id in await journal.movements(conn, [movement_id])
+    async with conn.transaction(force_rollback=True):
+        claim = ClusterJournal.statements["claim_movement"]
+        return not (await conn.execute(claim, {"movement_id": movement_id})).rowcount
+
+
 def _key(movement_id: UUID) -> int:
     """The number of a lock, from the random end of an id."""
     return int.from_bytes(movement_id.bytes[8:], signed=True)

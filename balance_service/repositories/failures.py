@@ -50,7 +50,7 @@ WITHOUT_CODE = (pg.InternalError_, pg.IoError)
 
 
 class Unsettled(pg.SerializationFailure):
-    """What a commit depends on was committed by another, and cannot be seen on all shards yet."""
+    """What is depended on was committed by another, and cannot be seen on all shards yet."""
 
 
 def is_transient(error: Exception) -> bool:

@@ -6,6 +6,7 @@ between `-- begin NAME --` and `-- end NAME --`; the others say `-- include NAME
 
 Where a cluster of servers needs another text, a line that only one server gets ends with
 `-- on one server --`, or the query of that name is written anew in the `.cluster.sql` file beside.
+What that has between `begin` and `end` is included in place of what has that name here.
 """
 
 import re
@@ -62,17 +63,12 @@ def load(module_file: str) -> Statements:
     text = path.read_text(encoding="utf-8")
     fragments = dict(_FRAGMENT.findall(text))
     one_server = _parse(path, text, fragments)
-    on_cluster = _parse(path, _ON_ONE_SERVER.sub("", text), _on_cluster(fragments))
     beside = path.with_suffix(".cluster.sql")
-    if beside.exists():
-        text = beside.read_text(encoding="utf-8")
-        own = dict(_FRAGMENT.findall(text))
-        on_cluster |= _parse(beside, text, _on_cluster(fragments) | own)
+    anew = beside.read_text(encoding="utf-8") if beside.exists() else ""
+    there = {name: _ON_ONE_SERVER.sub("", fragment) for name, fragment in fragments.items()}
+    there |= dict(_FRAGMENT.findall(anew))
+    on_cluster = _parse(path, _ON_ONE_SERVER.sub("", text), there) | _parse(beside, anew, there)
     return Statements(one_server, on_cluster)
-
-
-def _on_cluster(fragments: Mapping[str, str]) -> dict[str, str]:
-    return {name: _ON_ONE_SERVER.sub("", text) for name, text in fragments.items()}
 
 
 def _parse(path: Path, text: str, fragments: Mapping[str, str]) -> dict[str, LiteralString]:

@@ -27,7 +27,7 @@ async def place_before(
         moment: The moment.
     """
     values = {"account_id": account_id, "last": last, "moment": moment}
-    row = await (await conn.execute(_SQL["place_before"], values)).fetchone()
+    row = await (await conn.execute(_SQL.of(conn)["place_before"], values)).fetchone()
     assert row is not None, "halving ends at one number"
     return Place(*row)
 

@@ -18,7 +18,7 @@ from balance_service.calls.access import Rule
 from balance_service.calls.dispatch import Calls
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
-from balance_service.database import migrate, pool, roles
+from balance_service.database import cluster, migrate, pool, roles
 from balance_service.database.pool import Pool
 from balance_service.domain import money
 from balance_service.domain.approvals import Ceilings
@@ -125,6 +125,7 @@ class App:
             SchemaError: The database's schema is not this version's.
             RoleUnfit: It would sign in to Postgres as who may do more than it should.
             DatabaseUnavailable: Postgres is away.
+            ClusterUnfit: Standbys are to be read from, and the ledger is distributed.
             WrongSecret: The signing keys were sealed with another secret.
         """
         url = self.settings.database_url.get_secret_value()
@@ -136,6 +137,9 @@ class App:
             started.push_async_callback(traces.stop)
             await started.enter_async_context(pool.opened(self.pool))
             await started.enter_async_context(pool.opened(self.commit_pool))
+            if self.settings.replica_url.get_secret_value():
+                async with self.pool.connection() as conn:
+                    await cluster.refuse_standbys(conn)
             started.push_async_callback(self.standbys.stop)
             await self.standbys.start()
             await self.keys.load()

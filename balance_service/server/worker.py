@@ -7,6 +7,7 @@ import os
 import structlog
 
 from balance_service.config import Settings
+from balance_service.database.cluster import ClusterUnfit
 from balance_service.database.migrate import SchemaError
 from balance_service.database.pool import DatabaseUnavailable, PostgresError
 from balance_service.database.roles import RoleUnfit
@@ -19,6 +20,8 @@ from balance_service.telemetry import metrics
 GC_ALLOCATIONS = 50_000
 
 _log = structlog.get_logger()
+
+_LASTING = (ClusterUnfit, PostgresError, RoleUnfit, RuntimeError, SchemaError, ValueError)
 
 
 async def run(settings: Settings, started_fd: int | None = None) -> None:
@@ -33,6 +36,7 @@ async def run(settings: Settings, started_fd: int | None = None) -> None:
         RuntimeError: A port cannot be listened on.
         SchemaError: The database's schema is not this version's.
         RoleUnfit: Postgres would let it do more than it should.
+        ClusterUnfit: Standbys are to be read from, and the ledger is distributed.
         DatabaseUnavailable: Postgres is away.
     """
     stopping = catch_stop_signals()
@@ -64,7 +68,7 @@ def start_status(error: Exception) -> int:
     """The exit status of a worker that could not start, which the supervisor understands."""
     if isinstance(error, DatabaseUnavailable):
         return supervisor.DATABASE_AWAY
-    if isinstance(error, RoleUnfit | RuntimeError | ValueError | SchemaError | PostgresError):
+    if isinstance(error, _LASTING):
         # Another start would find the same. Whatever else fails may be gone by then.
         return supervisor.STARTUP_FAILED
     return supervisor.FAILED

@@ -34,7 +34,7 @@ from balance_service.domain.schedules import (
     movement_id,
 )
 from balance_service.messages import schedule_requests
-from balance_service.repositories import accounts, journal, outbox, principals, users
+from balance_service.repositories import accounts, cluster_journal, outbox, principals, users
 from balance_service.repositories import schedules as repository
 from balance_service.telemetry import metrics
 
@@ -195,7 +195,7 @@ class ScheduleRuns:
             if held is None:
                 return
             await accounts.lock(conn, held.account_id)
-            if expected in await journal.movements(conn, [expected]):
+            if await cluster_journal.is_posted(conn, expected):
                 done = _decide(held, occurs_at, _Result(expected), now)
                 await _record(conn, held.settled(occurs_at), [done])
             elif held.status is not ScheduleStatus.ACTIVE:

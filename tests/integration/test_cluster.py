@@ -3,11 +3,14 @@
 import json
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from balance_service.database import cluster, migrate, roles
 from balance_service.database import pool as pools
@@ -18,6 +21,7 @@ from tests.cli import Cli
 from tests.commits import commit
 from tests.integration.test_commit_path import deposit, open_accounts, transfer
 from tests.integration.test_references import refer
+from tests.test_image import SERVICES
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 _COLUMNS = """
@@ -33,8 +37,7 @@ _UNIQUE = (
 
 @pytest.fixture
 def empty_cluster_url() -> Iterator[str]:
-    if not clusters.url():
-        pytest.skip("TEST_CLUSTER_URL names no Citus cluster")
+    clusters.skip_without()
     with clusters.empty_database(f"test_{secrets.token_hex(8)}") as url:
         yield url
 
@@ -119,6 +122,41 @@ async def test_what_a_ledger_has_goes_along(empty_cluster_url: str, tmp_path: Pa
         assert {size for (size,) in conn.execute(hidden, (list(DISTRIBUTED),))} == {0}
     told = cli("cluster", "status", "--output", "json").splitlines()
     assert [json.loads(line)["shards"] for line in told] == [4] * len(DISTRIBUTED)
+
+
+def test_try_out_distributes_what_it_starts(empty_cluster_url: str, tmp_path: Path) -> None:
+    service = postgres.of_service(empty_cluster_url)
+    passwords = {"OWNER_DATABASE_URL": make_conninfo(empty_cluster_url, password="of-owner")}
+    passwords["DATABASE_URL"] = service
+    for name, url in passwords.items():
+        (tmp_path / name).write_text(url)
+    started = SERVICES["distribute"]
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, *started["entrypoint"][1:], *started["command"]],
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "SERVERS": " ".join(f"{host}:{port}" for host, port in clusters.servers()),
+                **{f"BALANCE_{name}_FILE": str(tmp_path / name) for name in passwords},
+            },
+            check=True,
+            timeout=120,
+        )
+    roles.check_login(service)
+    with migrate.connected(empty_cluster_url) as conn:
+        assert cluster.distributed(conn)
+        kept = conn.execute("SELECT rolename, authinfo FROM pg_dist_authinfo").fetchall()
+    assert ("postgres", "password=of-owner") in kept
+    assert len(kept) == 2
+
+
+def test_ledger_with_sub_accounts_is_refused(empty_cluster_url: str) -> None:
+    migrate.up(empty_cluster_url, postgres.of_service(empty_cluster_url))
+    with migrate.connected(empty_cluster_url) as conn:
+        conn.execute("INSERT INTO sub_accounts (account_id, place) VALUES (gen_random_uuid(), 1)")
+        with pytest.raises(ClusterUnfit, match="sub-accounts"):
+            cluster.distribute(conn)
+        assert not cluster.distributed(conn)
 
 
 def test_table_of_a_later_migration_is_distributed_by_it(empty_cluster_url: str) -> None:

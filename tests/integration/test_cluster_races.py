@@ -56,8 +56,7 @@ def rub(amount: int) -> Money:
 
 @pytest.fixture(scope="module")
 def late_url() -> Iterator[str]:
-    if not cluster.url():
-        pytest.skip("TEST_CLUSTER_URL names no Citus cluster")
+    cluster.skip_without()
     with cluster.database(f"test_{secrets.token_hex(8)}", late=True) as url:
         yield url
 
@@ -65,8 +64,7 @@ def late_url() -> Iterator[str]:
 @pytest_asyncio.fixture
 async def unprotected_pool() -> AsyncIterator[Pool]:
     """Of a database whose books may become wrong."""
-    if not cluster.url():
-        pytest.skip("TEST_CLUSTER_URL names no Citus cluster")
+    cluster.skip_without()
     with cluster.database(f"test_{secrets.token_hex(8)}", late=True) as url:
         async with pools.create(postgres.of_service(url), 3 * LANES) as connections:
             yield connections

@@ -1,10 +1,19 @@
 """What is read on a Citus cluster, of a ledger with a little of everything."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from balance_service.database.pool import Pool, transaction
 from balance_service.domain.paging import Filter, Order, Position
-from balance_service.repositories import accounts, checkpoints, entries, holds, leaves, totals
+from balance_service.repositories import (
+    accounts,
+    checkpoints,
+    entries,
+    holds,
+    leaves,
+    quotes,
+    totals,
+)
 from tests.events import assert_as_journal, beginning, number_all, read_on
 from tests.integration.small_ledger import history
 
@@ -16,6 +25,7 @@ async def test_ledger_is_read_as_it_was_written(cluster_pool: Pool) -> None:
     await assert_as_journal(cluster_pool, told)
     async with transaction(cluster_pool) as conn:
         assert await totals.roll_up(conn)
+        assert await quotes.clear_expired(conn, timedelta(days=-1), 9)
     async with cluster_pool.connection() as conn:
         rows = await conn.execute("SELECT account_id, sequence FROM accounts WHERE sequence > 0")
         ends: dict[UUID, int] = dict(await rows.fetchall())

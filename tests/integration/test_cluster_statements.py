@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -11,8 +12,10 @@ import psycopg
 import pytest
 
 from balance_service.database.pool import Connection, Pool, transaction
+from balance_service.domain.accounts import AccountFilter
 from balance_service.domain.events import Place, Wanted
 from balance_service.domain.paging import Filter, Order, Part, Position
+from balance_service.domain.statements import Place as PlaceInStatement
 from balance_service.repositories import (
     accounts,
     checkpoints,
@@ -23,6 +26,7 @@ from balance_service.repositories import (
     outbox,
     reports,
     sales,
+    statements,
     totals,
 )
 from tests.commits import commit
@@ -93,6 +97,37 @@ async def test_holds_of_accounts(pool: Pool) -> None:
     assert found
     after = holds.Place(found[0].created_at, found[0].hold_id)
     assert await _both(pool, lambda c: holds.page(c, account_ids, None, after, 9))
+
+
+async def test_accounts(pool: Pool) -> None:
+    await history(pool)
+    account_ids = list(await _ends(pool))
+    (first, *_) = await _both(pool, lambda c: accounts.get(c, account_ids))
+    owner = first.account.owner_id, first.account.currency
+    for read in (
+        lambda c: accounts.lock(c, first.account.account_id),
+        lambda c: accounts.find_by_number(c, first.number),
+        lambda c: accounts.find_by_owner(c, *owner),
+    ):
+        assert await _both(pool, read) == first
+    everybody = AccountFilter("", None)
+    found = await _both(pool, lambda c: accounts.search(c, everybody, UUID(int=0), 99, 0, None))
+    assert len(found) >= len(account_ids)
+
+
+async def test_places_in_statements(pool: Pool) -> None:
+    await history(pool)
+    for account_id, last in (await _ends(pool)).items():
+        async with pool.connection() as conn:
+            asked = "SELECT created_at FROM entries WHERE account_id = %s"
+            moments = [row[0] for row in await (await conn.execute(asked, [account_id])).fetchall()]
+        moments += [moment + timedelta(microseconds=1) for moment in moments]
+        for moment in moments:
+            await _both(
+                pool,
+                lambda c: statements.place_before(c, account_id, last, moment),  # noqa: B023
+            )
+        assert (await _place(pool, account_id, last, max(moments))).sequence == last
 
 
 async def test_unlocked_accounts(pool: Pool) -> None:
@@ -218,6 +253,11 @@ async def test_line_waits_for_its_movement(pool: Pool, database_url: str) -> Non
         await owner.commit()
         (line,) = await reading
     assert line.movement.amount_minor == 500
+
+
+async def _place(pool: Pool, account_id: UUID, last: int, moment: datetime) -> PlaceInStatement:
+    async with _by_cluster(pool) as conn:
+        return await statements.place_before(conn, account_id, last, moment)
 
 
 def _put_back(part: str) -> bytes:

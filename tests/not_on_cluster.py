@@ -1,0 +1,76 @@
+"""Tests that cannot run with a database on a Citus cluster, and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+# By reason, files or tests as pytest names them; a name stands for all whose names begin with it.
+SKIPPED: Final[Mapping[str, Sequence[str]]] = {
+    "a journal in partitions is not distributed": (
+        "tests/e2e/test_archived.py",
+        "tests/e2e/test_archives.py",
+        "tests/e2e/test_partition_commands.py",
+        "tests/integration/test_archived.py",
+        "tests/integration/test_archives.py",
+        "tests/integration/test_conversion.py",
+        "tests/integration/test_partitions.py",
+    ),
+    "there are no sub-accounts": (
+        "tests/e2e/test_sub_accounts.py",
+        "tests/integration/test_sub_accounts.py",
+    ),
+    "`verify` asks for a ledger on one server": (
+        "tests/e2e/test_verify_ledger.py",
+        "tests/integration/test_checkpoints.py",
+        "tests/integration/test_events.py::test_faults_of_the_log",
+        "tests/integration/test_journal_export.py",
+        "tests/integration/test_periods.py::test_adjacent_statements",
+        "tests/integration/test_proof.py",
+        "tests/integration/test_verification.py",
+    ),
+    "the test itself asks or changes what lies on several shards": (
+        "tests/integration/test_commit_path.py::test_database_itself_refuses_a_balance",
+        "tests/integration/test_follow_ups.py::test_database_itself_keeps_holds",
+        "tests/integration/test_grants.py::test_role_is_refused_what_no_statement_does",
+        "tests/integration/test_sales.py",
+        "tests/integration/test_totals.py",
+    ),
+    "no version before migration 0004 runs there": (
+        "tests/integration/test_references.py::test_both_versions_at_once",
+        "tests/integration/test_references.py::test_references_of_earlier_rows",
+        "tests/integration/test_references.py::test_version_before_finds",
+    ),
+    "Citus explains no statement without its values: test_cluster_plans.py": (
+        "tests/integration/test_grants.py::test_every_statement_is_allowed",
+    ),
+    "the role of the service has other settings there: test_cluster.py": (
+        "tests/integration/test_roles.py::test_owner_without_superuser",
+        "tests/integration/test_roles.py::test_role_of_the_service_is_made",
+    ),
+    "a lock on a shard draws no number on the coordinator": (
+        "tests/integration/test_events.py::test_account_is_told_in_its_order",
+    ),
+    "reports.sales_by_service_and_month joins several shards": (
+        "tests/integration/test_report_views.py::test_views_show_the_journal",
+    ),
+    "Citus has views of its own, which everybody may read": (
+        "tests/integration/test_report_views.py::test_role_reads_the_views",
+    ),
+    "it is about one server and its standbys": (
+        "tests/e2e/test_standbys.py",
+        "tests/integration/test_pool.py",
+        "tests/integration/test_pooler.py",
+        "tests/integration/test_postgres_versions.py",
+    ),
+}
+
+
+def reason(node_id: str) -> str:
+    """Why a test is skipped on a cluster; empty if it is not.
+
+    Args:
+        node_id: As pytest names it, from the root of the repository.
+    """
+    for why, names in SKIPPED.items():
+        if node_id.startswith(tuple(names)):
+            return why
+    return ""
