@@ -86,10 +86,10 @@ posted AS (
         SELECT entries.amount_minor
         FROM entries
         WHERE entries.account_id = side.account_id AND entries.sequence = side.sequence
-        UNION ALL
-        -- It waits for its number.
-        SELECT moved.received_minor
-        WHERE side.sequence = 0
+        UNION ALL -- on one server --
+        -- It waits for its number. -- on one server --
+        SELECT moved.received_minor -- on one server --
+        WHERE side.sequence = 0 -- on one server --
         LIMIT 1 -- on one server --
     ) AS entry
     UNION ALL
