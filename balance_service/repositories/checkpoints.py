@@ -1,6 +1,6 @@
 """Checkpoints, and which movements they cover."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from balance_service.domain.checkpoints import Checkpoint, Signed
-from balance_service.repositories import leaves, queries
+from balance_service.repositories import cluster_history, leaves, queries
 from balance_service.repositories.leaves import Covered
 
 _SQL = queries.load(__file__)
@@ -114,12 +114,35 @@ async def told_by_journal(conn: AsyncConnection, left: History) -> Covered | Non
         "limit": HISTORY_AT_ONCE_MAX,
         "commit_entries_max": _COMMIT_ENTRIES_MAX,
     }
-    row = await (await conn.execute(_SQL["told_by_journal"], values)).fetchone()
-    assert row is not None, "an aggregate always answers"
-    last_id, size, *arrays = row
+    if queries.is_of_cluster(conn):
+        last_id, size, *arrays = await _told_on_cluster(conn, values)
+    else:
+        row = await (await conn.execute(_SQL["told_by_journal"], values)).fetchone()
+        assert row is not None, "an aggregate always answers"
+        last_id, size, *arrays = row
     went_on = {"until": left.until, "after_id": last_id, "done": last_id is None}
     await conn.execute(_SQL["went_on"], went_on)
     return Covered(*arrays) if size else None
+
+
+async def _told_on_cluster(
+    conn: AsyncConnection, values: Mapping[str, object]
+) -> tuple[UUID | None, int, str, str, str]:
+    """What `told_by_journal` selects."""
+    last_id, missing = await cluster_history.part(conn, values)
+    found = await cluster_history.sequences(conn, missing, _COMMIT_ENTRIES_MAX)
+    return (
+        last_id,
+        len(missing),
+        _array(m.movement_id for m in missing),
+        _array(found.get((m.movement_id, m.from_account_id)) for m in missing),
+        _array(found.get((m.movement_id, m.to_account_id)) for m in missing),
+    )
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array in Postgres's own text."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
 
 
 async def insert(

@@ -69,7 +69,7 @@ async def find_faults(
         found[check] = []
         for first, last in _parts(numbers):
             values = {"first": first, "last": last, "limit": faults_max - len(found[check])}
-            found[check] += await (await conn.execute(SQL[check], values)).fetchall()
+            found[check] += await (await conn.execute(SQL.of(conn)[check], values)).fetchall()
     return found
 
 

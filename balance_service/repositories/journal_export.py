@@ -76,7 +76,9 @@ async def of_log(conn: AsyncConnection, after: int, until: int, period: Period) 
         period: Keeps movements that are dated within it.
     """
     values = {**_within(period), "after": after, "until": until}
-    return [_side(row) for row in await (await conn.execute(_SQL["of_log"], values)).fetchall()]
+    return [
+        _side(row) for row in await (await conn.execute(_SQL.of(conn)["of_log"], values)).fetchall()
+    ]
 
 
 async def of_journal(conn: AsyncConnection, period: Period) -> AsyncGenerator[Side, None]:

@@ -1,6 +1,7 @@
 -- totals_are_of_entries --
 -- Totals of minutes that are not the sums of what was posted in them, without what was not rolled
 -- up yet. Where entries are elsewhere, what is counted here is accounts that were opened.
+-- begin skipped --
 WITH waiting AS (
     SELECT
         e.movement_ids,
@@ -22,6 +23,7 @@ skipped AS (
     SELECT w.subject_id FROM waiting AS w
     WHERE w.kind = %(account_opened)s
 ),
+-- end skipped --
 
 posted AS (
     SELECT
@@ -78,6 +80,7 @@ counted AS (
     GROUP BY 1, 2, 3
 )
 
+-- begin compared_totals --
 SELECT
     (coalesce(t.starts_at, c.starts_at), coalesce(t.role, c.role), coalesce(t.currency, c.currency))
     ::text AS subject,
@@ -101,7 +104,9 @@ WHERE
             IS DISTINCT FROM (c.debit_minor, c.credit_minor, c.entries)
         )
     )
-LIMIT %(limit)s;
+LIMIT %(limit)s
+-- end compared_totals --
+;
 
 -- totals_are_brought_forward --
 -- Totals before the horizon that do not lead to what was brought forward.

@@ -1,11 +1,18 @@
-"""Recomputes what must be true of the whole ledger, from its entries up, in one snapshot."""
+"""Recomputes what must be true of the whole ledger, from its entries up, in one snapshot.
 
-from collections.abc import Callable, Mapping
+On a cluster, which has none across its servers, what checks find is looked at again:
+cluster_checks.py.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
+import psycopg
 from psycopg import AsyncConnection
 
 from balance_service.domain import errors, retry_after
@@ -21,6 +28,7 @@ from balance_service.repositories import (
     archives,
     audit_seals,
     checkpoints,
+    cluster_checks,
     event_checks,
     follow_up_checks,
     incremental_checks,
@@ -33,19 +41,24 @@ from balance_service.repositories import (
     totals_checks,
 )
 from balance_service.repositories.archives import Window
+from balance_service.repositories.cluster_view import Views
 from balance_service.repositories.incremental_checks import Run
 from balance_service.repositories.verification_steps import Fault, Findings, Found, Progress
 
-_SQL = {
-    **queries.load(__file__),
-    **follow_up_checks.SQL,
-    **lookup_checks.SQL,
-    **event_checks.SQL,
-    **totals_checks.SQL,
-    **proof_checks.SQL,
-    **schedule_checks.SQL,
-    **sub_account_checks.SQL,
-}
+_PARTS = (
+    queries.load(__file__),
+    follow_up_checks.SQL,
+    lookup_checks.SQL,
+    event_checks.SQL,
+    totals_checks.SQL,
+    proof_checks.SQL,
+    schedule_checks.SQL,
+    sub_account_checks.SQL,
+)
+_SQL = queries.Statements(
+    {name: text for part in _PARTS for name, text in part.items()},
+    {name: text for part in _PARTS for name, text in part.on_cluster.items()},
+)
 
 CHECKS = {
     "balance_is_sum_of_entries": "every balance is the sum of its entries",
@@ -180,18 +193,16 @@ async def verify(
     Raises:
         VerificationRunning: Another run is under way.
     """
-    async with conn.transaction():
-        now = await _begin(conn, alone=alone)
+    async with _run(conn, alone=alone) as (now, views):
         day = (calendar or Calendar()).day(now)
         parameters = _parameters(day, await archives.window(conn))
         cursor = await conn.execute(_SQL["totals"])
         names = [column.name for column in cursor.description or ()]
         totals = dict(zip(names, await cursor.fetchone() or (), strict=True))
         findings = Findings(report_progress, len(CHECKS))
-        for check in CHECKS:
-            if check in _SQL:
-                findings.progress(len(findings.faults), len(CHECKS))
-                await findings.make([check], _find(conn, check, parameters))
+        for checks in _made_together(views):
+            findings.progress(len(findings.faults), len(CHECKS))
+            await findings.make(checks, _find(conn, views, checks, parameters))
         findings.progress(len(findings.faults), len(CHECKS))
         chain = proof_checks.find_faults(conn, FAULTS_SHOWN_MAX)
         await findings.make(proof_checks.CHAIN_CHECKS, chain)
@@ -199,8 +210,7 @@ async def verify(
         await findings.make(partition_checks.CHECKS, elsewhere)
         await findings.make(audit_seals.CHECKS, audit_seals.find_faults(conn, FAULTS_SHOWN_MAX))
         await findings.make(proof_checks.PUBLISHED_CHECKS, _find_unpublished(conn, kept))
-        cursor = await conn.execute(_SQL["balances"], parameters)
-        balances = [TrialBalance(*row) for row in await cursor.fetchall()]
+        balances = await _balances(conn, views, parameters)
         newest = (await checkpoints.head(conn)).checkpoint
     return Report(totals, findings.faults, balances, Run(newest.number, newest.hash().hex()))
 
@@ -238,8 +248,7 @@ async def verify_new(
     Args, Raises:
         As of `verify`.
     """
-    async with conn.transaction():
-        await _begin(conn, alone=alone)
+    async with _run(conn, alone=alone):
         since = await incremental_checks.last_run(conn)
         newest = (await checkpoints.head(conn)).checkpoint
         again, new = incremental_checks.plan(since, newest.number)
@@ -262,17 +271,77 @@ async def _begin(conn: AsyncConnection, *, alone: bool) -> datetime:
     await conn.execute(_SQL["keep_partitions"])
     await conn.execute(_SQL["plan_for_whole_tables"])
     if alone:
-        locked = await (await conn.execute(_SQL["lock"], {"lock": _LOCK})).fetchone()
-        if locked is None or not locked[0]:
-            raise errors.VerificationRunning(retry_after.VERIFICATION_RUNNING_SECONDS)
+        await _lock(conn, "lock")
     clock = await (await conn.execute(_SQL["read_clock"])).fetchone()
     assert clock is not None, "a clock always answers"
     moment: datetime = clock[0]
     return moment
 
 
-async def _find(conn: AsyncConnection, check: str, parameters: Mapping[str, object]) -> Found:
-    return {check: await (await conn.execute(_SQL[check], parameters)).fetchall()}
+@asynccontextmanager
+async def _run(
+    conn: AsyncConnection, *, alone: bool
+) -> AsyncGenerator[tuple[datetime, Views | None], None]:
+    """When a run begins, within the view that it has of everything; and on a cluster its views."""
+    if not queries.is_of_cluster(conn):
+        async with conn.transaction():
+            yield await _begin(conn, alone=alone), None
+        return
+    if alone:
+        await _lock(conn, "lock_for_long")
+    try:
+        async with Views(conn) as views:
+            yield await views.current(), views
+    finally:
+        if alone:
+            # It ends with its connection as well.
+            with suppress(psycopg.Error):
+                await conn.execute(_SQL["unlock"], {"lock": _LOCK})
+
+
+async def _lock(conn: AsyncConnection, statement: str) -> None:
+    locked = await (await conn.execute(_SQL[statement], {"lock": _LOCK})).fetchone()
+    if locked is None or not locked[0]:
+        raise errors.VerificationRunning(retry_after.VERIFICATION_RUNNING_SECONDS)
+
+
+def _made_together(views: Views | None) -> Iterator[Sequence[str]]:
+    """The checks by statement: on a cluster, those together that read the same."""
+    made: set[str] = set()
+    for check in CHECKS:
+        if check in _SQL and check not in made:
+            checks = cluster_checks.together(check) if views else [check]
+            made |= set(checks)
+            yield checks
+
+
+async def _find(
+    conn: AsyncConnection,
+    views: Views | None,
+    checks: Sequence[str],
+    parameters: Mapping[str, object],
+) -> Found:
+    if views:
+        return await cluster_checks.find(conn, views, checks, _SQL.on_cluster, parameters)
+    return {
+        check: await (await conn.execute(_SQL[check], parameters)).fetchall() for check in checks
+    }
+
+
+async def _balances(
+    conn: AsyncConnection, views: Views | None, parameters: Mapping[str, object]
+) -> list[TrialBalance]:
+    """The trial balance. One that is wrong is looked at again on a cluster."""
+    for pause in (0.0, *cluster_checks.PAUSES_SECONDS):
+        await asyncio.sleep(pause)
+        if views:
+            horizon = await (views.renew() if pause else views.current())
+            parameters = {**parameters, "horizon": horizon}
+        cursor = await conn.execute(_SQL.of(conn)["balances"], parameters)
+        balances = [TrialBalance(*row) for row in await cursor.fetchall()]
+        if views is None or not any(b.users_minor + b.system_minor for b in balances):
+            break
+    return balances
 
 
 async def _find_unpublished(conn: AsyncConnection, kept: Mapping[int, str]) -> Found:

@@ -21,6 +21,14 @@ SELECT
 -- Whether no other run is under way; until the transaction ends, none begins.
 SELECT pg_try_advisory_xact_lock(%(lock)s);
 
+-- lock_for_long --
+-- The same until the connection ends or `unlock`, through several transactions.
+SELECT pg_try_advisory_lock(%(lock)s);
+
+-- unlock --
+-- Lets others run.
+SELECT pg_advisory_unlock(%(lock)s);
+
 -- read_clock --
 -- When the transaction began, by which its day is told.
 SELECT now();
@@ -86,9 +94,9 @@ FROM (
     FROM (
         SELECT account_id, sequence, amount_minor, balance_after_minor, created_at
         FROM entries
-        UNION ALL
-        SELECT account_id, sequence, NULL, balance_minor, created_at
-        FROM brought_forward
+        UNION ALL -- on one server --
+        SELECT account_id, sequence, NULL, balance_minor, created_at -- on one server --
+        FROM brought_forward -- on one server --
     ) AS forward
     WINDOW statement AS (PARTITION BY account_id ORDER BY sequence)
 ) AS e
@@ -512,6 +520,7 @@ LIMIT %(limit)s;
 -- system_balance_is_sum_of_entries --
 -- System accounts whose balance, with what waits to be rolled up and without what was brought
 -- forward, is not the sum of their entries.
+-- begin system_balances_kept --
 SELECT
     coalesce(k.account_id, e.account_id)::text AS subject,
     coalesce(k.total, 0) AS stored,
@@ -527,6 +536,7 @@ FROM (
     ) AS parts
     GROUP BY account_id
 ) AS k
+-- end system_balances_kept --
 FULL JOIN (
     SELECT account_id, sum(amount_minor) AS total, count(*) AS entries
     FROM system_entries

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import pytest
 from balance_service.database.pool import Connection, Pool, transaction
 from balance_service.domain.accounts import AccountFilter
 from balance_service.domain.events import Place, Wanted
+from balance_service.domain.journals.forms import Period
 from balance_service.domain.paging import Filter, Order, Part, Position
 from balance_service.domain.statements import Place as PlaceInStatement
 from balance_service.repositories import (
@@ -22,6 +23,7 @@ from balance_service.repositories import (
     entries,
     events,
     holds,
+    journal_export,
     leaves,
     outbox,
     reports,
@@ -195,6 +197,25 @@ async def test_leaves_of_movements(pool: Pool) -> None:
         newest = (await checkpoints.head(conn)).newest_event
         covered = await checkpoints.told_by_events(conn, 0, newest)
     assert await _both(pool, lambda c: leaves.of_movements(c, covered, b"salt"))
+
+
+async def test_history_that_has_no_events(pool: Pool) -> None:
+    await history(pool)
+    left = checkpoints.History(datetime.now(UTC), UUID(int=0))
+    assert await _both(pool, lambda c: checkpoints.told_by_journal(c, left))
+
+
+async def test_journal_of_a_part_of_the_log(pool: Pool) -> None:
+    await history(pool)
+    await number_all(pool)
+    async with pool.connection() as conn:
+        newest = (await checkpoints.head(conn)).newest_event
+    for period in (
+        Period(datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)),
+        Period(datetime.now(UTC), datetime(3000, 1, 1, tzinfo=UTC)),
+    ):
+        sides = await _both(pool, lambda c: journal_export.of_log(c, 0, newest, period))  # noqa: B023
+        assert bool(sides) == (period.start.year == 2000)
 
 
 @pytest.mark.parametrize(
