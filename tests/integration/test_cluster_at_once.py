@@ -31,7 +31,7 @@ from balance_service.ledger.commit import Committer
 from balance_service.ledger.queue import CommitQueue
 from balance_service.ledger.store import PostgresStore
 from balance_service.reading.past import SKEW_MAX, settled, settled_everywhere
-from balance_service.repositories import accounts, entries, reports
+from balance_service.repositories import accounts, entries, outbox, reports
 from balance_service.telemetry import metrics
 from tests import postgres
 from tests.integration.small_ledger import by, made, opened
@@ -157,6 +157,7 @@ async def test_past_sums_beside_transfers_have_both_sides_of_each(
             asyncio.create_task(_pay(worker, circle, random.Random(f"{SEED} {number}"), stop))
             for worker, number in zip(_in_turns(one, other), range(PAYERS), strict=False)
         ]
+        numbering = asyncio.create_task(_number(other.pool))
         try:
             await asyncio.sleep((SKEW_MAX + timedelta(seconds=0.2)).total_seconds())
             reading = (_read(reader.pool, circle, since, left, tally, seen) for _ in range(READERS))
@@ -164,6 +165,7 @@ async def test_past_sums_beside_transfers_have_both_sides_of_each(
         finally:
             stop.set()
             tally["transfers"] = sum(await asyncio.gather(*paying))
+            numbering.cancel()
         async with reader.pool.connection() as conn:
             rows = await conn.execute(
                 "SELECT account_id, sequence, balance_after_minor FROM entries"
@@ -222,6 +224,14 @@ async def _read(
             present = [each.account for each in await accounts.get(conn, circle)]
         seen.update((each.account_id, each.sequence, each.balance_minor) for each in present)
         tally["present sums with one side"] += sum(e.balance_minor for e in present) != total
+
+
+async def _number(pool: Pool) -> None:
+    """Numbers events until it is cancelled, as maintenance does."""
+    while True:
+        async with pools.transaction(pool) as conn:
+            await outbox.number(conn)
+        await asyncio.sleep(0.1)
 
 
 async def _clock(pool: Pool) -> datetime:
