@@ -44,8 +44,16 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 
+# What Citus makes of a failure on another server while rows are copied there, or from there.
+_WITHOUT_CODE = (psycopg.errors.InternalError_, psycopg.errors.IoError)
+
+
 class NotReplicated(psycopg.OperationalError):
     """Postgres committed here and gave up waiting for its standby; a failover may undo that."""
+
+
+class ServerAway(psycopg.OperationalError):
+    """A server of a cluster failed, or said something that Citus repeats without its code."""
 
 
 class DatabaseUnavailable(Exception):  # noqa: N818 - it is what it says
@@ -93,7 +101,11 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
         self,
         timeout: float | None = None,  # noqa: ASYNC109 - psycopg's own
     ) -> AsyncIterator[PostgresConnection]:
-        """Lends a connection. If its server turns out to be read-only, all are thrown away."""
+        """Lends a connection. If its server turns out to be read-only, all are thrown away.
+
+        Raises:
+            ServerAway: Another server of a cluster failed, and what is done may be done again.
+        """
         async with super().connection(timeout) as conn:
             try:
                 yield conn
@@ -101,6 +113,10 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
                 if conn in self._current:
                     await self.replace_all()
                 raise
+            except _WITHOUT_CODE as error:
+                if not conn.of_cluster:
+                    raise
+                raise ServerAway(str(error)) from error
 
     async def replace_all(self) -> None:
         """Throws every connection away; whoever waits for the answer of one gets an error."""

@@ -14,7 +14,6 @@ from balance_service.domain.days import Calendar
 from balance_service.domain.requests import Command, Request
 from balance_service.domain.state import Plan, State
 from balance_service.domain.sub_accounts import KnownSubAccounts
-from balance_service.repositories import failures
 from balance_service.repositories.cluster_journal import ClusterJournal
 from balance_service.repositories.journal import Journal
 from balance_service.telemetry import metrics, traces
@@ -83,17 +82,11 @@ class PostgresStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         journal = self._journal or await self._choose()
-        try:
-            with ExitStack() as ending:
-                async with pools.pipelined_transaction(self._pool) as conn:
-                    yield journal(conn, self._searchable, self._known, self._zone)
-                    began = time.perf_counter()
-                    ending.enter_context(traces.round_trip("write and COMMIT"))
-        except failures.WITHOUT_CODE as error:
-            if journal is Journal:
-                raise
-            # It may be a key that another commit took just now, or a worker that is away.
-            raise failures.Unsettled(str(error)) from error
+        with ExitStack() as ending:
+            async with pools.pipelined_transaction(self._pool) as conn:
+                yield journal(conn, self._searchable, self._known, self._zone)
+                began = time.perf_counter()
+                ending.enter_context(traces.round_trip("write and COMMIT"))
         metrics.commit_written(time.perf_counter() - began)
 
     async def _choose(self) -> type[Journal]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from balance_service.database.pool import Pool
+from balance_service.database.pool import Connection, Pool
 from balance_service.database.roles import LOCK_TIMEOUT_MS
 from balance_service.domain import errors
 from balance_service.domain.accounts import Account, AccountProfile
@@ -38,6 +38,21 @@ class Settled(NamedTuple):
     accounts: list[AccountProfile]
 
 
+class Parts:
+    """The parts of what was committed when they were first asked about."""
+
+    def __init__(self) -> None:
+        self._newest: datetime | None = None
+
+    async def are_seen(self, conn: Connection) -> bool:
+        """Whether all of them can be seen, on every server of a cluster."""
+        hidden = await reports.hidden(conn)
+        if hidden is None:
+            return True
+        self._newest = self._newest or hidden.newest
+        return hidden.oldest > self._newest
+
+
 def is_over(end: datetime, now: datetime, account: Account, *, free: bool) -> bool:
     """Whether nothing on an account can be dated before a moment any more that is not seen yet.
 
@@ -55,7 +70,8 @@ async def settled_everywhere(pool: Pool, end: datetime, timeout_seconds: float |
 
     To ask for the locks of all accounts would write to each. A movement is dated within its
     transaction, which has a number by then, for it has locked its accounts. So once the moment is
-    past, and every transaction that is under way then has ended, all of it can be seen.
+    past, and every transaction that is under way then has ended, all of it can be seen; on a
+    cluster, once all parts of what these committed are.
 
     Args:
         pool: Where the accounts are. No connection is kept, and no lock, while waiting.
@@ -72,6 +88,7 @@ async def settled_everywhere(pool: Pool, end: datetime, timeout_seconds: float |
     loop = asyncio.get_running_loop()
     began = loop.time()
     waited_for: frozenset[str] | None = None
+    parts = Parts()
     while True:
         async with pool.connection() as conn:
             now = await reports.clock(conn)
@@ -81,7 +98,8 @@ async def settled_everywhere(pool: Pool, end: datetime, timeout_seconds: float |
                 # Asked for after the clock, and so with all that dated something before.
                 under_way = await reports.under_way(conn)
                 waited_for = under_way if waited_for is None else waited_for & under_way
-                if not waited_for and not await sub_accounts.waits_before(conn, end):
+                ended = not waited_for and not await sub_accounts.waits_before(conn, end)
+                if ended and await parts.are_seen(conn):
                     return now
         await _pause(end - now, loop.time() - began, timeout_seconds)
 

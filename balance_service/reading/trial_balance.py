@@ -14,7 +14,7 @@ from typing import NamedTuple
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.chart import Total
-from balance_service.reading.past import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, SKEW_MAX
+from balance_service.reading.past import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, SKEW_MAX, Parts
 from balance_service.repositories import totals
 from balance_service.repositories.totals import Horizon
 
@@ -89,12 +89,15 @@ async def settle(pool: Pool, end: datetime, timeout_seconds: float | None) -> da
     loop = asyncio.get_running_loop()
     began = loop.time()
     horizon: Horizon | None = None
+    parts = Parts()
     while True:
         async with pool.connection() as conn:
             seen = await totals.read_horizon(conn)
             if horizon is None and seen.now >= end + SKEW_MAX:
                 horizon = seen
-            if seen.now < end or (horizon and await totals.is_over(conn, horizon)):
+            if seen.now < end:
+                return seen.now
+            if horizon and await totals.is_over(conn, horizon) and await parts.are_seen(conn):
                 return seen.now
         waited = loop.time() - began
         pause = max((end + SKEW_MAX - seen.now).total_seconds(), LOOK_AGAIN_SECONDS)

@@ -176,6 +176,8 @@ async def insert(
         },
     )
     values = {"number": signed.checkpoint.number, "movement_ids": covered.movement_ids}
+    if queries.is_of_cluster(conn):
+        await conn.execute(_SQL.on_cluster["write_to_covered"], values)
     await conn.execute(_SQL["cover"], values)
 
 

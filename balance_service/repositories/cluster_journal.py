@@ -101,6 +101,7 @@ class ClusterJournal(journal.Journal):
             claims = [await self._send("claim_movement", {"movement_id": m}) for m in doubtful]
             await self._conn.execute("ROLLBACK TO SAVEPOINT claims")
             await _insist(claims)
+            await self._forget_statements()
 
     async def write(self, plan: Plan) -> None:
         """As `Journal.write`, by a statement a table."""
@@ -116,6 +117,16 @@ class ClusterJournal(journal.Journal):
         if plan.accounts:
             await self._send("update_accounts", columns.accounts(plan.accounts.values()))
         await self._write_rest(plan, ordered)
+
+    async def _forget_statements(self) -> None:
+        """Has psycopg drop its prepared statements, as it does after a ROLLBACK, now.
+
+        In a pipeline it would do so after the next statement, and drop that one, too, which it
+        takes for prepared from then on.
+        """
+        # By this answer psycopg knows of the ROLLBACK, and with the next statement it drops them.
+        await (await self._conn.execute("SELECT 1", prepare=False)).fetchone()
+        await self._conn.execute("SELECT 1", prepare=False)
 
     async def _begin_writing(self, movements: Sequence[Movement]) -> None:
         """Has Citus prepare the commit wherever it read before; accounts are updated later."""

@@ -45,10 +45,6 @@ class LockedOtherwise(Exception):  # noqa: N818 - no fault
     """A commit locked its accounts in a way that will not do; the next attempt knows how."""
 
 
-# What Citus makes of any failure on a worker while rows are copied there, without its code.
-WITHOUT_CODE = (pg.InternalError_, pg.IoError)
-
-
 class Unsettled(pg.SerializationFailure):
     """What is depended on was committed by another, and cannot be seen on all shards yet."""
 

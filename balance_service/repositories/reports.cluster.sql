@@ -56,3 +56,10 @@ WHERE
     )
     AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
     AND l.granted;
+
+-- hidden --
+-- From when to when commits were written whose events have no numbers yet.
+SELECT
+    min(o.created_at) AS oldest,
+    max(o.created_at) AS newest
+FROM outbox AS o;

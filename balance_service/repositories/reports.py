@@ -1,6 +1,7 @@
 """Reads accounts and movements of everybody, a bounded part at a time."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -9,6 +10,18 @@ from balance_service.domain.reports import BalanceThen, MovementSearch
 from balance_service.repositories import queries
 
 _SQL = queries.load(__file__)
+
+
+class Hidden(NamedTuple):
+    """Commits whose events have no numbers yet.
+
+    Args:
+        oldest: When the first of them was written.
+        newest: When the last was.
+    """
+
+    oldest: datetime
+    newest: datetime
 
 
 async def clock(conn: AsyncConnection) -> datetime:
@@ -23,6 +36,18 @@ async def under_way(conn: AsyncConnection) -> frozenset[str]:
     """The numbers of the database's transactions that have one and have not ended."""
     rows = await (await conn.execute(_SQL.of(conn)["under_way"])).fetchall()
     return frozenset(row[0] for row in rows)
+
+
+async def hidden(conn: AsyncConnection) -> Hidden | None:
+    """What is committed and may not be seen on every server yet; None if there is nothing.
+
+    On one server there never is. On a cluster a commit comes to light on one server after another,
+    and minutes later where one was lost in between; once all of it is seen its event has a number.
+    """
+    if not queries.is_of_cluster(conn):
+        return None
+    row = await (await conn.execute(_SQL.on_cluster["hidden"])).fetchone()
+    return Hidden(*row) if row and row[0] else None
 
 
 async def balances(

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
+from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.database.pool import Pool
 from balance_service.domain.commands import Exchange, Origin, Purchase, Settle, Transfer
@@ -25,6 +26,7 @@ from balance_service.repositories import verification
 from balance_service.repositories.cluster_journal import ClusterJournal
 from balance_service.repositories.journal import movements
 from tests import cluster, late_commits, postgres
+from tests.checkpoints import cover_all
 from tests.commits import commit
 from tests.integration.small_ledger import (
     RATES,
@@ -42,8 +44,8 @@ FROM pg_dist_placement
 WHERE shardid = get_shard_id_for_distribution_column(%s::regclass, %s::uuid)
 """
 ROUNDS = 16
-# Of each race, by `make test-long`.
-ROUNDS_LONG = 10_000
+# Of each race, by `make test-long`; `test_cluster_at_once.py` has thousands without a delay.
+ROUNDS_LONG = 400
 # At once, each on accounts of its own.
 LANES = 8
 
@@ -289,10 +291,11 @@ async def test_race_is_lost_without_its_protection(
         await run(unprotected_pool, race, ROUNDS_LONG)
 
 
-async def test_whatever_is_written_is_prepared(late_pool: Pool) -> None:
+async def test_whatever_is_written_is_prepared(late_pool: Pool, service_settings: Settings) -> None:
     late_commits.committed_plainly.clear()
     for race in RACES:
         await race(late_pool)
+    await cover_all(late_pool, service_settings)
     (account_id,) = await opened(late_pool, "RUB")
     async with pools.transaction(late_pool) as conn:
         changed = "UPDATE accounts SET limit_minor = 1 WHERE account_id = %s"

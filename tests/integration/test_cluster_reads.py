@@ -3,8 +3,16 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from balance_service.database.pool import Pool, transaction
+from balance_service.domain import errors
+from balance_service.domain.commands import Settle
+from balance_service.domain.money import Money
+from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Filter, Order, Position
+from balance_service.reading import trial_balance
+from balance_service.reading.past import SKEW_MAX, settled_everywhere
 from balance_service.repositories import (
     accounts,
     checkpoints,
@@ -12,10 +20,11 @@ from balance_service.repositories import (
     holds,
     leaves,
     quotes,
+    reports,
     totals,
 )
 from tests.events import assert_as_journal, beginning, number_all, read_on
-from tests.integration.small_ledger import history
+from tests.integration.small_ledger import by, history, made, opened
 
 
 async def test_ledger_is_read_as_it_was_written(cluster_pool: Pool) -> None:
@@ -42,3 +51,20 @@ async def test_ledger_is_read_as_it_was_written(cluster_pool: Pool) -> None:
     for currency in currencies:
         mine = [total for total in posted if total.currency == currency]
         assert sum(total.credit_minor for total in mine) == sum(t.debit_minor for t in mine)
+
+
+async def test_past_of_all_accounts_waits_until_what_is_committed_has_its_number(
+    cluster_pool: Pool,
+) -> None:
+    """A part that a lost server has prepared is hidden, and no lock tells of it."""
+    (account,) = await opened(cluster_pool, "RUB")
+    await made(cluster_pool, Settle(by(), Kind.DEPOSIT, account, Money(1, "RUB")))
+    async with cluster_pool.connection() as conn:
+        moment = await reports.clock(conn)
+    patience = 2 * SKEW_MAX.total_seconds()
+    for settle in (settled_everywhere, trial_balance.settle):
+        with pytest.raises(errors.DeadlinePassed):
+            await settle(cluster_pool, moment, patience)
+    await number_all(cluster_pool)
+    for settle in (settled_everywhere, trial_balance.settle):
+        assert await settle(cluster_pool, moment, None) > moment
