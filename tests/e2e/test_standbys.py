@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from balance_client import BalanceError, v1
 from balance_service.database.roles import ROLE
+from balance_service.gateway import openapi_freshness
 from rehearsals.standbys import run
 from tests.http import BINDINGS
 from tests.postgres import TEMPLATE, of_database, of_service
@@ -214,6 +215,8 @@ async def test_headers_are_those_of_http_too(owner: tuple[Person, str]) -> None:
     headers = {"balance-max-staleness": "60s", "balance-at-least": ""}
     answer = await person.http("GET", f"/api/v1/accounts/{account}", **headers)
     assert answer.headers["balance-read-from"] == "standby"
+    told = {name.lower() for name in answer.headers if name.lower().startswith("balance-")}
+    assert told == set(openapi_freshness.headers(BY_NAME["GetAccount"].method))
     again = {**headers, "balance-at-least": answer.headers["balance-position"]}
     assert (await person.http("GET", f"/api/v1/accounts/{account}", **again)).status == 200
 
