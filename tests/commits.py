@@ -31,8 +31,26 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, delay_seconds: Callable[[], float
 
     async def write(journal: Journal, plan: Plan) -> None:
         await real(journal, plan)
-        # Sends what is waiting in the pipeline.
-        await (await journal._conn.execute("SELECT 1")).fetchone()
+        await _send(journal)
         await asyncio.sleep(delay_seconds())
 
     monkeypatch.setattr(Journal, "write", write)
+
+
+def hold_back(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Has commits wait once they are written: whether one is, and what lets them go on."""
+    real, written, released = Journal.write, asyncio.Event(), asyncio.Event()
+
+    async def write(journal: Journal, plan: Plan) -> None:
+        await real(journal, plan)
+        await _send(journal)
+        written.set()
+        await released.wait()
+
+    monkeypatch.setattr(Journal, "write", write)
+    return written, released
+
+
+async def _send(journal: Journal) -> None:
+    """Sends what is waiting in the pipeline."""
+    await (await journal._conn.execute("SELECT 1")).fetchone()

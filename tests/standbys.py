@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from balance_client import freshness
+from balance_client import freshness, v1
 from rehearsals.servers import BIN, Postgres
 from tests import postgres
+from tests.service import Person
 
 # What is waited for comes in a second, on a machine that has time.
 PATIENCE_SECONDS = 60
@@ -116,6 +117,13 @@ async def ask(
     found = {name: str(value) for name, value in trailers}
     names = (freshness.READ_FROM, freshness.AS_OF, freshness.POSITION)
     return Told(answer, *(found.get(name, "") for name in names))
+
+
+async def balance(
+    person: Person, account: str, max_staleness: str | None = "60s", at_least: str | None = None
+) -> Told:
+    request = v1.GetAccountRequest(account=account)
+    return await ask(person.client.accounts.GetAccount, request, max_staleness, at_least)
 
 
 async def until(read: Callable[[], Awaitable[Told]], read_from: str) -> Told:

@@ -17,7 +17,12 @@ from balance_service.config import SECRETS, variable
 ROOT = Path(__file__).parent.parent
 BUILD, FINAL = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")[1:]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# What goes over it has a standby.
+STANDBY: dict[str, Any] = yaml.safe_load(
+    (ROOT / "docker-compose.standby.yml").read_text(encoding="utf-8")
+)
+REPLICA: dict[str, Any] = STANDBY["services"]["replica"]
+SERVICES: dict[str, dict[str, Any]] = {**COMPOSE["services"], "replica": REPLICA}
 
 
 def locked(name: str) -> set[str]:
@@ -116,8 +121,11 @@ def test_secrets_of_the_try_out_are_made_once_and_good_enough(tmp_path: Path) ->
         "secret": 0o400,
         "postgres-password": 0o444,
         "owner-database-url": 0o400,
+        "replica-url": 0o400,
         "database-url": 0o400,
     }
+    # The standby has the primary's roles.
+    assert made["replica-url"] == made["database-url"].replace("@postgres/", "@replica/")
     (tmp_path / "database-url").unlink()
     assert not run().items() & made.items()
     folder = Path("/run/balance")
@@ -129,3 +137,25 @@ def test_secrets_of_the_try_out_are_made_once_and_good_enough(tmp_path: Path) ->
     assert told == str(folder / "owner-database-url")
     told = SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"]
     assert told == str(folder / "postgres-password")
+
+
+def test_standby_of_the_try_out_is_the_primarys_and_read_from() -> None:
+    services = STANDBY["services"]
+    assert services.keys() == {"postgres", "replica", "service"}
+    assert REPLICA["image"] == SERVICES["postgres"]["image"]
+    environment = REPLICA["environment"]
+    primary = SERVICES["postgres"]["environment"]
+    assert environment["PGHOST"] == "postgres"
+    assert environment["PGUSER"] == primary["POSTGRES_USER"]
+    assert environment["POSTGRES_PASSWORD_FILE"] == primary["POSTGRES_PASSWORD_FILE"]
+    assert services["service"]["environment"] == {
+        "BALANCE_REPLICA_URL_FILE": "/run/balance/replica-url"
+    }
+    ((source, target),) = [
+        (one["source"], one["target"]) for one in services["postgres"]["configs"]
+    ]
+    assert f"hba_file={target}" in services["postgres"]["command"]
+    rules = STANDBY["configs"][source]["content"].splitlines()
+    # Nobody comes by the network without a password.
+    assert [rule.split()[-1] for rule in rules if rule.startswith("host")] == ["scram-sha-256"] * 2
+    assert f"host replication {environment['PGUSER']} all scram-sha-256" in rules

@@ -28,13 +28,11 @@ class Condition(enum.Enum):
     OWNER = "the owner of the account"
     PARTY = "the owner of an account of the movement"
     RECEIVER = "who received it"
-    MAKER = "who made the hold"
+    MAKER = "who made it"
+    MAKER_OR_OWNER = "who made it, or owns the account that pays"
     ASKER = "who asked for the quote"
     LISTENER = "who may list all events"
-    SUBSCRIBER = "whose endpoint it is"
     OTHERS = "somebody else than it is about"
-    MADE = "who made the schedule"
-    MADE_OR_OWNER = "who made the schedule, or owns the account that pays"
     ITEMS = "who may make the call that each item stands for"
 
 
@@ -156,7 +154,7 @@ _READING_EVENTS = Rule(
     scopes=(Scope.EVENTS_READ,),
 )
 _MANAGING_WEBHOOKS = Rule(
-    admin=Condition.ALWAYS, scopes=(Scope.WEBHOOKS_WRITE,), scoped=Condition.SUBSCRIBER
+    admin=Condition.ALWAYS, scopes=(Scope.WEBHOOKS_WRITE,), scoped=Condition.MAKER
 )
 _REPORTING = Rule(moderator=Condition.ALWAYS, admin=Condition.ALWAYS, scopes=(Scope.REPORTS_READ,))
 _NAMING_ACCOUNTS = _admins(Scope.ACCOUNTS_WRITE, note="services in their own name alone")
@@ -167,14 +165,14 @@ _QUOTING = (Scope.EXCHANGES_WRITE, Scope.TRANSFERS_WRITE)
 _OF_NO_MONEY = ("accounts:", "users:", "events:", "webhooks:", "reports:")
 _MOVING = tuple(scope for scope in Scope if not scope.startswith(_OF_NO_MONEY))
 _SCHEDULING = _users(
-    Condition.MADE, Scope.PURCHASES_WRITE, Scope.TRANSFERS_WRITE, scoped=Condition.MADE
+    Condition.MAKER, Scope.PURCHASES_WRITE, Scope.TRANSFERS_WRITE, scoped=Condition.MAKER
 )
 _READING_SCHEDULES = Rule(
-    user=Condition.MADE_OR_OWNER,
+    user=Condition.MAKER_OR_OWNER,
     moderator=Condition.ALWAYS,
     admin=Condition.ALWAYS,
     scopes=(Scope.ACCOUNTS_READ,),
-    service=Condition.MADE_OR_OWNER,
+    service=Condition.MAKER_OR_OWNER,
 )
 _FORCING = "`force`: admins alone"
 _WHILE_IT_HOLDS = f"what was received by quote only while that holds; {_FORCING}"

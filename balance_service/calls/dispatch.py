@@ -23,6 +23,7 @@ from balance_service.calls.methods import Method
 from balance_service.calls.open_streams import OpenStreams
 from balance_service.calls.quotas import Quotas
 from balance_service.calls.repeats import is_repeatable
+from balance_service.calls.standby_offers import is_offered_file
 from balance_service.calls.standby_reads import StandbyReads
 from balance_service.calls.strangers import COSTS, COUNTED, FORGED
 from balance_service.domain import errors, retry_after
@@ -293,6 +294,8 @@ class Calls:
         if isinstance(request, Message | bytes):
             parsed = _parse(method, request, call)
             self._admit(method, call)
+            if self.standby_reads and freshness.is_asked(call) and is_offered_file(method):
+                return self.standby_reads.file(method, parsed, call, handler)
             answers: AsyncGenerator[Message, None] = handler(parsed, call)
             return answers
         self._admit(method, call)

@@ -7,10 +7,10 @@ may read, a standby knows whose accounts and movements are, which never changes.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 from google.protobuf.message import Message
@@ -18,8 +18,10 @@ from google.protobuf.message import Message
 from balance_service.calls.call import Call
 from balance_service.calls.freshness import AS_OF, POSITION, READ_FROM, Freshness, Positions, read
 from balance_service.calls.methods import Method
+from balance_service.calls.standby_offers import is_offered
 from balance_service.domain import errors
 from balance_service.reading.gathering import Gathering
+from balance_service.reading.past import NotShown
 from balance_service.reading.standbys import Reached, Standby, Standbys
 from balance_service.telemetry import metrics
 
@@ -28,71 +30,8 @@ STANDBY_SECONDS_MAX = 2.0
 # How long the primary's position is waited for: an answer is worth more than what is said of it.
 POSITION_SECONDS = 0.5
 
-# What a standby may answer, with the fields that leave a request to the primary. An answer about
-# the past waits for commits under way, which only the primary knows of.
-OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
-    "GetAccount": ("as_of",),
-    "ListAccounts": (),
-    "LookupAccount": (),
-    "SearchAccounts": (),
-    "ListEntries": ("filter.end_time",),
-    "ListAccountChanges": (),
-    "GetDeposit": (),
-    "ListDeposits": ("filter.end_time",),
-    "GetExchange": (),
-    "ListExchanges": ("filter.end_time",),
-    "GetHold": (),
-    "ListHolds": (),
-    "GetPurchase": (),
-    "ListPurchases": ("filter.end_time",),
-    "ListMovements": (),
-    "SalesByService": (),
-    "GetReversal": (),
-    "GetTransfer": (),
-    "ListTransfers": ("filter.end_time",),
-    "ListReceivedTransfers": ("filter.end_time",),
-    "GetWithdrawal": (),
-    "ListWithdrawals": ("filter.end_time",),
-}
-_WAITS = "it waits for commits under way, which only the primary knows of"
-_DECIDES = "somebody decides by it"
-_SIGN_IN = "it is about who may sign in"
-_SMALL = "it is kept in memory, or small"
-_NUMBERED = "it follows numbers that are given on the primary"
-# What only the primary answers, and why.
-KEPT: Final[Mapping[str, str]] = {
-    "ListApprovals": _DECIDES,
-    "ListAuditEvents": "an act is to be seen at once",
-    "GetJwks": _SIGN_IN,
-    "ListEvents": _NUMBERED,
-    "GetQuote": _DECIDES,
-    "GetTrialBalance": _WAITS,
-    "GetReceipt": "it proves what is true now",
-    "GetCheckpoint": "it proves what is true now",
-    "ListCheckpoints": "it proves what is true now",
-    "ListServices": _SMALL,
-    "GetService": _SMALL,
-    "ListCurrencies": _SMALL,
-    "GetRate": _SMALL,
-    "ListRates": _SMALL,
-    "ListBalances": _WAITS,
-    "SearchMovements": _NUMBERED,
-    "GetSchedule": _DECIDES,
-    "ListSchedules": _DECIDES,
-    "ListOccurrences": _DECIDES,
-    "GetStatement": _WAITS,
-    "GetMe": _SIGN_IN,
-    "ListUsers": _SIGN_IN,
-    "GetUser": _SIGN_IN,
-    "LookupUser": _SIGN_IN,
-    "ListSessions": _SIGN_IN,
-    "ExportUser": "it is complete as of now",
-    "GetWebhookEndpoint": _DECIDES,
-    "ListWebhookEndpoints": _DECIDES,
-    "ListWebhookDeliveries": _DECIDES,
-}
-
-Handler: TypeAlias = Callable[[Message, Call], Awaitable[Message]]
+# Of a servicer: awaited for a message, or gone through for the parts of a file.
+Handler: TypeAlias = Callable[[Message, Call], Any]
 
 _log = structlog.get_logger()
 
@@ -116,6 +55,13 @@ class Shown:
 
 class _Behind(Exception):  # noqa: N818 - no fault
     """The standby does not show yet what it must, or began to show less."""
+
+
+_CAUSES: Mapping[type[Exception], str] = {
+    _Behind: "behind",
+    NotShown: "early",
+    TimeoutError: "slow",
+}
 
 
 class StandbyReads:
@@ -159,10 +105,10 @@ class StandbyReads:
         """
         asked = read(call, self._positions)
         shown = None
-        if asked.max_staleness_seconds is not None and is_offered(method, request):
+        if is_offered(method, request):
             shown = await self._by_standby(method, request, call, asked)
         if shown is None:
-            message = await primary(request, call)
+            message: Message = await primary(request, call)
             await self._tell_primary(method, call)
             return message
         call.proven = True
@@ -187,37 +133,69 @@ class StandbyReads:
             if position is not None:
                 call.trailers[POSITION] = self._positions.write(position)
 
-    async def _by_standby(
-        self, method: Method, request: Message, call: Call, asked: Freshness
-    ) -> Shown | None:
-        """What a standby answers; None where the primary is to be asked."""
-        if not self._standbys.standbys:
+    async def file(
+        self, method: Method, request: Message, call: Call, primary: Handler
+    ) -> AsyncGenerator[Message, None]:
+        """Answers a call with a file, which is of the past and has the same parts from any server.
+
+        The primary goes on with what a standby breaks off: it begins anew, and leaves out as many
+        parts as were sent.
+
+        Args:
+            method: The method.
+            request: What is asked.
+            call: Who asks, verified and let in.
+            primary: Answers by the primary.
+
+        Raises:
+            InvalidFields: What the call says of freshness cannot be understood.
+            Refusal: The primary refuses.
+        """
+        asked, sent = read(call, self._positions), 0
+        if standby := self._choose(asked):
+            handler = self._handlers[standby][method.full_name]
+            made = _parts(standby, handler, request, call, asked)
+            try:
+                async with contextlib.aclosing(made) as parts:
+                    async for part in parts:
+                        call.proven = True
+                        yield part
+                        sent += 1
+            except Exception as error:  # noqa: BLE001 - whatever it is, the primary is asked
+                _fall_back(standby, call, error)
+            else:
+                metrics.read_by("standby")
+                return
+        async with contextlib.aclosing(primary(request, call)) as parts:
+            async for part in parts:
+                if sent:
+                    sent -= 1
+                else:
+                    yield part
+        metrics.read_by("primary")
+
+    def _choose(self, asked: Freshness) -> Standby | None:
+        """The standby to ask; None where the primary is to be asked."""
+        if asked.max_staleness_seconds is None or not self._standbys.standbys:
             return None
-        assert asked.max_staleness_seconds is not None, "offered to whoever says so"
         fresh = self._standbys.fresh(asked.max_staleness_seconds)
         free = [standby for standby in fresh if not standby.loaded]
         if not free:
             metrics.standby_fell_back("loaded" if fresh else "stale")
             return None
-        standby = min(free, key=lambda each: each.under_way)
+        return min(free, key=lambda each: each.under_way)
+
+    async def _by_standby(
+        self, method: Method, request: Message, call: Call, asked: Freshness
+    ) -> Shown | None:
+        """What a standby answers; None where the primary is to be asked."""
+        standby = self._choose(asked)
+        if standby is None:
+            return None
         try:
             return await self._ask(standby, method, request, call, asked)
-        except _Behind:
-            cause = "behind"
-        except TimeoutError:
-            cause = "slow"
-        except errors.Refusal:
-            cause = "refused"
         except Exception as error:  # noqa: BLE001 - whatever it is, the primary is asked
-            cause = "failed"
-            _log.warning(
-                "standby_read_failed",
-                standby=standby.name,
-                method=call.method,
-                request_id=call.correlation_id,
-                cause=type(error).__name__,
-            )
-        metrics.standby_fell_back(cause)
+            _fall_back(standby, call, error)
         return None
 
     async def _ask(
@@ -254,22 +232,10 @@ class StandbyReads:
             reading.exception()  # Asked for, or asyncio logs it when nobody waits.
 
 
-def is_offered(method: Method, request: Message) -> bool:
-    """Whether a standby may answer a request."""
-    left = OFFERED.get(method.descriptor.name)
-    return left is not None and not any(_has(request, path) for path in left)
-
-
 async def _read(
     standby: Standby, handler: Handler, request: Message, call: Call, asked: Freshness
 ) -> Shown:
-    reached, age_seconds = standby.reached, standby.age_seconds
-    if reached is None:
-        raise _Behind
-    if (asked.movement_ids or asked.position) and not await standby.shows(
-        asked.movement_ids, asked.position
-    ):
-        raise _Behind
+    reached, age_seconds = await _meet(standby, asked), standby.age_seconds
     # Of its own, so that nothing of it is left where the primary answers.
     own = replace(call, trailers={})
     message = await handler(request, own)
@@ -280,11 +246,52 @@ async def _read(
     return Shown(message, reached, age_seconds, position)
 
 
-def _has(request: Message, path: str) -> bool:
-    name, _, rest = path.partition(".")
-    if not request.HasField(name):
-        return False
-    return not rest or _has(getattr(request, name), rest)
+async def _parts(
+    standby: Standby, handler: Handler, request: Message, call: Call, asked: Freshness
+) -> AsyncGenerator[Message, None]:
+    """The parts of a file, as a standby makes it."""
+    reached, own = await _meet(standby, asked), replace(call, trailers={})
+    standby.under_way += 1
+    try:
+        async with contextlib.aclosing(handler(request, own)) as parts:
+            async for part in parts:
+                own.check_proven()
+                if standby.pool.generation != reached.generation:
+                    raise _Behind
+                yield part
+    finally:
+        standby.under_way -= 1
+
+
+async def _meet(standby: Standby, asked: Freshness) -> Reached:
+    """What a standby shows, which is all that it has to show.
+
+    Raises:
+        _Behind: It is not.
+    """
+    reached = standby.reached
+    if reached is None:
+        raise _Behind
+    if (asked.movement_ids or asked.position) and not await standby.shows(
+        asked.movement_ids, asked.position
+    ):
+        raise _Behind
+    return reached
+
+
+def _fall_back(standby: Standby, call: Call, error: Exception) -> None:
+    """Counts why the primary is asked, and logs what failed."""
+    refused = isinstance(error, errors.Refusal)
+    cause = "refused" if refused else _CAUSES.get(type(error), "failed")
+    if cause == "failed":
+        _log.warning(
+            "standby_read_failed",
+            standby=standby.name,
+            method=call.method,
+            request_id=call.correlation_id,
+            cause=type(error).__name__,
+        )
+    metrics.standby_fell_back(cause)
 
 
 def _text(moment: datetime) -> str:

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -70,6 +71,9 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
         size: Connections at most.
         primary: Shared with the worker's other pools.
     """
+
+    # Of a standby's: before when it shows all that is ever dated. Elsewhere that is waited for.
+    final_until: datetime | None = None
 
     def __init__(self, database_url: str, size: int, primary: Primary) -> None:
         self._url = database_url

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
@@ -108,6 +108,7 @@ class StandbyPool(Pool):
         # Grows when the server may be another, or may have started again and show less.
         self.generation = 0
         self._server: tuple[Any, ...] | None = None
+        self.final_until = datetime.min.replace(tzinfo=UTC)
 
     async def forget(self) -> None:
         """Ends every connection; the server that is met next may be another."""

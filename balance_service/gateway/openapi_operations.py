@@ -5,7 +5,13 @@ from collections.abc import Collection, Iterator
 
 from google.protobuf.descriptor import Descriptor
 
-from balance_service.gateway import examples, files, numbered_pages, streams
+from balance_service.gateway import (
+    examples,
+    files,
+    numbered_pages,
+    openapi_freshness,
+    streams,
+)
 from balance_service.gateway.openapi_refusals import refusal_responses
 from balance_service.gateway.responses import JSON
 from balance_service.gateway.routes import Binding
@@ -70,6 +76,7 @@ def _parameters(
         )
         key = {"type": "string", "pattern": "^[!#-~]([ -~]{0,253}[!-~])?$"}
         yield {"name": "Idempotency-Key", "in": "header", "schema": key, "description": text}
+    yield from openapi_freshness.parameters(binding.method)
 
 
 def _query_parameters(
@@ -163,11 +170,14 @@ def _responses(binding: Binding, schemas: Schemas, *, numbered: bool) -> Schema:
             streams.NDJSON: {"schema": line},
             streams.EVENTS: {"schema": {"type": "string", "description": "Events of answers."}},
         }
-    successes: Schema = {"200": {"description": "Done.", "content": content}}
+    told: Schema = {"content": content}
+    if headers := openapi_freshness.headers(method):
+        told["headers"] = headers
+    successes: Schema = {"200": {"description": "Done.", **told}}
     if method.creates:
         successes = {
-            "201": {"description": "Made.", "content": content},
-            "200": {"description": "It was there already.", "content": content},
+            "201": {"description": "Made.", **told},
+            "200": {"description": "It was there already.", **told},
         }
     return successes | refusal_responses(method)
 

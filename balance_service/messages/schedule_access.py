@@ -24,7 +24,7 @@ async def get_readable(conn: Connection, call: Call, schedule_id: UUID) -> Sched
     Raises:
         ScheduleNotFound: There is none, or it is somebody else's.
     """
-    call.prove(Condition.MADE_OR_OWNER)
+    call.prove(Condition.MAKER_OR_OWNER)
     schedule = await repository.get(conn, schedule_id)
     if schedule is None:
         raise errors.ScheduleNotFound(str(schedule_id))
@@ -49,7 +49,7 @@ async def lock_made(conn: Connection, call: Call, schedule_id: UUID) -> Schedule
     if call.unconditional or principal.name == schedule.principal:
         return schedule
     if principal.reads_all or await _owns(conn, principal, schedule.account_id):
-        raise errors.PermissionMissing(required=Condition.MADE.value)
+        raise errors.PermissionMissing(required="who made the schedule")
     raise errors.ScheduleNotFound(str(schedule_id))
 
 
@@ -67,7 +67,7 @@ async def check_listed(
         AccountNotFound: The account is somebody else's, as far as the caller may know.
         PermissionMissing: The caller may list their own alone.
     """
-    call.prove(Condition.MADE_OR_OWNER)
+    call.prove(Condition.MAKER_OR_OWNER)
     principal = call.principal
     if account_id and not call.unconditional and not await _owns(conn, principal, account_id):
         raise errors.AccountNotFound(str(account_id))

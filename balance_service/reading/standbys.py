@@ -4,7 +4,8 @@ Clocks of two servers are not compared, and when a standby replayed its last cha
 while nothing changes. Instead, twice a second, the primary is asked for its time and where its log
 is, and each standby for how far it has replayed. A standby that has replayed up to a position shows
 everything that was acknowledged before the moment when the primary was there. How long ago that was
-is told by this worker's own clock, which runs and is never set.
+is told by this worker's own clock, which runs and is never set. Before that, the primary is asked
+which moment is over, so that a standby that was there shows all that is ever dated before it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -29,6 +31,8 @@ from balance_service.database.standbys import (
     read_seen,
     read_state,
 )
+from balance_service.reading import final_moments
+from balance_service.reading.final_moments import NEVER, FinalMoments
 from balance_service.reading.gathering import Gathering
 from balance_service.repositories import journal
 from balance_service.telemetry import metrics
@@ -50,11 +54,21 @@ class Reached:
         as_of: The moment, by the primary's clock.
         asked: Not after that moment, by the event loop's clock.
         generation: Of the standby's connections.
+        final_until: Before when it shows all that is ever dated.
     """
 
     as_of: datetime
     asked: float
     generation: int
+    final_until: datetime
+
+
+class _Marked(NamedTuple):
+    """Where the primary was, when it was asked, and before when nothing is dated after that."""
+
+    mark: Mark
+    asked: float
+    final_until: datetime
 
 
 class Standby:
@@ -110,7 +124,8 @@ class Standby:
             _log.info("standby_fit", standby=self.name)
         self.fault = ""
         known = self.reached
-        self._reached = reached if known is None or known.asked < reached.asked else known
+        if known is None or known.asked < reached.asked:
+            self._reached, self.pool.final_until = reached, reached.final_until
 
     def suspend(self, fault: str) -> None:
         """It is not read from until it is found fit again."""
@@ -134,9 +149,10 @@ class Standbys:
         self.standbys = standbys
         self.staleness_max_seconds = staleness_max_seconds
         self._primary = primary
-        # The newest is the last, with when it was asked for.
+        # The newest is the last.
         length = math.ceil(staleness_max_seconds / PRIMARY_INTERVAL_SECONDS) + 2
-        self._marks: deque[tuple[Mark, float]] = deque(maxlen=length)
+        self._marks: deque[_Marked] = deque(maxlen=length)
+        self._final = FinalMoments()
         self._looking: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -174,20 +190,23 @@ class Standbys:
             PostgresError: It does not answer. What is known stays true, and grows old.
         """
         assert self._primary, "where there are standbys"
-        asked = asyncio.get_running_loop().time()
         async with self._primary.connection(ANSWER_SECONDS) as conn:
             with conn.bounded(ANSWER_SECONDS):
+                seen = await final_moments.look(conn)
+                asked = asyncio.get_running_loop().time()
+                # Last: what has ended is flushed up to here.
                 mark = await read_mark(conn)
-        last = self._marks[-1][0] if self._marks else None
+        last = self._marks[-1].mark if self._marks else None
         if last and mark.history != last.history:
             if mark.history.precedes(last.history):
                 return  # It lost its place to another, and does not know it yet.
             self._marks.clear()
+            self._final = FinalMoments()
             for standby in self.standbys:
                 standby.suspend("another primary")
         elif last and mark.position == last.position:
             self._marks.pop()
-        self._marks.append((mark, asked))
+        self._marks.append(_Marked(mark, asked, self._final.after(seen) if seen else NEVER))
 
     async def look_at(self, standby: Standby) -> None:
         """Asks a standby what it has replayed."""
@@ -211,12 +230,12 @@ class Standbys:
             return
         if not self._marks:
             return
-        if state.history != self._marks[-1][0].history:
+        if state.history != self._marks[-1].mark.history:
             standby.suspend("of another history than the primary")
             return
-        for mark, asked in reversed(self._marks):
+        for mark, asked, final_until in reversed(self._marks):
             if mark.position <= state.position:
-                standby.reach(Reached(mark.moment, asked, generation))
+                standby.reach(Reached(mark.moment, asked, generation, final_until))
                 break
 
 

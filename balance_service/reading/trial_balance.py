@@ -14,7 +14,13 @@ from typing import NamedTuple
 from balance_service.database.pool import Connection, Pool
 from balance_service.domain import errors
 from balance_service.domain.chart import Total
-from balance_service.reading.past import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, SKEW_MAX, Parts
+from balance_service.reading.past import (
+    LOOK_AGAIN_SECONDS,
+    PATIENCE_SECONDS,
+    SKEW_MAX,
+    Parts,
+    check_shown,
+)
 from balance_service.repositories import totals
 from balance_service.repositories.totals import Horizon
 
@@ -85,7 +91,10 @@ async def settle(pool: Pool, end: datetime, timeout_seconds: float | None) -> da
     Raises:
         DeadlinePassed: The caller stops waiting before that.
         Unavailable: A transaction is under way and takes long.
+        NotShown: As `past.check_shown`, of a standby, which has nothing to wait for.
     """
+    if pool.final_until:
+        return check_shown(pool.final_until, end)
     loop = asyncio.get_running_loop()
     began = loop.time()
     horizon: Horizon | None = None

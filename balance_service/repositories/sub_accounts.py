@@ -200,6 +200,12 @@ async def waits_before(conn: AsyncConnection, moment: datetime) -> bool:
     return bool(row[0])
 
 
+async def waiting_since(conn: AsyncConnection) -> datetime | None:
+    """When the oldest receipt was dated that waits for its number; None if none waits."""
+    row = await (await conn.execute(_SQL["waiting_since"])).fetchone()
+    return row[0] if row else None
+
+
 async def lock_if_free(conn: AsyncConnection, account_id: UUID) -> bool:
     """Locks an account, unless another transaction has it locked; whether it did."""
     cursor = await conn.execute(_SQL["lock_if_free"], {"account_id": account_id})

@@ -205,6 +205,11 @@ SELECT count(*) > 0 AS waits
 FROM waiting_receipts AS w
 WHERE w.created_at < %(moment)s;
 
+-- waiting_since --
+-- When the oldest receipt was dated that waits for its number, on whichever account.
+SELECT min(w.created_at) AS waiting_since
+FROM waiting_receipts AS w;
+
 -- lock_if_free --
 -- An account, locked unless another has it locked: that one numbers what waits.
 SELECT a.account_id

@@ -9,7 +9,8 @@ from balance_service.auth.sealing import Secrets
 from balance_service.calls.dispatch import Calls, Servicer
 from balance_service.calls.freshness import Positions
 from balance_service.calls.methods import Method
-from balance_service.calls.standby_reads import OFFERED, Handler, StandbyReads
+from balance_service.calls.standby_offers import OFFERED, OFFERED_FILES
+from balance_service.calls.standby_reads import Handler, StandbyReads
 from balance_service.calls.streams import Streams
 from balance_service.config import Settings
 from balance_service.database.pool import Pool
@@ -33,11 +34,13 @@ from balance_service.servicers.account_directory import AccountDirectory
 from balance_service.servicers.deposit import DepositServicer
 from balance_service.servicers.exchange import ExchangeServicer
 from balance_service.servicers.hold import HoldServicer
+from balance_service.servicers.ledger import LedgerServicer
 from balance_service.servicers.movement import MovementServicer
 from balance_service.servicers.purchase import PurchaseServicer
 from balance_service.servicers.report import ReportServicer
 from balance_service.servicers.reversal import ReversalServicer
 from balance_service.servicers.settlement import Settlements
+from balance_service.servicers.statement import StatementServicer
 from balance_service.servicers.transfer import TransferServicer
 from balance_service.servicers.withdrawal import WithdrawalServicer
 
@@ -116,7 +119,7 @@ def _handlers(pool: Pool, shared: Shared) -> Mapping[str, Handler]:
     made: dict[str, Handler] = {}
     for servicer in _servicers(pool, shared):
         for descriptor in servicer.service.methods:
-            if descriptor.name in OFFERED:
+            if descriptor.name in OFFERED or descriptor.name in OFFERED_FILES:
                 made[Method(descriptor).full_name] = getattr(servicer, descriptor.name)
     return made
 
@@ -143,4 +146,6 @@ def _servicers(pool: Pool, shared: Shared) -> Sequence[Servicer]:
         MovementServicer(pool, tokens, parse_keys(settings.searchable_metadata)),
         ReversalServicer(pool),
         ReportServicer(pool, tokens),
+        StatementServicer(pool, found.accounts),
+        LedgerServicer(pool),
     )

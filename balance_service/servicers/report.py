@@ -83,6 +83,9 @@ class ReportServicer:
         async with self._pool.connection() as conn:
             after = await _place(conn, wanted, int.from_bytes(place, "big") if place else None)
             newest = (await events.newest(conn)).sequence
+            if after > newest:
+                # A standby that does not show yet what an earlier page, read elsewhere, showed.
+                raise errors.Unavailable
             until = min(after + REACH_MAX, newest)
             found = await reports.movements(conn, wanted, after, until, size + 1)
             movements = await journal.movements(conn, [one for _, one in found])

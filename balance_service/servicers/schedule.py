@@ -160,7 +160,7 @@ class ScheduleServicer:
             return schedule_message(after)
 
         # Checked within; whoever repeats a call that was answered has passed that.
-        call.prove(Condition.MADE)
+        call.prove(Condition.MAKER)
         return await once(
             self._pool,
             request,
@@ -286,7 +286,7 @@ class ScheduleServicer:
             return schedule_message(after)
 
         # Checked within, as above.
-        call.prove(Condition.MADE)
+        call.prove(Condition.MAKER)
         return await once(
             self._pool,
             request,

@@ -256,7 +256,7 @@ class WebhookServicer:
     ) -> Answer:
         answer = await once(self._pool, request, call, read=read, act=act, answer_type=answer_type)
         # What was answered before was the same caller's.
-        call.prove(Condition.SUBSCRIBER)
+        call.prove(Condition.MAKER)
         return answer
 
     async def _with_secret(self, made: webhook_pb2.WebhookEndpoint) -> webhook_pb2.WebhookEndpoint:
@@ -286,7 +286,7 @@ def _check_theirs(found: Endpoint | None, call: Call, endpoint_id: UUID) -> Endp
     Raises:
         WebhookEndpointNotFound: There is none, or it is somebody else's.
     """
-    call.prove(Condition.SUBSCRIBER)
+    call.prove(Condition.MAKER)
     if found and (call.unconditional or found.owner == call.principal.name):
         return found
     raise errors.WebhookEndpointNotFound(str(endpoint_id))

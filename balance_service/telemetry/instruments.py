@@ -171,8 +171,8 @@ READS = _counter(
 STANDBY_FALLBACKS = _counter(
     "balance_standby_fallbacks",
     "Reads that a standby might have answered and the primary did: none was `stale` little enough, "
-    "it was `behind` what the caller has seen, `loaded`, `slow`, it `failed`, or it `refused` what "
-    "the primary may know better.",
+    "it was `behind` what the caller has seen, too `early` for a moment of the past, `loaded`, "
+    "`slow`, it `failed`, or it `refused` what the primary may know better.",
     "cause",
 )
 READ_STALENESS = _histogram(
@@ -195,5 +195,5 @@ for _outcome in ("delivered", "failed", "dead"):
     WEBHOOK_ATTEMPTS.labels(_outcome)
 for _server in ("standby", "primary"):
     READS.labels(_server)
-for _cause in ("stale", "behind", "loaded", "slow", "failed", "refused"):
+for _cause in ("stale", "behind", "early", "loaded", "slow", "failed", "refused"):
     STANDBY_FALLBACKS.labels(_cause)

@@ -21,6 +21,9 @@ DOORS = [
     "deadline DeadlineExceeded",
     "cancelled Canceled",
     "paged 303",
+    "fresh 1000.00 false true true",
+    "fresh 1000.00 false true true",
+    "told {true 2026-11-29 07:00:00.123 +0000 UTC }",
 ]
 
 

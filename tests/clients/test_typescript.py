@@ -36,6 +36,9 @@ DOORS = [
     "deadline DeadlineExceeded",
     "cancelled Canceled",
     "paged 303",
+    "fresh 1000.00 false undefined true",
+    "fresh 1000.00 false undefined true",
+    "told true 2026-11-29T07:00:00.123Z ",
 ]
 WRONG = """
 import { type BalanceClient, type BalanceError, Reason } from "balance-ledger-client";

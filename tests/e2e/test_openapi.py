@@ -10,6 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
 from balance_service.calls.refusals import TABLE
+from balance_service.calls.standby_offers import OFFERED, OFFERED_FILES
 from balance_service.gateway import examples, schemas
 from balance_service.gateway.refusals import status_to_response
 from tests.http import BINDINGS
@@ -52,6 +53,27 @@ async def test_document_has_every_binding_with_its_words(document: dict[str, Any
     assert {"INSUFFICIENT_FUNDS", "ROUTE_NOT_FOUND"} <= set(reasons)
     unsafe = [operation["security"] for operation in operations if not operation["security"]]
     assert len(unsafe) == 10
+
+
+async def test_headers_of_freshness_are_told_where_they_hold(document: dict[str, Any]) -> None:
+    asked: dict[str, set[str]] = {}
+    told: dict[str, set[str]] = {}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            name = operation["operationId"].partition("_")[2]
+            parameters = {parameter["name"] for parameter in operation["parameters"]}
+            done = operation["responses"]["200"]
+            asked[name] = {each for each in parameters if each.startswith("balance-")}
+            told[name] = set(done.get("headers", {}))
+    may_be_stale = {name for name, headers in asked.items() if "balance-max-staleness" in headers}
+    assert may_be_stale == {*OFFERED, *OFFERED_FILES}
+    assert {name for name, headers in told.items() if "balance-read-from" in headers} == {*OFFERED}
+    # A payment's position is worth having, a sign-in's is not.
+    assert (asked["CreateDeposit"], told["CreateDeposit"]) == (
+        {"balance-at-least"},
+        {"balance-position"},
+    )
+    assert not any((asked["CreateToken"], told["CreateToken"], asked["ListUsers"]))
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/openapi-pages.json"])

@@ -1,7 +1,6 @@
 """Reads from a standby: never older than is accepted, never older than what was seen."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -10,52 +9,33 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from balance_client import BalanceError, v1
-from balance_service.calls.standby_reads import OFFERED
 from balance_service.database.roles import ROLE
+from balance_service.gateway import openapi_freshness
 from rehearsals.standbys import run
-from tests.e2e.test_parity import requests
 from tests.http import BINDINGS
-from tests.parity_world import world
 from tests.postgres import TEMPLATE, of_database, of_service
 from tests.service import Person, Service, StartService, rich
-from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, caught_up, locked, pair, until
+from tests.standbys import (
+    PATIENCE_SECONDS,
+    Pair,
+    Told,
+    ask,
+    balance,
+    caught_up,
+    locked,
+    pair,
+    until,
+)
 
 pytestmark = [pytest.mark.xdist_group("standbys"), pytest.mark.usefixtures("within")]
 
 BY_NAME = {binding.method.descriptor.name: binding for binding in reversed(BINDINGS)}
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Pair]:
-    with pair() as made:
-        yield made
-
-
 @pytest.fixture
 def server_url(servers: Pair) -> str:
     """Where the databases of these tests are."""
     return servers.url
-
-
-@pytest.fixture
-async def replicated(servers: Pair, database_url: str, start_service: StartService) -> Service:
-    """A service that may read from the standby."""
-    return await start_service(replica_url=SecretStr(servers.behind(database_url)))
-
-
-@pytest.fixture
-async def owner(replicated: Service) -> tuple[Person, str]:
-    """Somebody with 1000 roubles that the standby shows, and their account."""
-    person, account = await rich(replicated)
-    await until(lambda: balance(person, account, "2s"), "standby")
-    return person, account
-
-
-async def balance(
-    person: Person, account: str, max_staleness: str | None = "60s", at_least: str | None = None
-) -> Told:
-    request = v1.GetAccountRequest(account=account)
-    return await ask(person.client.accounts.GetAccount, request, max_staleness, at_least)
 
 
 async def test_standby_answers_whoever_accepts_it_as_the_primary_does(
@@ -179,13 +159,6 @@ async def test_list_goes_on_where_the_primary_began_it(
     assert amounts == ["1000.00", "1.00", "2.00", "3.00"]
 
 
-async def test_request_about_the_past_is_left_to_the_primary(owner: tuple[Person, str]) -> None:
-    person, account = owner
-    request = v1.GetAccountRequest(account=account)
-    request.as_of.FromDatetime(datetime.now(UTC))
-    assert (await ask(person.client.accounts.GetAccount, request)).read_from == "primary"
-
-
 async def test_standby_that_hangs_is_passed_in_time(
     servers: Pair, database_url: str, owner: tuple[Person, str]
 ) -> None:
@@ -242,6 +215,8 @@ async def test_headers_are_those_of_http_too(owner: tuple[Person, str]) -> None:
     headers = {"balance-max-staleness": "60s", "balance-at-least": ""}
     answer = await person.http("GET", f"/api/v1/accounts/{account}", **headers)
     assert answer.headers["balance-read-from"] == "standby"
+    told = {name.lower() for name in answer.headers if name.lower().startswith("balance-")}
+    assert told == set(openapi_freshness.headers(BY_NAME["GetAccount"].method))
     again = {**headers, "balance-at-least": answer.headers["balance-position"]}
     assert (await person.http("GET", f"/api/v1/accounts/{account}", **again)).status == 200
 
@@ -265,36 +240,12 @@ async def test_standby_that_was_promoted_is_not_read_from(
 
 
 async def test_no_answer_is_older_than_it_says_nor_leaves_out_what_it_has_to_show(
-    servers: Pair, replicated: Service
+    servers: Pair, database_url: str, owner: tuple[Person, str]
 ) -> None:
-    person, account = await rich(replicated)
-    await until(lambda: balance(person, account, "2s"), "standby")
-    course = await run(servers, person, account, seconds=3, seed=1)
+    course = await run(servers, database_url, *owner, seconds=3, seed=1)
     assert course.faults == []
     assert course.reads["standby"]
     assert course.movements
-
-
-async def test_standby_answers_every_offered_request_as_the_primary_does(
-    replicated: Service,
-) -> None:
-    there = await world(replicated)
-    call, asked = there.admin.http.call, requests(there)
-    position = (await call(BY_NAME["GetMe"], asked["GetMe"], balance_at_least="")).headers[
-        "balance-position"
-    ]
-    seen = {"balance_max_staleness": "60s", "balance_at_least": position}
-    for name in OFFERED:
-        binding, request = BY_NAME[name], asked[name]
-        by_primary = await call(binding, request)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                by_standby = await call(binding, request, **seen)
-                if by_standby.headers["balance-read-from"] == "standby":
-                    break
-                await asyncio.sleep(0.05)
-        assert by_primary.status == 200, name
-        assert by_standby.text == by_primary.text, name
 
 
 @pytest.mark.long

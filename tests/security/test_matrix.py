@@ -126,7 +126,7 @@ def of_kind(rpc: str, kind: str) -> set[str]:
         "service": rule.service,
     }
     condition = Condition.ALWAYS if rule.public else by_kind[kind]
-    if kind in {"moderator", "admin"} and condition in (Condition.MAKER, Condition.MADE):
+    if kind in {"moderator", "admin"} and condition is Condition.MAKER:
         return {"PERMISSION_MISSING"}  # They may read it, and so hear why not.
     return expected(rpc, condition, owns=kind == "owner")
 

@@ -1,5 +1,6 @@
 /** Typed client of the balance service: what Node.js and browsers share. */
 
+export * as freshness from "./freshness.js";
 export * as v1 from "./_generated/v1.js";
 export { Reason } from "./_generated/reason.js";
 export { version } from "./_generated/version.js";

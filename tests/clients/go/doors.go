@@ -52,6 +52,7 @@ func main() {
 	refused(ctx, client)
 	ended(ctx, client)
 	paged(ctx, client)
+	fresh(ctx, client)
 }
 
 func authority(file string) *x509.CertPool {
@@ -184,6 +185,27 @@ func paged(ctx context.Context, client *balance.Client) {
 		count++
 	}
 	fmt.Println("paged", count)
+}
+
+// fresh reads what may be old but shows a movement, and then what the answer showed.
+func fresh(ctx context.Context, client *balance.Client) {
+	deposit, err := client.Deposits.CreateDeposit(ctx, &balancev1.CreateDepositRequest{Account: anna, Amount: "1"})
+	check(err)
+	// The later one holds: nothing may be staler than an hour.
+	ctx = balance.MaxStaleness(balance.MaxStaleness(ctx, 2*time.Hour), 1500*time.Millisecond)
+	var trailer metadata.MD
+	for _, seen := range []func() string{
+		func() string { return deposit.Id },
+		func() string { return balance.FreshnessOf(trailer).Position },
+	} {
+		request := &balancev1.GetAccountRequest{Account: anna}
+		account, err := client.Accounts.GetAccount(balance.AtLeast(ctx, seen()), request, grpc.Trailer(&trailer))
+		check(err)
+		told := balance.FreshnessOf(trailer)
+		fmt.Println("fresh", account.Balance, told.Standby, told.AsOf.IsZero(), told.Position != "")
+	}
+	pairs := metadata.Pairs("balance-read-from", "standby", "balance-as-of", "2026-11-29T07:00:00.123Z")
+	fmt.Println("told", balance.FreshnessOf(pairs))
 }
 
 // seen keeps the request id of the last deposit that was sent.

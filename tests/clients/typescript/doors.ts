@@ -7,6 +7,7 @@ import {
   BalanceError,
   createNodeClient,
   each,
+  freshness,
   newRequestId,
   refusalOf,
   serviceCredentials,
@@ -100,4 +101,17 @@ for await (const _ of each(balance.accounts.listEntries, statement, (page) => pa
   count++;
 }
 console.log("paged", count);
+
+// What may be old but shows a movement, and then what the answer showed.
+const last = await balance.deposits.createDeposit({ account: anna, amount: "1" });
+let told = freshness.read(new Headers());
+for (const seen of [() => last.id, () => told.position]) {
+  const headers = freshness.ask({ maxStalenessMs: 1500, atLeast: [seen()] });
+  const onTrailer = (trailer: Headers) => (told = freshness.read(trailer));
+  const account = await balance.accounts.getAccount({ account: anna }, { headers, onTrailer });
+  console.log("fresh", account.balance, told.standby, told.asOf, told.position !== "");
+}
+const trailer = { "balance-read-from": "standby", "balance-as-of": "2026-11-29T07:00:00.123Z" };
+const { standby, asOf, position } = freshness.read(new Headers(trailer));
+console.log("told", standby, asOf?.toISOString(), position);
 balance.close();
