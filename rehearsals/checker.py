@@ -8,7 +8,6 @@ as Knossos would; reading the order off the list is Elle's idea (Kingsbury and A
 """
 
 import itertools
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from balance_service.domain.accounts import Status
 from balance_service.domain.movements import REVERSALS, Kind
 from rehearsals.held import Step, amounts_held
 from rehearsals.operation import Operation
+from rehearsals.reads import INFINITY, Steps, check_reads
 
 # How an anomaly begins that tells of an acknowledged change that was lost.
 LOST = "acknowledged and not there"
-INFINITY = float("inf")
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ class Stored:
         debit_limit_minor: The most that may be debited at once, if that is limited.
         daily_limit_minor: The most that may be debited in a day, if that is limited.
         debits_frozen: Whether nothing may be debited.
+        divided: Whether it has sub-accounts: its balance has what it received at once, and its
+            statement a while later.
     """
 
     balance_minor: int
@@ -61,6 +62,7 @@ class Stored:
     debit_limit_minor: int | None = None
     daily_limit_minor: int | None = None
     debits_frozen: bool = False
+    divided: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def read_journal(url: str) -> Journal:
             statements[str(account)].append(entry)
         rows = conn.execute(
             "SELECT account_id, balance_minor, limit_minor, debit_limit_minor, daily_limit_minor,"
-            " status = %s FROM accounts",
+            " status = %s, sub_account_count > 0 FROM accounts",
             (Status.DEBITS_FROZEN,),
         )
         accounts = {str(account): Stored(*rest) for account, *rest in rows}
@@ -135,7 +137,10 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
             touching[account].append(operation)
     for account, theirs in touching.items():
         held = journal.held.get(account, set()) | {0}
-        yield from _check_order(account, theirs, journal.statements.get(account, []), held)
+        entries = journal.statements.get(account, [])
+        yield from _check_order(account, theirs, entries, held)
+        stored = journal.accounts.get(account, Stored(0))
+        yield from check_reads(account, theirs, entries, divided=stored.divided)
     for operation in operations:
         if operation.reason and operation.accounts and not _is_allowed(operation, journal.accounts):
             yield f"refused against the account's rules: {operation}"
@@ -144,7 +149,7 @@ def find_anomalies(operations: Sequence[Operation], journal: Journal) -> Iterato
 def _check_done_once(operations: Iterable[Operation], journal: Journal) -> Iterator[str]:
     asked = set()
     for operation in operations:
-        if operation.kind == "read":
+        if operation.is_read:
             continue
         asked.add(operation.request_id)
         movements = journal.movements.get(operation.request_id, [])
@@ -235,27 +240,16 @@ def _check_order(
         if operation.returned < latest:
             yield f"{account}: entry {place} stands after one that was asked for later: {operation}"
         latest = max(latest, operation.invoked)
-    floor = _Steps(sorted((o.returned, place) for o, place in placed if o.returned < INFINITY))
-    ceiling = _Steps(sorted((o.invoked, place) for o, place in placed))
+    floor = Steps(sorted((o.returned, place) for o, place in placed if o.returned < INFINITY))
+    ceiling = Steps(sorted((o.invoked, place) for o, place in placed))
     asked = {operation.request_id for operation, _ in placed}
     base = max((e.sequence for e in entries if e.request_id not in asked), default=0)
     balances = [0, *(entry.balance_after_minor for entry in entries)]
     spent = _spent(entries)
-    seen = _Steps([])
-    for operation in sorted(operations, key=lambda o: o.returned):
-        if operation.outcome == "unknown":
-            continue
-        low = max(floor.before(operation.invoked), base)
-        high = max(ceiling.before(operation.returned), base)
-        if operation.kind == "read":
-            sequence = int(operation.answer)
-            if not low <= sequence <= high:
-                yield f"{account}: read {sequence}, allowed {low} to {high}: {operation}"
-            if sequence < seen.before(operation.invoked):
-                yield f"{account}: a read went back in time: {operation}"
-            seen.add(operation.returned, sequence)
-        elif operation.accounts[0] == account:
-            possible = slice(low, high + 1)
+    for operation in operations:
+        if operation.outcome != "unknown" and operation.accounts[0] == account:
+            low = max(floor.before(operation.invoked), base)
+            possible = slice(low, max(ceiling.before(operation.returned), base) + 1)
             yield from _check_facts(account, operation, balances[possible], spent[possible], held)
 
 
@@ -273,22 +267,3 @@ def _check_facts(
     # A new day begins with nothing, whatever the last entry left. What is held counts, too.
     if debited is not None and held.isdisjoint(debited - s for s in (0, *spent)):
         yield f"{account}: refused for debits that never were: {operation}"
-
-
-class _Steps:
-    """The greatest value of all points before a moment."""
-
-    def __init__(self, points: Sequence[tuple[float, int]]) -> None:
-        self._times: list[float] = []
-        self._values: list[int] = []
-        for time, value in points:
-            self.add(time, value)
-
-    def add(self, time: float, value: int) -> None:
-        """Adds a point, not earlier than the last."""
-        self._times.append(time)
-        self._values.append(max(value, self._values[-1] if self._values else 0))
-
-    def before(self, time: float) -> int:
-        place = bisect_right(self._times, time)
-        return self._values[place - 1] if place else 0

@@ -155,7 +155,7 @@ def _first_done(clients: list[history.Client], since: float) -> float | None:
         operation.returned
         for client in clients
         for operation in client.operations[-2:]
-        if operation.returned > since and operation.outcome == "ok" and operation.kind != "read"
+        if operation.returned > since and operation.outcome == "ok" and not operation.is_read
     ]
     return min(ended, default=None)
 
@@ -211,7 +211,7 @@ def _report(
     gaps: list[Gap],
     anomalies: list[str],
 ) -> None:
-    acknowledged = sum(o.outcome == "ok" and o.kind != "read" for o in operations)
+    acknowledged = sum(o.outcome == "ok" and not o.is_read for o in operations)
     print(f"{len(gaps)} failovers, {len(operations)} operations, {acknowledged} movements")
     for way in dict.fromkeys(gap.way for gap in gaps):
         seconds = [gap.seconds for gap in gaps if gap.way == way]

@@ -33,6 +33,7 @@ METHODS = {
     "capture": "/balance.v1.HoldService/CaptureHold",
     "void": "/balance.v1.HoldService/VoidHold",
     "read": "/balance.v1.AccountService/ListEntries",
+    "balance": "/balance.v1.AccountService/GetAccount",
 }
 # The share of batches among requests.
 BATCHES = 0.15
@@ -104,7 +105,7 @@ class Client:
         sender, receiver = self.rng.sample(self.accounts, 2)
         minor, request_id = self.rng.randint(1, 40_000), str(new_request_id())
         amount = f"{minor / 100:.2f}"
-        kinds = {"transfer": 6, "deposit": 1, "withdrawal": 2, "read": 3}
+        kinds = {"transfer": 6, "deposit": 1, "withdrawal": 2, "read": 3, "balance": 3}
         if self.dollars:
             kinds["exchange"] = 2
         if self.follow_ups:
@@ -117,6 +118,9 @@ class Client:
         if kind == "read":
             listing = v1.ListEntriesRequest(account=sender, page_size=1)
             return Operation(kind, (sender,), "", now()), METHODS[kind], listing
+        if kind == "balance":
+            whole = v1.GetAccountRequest(account=sender)
+            return Operation(kind, (sender,), "", now()), METHODS[kind], whole
         if kind == "transfer":
             request: Message = v1.CreateTransferRequest(
                 from_account=sender, to_account=receiver, amount=amount, request_id=request_id
@@ -241,7 +245,7 @@ class Client:
             if lost - silent_since > OPERATION_SECONDS_MAX:
                 operations[0].faults.append(f"no answer for {OPERATION_SECONDS_MAX} s")
                 return
-            if operations[0].kind == "read":
+            if operations[0].is_read:
                 # The next attempt is another read, of a later state.
                 operations[0].invoked = loop.time()
             await asyncio.sleep(min(0.05 * 2 ** min(attempt, 5), 1) * self.rng.random())
@@ -303,6 +307,8 @@ def _note(operation: Operation, reply: Reply, now: float) -> None:
 def _answer(kind: str, answer: Any) -> str:
     if kind == "read":
         return str(answer.entries[0].sequence if answer.entries else 0)
+    if kind == "balance":
+        return str(answer.balance).replace(".", "")
     return str(answer.id)
 
 

@@ -196,7 +196,7 @@ def _acknowledged(clients: list[history.Client], since: float) -> list[float]:
         operation.returned
         for client in clients
         for operation in client.operations
-        if operation.outcome == "ok" and operation.kind != "read"
+        if operation.outcome == "ok" and not operation.is_read
     )
     return [since, *sorted(time for time in times if time > since)]
 

@@ -14,7 +14,8 @@ class Operation:
         invoked: When it was first sent, on one clock for all.
         returned: When its outcome was known; infinity while it is not.
         outcome: `ok`, `refused`, or `unknown`.
-        answer: The movement's id, or the last entry's sequence that was read.
+        answer: The movement's id, or what was read: the last entry's sequence, or the balance in
+            minor units.
         amount_minor: How much it moves.
         reason: Of a refusal; empty where it says nothing that can be checked.
         available_minor: What a refusal said was there.
@@ -38,3 +39,8 @@ class Operation:
     together: str = ""
     unknowns: int = 0
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it moves nothing."""
+        return self.kind in ("read", "balance")

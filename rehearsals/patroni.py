@@ -93,7 +93,7 @@ def _report(
     gaps: list[Gap],
     anomalies: list[str],
 ) -> None:
-    done = [o for o in operations if o.outcome == "ok" and o.kind != "read"]
+    done = [o for o in operations if o.outcome == "ok" and not o.is_read]
     usual = statistics.median(o.returned - o.invoked for o in done) * 1000
     print(f"{len(gaps)} leaders lost, {len(operations)} operations, {len(done)} movements")
     print(f"{usual:.0f} ms a movement (median), {options.round_trip_ms:g} ms between servers")

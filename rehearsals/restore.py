@@ -129,7 +129,7 @@ def _as_of(operations: list[Operation], before: float, after: float) -> list[Ope
     for operation in operations:
         if operation.returned < before:
             kept.append(operation)
-        elif operation.invoked < after and operation.kind != "read":
+        elif operation.invoked < after and not operation.is_read:
             # Perhaps in time and perhaps not: only that it is not there twice is sure.
             kept.append(
                 dataclasses.replace(

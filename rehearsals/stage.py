@@ -27,7 +27,13 @@ from balance_service.domain import ids, merkle
 from balance_service.domain.accounts import Account, Status
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
-from balance_service.repositories import accounts, checkpoints, leaves, verification
+from balance_service.repositories import (
+    accounts,
+    checkpoints,
+    leaves,
+    sub_accounts,
+    verification,
+)
 from balance_service.server.health import serves
 
 CALLER = "rehearsal"
@@ -129,7 +135,7 @@ async def open_accounts(
     Args:
         settings: Of the service whose database they are opened in.
         count: How many.
-        rules: Gives each, by its number from 0, the rules that it is to have.
+        rules: Gives each, by its number from 0, the rules and sub-accounts that it is to have.
         dollars: Whether their owners get accounts in dollars, too.
     """
     opened = []
@@ -142,7 +148,10 @@ async def open_accounts(
                 if dollars:
                     await accounts.open_account(conn, owner, "USD")
                 (profile,) = await accounts.get(conn, [account_id])
-                await accounts.set_rules(conn, rules(number, profile.account))
+                ruled = rules(number, profile.account)
+                await accounts.set_rules(conn, ruled)
+                if ruled.sub_account_count:
+                    await sub_accounts.set_count(conn, account_id, ruled.sub_account_count)
                 opened.append(str(account_id))
     return opened
 
@@ -241,7 +250,9 @@ async def insist(call: Callable[[Request], Awaitable[Answer]], request: Request)
         try:
             return await call(request)
         except BalanceError as error:
-            if error.code() not in UNKNOWN or time.monotonic() > end:
+            # INTERNAL without a reason is a broken stream.
+            broken = error.code() is grpc.StatusCode.INTERNAL and not error.reason
+            if not (broken or error.code() in UNKNOWN) or time.monotonic() > end:
                 raise
         await asyncio.sleep(0.5)
 

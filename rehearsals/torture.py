@@ -6,10 +6,10 @@ Usage: python -m rehearsals.torture [--minutes 10] [--seed N] [--workers 2] [--c
 Runs the real program on a real Postgres, both behind proxies. Many clients, over gRPC and HTTP,
 send each request under its id until they know its outcome, while faults are injected on a seeded
 schedule; another follows all events, and restarts now and then. Schedules come due meanwhile, and
-events are sent to an endpoint of webhooks that fails at random. Then what the clients saw is
-compared with what the database holds. Exits with status 1,
-and prints every anomaly, if anything is wrong. The seed decides faults and requests; which request
-meets which fault depends on the machine.
+events are sent to an endpoint of webhooks that fails at random. A third of the accounts have
+sub-accounts, whose number changes now and then. Then what the clients saw is compared with what the
+database holds. Exits with status 1, and prints every anomaly, if anything is wrong. The seed
+decides faults and requests; which request meets which fault depends on the machine.
 """
 
 import argparse
@@ -31,7 +31,8 @@ from pydantic import SecretStr
 from balance_client import AsyncClient, AsyncServiceCredentials
 from balance_service.config import Settings
 from balance_service.database import migrate
-from rehearsals import checker, faults, history, scheduling, servers, stage
+from rehearsals import checker, dividing, faults, history, scheduling, servers, stage
+from rehearsals.dividing import Divider
 from rehearsals.operation import Operation
 from rehearsals.receiving import Receiver
 from rehearsals.scheduling import Planner
@@ -55,11 +56,13 @@ class Beside(NamedTuple):
         watcher: Follows all events.
         planner: Has schedules come due.
         receiver: Is sent some events.
+        divider: Changes how many sub-accounts some accounts have.
     """
 
     watcher: Watcher
     planner: Planner
     receiver: Receiver
+    divider: Divider
 
 
 async def main(options: argparse.Namespace, folder: Path) -> int:
@@ -73,7 +76,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         settings = settings.model_copy(update=SETTINGS)
         await asyncio.to_thread(migrate.up, postgres.url, stage.service_url(postgres.url))
         secret = await stage.create_caller(settings)
-        accounts = await stage.open_accounts(settings, rules=stage.varied, dollars=True)
+        accounts = await stage.open_accounts(settings, rules=dividing.varied, dollars=True)
         async with _run_service(settings, folder) as (process, names, clock):
             clients = servers.Proxy(settings.grpc_port), servers.Proxy(settings.http_port)
             for proxy in clients:
@@ -85,13 +88,15 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
                 drawing = random.Random(f"{options.seed} schedules")
                 planner = Planner(client, accounts, scheduling.sell(postgres.url), drawing)
                 receiver = Receiver(client, random.Random(f"{options.seed} webhooks"))
-                beside = Beside(watcher, planner, receiver)
+                divider = Divider(client, accounts, random.Random(f"{options.seed} sub-accounts"))
+                beside = Beside(watcher, planner, receiver, divider)
                 operations, injected, slowest = await _torture(
                     options, world, settings, secret, accounts, beside
                 )
                 anomalies = await receiver.find_anomalies(quick=options.quick)
         receiver.close()
         anomalies += watcher.find_anomalies(postgres.url)
+        anomalies += divider.find_anomalies(postgres.url)
         anomalies += planner.find_anomalies(watcher.seen, quick=options.quick)
         anomalies += list(checker.find_anomalies(operations, checker.read_journal(postgres.url)))
         anomalies += await stage.verify(postgres.url)
@@ -100,6 +105,7 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
         postgres.close()
     _report(options, operations, injected, slowest, anomalies)
     print(f"{len(watcher.seen)} events over {watcher.restarts + 1} lives of their reader")
+    print(f"sub-accounts were set {divider.acts} times")
     print(f"webhooks: {len(receiver.accepted)} events heard, {receiver.repeats} repeats")
     print(", ".join(f"{way} {times}" for way, times in receiver.ways.most_common()))
     for kind, need in faults.find_missing(world).items():
@@ -173,6 +179,7 @@ async def _torture(
         for number in range(options.clients)
     ]
     tasks = [asyncio.create_task(client.run(stop)) for client in running]
+    tasks.append(asyncio.create_task(beside.divider.run(stop)))
     watching = asyncio.create_task(beside.watcher.run())
     await beside.planner.make(options.minutes * 60)
     injected: Counter[str] = Counter()

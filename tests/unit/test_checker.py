@@ -83,6 +83,45 @@ def test_anomaly_is_seen(operations: list[Operation], there: Journal, told: str)
     assert any(told in anomaly for anomaly in found(operations, there))
 
 
+def balance(minor: int, invoked: float, returned: float) -> Operation:
+    return Operation("balance", (A,), "", invoked, returned, "ok", str(minor))
+
+
+@pytest.mark.parametrize(
+    ("read_", "divided", "told"),
+    [
+        (balance(100, 1.5, 2), False, ""),
+        (balance(200, 1.5, 3), False, ""),
+        (balance(150, 1.5, 3), False, "which never was"),
+        (balance(0, 2.5, 3), False, "which never was"),
+        (balance(200, 0.5, 1.1), False, "which never was"),
+        (read(0, 2.5, 3), False, "read 0, allowed 1 to 2"),
+        (read(0, 2.5, 3), True, ""),
+        (read(3, 2.5, 3), True, "read 3, allowed 0 to 2"),
+        # Of two that were under way, the second alone may be seen.
+        (balance(100, 0.2, 1.8), True, ""),
+        (balance(200, 2.5, 3), True, ""),
+        (balance(99, 2.5, 3), True, "allowed 100 to 200"),
+        (balance(201, 2.5, 3), True, "allowed 100 to 200"),
+        (balance(0, 4.5, 5), True, "allowed 200 to 200"),
+    ],
+)
+def test_read_that_its_interval_forbids_is_seen(
+    read_: Operation, told: str, *, divided: bool
+) -> None:
+    there = journal("x", "y")
+    there.accounts[A] = dataclasses.replace(there.accounts[A], divided=divided)
+    anomalies = found([deposit("x", 0, 2), deposit("y", 1.2, 4), read_], there)
+    assert [told in anomaly for anomaly in anomalies] == [True] * bool(told)
+
+
+def test_statement_with_what_was_taken_is_read_at_once() -> None:
+    there = debits(40)
+    there.accounts[A] = dataclasses.replace(there.accounts[A], divided=True)
+    assert found([*withdrawals(1), read(1, 2, 3)], there) == []
+    assert "read 0, allowed 1 to 1" in found([*withdrawals(1), read(0, 2, 3)], there)[0]
+
+
 def debits(*amounts: int, day: date = date.min, **rules: Any) -> Journal:
     """Debits from one account, in this order, which may owe."""
     sums = list(accumulate(amounts))
