@@ -25,6 +25,8 @@ class Watched(NamedTuple):
         last_sealed_seconds: The age of the newest event that is sealed.
         unnumbered: Commits, and other changes, whose events have no number yet, a thousand at most.
         oldest_unnumbered_seconds: The age of the oldest of them; 0 for none.
+        waiting_receipts: What waits on sub-accounts for its numbers, of a thousand commits at most.
+        oldest_waiting_seconds: The age of the oldest of it; 0 for none.
         webhook_due_seconds: How long the event has been due that is for longest, of the webhooks
             that are enabled; 0 for none.
         webhook_failing_seconds: How long the endpoint has failed that has for longest.
@@ -45,6 +47,8 @@ class Watched(NamedTuple):
     last_sealed_seconds: float | None
     unnumbered: int
     oldest_unnumbered_seconds: float
+    waiting_receipts: int
+    oldest_waiting_seconds: float
     webhook_due_seconds: float
     webhook_failing_seconds: float
     webhook_dead: int
@@ -73,6 +77,8 @@ async def watch(conn: AsyncConnection) -> Watched:
         last_sealed_seconds=row["last_sealed_seconds"],
         unnumbered=row["unnumbered"],
         oldest_unnumbered_seconds=row["oldest_unnumbered_seconds"],
+        waiting_receipts=int(row["waiting_receipts"]),
+        oldest_waiting_seconds=row["oldest_waiting_seconds"],
         webhook_due_seconds=row["webhook_due_seconds"],
         webhook_failing_seconds=row["webhook_failing_seconds"],
         webhook_dead=row["webhook_dead"],

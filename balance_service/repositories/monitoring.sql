@@ -19,9 +19,18 @@ sealed AS (
 ),
 
 unnumbered AS (
-    SELECT o.created_at
+    SELECT
+        o.created_at,
+        o.waiting
     FROM outbox AS o
     ORDER BY o.place, o.transaction_id
+    LIMIT 1000
+),
+
+received AS (
+    SELECT cardinality(w.movement_ids) AS receipts
+    FROM waiting_receipts AS w
+    ORDER BY w.account_id, w.place, w.transaction_id
     LIMIT 1000
 ),
 
@@ -102,6 +111,15 @@ SELECT
         SELECT greatest(coalesce(extract(EPOCH FROM now() - min(created_at)), 0), 0)::float8
         FROM unnumbered
     ) AS oldest_unnumbered_seconds,
+    (
+        SELECT coalesce(sum(receipts), 0)
+        FROM received
+    ) AS waiting_receipts,
+    (
+        SELECT greatest(coalesce(extract(EPOCH FROM now() - min(created_at)), 0), 0)::float8
+        FROM unnumbered
+        WHERE waiting > 0
+    ) AS oldest_waiting_seconds,
     (
         SELECT greatest(coalesce(extract(EPOCH FROM now() - min(due_at)), 0), 0)::float8
         FROM heard

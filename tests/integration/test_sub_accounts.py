@@ -23,7 +23,14 @@ from balance_service.ledger.commit import Committer
 from balance_service.ledger.store import PostgresStore
 from balance_service.ledger.turns import QueuedRequest
 from balance_service.reading import past
-from balance_service.repositories import accounts, entries, outbox, sub_accounts, verification
+from balance_service.repositories import (
+    accounts,
+    entries,
+    monitoring,
+    outbox,
+    sub_accounts,
+    verification,
+)
 from tests import postgres
 from tests.integration.test_commit_path import deposit, done, open_accounts, transfer
 from tests.integration.test_past import clock
@@ -81,12 +88,22 @@ async def test_receipts_wait_and_are_seen_at_once(pool: Pool, verified: Verified
     found = await read(pool, account)
     assert (found.account, found.waiting, found.waiting_minor) == (before.account, 2, 30)
     assert (found.merged.balance_minor, found.merged.sequence) == (31, 3)
+    assert await watched(pool) == 2
     await verified()
     await number(pool, account)
+    assert await watched(pool) == 0
     after = await read(pool, account)
     assert (after.account.balance_minor, after.account.sequence, after.waiting) == (31, 3, 0)
     assert after.merged.etag == found.merged.etag
     await verified()
+
+
+async def watched(pool: Pool) -> int:
+    """How many receipts operators are told to wait, with an age if there are any."""
+    async with pool.connection() as conn:
+        found = await monitoring.watch(conn)
+    assert (found.oldest_waiting_seconds > 0) == (found.waiting_receipts > 0)
+    return found.waiting_receipts
 
 
 async def test_what_waits_can_be_spent(pool: Pool, verified: Verified) -> None:

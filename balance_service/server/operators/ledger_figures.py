@@ -38,6 +38,14 @@ FIGURES = {
         "oldest_unnumbered_seconds",
         "Age of the oldest of them; 0 if there is none.",
     ),
+    "balance_receipts_waiting": (
+        "waiting_receipts",
+        "Receipts on sub-accounts that have no number yet, those of a thousand commits at most.",
+    ),
+    "balance_receipts_oldest_waiting_age_seconds": (
+        "oldest_waiting_seconds",
+        "Age of the oldest of them; 0 if there is none.",
+    ),
     "balance_webhook_oldest_due_age_seconds": (
         "webhook_due_seconds",
         "How long the event has waited that an enabled webhook is to be sent for longest.",
