@@ -21,6 +21,7 @@ ANSWERS: dict[str, type[Message]] = {
     "/balance.v1.WithdrawalService/CreateWithdrawal": v1.Withdrawal,
     "/balance.v1.ExchangeService/CreateQuote": v1.Quote,
     "/balance.v1.ExchangeService/CreateExchange": v1.Exchange,
+    "/balance.v1.AccountService/GetAccount": v1.Account,
     "/balance.v1.AccountService/ListEntries": v1.ListEntriesResponse,
     "/balance.v1.TransferService/ReverseTransfer": v1.Reversal,
     "/balance.v1.ExchangeService/ReverseExchange": v1.Reversal,
