@@ -35,7 +35,7 @@ from balance_service._generated.balance.v1 import (
 )
 from balance_service.calls import channels
 from balance_service.config import Settings
-from balance_service.development import demo_data, demo_receipt, demo_shop
+from balance_service.development import demo_receipt
 
 Metadata = tuple[tuple[str, str], ...]
 TIMEOUT_SECONDS = 10
@@ -200,8 +200,6 @@ def tell(channel: grpc.Channel, mailbox: Path) -> Iterator[str]:
     yield "Boris was told of it as it happened:"
     yield from _follow(channel, boris)
     yield _prove(channel, boris)
-    admin_token = sign_in(channel, mailbox, demo_data.ADMIN)
-    yield demo_shop.sell(channel, admin_token, clara, boris)
 
 
 def _follow(channel: grpc.Channel, person: Person) -> Iterator[str]:
