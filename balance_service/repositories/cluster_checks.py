@@ -30,6 +30,7 @@ PAUSES_SECONDS = (0.1, 0.3, 1.0)
 # A commit of which a server that failed holds a part is found by Citus within a minute, and has no
 # event until then.
 _PATIENCE_SECONDS = 90
+_HIDDEN_PAUSE_SECONDS = 1.0
 # Kept of a look, so that commits under way do not hide what is wrong.
 SUSPECTS_MAX = 10_000
 
@@ -88,7 +89,7 @@ async def find(
             await asyncio.sleep(pause)
             kept = await looking.again(kept)
     while kept and await looking.is_hidden() and time.monotonic() - began < _PATIENCE_SECONDS:
-        await asyncio.sleep(PAUSES_SECONDS[-1])
+        await asyncio.sleep(_HIDDEN_PAUSE_SECONDS)
         kept = await looking.again(kept)
     found: dict[str, list[Row]] = {check: [] for check in checks}
     for place, rows in kept.items():
