@@ -120,6 +120,10 @@ torture-limits: setup ## Overload the service in every way, and watch its memory
 torture-standbys: setup ## Hold up a standby, and hold what is read from it to what it says
 	$(BIN)/python -m rehearsals.standbys $(if $(SEED),--seed $(SEED)) $(TORTURE)
 
+.PHONY: torture-cluster
+torture-cluster: setup ## Lose the servers of a Citus cluster in every way; needs Citus
+	$(BIN)/python -m rehearsals.citus $(if $(SEED),--seed $(SEED)) $(TORTURE)
+
 .PHONY: bench
 bench: setup ## Measure the service beside plain SQL on the same Postgres (BENCH="spread --rounds 1")
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -1,5 +1,5 @@
 """Benchmarks, each a command: `table` (by default), `streams`, `soak`, `flood`, `sign-in`,
-`sizing`, `shards`, `hot`.
+`sizing`, `shards`, `hot`, `cluster`.
 
 Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help.
 """
@@ -7,7 +7,7 @@ Usage: python -m benchmarks [COMMAND] [OPTIONS]; each command has its own --help
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import flood, hot, shards, sign_in, sizing, soak, streams, table
+from benchmarks import cluster, flood, hot, shards, sign_in, sizing, soak, streams, table
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "table": table.main,
@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "sizing": sizing.main,
     "shards": shards.main,
     "hot": hot.main,
+    "cluster": cluster.main,
 }
 
 if __name__ == "__main__":

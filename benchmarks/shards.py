@@ -4,10 +4,10 @@ Usage: python -m benchmarks shards [--accounts 1000000000] [--seed 1] [--cores 3
            [--local-share 0] [--failures 1] [--figures FILE]
 
 Draws transfers between accounts by Zipf's law, places accounts on shards by a hash, and loses each
-shard now and then for as long as a failover takes. Tells how many shards a rate needs, how uneven
-they are, what the busiest account has of what one can take, and how many transfers wait for a
-failover. Nothing is measured: it takes seconds, and its memory does not depend on the accounts.
-The service does not run on shards yet (docs/operating/scaling.md).
+server now and then for as long as a failover takes. Tells how many shards a rate needs, how uneven
+they are, how many servers' time their one coordinator would take, what the busiest account has of
+what one can take, and how many transfers wait for a failover. Nothing is measured: it takes
+seconds, and its memory does not depend on the accounts.
 """
 
 import argparse
@@ -63,17 +63,19 @@ class Row:
     Args:
         rate: Transfers a second.
         skew: Zipf's exponent.
-        shards: Servers that take commits; 0 if there are never enough.
+        shards: Servers that have rows; 0 if there are never enough.
+        coordinators: How many servers' time their coordinator's work takes; there is one.
         across_share: Of transfers, those between two shards.
         unevenness: Work of the busiest shard beside the mean.
         hottest_share: Of what one account can take, what the busiest has.
         waiting_share: Of a year's transfers, those that wait for a failover.
-        disturbed_seconds: Of a year, in which some shard is being replaced.
+        disturbed_seconds: Of a year, in which some server is being replaced.
     """
 
     rate: int
     skew: float
     shards: int
+    coordinators: float
     across_share: float
     unevenness: float
     hottest_share: float
@@ -149,6 +151,7 @@ def simulate(world: World, rates: Sequence[int], seed: int, drawn: int = DRAWN) 
             rate,
             world.skew,
             shards,
+            _coordinators(world, rate) if shards != 1 else 0,
             spread.across_share,
             max(spread.work) * len(spread.work),
             rate * hottest / limit,
@@ -187,11 +190,20 @@ def _busy(world: World, spread: Spread, rate: int) -> float:
     return rate * max(spread.work) * seconds / world.cores
 
 
+def _coordinators(world: World, rate: int) -> float:
+    """How many servers' time it takes to plan and to commit on the others."""
+    ratio = world.known.coordinator_work_ratio.value
+    seconds = world.known.transfer_postgres_ms.value / 1000 * ratio
+    return rate * seconds / world.cores / BUSY_SHARE_MAX
+
+
 def _lose_shards(world: World, spread: Spread, rng: random.Random) -> tuple[float, float]:
     """Of a year, the share of transfers that wait, and seconds with a shard away."""
     lasting, end = world.known.failover_seconds.value, YEARS * YEAR_SECONDS
     waiting, lost = 0.0, []
-    for touched in spread.touched:
+    # A coordinator takes part in every transfer.
+    coordinator = [1.0] if len(spread.touched) > 1 else []
+    for touched in spread.touched + coordinator:
         moment = _until_failure(world, rng)
         while moment < end:
             waiting += touched * lasting
@@ -217,16 +229,17 @@ def _place(rank: int) -> int:
 def write(rows: Sequence[Row]) -> Iterator[str]:
     """The rows as a table of Markdown."""
     yield (
-        "| transfers a second | Zipf | shards | across shards | busiest shard beside the mean "
-        "| busiest account, of its limit | wait for a failover, of a million | seconds a year with "
-        "a shard away |"
+        "| transfers a second | Zipf | shards | coordinators | across shards "
+        "| busiest shard beside the mean | busiest account, of its limit "
+        "| wait for a failover, of a million | seconds a year with a server away |"
     )
-    yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for row in rows:
         cells = [
             f"{row.rate:,}",
             f"{row.skew:g}",
             str(row.shards) if row.shards else f"more than {SHARDS[-1]}",
+            f"{row.coordinators:.1f}" if row.coordinators else "",
             f"{row.across_share:.0%}",
             f"{row.unevenness:.2f}",
             f"{row.hottest_share:.0%}" if row.hottest_share >= 0.005 else "0%",

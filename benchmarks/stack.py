@@ -62,7 +62,7 @@ class Stack:
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time so far: of the service and of Postgres, their children included."""
         pid = int((self.folder / "postgres/postmaster.pid").read_text().split()[0])
-        return {"service": _family_seconds(self.program.pid), "postgres": _family_seconds(pid)}
+        return {"service": family_seconds(self.program.pid), "postgres": family_seconds(pid)}
 
     def memory_mib(self) -> list[float]:
         """Resident memory of each worker."""
@@ -170,7 +170,7 @@ def _configure(url: str) -> None:
             conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
 
 
-def _family_seconds(pid: int) -> float:
+def family_seconds(pid: int) -> float:
     """Processor time so far of a process and of those that it started."""
     total = 0.0
     for member in [pid, *stage.children(pid)]:

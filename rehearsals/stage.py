@@ -162,12 +162,11 @@ def dollar_accounts(database: str) -> dict[str, str]:
     Args:
         database: The URL of the database that they were opened in.
     """
-    query = (
-        "SELECT r.account_id::text, d.account_id::text FROM accounts r JOIN accounts d"
-        " ON r.owner_id = d.owner_id AND r.currency = 'RUB' AND d.currency = 'USD'"
-    )
+    query = "SELECT owner_id::text, account_id::text FROM accounts WHERE currency = %s"
     with psycopg.connect(database) as conn:
-        return dict(conn.execute(query).fetchall())
+        rubles: dict[str, str] = dict(conn.execute(query, ("RUB",)).fetchall())
+        dollars: dict[str, str] = dict(conn.execute(query, ("USD",)).fetchall())
+    return {account: dollars[owner] for owner, account in rubles.items() if owner in dollars}
 
 
 @contextlib.contextmanager

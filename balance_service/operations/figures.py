@@ -80,7 +80,9 @@ class Figures:
         half_peak_p99_ms: The same at half of the highest rate.
         hot_movements_per_second: What one account can take, in batches of 1,000.
         failover_seconds: Without commits, after the primary's host was lost (Patroni).
-        sharded_work_ratio: Work of a sharded database for a transfer, beside that of one server.
+        coordinator_work_ratio: Work of a cluster's coordinator for a transfer, beside that of one
+            server.
+        sharded_work_ratio: Work of all its workers for a transfer, beside that of one server.
     """
 
     transfer_service_ms: Figure
@@ -105,6 +107,7 @@ class Figures:
     half_peak_p99_ms: Figure
     hot_movements_per_second: Figure
     failover_seconds: Figure
+    coordinator_work_ratio: Figure
     sharded_work_ratio: Figure
 
     def get(self, name: str) -> Figure:

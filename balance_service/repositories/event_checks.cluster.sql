@@ -1,6 +1,6 @@
 -- told_sides --
--- The entries that a part of the log names, in its order: some thousand events, or one commit. A row
--- without an account says only how far the part goes.
+-- The entries that a part of the log names, in its order: some thousand events, or one commit. A
+-- row without an account says only how far the part goes.
 WITH told AS MATERIALIZED ( -- noqa: PRS
     SELECT
         e.last_sequence,

@@ -10,7 +10,7 @@ from balance_service.operations import figures
 
 ROOT = Path(__file__).parent.parent.parent
 # What one server with one service cannot show.
-ELSEWHERE = {"failover_seconds", "sharded_work_ratio"}
+ELSEWHERE = {"failover_seconds", "coordinator_work_ratio", "sharded_work_ratio"}
 
 
 @pytest.mark.long

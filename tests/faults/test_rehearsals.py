@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsals import versions
+from rehearsals import shards, versions
 from rehearsals.cluster import find_missing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,6 +22,7 @@ def find_obstacle() -> str:
 
 
 OBSTACLE = find_obstacle()
+WITHOUT_CITUS = shards.find_missing()
 needs_release = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
 
 
@@ -54,6 +55,12 @@ def test_rehearsal_finds_nothing(arguments: list[str]) -> None:
 @pytest.mark.skipif(bool(find_missing()), reason=f"missing: {find_missing()}")
 def test_cluster_loses_nothing_with_its_leader() -> None:
     rehearse(["rehearsals.patroni"])
+
+
+@pytest.mark.long
+@pytest.mark.skipif(bool(WITHOUT_CITUS), reason=f"missing: {WITHOUT_CITUS}")
+def test_cluster_of_shards_loses_nothing_with_its_servers() -> None:
+    rehearse(["rehearsals.citus", "--minutes", "0.1"])
 
 
 def rehearse(arguments: list[str]) -> None:

@@ -207,8 +207,8 @@ def test_every_number_names_what_it_is_reckoned_from() -> None:
     needs = sizing.size(load, SHIPPED, SETTINGS)
     assert all(need.how for need in needs)
     used = {name for need in needs for name in need.figures}
-    # One server's load is not that of a sharded database.
-    assert used == set(figures.NAMES) - {"sharded_work_ratio"}
+    # One server's load is not that of a cluster.
+    assert used == set(figures.NAMES) - {"coordinator_work_ratio", "sharded_work_ratio"}
     for need in needs:
         told: Any = need.facts(SHIPPED)["measured"]
         assert [each["name"] for each in told] == list(need.figures)
