@@ -19,6 +19,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
         "tests/integration/test_sub_accounts.py",
     ),
     "`verify` asks for a ledger on one server": (
+        "tests/e2e/test_account_rules.py::test_verify_names_counters",
         "tests/e2e/test_verify_ledger.py",
         "tests/integration/test_checkpoints.py",
         "tests/integration/test_events.py::test_faults_of_the_log",
