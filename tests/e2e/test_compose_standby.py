@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -13,17 +12,14 @@ from tests.test_image import REPLICA
 pytestmark = pytest.mark.xdist_group("standbys")
 
 
-def test_standby_of_the_try_out_copies_the_primary_once(servers: Pair, tmp_path: Path) -> None:
-    programs, folder = tmp_path / "programs", servers.folder / "compose"
-    programs.mkdir()
-    folder.mkdir()
-    give_to_postgres(folder)
-    for path in (programs, *list(tmp_path.parents)[:2], tmp_path):
-        path.chmod(0o755)
+def test_standby_of_the_try_out_copies_the_primary_once(servers: Pair) -> None:
+    folder = servers.folder / "compose"
+    programs = folder / "programs"
+    programs.mkdir(parents=True)
     started = programs / "postgres"
     started.write_text('#!/bin/sh\necho "started in $PGDATA"\n')
     started.chmod(0o755)
-    password, data = tmp_path / "password", folder / "data"
+    password, data = folder / "password", folder / "data"
     password.write_text("none is asked for")
     # As Compose reads it.
     (script,) = (part.replace("$$", "$") for part in REPLICA["command"])
@@ -35,10 +31,13 @@ def test_standby_of_the_try_out_copies_the_primary_once(servers: Pair, tmp_path:
         "POSTGRES_PASSWORD_FILE": str(password),
     }
     (folder / "data.new").mkdir()  # Cut short before.
-    give_to_postgres(folder / "data.new")
+    for path in (folder, *folder.iterdir(), started):
+        give_to_postgres(path)
     for _ in range(2):
         command = [*AS_USER, *REPLICA["entrypoint"], script]
-        said = subprocess.run(command, env=environment, check=True, capture_output=True, cwd="/")
+        said = subprocess.run(
+            command, env=environment, check=True, capture_output=True, cwd="/", timeout=120
+        )
         assert said.stdout.decode() == f"started in {data}\n"
     made = Postgres(folder, existing=True)
     made.start()
