@@ -527,6 +527,7 @@ CREATE TABLE public.schedules (
     run_at timestamp with time zone,
     leased_until timestamp with time zone,
     attempts integer NOT NULL,
+    resumed_at timestamp with time zone,
     CONSTRAINT schedules_kind CHECK ((kind = ANY (ARRAY[3, 4]))),
     CONSTRAINT schedules_local_with_rule CHECK ((((rule = ''::text) = (starts_local IS NULL)) AND ((rule = ''::text) = (zone = ''::text)))),
     CONSTRAINT schedules_retry_is_whole CHECK (((retry_interval IS NULL) = (retry_lasting IS NULL))),
@@ -1367,6 +1368,8 @@ GRANT UPDATE(run_at) ON TABLE public.schedules TO balance_service;
 GRANT UPDATE(leased_until) ON TABLE public.schedules TO balance_service;
 
 GRANT UPDATE(attempts) ON TABLE public.schedules TO balance_service;
+
+GRANT UPDATE(resumed_at) ON TABLE public.schedules TO balance_service;
 
 GRANT SELECT ON TABLE public.schema_migrations TO balance_service;
 

@@ -1,13 +1,11 @@
 """Schedules in the simulated store: what `schedule_runs` asks of its repositories."""
 
-from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from balance_service.domain.events import EventType
-from balance_service.domain.movements import Movement
 from balance_service.domain.schedules import Occurrence, Schedule, ScheduleChange
 from rehearsals.simulation.store import Database, SimulatedTransaction
 
@@ -57,12 +55,9 @@ class ScheduleStore:
         await self.database.locks.take(_row(key) if schedule else key, conn)
         return self.schedules.get(key)
 
-    async def movements(
-        self, conn: SimulatedTransaction, movement_ids: Collection[UUID]
-    ) -> dict[UUID, Movement]:
+    async def is_posted(self, conn: SimulatedTransaction, movement_id: UUID) -> bool:
         await conn.step()
-        known = self.database.movements
-        return {each: known[each] for each in movement_ids if each in known}
+        return movement_id in self.database.movements
 
     async def update(self, conn: SimulatedTransaction, schedule: Schedule) -> None:
         await conn.step()

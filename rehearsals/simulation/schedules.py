@@ -40,7 +40,7 @@ RUN_SECONDS = 0.7
 FINISH_SECONDS_MAX = 300
 TIMES = SimpleNamespace(schedule_catch_up_hours=1, schedule_occurrences_days=1)
 PRICE = Money(20, "RUB")
-REPOSITORIES = ("repository", "accounts", "journal", "outbox", "principals")
+REPOSITORIES = ("repository", "accounts", "cluster_journal", "outbox", "principals")
 
 
 class EverySecond(Timing):

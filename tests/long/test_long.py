@@ -17,7 +17,7 @@ from balance_service.domain import ids
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.state import State
-from balance_service.repositories import accounts, catalogue, verification
+from balance_service.repositories import accounts, catalogue, queries, verification
 from balance_service.repositories.journal import Journal
 from tests.long.driver import Driver
 from tests.long.model import Books
@@ -71,7 +71,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, books: Books) -> None:
 
     monkeypatch.setattr(Journal, "load", load)
 
-    class Clock(dict[str, str]):
+    class Clock(queries.Statements):
         """Queries of verification, whose day is the model's."""
 
         def __getitem__(self, name: str) -> str:
@@ -79,7 +79,9 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, books: Books) -> None:
                 return f"SELECT '{books.now.isoformat()}'::timestamptz"
             return super().__getitem__(name)
 
-    monkeypatch.setattr(verification, "_SQL", Clock(verification._SQL))
+    monkeypatch.setattr(
+        verification, "_SQL", Clock(verification._SQL, verification._SQL.on_cluster)
+    )
 
 
 async def test_ledger_answers_as_the_model_predicts(
