@@ -12,6 +12,7 @@ from balance_client import AsyncClient, v1
 from balance_service.domain.principals import Scope
 from balance_service.operations import administration
 from balance_service.repositories import verification
+from balance_service.server import maintenance
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BY_METHOD
 from tests.service import Contents, Person, Service, Verified, reason, refused
@@ -247,7 +248,10 @@ async def test_stranger_cannot_tell_what_accounts_there_are(
     execute = psycopg.AsyncConnection.execute
 
     async def counted(self: psycopg.AsyncConnection, query: object, *rest: object) -> object:
-        queries.append(query)
+        task = asyncio.current_task()
+        # What a worker does beside its calls is done whoever asks.
+        if task and getattr(task.get_coro(), "__name__", "") != maintenance._repeat.__name__:
+            queries.append(query)
         return await execute(self, query, *rest)  # type: ignore[call-overload]
 
     async def asked(**wanted: str) -> tuple[str, int, list[object]]:

@@ -58,12 +58,13 @@ async def test_answers_about_the_last_seconds_never_change(
         for account_id in opened:
             await commit(first, deposit(account_id, 10_000))
         slow_commits(monkeypatch, rng)
-        stop = asyncio.Event()
+        stop, moved = asyncio.Event(), asyncio.Semaphore(0)
 
         async def move(pool: Pool) -> None:
             while not stop.is_set():
                 sender, receiver = rng.sample(opened, 2)
                 await commit(pool, transfer(sender, receiver, rng.randint(1, 100)))
+                moved.release()
 
         told: list[tuple[UUID, datetime, int]] = []
 
@@ -77,6 +78,8 @@ async def test_answers_about_the_last_seconds_never_change(
             for pool in (first, second):
                 going_on.create_task(move(pool))
                 going_on.create_task(move(pool))
+            for _ in range(8):
+                await moved.acquire()
             await asyncio.gather(*(ask() for _ in range(3)))
             stop.set()
         assert len(told) == 9
