@@ -81,7 +81,8 @@ async def operated(service_settings: Settings, tmp_path: Path) -> AsyncIterator[
     ports = dict(
         zip(("grpc_port", "http_port", "operators_port"), stage.free_ports(3), strict=True)
     )
-    settings = service_settings.model_copy(update={"workers": WORKERS, **ports})
+    often = {"workers": WORKERS, "checkpoint_seconds": 1}
+    settings = service_settings.model_copy(update={**often, **ports})
     secret = await stage.create_caller(settings, [Scope.DEPOSITS_WRITE, Scope.ACCOUNTS_READ])
     client = AsyncClient(settings.grpc_target, AsyncServiceCredentials(stage.CALLER, secret))
     log = tmp_path / "log"
@@ -122,7 +123,11 @@ async def test_metrics_tell_what_workers_did_and_go_on_when_one_dies(operated: O
         labels = {"rpc_method": method, "rpc_response_status_code": "OK"}
         return await operated.value(calls, **labels) == 3
 
+    async def covered() -> bool:
+        return "balance_checkpoint_age_seconds" in await operated.scrape()
+
     await until(counted)
+    await until(covered)
     families = await operated.scrape()
     refusals = {"rpc_method": method, "reason": "INVALID_FIELD"}
     assert await operated.value("balance_refused_calls_total", **refusals) == 1
