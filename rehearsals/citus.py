@@ -214,12 +214,7 @@ def _report(operations: list[Operation], course: Course) -> None:
     for way, times in sorted(course.lost.items()):
         moving, resolved = course.moving_seconds[way], course.resolved_seconds[way]
         print(f"{way:<32}{times:>6}{moving:>12.1f} s{course.left[way]:>15}{resolved:>8.1f} s")
-    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
-    for kind in history.METHODS:
-        theirs = [o for o in operations if o.kind == kind]
-        counts = Counter(o.outcome for o in theirs)
-        unknowns = sum(o.unknowns for o in theirs)
-        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{unknowns:>31}")
+    history.report(operations, history.METHODS)
     lost = sum(anomaly.startswith(checker.LOST) for anomaly in course.anomalies)
     print(f"{lost} acknowledged movements lost")
     for anomaly in course.anomalies[:50]:

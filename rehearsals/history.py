@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -302,6 +303,16 @@ def _note(operation: Operation, reply: Reply, now: float) -> None:
         operation.reason = reply.reason
         operation.available_minor = _fact(reply, "available")
         operation.spent_minor = _fact(reply, "spent")
+
+
+def report(operations: Sequence[Operation], kinds: Iterable[str]) -> None:
+    """Prints how the operations of some kinds ended."""
+    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
+    for kind in kinds:
+        theirs = [o for o in operations if o.kind == kind]
+        counts = Counter(o.outcome for o in theirs)
+        unknowns = sum(o.unknowns for o in theirs)
+        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{unknowns:>31}")
 
 
 def _answer(kind: str, answer: Any) -> str:

@@ -227,12 +227,7 @@ def _report(
     print(f"\n{'fault':<24}{'times':>6}{'serving again after at most':>30}")
     for kind, times in sorted(injected.items()):
         print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
-    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
-    for kind in (*history.METHODS, scheduling.KIND):
-        theirs = [o for o in operations if o.kind == kind]
-        counts = Counter(o.outcome for o in theirs)
-        lost = sum(o.unknowns for o in theirs)
-        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{lost:>31}")
+    history.report(operations, (*history.METHODS, scheduling.KIND))
     for anomaly in anomalies[:50]:
         print(f"ANOMALY  {anomaly}")
     run = f"seed {options.seed}, {options.minutes:g} minutes"
