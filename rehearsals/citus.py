@@ -214,7 +214,7 @@ def _report(operations: list[Operation], course: Course) -> None:
     for way, times in sorted(course.lost.items()):
         moving, resolved = course.moving_seconds[way], course.resolved_seconds[way]
         print(f"{way:<32}{times:>6}{moving:>12.1f} s{course.left[way]:>15}{resolved:>8.1f} s")
-    history.report(operations, history.METHODS)
+    print(f"\n{history.outcomes(operations, history.METHODS)}")
     lost = sum(anomaly.startswith(checker.LOST) for anomaly in course.anomalies)
     print(f"{lost} acknowledged movements lost")
     for anomaly in course.anomalies[:50]:

@@ -305,14 +305,15 @@ def _note(operation: Operation, reply: Reply, now: float) -> None:
         operation.spent_minor = _fact(reply, "spent")
 
 
-def report(operations: Sequence[Operation], kinds: Iterable[str]) -> None:
-    """Prints how the operations of some kinds ended."""
-    print(f"\n{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}")
+def outcomes(operations: Sequence[Operation], kinds: Iterable[str]) -> str:
+    """Returns how the operations of some kinds ended, as the lines of a table."""
+    lines = [f"{'operation':<24}{'ok':>8}{'refused':>9}{'attempts with unknown outcome':>31}"]
     for kind in kinds:
         theirs = [o for o in operations if o.kind == kind]
         counts = Counter(o.outcome for o in theirs)
         unknowns = sum(o.unknowns for o in theirs)
-        print(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{unknowns:>31}")
+        lines.append(f"{kind:<24}{counts['ok']:>8}{counts['refused']:>9}{unknowns:>31}")
+    return "\n".join(lines)
 
 
 def _answer(kind: str, answer: Any) -> str:

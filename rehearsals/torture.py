@@ -227,7 +227,7 @@ def _report(
     print(f"\n{'fault':<24}{'times':>6}{'serving again after at most':>30}")
     for kind, times in sorted(injected.items()):
         print(f"{kind:<24}{times:>6}{slowest[kind]:>28.1f} s")
-    history.report(operations, (*history.METHODS, scheduling.KIND))
+    print(f"\n{history.outcomes(operations, (*history.METHODS, scheduling.KIND))}")
     for anomaly in anomalies[:50]:
         print(f"ANOMALY  {anomaly}")
     run = f"seed {options.seed}, {options.minutes:g} minutes"
