@@ -24,7 +24,16 @@ TEMPLATE = "migrated_template"
 # Of the role that the service signs in as.
 PASSWORD = "only-for-tests"
 # Tests lose nothing that a crash of the machine could take; crashes of processes they survive.
-_FAST = ("fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB")
+_FAST = (
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=300",
+    "shared_buffers=64MB",
+    "max_wal_size=256MB",
+)
+# On a busy disk a test's database is made in seconds; in memory, in less than a tenth of one.
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES_MIN = 4 << 30
 
 
 @contextlib.contextmanager
@@ -54,14 +63,30 @@ class SharedServer:
 
     def url(self) -> str:
         if not self._url:
-            folder = Path(tempfile.mkdtemp(prefix="balance-tests-")) / "postgres"
-            self._context = server(folder)
+            self._context = _server_of_tests()
             self._url = self._context.__enter__()
         return self._url
 
     def stop(self) -> None:
         if self._context:
             self._context.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _server_of_tests() -> Iterator[str]:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="balance-tests-", dir=_choose_place(), ignore_cleanup_errors=True
+        ) as name,
+        server(Path(name) / "postgres") as url,
+    ):
+        yield url
+
+
+def _choose_place() -> Path | None:
+    """Memory, if files have room there; else where temporary files are."""
+    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES_MIN
+    return _MEMORY if has_room else None
 
 
 def of_service(url: str) -> str:
