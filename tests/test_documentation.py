@@ -74,6 +74,17 @@ def test_files_that_pages_name_exist() -> None:
             assert any(place.exists() for place in places), f"{page}: {path}"
 
 
+def test_decisions_are_listed_by_their_numbers_and_titles() -> None:
+    decisions = ROOT / "docs" / "internals" / "decisions"
+    listed = (decisions / "README.md").read_text(encoding="utf-8")
+    pages = sorted(decisions.glob("0*.md"))
+    assert pages
+    for page in pages:
+        number, _, title = page.read_text(encoding="utf-8").splitlines()[0][2:].partition(" ")
+        assert page.name.startswith(f"{number}-")
+        assert f"| [{number}]({page.name}) | {title} |" in listed
+
+
 def test_readme_tells_the_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -113,7 +113,7 @@ def running(cli: Cli, tmp_path: Path) -> Iterator[str]:
             stderr=out,
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "Try:" not in (tmp_path / "out").read_text():
             assert time.monotonic() < deadline, (tmp_path / "out").read_text()
             assert process.poll() is None, (tmp_path / "out").read_text()
@@ -162,7 +162,7 @@ def test_commands_find_the_run_of_their_data_directory(cli: Cli, tmp_path: Path)
     with out.open("w") as file:
         process = subprocess.Popen([*PROGRAM, "run"], env=cli.env | SOON, stdout=file, stderr=file)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "Stop with" not in out.read_text():
             assert time.monotonic() < deadline, out.read_text()
             time.sleep(0.1)

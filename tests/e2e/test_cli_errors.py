@@ -215,7 +215,7 @@ def test_interrupted_command_ends_quietly(cli: Cli, database_url: str) -> None:
             stderr=subprocess.STDOUT,
         )
         waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not conn.execute(waiting).fetchone():
             assert time.monotonic() < deadline
             time.sleep(0.05)

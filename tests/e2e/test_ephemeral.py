@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("ephemeral")
 
 def until(holds: Callable[[], bool]) -> None:
     """Waits for what is about to be."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

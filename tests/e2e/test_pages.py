@@ -16,7 +16,7 @@ REASON = "chromium and chromedriver are not here: apt-get install chromium chrom
 pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason=REASON)
 # Where the screenshots of docs/ are made anew, if it is said.
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 class Page:

@@ -66,7 +66,7 @@ def http_port(service_settings: Settings, tmp_path: Path) -> Iterator[tuple[int,
             stderr=file,
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "Try:" not in out.read_text():
             assert time.monotonic() < deadline, out.read_text()
             time.sleep(0.1)
