@@ -1,11 +1,13 @@
 """The documentation over HTTP: the OpenAPI documents, Swagger UI and Redoc, and their assets."""
 
+import asyncio
 import gzip
 import hashlib
 import mimetypes
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -32,65 +34,81 @@ def routes(bindings: Sequence[Binding]) -> list[Route]:
     Args:
         bindings: What the OpenAPI documents describe.
     """
-    numbered = openapi.document(bindings, numbered=True)
+
+    def document(*, numbered: bool) -> Route:
+        path = "/openapi-pages.json" if numbered else "/openapi.json"
+        made = partial(openapi.document, bindings, numbered=numbered)
+        return Route(path, StaticContent(lambda: to_json(made()), JSON).respond)
+
     return [
         Route("/", lambda _: RedirectResponse("/swagger/")),
-        _document_route("/openapi.json", openapi.document(bindings)),
-        _document_route("/openapi-pages.json", numbered),
+        document(numbered=False),
+        document(numbered=True),
         *_page_routes("swagger"),
         *_page_routes("redoc"),
         *(_asset_route(path) for path in ASSETS.rglob("*.*")),
     ]
 
 
+class _Made(NamedTuple):
+    body: bytes
+    compressed: bytes
+    etag: str
+
+
 class StaticContent:
-    """Bytes that are the same for every caller, compressed once.
+    """Bytes that are the same for every caller, made and compressed when somebody asks for them.
 
     Args:
-        body: The bytes.
+        make: Makes the bytes, in a thread: those of the contract take a fifth of a second.
         media_type: Their Content-Type.
         headers: Headers besides.
     """
 
     def __init__(
-        self, body: bytes, media_type: str, headers: Mapping[str, str] | None = None
+        self,
+        make: Callable[[], bytes],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._body = body
-        digest = hashlib.sha256(body).hexdigest()[:16]
+        self._make = make
+        self._made: _Made | None = None
+        self._making = asyncio.Lock()
         self._headers = {
             "content-type": media_type,
-            # Weak, since it stands for the compressed body, too (RFC 9110, 8.8.1).
-            "etag": f'W/"{digest}"',
             "vary": "accept-encoding",
             **(headers or {}),
         }
 
-    @cached_property
-    def _compressed(self) -> bytes:
-        return gzip.compress(self._body, mtime=0)
-
     async def respond(self, request: Request) -> Response:
         """Answers a GET or a HEAD."""
-        if request.headers.get("if-none-match") == self._headers["etag"]:
-            return Response(None, 304, self._headers)
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make_forms)
+        made = self._made
+        headers = {**self._headers, "etag": made.etag}
+        if request.headers.get("if-none-match") == made.etag:
+            return Response(None, 304, headers)
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self._body, headers=self._headers)
-        return Response(self._compressed, headers={**self._headers, "content-encoding": "gzip"})
+            return Response(made.body, headers=headers)
+        return Response(made.compressed, headers={**headers, "content-encoding": "gzip"})
 
-
-def _document_route(path: str, document: dict[str, object]) -> Route:
-    return Route(path, StaticContent(to_json(document), JSON).respond)
+    def _make_forms(self) -> _Made:
+        body = self._make()
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        # Weak, since it stands for the compressed body, too (RFC 9110, 8.8.1).
+        return _Made(body, gzip.compress(body, mtime=0), f'W/"{digest}"')
 
 
 def _page_routes(name: str) -> list[Route]:
     """The routes of a page, with and without a slash at the end."""
-    html = (ASSETS / f"{name}.html").read_bytes()
-    page = StaticContent(html, "text/html; charset=utf-8", _PAGE_HEADERS)
+    html = ASSETS / f"{name}.html"
+    page = StaticContent(html.read_bytes, "text/html; charset=utf-8", _PAGE_HEADERS)
     return [Route(f"/{name}", page.respond), Route(f"/{name}/", page.respond)]
 
 
 def _asset_route(path: Path) -> Route:
     media_type = mimetypes.guess_type(path.name)[0] or "text/plain"
     name = path.relative_to(ASSETS).as_posix()
-    content = StaticContent(path.read_bytes(), f"{media_type}; charset=utf-8")
+    content = StaticContent(path.read_bytes, f"{media_type}; charset=utf-8")
     return Route(f"/assets/{name}", content.respond)
