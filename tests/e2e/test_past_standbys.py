@@ -19,7 +19,7 @@ from tests.e2e.test_parity import requests
 from tests.http import BINDINGS
 from tests.integration.test_past import clock
 from tests.parity_world import world
-from tests.service import Person, Service, rich
+from tests.service import Person, Service
 from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, until
 
 pytestmark = [pytest.mark.xdist_group("standbys"), pytest.mark.usefixtures("within")]
@@ -128,22 +128,6 @@ async def test_file_that_a_standby_breaks_off_goes_on_from_the_primary(
     assert (made, told.text) == (["standby", "primary"], whole.text)
     wrong = await person.http.call(binding, request, balance_max_staleness="60")
     assert (wrong.status, wrong.fields) == (400, ["balance-max-staleness"])
-
-
-async def test_present_of_all_accounts_is_asked_of_the_primary(replicated: Service) -> None:
-    admin = await replicated.admin()
-    for _ in range(2):
-        await rich(replicated)
-    reports, first = admin.client.reports, v1.ListBalancesRequest(page_size=1)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        # Until both were there a second ago.
-        while not (page := await ask(reports.ListBalances, first)).answer.next_page_token:
-            assert page.read_from == "primary"
-    totals = await ask(admin.client.ledgers.GetTrialBalance, v1.GetTrialBalanceRequest())
-    assert (page.read_from, totals.read_from) == ("primary", "primary")
-    second = v1.ListBalancesRequest(page_size=1, page_token=page.answer.next_page_token)
-    rest = await until(lambda: ask(reports.ListBalances, second), "standby")
-    assert rest.answer.as_of == page.answer.as_of
 
 
 async def test_standby_answers_every_offered_request_as_the_primary_does(
