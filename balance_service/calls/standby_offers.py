@@ -75,7 +75,7 @@ KEPT: Final[Mapping[str, str]] = {
 }
 
 # Files, of which a standby may make the parts.
-OFFERED_FILES: Final = frozenset({"DownloadStatement"})
+OFFERED_FILES: Final = frozenset({"DownloadStatement", "ExportJournal"})
 
 
 def is_offered_file(method: Method) -> bool:

@@ -1,17 +1,14 @@
 """Answers about the past from a standby: the primary's own, and final."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-import psycopg
 import pytest
 
 from balance_client import v1
 from balance_service.calls.standby_offers import OFFERED
-from balance_service.database.pool import Pool
 from balance_service.reading import periods
 from balance_service.reading.past import SKEW_MAX
 from tests.commits import hold_back
@@ -20,7 +17,7 @@ from tests.http import BINDINGS
 from tests.integration.test_past import clock
 from tests.parity_world import world
 from tests.service import Person, Service
-from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, until
+from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, until, watched
 
 pytestmark = [pytest.mark.xdist_group("standbys"), pytest.mark.usefixtures("within")]
 
@@ -100,32 +97,22 @@ async def test_file_that_a_standby_breaks_off_goes_on_from_the_primary(
     for amount in ("1", "2", "3", "4"):
         await person.deposit(amount, account)
     monkeypatch.setattr(periods, "LINES_MAX", 2)
-    real, made, broken = periods.lines, list[str](), list[bool]()
-
-    async def lines(pool: Pool, *asked: Any) -> AsyncGenerator[Any, None]:
-        made.append("standby" if pool.final_until else "primary")
-        async with contextlib.aclosing(real(pool, *asked)) as pages:
-            async for page in pages:
-                yield page
-                if pool.final_until and broken:
-                    raise psycopg.OperationalError
-
-    monkeypatch.setattr(periods, "lines", lines)
+    made = watched(monkeypatch, periods, "lines")
     binding = BY_NAME["DownloadStatement"]
     request = v1.DownloadStatementRequest(account=account)
     request.start_time.FromSeconds(1)
     request.end_time.GetCurrentTime()
     whole = await person.http.call(binding, request)
-    assert made == ["primary"]
+    assert made.by == ["primary"]
     assert "1010.00" in whole.text
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while made[-1] != "standby":
+        while made.by[-1] != "standby":
             told = await person.http.call(binding, request, balance_max_staleness="60s")
             assert told.text == whole.text
-    broken.append(True)
-    made.clear()
+    made.broken_after = 1
+    made.by.clear()
     told = await person.http.call(binding, request, balance_max_staleness="60s")
-    assert (made, told.text) == (["standby", "primary"], whole.text)
+    assert (made.by, told.text) == (["standby", "primary"], whole.text)
     wrong = await person.http.call(binding, request, balance_max_staleness="60")
     assert (wrong.status, wrong.fields) == (400, ["balance-max-staleness"])
 
