@@ -8,7 +8,8 @@ Somebody deposits one rouble after the other on an account, and others read it, 
 accept and with what they have seen. A balance, and the trial balance, tell how many deposits they
 show, which is held to those that were acknowledged by the moment that the answer claims, by the
 primary's clock. An answer about a moment, and a journal, is held to the deposits that are dated by
-then, once all are known: commits are held up again and again, too, after they were dated.
+then, once all are known: commits are held up again and again, too, after they were dated, and so is
+the numbering of events.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import secrets
 import tempfile
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -32,6 +34,7 @@ from pydantic import SecretStr
 
 from balance_client import freshness, v1
 from balance_service.config import Settings
+from balance_service.repositories import outbox
 from tests import postgres
 from tests.service import Person, rich_admin, start_within, stop_service
 from tests.standbys import Pair, pair
@@ -116,7 +119,9 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_deposit(servers, course, stopped))
         group.create_task(_hold_up(servers, random.Random(rng.random()), stopped))
-        group.create_task(_hold_up_commits(database_url, random.Random(rng.random()), stopped))
+        for held_up in _HELD_UP.items():
+            own = random.Random(rng.random())
+            group.create_task(_hold_up_primary(database_url, *held_up, own, stopped))
         for _ in range(READERS):
             for read in (_read, _read_past):
                 group.create_task(read(servers, course, random.Random(rng.random()), stopped))
@@ -146,13 +151,27 @@ async def _hold_up(servers: Pair, rng: random.Random, stopped: asyncio.Event) ->
             await conn.execute("SELECT pg_wal_replay_resume()")
 
 
-async def _hold_up_commits(database_url: str, rng: random.Random, stopped: asyncio.Event) -> None:
-    """Keeps commits from writing what they have dated: longer than the margin for clocks, often."""
+# What keeps commits from writing what they have dated, and events from getting their numbers; for
+# how many seconds: longer than the margin for clocks, often.
+_HELD_UP = {
+    "LOCK TABLE outbox IN SHARE MODE": (0.1, 1.5, 2.5),
+    f"SELECT pg_advisory_xact_lock({outbox._LOCK})": (0.5, 4.0, 8.0),
+}
+
+
+async def _hold_up_primary(
+    database_url: str,
+    lock: str,
+    seconds: Sequence[float],
+    rng: random.Random,
+    stopped: asyncio.Event,
+) -> None:
+    """Holds a lock again and again."""
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         while not stopped.is_set():
             await asyncio.sleep(rng.uniform(0, 1.5))
-            await conn.execute("LOCK TABLE outbox IN SHARE MODE")
-            await asyncio.sleep(rng.choice([0.1, 1.5, 2.5]))
+            await conn.execute(lock.encode())
+            await asyncio.sleep(rng.choice(seconds))
             await conn.rollback()
 
 
