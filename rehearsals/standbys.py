@@ -5,10 +5,11 @@ Usage: python -m rehearsals.standbys [--seconds 60] [--seed N]
 
 A primary, a standby whose replay is held up again and again, and a service that reads from it.
 Somebody deposits one rouble after the other on an account, and others read it, with what they
-accept and with what they have seen. A balance tells how many deposits it shows, which is held to
-those that were acknowledged by the moment that the answer claims, by the primary's clock. One about
-a moment is held to the deposits that are dated by then, once all are known: commits are held up
-again and again, too, after they were dated.
+accept and with what they have seen. A balance, and the trial balance, tell how many deposits they
+show, which is held to those that were acknowledged by the moment that the answer claims, by the
+primary's clock. An answer about a moment, and a journal, is held to the deposits that are dated by
+then, once all are known: commits are held up again and again, too, after they were dated, and so is
+the numbering of events.
 """
 
 import argparse
@@ -19,28 +20,49 @@ import secrets
 import tempfile
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 import structlog
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from balance_client import freshness, v1
 from balance_service.config import Settings
+from balance_service.repositories import outbox
 from tests import postgres
-from tests.service import Person, rich, start_within, stop_service
+from tests.service import Person, rich_admin, start_within, stop_service
 from tests.standbys import Pair, pair
 
 READERS = 4
 # Of claims, which are told to the millisecond.
 _MILLISECOND = timedelta(milliseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_READS = "balance_bounded_reads_total"
 # Metadata, as gRPC has them.
 Sent: TypeAlias = Any
+
+
+class Past(NamedTuple):
+    """An answer about the past.
+
+    Args:
+        moment: Up to when it is.
+        shown: How many deposits it shows.
+        by: Who was read from: `standby` or `primary`, or what does not tell it.
+        as_of: Up to when a standby says that it is complete; None if none does.
+    """
+
+    moment: datetime
+    shown: int
+    by: str
+    as_of: datetime | None = None
 
 
 @dataclass
@@ -48,12 +70,12 @@ class Course:
     """What happened so far.
 
     Args:
-        person: Who deposits, and reads.
+        person: Who deposits, and reads; an admin.
         account: Where the money goes.
         acknowledged: When each deposit was known to be, by the primary's clock.
         movements: Their ids.
         dates: What they are dated.
-        past: What was answered of moments: how many deposits there were, and in which way by whom.
+        past: What was answered of moments.
         reads: How many were answered by whom.
         faults: What must not be.
     """
@@ -63,7 +85,7 @@ class Course:
     acknowledged: list[datetime] = field(default_factory=list)
     movements: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
-    past: list[tuple[datetime, int, str]] = field(default_factory=list)
+    past: list[Past] = field(default_factory=list)
     reads: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -73,9 +95,9 @@ class Course:
 
     def check_past(self) -> None:
         """Checks every answer about a moment, once all deposits are acknowledged."""
-        for moment, shown, way in self.past:
+        for moment, shown, by, _ in self.past:
             dated = bisect_right(self.dates, moment)
-            self.check(shown == dated, f"{way} at {moment}: {shown} of {dated}")
+            self.check(shown == dated, f"{by} at {moment}: {shown} of {dated}")
 
 
 async def run(
@@ -86,8 +108,8 @@ async def run(
     Args:
         servers: Whose standby is held up.
         database_url: The superuser's URL of the service's database.
-        person: Signed in to a service that reads from it.
-        account: Theirs, with 1000 roubles, of which no deposit but these is made.
+        person: An admin, signed in to a service that reads from it.
+        account: Theirs, with 1000 roubles; there are no others, and no deposit but these is made.
         seconds: How long.
         seed: Of what readers ask for, and when the standby is held up.
     """
@@ -97,7 +119,9 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_deposit(servers, course, stopped))
         group.create_task(_hold_up(servers, random.Random(rng.random()), stopped))
-        group.create_task(_hold_up_commits(database_url, random.Random(rng.random()), stopped))
+        for held_up in _HELD_UP.items():
+            own = random.Random(rng.random())
+            group.create_task(_hold_up_primary(database_url, *held_up, own, stopped))
         for _ in range(READERS):
             for read in (_read, _read_past):
                 group.create_task(read(servers, course, random.Random(rng.random()), stopped))
@@ -127,13 +151,27 @@ async def _hold_up(servers: Pair, rng: random.Random, stopped: asyncio.Event) ->
             await conn.execute("SELECT pg_wal_replay_resume()")
 
 
-async def _hold_up_commits(database_url: str, rng: random.Random, stopped: asyncio.Event) -> None:
-    """Keeps commits from writing what they have dated: longer than the margin for clocks, often."""
+# What keeps commits from writing what they have dated, and events from getting their numbers; for
+# how many seconds: longer than the margin for clocks, often.
+_HELD_UP = {
+    "LOCK TABLE outbox IN SHARE MODE": (0.1, 1.5, 2.5),
+    f"SELECT pg_advisory_xact_lock({outbox._LOCK})": (0.5, 4.0, 8.0),
+}
+
+
+async def _hold_up_primary(
+    database_url: str,
+    lock: str,
+    seconds: Sequence[float],
+    rng: random.Random,
+    stopped: asyncio.Event,
+) -> None:
+    """Holds a lock again and again."""
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         while not stopped.is_set():
             await asyncio.sleep(rng.uniform(0, 1.5))
-            await conn.execute("LOCK TABLE outbox IN SHARE MODE")
-            await asyncio.sleep(rng.choice([0.1, 1.5, 2.5]))
+            await conn.execute(lock.encode())
+            await asyncio.sleep(rng.choice(seconds))
             await conn.rollback()
 
 
@@ -143,40 +181,70 @@ async def _read_past(
     async with await _clock(servers) as clock:
         while not stopped.is_set():
             age = timedelta(seconds=rng.choice([0.1, 1.0, 1.8, 2.5, 4.0, 8.0]))
-            moment = await _now(clock) - age
-            metadata = freshness.ask(rng.choice([1.0, 2.0, 60.0]))
-            shown, trailers = await rng.choice(_WAYS)(course, moment, metadata)
-            by = "standby" if freshness.read(trailers).standby else "primary"
-            course.reads[f"past by {by}"] += 1
-            course.past.append((moment, shown, by))
+            began = await _now(clock)
+            staleness = rng.choice([1.0, 2.0, 4.0, 60.0])
+            found = await rng.choice(_WAYS)(course, began - age, freshness.ask(staleness))
+            course.reads[f"past by {found.by}"] += 1
+            course.past.append(found)
+            if found.as_of:
+                _check_age(course, found.as_of, began, staleness)
 
 
-async def _balance_then(course: Course, moment: datetime, metadata: Sent) -> tuple[int, Sent]:
+def _past(moment: datetime, shown: int, trailers: Sent) -> Past:
+    told = freshness.read(trailers)
+    return Past(moment, shown, "standby" if told.standby else "primary", told.as_of)
+
+
+async def _balance_then(course: Course, moment: datetime, metadata: Sent) -> Past:
     request = v1.GetAccountRequest(account=course.account)
     request.as_of.FromDatetime(moment)
     method = course.person.client.accounts.GetAccount
     answer, trailers = await method.with_trailers(request, metadata=metadata)
-    return _deposits(answer.balance), trailers
+    return _past(moment, _deposits(answer.balance), trailers)
 
 
-async def _entries_until(course: Course, moment: datetime, metadata: Sent) -> tuple[int, Sent]:
+async def _entries_until(course: Course, moment: datetime, metadata: Sent) -> Past:
     request = v1.ListEntriesRequest(account=course.account, count_total=True, page_size=1)
     request.filter.end_time.FromDatetime(moment + _MICROSECOND)
     method = course.person.client.accounts.ListEntries
     answer, trailers = await method.with_trailers(request, metadata=metadata)
-    return max(answer.total_size - 1, 0), trailers
+    return _past(moment, max(answer.total_size - 1, 0), trailers)
 
 
-async def _statement_until(course: Course, moment: datetime, metadata: Sent) -> tuple[int, Sent]:
+async def _statement_until(course: Course, moment: datetime, metadata: Sent) -> Past:
     request = v1.GetStatementRequest(account=course.account)
     request.start_time.FromSeconds(1)
     request.end_time.FromDatetime(moment + _MICROSECOND)
     method = course.person.client.statements.GetStatement
     answer, trailers = await method.with_trailers(request, metadata=metadata)
-    return _deposits(answer.closing_balance), trailers
+    return _past(moment, _deposits(answer.closing_balance), trailers)
 
 
-_WAYS = _balance_then, _entries_until, _statement_until
+async def _balances_lately(course: Course, _: datetime, metadata: Sent) -> Past:
+    """Of a moment that whoever answers chooses."""
+    method = course.person.client.reports.ListBalances
+    answer, trailers = await method.with_trailers(v1.ListBalancesRequest(), metadata=metadata)
+    moment = answer.as_of.ToDatetime(UTC)
+    (balance,) = [each.balance for each in answer.balances] or ["0"]
+    found = _past(moment, _deposits(balance), trailers)
+    if found.as_of:
+        course.check(found.as_of <= moment + _MICROSECOND, f"as of {found.as_of}, but {moment}")
+    return found
+
+
+async def _journal_until(course: Course, moment: datetime, metadata: Sent) -> Past:
+    """Up to the minute's beginning. A file does not tell who made it."""
+    minute = moment.replace(second=0, microsecond=0)
+    request = v1.ExportJournalRequest()
+    request.start_time.FromDatetime(minute - _DAY)
+    request.end_time.FromDatetime(minute)
+    method = course.person.client.ledgers.ExportJournal
+    text = "".join([part.text async for part in method(request, metadata=metadata)])
+    # The first is of the thousand roubles.
+    return Past(minute - _MICROSECOND, max(text.count(" * (") - 1, 0), "file")
+
+
+_WAYS = _balance_then, _entries_until, _statement_until, _balances_lately, _journal_until
 
 
 def _deposits(balance: str) -> int:
@@ -184,9 +252,25 @@ def _deposits(balance: str) -> int:
     return max(int(Decimal(balance)) - 1000, 0)
 
 
-async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyncio.Event) -> None:
+async def _balance_now(course: Course, metadata: Sent) -> tuple[int, Sent]:
     request = v1.GetAccountRequest(account=course.account)
-    method, position, shown = course.person.client.accounts.GetAccount, "", 0
+    method = course.person.client.accounts.GetAccount
+    answer, trailers = await method.with_trailers(request, metadata=metadata)
+    return _deposits(answer.balance), trailers
+
+
+async def _trial_balance_now(course: Course, metadata: Sent) -> tuple[int, Sent]:
+    method = course.person.client.ledgers.GetTrialBalance
+    answer, trailers = await method.with_trailers(v1.GetTrialBalanceRequest(), metadata=metadata)
+    (roubles,) = answer.currencies
+    course.check(answer.balanced, f"debits {roubles.debits}, credits {roubles.credits}")
+    as_of, moment = freshness.read(trailers).as_of, answer.time.ToDatetime(UTC)
+    course.check(not as_of or as_of <= moment, f"as of {as_of}, but {moment}")
+    return _deposits(roubles.lines[1].credit_balance), trailers
+
+
+async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyncio.Event) -> None:
+    position, shown = "", 0
     async with await _clock(servers) as clock:
         while not stopped.is_set():
             staleness = rng.choice([0.5, 1.0, 2.0, 60.0])
@@ -195,9 +279,9 @@ async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyn
             newest = course.movements[known - 1] if known else ""
             seen = {"movement": newest, "position": position, "": ""}[wanted]
             metadata = freshness.ask(staleness, [seen] if seen else [])
-            answer, trailers = await method.with_trailers(request, metadata=metadata)
-            told, before = freshness.read(trailers), shown
-            shown = _deposits(answer.balance)
+            before, way = shown, rng.choice((_balance_now, _trial_balance_now))
+            shown, trailers = await way(course, metadata)
+            told = freshness.read(trailers)
             course.reads["standby" if told.standby else "primary"] += 1
             if wanted == "movement":
                 course.check(shown >= known, f"own write: {shown} of {known}")
@@ -209,8 +293,12 @@ async def _read(servers: Pair, course: Course, rng: random.Random, stopped: asyn
                 continue
             complete = bisect_left(course.acknowledged, told.as_of.astimezone(UTC))
             course.check(shown >= complete, f"as of {told.as_of}: {shown} of {complete}")
-            oldest = began - timedelta(seconds=staleness) - _MILLISECOND
-            course.check(told.as_of >= oldest, f"as of {told.as_of}, accepted from {oldest} on")
+            _check_age(course, told.as_of, began, staleness)
+
+
+def _check_age(course: Course, as_of: datetime, began: datetime, staleness: float) -> None:
+    oldest = began - timedelta(seconds=staleness) - _MILLISECOND
+    course.check(as_of >= oldest, f"as of {as_of}, accepted from {oldest} on")
 
 
 async def _clock(servers: Pair) -> psycopg.AsyncConnection:
@@ -241,15 +329,17 @@ async def main(options: argparse.Namespace, servers: Pair, folder: Path) -> int:
         )
         service = await start_within(settings)
         try:
-            person, account = await rich(service)
+            person, account = await rich_admin(service)
             course = await run(servers, url, person, account, options.seconds, options.seed)
         finally:
             await stop_service(service)
+    told = course.reads["standby"], course.reads["past by standby"]
+    made = (REGISTRY.get_sample_value(_READS, {"server": "standby"}) or 0) - sum(told)
     print(f"seed {options.seed}: {len(course.movements)} deposits, reads {dict(course.reads)}")
+    print(f"of the files, {made:.0f} are from the standby")
     for fault in course.faults:
         print(fault)
-    answered = course.reads["standby"] and course.reads["past by standby"]
-    return 1 if course.faults or not answered else 0
+    return 1 if course.faults or not all((*told, made)) else 0
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
         "tests/integration/test_report_views.py::test_role_reads_the_views",
     ),
     "it is about one server and its standbys": (
+        "tests/e2e/test_ledger_standbys.py",
+        "tests/e2e/test_past_standbys.py",
         "tests/e2e/test_standbys.py",
         "tests/integration/test_pool.py",
         "tests/integration/test_pooler.py",

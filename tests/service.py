@@ -188,6 +188,14 @@ async def rich(service: Service, amount: str = "1000") -> tuple[Person, str]:
     return await somebody(service, amount)
 
 
+async def rich_admin(service: Service) -> tuple[Person, str]:
+    """An admin with 1000 roubles, and their account's id."""
+    admin = await service.admin()
+    account = await admin.open()
+    await admin.deposit("1000", account.id)
+    return admin, account.id
+
+
 async def replayed(call: object) -> bool:
     """Whether a call of the client was given the stored answer of an earlier one."""
     await call  # type: ignore[misc]

@@ -5,16 +5,19 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from balance_client import freshness, v1
+from balance_service.database.pool import Pool
 from rehearsals.servers import BIN, Postgres
 from tests import postgres
 from tests.service import Person
@@ -139,6 +142,37 @@ async def until(read: Callable[[], Awaitable[Told]], read_from: str) -> Told:
         while (told := await read()).read_from != read_from:
             await asyncio.sleep(0.05)
     return told
+
+
+@dataclass
+class Made:
+    """Who made something in parts.
+
+    Args:
+        by: Each server that was asked.
+        broken_after: After how many parts of a standby's its connection breaks; None for never.
+    """
+
+    by: list[str] = field(default_factory=list)
+    broken_after: int | None = None
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> Made:
+    """Watches who makes parts, by a function that takes a pool."""
+    real, made = getattr(module, name), Made()
+
+    async def watching(pool: Pool, *args: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        made.by.append("standby" if pool.as_of else "primary")
+        number = 0
+        async with contextlib.aclosing(real(pool, *args, **named)) as parts:
+            async for part in parts:
+                yield part
+                number += 1
+                if pool.as_of and number == made.broken_after:
+                    raise psycopg.OperationalError
+
+    monkeypatch.setattr(module, name, watching)
+    return made
 
 
 @asynccontextmanager

@@ -40,11 +40,18 @@ class Freshness:
         max_staleness_seconds: How old the answer may be; None for what only the primary has.
         movement_ids: Movements that it must show.
         position: In the log, in bytes: what lies before it must be shown.
+        over: Whether the answer is of the last moment that is over, and not of the present.
     """
 
     max_staleness_seconds: float | None
     movement_ids: frozenset[UUID]
     position: int
+    over: bool = False
+
+    @property
+    def names_seen(self) -> bool:
+        """Whether there is anything that the answer must show."""
+        return bool(self.movement_ids or self.position)
 
 
 class Positions:

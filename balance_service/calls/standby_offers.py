@@ -7,36 +7,40 @@ from google.protobuf.message import Message
 
 from balance_service.calls.methods import Method
 
-# What a standby may answer, with the fields of which a request must have one: without them, it asks
-# for a moment that the primary chooses.
-OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
-    "GetAccount": (),
-    "ListAccounts": (),
-    "LookupAccount": (),
-    "SearchAccounts": (),
-    "ListEntries": (),
-    "ListAccountChanges": (),
-    "GetDeposit": (),
-    "ListDeposits": (),
-    "GetExchange": (),
-    "ListExchanges": (),
-    "GetHold": (),
-    "ListHolds": (),
-    "GetPurchase": (),
-    "ListPurchases": (),
-    "ListMovements": (),
-    "SalesByService": (),
-    "GetReversal": (),
-    "GetTransfer": (),
-    "ListTransfers": (),
-    "ListReceivedTransfers": (),
-    "GetWithdrawal": (),
-    "ListWithdrawals": (),
-    "GetStatement": (),
-    "GetTrialBalance": ("time",),
-    "ListBalances": ("as_of", "page_token"),
-    "SearchMovements": (),
-}
+# What a standby may answer.
+OFFERED: Final = frozenset(
+    {
+        "GetAccount",
+        "ListAccounts",
+        "LookupAccount",
+        "SearchAccounts",
+        "ListEntries",
+        "ListAccountChanges",
+        "GetDeposit",
+        "ListDeposits",
+        "GetExchange",
+        "ListExchanges",
+        "GetHold",
+        "ListHolds",
+        "GetPurchase",
+        "ListPurchases",
+        "ListMovements",
+        "SalesByService",
+        "GetReversal",
+        "GetTransfer",
+        "ListTransfers",
+        "ListReceivedTransfers",
+        "GetWithdrawal",
+        "ListWithdrawals",
+        "GetStatement",
+        "GetTrialBalance",
+        "ListBalances",
+        "SearchMovements",
+    }
+)
+# Of these, what is of a moment that whoever answers chooses among those that are over, unless a
+# request has one of some fields.
+OVER: Final[Mapping[str, tuple[str, ...]]] = {"ListBalances": ("as_of", "page_token")}
 _DECIDES = "somebody decides by it"
 _SIGN_IN = "it is about who may sign in"
 _SMALL = "it is kept in memory, or small"
@@ -71,7 +75,7 @@ KEPT: Final[Mapping[str, str]] = {
 }
 
 # Files, of which a standby may make the parts.
-OFFERED_FILES: Final = frozenset({"DownloadStatement"})
+OFFERED_FILES: Final = frozenset({"DownloadStatement", "ExportJournal"})
 
 
 def is_offered_file(method: Method) -> bool:
@@ -79,9 +83,14 @@ def is_offered_file(method: Method) -> bool:
     return method.descriptor.name in OFFERED_FILES
 
 
-def is_offered(method: Method, request: Message) -> bool:
-    """Whether a standby may answer a request."""
-    needed = OFFERED.get(method.descriptor.name)
-    if not needed:
-        return needed is not None
-    return any(descriptor.name in needed for descriptor, _ in request.ListFields())
+def is_offered(method: Method) -> bool:
+    """Whether a standby may answer a method's requests."""
+    return method.descriptor.name in OFFERED
+
+
+def is_of_what_is_over(method: Method, request: Message) -> bool:
+    """Whether an answer is of a moment that is over, which a request does not name."""
+    named = OVER.get(method.descriptor.name)
+    if named is None:
+        return False
+    return not any(descriptor.name in named for descriptor, _ in request.ListFields())

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from balance_service.calls.call import Call
 from balance_service.calls.freshness import AS_OF, POSITION, READ_FROM, Freshness, Positions, read
 from balance_service.calls.methods import Method
-from balance_service.calls.standby_offers import is_offered
+from balance_service.calls.standby_offers import is_of_what_is_over, is_offered
 from balance_service.domain import errors
 from balance_service.reading.gathering import Gathering
 from balance_service.reading.past import NotShown
@@ -42,13 +42,13 @@ class Shown:
 
     Args:
         message: The answer.
-        reached: What it was known to show before it was asked.
-        age_seconds: How old that was then, at most.
+        as_of: Up to when it was known to be complete before it was asked for.
+        age_seconds: How long ago that was then, at most.
         position: Before which everything lies that the answer shows; None if nobody asked.
     """
 
     message: Message
-    reached: Reached
+    as_of: datetime
     age_seconds: float
     position: int | None
 
@@ -105,7 +105,8 @@ class StandbyReads:
         """
         asked = read(call, self._positions)
         shown = None
-        if is_offered(method, request):
+        if is_offered(method):
+            asked = replace(asked, over=is_of_what_is_over(method, request))
             shown = await self._by_standby(method, request, call, asked)
         if shown is None:
             message: Message = await primary(request, call)
@@ -115,7 +116,7 @@ class StandbyReads:
         metrics.read_by("standby")
         metrics.stale_read(shown.age_seconds)
         call.trailers[READ_FROM] = "standby"
-        call.trailers[AS_OF] = _text(shown.reached.as_of)
+        call.trailers[AS_OF] = _text(shown.as_of)
         if shown.position is not None:
             call.trailers[POSITION] = self._positions.write(shown.position)
         return shown.message
@@ -178,7 +179,9 @@ class StandbyReads:
         """The standby to ask; None where the primary is to be asked."""
         if asked.max_staleness_seconds is None or not self._standbys.standbys:
             return None
-        fresh = self._standbys.fresh(asked.max_staleness_seconds)
+        if asked.over and asked.names_seen:
+            return None  # That may be later than what is over.
+        fresh = self._standbys.fresh(asked.max_staleness_seconds, over=asked.over)
         free = [standby for standby in fresh if not standby.loaded]
         if not free:
             metrics.standby_fell_back("loaded" if fresh else "stale")
@@ -235,7 +238,7 @@ class StandbyReads:
 async def _read(
     standby: Standby, handler: Handler, request: Message, call: Call, asked: Freshness
 ) -> Shown:
-    reached, age_seconds = await _meet(standby, asked), standby.age_seconds
+    reached, age_seconds = await _meet(standby, asked), standby.age_seconds(over=asked.over)
     # Of its own, so that nothing of it is left where the primary answers.
     own = replace(call, trailers={})
     message = await handler(request, own)
@@ -243,7 +246,8 @@ async def _read(
     position = None if call.at_least is None else await standby.seen()
     if standby.pool.generation != reached.generation:
         raise _Behind
-    return Shown(message, reached, age_seconds, position)
+    as_of = reached.final_until if asked.over else reached.as_of
+    return Shown(message, as_of, age_seconds, position)
 
 
 async def _parts(
@@ -272,9 +276,7 @@ async def _meet(standby: Standby, asked: Freshness) -> Reached:
     reached = standby.reached
     if reached is None:
         raise _Behind
-    if (asked.movement_ids or asked.position) and not await standby.shows(
-        asked.movement_ids, asked.position
-    ):
+    if asked.names_seen and not await standby.shows(asked.movement_ids, asked.position):
         raise _Behind
     return reached
 

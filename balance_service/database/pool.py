@@ -72,6 +72,8 @@ class Pool(AsyncConnectionPool[PostgresConnection]):
         primary: Shared with the worker's other pools.
     """
 
+    # Of a standby's: before when it shows all that was acknowledged. The primary shows all of it.
+    as_of: datetime | None = None
     # Of a standby's: before when it shows all that is ever dated. Elsewhere that is waited for.
     final_until: datetime | None = None
 

@@ -108,7 +108,7 @@ class StandbyPool(Pool):
         # Grows when the server may be another, or may have started again and show less.
         self.generation = 0
         self._server: tuple[Any, ...] | None = None
-        self.final_until = datetime.min.replace(tzinfo=UTC)
+        self.as_of = self.final_until = datetime.min.replace(tzinfo=UTC)
 
     async def forget(self) -> None:
         """Ends every connection; the server that is met next may be another."""

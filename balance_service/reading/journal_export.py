@@ -8,7 +8,7 @@ some minutes after its end.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from balance_service.database.pool import Pool
 from balance_service.domain import errors
@@ -18,7 +18,7 @@ from balance_service.domain.journals.transactions import Side, Transaction, of_d
 from balance_service.domain.journals.transactions import opening as opening_of
 from balance_service.domain.statements import Basis
 from balance_service.reading import trial_balance
-from balance_service.reading.past import LOOK_AGAIN_SECONDS, SKEW_MAX
+from balance_service.reading.past import LOOK_AGAIN_SECONDS, SKEW_MAX, NotShown
 from balance_service.repositories import events, horizon, journal_export, totals
 
 PART_DAYS = timedelta(days=31)
@@ -55,12 +55,14 @@ async def export(
         EventsExpired: The log does not have all movements of the period.
         PeriodArchived: Entries of it are archived, and it is told movement by movement.
         LedgerTotalsMissing, DeadlinePassed, Unavailable: As `trial_balance.read`.
+        NotShown: A standby does not show all of the period yet, or not its numbers.
     """
     if period.end > await trial_balance.settle(pool, period.end, timeout_seconds):
         raise errors.invalid("end_time", "must not be in the future")
     opening = await trial_balance.read(pool, period.start, "start_time", timeout_seconds)
-    newest = await _wait_for_log(pool, timeout_seconds, rolled_up=detail is Detail.DAY)
-    if detail is Detail.DAY:
+    by_day = detail is Detail.DAY
+    newest = await _wait_for_log(pool, period.end, timeout_seconds, rolled_up=by_day)
+    if by_day:
         parts = _by_day(pool, period)
     elif (after := await _begin(pool, period, opening.totals)) is not None:
         parts = _by_log(pool, period, after, newest)
@@ -73,31 +75,41 @@ async def export(
     yield writer.head(period) + "".join(map(writer.write, first))
     async with aclosing(parts):
         async for part in parts:
-            if detail is not Detail.DAY:
+            if not by_day:
                 # Once they are read: what is missing among them is archived by then.
                 await _check_kept(pool, period)
             if text := "".join(map(writer.write, part)):
                 yield text
 
 
-async def _wait_for_log(pool: Pool, timeout_seconds: float | None, *, rolled_up: bool) -> int:
-    """Waits until what was written so far has its number, and perhaps is in the totals.
+async def _wait_for_log(
+    pool: Pool, end: datetime, timeout_seconds: float | None, *, rolled_up: bool
+) -> int:
+    """Waits until what is dated before a moment has its number, and perhaps is in the totals.
+
+    Args:
+        pool: Shows all that is dated before it.
+        end: The moment.
+        timeout_seconds: How long the caller waits; None for ever.
+        rolled_up: Whether the totals have to have it.
 
     Returns:
-        The number of the newest event.
+        A number after which nothing of it is.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with pool.connection() as conn:
-        now = (await totals.read_horizon(conn)).now
-    newest: int | None = None
+        # What a standby shows of it was written before that moment of the primary's clock.
+        shown = pool.as_of or (await totals.read_horizon(conn)).now
+    written = min(shown, end + LATE_MAX)
     while True:
         async with pool.connection() as conn:
-            progress = await totals.progress(conn)
-            if newest is None and not await journal_export.is_waiting(conn, now):
-                newest = (await events.newest(conn)).sequence
-        if newest is not None and (not rolled_up or progress.followed >= newest):
-            return newest
+            if not await journal_export.is_waiting(conn, written) and not (
+                rolled_up and await totals.lack(conn, written)
+            ):
+                return (await events.newest(conn)).sequence
+        if pool.as_of:
+            raise NotShown
         waited = loop.time() - began
         if timeout_seconds is not None and waited >= timeout_seconds:
             raise errors.DeadlinePassed

@@ -24,6 +24,8 @@ SKEW_MAX = timedelta(seconds=1)
 LOOK_AGAIN_SECONDS = 0.02
 # As long as anybody waits for an account's lock.
 PATIENCE_SECONDS = LOCK_TIMEOUT_MS / 1000
+# Right after a moment is from the next one on: entries have microseconds.
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Settled(NamedTuple):
@@ -40,6 +42,14 @@ class Settled(NamedTuple):
 
 class NotShown(Exception):  # noqa: N818 - no fault
     """A standby does not show yet all that is dated before a moment."""
+
+
+async def lately(pool: Pool) -> datetime:
+    """A moment that is over soon on the primary, and the last one that is over on a standby."""
+    if pool.final_until:
+        return pool.final_until - MICROSECOND
+    async with pool.connection() as conn:
+        return await reports.clock(conn) - SKEW_MAX - MICROSECOND
 
 
 class Parts:

@@ -13,7 +13,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -95,11 +95,17 @@ class Standby:
         reached = self._reached
         return reached if reached and reached.generation == self.pool.generation else None
 
-    @property
-    def age_seconds(self) -> float:
-        """How old what it shows is at most; infinite if it is not fit."""
+    def age_seconds(self, *, over: bool = False) -> float:
+        """How old what it shows is at most; infinite if it is not fit.
+
+        Args:
+            over: Whether it shows no more than is dated before the last moment that is over.
+        """
         reached = self.reached
-        return asyncio.get_running_loop().time() - reached.asked if reached else math.inf
+        if reached is None:
+            return math.inf
+        behind = reached.as_of - reached.final_until if over else timedelta()
+        return asyncio.get_running_loop().time() - reached.asked + behind.total_seconds()
 
     @property
     def loaded(self) -> bool:
@@ -125,7 +131,8 @@ class Standby:
         self.fault = ""
         known = self.reached
         if known is None or known.asked < reached.asked:
-            self._reached, self.pool.final_until = reached, reached.final_until
+            self._reached = reached
+            self.pool.as_of, self.pool.final_until = reached.as_of, reached.final_until
 
     def suspend(self, fault: str) -> None:
         """It is not read from until it is found fit again."""
@@ -178,10 +185,15 @@ class Standbys:
         for pool in (self._primary, *(standby.pool for standby in self.standbys)):
             await pool.close()
 
-    def fresh(self, staleness_max_seconds: float) -> list[Standby]:
-        """Those that show everything up to so many seconds ago."""
+    def fresh(self, staleness_max_seconds: float, *, over: bool = False) -> list[Standby]:
+        """Those that show everything up to so many seconds ago.
+
+        Args:
+            staleness_max_seconds: How many.
+            over: Whether a moment that is over on them has to be so young, too.
+        """
         allowed = min(staleness_max_seconds, self.staleness_max_seconds)
-        return [each for each in self.standbys if each.age_seconds <= allowed]
+        return [each for each in self.standbys if each.age_seconds(over=over) <= allowed]
 
     async def look_at_primary(self) -> None:
         """Asks the primary where it is.
@@ -221,7 +233,7 @@ class Standbys:
             standby.suspend(type(error).__name__)
             if lost:
                 await standby.pool.forget()
-        metrics.look_at_standby(standby.name, standby.age_seconds)
+        metrics.look_at_standby(standby.name, standby.age_seconds())
 
     def _judge(self, standby: Standby, state: State | None, generation: int) -> None:
         """Notes what a standby shows, by what it says of itself."""

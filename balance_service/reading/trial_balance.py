@@ -29,7 +29,7 @@ class TrialBalance(NamedTuple):
     """What was posted before a moment.
 
     Args:
-        time: The moment: of the present one, when it was looked at.
+        time: The moment: of the present one, before when all that was acknowledged is counted.
         totals: What was posted, by currency and account.
     """
 
@@ -44,7 +44,7 @@ async def read(
 
     Args:
         pool: Where the ledger is. No connection is kept while a past moment is waited for.
-        moment: Rounded down to the minute; None for the present.
+        moment: Rounded down to the minute; None for the present, as one snapshot shows it.
         field: The moment's, for the refusal.
         timeout_seconds: How long the caller waits; None for ever.
 
@@ -61,7 +61,8 @@ async def read(
             raise errors.invalid(field, "must not be in the future")
     async with pool.connection() as conn:
         now = await check_built(conn)
-        return TrialBalance(end or now, await totals.at(conn, end))
+        # A standby's clock says nothing of how far it is.
+        return TrialBalance(end or pool.as_of or now, await totals.at(conn, end))
 
 
 async def check_built(conn: Connection) -> datetime:

@@ -59,8 +59,9 @@ async def is_waiting(conn: AsyncConnection, moment: datetime) -> bool:
 
 
 async def part(conn: AsyncConnection, after: int) -> Part:
-    """Where the next part of the log ends."""
-    values = {"after": after, "reach": PART_EVENTS, "commit_max": totals.COMMIT_EVENTS_MAX}
+    """Where the next part of the log ends, which is the same wherever the first one began."""
+    until = (after // PART_EVENTS + 1) * PART_EVENTS
+    values = {"after": after, "until": until, "commit_max": totals.COMMIT_EVENTS_MAX}
     row = await (await conn.execute(_SQL["part"], values)).fetchone()
     assert row is not None, "an aggregate has a row"
     return Part(*row)

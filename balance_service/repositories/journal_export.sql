@@ -15,8 +15,8 @@ WHERE o.created_at < %(moment)s
 LIMIT 1;
 
 -- part --
--- Where the next part of the log ends that has some thousand events at most, and one commit: the
--- number of its last event, when the last was written, and before which number it begins.
+-- Where a part of the log ends whose last commit begins before a number, some thousand events
+-- later: its last event's number, when the last was written, and before which number it begins.
 SELECT
     max(e.last_sequence) AS last_sequence,
     max(e.created_at) AS written_at,
@@ -24,8 +24,8 @@ SELECT
 FROM events AS e
 WHERE
     e.last_sequence > %(after)s
-    AND e.last_sequence <= %(after)s + %(reach)s + %(commit_max)s
-    AND e.last_sequence - e.size < %(after)s + %(reach)s;
+    AND e.last_sequence <= %(until)s + %(commit_max)s
+    AND e.last_sequence - e.size < %(until)s;
 
 -- of_log --
 -- The sides of the movements of a part of the log that are dated within a period.

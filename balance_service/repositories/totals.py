@@ -96,6 +96,12 @@ async def progress(conn: AsyncConnection) -> Progress:
     return Progress(*row)
 
 
+async def lack(conn: AsyncConnection, moment: datetime) -> bool:
+    """Whether they lack something that has a number and was written before a moment."""
+    row = await (await conn.execute(_SQL["lack"], {"moment": moment})).fetchone()
+    return row is not None
+
+
 async def at(conn: AsyncConnection, moment: datetime | None) -> list[Total]:
     """What was posted before a moment, in one snapshot.
 

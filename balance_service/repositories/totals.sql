@@ -213,6 +213,15 @@ ORDER BY e.last_sequence DESC LIMIT 1) AS newest,
     clock_timestamp() AS now
 FROM totals_progress AS p;
 
+-- lack --
+-- Something that has a number, was written before a moment, and is not in the totals yet.
+SELECT e.last_sequence
+FROM events AS e
+WHERE
+    e.last_sequence > (SELECT p.followed_sequence FROM totals_progress AS p)
+    AND e.created_at < %(moment)s
+LIMIT 1;
+
 -- at --
 -- What was posted before a moment, in one snapshot: days and minutes that were rolled up, and what
 -- was not yet. Without a moment it is all that was posted.

@@ -15,12 +15,11 @@ from balance_service.domain.statements import Basis
 from balance_service.messages import convert, field_limits, fields, page_bytes, time_places
 from balance_service.messages.listing import movement_texts
 from balance_service.messages.page_tokens import PageTokens
-from balance_service.reading.past import SKEW_MAX, settled_everywhere
+from balance_service.reading.past import MICROSECOND, lately, settled_everywhere
 from balance_service.reading.trial_balance import check_built
 from balance_service.repositories import accounts, events, horizon, journal, reports, sales
 from balance_service.repositories.sales import Place
 
-_MICROSECOND = timedelta(microseconds=1)
 # Longer than a transaction of the service stays open: by then, what it dated has been numbered.
 NUMBERED_WITHIN = timedelta(minutes=2)
 MONTHS_MAX = 120
@@ -58,8 +57,7 @@ class ReportServicer:
         async with self._pool.connection() as conn:
             found = await reports.balances(conn, as_of, currency, after, REACH_MAX, size + 1)
             if kept := await horizon.read(conn):
-                # Right after a moment is from the next one on: entries have microseconds.
-                kept.check(as_of + _MICROSECOND, Basis.BOOKING_DATE)
+                kept.check(as_of + MICROSECOND, Basis.BOOKING_DATE)
             last = found[size - 1].account_id if len(found) > size else None
             if last is None:
                 last = await accounts.end_of_reach(conn, after, REACH_MAX)
@@ -131,10 +129,8 @@ class ReportServicer:
 
     async def _past(self, as_of: datetime | None, call: Call) -> datetime:
         """The moment that is asked for, or one just now, once it is over for all accounts."""
-        if as_of is None:
-            async with self._pool.connection() as conn:
-                as_of = await reports.clock(conn) - SKEW_MAX - _MICROSECOND
-        end = as_of + _MICROSECOND
+        as_of = as_of or await lately(self._pool)
+        end = as_of + MICROSECOND
         if await settled_everywhere(self._pool, end, call.timeout_seconds) < end:
             # It was past by this worker's clock, and is not by that of Postgres.
             raise errors.invalid("as_of", fields.IN_THE_FUTURE)

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from balance_service.config import Settings
 from tests.cli import Cli
 from tests.ephemeral import balance_service, balance_settings, ephemeral_home
-from tests.service import Person, Service, StartService, rich
+from tests.service import Person, Service, StartService, rich, rich_admin
 from tests.standbys import Pair, balance, pair, until
 
 __all__ = ["balance_service", "balance_settings", "cli", "ephemeral_home"]
@@ -39,3 +39,12 @@ async def owner(replicated: Service) -> tuple[Person, str]:
     person, account = await rich(replicated)
     await until(lambda: balance(person, account, "2s"), "standby")
     return person, account
+
+
+@pytest.fixture
+async def keeper(replicated: Service) -> tuple[Person, str]:
+    """An admin with 1000 roubles that the standby shows, and their account."""
+    admin, account = await rich_admin(replicated)
+    seen = await balance(admin, account, "0s", at_least="")
+    await until(lambda: balance(admin, account, at_least=seen.position), "standby")
+    return admin, account

@@ -1,17 +1,14 @@
 """Answers about the past from a standby: the primary's own, and final."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-import psycopg
 import pytest
 
 from balance_client import v1
 from balance_service.calls.standby_offers import OFFERED
-from balance_service.database.pool import Pool
 from balance_service.reading import periods
 from balance_service.reading.past import SKEW_MAX
 from tests.commits import hold_back
@@ -19,8 +16,8 @@ from tests.e2e.test_parity import requests
 from tests.http import BINDINGS
 from tests.integration.test_past import clock
 from tests.parity_world import world
-from tests.service import Person, Service, rich
-from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, until
+from tests.service import Person, Service
+from tests.standbys import PATIENCE_SECONDS, Pair, Told, ask, until, watched
 
 pytestmark = [pytest.mark.xdist_group("standbys"), pytest.mark.usefixtures("within")]
 
@@ -100,50 +97,24 @@ async def test_file_that_a_standby_breaks_off_goes_on_from_the_primary(
     for amount in ("1", "2", "3", "4"):
         await person.deposit(amount, account)
     monkeypatch.setattr(periods, "LINES_MAX", 2)
-    real, made, broken = periods.lines, list[str](), list[bool]()
-
-    async def lines(pool: Pool, *asked: Any) -> AsyncGenerator[Any, None]:
-        made.append("standby" if pool.final_until else "primary")
-        async with contextlib.aclosing(real(pool, *asked)) as pages:
-            async for page in pages:
-                yield page
-                if pool.final_until and broken:
-                    raise psycopg.OperationalError
-
-    monkeypatch.setattr(periods, "lines", lines)
+    made = watched(monkeypatch, periods, "lines")
     binding = BY_NAME["DownloadStatement"]
     request = v1.DownloadStatementRequest(account=account)
     request.start_time.FromSeconds(1)
     request.end_time.GetCurrentTime()
     whole = await person.http.call(binding, request)
-    assert made == ["primary"]
+    assert made.by == ["primary"]
     assert "1010.00" in whole.text
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while made[-1] != "standby":
+        while made.by[-1] != "standby":
             told = await person.http.call(binding, request, balance_max_staleness="60s")
             assert told.text == whole.text
-    broken.append(True)
-    made.clear()
+    made.broken_after = 1
+    made.by.clear()
     told = await person.http.call(binding, request, balance_max_staleness="60s")
-    assert (made, told.text) == (["standby", "primary"], whole.text)
+    assert (made.by, told.text) == (["standby", "primary"], whole.text)
     wrong = await person.http.call(binding, request, balance_max_staleness="60")
     assert (wrong.status, wrong.fields) == (400, ["balance-max-staleness"])
-
-
-async def test_present_of_all_accounts_is_asked_of_the_primary(replicated: Service) -> None:
-    admin = await replicated.admin()
-    for _ in range(2):
-        await rich(replicated)
-    reports, first = admin.client.reports, v1.ListBalancesRequest(page_size=1)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        # Until both were there a second ago.
-        while not (page := await ask(reports.ListBalances, first)).answer.next_page_token:
-            assert page.read_from == "primary"
-    totals = await ask(admin.client.ledgers.GetTrialBalance, v1.GetTrialBalanceRequest())
-    assert (page.read_from, totals.read_from) == ("primary", "primary")
-    second = v1.ListBalancesRequest(page_size=1, page_token=page.answer.next_page_token)
-    rest = await until(lambda: ask(reports.ListBalances, second), "standby")
-    assert rest.answer.as_of == page.answer.as_of
 
 
 async def test_standby_answers_every_offered_request_as_the_primary_does(

@@ -240,9 +240,9 @@ async def test_standby_that_was_promoted_is_not_read_from(
 
 
 async def test_no_answer_is_older_than_it_says_nor_leaves_out_what_it_has_to_show(
-    servers: Pair, database_url: str, owner: tuple[Person, str]
+    servers: Pair, database_url: str, keeper: tuple[Person, str]
 ) -> None:
-    course = await run(servers, database_url, *owner, seconds=3, seed=1)
+    course = await run(servers, database_url, *keeper, seconds=3, seed=1)
     assert course.faults == []
     assert course.reads["standby"]
     assert course.movements

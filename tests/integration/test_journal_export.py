@@ -141,6 +141,42 @@ async def test_parts_of_the_log_and_the_journal_itself_tell_the_same(
     assert sorted(by_time.splitlines()) == sorted(whole.splitlines())
 
 
+async def test_parts_end_at_the_same_places_wherever_the_first_begins(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await history(pool)
+    await number_all(pool)
+    monkeypatch.setattr(parts, "PART_EVENTS", 3)
+
+    async def ends(after: int) -> list[int]:
+        found: list[int] = []
+        async with pool.connection() as conn:
+            while (part := await parts.part(conn, after)).last_sequence is not None:
+                found.append(after := part.last_sequence)
+        return found
+
+    async with pool.connection() as conn:
+        rows = await (await conn.execute("SELECT last_sequence FROM events")).fetchall()
+    whole = await ends(0)
+    assert len(whole) > 2
+    for (after,) in rows:
+        assert await ends(after) == [end for end in whole if end > after], after
+
+
+async def test_journal_of_a_time_long_past_waits_for_nothing_of_now(
+    pool: Pool, database_url: str
+) -> None:
+    await books(pool, database_url)
+    asked = today() - 7 * DAY, today() - DAY, Form.HLEDGER
+    whole = {detail: await exported(pool, *asked, detail) for detail in Detail}
+    (anna,) = await opened(pool, "RUB")
+    deposit = Settle(Origin(principal="service:x"), Kind.DEPOSIT, anna, Money(1_000, "RUB"))
+    await made(pool, deposit)
+    # It gets no number, and is not rolled up.
+    for detail in Detail:
+        assert await exported(pool, *asked, detail) == whole[detail]
+
+
 async def test_text_of_users_stays_within_its_field(pool: Pool, database_url: str) -> None:
     await books(pool, database_url)
     for form in Form:

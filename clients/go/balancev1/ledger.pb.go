@@ -538,7 +538,8 @@ func (x *TrialBalanceCurrency) GetDifference() string {
 type TrialBalance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. The moment: everything that is dated before it is counted, and
-	// nothing else.
+	// nothing else. Of the present: everything that was acknowledged before it is
+	// counted, and perhaps what was committed while the answer was made.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// Output only. Whether debits and credits are the same in every currency.
 	Balanced bool `protobuf:"varint,2,opt,name=balanced,proto3" json:"balanced,omitempty"`

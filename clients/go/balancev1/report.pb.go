@@ -413,8 +413,8 @@ func (x *AccountBalance) GetSequence() int64 {
 type ListBalancesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Optional. The moment; not in the future. By default a second before the first
-	// page is asked for, and the same for all pages. For a moment less than a second
-	// ago the answer waits until it is one.
+	// page is asked for, or the last that is over on a standby, and the same for all
+	// pages. For a moment less than a second ago the answer waits until it is one.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// Optional. Keeps accounts in this currency, ISO 4217.
 	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`

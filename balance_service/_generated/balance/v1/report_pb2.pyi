@@ -226,8 +226,8 @@ class ListBalancesRequest(_message.Message):
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """Optional. The moment; not in the future. By default a second before the first
-        page is asked for, and the same for all pages. For a moment less than a second
-        ago the answer waits until it is one.
+        page is asked for, or the last that is over on a standby, and the same for all
+        pages. For a moment less than a second ago the answer waits until it is one.
         """
 
     def __init__(

@@ -288,7 +288,8 @@ class TrialBalance(_message.Message):
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Output only. The moment: everything that is dated before it is counted, and
-        nothing else.
+        nothing else. Of the present: everything that was acknowledged before it is
+        counted, and perhaps what was committed while the answer was made.
         """
 
     @_builtins.property

@@ -205,7 +205,8 @@ export const TrialBalanceCurrencySchema: GenMessage<TrialBalanceCurrency> = /*@_
 export type TrialBalance = Message<"balance.v1.TrialBalance"> & {
   /**
    * Output only. The moment: everything that is dated before it is counted, and
-   * nothing else.
+   * nothing else. Of the present: everything that was acknowledged before it is
+   * counted, and perhaps what was committed while the answer was made.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */

@@ -271,8 +271,8 @@ export const AccountBalanceSchema: GenMessage<AccountBalance> = /*@__PURE__*/
 export type ListBalancesRequest = Message<"balance.v1.ListBalancesRequest"> & {
   /**
    * Optional. The moment; not in the future. By default a second before the first
-   * page is asked for, and the same for all pages. For a moment less than a second
-   * ago the answer waits until it is one.
+   * page is asked for, or the last that is over on a standby, and the same for all
+   * pages. For a moment less than a second ago the answer waits until it is one.
    *
    * @generated from field: google.protobuf.Timestamp as_of = 1;
    */
