@@ -106,6 +106,7 @@ def test_receiver_is_left_alone_as_long_as_it_asks_up_to_an_hour() -> None:
         ("Sun, 29 Nov 2026 11:00:00 GMT", 0),
         ("soon", None),
         ("-1", None),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", None),
         ("9" * 5000, 999_999_999),
     ],
 )
