@@ -2,11 +2,11 @@
 
 from typing import Annotated
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 
 from balance_service.domain import errors, money, searches
+from balance_service.domain.days import find_zone
 from balance_service.domain.networks import parse_networks
 
 
@@ -40,8 +40,8 @@ def _check_networks(text: str) -> str:
 
 def _check_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+        find_zone(name)
+    except ValueError:
         raise ValueError("must be a time zone of the IANA database, such as UTC") from None
     return name
 

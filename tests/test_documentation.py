@@ -85,6 +85,19 @@ def test_decisions_are_listed_by_their_numbers_and_titles() -> None:
         assert f"| [{number}]({page.name}) | {title} |" in listed
 
 
+def test_bodies_that_pages_send_say_that_they_are_json() -> None:
+    told = "content-type: application/json"
+    sent = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for command in re.findall(r"\bcurl [^\n]*(?:\\\n[^\n]*)*", text):
+            if " -d " not in command:
+                continue
+            sent += 1
+            assert told in command or ('"$json"' in command and f"json='{told}'" in text), command
+    assert sent
+
+
 def test_readme_tells_the_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,8 +18,6 @@ from balance_service.operations import administration
 from balance_service.server import ports, supervisor
 from balance_service.server.health import serves
 
-READY_TIMEOUT_SECONDS = 60
-
 
 class Database(NamedTuple):
     """A database, and where it is in words for people."""
@@ -131,10 +129,9 @@ def _login_password(settings: Settings) -> str:
 
 
 async def _wait_until_serving(settings: Settings) -> None:
-    async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-        # Another process has no event to wait for.
-        while not await serves(settings.grpc_target, settings):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    # Another process has no event to wait for.
+    while not await serves(settings.grpc_target, settings):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
 
 
 def _embedded_folder(settings: Settings) -> Path:

@@ -2,6 +2,24 @@
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+# Files beside the zones: the machine's own, and copies by names that other machines lack.
+_BESIDE_ZONES = ("localtime", "posixrules", "posix", "right")
+
+
+def find_zone(name: str) -> ZoneInfo:
+    """A time zone of the IANA database, by its name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name.partition("/")[0] in _BESIDE_ZONES:
+        raise ValueError(name)
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(name) from None
 
 
 class Day(NamedTuple):

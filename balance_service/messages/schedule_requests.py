@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from balance_service._generated.balance.v1 import purchase_pb2, schedule_pb2, transfer_pb2
 from balance_service.domain import errors, ids, money, recurrence_rules
+from balance_service.domain.days import find_zone
 from balance_service.domain.movements import Kind
 from balance_service.domain.principals import Principal
 from balance_service.domain.recurrence import HORIZON, Recurrence, Rule
@@ -286,8 +287,8 @@ def _check_zone(name: str) -> None:
     try:
         if not 0 < len(name) <= field.max_length:
             raise ValueError(name)
-        zone = ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+        zone = find_zone(name)
+    except ValueError:
         rule = "must be a time zone of the IANA database, such as Europe/Moscow"
         raise errors.invalid("schedule.time_zone", rule) from None
     assert zone.utcoffset(datetime.now(UTC)) is not None, "a zone knows its offset"

@@ -35,7 +35,7 @@ from balance_service.messages.approvals import Approvals, CarryOut, NeedsApprova
 from balance_service.messages.once import once
 from balance_service.messages.page_tokens import PageTokens
 from balance_service.repositories import account_changes as repository
-from balance_service.repositories import accounts, audit, limit_ends, queries, sub_accounts
+from balance_service.repositories import accounts, audit, limit_ends, queries, sub_accounts, users
 from balance_service.repositories.limit_ends import LimitEnd
 
 _SERVICE = "/balance.v1.AccountService/"
@@ -265,7 +265,10 @@ class AccountChanges:
 
         Raises:
             NeedsApproval: It raises a limit above its ceiling, and nobody has approved that.
+            UserErased: It reopens an account of somebody who was erased.
         """
+        if kind.number == ChangeKind.REOPEN:
+            await _hold_owner(conn, values.account)
         profile = await self._lock(conn, values.account)
         now = await repository.read_clock(conn)
         before = profile.account
@@ -315,6 +318,16 @@ class AccountChanges:
         now, by = await repository.read_clock(conn), _By(end.principal, None, Actor(end.principal))
         reason = f"The time of change {end.change_id} is over."
         await _store(conn, (before, after), ChangeKind.SET_LIMITS, reason, by, now)
+
+
+async def _hold_owner(conn: Connection, account_id: UUID) -> None:
+    """Keeps an account's owner from being erased, locked before the account as there.
+
+    Raises:
+        UserErased: They were erased before.
+    """
+    for profile in await accounts.get(conn, [account_id]):
+        await users.hold(conn, profile.account.owner_id)
 
 
 async def _store(

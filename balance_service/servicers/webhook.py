@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
@@ -354,7 +355,7 @@ async def _part(conn: Connection, wanted: requests.Replay) -> replaying.Part:
 def _facts(endpoint: Endpoint) -> dict[str, str]:
     """What an endpoint is, for the audit log: of its URL the host, for the path may be secret."""
     return {
-        "host": endpoint.url.split("/", 3)[2],
+        "host": urlsplit(endpoint.url).netloc,
         "description": endpoint.description,
         "types": ",".join(each.text for each in endpoint.types),
         "accounts": ",".join(map(str, endpoint.account_ids)),

@@ -91,7 +91,7 @@ class Sender:
             return Answer(error="the connection was refused")
         except OSError:
             return Answer(error="the connection failed")
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return Answer(error="the answer is no HTTP")
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ def read_retry_after(text: str, now: datetime) -> timedelta | None:
     if text.isascii() and text.isdigit():
         return timedelta(seconds=int(text[:9]))
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max(moment.astimezone(UTC) - now, timedelta())
+    return max(moment - now, timedelta())

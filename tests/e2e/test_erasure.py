@@ -185,6 +185,7 @@ async def test_erasing_again_changes_nothing_and_nothing_else_is_changed(
 ) -> None:
     admin, person = await service.admin(), await service.person()
     users = admin.client.users
+    account = await person.open()
     request = v1.EraseUserRequest(user=person.user_id, reason="asked for")
     first = await users.EraseUser(request)
     assert await users.EraseUser(request) == first
@@ -192,12 +193,14 @@ async def test_erasing_again_changes_nothing_and_nothing_else_is_changed(
         id=person.user_id, user=v1.User(bio="Me"), update_mask=FieldMask(paths=["bio"])
     )
     opening = v1.CreateAccountRequest(user=person.user_id, currency="RUB")
+    reopening = v1.ReopenAccountRequest(account=account.id, reason="By mistake")
     for call in (
         users.UpdateUser(update),
         users.EnableUser(v1.EnableUserRequest(user=person.user_id)),
         users.DisableUser(v1.DisableUserRequest(user=person.user_id)),
         users.ResetSecondFactor(v1.ResetSecondFactorRequest(user=person.user_id)),
         admin.client.accounts.CreateAccount(opening),
+        admin.client.accounts.ReopenAccount(reopening),
     ):
         assert await reason(call) == "USER_ERASED"
 

@@ -39,6 +39,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"recurrence_rule": "FREQ=DAILY;UNTIL=20200101"}, "recurrence_rule"),
     ({"recurrence_rule": "every friday"}, "recurrence_rule"),
     ({"time_zone": "Europe/Atlantis"}, "time_zone"),
+    ({"time_zone": "localtime"}, "time_zone"),
     ({"time_zone": ""}, "time_zone"),
     ({"time_zone": "../../etc/passwd"}, "time_zone"),
     ({"recurrence_rule": ""}, "time_zone"),

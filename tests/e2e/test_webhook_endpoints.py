@@ -43,6 +43,18 @@ async def test_secret_is_told_once_and_kept_sealed(
             assert key.encode().hex() not in told
 
 
+async def test_audit_log_has_the_host_and_not_the_query(
+    start_service: StartService, database_url: str
+) -> None:
+    crm = await (await start_service(**LOCAL)).sibling(*LISTENING)
+    await webhooks.add(crm, "https://93.184.216.34?key=in-secret")
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        rows = await (await conn.execute("SELECT t::text FROM audit_events AS t")).fetchall()
+    told = " ".join(row[0] for row in rows)
+    assert "93.184.216.34" in told
+    assert "in-secret" not in told
+
+
 async def test_rehearsed_creation_makes_nothing_and_tells_no_secret(
     start_service: StartService,
 ) -> None:

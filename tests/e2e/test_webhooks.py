@@ -271,6 +271,10 @@ async def test_part_of_the_log_is_replayed_within_bounds(
             ({"first_sequence": -1, "last_sequence": 1}, ["first_sequence"]),
             ({"first_sequence": 1, "last_sequence": 10_001}, ["last_sequence"]),
             ({"first_sequence": 1, "start_time": Timestamp(seconds=1)}, ["start_time"]),
+            (
+                {"start_time": Timestamp(seconds=2), "end_time": Timestamp(seconds=1)},
+                ["end_time"],
+            ),
         ):
             error = await refused(
                 crm.webhooks.ReplayEvents(v1.ReplayEventsRequest(endpoint=endpoint.id, **wrong))

@@ -141,6 +141,7 @@ async def test_slow_answer_is_given_up_however_it_drips(monkeypatch: pytest.Monk
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Answer(200)),
         (b"", Answer(0, "the connection was closed without an answer")),
         (b"SSH-2.0-OpenSSH_9.9\r\n", Answer(0, "the answer is no HTTP")),
+        (status(101, "upgrade: h2c", "connection: upgrade"), Answer(0, "the answer is no HTTP")),
         (
             b"HTTP/1.1 200 OK\r\nx: " + b"y" * (1 << 20),
             Answer(0, "the connection was closed without an answer"),

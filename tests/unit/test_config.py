@@ -146,7 +146,7 @@ def test_limits_are_read_and_what_is_wrong_with_them_is_said(
     assert settings.limits.daily_minor == {}
     noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
     assert settings.limits.calendar.day(noon).end == datetime(2026, 11, 24, 21, tzinfo=UTC)
-    for zone in ("Europe/Moskau", "", "/etc/localtime", "../UTC", "America"):
+    for zone in ("Europe/Moskau", "", "/etc/localtime", "../UTC", "America", "right/UTC"):
         monkeypatch.setenv("BALANCE_DAY_ZONE", zone)
         assert set(config.read()[1]) == {"BALANCE_DAY_ZONE"}, zone
     monkeypatch.delenv("BALANCE_DAY_ZONE")

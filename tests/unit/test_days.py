@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balance_service.domain.days import Calendar
+from balance_service.domain.days import Calendar, find_zone
 
 # Clocks go forward at midnight in Beirut and back at midnight in Havana; Apia left out a day.
 ZONES = (
@@ -51,3 +51,12 @@ def test_days_are_as_long_as_their_clocks_make_them(zone: str, day: date, hours:
     start, end = Calendar(ZoneInfo(zone)).day(noon)
     assert end - start == timedelta(hours=hours)
     assert start.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "name", ["localtime", "posixrules", "posix/Europe/Moscow", "right/UTC", "Europe", "Mars", ""]
+)
+def test_zones_are_those_that_every_machine_has(name: str) -> None:
+    assert find_zone("Europe/Moscow").key == "Europe/Moscow"
+    with pytest.raises(ValueError, match=f"^{name}$"):
+        find_zone(name)

@@ -1,14 +1,19 @@
 """What `run` says of itself."""
 
+import asyncio
 import sys
 from pathlib import Path
+from secrets import token_urlsafe
 
 import pytest
+from pydantic import SecretStr
 
 from balance_service import DISTRIBUTION
 from balance_service.config import Settings
 from balance_service.database import embedded
-from balance_service.development import greeting, run
+from balance_service.development import demo_data, greeting, run
+from balance_service.operations import administration
+from balance_service.server import supervisor
 
 
 def greet(settings: Settings, *, recorded: bool = True) -> str:
@@ -75,3 +80,46 @@ def test_postgres_that_does_not_start_is_said_not_to(tmp_path: Path) -> None:
     (folder / "PG_VERSION").write_text("1")
     with pytest.raises(RuntimeError, match="does not start"), embedded.running(folder):
         pass
+
+
+async def test_nothing_is_said_before_the_service_answers_however_long_that_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    asked: list[bool] = []
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    clock = loop.time
+
+    async def serves(target: str, settings: Settings) -> bool:
+        # An hour passes each time.
+        asked.append(bool(said))
+        monkeypatch.setattr(loop, "time", lambda: clock() + 3600 * len(asked))
+        return len(asked) == 3
+
+    async def nothing(settings: Settings) -> None:
+        pass
+
+    async def supervise(settings: Settings) -> int:
+        await ended.wait()
+        return 0
+
+    def say(text: str) -> None:
+        said.append(text)
+        ended.set()
+
+    monkeypatch.setattr(run, "serves", serves)
+    monkeypatch.setattr(run, "_migrate", lambda settings: settings)
+    monkeypatch.setattr(administration, "prove_secret", nothing)
+    monkeypatch.setattr(demo_data, "load", nothing)
+    monkeypatch.setattr(supervisor, "supervise", supervise)
+    settings = Settings(
+        secret=SecretStr(token_urlsafe(48)),
+        data_dir=str(tmp_path),
+        grpc_port=0,
+        http_port=0,
+        operators_port=0,
+    )
+    assert await run.run(settings, "here", say) == 0
+    assert asked == [False] * 3
+    assert len(said) == 1
