@@ -88,7 +88,7 @@ type AccountServiceClient interface {
 	// Reopens a closed account, for operators: money may move on it again, whether
 	// or not it was frozen when it was closed. Its owner cannot have opened another
 	// in its currency meanwhile. An account that is not closed is
-	// ACCOUNT_NOT_CLOSED.
+	// ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
 	ReopenAccount(ctx context.Context, in *ReopenAccountRequest, opts ...grpc.CallOption) (*Account, error)
 	// Sets how far below zero an account may go, for operators. SetAccountLimits
 	// does that, too, and is refused alike.
@@ -342,7 +342,7 @@ type AccountServiceServer interface {
 	// Reopens a closed account, for operators: money may move on it again, whether
 	// or not it was frozen when it was closed. Its owner cannot have opened another
 	// in its currency meanwhile. An account that is not closed is
-	// ACCOUNT_NOT_CLOSED.
+	// ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
 	ReopenAccount(context.Context, *ReopenAccountRequest) (*Account, error)
 	// Sets how far below zero an account may go, for operators. SetAccountLimits
 	// does that, too, and is refused alike.

@@ -88,7 +88,7 @@ class AccountServiceStub:
     """Reopens a closed account, for operators: money may move on it again, whether
     or not it was frozen when it was closed. Its owner cannot have opened another
     in its currency meanwhile. An account that is not closed is
-    ACCOUNT_NOT_CLOSED.
+    ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
     """
     SetAccountLimit: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitRequest, _account_pb2.Account]
     """Sets how far below zero an account may go, for operators. SetAccountLimits
@@ -178,7 +178,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Reopens a closed account, for operators: money may move on it again, whether
     or not it was frozen when it was closed. Its owner cannot have opened another
     in its currency meanwhile. An account that is not closed is
-    ACCOUNT_NOT_CLOSED.
+    ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
     """
     SetAccountLimit: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountLimitRequest, _account_pb2.Account]  # type: ignore[assignment]
     """Sets how far below zero an account may go, for operators. SetAccountLimits
@@ -331,7 +331,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reopens a closed account, for operators: money may move on it again, whether
         or not it was frozen when it was closed. Its owner cannot have opened another
         in its currency meanwhile. An account that is not closed is
-        ACCOUNT_NOT_CLOSED.
+        ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
         """
 
     @_abc_1.abstractmethod

@@ -94,7 +94,7 @@ class AccountService:
         """Reopens a closed account, for operators: money may move on it again, whether
         or not it was frozen when it was closed. Its owner cannot have opened another
         in its currency meanwhile. An account that is not closed is
-        ACCOUNT_NOT_CLOSED.
+        ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
         """
         self.SetAccountLimit: Unary[v1.SetAccountLimitRequest, v1.Account] = caller.unary(
             "/balance.v1.AccountService/SetAccountLimit", v1.SetAccountLimitRequest, v1.Account

@@ -1930,7 +1930,7 @@ export const AccountService: GenService<{
    * Reopens a closed account, for operators: money may move on it again, whether
    * or not it was frozen when it was closed. Its owner cannot have opened another
    * in its currency meanwhile. An account that is not closed is
-   * ACCOUNT_NOT_CLOSED.
+   * ACCOUNT_NOT_CLOSED; one of a user who was erased stays closed: USER_ERASED.
    *
    * @generated from rpc balance.v1.AccountService.ReopenAccount
    */
