@@ -54,8 +54,13 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
     "Citus has views of its own, which everybody may read": (
         "tests/integration/test_report_views.py::test_role_reads_the_views",
     ),
-    "it is about one server and its standbys": (
+    "it has one server answer in the words of a cluster, and in its own": (
+        "tests/integration/test_cluster_statements.py",
+        "tests/integration/test_cluster_verification.py::test_statements_for_a_cluster_find",
+    ),
+    "it is about one server, alone or with standbys": (
         "tests/e2e/test_standbys.py",
+        "tests/integration/test_cluster.py::test_plain_postgres_is_no_cluster",
         "tests/integration/test_pool.py",
         "tests/integration/test_pooler.py",
         "tests/integration/test_postgres_versions.py",
