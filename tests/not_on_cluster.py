@@ -61,6 +61,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
     "it is about one server, alone or with standbys": (
         "tests/e2e/test_standbys.py",
         "tests/integration/test_cluster.py::test_plain_postgres_is_no_cluster",
+        "tests/integration/test_final_moments.py",
         "tests/integration/test_pool.py",
         "tests/integration/test_pooler.py",
         "tests/integration/test_postgres_versions.py",
