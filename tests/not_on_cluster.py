@@ -16,6 +16,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
     ),
     "there are no sub-accounts": (
         "tests/e2e/test_sub_accounts.py",
+        "tests/integration/test_sub_account_histories.py",
         "tests/integration/test_sub_accounts.py",
     ),
     "its faults are planted, or looked for, by statements of one server: "
@@ -59,6 +60,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
         "tests/integration/test_cluster_verification.py::test_statements_for_a_cluster_find",
     ),
     "it is about one server, alone or with standbys": (
+        "tests/e2e/test_past_standbys.py",
         "tests/e2e/test_standbys.py",
         "tests/integration/test_cluster.py::test_plain_postgres_is_no_cluster",
         "tests/integration/test_final_moments.py",
