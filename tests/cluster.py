@@ -59,6 +59,11 @@ def is_for_all() -> bool:
     return "TEST_ON_CLUSTER" in os.environ
 
 
+def refuses(call: str) -> bool:
+    """Whether all tests get databases of the cluster, and a call is refused there."""
+    return is_for_all() and call == "SetSubAccounts"
+
+
 class Template:
     """The distributed database that those of a test run are copied from, made when it is needed."""
 

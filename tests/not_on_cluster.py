@@ -15,6 +15,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
         "tests/integration/test_partitions.py",
     ),
     "there are no sub-accounts": (
+        "tests/e2e/test_operators_commands.py::test_account_is_given_sub_accounts",
         "tests/e2e/test_sub_accounts.py",
         "tests/integration/test_sub_account_histories.py",
         "tests/integration/test_sub_accounts.py",
@@ -22,6 +23,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
     "its faults are planted, or looked for, by statements of one server: "
     "test_cluster_verification.py": (
         "tests/e2e/test_account_rules.py::test_verify_names_counters",
+        "tests/e2e/test_movement_search.py::test_verify_names_labels",
         "tests/e2e/test_verify_ledger.py::test_fault_is_told",
         "tests/integration/test_proof.py",
         "tests/integration/test_verification.py",
