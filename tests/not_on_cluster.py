@@ -23,6 +23,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
     "its faults are planted, or looked for, by statements of one server: "
     "test_cluster_verification.py": (
         "tests/e2e/test_account_rules.py::test_verify_names_counters",
+        "tests/e2e/test_external_ids.py::test_verify_names_external_ids",
         "tests/e2e/test_movement_search.py::test_verify_names_labels",
         "tests/e2e/test_verify_ledger.py::test_fault_is_told",
         "tests/integration/test_proof.py",
