@@ -15,6 +15,7 @@ SKIPPED: Final[Mapping[str, Sequence[str]]] = {
         "tests/integration/test_partitions.py",
     ),
     "there are no sub-accounts": (
+        "tests/console/test_acts.py::test_account_is_given_sub_accounts",
         "tests/e2e/test_operators_commands.py::test_account_is_given_sub_accounts",
         "tests/e2e/test_sub_accounts.py",
         "tests/integration/test_sub_account_histories.py",
