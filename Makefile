@@ -79,7 +79,8 @@ test-postgres: setup ## Run the tests of the database on another Postgres: VERSI
 .PHONY: test-cluster
 test-cluster: setup ## Run tests with databases on a Citus cluster: at TEST_CLUSTER_URL, else in containers
 	TEST_ON_CLUSTER=1 TEST_CLUSTER_URL="$${TEST_CLUSTER_URL:-docker}" \
-		$(BIN)/pytest --numprocesses auto tests/integration tests/e2e
+		$(BIN)/pytest --numprocesses auto --dist loadgroup \
+		tests/integration tests/e2e tests/console tests/security
 
 .PHONY: torture
 torture: setup ## Inject faults for MINUTES and hold the history to the database (SEED=... replays)

@@ -5,10 +5,11 @@ Usage: python -m rehearsals.citus [--minutes 5] [--seed N] [--workers 2] [--clie
 
 A coordinator and two workers with a distributed ledger, and the real program on them. Clients send
 each request under its id until they know its outcome, one follows all events, another asks what
-accounts had a moment ago, and servers are killed and started again meanwhile. What was left
-prepared must be resolved by Citus itself. At the end all rows are copied to a server of its own,
-where the checker, `verify` and the others hold them to what was seen. Exits with status 1 if
-anything is wrong. TEST_POSTGRES_BIN names the programs of a Postgres that has Citus.
+accounts had a moment ago, and servers are killed and started again meanwhile. Schedules come due,
+and events are sent to an endpoint of webhooks that fails at random. What was left prepared must be
+resolved by Citus itself. At the end all rows are copied to a server of its own, where the checker,
+`verify` and the others hold them to what was seen. Exits with status 1 if anything is wrong.
+TEST_POSTGRES_BIN names the programs of a Postgres that has Citus.
 """
 
 import argparse
@@ -22,18 +23,21 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from balance_client import AsyncClient, AsyncServiceCredentials
 from balance_service.database import migrate
-from rehearsals import checker, history, shards, stage
+from rehearsals import checker, history, receiving, scheduling, shards, stage
 from rehearsals.moments import Moments
 from rehearsals.operation import Operation
+from rehearsals.receiving import Receiver
+from rehearsals.scheduling import Planner
 from rehearsals.servers import Postgres, Proxy
 from rehearsals.transports import OverGrpc, OverStream
 from rehearsals.watcher import Watcher
 from tests import cluster as clusters
 
-SETTINGS = {"checkpoint_seconds": 2}
+SETTINGS = {"checkpoint_seconds": 2, **scheduling.SETTINGS, **receiving.SETTINGS}
 # How long clients work between one loss and the next.
 WORKING_SECONDS = 3.0
 # What is prepared after so long was left by a loss, and is not just on its way.
@@ -41,6 +45,22 @@ LEFT_SECONDS = 1.0
 RESOLVED_SECONDS_MAX = MOVING_SECONDS_MAX = 60
 # Of one that names all that its client heard.
 ANOMALY_CHARACTERS_MAX = 1000
+
+
+class Beside(NamedTuple):
+    """What goes on beside the clients.
+
+    Args:
+        watcher: Follows all events.
+        moments: Asks what accounts had a moment ago.
+        planner: Has schedules come due.
+        receiver: Is sent some events.
+    """
+
+    watcher: Watcher
+    moments: Moments
+    planner: Planner
+    receiver: Receiver
 
 
 @dataclass
@@ -79,19 +99,30 @@ async def main(options: argparse.Namespace, folder: Path) -> int:
             await stage.wait_until_serving(target)
             token = await asyncio.to_thread(stage.access_token, target, secret)
             clients = _make_clients(options, target, token, accounts, dollars)
-            watcher = Watcher(target, secret, random.Random(options.seed))
             async with AsyncClient(target, AsyncServiceCredentials(stage.CALLER, secret)) as client:
-                moments = Moments(client)
-                course = await _lose_servers(options, cluster, target, clients, watcher, moments)
+                beside = Beside(
+                    Watcher(target, secret, random.Random(options.seed)),
+                    Moments(client),
+                    Planner(
+                        client,
+                        accounts,
+                        scheduling.sell(cluster.coordinator.url),
+                        random.Random(f"{options.seed} schedules"),
+                    ),
+                    Receiver(client, random.Random(f"{options.seed} webhooks")),
+                )
+                course = await _lose_servers(options, cluster, target, clients, beside)
+                course.anomalies += await beside.receiver.find_anomalies(quick=False)
+        beside.receiver.close()
         operations = [operation for client in clients for operation in client.operations]
+        operations += beside.planner.operations()
         anomalies = course.anomalies
-        anomalies += await _find_anomalies(folder, cluster, operations, watcher, moments)
+        drawing = random.Random(f"{options.seed} receipts")
+        anomalies += await _find_anomalies(folder, cluster, operations, beside, drawing)
     finally:
         # In a thread, for the proxy must go on while the servers end.
         await asyncio.to_thread(cluster.stop)
-    _report(operations, course)
-    print(f"{len(watcher.seen)} events over {watcher.restarts + 1} lives of their reader")
-    print(f"{len(moments.answers)} answers about all accounts' past")
+    _report(operations, course, beside)
     print(f"seed {options.seed}: {len(operations)} operations, {len(anomalies)} anomalies")
     return 1 if anomalies else 0
 
@@ -122,15 +153,16 @@ async def _lose_servers(
     cluster: shards.Cluster,
     target: str,
     clients: Sequence[history.Client],
-    watcher: Watcher,
-    moments: Moments,
+    beside: Beside,
 ) -> Course:
     """Loses servers in every way, by turns, while clients move money and others look on."""
     world, course = shards.World(cluster, random.Random(options.seed)), Course()
     chosen = [way.strip() for way in options.ways.split(",") if way.strip()] or list(shards.WAYS)
     stop = asyncio.Event()
+    await beside.receiver.start()
     moving = [asyncio.create_task(client.run(stop)) for client in clients]
-    looking = [asyncio.create_task(each.run()) for each in (watcher, moments)]
+    looking = [asyncio.create_task(each.run()) for each in (beside.watcher, beside.moments)]
+    await beside.planner.make(options.minutes * 60)
     end = time.monotonic() + options.minutes * 60
     while time.monotonic() < end:
         for way in world.rng.sample(chosen, len(chosen)):
@@ -147,7 +179,9 @@ async def _lose_servers(
                 broken[0].result()
     stop.set()
     await asyncio.gather(*moving)
-    await watcher.catch_up(cluster.coordinator.url)
+    await beside.planner.settle(quick=False)
+    await beside.watcher.catch_up(cluster.coordinator.url)
+    await beside.receiver.settle(quick=False)
     for task in looking:
         task.cancel()
     await asyncio.gather(*looking, return_exceptions=True)
@@ -191,8 +225,8 @@ async def _find_anomalies(
     folder: Path,
     cluster: shards.Cluster,
     operations: list[Operation],
-    watcher: Watcher,
-    moments: Moments,
+    beside: Beside,
+    rng: random.Random,
 ) -> list[str]:
     """Copies all rows to one server, whose snapshot and joins the others need."""
     copy = Postgres(folder / "copy")
@@ -201,22 +235,28 @@ async def _find_anomalies(
         await asyncio.to_thread(migrate.up, copy.url, stage.service_url(copy.url))
         await asyncio.to_thread(clusters.copy, cluster.coordinator.url, copy.url)
         anomalies = list(checker.find_anomalies(operations, checker.read_journal(copy.url)))
-        anomalies += watcher.find_anomalies(copy.url)
-        anomalies += moments.find_anomalies(copy.url)
+        anomalies += beside.watcher.find_anomalies(copy.url)
+        anomalies += beside.moments.find_anomalies(copy.url)
+        anomalies += beside.planner.find_anomalies(beside.watcher.seen, quick=False)
         anomalies += await stage.verify(copy.url)
+        anomalies += await stage.find_unproved(copy.url, rng)
     finally:
         copy.close()
     return anomalies
 
 
-def _report(operations: list[Operation], course: Course) -> None:
+def _report(operations: list[Operation], course: Course, beside: Beside) -> None:
     print(f"\n{'lost':<32}{'times':>6}{'moving again':>14}{'left prepared':>15}{'resolved':>10}")
     for way, times in sorted(course.lost.items()):
         moving, resolved = course.moving_seconds[way], course.resolved_seconds[way]
         print(f"{way:<32}{times:>6}{moving:>12.1f} s{course.left[way]:>15}{resolved:>8.1f} s")
-    print(f"\n{history.outcomes(operations, history.METHODS)}")
+    print(f"\n{history.outcomes(operations, (*history.METHODS, scheduling.KIND))}")
     lost = sum(anomaly.startswith(checker.LOST) for anomaly in course.anomalies)
     print(f"{lost} acknowledged movements lost")
+    watcher, receiver = beside.watcher, beside.receiver
+    print(f"{len(watcher.seen)} events over {watcher.restarts + 1} lives of their reader")
+    print(f"{len(beside.moments.answers)} answers about all accounts' past")
+    print(f"webhooks: {len(receiver.accepted)} events heard, {receiver.repeats} repeats")
     for anomaly in course.anomalies[:50]:
         print(f"ANOMALY  {anomaly[:ANOMALY_CHARACTERS_MAX]}")
 

@@ -11,6 +11,8 @@ from balance_client import AsyncClient, WebhookInvalid, v1, verify_webhook
 from balance_client.policy import new_request_id
 from rehearsals import stage
 
+# Of the service: webhooks go to this machine.
+SETTINGS = {"webhooks_plain_http": True, "webhooks_networks": "127.0.0.0/8"}
 # So few that an endpoint that fails can be told of all of them.
 TYPES = [
     f"balance.v1.{kind}"

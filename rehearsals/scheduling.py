@@ -19,6 +19,8 @@ from rehearsals import stage
 from rehearsals.operation import Operation
 
 KIND = "scheduled"
+# Of the service: rules may name every minute.
+SETTINGS = {"schedule_interval_min_minutes": 1}
 # So many come due at the same moment.
 AT_ONCE = 3
 SCHEDULES_MIN = 12

@@ -31,7 +31,16 @@ from pydantic import SecretStr
 from balance_client import AsyncClient, AsyncServiceCredentials
 from balance_service.config import Settings
 from balance_service.database import migrate
-from rehearsals import checker, dividing, faults, history, scheduling, servers, stage
+from rehearsals import (
+    checker,
+    dividing,
+    faults,
+    history,
+    receiving,
+    scheduling,
+    servers,
+    stage,
+)
 from rehearsals.dividing import Divider
 from rehearsals.operation import Operation
 from rehearsals.receiving import Receiver
@@ -40,13 +49,7 @@ from rehearsals.transports import OverGrpc, OverHttp, OverStream, Transport
 from rehearsals.watcher import Watcher
 
 DATABASE_HOST = "database.torture"
-SETTINGS = {
-    "checkpoint_seconds": 2,
-    # Rules may name every minute, and webhooks go to this machine.
-    "schedule_interval_min_minutes": 1,
-    "webhooks_plain_http": True,
-    "webhooks_networks": "127.0.0.0/8",
-}
+SETTINGS = {"checkpoint_seconds": 2, **scheduling.SETTINGS, **receiving.SETTINGS}
 
 
 class Beside(NamedTuple):

@@ -28,6 +28,10 @@ _NODES = """
 SELECT nodename, nodeport, groupid = 0 FROM pg_dist_node
 WHERE noderole = 'primary' ORDER BY groupid
 """
+# Whatever the cluster's own language is: names are looked for in small letters.
+_CREATE: LiteralString = (
+    "CREATE DATABASE {} TEMPLATE template0 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
+)
 _END_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 
 # In place of a URL: for a cluster of containers, `cluster_containers`.
@@ -57,6 +61,11 @@ def skip_without() -> None:
 def is_for_all() -> bool:
     """Whether all tests get databases of the cluster."""
     return "TEST_ON_CLUSTER" in os.environ
+
+
+def refuses(call: str) -> bool:
+    """Whether all tests get databases of the cluster, and a call is refused there."""
+    return is_for_all() and call == "SetSubAccounts"
 
 
 class Template:
@@ -112,7 +121,7 @@ def empty_database(name: str, *, late: bool = False) -> Iterator[str]:
     with contextlib.ExitStack() as ending:
         ending.callback(_drop, nodes, name)
         for node in nodes:
-            _on(node, "postgres", "CREATE DATABASE {}", name)
+            _on(node, "postgres", _CREATE, name)
             _on(node, name, "CREATE EXTENSION citus")
         coordinator, *workers = nodes
         if late:

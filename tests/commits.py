@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import pytest
 
@@ -13,6 +14,9 @@ from balance_service.ledger.commit import Committer
 from balance_service.ledger.store import PostgresStore
 from balance_service.ledger.turns import QueuedRequest
 from balance_service.repositories.journal import Journal
+
+# Holds all of them up. Citus takes no FOR UPDATE of several shards.
+LOCK_ACCOUNTS: Final = "UPDATE accounts SET currency = currency"
 
 
 async def commit(

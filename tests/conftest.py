@@ -87,12 +87,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On the cluster, leaves out what has no database there, and skips what cannot be there."""
     if not cluster.is_for_all():
         return
-    others = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
+    others = [item for item in items if not _has_database_there(item)]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if "database_url" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if _has_database_there(item)]
     for item in items:
         if reason := not_on_cluster.reason(item.nodeid):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _has_database_there(item: pytest.Item) -> bool:
+    """Whether a test asks for a database, or is of a cluster alone."""
+    asks = "database_url" in getattr(item, "fixturenames", ())
+    return asks or item.path.name.startswith("test_cluster")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -30,5 +30,7 @@ async def checkpoint_that_is_not_made(world: World) -> Ask:
 
 @provokes(errors.VerificationRunning)
 async def ledger_that_is_being_verified(world: World) -> Ask:
-    world.patch.setitem(verification._SQL, "lock", "SELECT %(lock)s IS NULL")
+    # On one server, and on a cluster.
+    for lock in ("lock", "lock_for_long"):
+        world.patch.setitem(verification._SQL, lock, "SELECT %(lock)s IS NULL")
     return Ask("ProofService/VerifyLedger", v1.VerifyLedgerRequest(), world.admin)

@@ -19,7 +19,7 @@ HEAD_START_SECONDS: Final = 0.25
 # How soon a server that refused is asked again while another one is silent.
 ASK_AGAIN_SECONDS: Final = 0.25
 # Of Citus, where its background worker found no slot; it tells nothing of a commit. Its SQLSTATE is
-# that of any warning, and it is translated nowhere.
+# that of any warning, it is translated nowhere, and repeated with the hint that a worker gave.
 _NOT_OF_A_COMMIT: Final = "could not start maintenance background worker"
 
 
@@ -38,7 +38,7 @@ class PostgresConnection(AsyncConnection):
         self.add_notice_handler(self._remember_warning)
 
     def _remember_warning(self, notice: psycopg.errors.Diagnostic) -> None:
-        of_a_commit = not (notice.message_primary or "").endswith(_NOT_OF_A_COMMIT)
+        of_a_commit = _NOT_OF_A_COMMIT not in (notice.message_primary or "")
         if notice.severity_nonlocalized == "WARNING" and of_a_commit:
             self.warning_received = True
 

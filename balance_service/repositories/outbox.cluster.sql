@@ -1,3 +1,10 @@
+-- account_details --
+-- How an account is, for its row in the outbox, which is written apart: of a row that a statement
+-- makes from an account's, the account's server would say the place, the transaction and the time.
+SELECT -- noqa: PRS
+-- include account_details --
+;
+
 -- settled --
 -- The first rows of the outbox, in their order, up to the first of which a part cannot be seen yet.
 WITH waiting AS MATERIALIZED (

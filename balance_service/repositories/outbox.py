@@ -37,7 +37,13 @@ async def record_account(conn: AsyncConnection, event_type: EventType, account_i
         account_id: The account.
     """
     values = {"event_id": ids.new_id(), "kind": event_type, "account_id": account_id}
-    await conn.execute(_SQL["record_account"], values)
+    if not queries.is_of_cluster(conn):
+        await conn.execute(_SQL["record_account"], values)
+        return
+    row = await (await conn.execute(_SQL.on_cluster["account_details"], values)).fetchone()
+    assert row is not None, "the account is locked, or was opened in this transaction"
+    written = {**values, "subject_id": account_id, "details": Jsonb(row[0])}
+    await conn.execute(_SQL["record_details"], written)
 
 
 async def record_schedule(
@@ -58,7 +64,7 @@ async def record_schedule(
             "decided_at": done.decided_at.isoformat(),
         }
     values = {"event_id": ids.new_id(), "kind": event_type, "subject_id": change.schedule_id}
-    await conn.execute(_SQL["record_schedule"], values | {"details": Jsonb(details)})
+    await conn.execute(_SQL["record_details"], values | {"details": Jsonb(details)})
 
 
 class Waiting(NamedTuple):

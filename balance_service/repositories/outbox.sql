@@ -10,6 +10,7 @@ SELECT
     %(event_id)s,
     %(kind)s,
     account_id AS subject_id,
+    -- begin account_details --
     jsonb_build_object(
         'owner_id', owner_id,
         'currency', currency,
@@ -22,10 +23,12 @@ SELECT
         'daily_limit_minor', daily_limit_minor
     ) AS details
 FROM accounts
-WHERE account_id = %(account_id)s;
+WHERE account_id = %(account_id)s
+-- end account_details --
+;
 
--- record_schedule --
--- That something happened to a schedule, which is locked, and what it is since.
+-- record_details --
+-- That something happened to what is locked, and how it is since.
 INSERT INTO outbox (event_id, kind, subject_id, details)
 VALUES (%(event_id)s, %(kind)s, %(subject_id)s, %(details)s);
 

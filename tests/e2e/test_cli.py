@@ -53,7 +53,7 @@ def test_verify_is_clean_and_then_finds_each_forgery(cli: Cli, database_url: str
         conn.execute(
             "INSERT INTO accounts (account_id, owner_id, number, currency, balance_minor,"
             " created_at, changed_at) VALUES (gen_random_uuid(), gen_random_uuid(), 1234567897,"
-            " 'RUB', 5, now(), now())"
+            " 'RUB', 5, now() - interval '1 hour', now() - interval '1 hour')"
         )
     report = cli("verify", status=1)
     assert "The ledger is NOT clean." in report

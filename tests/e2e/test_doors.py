@@ -23,6 +23,7 @@ from balance_service._generated.balance.v1 import account_pb2_grpc, transfer_pb2
 from balance_service.config import Settings
 from balance_service.server.envoy import choice
 from rehearsals import stage
+from tests.commits import LOCK_ACCOUNTS
 from tests.service import Person, Service, start_beside, stop_service
 
 DOORS = [
@@ -176,7 +177,7 @@ async def test_call_that_nobody_waits_for_changes_nothing(
     request = v1.CreateDepositRequest(account=account.id, amount="500")
     path = "/balance.v1.DepositService/CreateDeposit"
     with psycopg.connect(database_url) as locker:
-        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        locker.execute(LOCK_ACCOUNTS)
         # Both lanes are held up; what comes behind them waits in the queue.
         held = []
         for _ in range(2):
@@ -225,7 +226,7 @@ async def test_drain_says_so_first_and_finishes_what_was_accepted(
         watching = checks.Watch(health_pb2.HealthCheckRequest())
         assert (await watching.read()).status == SERVING
         with psycopg.connect(database_url) as locker:
-            locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+            locker.execute(LOCK_ACCOUNTS)
             deposits = [asyncio.create_task(person.deposit("1", account.id)) for _ in range(20)]
             await asyncio.sleep(0.5)
             worker.process.send_signal(signal.SIGTERM)

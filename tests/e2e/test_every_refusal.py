@@ -22,6 +22,7 @@ from tests import (  # noqa: F401 - register scenes
     statement_scenes,
     webhook_scenes,
 )
+from tests.commits import LOCK_ACCOUNTS
 from tests.grpc import assert_same_refusal, over_grpc
 from tests.http import BY_METHOD, Answer
 from tests.refusal_scenes import (
@@ -86,7 +87,7 @@ async def page_after_the_last(world: World) -> Answer:
 async def answer_that_does_not_come(world: World) -> Answer:
     caller = world.hasty.http.signed_in(world.anna.token.token)
     with psycopg.connect(world.database_url) as conn:
-        conn.execute("SELECT 1 FROM accounts FOR UPDATE")
+        conn.execute(LOCK_ACCOUNTS)
         return await caller("POST", "/api/v1/actions", {"amount": "1"})
 
 

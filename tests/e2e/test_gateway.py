@@ -13,6 +13,7 @@ from balance_service.gateway import transcoder
 from balance_service.server import standalone_gateway
 from balance_service.server.door import GrpcioDoor
 from balance_service.server.http_server import HttpServer
+from tests.commits import LOCK_ACCOUNTS
 from tests.http import BINDINGS, Http
 from tests.service import Service, StartService, somebody
 
@@ -218,7 +219,7 @@ async def test_answer_that_takes_too_long_is_given_up_and_its_key_tells_the_outc
     person, account = await somebody(service)
     key, body = str(uuid4()), {"amount": "5"}
     with psycopg.connect(database_url) as locker:
-        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        locker.execute(LOCK_ACCOUNTS)
         answer = await person.http("POST", "/api/v1/actions", body, idempotency_key=key)
         assert (answer.status, answer.reason) == (504, "ANSWER_TIMEOUT")
     again = await person.http("POST", "/api/v1/actions", body, idempotency_key=key)

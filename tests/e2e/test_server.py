@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from balance_client import AsyncClient, AsyncUserCredentials, BalanceError, RetryPolicy, v1
 from balance_service.calls import endings
 from tests import postgres
+from tests.commits import LOCK_ACCOUNTS
 from tests.contract import SERVICE_NAMES
 from tests.service import Service, StartService, rich
 
@@ -90,7 +91,7 @@ async def test_stopping_finishes_what_was_accepted(
     person = await service.person()
     account = await person.open()
     with psycopg.connect(database_url) as locker:
-        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        locker.execute(LOCK_ACCOUNTS)
         deposits = [asyncio.create_task(person.deposit("1", account.id)) for _ in range(20)]
         await asyncio.sleep(0.3)
         stopping = asyncio.create_task(service.app.stop())
@@ -106,7 +107,7 @@ async def test_call_past_its_deadline_changes_nothing(service: Service, database
     person = await service.person()
     account = await person.open()
     with psycopg.connect(database_url) as locker:
-        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        locker.execute(LOCK_ACCOUNTS)
         # Both lanes are held up; what comes behind them waits in the queue past its deadline.
         held = [asyncio.create_task(person.deposit("1", account.id))]
         await asyncio.sleep(0.1)
@@ -134,7 +135,7 @@ async def test_full_queue_refuses_with_a_time_to_retry(
     service.clients.append(impatient)
     request = v1.CreateDepositRequest(account=account.id, amount="1")
     with psycopg.connect(database_url) as locker:
-        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        locker.execute(LOCK_ACCOUNTS)
         calls = [
             asyncio.create_task(outcome(impatient.deposits.CreateDeposit(request)))
             for _ in range(12)
@@ -221,7 +222,7 @@ async def test_calls_beyond_what_a_worker_holds_are_refused_and_cost_nothing(
     )
     request = v1.CreateDepositRequest(account=account.id, amount="1")
     with psycopg.connect(database_url) as locker:
-        locker.execute("SELECT 1 FROM accounts FOR UPDATE")
+        locker.execute(LOCK_ACCOUNTS)
         accepted = [asyncio.create_task(person.deposit("1", account.id)) for _ in range(5)]
         await asyncio.sleep(0.3)
         refused = await asyncio.gather(

@@ -1,11 +1,9 @@
 """What is asked beside commits, between the parts of one on a cluster (`late_commits`)."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from uuid import UUID
 
-import pytest
 import pytest_asyncio
 
 from balance_service.database import pool as pools
@@ -17,18 +15,11 @@ from balance_service.domain.movements import Kind
 from balance_service.repositories import accounts
 from balance_service.repositories.cluster_journal import is_posted
 from balance_service.repositories.failures import Unsettled
-from tests import cluster, postgres
+from tests import postgres
 from tests.integration.small_ledger import by, made
 from tests.integration.test_cluster_races import by_late_worker, on_early_worker
 
 ROUNDS = 8
-
-
-@pytest.fixture(scope="module")
-def late_url() -> Iterator[str]:
-    cluster.skip_without()
-    with cluster.database(f"test_{secrets.token_hex(8)}", late=True) as url:
-        yield url
 
 
 @pytest_asyncio.fixture

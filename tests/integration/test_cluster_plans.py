@@ -11,7 +11,7 @@ from balance_service.repositories import cluster_journal, queries
 from tests import postgres
 
 # What `verify` and the exports ask has tests of its own.
-OTHERS = re.compile(r"\w+_checks|verification|journal_export|checkpoints")
+OTHERS = re.compile(r"\w+_checks|cluster_slices|verification|journal_export|checkpoints")
 # Of the journal, statements that commits on a cluster put in other words.
 INSTEAD = {("journal", name) for name in cluster_journal.INSTEAD}
 _PLANNED = re.compile(r"(--.*\n|\s)*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")

@@ -6,7 +6,7 @@ that whoever waits for an account's lock has it before its movements can be seen
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -54,13 +54,6 @@ Race = Callable[[Pool], Awaitable[None]]
 
 def rub(amount: int) -> Money:
     return Money(amount, "RUB")
-
-
-@pytest.fixture(scope="module")
-def late_url() -> Iterator[str]:
-    cluster.skip_without()
-    with cluster.database(f"test_{secrets.token_hex(8)}", late=True) as url:
-        yield url
 
 
 @pytest_asyncio.fixture

@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 
 from balance_service.database.pool import Pool, transaction
-from balance_service.domain import errors
+from balance_service.domain import errors, ids
 from balance_service.domain.commands import Settle
+from balance_service.domain.events import EventType
 from balance_service.domain.money import Money
 from balance_service.domain.movements import Kind
 from balance_service.domain.paging import Filter, Order, Position
@@ -19,12 +20,16 @@ from balance_service.repositories import (
     entries,
     holds,
     leaves,
+    outbox,
     quotes,
     reports,
     totals,
 )
 from tests.events import assert_as_journal, beginning, number_all, read_on
 from tests.integration.small_ledger import by, history, made, opened
+
+# Accounts, of which some lie on each worker.
+MANY = 8
 
 
 async def test_ledger_is_read_as_it_was_written(cluster_pool: Pool) -> None:
@@ -51,6 +56,25 @@ async def test_ledger_is_read_as_it_was_written(cluster_pool: Pool) -> None:
     for currency in currencies:
         mine = [total for total in posted if total.currency == currency]
         assert sum(total.credit_minor for total in mine) == sum(t.debit_minor for t in mine)
+
+
+async def test_what_happens_to_an_account_is_told_in_the_coordinators_order(
+    cluster_pool: Pool,
+) -> None:
+    """Whatever servers the accounts lie on: their logs, transactions and clocks are others."""
+    for _ in range(MANY):
+        async with transaction(cluster_pool) as conn:
+            before, after = ids.new_id(), ids.new_id()
+            await outbox.record(conn, EventType.USER_CREATED, before)
+            account, _ = await accounts.open_account(conn, before, "RUB")
+            await outbox.record(conn, EventType.USER_DISABLED, after)
+            rows = await conn.execute(
+                "SELECT subject_id, transaction_id = pg_current_xact_id() FROM outbox"
+                " WHERE subject_id = ANY(%s) ORDER BY place",
+                ([before, account, after],),
+            )
+            told = [(each, True) for each in (before, account, after)]
+            assert await rows.fetchall() == told
 
 
 async def test_past_of_all_accounts_waits_until_what_is_committed_has_its_number(

@@ -2,8 +2,7 @@
 
 import asyncio
 import itertools
-import secrets
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -12,7 +11,7 @@ import pytest
 from balance_service.config import Settings
 from balance_service.database import pool as pools
 from balance_service.repositories import cluster_checks, outbox, system_accounts, totals
-from tests import cluster, postgres
+from tests import postgres
 from tests.checkpoints import maker
 from tests.integration.test_cluster_races import RACES
 from tests.integration.test_cluster_verification import connected, verified
@@ -20,14 +19,6 @@ from tests.integration.test_cluster_verification import connected, verified
 RUNS = 3
 # By `make test-long`.
 RUNS_LONG = 400
-
-
-@pytest.fixture(scope="module")
-def busy_url() -> Iterator[str]:
-    if not cluster.url():
-        pytest.skip("TEST_CLUSTER_URL names no Citus cluster")
-    with cluster.database(f"test_{secrets.token_hex(8)}", late=True) as url:
-        yield url
 
 
 @asynccontextmanager
@@ -68,33 +59,33 @@ async def find_nothing(url: str, settings: Settings, runs: int) -> None:
             assert not await verified(conn)
 
 
-async def test_nothing_is_found_beside_traffic(busy_url: str, service_settings: Settings) -> None:
-    await find_nothing(busy_url, service_settings, RUNS)
+async def test_nothing_is_found_beside_traffic(late_url: str, service_settings: Settings) -> None:
+    await find_nothing(late_url, service_settings, RUNS)
 
 
 @pytest.mark.long
 async def test_nothing_is_found_in_hundreds_of_runs_beside_traffic(
-    busy_url: str, service_settings: Settings
+    late_url: str, service_settings: Settings
 ) -> None:
-    await find_nothing(busy_url, service_settings, RUNS_LONG)
+    await find_nothing(late_url, service_settings, RUNS_LONG)
 
 
 async def test_what_is_found_is_right_only_because_it_is_looked_at_again(
-    busy_url: str, service_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    late_url: str, service_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_checks, "PAUSES_SECONDS", ())
     monkeypatch.setattr(cluster_checks, "_PATIENCE_SECONDS", 0)
-    service = postgres.of_service(busy_url)
-    async with traffic(busy_url, service_settings), connected(service) as conn:
+    service = postgres.of_service(late_url)
+    async with traffic(late_url, service_settings), connected(service) as conn:
         for _ in range(10 * RUNS):
             if await verified(conn):
                 return
     pytest.fail("no commit came to light while a view was taken")
 
 
-async def test_fault_is_found_beside_traffic(busy_url: str, service_settings: Settings) -> None:
-    async with traffic(busy_url, service_settings):
-        with psycopg.connect(busy_url, autocommit=True) as owner:
+async def test_fault_is_found_beside_traffic(late_url: str, service_settings: Settings) -> None:
+    async with traffic(late_url, service_settings):
+        with psycopg.connect(late_url, autocommit=True) as owner:
             while not (
                 entry := owner.execute(
                     "SELECT account_id, sequence FROM entries LIMIT 1"
@@ -103,6 +94,6 @@ async def test_fault_is_found_beside_traffic(busy_url: str, service_settings: Se
                 await asyncio.sleep(0.01)
             which = " WHERE account_id = %s AND sequence = %s"
             owner.execute(b"UPDATE entries SET effective_at = now()" + which.encode(), entry)
-            async with connected(postgres.of_service(busy_url)) as conn:
+            async with connected(postgres.of_service(late_url)) as conn:
                 assert "entries_are_of_movements" in await verified(conn)
             owner.execute(b"UPDATE entries SET effective_at = NULL" + which.encode(), entry)

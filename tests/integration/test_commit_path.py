@@ -169,7 +169,8 @@ async def test_commit_that_no_standby_confirmed_is_not_acknowledged(
 async def test_warning_that_tells_nothing_of_a_commit_is_passed_over(pool: Pool) -> None:
     """Citus's own, from the coordinator or repeated from a worker."""
     warning = "could not start maintenance background worker"
-    for said in (warning, f"WARNING:  {warning}"):
+    hint = "HINT:  Increasing max_worker_processes might help."
+    for said in (warning, f"WARNING:  {warning}", f"{warning}\n{hint}"):
         async with pools.transaction(pool) as conn:
             await conn.execute(f"DO $$ BEGIN RAISE WARNING '{said}'; END $$".encode())
 

@@ -17,6 +17,7 @@ from balance_service.domain.reports import MovementSearch
 from balance_service.reading.past import SKEW_MAX, settled_everywhere
 from balance_service.repositories import entries, outbox, reports
 from tests.commits import commit
+from tests.events import number_all
 from tests.integration.small_ledger import history
 from tests.integration.test_commit_path import deposit, done, open_accounts, transfer
 from tests.integration.test_past import clock
@@ -61,6 +62,8 @@ async def test_moment_is_over_once_every_transaction_that_may_be_in_it_has_ended
     pool: Pool, database_url: str
 ) -> None:
     (account,) = await open_accounts(pool, 1)
+    # On a cluster, what has no number yet is waited for, too.
+    await number_all(pool)
     async with await psycopg.AsyncConnection.connect(database_url) as slow:
         await slow.execute(
             "SELECT account_id FROM accounts WHERE account_id = %s FOR UPDATE", [account]
