@@ -56,11 +56,11 @@ async def test_reflection_lists_every_service(service: Service) -> None:
 
 
 async def test_health_says_not_serving_while_postgres_is_away_and_recovers(
-    start_service: StartService, server_url: str, database_url: str
+    start_service: StartService, database_url: str
 ) -> None:
     service = await start_service()
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
-    with psycopg.connect(postgres.of_database(server_url, "postgres"), autocommit=True) as admin:
+    with psycopg.connect(postgres.of_database(database_url, "postgres"), autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
