@@ -41,6 +41,12 @@ from tests.ledger_edits import EDITS
 # Those of them that one server shows, by the statements for a cluster, in `make test`.
 SOME = ("entries_are_of_movements", "hold_follows_from_movements", "sales_are_of_movements")
 
+# A cluster has no archives: what tells of one is too much, and no other check asks what it says.
+OF_ARCHIVES = ("archive_is_of_movements", "brought_forward_is_of_movements")
+# What else a cluster finds in what is less than a minute old: an account is opened, for totals,
+# once an event says so.
+OF_THE_NEW = {"event_is_numbered": {"totals_are_of_entries"}}
+
 
 class Ledgers(NamedTuple):
     """The URLs of a ledger on a cluster and of one on one server that has the same rows."""
@@ -159,11 +165,10 @@ async def test_fault_is_found_on_a_cluster_as_on_one_server(ledgers: Ledgers, ch
                 found = await verified(conn)
         finally:
             replace(owner, edit.tables, kept)
-    if check == "archive_is_of_movements":
-        # A cluster has no archives: each is one too many, and no check asks what it should have.
+    if check in OF_ARCHIVES:
         assert check in found
     else:
-        assert found == expected
+        assert found - OF_THE_NEW.get(check, set()) == expected
 
 
 async def test_ledger_on_a_cluster_is_clean(ledgers: Ledgers) -> None:
