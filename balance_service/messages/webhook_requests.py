@@ -150,9 +150,9 @@ def replay(request: webhook_pb2.ReplayEventsRequest) -> Replay:
         checks(check_part, first, last, "first_sequence", "last_sequence")
     elif not request.HasField("start_time"):
         checks.refuse("first_sequence", "is required, or start_time: where to begin")
-    elif start and end and end <= start:
-        checks.refuse("end_time", "must be after start_time")
     checks.finish()
+    if start and end and end <= start:
+        raise errors.invalid("end_time", "must be after start_time")
     return Replay(endpoint_id, first, last, start, end)
 
 
