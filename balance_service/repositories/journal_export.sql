@@ -24,7 +24,7 @@ SELECT
 FROM events AS e
 WHERE
     e.last_sequence > %(after)s
-    AND e.last_sequence <= %(until)s + %(commit_max)s
+    AND e.last_sequence <= %(until)s::bigint + %(commit_max)s
     AND e.last_sequence - e.size < %(until)s;
 
 -- of_log --

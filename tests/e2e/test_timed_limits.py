@@ -44,12 +44,16 @@ def end_limits(settings: Settings) -> None:
     asyncio.run(end())
 
 
-def wait_for_a_service_to_end_them(settings: Settings, typed: Typed, story: Story) -> None:
+def wait_for_a_service_to_end_them(settings: Settings, database_url: str) -> None:
     async def serve() -> None:
         service = await start_within(settings)
         try:
-            async with asyncio.timeout(60):
-                while (await asyncio.to_thread(shown, typed, story))[2]:
+            # Not by a command, among whose output the service's log would be.
+            async with (
+                asyncio.timeout(60),
+                await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn,
+            ):
+                while await (await conn.execute("SELECT FROM limit_ends")).fetchone() is not None:
                     await asyncio.sleep(0.1)
         finally:
             await stop_service(service)
@@ -67,7 +71,7 @@ def test_limits_for_a_day_go_back_in_a_running_service(
     end_limits(service_settings)
     assert shown(typed, story) == ("300000.00", "500000.00", True), "its time is not over"
     let_time_pass(database_url)
-    wait_for_a_service_to_end_them(service_settings, typed, story)
+    wait_for_a_service_to_end_them(service_settings, database_url)
     assert shown(typed, story) == ("", "1000.00", False)
     told = typed("account", "changes", story.number, "-o", "json").splitlines()
     last, raised, _ = map(json.loads, told)

@@ -17,7 +17,7 @@ from balance_service.domain import ids
 from balance_service.domain.catalogue import Service
 from balance_service.domain.money import Money
 from balance_service.domain.state import State
-from balance_service.repositories import accounts, catalogue, queries, verification
+from balance_service.repositories import accounts, catalogue, queries, users, verification
 from balance_service.repositories.journal import Journal
 from tests.long.driver import Driver
 from tests.long.model import Books
@@ -29,9 +29,18 @@ SERVICES = 60
 VERIFY_EVERY = 5_000
 
 
+async def make_user(pool: Pool, number: int) -> UUID:
+    async with pools.transaction(pool) as conn:
+        new = users.NewUser(f"user-{number}@example.com")
+        user_id = await users.create_if_new(conn, new, datetime.now(UTC))
+    assert user_id
+    return user_id
+
+
 async def open_accounts(pool: Pool, books: Books) -> None:
+    owners = [await make_user(pool, number) for number in range(ACCOUNTS // 2)]
     for number in range(ACCOUNTS):
-        owner = UUID(int=10_000 + number // 2)
+        owner = owners[number // 2]
         currency = list(DECIMALS)[number % 3]
         async with pools.transaction(pool) as conn:
             account, _ = await accounts.open_account(conn, owner, currency)
