@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,8 +36,11 @@ def routes(bindings: Sequence[Binding]) -> list[Route]:
 
     def document(*, numbered: bool) -> Route:
         path = "/openapi-pages.json" if numbered else "/openapi.json"
-        made = partial(openapi.document, bindings, numbered=numbered)
-        return Route(path, StaticContent(lambda: to_json(made()), JSON).respond)
+
+        def make() -> bytes:
+            return to_json(openapi.document(bindings, numbered=numbered))
+
+        return Route(path, StaticContent(make, JSON).respond)
 
     return [
         Route("/", lambda _: RedirectResponse("/swagger/")),
